@@ -1,0 +1,104 @@
+//! Rules that make the Slack sink misbehave.
+
+use std::time::Duration;
+
+use crate::script::{Counted, Turns};
+
+/// What a rule does to a request the sink would have accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Answers with this in place of 200 `ok`.
+    Reply {
+        /// HTTP status.
+        status: u16,
+        /// Plain text, e.g. `rollup_error`.
+        body: String,
+        /// The `Retry-After` header, if any.
+        retry_after_s: Option<u64>,
+    },
+    /// Says nothing until the sender leaves or `Handle::release`; then goes on as if nothing had been.
+    Stall,
+    /// Waits, then goes on.
+    Delay(Duration),
+    /// Closes the connection without an answer.
+    Cut,
+}
+
+/// One rule, e.g. `Rule::reply(500, "rollup_error").to("news").times(2)`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rule {
+    webhook: Option<String>,
+    turns: Turns,
+    pub(super) recorded: bool,
+    pub(super) action: Action,
+}
+
+impl Rule {
+    /// A rule that acts on every request.
+    #[must_use]
+    pub fn new(action: Action) -> Self {
+        Self {
+            webhook: None,
+            turns: Turns::default(),
+            recorded: false,
+            action,
+        }
+    }
+
+    /// [`Rule::new`] with [`Action::Reply`], without `Retry-After`.
+    #[must_use]
+    pub fn reply(status: u16, body: impl Into<String>) -> Self {
+        Self::new(Action::Reply {
+            status,
+            body: body.into(),
+            retry_after_s: None,
+        })
+    }
+
+    /// Only on the webhook of this name: the last part of its URL.
+    #[must_use]
+    pub fn to(mut self, webhook: &str) -> Self {
+        self.webhook = Some(webhook.to_owned());
+        self
+    }
+
+    /// Lets the first `n` matching requests pass.
+    #[must_use]
+    pub fn skip(mut self, n: u32) -> Self {
+        self.turns.skip = n;
+        self
+    }
+
+    /// Acts on `n` requests, then never again.
+    #[must_use]
+    pub fn times(mut self, n: u32) -> Self {
+        self.turns.times = Some(n);
+        self
+    }
+
+    /// Counts `skip` and `times` for each webhook apart.
+    #[must_use]
+    pub fn each(mut self) -> Self {
+        self.turns.each = true;
+        self
+    }
+
+    /// Puts the message on record first, so the sink has it though the sender is told otherwise,
+    /// late, or nothing.
+    #[must_use]
+    pub fn recorded(mut self) -> Self {
+        self.recorded = true;
+        self
+    }
+
+    pub(super) fn matched<'w>(&self, webhook: &'w str) -> Option<&'w str> {
+        let fits = self.webhook.as_deref().is_none_or(|name| name == webhook);
+        fits.then_some(webhook)
+    }
+}
+
+impl Counted for Rule {
+    fn turns(&self) -> &Turns {
+        &self.turns
+    }
+}

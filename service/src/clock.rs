@@ -1,0 +1,205 @@
+//! The one source of time: the machine's clock, or a clock that a test moves by hand.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use time::OffsetDateTime;
+use tokio::sync::Notify;
+
+/// Tells the time. Cheap to clone; clones share one source.
+#[derive(Clone, Debug)]
+pub struct Clock(Arc<Source>);
+
+#[derive(Debug)]
+enum Source {
+    System { started: Instant },
+    Manual(Arc<Manual>),
+}
+
+/// A clock that stands still until a test moves it.
+#[derive(Clone, Debug)]
+pub struct ManualClock(Arc<Manual>);
+
+#[derive(Debug)]
+struct Manual {
+    state: Mutex<ManualState>,
+    moved: Notify,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct ManualState {
+    now: OffsetDateTime,
+    elapsed: Duration,
+}
+
+/// A point on a clock that never goes backwards; only good for measuring ages within one process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Monotonic(Duration);
+
+impl Monotonic {
+    /// Time from `earlier` to `self`; zero when `earlier` is later.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Duration {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
+impl Clock {
+    /// The machine's clock.
+    #[must_use]
+    pub fn system() -> Self {
+        Self(Arc::new(Source::System {
+            started: machine_instant(),
+        }))
+    }
+
+    /// A clock for tests, standing at `start`; take [`ManualClock::clock`] to hand it out.
+    #[must_use]
+    pub fn manual(start: OffsetDateTime) -> ManualClock {
+        ManualClock(Arc::new(Manual {
+            state: Mutex::new(ManualState {
+                now: start,
+                elapsed: Duration::ZERO,
+            }),
+            moved: Notify::new(),
+        }))
+    }
+
+    /// The present instant in UTC, cut to microseconds, which is what Postgres keeps.
+    #[must_use]
+    pub fn now(&self) -> OffsetDateTime {
+        let now = match &*self.0 {
+            Source::System { .. } => machine_time(),
+            Source::Manual(manual) => manual.state().now,
+        };
+        to_microseconds(now)
+    }
+
+    /// The present point of the clock that only moves forwards.
+    #[must_use]
+    pub fn monotonic(&self) -> Monotonic {
+        Monotonic(match &*self.0 {
+            Source::System { started } => started.elapsed(),
+            Source::Manual(manual) => manual.state().elapsed,
+        })
+    }
+
+    /// How long ago `earlier` was, by the clock that only moves forwards.
+    #[must_use]
+    pub fn age(&self, earlier: Monotonic) -> Duration {
+        self.monotonic().since(earlier)
+    }
+
+    /// Returns once `due` has been reached: at once if it lies in the past.
+    pub async fn sleep_until(&self, due: OffsetDateTime) {
+        match &*self.0 {
+            Source::System { .. } => {
+                if let Ok(left) = Duration::try_from(due - self.now()) {
+                    tokio::time::sleep(left).await;
+                }
+            }
+            Source::Manual(manual) => loop {
+                let moved = manual.moved.notified();
+                if manual.state().now >= due {
+                    return;
+                }
+                moved.await;
+            },
+        }
+    }
+}
+
+impl ManualClock {
+    /// The clock that this hand moves.
+    #[must_use]
+    pub fn clock(&self) -> Clock {
+        Clock(Arc::new(Source::Manual(Arc::clone(&self.0))))
+    }
+
+    /// Moves both the wall clock and the monotonic clock forwards.
+    pub fn advance(&self, by: Duration) {
+        self.0.change(|state| {
+            state.now += by;
+            state.elapsed += by;
+        });
+    }
+
+    /// Sets the wall clock, backwards too; the monotonic clock stays.
+    pub fn set(&self, now: OffsetDateTime) {
+        self.0.change(|state| state.now = now);
+    }
+}
+
+impl Manual {
+    fn state(&self) -> ManualState {
+        *self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change(&self, f: impl FnOnce(&mut ManualState)) {
+        f(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner));
+        self.moved.notify_waiters();
+    }
+}
+
+fn to_microseconds(at: OffsetDateTime) -> OffsetDateTime {
+    at.replace_nanosecond(at.nanosecond() / 1_000 * 1_000)
+        .unwrap_or(at)
+        .to_offset(time::UtcOffset::UTC)
+}
+
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the one place that reads the machine's clock"
+)]
+fn machine_time() -> OffsetDateTime {
+    OffsetDateTime::now_utc()
+}
+
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the one place that reads the machine's clock"
+)]
+fn machine_instant() -> Instant {
+    Instant::now()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use time::macros::datetime;
+
+    #[test]
+    fn times_are_cut_to_microseconds() {
+        let manual = Clock::manual(datetime!(2026-03-01 10:00:00.123456789 +2));
+        assert_eq!(
+            manual.clock().now(),
+            datetime!(2026-03-01 08:00:00.123456 UTC)
+        );
+        assert_eq!(Clock::system().now().nanosecond() % 1_000, 0);
+    }
+
+    #[test]
+    fn setting_the_wall_clock_back_leaves_ages_alone() {
+        let manual = Clock::manual(datetime!(2026-03-01 10:00 UTC));
+        let clock = manual.clock();
+        let before = clock.monotonic();
+        manual.advance(Duration::from_secs(7));
+        manual.set(datetime!(2020-01-01 0:00 UTC));
+        assert_eq!(clock.age(before), Duration::from_secs(7));
+        assert_eq!(clock.now(), datetime!(2020-01-01 0:00 UTC));
+        assert_eq!(before.since(clock.monotonic()), Duration::ZERO);
+    }
+
+    #[tokio::test]
+    async fn a_sleeper_wakes_when_the_hand_reaches_its_time() {
+        let manual = Clock::manual(datetime!(2026-03-01 10:00 UTC));
+        let clock = manual.clock();
+        let sleeper =
+            tokio::spawn(async move { clock.sleep_until(datetime!(2026-03-01 10:01 UTC)).await });
+        manual.advance(Duration::from_secs(30));
+        tokio::task::yield_now().await;
+        assert!(!sleeper.is_finished());
+        manual.advance(Duration::from_secs(30));
+        sleeper.await.unwrap();
+    }
+}

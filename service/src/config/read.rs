@@ -1,0 +1,187 @@
+//! From merged settings to typed, checked values.
+
+use std::time::Duration;
+
+use reqwest::Url;
+
+use super::layers::Layers;
+use super::{
+    AuthConfig, Config, ConfigError, DatabaseConfig, DispatcherConfig, HS256_SECRET_BYTES_MIN,
+    HttpConfig, JwksConfig, JwksSource, LogFormat, MailConfig, MasterKey, OutboundConfig,
+    PublicUrl, Secret, TelemetryConfig,
+};
+
+/// All settings, or the first that is wrong.
+pub(super) fn config(layers: &Layers) -> Result<Config, ConfigError> {
+    let secret = |key| layers.text(key).map(Secret::new);
+    Ok(Config {
+        listen: required(layers, "listen", |text| text.parse().ok(), LISTEN)?,
+        public_url: optional(layers, "public_url", PublicUrl::parse, PUBLIC_URL)?,
+        data: required(
+            layers,
+            "data",
+            |text| Some(text.into()),
+            "must name a folder",
+        )?,
+        database_url: secret("database_url"),
+        nats_url: secret("nats_url"),
+        nats_subject_prefix: required(layers, "nats_subject_prefix", subject_token, PREFIX)?,
+        master_key: optional(layers, "master_key", MasterKey::from_base64, MASTER_KEY)?,
+        http: HttpConfig {
+            body_limit_bytes: size(layers, "http.body_limit_bytes", 1_024, 16 << 20)?,
+            import_limit_bytes: size(layers, "http.import_limit_bytes", 1_024, 1 << 30)?,
+            body_timeout: millis(layers, "http.body_timeout_ms", 100)?,
+        },
+        auth: auth(layers)?,
+        database: database(layers)?,
+        mail: MailConfig {
+            in_flight_max: size(layers, "mail.in_flight_max", 1, 10_000)?,
+            hello_name: layers.text("mail.hello_name").map(str::to_owned),
+        },
+        dispatcher: dispatcher(layers)?,
+        outbound: OutboundConfig {
+            timeout: millis(layers, "outbound.timeout_ms", 100)?,
+            connect_timeout: millis(layers, "outbound.connect_timeout_ms", 100)?,
+            allow_loopback: layers.switch("outbound.allow_loopback"),
+            allow_private: layers.switch("outbound.allow_private"),
+        },
+        telemetry: telemetry(layers)?,
+    })
+}
+
+const LISTEN: &str = "must be an address and a port, such as 127.0.0.1:8080";
+const PUBLIC_URL: &str = "must be an http:// or https:// URL without user, query or fragment, such as https://news.example.org";
+const PREFIX: &str = "must be 1 to 64 letters, digits, - or _";
+const MASTER_KEY: &str = "must be 32 bytes in base64; make one with `openssl rand -base64 32`";
+const HTTP_URL: &str = "must be an http:// or https:// URL";
+
+fn auth(layers: &Layers) -> Result<AuthConfig, ConfigError> {
+    let issuer: String = required(layers, "auth.issuer", some_text, "must not be empty")?;
+    let secret = |text: &str| (text.len() >= HS256_SECRET_BYTES_MIN).then(|| Secret::new(text));
+    Ok(AuthConfig {
+        hs256_secret: optional(
+            layers,
+            "auth.hs256_secret",
+            secret,
+            "must be at least 32 bytes long; make one with `openssl rand -base64 48`",
+        )?,
+        audience: required(layers, "auth.audience", some_text, "must not be empty")?,
+        jwks: jwks(layers, &issuer)?,
+        issuer,
+        leeway: seconds(layers, "auth.leeway_s", 0, 30)?,
+    })
+}
+
+fn jwks(layers: &Layers, own_issuer: &str) -> Result<Option<JwksConfig>, ConfigError> {
+    let url = optional(layers, "auth.jwks_url", http_url, HTTP_URL)?;
+    let source = match (url, layers.text("auth.jwks_file")) {
+        (None, None) => return Ok(None),
+        (Some(_), Some(_)) => {
+            return Err(layers.invalid("auth.jwks_file", "is set beside auth.jwks_url: keep one"));
+        }
+        (Some(url), None) => JwksSource::Url(url),
+        (None, Some(file)) => JwksSource::File(file.into()),
+    };
+    let issuer: String = required(
+        layers,
+        "auth.jwks_issuer",
+        some_text,
+        "is not set: give the `iss` of your identity provider's tokens",
+    )?;
+    if issuer == own_issuer {
+        return Err(layers.invalid("auth.jwks_issuer", "must differ from auth.issuer"));
+    }
+    Ok(Some(JwksConfig { source, issuer }))
+}
+
+fn database(layers: &Layers) -> Result<DatabaseConfig, ConfigError> {
+    let statement_timeout = millis(layers, "database.statement_timeout_ms", 0)?;
+    Ok(DatabaseConfig {
+        pool_size_max: size(layers, "database.pool_size_max", 2, 1_000)?,
+        statement_timeout: (!statement_timeout.is_zero()).then_some(statement_timeout),
+    })
+}
+
+fn dispatcher(layers: &Layers) -> Result<DispatcherConfig, ConfigError> {
+    let lanes = layers.number("dispatcher.lanes", 1, 1_024)?;
+    Ok(DispatcherConfig {
+        open_attempts_max: size(layers, "dispatcher.open_attempts_max", 1, 10_000)?,
+        plan_ahead_max: layers
+            .number("dispatcher.plan_ahead_max", 1, 1_000_000)?
+            .into(),
+        attempt_fresh: seconds(layers, "dispatcher.attempt_fresh_s", 1, 600)?,
+        email_deadline: seconds(layers, "dispatcher.email_deadline_s", 1, 86_400)?,
+        http_deadline: seconds(layers, "dispatcher.http_deadline_s", 1, 86_400)?,
+        lanes: u16::try_from(lanes).expect("at most 1,024"),
+    })
+}
+
+fn telemetry(layers: &Layers) -> Result<TelemetryConfig, ConfigError> {
+    let format = |text: &str| match text {
+        "text" => Some(LogFormat::Text),
+        "json" => Some(LogFormat::Json),
+        _ => None,
+    };
+    let log_format = "telemetry.log_format";
+    let endpoint = "telemetry.otlp_endpoint";
+    Ok(TelemetryConfig {
+        log_format: required(layers, log_format, format, "must be \"text\" or \"json\"")?,
+        log_filter: layers
+            .text("telemetry.log_filter")
+            .unwrap_or("info")
+            .to_owned(),
+        otlp_endpoint: optional(layers, endpoint, http_url, HTTP_URL)?,
+    })
+}
+
+fn optional<T>(
+    layers: &Layers,
+    key: &str,
+    parse: impl FnOnce(&str) -> Option<T>,
+    problem: &str,
+) -> Result<Option<T>, ConfigError> {
+    layers
+        .text(key)
+        .map(|text| parse(text).ok_or_else(|| layers.invalid(key, problem)))
+        .transpose()
+}
+
+fn required<T>(
+    layers: &Layers,
+    key: &str,
+    parse: impl FnOnce(&str) -> Option<T>,
+    problem: &str,
+) -> Result<T, ConfigError> {
+    optional(layers, key, parse, problem)?.ok_or_else(|| layers.invalid(key, problem))
+}
+
+fn size(layers: &Layers, key: &str, least: u32, most: u32) -> Result<usize, ConfigError> {
+    let n = layers.number(key, least, most)?;
+    Ok(usize::try_from(n).expect("32 bits fit"))
+}
+
+/// Milliseconds at `key`, at most an hour.
+fn millis(layers: &Layers, key: &str, least: u32) -> Result<Duration, ConfigError> {
+    let n = layers.number(key, least, 3_600_000)?;
+    Ok(Duration::from_millis(n.into()))
+}
+
+fn seconds(layers: &Layers, key: &str, least: u32, most: u32) -> Result<Duration, ConfigError> {
+    let n = layers.number(key, least, most)?;
+    Ok(Duration::from_secs(n.into()))
+}
+
+fn some_text(text: &str) -> Option<String> {
+    Some(text.to_owned())
+}
+
+fn subject_token(text: &str) -> Option<String> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    (text.len() <= 64 && text.bytes().all(allowed)).then(|| text.to_owned())
+}
+
+fn http_url(text: &str) -> Option<Url> {
+    Url::parse(text)
+        .ok()
+        .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+}

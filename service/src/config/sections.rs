@@ -1,0 +1,154 @@
+//! The typed settings; `defaults.toml` explains each at length.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use reqwest::Url;
+
+use super::{MasterKey, PublicUrl, Secret};
+
+/// Everything that can be set; `defaults.toml` explains each value.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where to listen; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Base of the links that go out; see [`Config::public_url_or`].
+    pub public_url: Option<PublicUrl>,
+    /// The folder that names the platform.
+    pub data: PathBuf,
+    /// Your own Postgres; `None`: a private one.
+    pub database_url: Option<Secret>,
+    /// Your own NATS; `None`: a private one.
+    pub nats_url: Option<Secret>,
+    /// First token of every subject and stream name.
+    pub nats_subject_prefix: String,
+    /// The key that wraps all others; `None`: a file in the data folder.
+    pub master_key: Option<MasterKey>,
+    /// The HTTP edge.
+    pub http: HttpConfig,
+    /// Who may come in.
+    pub auth: AuthConfig,
+    /// The connections to Postgres.
+    pub database: DatabaseConfig,
+    /// Outgoing mail.
+    pub mail: MailConfig,
+    /// Delivery.
+    pub dispatcher: DispatcherConfig,
+    /// Outgoing HTTP.
+    pub outbound: OutboundConfig,
+    /// Logs and traces.
+    pub telemetry: TelemetryConfig,
+}
+
+/// Limits of the HTTP edge.
+#[derive(Clone, Copy, Debug)]
+pub struct HttpConfig {
+    /// Largest JSON or form body.
+    pub body_limit_bytes: usize,
+    /// Largest uploaded import file.
+    pub import_limit_bytes: usize,
+    /// Time for a body to arrive.
+    pub body_timeout: Duration,
+}
+
+/// How tokens are checked.
+#[derive(Clone, Debug)]
+pub struct AuthConfig {
+    /// Secret of our own tokens, at least 32 bytes; `None`: a file in the data folder.
+    pub hs256_secret: Option<Secret>,
+    /// The `iss` of our own tokens.
+    pub issuer: String,
+    /// The `aud` every token must carry.
+    pub audience: String,
+    /// Your identity provider, if there is one.
+    pub jwks: Option<JwksConfig>,
+    /// Tolerated clock difference, at most 30 s.
+    pub leeway: Duration,
+}
+
+/// An identity provider of yours: its keys, and the issuer its tokens name.
+#[derive(Clone, Debug)]
+pub struct JwksConfig {
+    /// Where its public keys are.
+    pub source: JwksSource,
+    /// The `iss` of its tokens.
+    pub issuer: String,
+}
+
+/// Where public keys are read.
+#[derive(Clone, Debug)]
+pub enum JwksSource {
+    /// A URL.
+    Url(Url),
+    /// A file.
+    File(PathBuf),
+}
+
+/// Connections to Postgres.
+#[derive(Clone, Copy, Debug)]
+pub struct DatabaseConfig {
+    /// Connections in the pool.
+    pub pool_size_max: usize,
+    /// A longer statement is cancelled; `None`: no limit.
+    pub statement_timeout: Option<Duration>,
+}
+
+/// Outgoing mail.
+#[derive(Clone, Debug)]
+pub struct MailConfig {
+    /// Mails being sent at the same time.
+    pub in_flight_max: usize,
+    /// Name given in EHLO; `None`: the host of the public URL.
+    pub hello_name: Option<String>,
+}
+
+/// Limits of delivery.
+#[derive(Clone, Copy, Debug)]
+pub struct DispatcherConfig {
+    /// Attempts open at the same time.
+    pub open_attempts_max: usize,
+    /// Deliveries planned ahead of the queue.
+    pub plan_ahead_max: u64,
+    /// An older attempt is abandoned, not sent.
+    pub attempt_fresh: Duration,
+    /// An e-mail attempt is in doubt after this.
+    pub email_deadline: Duration,
+    /// An HTTP attempt is in doubt after this.
+    pub http_deadline: Duration,
+    /// Shares of the queue.
+    pub lanes: u16,
+}
+
+/// Limits of outgoing HTTP.
+#[derive(Clone, Copy, Debug)]
+pub struct OutboundConfig {
+    /// For a whole request.
+    pub timeout: Duration,
+    /// For its connection.
+    pub connect_timeout: Duration,
+    /// Whether destinations may lie on this machine.
+    pub allow_loopback: bool,
+    /// Whether destinations may lie in private networks.
+    pub allow_private: bool,
+}
+
+/// Logs and traces.
+#[derive(Clone, Debug)]
+pub struct TelemetryConfig {
+    /// How log lines look.
+    pub log_format: LogFormat,
+    /// What is logged, in the syntax of `EnvFilter`.
+    pub log_filter: String,
+    /// Where traces go; `None`: nowhere.
+    pub otlp_endpoint: Option<Url>,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For machines.
+    Json,
+}

@@ -1,0 +1,172 @@
+//! Layering, and the messages for what can be wrong.
+
+use std::fs;
+use std::path::PathBuf;
+
+use super::*;
+
+fn variables<'a>(pairs: &'a [(&'a str, &'a str)]) -> impl Iterator<Item = (String, String)> + 'a {
+    let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+    pairs.iter().map(own)
+}
+
+fn with(pairs: &[(&str, &str)]) -> Result<Config, ConfigError> {
+    Config::load(&ConfigFile::Skip, variables(pairs))
+}
+
+/// The error's message for this tidings.toml, its folder left out.
+fn message(toml: &str) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tidings.toml");
+    fs::write(&path, toml).unwrap();
+    let error = Config::load(&ConfigFile::Required(path), []).unwrap_err();
+    error
+        .to_string()
+        .replace(&format!("{}/", folder.path().display()), "")
+}
+
+#[test]
+fn the_built_in_defaults_are_complete() {
+    let config = Config::defaults().unwrap();
+    assert_eq!(config.listen.to_string(), "127.0.0.1:8080");
+    assert_eq!(config.http.body_limit_bytes, 262_144);
+    assert_eq!(config.http.import_limit_bytes, 67_108_864);
+    assert_eq!(config.dispatcher.lanes, 64);
+    assert_eq!(config.dispatcher.email_deadline.as_secs(), 900);
+    assert_eq!(config.nats_subject_prefix, "tidings");
+    assert!(config.database_url.is_none() && config.auth.hs256_secret.is_none());
+    assert!(!config.outbound.allow_loopback && !config.outbound.allow_private);
+}
+
+#[test]
+fn a_variable_wins_over_the_file_and_the_file_over_the_defaults() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tidings.toml");
+    fs::write(
+        &path,
+        "nats_subject_prefix = \"news\"\n[mail]\nin_flight_max = 7\n",
+    )
+    .unwrap();
+    let env = [
+        ("TIDINGS_MAIL__IN_FLIGHT_MAX", "9"),
+        ("TIDINGS_OUTBOUND__ALLOW_LOOPBACK", "true"),
+        ("PATH", "/bin"),
+    ];
+    let config = Config::load(&ConfigFile::IfPresent(path), variables(&env)).unwrap();
+    assert_eq!(config.mail.in_flight_max, 9);
+    assert_eq!(config.nats_subject_prefix, "news");
+    assert!(config.outbound.allow_loopback);
+    assert_eq!(config.dispatcher.plan_ahead_max, 2_000);
+}
+
+#[test]
+fn the_documented_flat_names_work() {
+    let config = with(&[
+        ("TIDINGS_DATABASE_URL", "postgres://u:hunter2@h/db"),
+        ("TIDINGS_NATS_URL", "nats://h"),
+        ("TIDINGS_LISTEN", "[::1]:9"),
+        ("TIDINGS_PUBLIC_URL", "https://news.example.org/t/"),
+        ("TIDINGS_DATA", "/srv/tidings"),
+    ])
+    .unwrap();
+    assert_eq!(config.listen.port(), 9);
+    assert_eq!(config.data.to_str(), Some("/srv/tidings"));
+    let link = config.public_url_or(config.listen).join("/u/abc");
+    assert_eq!(link, "https://news.example.org/t/u/abc");
+    assert!(!format!("{config:?}").contains("hunter2"));
+    assert_eq!(
+        config.database_url.unwrap().expose(),
+        "postgres://u:hunter2@h/db"
+    );
+}
+
+#[test]
+fn links_lead_to_the_listener_when_no_public_url_is_set() {
+    let config = Config::defaults().unwrap();
+    let listener = "127.0.0.1:4711".parse().unwrap();
+    let link = config.public_url_or(listener).join("/u/abc");
+    assert_eq!(link, "http://127.0.0.1:4711/u/abc");
+}
+
+#[test]
+fn a_secret_can_be_read_from_a_file_but_not_set_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("database");
+    fs::write(&path, "postgres://h/db\n").unwrap();
+    let file = ("TIDINGS_DATABASE_URL_FILE", path.to_str().unwrap());
+    let config = with(&[file]).unwrap();
+    assert_eq!(config.database_url.unwrap().expose(), "postgres://h/db");
+
+    let twice = with(&[file, ("TIDINGS_DATABASE_URL", "x")]).unwrap_err();
+    insta::assert_snapshot!(twice, @"");
+    let absent = with(&[("TIDINGS_NATS_URL_FILE", "/nowhere/nats")]).unwrap_err();
+    insta::assert_snapshot!(absent, @"");
+    // A key that itself ends in _file is that key.
+    let jwks = with(&[
+        ("TIDINGS_AUTH__JWKS_FILE", "/etc/jwks.json"),
+        ("TIDINGS_AUTH__JWKS_ISSUER", "https://login.example.org"),
+    ]);
+    let jwks = jwks.unwrap().auth.jwks.unwrap();
+    assert!(matches!(jwks.source, JwksSource::File(path) if path.ends_with("jwks.json")));
+}
+
+#[test]
+fn an_unknown_key_is_named_with_its_place_and_the_nearest_known_one() {
+    insta::assert_snapshot!(message("[http]\nbody_limit_byte = 1\n"), @"");
+    insta::assert_snapshot!(message("[htp]\nbody_limit_bytes = 1\n"), @"");
+    insta::assert_snapshot!(with(&[("TIDINGS_LISTN", ":1")]).unwrap_err(), @"");
+    insta::assert_snapshot!(with(&[("TIDINGS_DATABSE_URL_FILE", "/x")]).unwrap_err(), @"");
+}
+
+#[test]
+fn a_wrong_value_is_named_with_its_place_and_the_remedy() {
+    insta::assert_snapshot!(message("listen = \"8080\"\n"), @"");
+    insta::assert_snapshot!(message("[auth]\nleeway_s = 61\n"), @"");
+    insta::assert_snapshot!(message("[auth]\nleeway_s = \"5\"\n"), @"");
+    insta::assert_snapshot!(message("a = 1\n\nlisten = = 2\n"), @"");
+    insta::assert_snapshot!(with(&[("TIDINGS_HTTP__BODY_TIMEOUT_MS", "10s")]).unwrap_err(), @"");
+    insta::assert_snapshot!(with(&[("TIDINGS_AUTH__HS256_SECRET", "short")]).unwrap_err(), @"");
+    insta::assert_snapshot!(with(&[("TIDINGS_MASTER_KEY", "c2hvcnQ=")]).unwrap_err(), @"");
+}
+
+#[test]
+fn public_urls_that_would_break_links_are_refused() {
+    for bad in [
+        "ftp://h",
+        "news.example.org",
+        "https://u:p@h",
+        "https://h/?q",
+        "https://h/#f",
+        "https://",
+    ] {
+        assert!(PublicUrl::parse(bad).is_none(), "{bad}");
+    }
+    assert_eq!(
+        PublicUrl::parse("https://h:8443").unwrap().join("/p"),
+        "https://h:8443/p"
+    );
+}
+
+#[test]
+fn two_issuers_must_have_two_names_and_one_source() {
+    let same = with(&[
+        ("TIDINGS_AUTH__JWKS_URL", "https://login.example.org/jwks"),
+        ("TIDINGS_AUTH__JWKS_ISSUER", "tidings"),
+    ]);
+    insta::assert_snapshot!(same.unwrap_err(), @"");
+    let nameless = with(&[("TIDINGS_AUTH__JWKS_URL", "https://login.example.org/jwks")]);
+    insta::assert_snapshot!(nameless.unwrap_err(), @"");
+    let both = with(&[
+        ("TIDINGS_AUTH__JWKS_URL", "https://login.example.org/jwks"),
+        ("TIDINGS_AUTH__JWKS_FILE", "/x"),
+    ]);
+    insta::assert_snapshot!(both.unwrap_err(), @"");
+}
+
+#[test]
+fn a_file_is_only_missed_when_it_was_named() {
+    let absent = PathBuf::from("/nowhere/tidings.toml");
+    assert!(Config::load(&ConfigFile::IfPresent(absent.clone()), []).is_ok());
+    let error = Config::load(&ConfigFile::Required(absent), []).unwrap_err();
+    assert!(matches!(error, ConfigError::Unreadable { .. }));
+}

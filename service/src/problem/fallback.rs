@@ -1,0 +1,84 @@
+//! Turns actix-web's own errors and unmatched requests into problems.
+
+use actix_web::error::{
+    JsonPayloadError, PathError, PayloadError, QueryPayloadError, UrlencodedError,
+};
+use actix_web::{HttpRequest, web};
+
+use super::Problem;
+
+/// Sets the error handlers and the answer to unmatched requests; part of [`crate::http::configure`].
+pub fn configure(body_limit_bytes: usize) -> impl Fn(&mut web::ServiceConfig) + Clone {
+    move |cfg| {
+        cfg.app_data(web::PathConfig::default().error_handler(|e, _| path(&e).into()))
+            .app_data(web::QueryConfig::default().error_handler(|e, _| query(&e).into()))
+            .app_data(web::PayloadConfig::new(body_limit_bytes))
+            .app_data(
+                web::FormConfig::default()
+                    .limit(body_limit_bytes)
+                    .error_handler(move |e, _| form(e, body_limit_bytes).into()),
+            )
+            .app_data(
+                web::JsonConfig::default()
+                    .limit(body_limit_bytes)
+                    .error_handler(move |e, _| json(e, body_limit_bytes).into()),
+            )
+            .default_service(web::to(unmatched));
+    }
+}
+
+/// 404 for an unknown path, 405 for a known one with another method.
+async fn unmatched(req: HttpRequest) -> Problem {
+    if req.match_pattern().is_some() {
+        Problem::method_not_allowed(req.method().as_str())
+    } else {
+        Problem::not_found(format!("No resource has the path {}.", req.path()))
+    }
+}
+
+fn path(error: &PathError) -> Problem {
+    Problem::bad_request(format!("A segment of the path is malformed: {error}."))
+}
+
+fn query(error: &QueryPayloadError) -> Problem {
+    match error {
+        QueryPayloadError::Deserialize(cause) => {
+            Problem::bad_request(format!("The query is malformed: {cause}."))
+        }
+        _ => Problem::bad_request("The query is malformed."),
+    }
+}
+
+fn json(error: JsonPayloadError, limit_bytes: usize) -> Problem {
+    match error {
+        JsonPayloadError::Overflow { .. } | JsonPayloadError::OverflowKnownLength { .. } => {
+            Problem::payload_too_large(limit_bytes)
+        }
+        JsonPayloadError::ContentType => Problem::unsupported_media_type("application/json"),
+        JsonPayloadError::Deserialize(cause) => super::json::unreadable(&cause, ""),
+        JsonPayloadError::Payload(cause) => payload(cause, limit_bytes),
+        other => Problem::internal(&other),
+    }
+}
+
+fn form(error: UrlencodedError, limit_bytes: usize) -> Problem {
+    match error {
+        UrlencodedError::Overflow { .. } => Problem::payload_too_large(limit_bytes),
+        UrlencodedError::ContentType => {
+            Problem::unsupported_media_type("application/x-www-form-urlencoded")
+        }
+        UrlencodedError::Payload(cause) => payload(cause, limit_bytes),
+        other => Problem::bad_request(format!("The form is malformed: {other}.")),
+    }
+}
+
+/// The problem for a body that could not be received.
+pub fn payload(error: PayloadError, limit_bytes: usize) -> Problem {
+    match error {
+        PayloadError::Overflow => Problem::payload_too_large(limit_bytes),
+        PayloadError::Io(e) if e.kind() == std::io::ErrorKind::TimedOut => {
+            Problem::request_timeout()
+        }
+        other => Problem::bad_request(format!("The body could not be received: {other}.")),
+    }
+}

@@ -1,0 +1,62 @@
+//! Tells what is wrong with a JSON body: line and column for text that is no JSON, a JSON pointer for a wrong value.
+
+use serde::de::DeserializeOwned;
+use serde_json::error::Category;
+use serde_path_to_error::{Path, Segment};
+
+use super::Problem;
+
+/// Reads `bytes` as one JSON value of type `T`.
+///
+/// # Errors
+/// 400 with line and column when it is no JSON, 422 with a pointer when it is JSON of another shape.
+pub fn from_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    let mut reader = serde_json::Deserializer::from_slice(bytes);
+    let value = serde_path_to_error::deserialize(&mut reader)
+        .map_err(|error| unreadable(error.inner(), &pointer(error.path())))?;
+    reader.end().map_err(|error| unreadable(&error, ""))?;
+    Ok(value)
+}
+
+/// The problem for `error` at `pointer` (without the leading `#`; empty for the whole body).
+pub(super) fn unreadable(error: &serde_json::Error, pointer: &str) -> Problem {
+    let message = without_place(error);
+    match error.classify() {
+        Category::Data => {
+            let missing = message
+                .strip_prefix("missing field `")
+                .and_then(|rest| rest.strip_suffix('`'))
+                .map_or_else(String::new, |field| format!("/{}", escape(field)));
+            Problem::validation().error(format!("#{pointer}{missing}"), message)
+        }
+        _ => Problem::bad_request(format!(
+            "The body is not valid JSON: {message} at line {}, column {}.",
+            error.line(),
+            error.column()
+        )),
+    }
+}
+
+/// serde_json appends the place to its messages; we say it ourselves, or by pointer.
+fn without_place(error: &serde_json::Error) -> String {
+    let mut message = error.to_string();
+    let place = format!(" at line {} column {}", error.line(), error.column());
+    if message.ends_with(&place) {
+        message.truncate(message.len() - place.len());
+    }
+    message
+}
+
+fn pointer(path: &Path) -> String {
+    path.iter()
+        .fold(String::new(), |pointer, segment| match segment {
+            Segment::Seq { index } => format!("{pointer}/{index}"),
+            Segment::Map { key } => format!("{pointer}/{}", escape(key)),
+            Segment::Enum { .. } | Segment::Unknown => pointer,
+        })
+}
+
+/// RFC 6901: `~` and `/` in a key are written `~0` and `~1`.
+fn escape(key: &str) -> String {
+    key.replace('~', "~0").replace('/', "~1")
+}

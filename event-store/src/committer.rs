@@ -1,0 +1,294 @@
+//! Group commit. One task per process collects the commits that wait, writes them in one round trip,
+//! and answers each caller with its own verdict. One batch is in flight at a time.
+
+mod batch;
+mod session;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use crate::counters::Counters;
+use crate::event::{Commit, Committed};
+use crate::session::Connect;
+
+use batch::Batch;
+use session::{CommitSession, Failure, Lost};
+
+/// How long a caller waits for a database that is away before it is told so.
+const PATIENCE: Duration = Duration::from_secs(5);
+const RECONNECT_PAUSE: Duration = Duration::from_millis(50);
+/// Commits that may wait in line; past it, callers wait to get in line.
+const LINE_COMMITS: usize = 8_192;
+
+/// Why a commit did not happen.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum CommitError {
+    /// A guard did not hold. Nothing was written.
+    #[error("stream {stream_id} is at version {actual}, not {expected}")]
+    Conflict {
+        /// The guarded stream.
+        stream_id: Uuid,
+        /// The version the guard named.
+        expected: i32,
+        /// The version it was at.
+        actual: i32,
+    },
+    /// The commit breaks a bound of the log. Nothing was written.
+    #[error("the commit can not be recorded: {0}")]
+    Invalid(String),
+    /// The database refused the statement. Nothing was written.
+    #[error("the database refused the commit")]
+    Refused(#[source] Arc<tokio_postgres::Error>),
+    /// The log is away. Nothing was written.
+    #[error("the log can not be written at the moment")]
+    Unavailable,
+    /// The connection was lost at the wrong moment: it may have been written. Trying again with the
+    /// same event ids is safe, after a look at the stream.
+    #[error("the log went away before it answered: the outcome is unknown")]
+    Unknown,
+}
+
+pub(crate) struct Submission {
+    pub(crate) commit: Commit,
+    pub(crate) digests: Vec<[u8; 32]>,
+    answer: oneshot::Sender<Result<Committed, CommitError>>,
+    since: Instant,
+    /// It was sent over a connection that was lost: a conflict may be with itself.
+    tried: bool,
+}
+
+impl Submission {
+    fn answer(self, verdict: Result<Committed, CommitError>) {
+        // A caller that stopped waiting is told by the stream itself when it looks.
+        drop(self.answer.send(verdict));
+    }
+
+    fn give_up(self) {
+        let verdict = if self.tried {
+            CommitError::Unknown
+        } else {
+            CommitError::Unavailable
+        };
+        self.answer(Err(verdict));
+    }
+}
+
+/// The way into the committer's line.
+#[derive(Clone)]
+pub(crate) struct Committer {
+    line: mpsc::Sender<Submission>,
+}
+
+impl Committer {
+    /// Starts the task; it ends when the last handle is dropped and the line is empty.
+    pub(crate) fn start(
+        connect: Connect,
+        counters: Arc<Counters>,
+        head: watch::Sender<i64>,
+    ) -> Self {
+        let (line, waiting) = mpsc::channel(LINE_COMMITS);
+        let task = Task {
+            connect,
+            counters,
+            head,
+            waiting,
+            line: VecDeque::new(),
+            session: None,
+        };
+        tokio::spawn(task.run());
+        Self { line }
+    }
+
+    pub(crate) async fn submit(&self, commit: Commit) -> Result<Committed, CommitError> {
+        let (answer, verdict) = oneshot::channel();
+        let digests = commit.events.iter().map(crate::NewEvent::digest).collect();
+        let submission = Submission {
+            commit,
+            digests,
+            answer,
+            since: Instant::now(),
+            tried: false,
+        };
+        if self.line.send(submission).await.is_err() {
+            return Err(CommitError::Unavailable);
+        }
+        verdict.await.unwrap_or(Err(CommitError::Unknown))
+    }
+}
+
+struct Task {
+    connect: Connect,
+    counters: Arc<Counters>,
+    head: watch::Sender<i64>,
+    waiting: mpsc::Receiver<Submission>,
+    line: VecDeque<Submission>,
+    session: Option<CommitSession>,
+}
+
+impl Task {
+    async fn run(mut self) {
+        loop {
+            if self.line.is_empty() {
+                match self.waiting.recv().await {
+                    Some(submission) => self.line.push_back(submission),
+                    None => return,
+                }
+            }
+            while self.line.len() < LINE_COMMITS
+                && let Ok(submission) = self.waiting.try_recv()
+            {
+                self.line.push_back(submission);
+            }
+            if let Some(session) = self.session().await {
+                let batch = Batch::take(&mut self.line);
+                match self.write(&session, batch).await {
+                    Ok(()) => self.session = Some(session),
+                    Err(Lost { submissions, first }) => {
+                        self.resolve(session, submissions, first).await;
+                    }
+                }
+            }
+        }
+    }
+
+    /// The session, opened anew if need be. Callers whose patience ends meanwhile are told.
+    async fn session(&mut self) -> Option<CommitSession> {
+        if let Some(session) = self.session.take() {
+            return Some(session);
+        }
+        match CommitSession::open(&self.connect).await {
+            Ok(session) => Some(session),
+            Err(error) => {
+                tracing::warn!(%error, "the committer has no database");
+                self.give_up_on_the_impatient();
+                tokio::time::sleep(RECONNECT_PAUSE).await;
+                None
+            }
+        }
+    }
+
+    fn give_up_on_the_impatient(&mut self) {
+        let (late, patient): (VecDeque<_>, VecDeque<_>) = self
+            .line
+            .drain(..)
+            .partition(|submission| submission.since.elapsed() >= PATIENCE);
+        self.line = patient;
+        late.into_iter().for_each(Submission::give_up);
+    }
+
+    /// Writes a batch and answers its callers. A batch the database refuses is halved until the
+    /// commit at fault stands alone.
+    async fn write(&mut self, session: &CommitSession, batch: Batch) -> Result<(), Lost> {
+        let mut todo = vec![batch];
+        while let Some(batch) = todo.pop() {
+            let started = Instant::now();
+            match session.commit(&batch).await {
+                Ok(verdicts) => {
+                    let refused = verdicts
+                        .each
+                        .iter()
+                        .filter(|verdict| verdict.is_err())
+                        .count() as u64;
+                    let accepted = verdicts.each.len() as u64 - refused;
+                    self.counters
+                        .batch(accepted, refused, verdicts.events, started.elapsed());
+                    if verdicts.last_position > 0 {
+                        self.head.send_replace(verdicts.last_position);
+                    }
+                    self.answer(session, batch, verdicts).await;
+                }
+                Err(Failure::Lost) => {
+                    let first = batch.submissions.len();
+                    let mut submissions = batch.submissions;
+                    submissions.extend(todo.into_iter().rev().flat_map(|batch| batch.submissions));
+                    return Err(Lost { submissions, first });
+                }
+                Err(Failure::Refused(error)) if session::is_temporary(&error) => {
+                    tracing::warn!(%error, "a batch was not committed");
+                    batch
+                        .submissions
+                        .into_iter()
+                        .for_each(|waiting| waiting.answer(Err(CommitError::Unavailable)));
+                }
+                Err(Failure::Refused(error)) => match batch.halve() {
+                    Ok((first, second)) => todo.extend([second, first]),
+                    Err(only) => {
+                        tracing::error!(%error, "the database refused a commit");
+                        only.answer(Err(CommitError::Refused(Arc::new(error))));
+                    }
+                },
+            }
+        }
+        Ok(())
+    }
+
+    async fn answer(&self, session: &CommitSession, batch: Batch, verdicts: session::Verdicts) {
+        for (submission, verdict) in batch.submissions.into_iter().zip(verdicts.each) {
+            let verdict = match verdict {
+                // A commit that was sent before may have met its own events.
+                Err(conflict) if submission.tried => {
+                    match session.find(std::slice::from_ref(&submission)).await {
+                        Ok(found) => found.into_iter().next().flatten().ok_or(conflict),
+                        Err(_) => Err(CommitError::Unknown),
+                    }
+                }
+                other => other,
+            };
+            submission.answer(verdict);
+        }
+    }
+
+    /// After a lost connection: makes sure the old session is gone, then looks which commits are there.
+    /// Those that are not go back to the front of the line, in order.
+    async fn resolve(
+        &mut self,
+        lost: CommitSession,
+        mut submissions: Vec<Submission>,
+        sent: usize,
+    ) {
+        for submission in &mut submissions[..sent] {
+            submission.tried = true;
+        }
+        loop {
+            match self.find_after(&lost, &submissions).await {
+                Ok((session, found)) => {
+                    for (submission, found) in submissions.into_iter().zip(found).rev() {
+                        match found {
+                            Some(committed) => submission.answer(Ok(committed)),
+                            None => self.line.push_front(submission),
+                        }
+                    }
+                    self.session = Some(session);
+                    return;
+                }
+                Err(error) => tracing::warn!(%error, "the outcome of a batch is still unknown"),
+            }
+            let (late, patient): (Vec<_>, Vec<_>) = submissions
+                .into_iter()
+                .partition(|submission| submission.since.elapsed() >= PATIENCE);
+            late.into_iter().for_each(Submission::give_up);
+            submissions = patient;
+            self.give_up_on_the_impatient();
+            if submissions.is_empty() {
+                return;
+            }
+            tokio::time::sleep(RECONNECT_PAUSE).await;
+        }
+    }
+
+    async fn find_after(
+        &self,
+        lost: &CommitSession,
+        submissions: &[Submission],
+    ) -> Result<(CommitSession, Vec<Option<Committed>>), tokio_postgres::Error> {
+        let session = CommitSession::open(&self.connect).await?;
+        session.end(lost).await?;
+        let found = session.find(submissions).await?;
+        Ok((session, found))
+    }
+}

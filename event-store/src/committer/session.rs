@@ -1,0 +1,260 @@
+//! The committer's database session: one prepared call, and what to do when it is lost.
+
+use std::time::Duration;
+
+use time::OffsetDateTime;
+use tokio_postgres::error::SqlState;
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Client, Error, Row, Statement};
+use uuid::Uuid;
+
+use super::batch::Batch;
+use super::{CommitError, Submission};
+use crate::event::Committed;
+use crate::session::{Connect, Session};
+
+const COMMIT: &str = "select first_position, last_position, committed_at, \
+     refused_commit_no, refused_stream, refused_expected, refused_actual \
+     from publishing_commit($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15)";
+const FIND: &str = "select w.ordinal, e.position, e.recorded_at \
+     from unnest($1::uuid[], $2::uuid[]) with ordinality as w(stream_id, event_id, ordinal) \
+     join publishing_events e on e.stream_id = w.stream_id and e.event_id = w.event_id";
+/// Longer than any batch takes; a hung server must not hang its callers.
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+
+/// The connection broke while these were on their way; the first `first` of them may have arrived.
+pub(super) struct Lost {
+    pub(super) submissions: Vec<Submission>,
+    pub(super) first: usize,
+}
+
+/// Why a batch got no verdicts.
+pub(super) enum Failure {
+    /// Nobody knows whether it was committed.
+    Lost,
+    /// It was not committed.
+    Refused(Error),
+}
+
+pub(super) struct CommitSession {
+    client: Client,
+    commit: Statement,
+    backend_pid: i32,
+    backend_start: OffsetDateTime,
+}
+
+pub(super) struct Verdicts {
+    /// 0 when nothing was written.
+    pub(super) last_position: i64,
+    pub(super) events: u64,
+    /// One for each commit, in the batch's order.
+    pub(super) each: Vec<Result<Committed, CommitError>>,
+}
+
+impl CommitSession {
+    pub(super) async fn open(connect: &Connect) -> Result<Self, Error> {
+        // Nobody listens on this session: its notifications may go.
+        let Session { client, .. } = connect().await?;
+        client
+            .batch_execute(
+                "set application_name = 'tidings committer'; set lock_timeout = '5s'; \
+                 set statement_timeout = '8s'; set idle_in_transaction_session_timeout = '5s'",
+            )
+            .await?;
+        let commit = client.prepare(COMMIT).await?;
+        let row = client
+            .query_one(
+                "select pid, backend_start from pg_stat_activity where pid = pg_backend_pid()",
+                &[],
+            )
+            .await?;
+        Ok(Self {
+            commit,
+            backend_pid: row.get(0),
+            backend_start: row.get(1),
+            client,
+        })
+    }
+
+    /// Commits the batch.
+    pub(super) async fn commit(&self, batch: &Batch) -> Result<Verdicts, Failure> {
+        let columns = Columns::of(batch);
+        let params = columns.params();
+        let call = self.client.query_one(&self.commit, &params);
+        match tokio::time::timeout(ANSWER_WITHIN, call).await {
+            Ok(Ok(row)) => Ok(verdicts(batch, &row)),
+            Ok(Err(error)) if self.client.is_closed() || error.as_db_error().is_none() => {
+                Err(Failure::Lost)
+            }
+            Ok(Err(error)) => Err(Failure::Refused(error)),
+            // The server hangs: giving the session up makes the outcome a question for the next one.
+            Err(_) => Err(Failure::Lost),
+        }
+    }
+
+    /// Ends the session that was lost, so that its last batch can not be committed from now on.
+    pub(super) async fn end(&self, lost: &Self) -> Result<(), Error> {
+        let still_there = "select pg_terminate_backend(pid) from pg_stat_activity \
+                           where pid = $1 and backend_start = $2";
+        while !self
+            .client
+            .query(still_there, &[&lost.backend_pid, &lost.backend_start])
+            .await?
+            .is_empty()
+        {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        Ok(())
+    }
+
+    /// Which of these commits are in the log, by their first event.
+    pub(super) async fn find(
+        &self,
+        submissions: &[Submission],
+    ) -> Result<Vec<Option<Committed>>, Error> {
+        let (streams, events): (Vec<Uuid>, Vec<Uuid>) = submissions
+            .iter()
+            .map(|waiting| &waiting.commit.events[0])
+            .map(|first| (first.stream_id, first.event_id))
+            .unzip();
+        let mut found = vec![None; submissions.len()];
+        for row in self.client.query(FIND, &[&streams, &events]).await? {
+            let index = row.get::<_, i64>(0) as usize - 1;
+            let first_position: i64 = row.get(1);
+            found[index] = Some(Committed {
+                first_position,
+                last_position: first_position + submissions[index].commit.events.len() as i64 - 1,
+                recorded_at: row.get(2),
+            });
+        }
+        Ok(found)
+    }
+}
+
+/// Worth another try by the caller: time-outs, full disks, a server going down.
+pub(super) fn is_temporary(error: &Error) -> bool {
+    error.code().is_some_and(|code| {
+        [
+            SqlState::QUERY_CANCELED,
+            SqlState::LOCK_NOT_AVAILABLE,
+            SqlState::DISK_FULL,
+            SqlState::OUT_OF_MEMORY,
+            SqlState::TOO_MANY_CONNECTIONS,
+            SqlState::READ_ONLY_SQL_TRANSACTION,
+        ]
+        .contains(code)
+    })
+}
+
+fn verdicts(batch: &Batch, row: &Row) -> Verdicts {
+    let first_position: i64 = row.get(0);
+    let last_position: i64 = row.get(1);
+    let recorded_at: OffsetDateTime = row.get(2);
+    let mut each: Vec<Option<CommitError>> = vec![None; batch.submissions.len()];
+    if let Some(numbers) = row.get::<_, Option<Vec<i32>>>(3) {
+        let streams: Vec<Uuid> = row.get(4);
+        let expected: Vec<i32> = row.get(5);
+        let actual: Vec<i32> = row.get(6);
+        for (index, number) in numbers.into_iter().enumerate() {
+            each[number as usize].get_or_insert(CommitError::Conflict {
+                stream_id: streams[index],
+                expected: expected[index],
+                actual: actual[index],
+            });
+        }
+    }
+    let mut next = first_position;
+    let each = batch
+        .submissions
+        .iter()
+        .zip(each)
+        .map(|(submission, refused)| match refused {
+            Some(refused) => Err(refused),
+            None => {
+                let first_position = next;
+                next += submission.commit.events.len() as i64;
+                Ok(Committed {
+                    first_position,
+                    last_position: next - 1,
+                    recorded_at,
+                })
+            }
+        })
+        .collect();
+    debug_assert_eq!(next - 1, last_position);
+    let events = (next - first_position) as u64;
+    Verdicts {
+        last_position: if events > 0 { last_position } else { 0 },
+        events,
+        each,
+    }
+}
+
+/// The batch as the function's arrays.
+#[derive(Default)]
+struct Columns<'a> {
+    guard_commit: Vec<i32>,
+    guard_stream: Vec<Uuid>,
+    guard_version: Vec<i32>,
+    commit: Vec<i32>,
+    stream: Vec<Uuid>,
+    id: Vec<Uuid>,
+    event_type: Vec<&'a str>,
+    subject: Vec<Option<Uuid>>,
+    occurred: Vec<OffsetDateTime>,
+    actor: Vec<&'a str>,
+    correlation: Vec<Uuid>,
+    causation: Vec<Option<i64>>,
+    metadata: Vec<&'a [u8]>,
+    payload: Vec<&'a [u8]>,
+    digest: Vec<&'a [u8]>,
+}
+
+impl<'a> Columns<'a> {
+    fn of(batch: &'a Batch) -> Self {
+        let mut columns = Self::default();
+        for (number, submission) in batch.submissions.iter().enumerate() {
+            let number = number as i32;
+            for guard in &submission.commit.guards {
+                columns.guard_commit.push(number);
+                columns.guard_stream.push(guard.stream_id);
+                columns.guard_version.push(guard.version);
+            }
+            for (event, digest) in submission.commit.events.iter().zip(&submission.digests) {
+                columns.commit.push(number);
+                columns.stream.push(event.stream_id);
+                columns.id.push(event.event_id);
+                columns.event_type.push(event.event_type);
+                columns.subject.push(event.subject);
+                columns.occurred.push(event.occurred_at);
+                columns.actor.push(&event.actor);
+                columns.correlation.push(event.correlation_id);
+                columns.causation.push(event.causation);
+                columns.metadata.push(&event.metadata);
+                columns.payload.push(&event.payload);
+                columns.digest.push(digest);
+            }
+        }
+        columns
+    }
+
+    fn params(&self) -> [&(dyn ToSql + Sync); 15] {
+        [
+            &self.guard_commit,
+            &self.guard_stream,
+            &self.guard_version,
+            &self.commit,
+            &self.stream,
+            &self.id,
+            &self.event_type,
+            &self.subject,
+            &self.occurred,
+            &self.actor,
+            &self.correlation,
+            &self.causation,
+            &self.metadata,
+            &self.payload,
+            &self.digest,
+        ]
+    }
+}

@@ -1,0 +1,33 @@
+//! What the log counts, for whoever exports metrics.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+/// Totals since the process started.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Batches written.
+    pub batches: AtomicU64,
+    /// Events written.
+    pub events: AtomicU64,
+    /// Commits accepted.
+    pub commits: AtomicU64,
+    /// Commits refused by a guard.
+    pub refused: AtomicU64,
+    /// Time spent waiting for the database, microseconds.
+    pub commit_us: AtomicU64,
+    /// Messages the relay published.
+    pub relayed: AtomicU64,
+    /// The relay's last position in the stream.
+    pub relay_position: AtomicU64,
+}
+
+impl Counters {
+    pub(crate) fn batch(&self, accepted: u64, refused: u64, events: u64, took: Duration) {
+        self.batches.fetch_add(1, Relaxed);
+        self.events.fetch_add(events, Relaxed);
+        self.commits.fetch_add(accepted, Relaxed);
+        self.refused.fetch_add(refused, Relaxed);
+        self.commit_us.fetch_add(took.as_micros() as u64, Relaxed);
+    }
+}

@@ -1,0 +1,29 @@
+//! The log: commit with guards (group commit), read, fold and decide, relay to JetStream, follow it,
+//! fold it into views, and the vault that seals personal data inside it. Postgres is the truth;
+//! JetStream is a doorbell with a cache.
+
+mod committer;
+pub mod counters;
+pub mod digest;
+mod event;
+pub mod feed;
+mod log;
+pub mod migrate;
+mod progress;
+pub mod relay;
+pub mod session;
+mod store;
+pub mod stream;
+pub mod vault;
+pub mod view;
+
+pub use committer::CommitError;
+pub use event::{Commit, Committed, Guard, NewEvent, Recorded, uuid_bytes};
+pub use log::{COMMIT_EVENTS_MAX, EVENT_BYTES_MAX, Head, Log, ReadError};
+pub use progress::Progress;
+pub use store::{
+    CONTRACT_REVISION, Context, Draft, ExecuteError, Executed, LoadError, Loaded, Past,
+    RETRY_AFTER, Store, UnderstandError, understand,
+};
+
+pub use tokio_postgres;

@@ -1,0 +1,263 @@
+//! The log: a cheap handle to commit to it and read from it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use deadpool_postgres::Pool;
+use tokio::sync::watch;
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+use crate::committer::{CommitError, Committer};
+use crate::counters::Counters;
+use crate::event::{Commit, Committed, Recorded};
+use crate::session::Connect;
+
+/// Events one commit may hold.
+pub const COMMIT_EVENTS_MAX: usize = 1_000;
+/// Bytes one event may take, so that it fits a JetStream message of the default 1 MB with its headers.
+pub const EVENT_BYTES_MAX: usize = 900 << 10;
+const ACTOR_BYTES_MAX: usize = 64;
+
+pub(crate) const COLUMNS: &str = "position, stream_id, version, event_id, type, subject, occurred_at, \
+     recorded_at, actor, correlation_id, causation, metadata, payload, digest";
+
+/// The event log.
+#[derive(Clone)]
+pub struct Log {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    committer: Committer,
+    pool: Pool,
+    counters: Arc<Counters>,
+    head: watch::Receiver<i64>,
+}
+
+/// Why the log could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// No connection to the database.
+    #[error("no connection to the database")]
+    Pool(#[from] deadpool_postgres::PoolError),
+    /// The database answered with an error.
+    #[error("the database could not answer")]
+    Database(#[from] tokio_postgres::Error),
+}
+
+/// Where the log ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// The last position; 0 when the log is empty.
+    pub position: i64,
+    /// The hash of the batch that holds it; zeros when the log is empty.
+    pub batch_hash: [u8; 32],
+}
+
+impl Log {
+    /// Opens the log: starts this process's committer. `connect` makes the committer's own session.
+    pub fn open(connect: Connect, pool: Pool) -> Self {
+        let counters = Arc::new(Counters::default());
+        let (sender, head) = watch::channel(0);
+        let committer = Committer::start(connect, counters.clone(), sender);
+        Self {
+            inner: Arc::new(Inner {
+                committer,
+                pool,
+                counters,
+                head,
+            }),
+        }
+    }
+
+    /// Commits, together with whatever else waits at this moment; returns once it is durable.
+    pub async fn commit(&self, commit: Commit) -> Result<Committed, CommitError> {
+        validate(&commit).map_err(CommitError::Invalid)?;
+        self.inner.committer.submit(commit).await
+    }
+
+    /// The last position this process has committed: a wake-up call for the relay.
+    pub fn committed(&self) -> watch::Receiver<i64> {
+        self.inner.head.clone()
+    }
+
+    /// Totals since the process started.
+    pub fn counters(&self) -> &Arc<Counters> {
+        &self.inner.counters
+    }
+
+    /// Connections for reading.
+    pub fn pool(&self) -> &Pool {
+        &self.inner.pool
+    }
+
+    /// The end of the log.
+    pub async fn head(&self) -> Result<Head, ReadError> {
+        let client = self.inner.pool.get().await?;
+        let statement = client
+            .prepare_cached("select last_position, hash from publishing_batches order by last_position desc limit 1")
+            .await?;
+        Ok(client.query_opt(&statement, &[]).await?.map_or(
+            Head {
+                position: 0,
+                batch_hash: [0; 32],
+            },
+            |row| Head {
+                position: row.get(0),
+                batch_hash: hash(row.get(1)),
+            },
+        ))
+    }
+
+    /// The incarnation: another one after the log was restored from a backup.
+    pub async fn incarnation(&self) -> Result<Uuid, ReadError> {
+        let client = self.inner.pool.get().await?;
+        let row = client
+            .query_one(
+                "select incarnation from publishing_incarnations order by ordinal desc limit 1",
+                &[],
+            )
+            .await?;
+        Ok(row.get(0))
+    }
+
+    /// The hash of the batch that holds a position; `None` past the end of the log.
+    pub async fn batch_hash(&self, position: i64) -> Result<Option<[u8; 32]>, ReadError> {
+        let client = self.inner.pool.get().await?;
+        batch_hash(&client, position).await
+    }
+
+    /// The batches that hold the positions `first..=last`: last position and hash (hex) of each.
+    pub(crate) async fn batch_hashes(
+        &self,
+        first: i64,
+        last: i64,
+    ) -> Result<Vec<(i64, String)>, ReadError> {
+        let client = self.inner.pool.get().await?;
+        let statement = client
+            .prepare_cached(
+                "select last_position, hash from publishing_batches \
+                 where last_position >= $1 and last_position <= \
+                       (select min(last_position) from publishing_batches where last_position >= $2) \
+                 order by last_position",
+            )
+            .await?;
+        let rows = client.query(&statement, &[&first, &last]).await?;
+        Ok(rows
+            .iter()
+            .map(|row| (row.get(0), crate::stream::hex(row.get(1))))
+            .collect())
+    }
+
+    /// Up to `limit` events after a position, in order.
+    pub async fn page_after(&self, position: i64, limit: i64) -> Result<Vec<Recorded>, ReadError> {
+        let client = self.inner.pool.get().await?;
+        let statement = client
+            .prepare_cached(&format!(
+                "select {COLUMNS} from publishing_events where position > $1 and position <= $1 + $2 order by position"
+            ))
+            .await?;
+        let rows = client.query(&statement, &[&position, &limit]).await?;
+        Ok(rows.iter().map(recorded).collect())
+    }
+
+    /// Every event of a stream, oldest first.
+    pub async fn stream(&self, stream_id: Uuid) -> Result<Vec<Recorded>, ReadError> {
+        let client = self.inner.pool.get().await?;
+        let statement = client
+            .prepare_cached(&format!(
+                "select {COLUMNS} from publishing_events where stream_id = $1 order by version"
+            ))
+            .await?;
+        let rows = client.query(&statement, &[&stream_id]).await?;
+        Ok(rows.iter().map(recorded).collect())
+    }
+
+    /// Every event of several streams, by stream and version.
+    pub async fn streams(&self, stream_ids: &[Uuid]) -> Result<Vec<Recorded>, ReadError> {
+        let client = self.inner.pool.get().await?;
+        let statement = client
+            .prepare_cached(&format!(
+                "select {COLUMNS} from publishing_events where stream_id = any($1) order by stream_id, version"
+            ))
+            .await?;
+        let rows = client.query(&statement, &[&stream_ids]).await?;
+        Ok(rows.iter().map(recorded).collect())
+    }
+}
+
+pub(crate) async fn batch_hash(
+    client: &impl deadpool_postgres::GenericClient,
+    position: i64,
+) -> Result<Option<[u8; 32]>, ReadError> {
+    let statement = client
+        .prepare_cached("select hash from publishing_batches where last_position >= $1 order by last_position limit 1")
+        .await?;
+    Ok(client
+        .query_opt(&statement, &[&position])
+        .await?
+        .map(|row| hash(row.get(0))))
+}
+
+/// One row with [`COLUMNS`].
+pub(crate) fn recorded(row: &Row) -> Recorded {
+    let bytes = |column| Bytes::copy_from_slice(row.get::<_, &[u8]>(column));
+    Recorded {
+        position: row.get(0),
+        stream_id: row.get(1),
+        version: row.get(2),
+        event_id: row.get(3),
+        event_type: row.get(4),
+        subject: row.get(5),
+        occurred_at: row.get(6),
+        recorded_at: row.get(7),
+        actor: row.get(8),
+        correlation_id: row.get(9),
+        causation: row.get(10),
+        metadata: bytes(11),
+        payload: bytes(12),
+        digest: hash(row.get(13)),
+    }
+}
+
+fn hash(bytes: &[u8]) -> [u8; 32] {
+    // The function that writes hashes only ever writes sha256().
+    bytes.try_into().expect("a hash in the log has 32 bytes")
+}
+
+/// The patience of callers that wait for something the log will bring anyway.
+pub(crate) const SLOW_TIMER: Duration = Duration::from_secs(1);
+
+fn validate(commit: &Commit) -> Result<(), String> {
+    let count = commit.events.len();
+    if count == 0 || count > COMMIT_EVENTS_MAX {
+        return Err(format!(
+            "it holds {count} events; 1 to {COMMIT_EVENTS_MAX} are allowed"
+        ));
+    }
+    for event in &commit.events {
+        let size = event.size_bytes();
+        if size > EVENT_BYTES_MAX {
+            return Err(format!(
+                "a {} of {size} bytes; at most {EVENT_BYTES_MAX} are allowed",
+                event.event_type
+            ));
+        }
+        if event.actor.len() > ACTOR_BYTES_MAX || !event.actor.is_ascii() {
+            return Err(format!(
+                "the actor must be ASCII of at most {ACTOR_BYTES_MAX} bytes"
+            ));
+        }
+    }
+    let mut guards = commit.guards.clone();
+    guards.sort_by_key(|guard| guard.stream_id);
+    if guards
+        .windows(2)
+        .any(|pair| pair[0].stream_id == pair[1].stream_id && pair[0].version != pair[1].version)
+    {
+        return Err("two guards name the same stream at different versions".to_owned());
+    }
+    Ok(())
+}

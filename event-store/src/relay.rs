@@ -1,0 +1,358 @@
+//! The relay puts the event at position p into JetStream at sequence p. Every publish names the last
+//! sequence it expects, p − 1, so a message for p can land nowhere else, and any number of relays may
+//! run: a rival's refusal costs a look at the stream, never a wrong message.
+
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use async_nats::header::{
+    NATS_BATCH_COMMIT, NATS_BATCH_ID, NATS_BATCH_SEQUENCE, NATS_EXPECTED_LAST_SEQUENCE,
+};
+use async_nats::jetstream::Context as JetStream;
+use async_nats::jetstream::context::PublishAckFuture;
+use async_nats::jetstream::message::PublishMessage;
+use async_nats::jetstream::stream::Stream;
+use async_nats::{Client, HeaderMap};
+use bytes::Bytes;
+use futures_util::future::join_all;
+use prost::Message as _;
+use tidings_proto::common::Envelope;
+use tokio_util::sync::CancellationToken;
+
+use crate::event::Recorded;
+use crate::log::{Log, ReadError, SLOW_TIMER};
+use crate::progress::Progress;
+use crate::session::Connect;
+use crate::stream::{BATCH_HASH, StreamName, headers, hex};
+
+/// Messages published at once without waiting for an answer.
+const WINDOW: i64 = 1_000;
+/// More than this pending: one atomic batch instead of singles. Batches cost latency, so only when behind.
+const BEHIND: usize = 200;
+/// Events put back into a stream that was wiped; older ones are read from the log.
+const REFILL: i64 = 100_000;
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(200);
+/// What headers may take of a message.
+const HEADER_ROOM: usize = 1_024;
+/// Advisory lock that keeps extra relays idle. Safety does not depend on it.
+const RELAY_LOCK: i64 = 7_310_575_178_592_774_517;
+
+/// Why a step of the relay failed.
+#[derive(Debug, thiserror::Error)]
+pub enum RelayError {
+    /// The log could not be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// JetStream refused, timed out or is away; the next step looks where the stream stands.
+    #[error("the stream could not be written or read: {0}")]
+    Stream(String),
+    /// The stream holds what the log does not: the database went back in time. Never retried.
+    #[error(
+        "the stream holds another history than the log at position {position}: the database has gone back in time; \
+         restore it with `tidings restore`, which starts a new incarnation"
+    )]
+    Diverged {
+        /// The last position the stream holds.
+        position: i64,
+    },
+}
+
+/// Publishes the log. One step at a time.
+pub struct Relay {
+    log: Log,
+    client: Client,
+    jetstream: JetStream,
+    name: StreamName,
+    /// The stream's last sequence, known for certain; `None`: look.
+    last: Option<i64>,
+}
+
+impl Relay {
+    /// A relay for this log and stream.
+    pub fn new(log: Log, client: Client, name: StreamName) -> Self {
+        let mut jetstream = async_nats::jetstream::new(client.clone());
+        jetstream.set_timeout(ANSWER_WITHIN);
+        Self {
+            log,
+            client,
+            jetstream,
+            name,
+            last: None,
+        }
+    }
+
+    /// Publishes what is pending, up to a window.
+    pub async fn step(&mut self) -> Result<Progress, RelayError> {
+        let last = match self.last.take() {
+            Some(last) => last,
+            None => self.look().await?,
+        };
+        let events = self.log.page_after(last, WINDOW).await?;
+        if events.is_empty() {
+            self.last = Some(last);
+            return Ok(Progress::Idle);
+        }
+        let messages = self.messages(&events).await?;
+        let count = messages.len() as i64;
+        if messages.len() > BEHIND {
+            self.publish_batch(last, messages).await?;
+        } else {
+            self.publish_singles(last, messages).await?;
+        }
+        // Only a complete success leaves the position known.
+        self.last = Some(last + count);
+        let counters = self.log.counters();
+        counters.relayed.fetch_add(count as u64, Relaxed);
+        counters
+            .relay_position
+            .store((last + count) as u64, Relaxed);
+        Ok(Progress::Advanced)
+    }
+
+    /// Where the stream stands, after comparing its last message with the log.
+    async fn look(&self) -> Result<i64, RelayError> {
+        let head = self.log.head().await?;
+        let first = (head.position - REFILL).max(0) as u64 + 1;
+        let mut stream = self
+            .name
+            .ensure(&self.jetstream, first)
+            .await
+            .map_err(stream_error)?;
+        let state = stream.info().await.map_err(stream_error)?.state.clone();
+        let last = state.last_sequence as i64;
+        if state.messages == 0 && last == 0 {
+            return Ok(0);
+        }
+        if last > head.position {
+            // Read anew: the log may have grown since.
+            if last > self.log.head().await?.position {
+                return Err(RelayError::Diverged { position: last });
+            }
+        }
+        if state.messages > 0 {
+            self.compare(&stream, last).await?;
+        }
+        Ok(last)
+    }
+
+    async fn compare(&self, stream: &Stream, last: i64) -> Result<(), RelayError> {
+        let message = stream
+            .get_raw_message(last as u64)
+            .await
+            .map_err(stream_error)?;
+        let in_stream = message
+            .headers
+            .get(BATCH_HASH)
+            .map(|value| value.as_str().to_owned());
+        let in_log = self.log.batch_hash(last).await?.map(|hash| hex(&hash));
+        if in_stream.is_some() && in_stream == in_log {
+            Ok(())
+        } else {
+            Err(RelayError::Diverged { position: last })
+        }
+    }
+
+    async fn messages(
+        &self,
+        events: &[Recorded],
+    ) -> Result<Vec<(String, HeaderMap, Bytes)>, RelayError> {
+        let (first, last) = (events[0].position, events[events.len() - 1].position);
+        let hashes = self.log.batch_hashes(first, last).await?;
+        let payload_max = self
+            .client
+            .server_info()
+            .max_payload
+            .saturating_sub(HEADER_ROOM);
+        Ok(events
+            .iter()
+            .map(|event| {
+                let covering = hashes.partition_point(|(up_to, _)| *up_to < event.position);
+                let headers = headers(&hashes[covering].1, &event.metadata().traceparent);
+                (
+                    self.name.subject(event),
+                    headers,
+                    encode(event, payload_max),
+                )
+            })
+            .collect())
+    }
+
+    async fn publish_singles(
+        &self,
+        last: i64,
+        messages: Vec<(String, HeaderMap, Bytes)>,
+    ) -> Result<(), RelayError> {
+        let mut acks = Vec::with_capacity(messages.len());
+        for (expected, (subject, headers, payload)) in (last..).zip(messages) {
+            let message = PublishMessage::build()
+                .headers(headers)
+                .payload(payload)
+                .expected_last_sequence(expected as u64);
+            acks.push(
+                self.jetstream
+                    .send_publish(subject, message)
+                    .await
+                    .map_err(stream_error)?,
+            );
+        }
+        let acks = join_all(acks.into_iter().map(PublishAckFuture::into_future)).await;
+        for (position, ack) in (last + 1..).zip(acks) {
+            let ack = ack.map_err(stream_error)?;
+            if ack.sequence as i64 != position {
+                return Err(RelayError::Diverged { position });
+            }
+        }
+        Ok(())
+    }
+
+    /// All or nothing; the expected sequence stands on the first message only, as the protocol wants it.
+    async fn publish_batch(
+        &self,
+        last: i64,
+        messages: Vec<(String, HeaderMap, Bytes)>,
+    ) -> Result<(), RelayError> {
+        let batch_id = format!(
+            "{}-{last}",
+            self.client
+                .new_inbox()
+                .rsplit('.')
+                .next()
+                .unwrap_or_default()
+        );
+        let count = messages.len();
+        for (index, (subject, mut headers, payload)) in messages.into_iter().enumerate() {
+            headers.insert(NATS_BATCH_ID, batch_id.as_str());
+            headers.insert(NATS_BATCH_SEQUENCE, (index + 1).to_string().as_str());
+            if index == 0 {
+                headers.insert(NATS_EXPECTED_LAST_SEQUENCE, last.to_string().as_str());
+            }
+            if index + 1 < count {
+                self.client
+                    .publish_with_headers(subject, headers, payload)
+                    .await
+                    .map_err(stream_error)?;
+                continue;
+            }
+            headers.insert(NATS_BATCH_COMMIT, "1");
+            let request = self.client.request_with_headers(subject, headers, payload);
+            let answer = tokio::time::timeout(ANSWER_WITHIN, request)
+                .await
+                .map_err(|_| RelayError::Stream("no answer to a batch".to_owned()))?
+                .map_err(stream_error)?;
+            return batch_answer(&answer.payload, last + count as i64);
+        }
+        Ok(())
+    }
+
+    /// Steps until told to stop: on this process's commits, on other processes' NOTIFY, and on a slow
+    /// timer as a safety net. While another process relays, this one waits for its lock.
+    pub async fn run(
+        mut self,
+        connect: Connect,
+        stop: CancellationToken,
+    ) -> Result<(), RelayError> {
+        let mut committed = self.log.committed();
+        while !stop.is_cancelled() {
+            let Ok(mut session) = connect().await else {
+                pause(&stop, SLOW_TIMER).await;
+                continue;
+            };
+            let ready = session
+                .client
+                .batch_execute("listen publishing_log")
+                .await
+                .is_ok();
+            while ready && !stop.is_cancelled() {
+                let lock = session
+                    .client
+                    .query_one("select pg_try_advisory_lock($1)", &[&RELAY_LOCK])
+                    .await;
+                match lock.map(|row| row.get::<_, bool>(0)) {
+                    Ok(true) => {}
+                    Ok(false) => {
+                        pause(&stop, SLOW_TIMER).await;
+                        continue;
+                    }
+                    Err(_) => break,
+                }
+                // The lock is ours as long as the session lives.
+                self.last = None;
+                while !stop.is_cancelled() && !session.client.is_closed() {
+                    match self.step().await {
+                        Ok(Progress::Advanced) => continue,
+                        Ok(Progress::Idle) => {}
+                        Err(error @ RelayError::Diverged { .. }) => return Err(error),
+                        Err(error) => {
+                            tracing::warn!(%error, "the relay waits");
+                            pause(&stop, PAUSE_AFTER_ERROR).await;
+                            continue;
+                        }
+                    }
+                    tokio::select! {
+                        () = stop.cancelled() => {}
+                        _ = committed.changed() => {}
+                        _ = session.notifications.recv() => {}
+                        () = tokio::time::sleep(SLOW_TIMER) => {}
+                    }
+                }
+                break;
+            }
+            pause(&stop, PAUSE_AFTER_ERROR).await;
+        }
+        Ok(())
+    }
+}
+
+async fn pause(stop: &CancellationToken, time: Duration) {
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = tokio::time::sleep(time) => {}
+    }
+}
+
+fn stream_error(error: impl std::fmt::Display) -> RelayError {
+    RelayError::Stream(error.to_string())
+}
+
+/// The envelope, or a stub that says "read position p from the log" when it does not fit: positions
+/// are dense, so a message that can never be published would stop the relay for ever.
+fn encode(event: &Recorded, payload_max: usize) -> Bytes {
+    let envelope = event.to_envelope().encode_to_vec();
+    if envelope.len() <= payload_max {
+        return envelope.into();
+    }
+    let stub = Envelope {
+        metadata: Bytes::new(),
+        payload: Bytes::new(),
+        read_from_log: true,
+        ..event.to_envelope()
+    };
+    stub.encode_to_vec().into()
+}
+
+#[derive(serde::Deserialize)]
+struct BatchAnswer {
+    #[serde(default)]
+    seq: i64,
+    error: Option<BatchError>,
+}
+
+#[derive(serde::Deserialize)]
+struct BatchError {
+    #[serde(default)]
+    description: String,
+}
+
+fn batch_answer(payload: &[u8], expected: i64) -> Result<(), RelayError> {
+    let answer: BatchAnswer = serde_json::from_slice(payload).map_err(stream_error)?;
+    match answer {
+        BatchAnswer {
+            error: Some(error), ..
+        } => Err(RelayError::Stream(error.description)),
+        BatchAnswer { seq, .. } if seq == expected => Ok(()),
+        BatchAnswer { seq, .. } => Err(RelayError::Stream(format!(
+            "a batch ended at {seq}, not {expected}"
+        ))),
+    }
+}

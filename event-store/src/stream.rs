@@ -1,0 +1,93 @@
+//! The JetStream stream that carries the log: its name, subjects and settings.
+
+use std::time::Duration;
+
+use async_nats::HeaderMap;
+use async_nats::jetstream::Context as JetStream;
+use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, StorageType, Stream};
+use uuid::Uuid;
+
+use crate::event::Recorded;
+
+/// Header of every message: the hash of the batch its event was committed in, hex.
+pub const BATCH_HASH: &str = "Tidings-Batch-Hash";
+/// Header of a message whose event has one: W3C trace context.
+pub const TRACEPARENT: &str = "traceparent";
+
+const MAX_AGE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+const MAX_BYTES: i64 = 4 << 30;
+
+/// Where the log is fanned out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StreamName {
+    /// The stream: `<PREFIX>_<incarnation>`.
+    pub stream: String,
+    /// First part of every subject.
+    prefix: String,
+}
+
+impl StreamName {
+    /// For one installation (`prefix`: letters, digits, `-`, `_`) and one incarnation of its log.
+    pub fn new(prefix: &str, incarnation: Uuid) -> Self {
+        Self {
+            stream: format!("{}_{}", prefix.to_ascii_uppercase(), incarnation.simple()),
+            prefix: prefix.to_owned(),
+        }
+    }
+
+    /// `<prefix>.log.<noun>.<PastTense>.<stream id>`: no personal data.
+    pub fn subject(&self, event: &Recorded) -> String {
+        format!(
+            "{}.log.{}.{}",
+            self.prefix, event.event_type, event.stream_id
+        )
+    }
+
+    /// Gets the stream, or creates it so that its first message will be `first_position`.
+    pub async fn ensure(
+        &self,
+        jetstream: &JetStream,
+        first_position: u64,
+    ) -> Result<Stream, async_nats::jetstream::context::CreateStreamError> {
+        if let Ok(stream) = jetstream.get_stream(&self.stream).await {
+            return Ok(stream);
+        }
+        jetstream
+            .create_stream(Config {
+                name: self.stream.clone(),
+                subjects: vec![format!("{}.log.>", self.prefix)],
+                retention: RetentionPolicy::Limits,
+                discard: DiscardPolicy::Old,
+                storage: StorageType::File,
+                max_age: MAX_AGE,
+                max_bytes: MAX_BYTES,
+                first_sequence: (first_position > 1).then_some(first_position),
+                allow_atomic_publish: true,
+                // Asking the leader, never a lagging replica.
+                allow_direct: false,
+                deny_delete: true,
+                ..Config::default()
+            })
+            .await
+    }
+}
+
+/// The headers of an event's message.
+pub(crate) fn headers(batch_hash: &str, traceparent: &str) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert(BATCH_HASH, batch_hash);
+    if !traceparent.is_empty() {
+        headers.insert(TRACEPARENT, traceparent);
+    }
+    headers
+}
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes
+        .iter()
+        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+            write!(text, "{byte:02x}").expect("writing to a string");
+            text
+        })
+}

@@ -1,0 +1,147 @@
+//! Rows of a view: a struct, its columns, and how two of one key merge.
+
+use std::fmt::Debug;
+use std::hash::Hash;
+
+use tokio_postgres::types::{FromSqlOwned, ToSql};
+
+/// A column of a view's table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Column {
+    /// Its name.
+    pub name: &'static str,
+    /// Its SQL type.
+    pub sql_type: &'static str,
+}
+
+/// A row of a view, or a change to one: what the events up to some position say about one key.
+/// Declared with [`view_row!`](crate::view_row).
+pub trait Row: Clone + PartialEq + Debug + Send + Sync + 'static {
+    /// What identifies it.
+    type Key: Clone + Eq + Hash + Ord + Debug + Send + Sync + 'static;
+    /// Every column, the key's first.
+    const COLUMNS: &'static [Column];
+    /// How many of them are the key.
+    const KEY_COLUMNS: usize;
+
+    /// The row's key.
+    fn key(&self) -> Self::Key;
+
+    /// The row with all columns in order.
+    fn read(row: &tokio_postgres::Row) -> Self;
+
+    /// One array for each column.
+    fn arrays(rows: &[Self]) -> Vec<Box<dyn ToSql + Sync + Send>>;
+
+    /// One array for each key column.
+    fn key_arrays(keys: &[Self::Key]) -> Vec<Box<dyn ToSql + Sync + Send>>;
+}
+
+/// How rows of one key merge. Associative: (a ∘ b) ∘ c = a ∘ (b ∘ c).
+pub trait Merge: Row {
+    /// What both say together; `self` is the earlier one.
+    fn merge(self, later: Self) -> Self;
+
+    /// Nothing is left to keep: the row is deleted from the table.
+    fn is_gone(&self) -> bool {
+        false
+    }
+}
+
+/// A Rust type as a column.
+pub trait SqlType: ToSql + FromSqlOwned + Sync + Send {
+    /// The SQL type's name.
+    const NAME: &'static str;
+}
+
+macro_rules! sql_types {
+    ($($rust:ty => $sql:literal),* $(,)?) => {
+        $(impl SqlType for $rust {
+            const NAME: &'static str = $sql;
+        })*
+    };
+}
+
+sql_types! {
+    uuid::Uuid => "uuid",
+    String => "text",
+    i64 => "bigint",
+    i32 => "integer",
+    bool => "boolean",
+    time::OffsetDateTime => "timestamptz",
+    Vec<u8> => "bytea",
+    serde_json::Value => "jsonb",
+}
+
+impl<T: SqlType> SqlType for Option<T> {
+    const NAME: &'static str = T::NAME;
+}
+
+/// Declares a view's row: `view_row! { pub struct Name { key { id: Uuid } title: Option<String> } }`.
+/// A `Merge` implementation stands beside it.
+#[macro_export]
+macro_rules! view_row {
+    (
+        $(#[$meta:meta])*
+        pub struct $name:ident {
+            key { $( $(#[$key_meta:meta])* $key:ident : $key_type:ty ),+ $(,)? }
+            $( $(#[$field_meta:meta])* $field:ident : $field_type:ty ),* $(,)?
+        }
+    ) => {
+        $(#[$meta])*
+        #[derive(Clone, Debug, PartialEq)]
+        pub struct $name {
+            $( $(#[$key_meta])* pub $key: $key_type, )+
+            $( $(#[$field_meta])* pub $field: $field_type, )*
+        }
+
+        impl $crate::view::Row for $name {
+            type Key = ($($key_type,)+);
+            const COLUMNS: &'static [$crate::view::Column] = &[
+                $( $crate::view::Column {
+                    name: stringify!($key),
+                    sql_type: <$key_type as $crate::view::SqlType>::NAME,
+                }, )+
+                $( $crate::view::Column {
+                    name: stringify!($field),
+                    sql_type: <$field_type as $crate::view::SqlType>::NAME,
+                }, )*
+            ];
+            const KEY_COLUMNS: usize = [$(stringify!($key)),+].len();
+
+            fn key(&self) -> Self::Key {
+                ($(self.$key.clone(),)+)
+            }
+
+            fn read(row: &$crate::tokio_postgres::Row) -> Self {
+                let mut column = 0..;
+                let mut next = || column.next().expect("an endless range");
+                Self {
+                    $( $key: row.get(next()), )+
+                    $( $field: row.get(next()), )*
+                }
+            }
+
+            fn arrays(
+                rows: &[Self],
+            ) -> Vec<Box<dyn $crate::tokio_postgres::types::ToSql + Sync + Send>> {
+                vec![
+                    $( Box::new(rows.iter().map(|row| row.$key.clone()).collect::<Vec<$key_type>>()), )+
+                    $( Box::new(rows.iter().map(|row| row.$field.clone()).collect::<Vec<$field_type>>()), )*
+                ]
+            }
+
+            fn key_arrays(
+                keys: &[Self::Key],
+            ) -> Vec<Box<dyn $crate::tokio_postgres::types::ToSql + Sync + Send>> {
+                vec![
+                    $( Box::new(
+                        keys.iter()
+                            .map(|($($key,)+)| { let _ = ($($key,)+); $key.clone() })
+                            .collect::<Vec<$key_type>>(),
+                    ), )+
+                ]
+            }
+        }
+    };
+}

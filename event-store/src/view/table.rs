@@ -1,0 +1,258 @@
+//! The table behind a view: one per generation, and a plain SQL view that names the one in service.
+
+use std::collections::HashMap;
+use std::marker::PhantomData;
+
+use deadpool_postgres::{Pool, Transaction};
+use sha2::{Digest as _, Sha256};
+use tokio_postgres::Error;
+use tokio_postgres::types::ToSql;
+
+use super::ViewError;
+use super::row::{Merge, Row};
+use crate::stream::hex;
+
+/// A view's name and its DDL, `{table}` standing for the table's name. What stands after a line
+/// `-- indexes` is created after a rebuild has filled the table.
+#[derive(Clone, Copy, Debug)]
+pub struct Definition {
+    /// The view's name.
+    pub name: &'static str,
+    /// The DDL, from the schema room.
+    pub sql: &'static str,
+}
+
+const INDEXES: &str = "-- indexes";
+
+impl Definition {
+    /// Changes when the DDL changes: the view is then rebuilt.
+    pub fn fingerprint(&self) -> String {
+        hex(&Sha256::digest(self.sql.as_bytes())[..8])
+    }
+
+    pub(super) fn table(&self, generation: i32) -> String {
+        format!("publishing_{}_g{generation}", self.name)
+    }
+
+    fn parts(&self, generation: i32) -> (String, String) {
+        let sql = self.sql.replace("{table}", &self.table(generation));
+        match sql.split_once(INDEXES) {
+            Some((table, indexes)) => (table.to_owned(), indexes.to_owned()),
+            None => (sql, String::new()),
+        }
+    }
+
+    /// Creates the table of a generation, without its secondary indexes. A table a killed rebuild left
+    /// behind is dropped first.
+    pub(super) async fn create(
+        &self,
+        transaction: &Transaction<'_>,
+        generation: i32,
+    ) -> Result<(), Error> {
+        let (table, _) = self.parts(generation);
+        let name = self.table(generation);
+        transaction
+            .batch_execute(&format!("drop table if exists {name} cascade; {table}"))
+            .await
+    }
+
+    pub(super) async fn create_indexes(
+        &self,
+        transaction: &Transaction<'_>,
+        generation: i32,
+    ) -> Result<(), Error> {
+        let (_, indexes) = self.parts(generation);
+        transaction.batch_execute(&indexes).await
+    }
+
+    /// Puts a generation into service; the others are dropped.
+    pub(super) async fn serve(
+        &self,
+        transaction: &Transaction<'_>,
+        generation: i32,
+        before: Option<i32>,
+    ) -> Result<(), Error> {
+        let (name, table) = (self.name, self.table(generation));
+        transaction
+            .batch_execute(&format!(
+                "drop view if exists publishing_{name}; create view publishing_{name} as select * from {table}"
+            ))
+            .await?;
+        if let Some(before) = before {
+            transaction
+                .batch_execute(&format!("drop table if exists {}", self.table(before)))
+                .await?;
+        }
+        Ok(())
+    }
+}
+
+/// Reads and writes the rows of one generation.
+pub(super) struct Table<R> {
+    view: &'static str,
+    select: String,
+    upsert: String,
+    delete: String,
+    row: PhantomData<R>,
+}
+
+impl<R: Merge> Table<R> {
+    pub(super) fn new(definition: &Definition, generation: i32) -> Self {
+        let table = definition.table(generation);
+        let names = |columns: &[super::Column]| {
+            columns.iter().map(|column| column.name).collect::<Vec<_>>()
+        };
+        let (keys, values) = R::COLUMNS.split_at(R::KEY_COLUMNS);
+        let all = names(R::COLUMNS).join(", ");
+        let key_names = names(keys).join(", ");
+        let arrays = |columns: &[super::Column]| {
+            let typed = columns
+                .iter()
+                .enumerate()
+                .map(|(n, column)| format!("${}::{}[]", n + 1, column.sql_type));
+            typed.collect::<Vec<_>>().join(", ")
+        };
+        let update = names(values)
+            .iter()
+            .map(|name| format!("{name} = excluded.{name}"))
+            .collect::<Vec<_>>();
+        let on_conflict = if update.is_empty() {
+            "nothing".to_owned()
+        } else {
+            format!("update set {}", update.join(", "))
+        };
+        Self {
+            view: definition.name,
+            // A plain join on the key would let the planner read the whole table while statistics are young.
+            select: format!(
+                "select {all} from unnest({}) as k({key_names}) \
+                 cross join lateral (select * from {table} t where ({}) offset 0) t",
+                arrays(keys),
+                names(keys)
+                    .iter()
+                    .map(|name| format!("t.{name} = k.{name}"))
+                    .collect::<Vec<_>>()
+                    .join(" and "),
+            )
+            .replace(
+                &format!("select {all} from"),
+                &format!(
+                    "select {} from",
+                    names(R::COLUMNS)
+                        .iter()
+                        .map(|name| format!("t.{name}"))
+                        .collect::<Vec<_>>()
+                        .join(", ")
+                ),
+            ),
+            upsert: format!(
+                "insert into {table} ({all}) select * from unnest({}) on conflict ({key_names}) do {on_conflict}",
+                arrays(R::COLUMNS),
+            ),
+            delete: format!(
+                "delete from {table} t using unnest({}) as k({key_names}) where {}",
+                arrays(keys),
+                names(keys)
+                    .iter()
+                    .map(|name| format!("t.{name} = k.{name}"))
+                    .collect::<Vec<_>>()
+                    .join(" and "),
+            ),
+            row: PhantomData,
+        }
+    }
+
+    /// Merges rows (one for each key) into the table; gives each row before and after.
+    pub(super) async fn merge(
+        &self,
+        transaction: &Transaction<'_>,
+        rows: HashMap<R::Key, R>,
+    ) -> Result<Vec<(Option<R>, R)>, ViewError> {
+        if rows.is_empty() {
+            return Ok(Vec::new());
+        }
+        // In key order, so that two owners lock rows in the same order.
+        let mut keys: Vec<R::Key> = rows.keys().cloned().collect();
+        keys.sort_unstable();
+        let mut before = self
+            .select(transaction, &keys)
+            .await
+            .map_err(ViewError::write(self.view))?;
+        let mut rows = rows;
+        let mut changes = Vec::with_capacity(keys.len());
+        for key in &keys {
+            let later = rows.remove(key).expect("the keys are the map's");
+            let earlier = before.remove(key);
+            let after = match earlier.clone() {
+                Some(earlier) => earlier.merge(later),
+                None => later,
+            };
+            changes.push((earlier, after));
+        }
+        self.write(transaction, &changes)
+            .await
+            .map_err(ViewError::write(self.view))?;
+        Ok(changes)
+    }
+
+    async fn select(
+        &self,
+        transaction: &Transaction<'_>,
+        keys: &[R::Key],
+    ) -> Result<HashMap<R::Key, R>, Error> {
+        let statement = transaction.prepare_cached(&self.select).await?;
+        let rows = transaction
+            .query(&statement, &params(&R::key_arrays(keys)))
+            .await?;
+        Ok(rows
+            .iter()
+            .map(R::read)
+            .map(|row| (row.key(), row))
+            .collect())
+    }
+
+    async fn write(
+        &self,
+        transaction: &Transaction<'_>,
+        changes: &[(Option<R>, R)],
+    ) -> Result<(), Error> {
+        let (gone, kept): (Vec<&R>, Vec<&R>) = changes
+            .iter()
+            .map(|(_, after)| after)
+            .partition(|row| row.is_gone());
+        if !kept.is_empty() {
+            let kept: Vec<R> = kept.into_iter().cloned().collect();
+            let statement = transaction.prepare_cached(&self.upsert).await?;
+            transaction
+                .execute(&statement, &params(&R::arrays(&kept)))
+                .await?;
+        }
+        if !gone.is_empty() {
+            let keys: Vec<R::Key> = gone.into_iter().map(Row::key).collect();
+            let statement = transaction.prepare_cached(&self.delete).await?;
+            transaction
+                .execute(&statement, &params(&R::key_arrays(&keys)))
+                .await?;
+        }
+        Ok(())
+    }
+}
+
+fn params(arrays: &[Box<dyn ToSql + Sync + Send>]) -> Vec<&(dyn ToSql + Sync)> {
+    arrays
+        .iter()
+        .map(|array| array.as_ref() as &(dyn ToSql + Sync))
+        .collect()
+}
+
+/// How far a view has folded the log; `None` when there is no such view yet.
+pub async fn position(pool: &Pool, view: &str) -> Result<Option<i64>, crate::ReadError> {
+    let client = pool.get().await?;
+    let statement = client
+        .prepare_cached("select position from publishing_views where view = $1")
+        .await?;
+    Ok(client
+        .query_opt(&statement, &[&view])
+        .await?
+        .map(|row| row.get(0)))
+}

@@ -296,10 +296,11 @@ pub fn chain(error: &dyn StdError) -> String {
     text
 }
 
-/// Only what a quoted string in a header may hold without escapes.
+/// Only what a quoted string in a header may hold without escapes; other characters become spaces or go.
 fn quotable(text: &str) -> String {
     text.chars()
-        .filter(|c| matches!(c, ' '..='~') && !matches!(c, '"' | '\\'))
+        .filter(|c| !matches!(c, '"' | '\\'))
+        .map(|c| if matches!(c, ' '..='~') { c } else { ' ' })
         .collect()
 }
 

@@ -109,7 +109,7 @@ async fn wrong_claims_are_refused_by_name() {
         ("iss", json!("other"), "issuer"),
         ("iss", json!(["tidings", "other"]), "iss"),
         ("exp", json!(now - 30), "expired"),
-        ("exp", json!("never"), "claims"),
+        ("exp", json!("never"), "malformed"),
         ("nbf", json!(now + 31), "not valid yet"),
         ("nbf", json!("soon"), "malformed"),
         ("sub", json!(""), "sub"),
@@ -195,7 +195,7 @@ fn a_refusal_names_the_roles_that_would_do() {
     assert!(principal(&[Role::Admin]).require(&needed).is_ok());
     let problem = principal(&[Role::Service]).require(&needed).unwrap_err();
     assert_eq!(problem.kind().status, 403);
-    insta::assert_snapshot!(problem.body().detail.unwrap(), @"");
+    insta::assert_snapshot!(problem.body().detail.unwrap(), @"This takes one of the roles editor, operator, admin; amy has service.");
     assert!(principal(&[]).require(&needed).is_err());
 }
 

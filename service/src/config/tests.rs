@@ -98,9 +98,9 @@ fn a_secret_can_be_read_from_a_file_but_not_set_twice() {
     assert_eq!(config.database_url.unwrap().expose(), "postgres://h/db");
 
     let twice = with(&[file, ("TIDINGS_DATABASE_URL", "x")]).unwrap_err();
-    insta::assert_snapshot!(twice, @"");
+    insta::assert_snapshot!(twice, @"TIDINGS_DATABASE_URL and TIDINGS_DATABASE_URL_FILE are both set: unset one of them");
     let absent = with(&[("TIDINGS_NATS_URL_FILE", "/nowhere/nats")]).unwrap_err();
-    insta::assert_snapshot!(absent, @"");
+    insta::assert_snapshot!(absent, @"cannot read /nowhere/nats: check the path and its permissions");
     // A key that itself ends in _file is that key.
     let jwks = with(&[
         ("TIDINGS_AUTH__JWKS_FILE", "/etc/jwks.json"),
@@ -112,21 +112,21 @@ fn a_secret_can_be_read_from_a_file_but_not_set_twice() {
 
 #[test]
 fn an_unknown_key_is_named_with_its_place_and_the_nearest_known_one() {
-    insta::assert_snapshot!(message("[http]\nbody_limit_byte = 1\n"), @"");
-    insta::assert_snapshot!(message("[htp]\nbody_limit_bytes = 1\n"), @"");
-    insta::assert_snapshot!(with(&[("TIDINGS_LISTN", ":1")]).unwrap_err(), @"");
-    insta::assert_snapshot!(with(&[("TIDINGS_DATABSE_URL_FILE", "/x")]).unwrap_err(), @"");
+    insta::assert_snapshot!(message("[http]\nbody_limit_byte = 1\n"), @"unknown setting `http.body_limit_byte` in tidings.toml; did you mean `http.body_limit_bytes`?");
+    insta::assert_snapshot!(message("[htp]\nbody_limit_bytes = 1\n"), @"unknown setting `htp.body_limit_bytes` in tidings.toml; did you mean `http.body_limit_bytes`?");
+    insta::assert_snapshot!(with(&[("TIDINGS_LISTN", ":1")]).unwrap_err(), @"unknown setting `TIDINGS_LISTN` in the environment variable TIDINGS_LISTN; did you mean `TIDINGS_LISTEN`?");
+    insta::assert_snapshot!(with(&[("TIDINGS_DATABSE_URL_FILE", "/x")]).unwrap_err(), @"unknown setting `TIDINGS_DATABSE_URL` in the environment variable TIDINGS_DATABSE_URL_FILE; did you mean `TIDINGS_DATABASE_URL`?");
 }
 
 #[test]
 fn a_wrong_value_is_named_with_its_place_and_the_remedy() {
-    insta::assert_snapshot!(message("listen = \"8080\"\n"), @"");
-    insta::assert_snapshot!(message("[auth]\nleeway_s = 61\n"), @"");
-    insta::assert_snapshot!(message("[auth]\nleeway_s = \"5\"\n"), @"");
-    insta::assert_snapshot!(message("a = 1\n\nlisten = = 2\n"), @"");
-    insta::assert_snapshot!(with(&[("TIDINGS_HTTP__BODY_TIMEOUT_MS", "10s")]).unwrap_err(), @"");
-    insta::assert_snapshot!(with(&[("TIDINGS_AUTH__HS256_SECRET", "short")]).unwrap_err(), @"");
-    insta::assert_snapshot!(with(&[("TIDINGS_MASTER_KEY", "c2hvcnQ=")]).unwrap_err(), @"");
+    insta::assert_snapshot!(message("listen = \"8080\"\n"), @"`listen` in tidings.toml must be an address and a port, such as 127.0.0.1:8080");
+    insta::assert_snapshot!(message("[auth]\nleeway_s = 61\n"), @"`auth.leeway_s` in tidings.toml must lie between 0 and 30");
+    insta::assert_snapshot!(message("[auth]\nleeway_s = \"5\"\n"), @"`auth.leeway_s` in tidings.toml must be a whole number, not a text");
+    insta::assert_snapshot!(message("a = 1\n\nlisten = = 2\n"), @"tidings.toml is not valid TOML (line 3): correct it or move it away");
+    insta::assert_snapshot!(with(&[("TIDINGS_HTTP__BODY_TIMEOUT_MS", "10s")]).unwrap_err(), @"`http.body_timeout_ms` in the environment variable TIDINGS_HTTP__BODY_TIMEOUT_MS must be a whole number");
+    insta::assert_snapshot!(with(&[("TIDINGS_AUTH__HS256_SECRET", "short")]).unwrap_err(), @"`auth.hs256_secret` in the environment variable TIDINGS_AUTH__HS256_SECRET must be at least 32 bytes long; make one with `openssl rand -base64 48`");
+    insta::assert_snapshot!(with(&[("TIDINGS_MASTER_KEY", "c2hvcnQ=")]).unwrap_err(), @"`master_key` in the environment variable TIDINGS_MASTER_KEY must be 32 bytes in base64; make one with `openssl rand -base64 32`");
 }
 
 #[test]
@@ -153,14 +153,14 @@ fn two_issuers_must_have_two_names_and_one_source() {
         ("TIDINGS_AUTH__JWKS_URL", "https://login.example.org/jwks"),
         ("TIDINGS_AUTH__JWKS_ISSUER", "tidings"),
     ]);
-    insta::assert_snapshot!(same.unwrap_err(), @"");
+    insta::assert_snapshot!(same.unwrap_err(), @"`auth.jwks_issuer` in the environment variable TIDINGS_AUTH__JWKS_ISSUER must differ from auth.issuer");
     let nameless = with(&[("TIDINGS_AUTH__JWKS_URL", "https://login.example.org/jwks")]);
-    insta::assert_snapshot!(nameless.unwrap_err(), @"");
+    insta::assert_snapshot!(nameless.unwrap_err(), @"`auth.jwks_issuer` in the built-in defaults is not set: give the `iss` of your identity provider's tokens");
     let both = with(&[
         ("TIDINGS_AUTH__JWKS_URL", "https://login.example.org/jwks"),
         ("TIDINGS_AUTH__JWKS_FILE", "/x"),
     ]);
-    insta::assert_snapshot!(both.unwrap_err(), @"");
+    insta::assert_snapshot!(both.unwrap_err(), @"`auth.jwks_file` in the environment variable TIDINGS_AUTH__JWKS_FILE is set beside auth.jwks_url: keep one");
 }
 
 #[test]

@@ -36,19 +36,60 @@ async fn a_validation_problem_lists_each_value() {
     let problem = Problem::validation()
         .error("#/subject", "must not be empty")
         .error("#/topics/0", "is unknown");
-    assert_snapshot!(in_scope(scope, wire(problem)).await, @"");
+    assert_snapshot!(in_scope(scope, wire(problem)).await, @r##"
+    422 Unprocessable Entity
+    content-type: application/problem+json
+    {
+      "errors": [
+        {
+          "detail": "must not be empty",
+          "pointer": "#/subject"
+        },
+        {
+          "detail": "is unknown",
+          "pointer": "#/topics/0"
+        }
+      ],
+      "instance": "urn:uuid:01920000-0000-7000-8000-000000000001",
+      "status": 422,
+      "title": "Some values are not acceptable",
+      "type": "/problems/validation-failed"
+    }
+    "##);
 }
 
 #[actix_web::test]
 async fn a_lagging_view_says_how_far_it_is() {
     let problem = Problem::unavailable("The view has not reached 42 yet.", 1, Some(40));
-    assert_snapshot!(wire(problem).await, @"");
+    assert_snapshot!(wire(problem).await, @r#"
+    503 Service Unavailable
+    content-type: application/problem+json
+    retry-after: 1
+    view-position: 40
+    {
+      "detail": "The view has not reached 42 yet.",
+      "status": 503,
+      "title": "Not available at the moment",
+      "type": "/problems/unavailable",
+      "view_position": 40
+    }
+    "#);
 }
 
 #[actix_web::test]
 async fn a_refused_token_gets_a_challenge_without_quotes_in_it() {
     let problem = Problem::unauthorized(Some("invalid_token"), "The \"token\" has\nexpired.");
-    assert_snapshot!(wire(problem).await, @"");
+    assert_snapshot!(wire(problem).await, @r#"
+    401 Unauthorized
+    content-type: application/problem+json
+    www-authenticate: Bearer error="invalid_token", error_description="The token has expired."
+    {
+      "detail": "The \"token\" has\nexpired.",
+      "status": 401,
+      "title": "A valid token is needed",
+      "type": "/problems/unauthorized"
+    }
+    "#);
 }
 
 #[actix_web::test]
@@ -75,7 +116,7 @@ fn read(body: &str) -> ProblemBody {
 fn text_that_is_no_json_is_placed_by_line_and_column() {
     let problem = read("{\n  \"subject\": oops}");
     assert_eq!(problem.status, 400);
-    assert_snapshot!(problem.detail.unwrap(), @"");
+    assert_snapshot!(problem.detail.unwrap(), @"The body is not valid JSON: expected value at line 2, column 14.");
     assert_eq!(read("").status, 400);
     assert_eq!(read(r#"{"subject":"a","tags":[]} x"#).status, 400);
 }

@@ -9,6 +9,15 @@ use super::error::{ConfigError, Origin};
 pub const DEFAULTS: &str = include_str!("defaults.toml");
 const VARIABLE_PREFIX: &str = "TIDINGS_";
 const FILE_SUFFIX: &str = "_FILE";
+/// Variables that are no settings of the platform: where its private servers are found, and test runs.
+const NOT_SETTINGS: [&str; 6] = [
+    "TIDINGS_NATS_SERVER_BIN",
+    "TIDINGS_POSTGRES_BIN",
+    "TIDINGS_SERVERS",
+    "TIDINGS_STATE_DIR",
+    "TIDINGS_TEST_",
+    "TIDINGS_BENCH_",
+];
 
 /// Which `tidings.toml` to read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,6 +105,7 @@ impl Layers {
         let ours: BTreeMap<String, String> = variables
             .into_iter()
             .filter(|(name, _)| name.starts_with(VARIABLE_PREFIX))
+            .filter(|(name, _)| !NOT_SETTINGS.iter().any(|other| name.starts_with(other)))
             .collect();
         for (name, text) in &ours {
             let origin = Origin::Variable(name.clone());

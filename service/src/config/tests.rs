@@ -51,6 +51,7 @@ fn a_variable_wins_over_the_file_and_the_file_over_the_defaults() {
         ("TIDINGS_MAIL__IN_FLIGHT_MAX", "9"),
         ("TIDINGS_OUTBOUND__ALLOW_LOOPBACK", "true"),
         ("PATH", "/bin"),
+        ("TIDINGS_POSTGRES_BIN", "/usr/lib/postgresql/17/bin"),
     ];
     let config = Config::load(&ConfigFile::IfPresent(path), variables(&env)).unwrap();
     assert_eq!(config.mail.in_flight_max, 9);

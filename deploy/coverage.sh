@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
 # Line coverage of our own code by the whole test suite; fails below the minimum.
-# Usage: deploy/coverage.sh MINIMUM_PERCENT
+# Usage: deploy/coverage.sh MINIMUM_PERCENT [CARGO_TEST_ARGUMENT...]   (default: --workspace)
 # Needs the llvm tools of the compiler's major version: Debian's llvm-22, or any on the PATH.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 minimum=$1
+shift
+[ $# -gt 0 ] || set -- --workspace
 target=$PWD/target/coverage
 major=$(rustc -vV | sed -n 's/^LLVM version: \([0-9]*\).*/\1/p')
 tool() {
@@ -24,8 +26,8 @@ rm -rf "$target/profiles"
 mkdir -p "$target/profiles"
 export LLVM_PROFILE_FILE=$target/profiles/%p-%8m.profraw
 
-cargo test --workspace --locked
-programs=$(cargo test --workspace --locked --no-run --message-format=json 2>/dev/null |
+cargo test --locked "$@"
+programs=$(cargo test --locked "$@" --no-run --message-format=json 2>/dev/null |
   python3 -c 'import json, sys
 for line in sys.stdin:
     message = json.loads(line)

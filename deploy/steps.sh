@@ -14,9 +14,12 @@ while [ $# -ge 2 ]; do
   took=$((SECONDS - from))
   times+=("$(printf '%5d s  %s' "$took" "$name")")
   if [ $status -ne 0 ]; then
-    printf '\n%s\n' "${times[@]}"
+    printf '\n'
+    printf '%s\n' "${times[@]}"
     printf 'FAILED: %s (exit %d)\n' "$name" "$status"
     exit "$status"
   fi
 done
-printf '\n%s\n%5d s  in all\n' "$(printf '%s\n' "${times[@]}")" "$SECONDS"
+printf '\n'
+printf '%s\n' "${times[@]}"
+printf '%5d s  in all\n' "$SECONDS"

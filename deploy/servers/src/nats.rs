@@ -79,7 +79,7 @@ impl Nats {
     /// Starts the server, or adopts the one that runs: true when it was adopted. Ready afterwards.
     ///
     /// The port of an earlier start is kept; when another program has taken it meanwhile, a new
-    /// one is chosen, unless the options or this process's own users hold on to it.
+    /// one is chosen, unless it was asked for, or this process has handed the URL out.
     pub(crate) async fn start(&self) -> Result<bool, ServersError> {
         let mut state = self.state.lock().await;
         let stored = self.stored();

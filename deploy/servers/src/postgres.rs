@@ -83,14 +83,19 @@ impl Postgres {
     /// with its data folder and database made where absent.
     pub(crate) async fn start(&self) -> Result<bool, ServersError> {
         let mut slot = self.process.lock().await;
-        if let Some(mut running) = self.running()
-            && self.ready(&mut running, self.log.len()).await?
-        {
-            *slot = Some(running);
+        if self.adopt(&mut slot).await? {
             return Ok(true);
         }
         self.initialise().await?;
-        self.clear_the_way().await?;
+        if !process::left(&self.place.postgres, ORPHANS_LEAVE_WITHIN).await {
+            // Perhaps one that was so young at the first look that it had no pid file yet.
+            if self.adopt(&mut slot).await? {
+                return Ok(true);
+            }
+            let problem = "cannot start while other processes work in its data folder";
+            return Err(self.not_started(problem.to_owned(), self.log.len()));
+        }
+        self.remove_misleading_pid_file()?;
         let offset = self.log.len();
         let mut command = self
             .place
@@ -141,8 +146,18 @@ impl Postgres {
         text.lines().next()?.trim().parse().ok()
     }
 
-    fn running(&self) -> Option<Process> {
-        Process::adopt(self.pid_on_file()?, &self.mark())
+    /// Takes over the server that runs already, if one does and stays until it is ready.
+    async fn adopt(&self, slot: &mut Option<Process>) -> Result<bool, ServersError> {
+        let running = self
+            .pid_on_file()
+            .and_then(|pid| Process::adopt(pid, &self.mark()));
+        if let Some(mut running) = running
+            && self.ready(&mut running, self.log.len()).await?
+        {
+            *slot = Some(running);
+            return Ok(true);
+        }
+        Ok(false)
     }
 
     /// Makes the data folder, beside its place and renamed, so that a killed initdb leaves none.
@@ -179,14 +194,9 @@ impl Postgres {
         fs::rename(&staged, data).map_err(io_error("create", data))
     }
 
-    /// Sees that a new server is alone with the data.
-    async fn clear_the_way(&self) -> Result<(), ServersError> {
-        if !process::left(&self.place.postgres, ORPHANS_LEAVE_WITHIN).await {
-            let problem = "cannot start while other processes work in its data folder";
-            return Err(self.not_started(problem.to_owned(), self.log.len()));
-        }
-        // Postgres sees by itself that a file is stale when its process is gone, but takes any
-        // other program of this user that was given the same id for itself.
+    /// Postgres sees by itself that a pid file is stale when its process is gone, but takes any
+    /// other program of this user that was given the same id for itself.
+    fn remove_misleading_pid_file(&self) -> Result<(), ServersError> {
         let reused = self
             .pid_on_file()
             .is_some_and(|pid| kill(Pid::from_raw(pid), None).is_ok());
@@ -283,12 +293,13 @@ impl Postgres {
         }
     }
 
+    /// Makes the platform's database; when the server does not answer, nothing, for the next look.
     async fn create_database(&self) -> Result<(), ServersError> {
-        let (client, connection) = self
-            .config("postgres")
-            .connect(NoTls)
-            .await
-            .map_err(ServersError::Refused)?;
+        let (client, connection) = match self.config("postgres").connect(NoTls).await {
+            Ok(both) => both,
+            Err(error) if error.code().is_none() => return Ok(()),
+            Err(error) => return Err(ServersError::Refused(error)),
+        };
         let driver = tokio::spawn(connection);
         let created = client
             .batch_execute(&format!("CREATE DATABASE {DATABASE}"))

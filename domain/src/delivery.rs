@@ -1,0 +1,547 @@
+//! A delivery: one message to one receiver. Every attempt is on record before any byte goes out,
+//! and every planned delivery is in exactly one accounting class at any time.
+
+mod codec;
+mod decide;
+mod evolve;
+pub mod retry;
+#[cfg(test)]
+mod tests;
+
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use crate::aggregate::{Aggregate, CodecError};
+use crate::personal::{Open, Personal, Seal};
+use crate::subscriber::Standing;
+use crate::value::{Code, code_enum, cut};
+use retry::{Family, Trouble};
+
+/// What is to be delivered, to whom, when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// What asked for it: `publication`.
+    pub cause_kind: Code,
+    /// Stream id of the cause.
+    pub cause_id: Uuid,
+    /// Stream version of the cause's event whose content goes out.
+    pub content_version: i32,
+    /// The way out.
+    pub channel_id: Uuid,
+    /// The receiver; none for a broadcast delivery.
+    pub subscriber_id: Option<Uuid>,
+    /// Not before.
+    pub due_at: OffsetDateTime,
+    /// Greater goes first; 0 is ordinary.
+    pub priority: i32,
+}
+
+/// What was tried so far.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tries {
+    /// Number of the latest attempt; 0: none.
+    pub attempts: u32,
+    /// Attempts the receiving side put off, and resends of doubtful ones.
+    pub deferrals: u32,
+    /// Attempts abandoned since the last one that reached the receiving side.
+    pub abandons: u32,
+    /// The deadline of the first attempt: give-up rules count from here.
+    pub since: Option<OffsetDateTime>,
+    /// Attempts nobody knows the outcome of, oldest first.
+    pub doubtful: Vec<u32>,
+}
+
+/// State of a `delivery` stream.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Delivery {
+    /// There is no such delivery.
+    #[default]
+    Unplanned,
+    /// Waiting for its next attempt.
+    Pending {
+        /// What is to be delivered.
+        plan: Plan,
+        /// What was tried.
+        tries: Tries,
+        /// When the next attempt may be made.
+        due_at: OffsetDateTime,
+    },
+    /// An attempt is open; its number is `tries.attempts`.
+    Attempting {
+        /// What is being delivered.
+        plan: Plan,
+        /// What was tried, this attempt included.
+        tries: Tries,
+        /// The process that attempts it.
+        instance: Uuid,
+        /// Without an outcome by then the attempt is in doubt.
+        deadline: OffsetDateTime,
+    },
+    /// Its class is decided. Only a late word on an attempt in doubt can still move it.
+    Settled {
+        /// What was to be delivered.
+        plan: Plan,
+        /// What was tried.
+        tries: Tries,
+        /// How it ended.
+        outcome: Outcome,
+    },
+}
+
+/// How a delivery ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The receiving side took it.
+    Sent {
+        /// By which attempt.
+        attempt: u32,
+    },
+    /// Given up.
+    Failed {
+        /// At which attempt; 0: before any.
+        attempt: u32,
+        /// Why.
+        reason: Code,
+    },
+    /// The receiver must not get it.
+    Suppressed(SuppressedReason),
+    /// Nobody wants it sent any more.
+    Cancelled(CancelledReason),
+    /// Nobody knows whether the receiver has it, and it is not tried again.
+    InDoubt {
+        /// Which attempt.
+        attempt: u32,
+    },
+}
+
+code_enum! {
+    /// Where a planned delivery stands in the accounting.
+    AccountingClass {
+        /// Not settled, also while attempted:
+        Pending = "pending",
+        /// Taken by the receiving side:
+        Sent = "sent",
+        /// Given up:
+        Failed = "failed",
+        /// The receiver must not get it:
+        Suppressed = "suppressed",
+        /// Cancelled:
+        Cancelled = "cancelled",
+        /// Held, nobody knows:
+        InDoubt = "in_doubt",
+    }
+}
+
+code_enum! {
+    /// Why the receiver must not get it.
+    SuppressedReason {
+        /// They left:
+        Unsubscribed = "unsubscribed",
+        /// They have not confirmed:
+        NotConfirmed = "not_confirmed",
+        /// Nothing may be sent to the address:
+        AddressSuppressed = "address_suppressed",
+        /// Nothing may be sent to the domain:
+        DomainSuppressed = "domain_suppressed",
+        /// Their data is gone:
+        Erased = "erased",
+    }
+}
+
+code_enum! {
+    /// Why nobody wants it sent any more.
+    CancelledReason {
+        /// The publication was cancelled:
+        PublicationCancelled = "publication_cancelled",
+    }
+}
+
+code_enum! {
+    /// How an attempt came in doubt.
+    DoubtReason {
+        /// The connection broke after the receiver was committed:
+        ConnectionLost = "connection_lost",
+        /// No answer came:
+        ReplyTimeout = "reply_timeout",
+        /// The process that attempted it is gone:
+        ProcessDied = "process_died",
+        /// The attempt's deadline passed:
+        DeadlinePassed = "deadline_passed",
+    }
+}
+
+impl Delivery {
+    /// Where it stands in the accounting; none while unplanned.
+    pub fn accounting_class(&self) -> Option<AccountingClass> {
+        match self {
+            Self::Unplanned => None,
+            Self::Pending { .. } | Self::Attempting { .. } => Some(AccountingClass::Pending),
+            Self::Settled { outcome, .. } => Some(match outcome {
+                Outcome::Sent { .. } => AccountingClass::Sent,
+                Outcome::Failed { .. } => AccountingClass::Failed,
+                Outcome::Suppressed(_) => AccountingClass::Suppressed,
+                Outcome::Cancelled(_) => AccountingClass::Cancelled,
+                Outcome::InDoubt { .. } => AccountingClass::InDoubt,
+            }),
+        }
+    }
+
+    /// What is to be delivered, once planned.
+    pub fn plan(&self) -> Option<&Plan> {
+        match self {
+            Self::Unplanned => None,
+            Self::Pending { plan, .. }
+            | Self::Attempting { plan, .. }
+            | Self::Settled { plan, .. } => Some(plan),
+        }
+    }
+
+    /// What was tried, once planned.
+    pub fn tries(&self) -> Option<&Tries> {
+        match self {
+            Self::Unplanned => None,
+            Self::Pending { tries, .. }
+            | Self::Attempting { tries, .. }
+            | Self::Settled { tries, .. } => Some(tries),
+        }
+    }
+}
+
+/// Everything that could forbid an attempt, as of the versions the commit is guarded on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Permit {
+    /// Whether the cause still wants it sent ([`crate::publication::Publication::may_send`]).
+    pub cause_may_send: bool,
+    /// What speaks for or against the receiver.
+    pub receiver: Receiver,
+    /// Version of the channel's stream.
+    pub channel_version: i32,
+}
+
+/// What speaks for or against a receiver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Receiver {
+    /// The destination of a broadcast channel: nobody who could have left.
+    Broadcast,
+    /// A subscriber.
+    Addressed {
+        /// Whether they may get mail.
+        standing: Standing,
+        /// Version of the subscriber's stream.
+        subscriber_version: i32,
+        /// Whether nothing may be sent to the address.
+        address_suppressed: bool,
+        /// Whether nothing may be sent to the address's domain.
+        domain_suppressed: bool,
+    },
+}
+
+impl Receiver {
+    /// Why the receiver must not get it, if so.
+    pub fn forbids(&self) -> Option<SuppressedReason> {
+        let Self::Addressed {
+            standing,
+            address_suppressed,
+            domain_suppressed,
+            ..
+        } = *self
+        else {
+            return None;
+        };
+        match standing {
+            Standing::Erased => Some(SuppressedReason::Erased),
+            Standing::Unsubscribed => Some(SuppressedReason::Unsubscribed),
+            Standing::Pending => Some(SuppressedReason::NotConfirmed),
+            Standing::Active if address_suppressed => Some(SuppressedReason::AddressSuppressed),
+            Standing::Active if domain_suppressed => Some(SuppressedReason::DomainSuppressed),
+            Standing::Active => None,
+        }
+    }
+
+    fn version(&self) -> i32 {
+        match *self {
+            Self::Broadcast => 0,
+            Self::Addressed {
+                subscriber_version, ..
+            } => subscriber_version,
+        }
+    }
+}
+
+/// What the receiving side answered.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reply {
+    /// The text; absent when there was none.
+    pub text: Option<Personal<String>>,
+    /// SMTP reply code or HTTP status; absent when there was none.
+    pub code: Option<u16>,
+}
+
+impl Reply {
+    /// The most characters that are kept of a reply.
+    pub const TEXT_CHARS_MAX: usize = 1_000;
+
+    /// A reply with a code and, where there was one, a text, cut to [`Self::TEXT_CHARS_MAX`].
+    pub fn new(code: u16, text: Option<&str>) -> Self {
+        Self {
+            text: text.map(|text| Personal::Known(cut(text, Self::TEXT_CHARS_MAX).to_owned())),
+            code: Some(code).filter(|code| *code != 0),
+        }
+    }
+
+    /// There was no reply.
+    pub fn none() -> Self {
+        Self::default()
+    }
+}
+
+/// What to do about an attempt in doubt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DoubtPolicy {
+    /// Rather nothing than twice: leave it in doubt.
+    Hold,
+    /// Rather twice than nothing: send it once more, then hold.
+    ResendOnce,
+}
+
+/// What somebody wants of a delivery.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// It is to be delivered.
+    Plan(Plan),
+    /// A process is about to attempt it.
+    Attempt {
+        /// The process.
+        instance: Uuid,
+        /// The time it is.
+        now: OffsetDateTime,
+        /// Without an outcome by then the attempt is in doubt.
+        deadline: OffsetDateTime,
+        /// What could forbid it.
+        permit: Permit,
+    },
+    /// The receiving side took it.
+    RecordSent {
+        /// The attempt this is the outcome of.
+        attempt: u32,
+        /// The answer.
+        reply: Reply,
+        /// The receiving side's id of the message.
+        provider_message_id: Option<String>,
+    },
+    /// The receiving side did not take it this time, or was not there.
+    RecordDeferred {
+        /// The delivery's own stream id: spreads retries of many deliveries.
+        delivery_id: Uuid,
+        /// The attempt this is the outcome of.
+        attempt: u32,
+        /// Why.
+        reason: Code,
+        /// The answer.
+        reply: Reply,
+        /// The time it is.
+        now: OffsetDateTime,
+        /// Whose retry rules apply.
+        family: Family,
+        /// What kind of trouble it was.
+        trouble: Trouble,
+    },
+    /// The receiving side will never take it.
+    RecordFailed {
+        /// The attempt this is the outcome of.
+        attempt: u32,
+        /// Why.
+        reason: Code,
+        /// The answer.
+        reply: Reply,
+    },
+    /// The message can not be made.
+    FailToRender {
+        /// Why.
+        reason: Code,
+    },
+    /// The attempt ended before any byte that commits the receiver went out.
+    Abandon {
+        /// The delivery's own stream id: spreads retries of many deliveries.
+        delivery_id: Uuid,
+        /// The attempt.
+        attempt: u32,
+        /// Why.
+        reason: Code,
+        /// The time it is.
+        now: OffsetDateTime,
+    },
+    /// Nobody knows how the attempt ended.
+    Doubt {
+        /// The attempt.
+        attempt: u32,
+        /// How that came.
+        reason: DoubtReason,
+        /// The time it is.
+        now: OffsetDateTime,
+        /// What to do about it.
+        policy: DoubtPolicy,
+    },
+    /// The receiver must not get it.
+    Suppress {
+        /// Why.
+        reason: SuppressedReason,
+    },
+    /// Nobody wants it sent any more.
+    Cancel {
+        /// Why.
+        reason: CancelledReason,
+    },
+}
+
+/// What happened to a delivery.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// It is to be delivered.
+    Planned(Plan),
+    /// An attempt begins.
+    Attempted {
+        /// 1, 2, 3, …
+        attempt: u32,
+        /// The process that attempts it.
+        instance: Uuid,
+        /// Without an outcome by then the attempt is in doubt.
+        deadline: OffsetDateTime,
+        /// Version of the subscriber's stream the permission was judged at; 0 for a broadcast.
+        subscriber_version: i32,
+        /// Version of the channel's stream.
+        channel_version: i32,
+    },
+    /// The receiving side took it.
+    Sent {
+        /// By which attempt.
+        attempt: u32,
+        /// The answer.
+        reply: Reply,
+        /// The receiving side's id of the message.
+        provider_message_id: Option<String>,
+    },
+    /// Not this time.
+    Deferred {
+        /// Which attempt.
+        attempt: u32,
+        /// Why.
+        reason: Code,
+        /// The answer.
+        reply: Reply,
+        /// When it is tried again.
+        retry_at: OffsetDateTime,
+    },
+    /// Given up.
+    Failed {
+        /// At which attempt; 0: before any.
+        attempt: u32,
+        /// Why.
+        reason: Code,
+        /// The answer.
+        reply: Reply,
+    },
+    /// The receiver must not get it.
+    Suppressed {
+        /// Why.
+        reason: SuppressedReason,
+    },
+    /// Nobody wants it sent any more.
+    Cancelled {
+        /// Why.
+        reason: CancelledReason,
+    },
+    /// The attempt ended before any byte that commits the receiver went out.
+    Abandoned {
+        /// Which attempt.
+        attempt: u32,
+        /// Why.
+        reason: Code,
+        /// When it is tried again.
+        retry_at: OffsetDateTime,
+    },
+    /// Nobody knows how the attempt ended.
+    InDoubt {
+        /// Which attempt.
+        attempt: u32,
+        /// How that came.
+        reason: DoubtReason,
+        /// When it is sent again although the receiver may have it; none: held.
+        retry_at: Option<OffsetDateTime>,
+    },
+}
+
+/// Why not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// No such stream.
+    #[error("there is no such delivery")]
+    NotFound,
+    /// An attempt, suppression or cancellation while an attempt is open.
+    #[error("attempt {attempt} of the delivery is under way")]
+    UnderWay {
+        /// The open attempt.
+        attempt: u32,
+    },
+    /// Its class is decided.
+    #[error("the delivery is settled: {class}")]
+    AlreadySettled {
+        /// How.
+        class: AccountingClass,
+    },
+    /// Attempted too early.
+    #[error("the delivery is not due before {due_at}")]
+    NotDue {
+        /// When it is due.
+        due_at: OffsetDateTime,
+    },
+    /// An attempt that would be in doubt from the start.
+    #[error("the attempt's deadline {deadline} has passed already")]
+    DeadlineInThePast {
+        /// The deadline.
+        deadline: OffsetDateTime,
+    },
+    /// An attempt called overdue that is not.
+    #[error("the attempt has until {deadline}")]
+    DeadlineAhead {
+        /// The deadline.
+        deadline: OffsetDateTime,
+    },
+    /// An outcome of an attempt that is closed or was never made.
+    #[error(
+        "the outcome is one of attempt {attempt}, but the latest is {latest} and that one is not open to it"
+    )]
+    StaleAttempt {
+        /// The attempt the outcome names.
+        attempt: u32,
+        /// The latest attempt.
+        latest: u32,
+    },
+}
+
+impl Aggregate for Delivery {
+    const NOUN: &'static str = "delivery";
+    type Command = Command;
+    type Event = Event;
+    type Refusal = Refusal;
+
+    fn decide(&self, command: Command) -> Result<Vec<Event>, Refusal> {
+        decide::decide(self, command)
+    }
+
+    fn evolve(self, event: &Event) -> Self {
+        evolve::evolve(self, event)
+    }
+
+    fn event_type(event: &Event) -> &'static str {
+        codec::event_type(event)
+    }
+
+    fn encode(event: &Event, seal: &dyn Seal) -> tidings_proto::Event {
+        codec::encode(event, seal)
+    }
+
+    fn decode(event: &tidings_proto::Event, open: &dyn Open) -> Result<Event, CodecError> {
+        codec::decode(event, open)
+    }
+}

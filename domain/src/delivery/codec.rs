@@ -1,0 +1,205 @@
+//! Delivery events on the wire. Replies are sealed under the subscriber's key, or the channel's for
+//! a broadcast delivery.
+
+use tidings_proto::{Event as Wire, EventMessage as _, common::Sealed, delivery as wire, to_us};
+
+use super::{CancelledReason, Delivery, DoubtReason, Event, Plan, Reply, SuppressedReason};
+use crate::aggregate::{Aggregate as _, CodecError};
+use crate::personal::{Open, Seal};
+use crate::value::Code;
+use crate::wire::{Fields, id, optional_id, small};
+
+pub(super) fn event_type(event: &Event) -> &'static str {
+    match event {
+        Event::Planned(_) => wire::Planned::TYPE,
+        Event::Attempted { .. } => wire::Attempted::TYPE,
+        Event::Sent { .. } => wire::Sent::TYPE,
+        Event::Deferred { .. } => wire::Deferred::TYPE,
+        Event::Failed { .. } => wire::Failed::TYPE,
+        Event::Suppressed { .. } => wire::Suppressed::TYPE,
+        Event::Cancelled { .. } => wire::Cancelled::TYPE,
+        Event::Abandoned { .. } => wire::Abandoned::TYPE,
+        Event::InDoubt { .. } => wire::InDoubt::TYPE,
+    }
+}
+
+pub(super) fn encode(event: &Event, seal: &dyn Seal) -> Wire {
+    match event {
+        Event::Planned(plan) => encode_plan(plan).into(),
+        Event::Attempted {
+            attempt,
+            instance,
+            deadline,
+            subscriber_version,
+            channel_version,
+        } => wire::Attempted {
+            attempt: small(*attempt),
+            instance: id(*instance),
+            deadline_at_us: to_us(*deadline),
+            subscriber_version: *subscriber_version,
+            channel_version: *channel_version,
+        }
+        .into(),
+        Event::Sent {
+            attempt,
+            reply,
+            provider_message_id,
+        } => wire::Sent {
+            attempt: small(*attempt),
+            reply: seal_reply(reply, seal),
+            code: code(reply),
+            provider_message_id: provider_message_id.clone().unwrap_or_default(),
+        }
+        .into(),
+        Event::Deferred {
+            attempt,
+            reason,
+            reply,
+            retry_at,
+        } => wire::Deferred {
+            attempt: small(*attempt),
+            reason: reason.to_string(),
+            reply: seal_reply(reply, seal),
+            code: code(reply),
+            retry_at_us: to_us(*retry_at),
+        }
+        .into(),
+        Event::Failed {
+            attempt,
+            reason,
+            reply,
+        } => wire::Failed {
+            attempt: small(*attempt),
+            reason: reason.to_string(),
+            reply: seal_reply(reply, seal),
+            code: code(reply),
+        }
+        .into(),
+        Event::Suppressed { reason } => wire::Suppressed {
+            reason: reason.to_string(),
+        }
+        .into(),
+        Event::Cancelled { reason } => wire::Cancelled {
+            reason: reason.to_string(),
+        }
+        .into(),
+        Event::Abandoned {
+            attempt,
+            reason,
+            retry_at,
+        } => wire::Abandoned {
+            attempt: small(*attempt),
+            reason: reason.to_string(),
+            retry_at_us: to_us(*retry_at),
+        }
+        .into(),
+        Event::InDoubt {
+            attempt,
+            reason,
+            retry_at,
+        } => wire::InDoubt {
+            attempt: small(*attempt),
+            reason: reason.to_string(),
+            retry_at_us: retry_at.map(to_us).unwrap_or_default(),
+        }
+        .into(),
+    }
+}
+
+fn encode_plan(plan: &Plan) -> wire::Planned {
+    wire::Planned {
+        cause_kind: plan.cause_kind.to_string(),
+        cause_id: id(plan.cause_id),
+        content_version: plan.content_version,
+        channel_id: id(plan.channel_id),
+        subscriber_id: optional_id(plan.subscriber_id),
+        due_at_us: to_us(plan.due_at),
+        priority: plan.priority,
+    }
+}
+
+fn seal_reply(reply: &Reply, seal: &dyn Seal) -> Option<Sealed> {
+    reply
+        .text
+        .as_ref()
+        .and_then(|text| seal.seal_personal("reply", text))
+}
+
+fn code(reply: &Reply) -> i32 {
+    reply.code.map(i32::from).unwrap_or_default()
+}
+
+pub(super) fn decode(event: &Wire, open: &dyn Open) -> Result<Event, CodecError> {
+    let fields = Fields(event.event_type());
+    match event {
+        Wire::DeliveryPlanned(e) => decode_plan(fields, e).map(Event::Planned),
+        Wire::DeliveryAttempted(e) => Ok(Event::Attempted {
+            attempt: fields.small("attempt", e.attempt)?,
+            instance: fields.id("instance", &e.instance)?,
+            deadline: fields.instant("deadline_at_us", e.deadline_at_us)?,
+            subscriber_version: e.subscriber_version,
+            channel_version: e.channel_version,
+        }),
+        Wire::DeliverySent(e) => Ok(Event::Sent {
+            attempt: fields.small("attempt", e.attempt)?,
+            reply: open_reply(fields, e.reply.as_ref(), e.code, open)?,
+            provider_message_id: Some(e.provider_message_id.clone()).filter(|id| !id.is_empty()),
+        }),
+        Wire::DeliveryDeferred(e) => Ok(Event::Deferred {
+            attempt: fields.small("attempt", e.attempt)?,
+            reason: Code::recorded(e.reason.clone()),
+            reply: open_reply(fields, e.reply.as_ref(), e.code, open)?,
+            retry_at: fields.instant("retry_at_us", e.retry_at_us)?,
+        }),
+        Wire::DeliveryFailed(e) => Ok(Event::Failed {
+            attempt: fields.small("attempt", e.attempt)?,
+            reason: Code::recorded(e.reason.clone()),
+            reply: open_reply(fields, e.reply.as_ref(), e.code, open)?,
+        }),
+        Wire::DeliverySuppressed(e) => Ok(Event::Suppressed {
+            reason: SuppressedReason::parse(&e.reason).map_err(|_| fields.impossible("reason"))?,
+        }),
+        Wire::DeliveryCancelled(e) => Ok(Event::Cancelled {
+            reason: CancelledReason::parse(&e.reason).map_err(|_| fields.impossible("reason"))?,
+        }),
+        Wire::DeliveryAbandoned(e) => Ok(Event::Abandoned {
+            attempt: fields.small("attempt", e.attempt)?,
+            reason: Code::recorded(e.reason.clone()),
+            retry_at: fields.instant("retry_at_us", e.retry_at_us)?,
+        }),
+        Wire::DeliveryInDoubt(e) => Ok(Event::InDoubt {
+            attempt: fields.small("attempt", e.attempt)?,
+            reason: DoubtReason::parse(&e.reason).map_err(|_| fields.impossible("reason"))?,
+            retry_at: fields.optional_instant("retry_at_us", e.retry_at_us)?,
+        }),
+        other => Err(CodecError::WrongStream {
+            noun: Delivery::NOUN,
+            found: other.event_type(),
+        }),
+    }
+}
+
+fn decode_plan(fields: Fields, e: &wire::Planned) -> Result<Plan, CodecError> {
+    Ok(Plan {
+        cause_kind: Code::recorded(e.cause_kind.clone()),
+        cause_id: fields.id("cause_id", &e.cause_id)?,
+        content_version: e.content_version,
+        channel_id: fields.id("channel_id", &e.channel_id)?,
+        subscriber_id: fields.optional_id("subscriber_id", &e.subscriber_id)?,
+        due_at: fields.instant("due_at_us", e.due_at_us)?,
+        priority: e.priority,
+    })
+}
+
+fn open_reply(
+    fields: Fields,
+    text: Option<&Sealed>,
+    code: i32,
+    open: &dyn Open,
+) -> Result<Reply, CodecError> {
+    let code = u16::try_from(code).map_err(|_| fields.impossible("code"))?;
+    Ok(Reply {
+        text: open.open_optional_text("reply", text)?,
+        code: Some(code).filter(|code| *code != 0),
+    })
+}

@@ -1,0 +1,275 @@
+//! When a delivery is tried again, and when it is given up.
+//!
+//! Waits are spread by up to 20 % either way, so that many deliveries put off together do not come
+//! back together. The spread comes from the delivery's id and the attempt: the same every time.
+
+use sha2::{Digest as _, Sha256};
+use time::{Duration, OffsetDateTime};
+use uuid::Uuid;
+
+use super::Tries;
+
+/// Whose retry rules apply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    /// SMTP: a greylisting server wants half an hour, a full mailbox days.
+    Mail,
+    /// HTTP: quick at first, given up after a day.
+    Http,
+}
+
+/// What kept the receiving side from taking it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// It answered: not now (SMTP 4xx, HTTP 429 or 5xx).
+    PutOff {
+        /// When it wants to be asked again, where it said so.
+        retry_after: Option<Duration>,
+    },
+    /// It could not be reached.
+    Unreachable,
+}
+
+const MAIL_PUT_OFF: [Duration; 5] = [
+    Duration::minutes(30),
+    Duration::hours(1),
+    Duration::hours(2),
+    Duration::hours(4),
+    Duration::hours(8),
+];
+const MAIL_UNREACHABLE: [Duration; 9] = [
+    Duration::minutes(1),
+    Duration::minutes(2),
+    Duration::minutes(5),
+    Duration::minutes(15),
+    Duration::minutes(30),
+    Duration::hours(1),
+    Duration::hours(2),
+    Duration::hours(4),
+    Duration::hours(8),
+];
+const HTTP: [Duration; 5] = [
+    Duration::seconds(5),
+    Duration::seconds(30),
+    Duration::minutes(5),
+    Duration::minutes(30),
+    Duration::hours(2),
+];
+const ABANDONED: [Duration; 4] = [
+    Duration::seconds(1),
+    Duration::seconds(5),
+    Duration::seconds(30),
+    Duration::minutes(5),
+];
+const RETRY_AFTER_MIN: Duration = Duration::seconds(1);
+const RETRY_AFTER_MAX: Duration = Duration::hours(1);
+/// How long after a doubtful attempt it is sent once more.
+pub const RESEND_AFTER: Duration = Duration::seconds(30);
+
+impl Family {
+    /// How long after the first attempt it is given up.
+    pub const fn gives_up_after(self) -> Duration {
+        match self {
+            Self::Mail => Duration::days(5),
+            Self::Http => Duration::hours(24),
+        }
+    }
+
+    /// The wait after the n-th deferral (from 0), before it is spread. Never shorter for a greater
+    /// n. A `Retry-After` (HTTP only) goes before the schedule, within 1 s and 1 h.
+    pub fn wait(self, trouble: Trouble, n: u32) -> Duration {
+        match (self, trouble) {
+            (
+                Self::Http,
+                Trouble::PutOff {
+                    retry_after: Some(wanted),
+                },
+            ) => wanted.clamp(RETRY_AFTER_MIN, RETRY_AFTER_MAX),
+            (Self::Http, _) => step(&HTTP, n),
+            (Self::Mail, Trouble::PutOff { .. }) => step(&MAIL_PUT_OFF, n),
+            (Self::Mail, Trouble::Unreachable) => step(&MAIL_UNREACHABLE, n),
+        }
+    }
+
+    /// The shortest wait the receiving side stands for.
+    fn wait_min(self, trouble: Trouble) -> Duration {
+        match (self, trouble) {
+            (Self::Mail, Trouble::PutOff { .. }) => MAIL_PUT_OFF[0],
+            (
+                _,
+                Trouble::PutOff {
+                    retry_after: Some(_),
+                },
+            ) => self.wait(trouble, 0),
+            _ => Duration::ZERO,
+        }
+    }
+}
+
+/// When a delivery that was put off at `now` is tried again; `None`: it is given up.
+pub fn retry_at(
+    family: Family,
+    trouble: Trouble,
+    tries: &Tries,
+    delivery_id: Uuid,
+    now: OffsetDateTime,
+) -> Option<OffsetDateTime> {
+    let wait = spread(
+        family.wait(trouble, tries.deferrals),
+        delivery_id,
+        tries.attempts,
+    )
+    .max(family.wait_min(trouble));
+    let at = now.checked_add(wait)?;
+    let since = tries.since.unwrap_or(now);
+    (at <= since.checked_add(family.gives_up_after())?).then_some(at)
+}
+
+/// When a delivery whose attempt was abandoned at `now` is tried again. That was our own doing, so
+/// it is never given up for it.
+pub fn after_abandoned(tries: &Tries, delivery_id: Uuid, now: OffsetDateTime) -> OffsetDateTime {
+    now.saturating_add(spread(
+        step(&ABANDONED, tries.abandons),
+        delivery_id,
+        tries.attempts,
+    ))
+}
+
+/// The n-th wait; the last one for ever.
+fn step(waits: &[Duration], n: u32) -> Duration {
+    waits[(n as usize).min(waits.len() - 1)]
+}
+
+/// 80 % to 120 % of the wait.
+fn spread(wait: Duration, delivery_id: Uuid, attempt: u32) -> Duration {
+    let digest = Sha256::new()
+        .chain_update(b"tidings.retry.v1")
+        .chain_update(delivery_id.as_bytes())
+        .chain_update(attempt.to_be_bytes())
+        .finalize();
+    let permille = 800 + i32::from(u16::from_be_bytes([digest[0], digest[1]]) % 401);
+    wait * permille / 1_000
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use time::macros::datetime;
+
+    const NOW: OffsetDateTime = datetime!(2026-01-02 03:04:05 UTC);
+    const PUT_OFF: Trouble = Trouble::PutOff { retry_after: None };
+
+    fn tries(attempts: u32, deferrals: u32) -> Tries {
+        Tries {
+            attempts,
+            deferrals,
+            since: Some(NOW),
+            ..Tries::default()
+        }
+    }
+
+    #[test]
+    fn schedules() {
+        let waits = |family: Family, trouble| -> Vec<i64> {
+            (0..11)
+                .map(|n| family.wait(trouble, n).whole_seconds())
+                .collect()
+        };
+        let minutes = |all: &[i64]| all.iter().map(|m| m * 60).collect::<Vec<_>>();
+        assert_eq!(
+            waits(Family::Mail, PUT_OFF),
+            minutes(&[30, 60, 120, 240, 480, 480, 480, 480, 480, 480, 480])
+        );
+        assert_eq!(
+            waits(Family::Mail, Trouble::Unreachable),
+            minutes(&[1, 2, 5, 15, 30, 60, 120, 240, 480, 480, 480])
+        );
+        for trouble in [PUT_OFF, Trouble::Unreachable] {
+            assert_eq!(
+                waits(Family::Http, trouble),
+                [
+                    5, 30, 300, 1_800, 7_200, 7_200, 7_200, 7_200, 7_200, 7_200, 7_200
+                ]
+            );
+        }
+    }
+
+    #[test]
+    fn retry_after_is_honoured_within_bounds() {
+        let wait = |seconds| {
+            let trouble = Trouble::PutOff {
+                retry_after: Some(Duration::seconds(seconds)),
+            };
+            Family::Http.wait(trouble, 3).whole_seconds()
+        };
+        assert_eq!(
+            [wait(-5), wait(0), wait(1), wait(90), wait(86_400)],
+            [1, 1, 1, 90, 3_600]
+        );
+    }
+
+    #[test]
+    fn given_up_after_days_and_hours() {
+        let at = |family: Family, later| {
+            retry_at(family, PUT_OFF, &tries(9, 9), Uuid::nil(), NOW + later).is_some()
+        };
+        assert!(at(Family::Mail, Duration::hours(110)));
+        assert!(!at(Family::Mail, Duration::hours(114)));
+        assert!(at(Family::Http, Duration::hours(21)));
+        assert!(!at(Family::Http, Duration::hours(23)));
+    }
+
+    fn any_trouble() -> impl Strategy<Value = Trouble> {
+        prop_oneof![
+            Just(Trouble::Unreachable),
+            Just(PUT_OFF),
+            (-10i64..10_000).prop_map(|s| Trouble::PutOff {
+                retry_after: Some(Duration::seconds(s))
+            }),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn waits_never_shrink(trouble in any_trouble(), mail in any::<bool>(), n in 0u32..100) {
+            let family = if mail { Family::Mail } else { Family::Http };
+            prop_assert!(family.wait(trouble, n) <= family.wait(trouble, n + 1));
+        }
+
+        #[test]
+        fn waits_are_bounded_and_repeatable(
+            trouble in any_trouble(), mail in any::<bool>(), attempts in any::<u32>(),
+            deferrals in any::<u32>(), id in any::<u128>(),
+        ) {
+            let family = if mail { Family::Mail } else { Family::Http };
+            let tries = tries(attempts, deferrals);
+            let id = Uuid::from_u128(id);
+            let at = retry_at(family, trouble, &tries, id, NOW);
+            prop_assert_eq!(at, retry_at(family, trouble, &tries, id, NOW));
+            let waited = at.unwrap() - NOW;
+            let base = family.wait(trouble, deferrals);
+            prop_assert!(waited >= base * 8 / 10 && waited <= base * 12 / 10);
+            prop_assert!(waited >= family.wait_min(trouble));
+            if mail && matches!(trouble, Trouble::PutOff { .. }) {
+                prop_assert!(waited >= Duration::minutes(30));
+            }
+        }
+
+        #[test]
+        fn no_retry_lies_beyond_the_end(hours in 0i64..200, mail in any::<bool>(), n in 0u32..20) {
+            let family = if mail { Family::Mail } else { Family::Http };
+            let now = NOW + Duration::hours(hours);
+            if let Some(at) = retry_at(family, PUT_OFF, &tries(n, n), Uuid::nil(), now) {
+                prop_assert!(at <= NOW + family.gives_up_after());
+            }
+        }
+
+        #[test]
+        fn an_abandoned_attempt_is_retried_soon(abandons in any::<u32>(), id in any::<u128>()) {
+            let tries = Tries { abandons, ..tries(1, 0) };
+            let waited = after_abandoned(&tries, Uuid::from_u128(id), NOW) - NOW;
+            prop_assert!(waited >= Duration::milliseconds(800) && waited <= Duration::minutes(6));
+        }
+    }
+}

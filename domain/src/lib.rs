@@ -1,0 +1,23 @@
+//! Pure decisions: what may happen, what then has happened, and how it is written down.
+//!
+//! One module per aggregate (state, commands, events, refusals), value objects that are right by
+//! their type, derived ids and signed links. No clock, no randomness, no IO: time and ids arrive
+//! in the commands.
+
+pub mod address;
+pub mod aggregate;
+pub mod channel;
+pub mod delivery;
+pub mod id;
+pub mod personal;
+pub mod publication;
+pub mod stream_id;
+pub mod subscriber;
+pub mod subscriber_import;
+pub mod suppression;
+pub mod token;
+pub mod value;
+mod wire;
+
+#[cfg(test)]
+mod golden;

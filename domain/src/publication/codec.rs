@@ -1,0 +1,137 @@
+//! Publication events on the wire. The content is sealed under the publication's own key.
+
+use tidings_proto::{Event as Wire, EventMessage as _, common, publication as wire};
+
+use super::{Accounting, Audience, Content, Event, Plan, Publication};
+use crate::aggregate::{Aggregate as _, CodecError};
+use crate::personal::{Open, Seal};
+use crate::value::{ChannelIds, Code, Markdown, Title};
+use crate::wire::{Fields, count, id};
+
+pub(super) fn event_type(event: &Event) -> &'static str {
+    match event {
+        Event::Drafted { .. } => wire::Drafted::TYPE,
+        Event::Revised { .. } => wire::Revised::TYPE,
+        Event::Published { .. } => wire::Published::TYPE,
+        Event::AudienceFrozen(_) => wire::AudienceFrozen::TYPE,
+        Event::PlanCompleted(_) => wire::PlanCompleted::TYPE,
+        Event::Cancelled { .. } => wire::Cancelled::TYPE,
+        Event::Completed(_) => wire::Completed::TYPE,
+    }
+}
+
+pub(super) fn encode(event: &Event, seal: &dyn Seal) -> Wire {
+    match event {
+        Event::Drafted {
+            content,
+            channel_ids,
+        } => wire::Drafted {
+            content: Some(encode_content(content, seal)),
+            channel_ids: channel_ids.iter().map(id).collect(),
+        }
+        .into(),
+        Event::Revised {
+            content,
+            channel_ids,
+        } => wire::Revised {
+            content: Some(encode_content(content, seal)),
+            channel_ids: channel_ids.iter().map(id).collect(),
+        }
+        .into(),
+        Event::Published { content_version } => wire::Published {
+            content_version: *content_version,
+        }
+        .into(),
+        Event::AudienceFrozen(audience) => wire::AudienceFrozen {
+            view_position: audience.view_position,
+            subscribers: count(audience.subscribers),
+            deliveries: count(audience.deliveries),
+            audience_digest: audience.digest.to_vec().into(),
+        }
+        .into(),
+        Event::PlanCompleted(plan) => wire::PlanCompleted {
+            planned: count(plan.planned),
+            not_planned: count(plan.not_planned),
+        }
+        .into(),
+        Event::Cancelled { reason } => wire::Cancelled {
+            reason: reason.to_string(),
+        }
+        .into(),
+        Event::Completed(totals) => wire::Completed {
+            sent: count(totals.sent),
+            failed: count(totals.failed),
+            suppressed: count(totals.suppressed),
+            cancelled: count(totals.cancelled),
+            in_doubt: count(totals.in_doubt),
+            not_planned: count(totals.not_planned),
+        }
+        .into(),
+    }
+}
+
+fn encode_content(content: &Content, seal: &dyn Seal) -> common::Content {
+    common::Content {
+        title: seal.seal_text("content.title", content.title.known().map(Title::as_str)),
+        markdown: seal.seal_text(
+            "content.markdown",
+            content.markdown.known().map(Markdown::as_str),
+        ),
+    }
+}
+
+pub(super) fn decode(event: &Wire, open: &dyn Open) -> Result<Event, CodecError> {
+    let fields = Fields(event.event_type());
+    match event {
+        Wire::PublicationDrafted(e) => Ok(Event::Drafted {
+            content: decode_content(e.content.as_ref(), open)?,
+            channel_ids: ChannelIds::recorded(fields.ids("channel_ids", &e.channel_ids)?),
+        }),
+        Wire::PublicationRevised(e) => Ok(Event::Revised {
+            content: decode_content(e.content.as_ref(), open)?,
+            channel_ids: ChannelIds::recorded(fields.ids("channel_ids", &e.channel_ids)?),
+        }),
+        Wire::PublicationPublished(e) => Ok(Event::Published {
+            content_version: e.content_version,
+        }),
+        Wire::PublicationAudienceFrozen(e) => Ok(Event::AudienceFrozen(Audience {
+            view_position: e.view_position,
+            subscribers: fields.count("subscribers", e.subscribers)?,
+            deliveries: fields.count("deliveries", e.deliveries)?,
+            digest: fields.digest("audience_digest", &e.audience_digest)?,
+        })),
+        Wire::PublicationPlanCompleted(e) => Ok(Event::PlanCompleted(Plan {
+            planned: fields.count("planned", e.planned)?,
+            not_planned: fields.count("not_planned", e.not_planned)?,
+        })),
+        Wire::PublicationCancelled(e) => Ok(Event::Cancelled {
+            reason: Code::recorded(e.reason.clone()),
+        }),
+        Wire::PublicationCompleted(e) => Ok(Event::Completed(Accounting {
+            sent: fields.count("sent", e.sent)?,
+            failed: fields.count("failed", e.failed)?,
+            suppressed: fields.count("suppressed", e.suppressed)?,
+            cancelled: fields.count("cancelled", e.cancelled)?,
+            in_doubt: fields.count("in_doubt", e.in_doubt)?,
+            not_planned: fields.count("not_planned", e.not_planned)?,
+        })),
+        other => Err(CodecError::WrongStream {
+            noun: Publication::NOUN,
+            found: other.event_type(),
+        }),
+    }
+}
+
+fn decode_content(
+    content: Option<&common::Content>,
+    open: &dyn Open,
+) -> Result<Content, CodecError> {
+    let title = content.and_then(|content| content.title.as_ref());
+    let markdown = content.and_then(|content| content.markdown.as_ref());
+    Ok(Content {
+        title: open.open_text("content.title", title)?.map(Title::recorded),
+        markdown: open
+            .open_text("content.markdown", markdown)?
+            .map(Markdown::recorded),
+    })
+}

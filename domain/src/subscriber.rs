@@ -1,0 +1,258 @@
+//! A subscriber: who they are to us and what they agreed to.
+
+mod codec;
+mod decide;
+mod evolve;
+#[cfg(test)]
+mod tests;
+
+use uuid::Uuid;
+
+use crate::aggregate::{Aggregate, CodecError};
+use crate::personal::{Open, Personal, Seal};
+use crate::value::{Attributes, Code, DisplayName, EmailAddress, Evidence, code_enum};
+
+code_enum! {
+    /// How consent came.
+    Source {
+        /// Through the API:
+        Api = "api",
+        /// With a file:
+        Import = "import",
+    }
+}
+
+code_enum! {
+    /// How a subscriber left.
+    UnsubscribeMethod {
+        /// By the mail program's own button (RFC 8058):
+        OneClick = "one_click",
+        /// On the page behind the link:
+        Page = "page",
+        /// Through the API:
+        Api = "api",
+    }
+}
+
+code_enum! {
+    /// How a subscriber came back.
+    ResubscribeMethod {
+        /// On the page behind the link:
+        Page = "page",
+        /// Through the API:
+        Api = "api",
+    }
+}
+
+/// Whether mail may go out from the sign-up on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Confirmation {
+    /// At once: whoever signed them up answers for the consent.
+    NotRequired,
+    /// Not before a later event says so.
+    Pending(Code),
+}
+
+/// A subscriber as signed up, and the topics they left.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Profile {
+    /// Where mail goes.
+    pub email: Personal<EmailAddress>,
+    /// How they want to be called.
+    pub name: Option<Personal<DisplayName>>,
+    /// Custom attributes.
+    pub attributes: Option<Personal<Attributes>>,
+    /// Id of the address's `address` stream.
+    pub address_id: Uuid,
+    /// Id of the address's `suppression` stream.
+    pub address_suppression_id: Uuid,
+    /// Id of the `suppression` stream of the address's domain.
+    pub domain_suppression_id: Uuid,
+    /// How consent came.
+    pub source: Source,
+    /// The import they came with.
+    pub import_id: Option<Uuid>,
+    /// Whether mail may go out while they are subscribed.
+    pub confirmed: bool,
+    /// Topics they left one by one, oldest first, each once.
+    pub left_topics: Vec<Uuid>,
+}
+
+/// State of a `subscriber` stream.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Subscriber {
+    /// There is no such subscriber.
+    #[default]
+    Unknown,
+    /// Signed up, but mail may not go out yet.
+    Pending(Profile),
+    /// Mail may go out.
+    Active(Profile),
+    /// Left everything.
+    Unsubscribed(Profile),
+}
+
+impl Subscriber {
+    /// What is known of them.
+    pub fn profile(&self) -> Option<&Profile> {
+        match self {
+            Self::Unknown => None,
+            Self::Pending(profile) | Self::Active(profile) | Self::Unsubscribed(profile) => {
+                Some(profile)
+            }
+        }
+    }
+
+    /// What a delivery needs to know of them.
+    pub fn standing(&self) -> Standing {
+        match self {
+            // A stream that is not there can only be one that was erased.
+            Self::Unknown => Standing::Erased,
+            Self::Pending(_) => Standing::Pending,
+            Self::Unsubscribed(_) => Standing::Unsubscribed,
+            Self::Active(Profile {
+                email: Personal::Erased,
+                ..
+            }) => Standing::Erased,
+            Self::Active(_) => Standing::Active,
+        }
+    }
+}
+
+code_enum! {
+    /// Whether a subscriber may get mail.
+    Standing {
+        /// Yes:
+        Active = "active",
+        /// Not before they confirmed:
+        Pending = "pending",
+        /// They left:
+        Unsubscribed = "unsubscribed",
+        /// Their data is gone:
+        Erased = "erased",
+    }
+}
+
+/// What somebody wants of a subscriber.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Command {
+    /// Become one.
+    SignUp {
+        /// Where mail goes.
+        email: EmailAddress,
+        /// How they want to be called.
+        name: Option<DisplayName>,
+        /// Custom attributes.
+        attributes: Option<Attributes>,
+        /// Id of the address's `address` stream.
+        address_id: Uuid,
+        /// Id of the address's `suppression` stream.
+        address_suppression_id: Uuid,
+        /// Id of the `suppression` stream of the address's domain.
+        domain_suppression_id: Uuid,
+        /// How consent came.
+        source: Source,
+        /// The import they came with.
+        import_id: Option<Uuid>,
+    },
+    /// Leave.
+    Unsubscribe {
+        /// How.
+        method: UnsubscribeMethod,
+        /// The delivery whose link was used.
+        delivery_id: Option<Uuid>,
+        /// What the request looked like.
+        evidence: Option<Evidence>,
+        /// The topic left; none: everything.
+        topic_id: Option<Uuid>,
+    },
+    /// Come back.
+    Resubscribe {
+        /// How.
+        method: ResubscribeMethod,
+        /// What the request looked like.
+        evidence: Option<Evidence>,
+    },
+}
+
+/// What happened to a subscriber.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// They became one.
+    SignedUp {
+        /// Where mail goes.
+        email: Personal<EmailAddress>,
+        /// How they want to be called.
+        name: Option<Personal<DisplayName>>,
+        /// Custom attributes.
+        attributes: Option<Personal<Attributes>>,
+        /// Id of the address's `address` stream.
+        address_id: Uuid,
+        /// Id of the address's `suppression` stream.
+        address_suppression_id: Uuid,
+        /// Id of the `suppression` stream of the address's domain.
+        domain_suppression_id: Uuid,
+        /// How consent came.
+        source: Source,
+        /// The import they came with.
+        import_id: Option<Uuid>,
+        /// Whether mail may go out at once.
+        confirmation: Confirmation,
+    },
+    /// They left.
+    Unsubscribed {
+        /// How.
+        method: UnsubscribeMethod,
+        /// The delivery whose link was used.
+        delivery_id: Option<Uuid>,
+        /// What the request looked like.
+        evidence: Option<Personal<Evidence>>,
+        /// The topic left; none: everything.
+        topic_id: Option<Uuid>,
+    },
+    /// They came back.
+    Resubscribed {
+        /// How.
+        method: ResubscribeMethod,
+        /// What the request looked like.
+        evidence: Option<Personal<Evidence>>,
+    },
+}
+
+/// Why not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// No such stream.
+    #[error("there is no such subscriber")]
+    NotFound,
+    /// Signed up twice.
+    #[error("the subscriber signed up already")]
+    AlreadySignedUp,
+}
+
+impl Aggregate for Subscriber {
+    const NOUN: &'static str = "subscriber";
+    type Command = Command;
+    type Event = Event;
+    type Refusal = Refusal;
+
+    fn decide(&self, command: Command) -> Result<Vec<Event>, Refusal> {
+        decide::decide(self, command)
+    }
+
+    fn evolve(self, event: &Event) -> Self {
+        evolve::evolve(self, event)
+    }
+
+    fn event_type(event: &Event) -> &'static str {
+        codec::event_type(event)
+    }
+
+    fn encode(event: &Event, seal: &dyn Seal) -> tidings_proto::Event {
+        codec::encode(event, seal)
+    }
+
+    fn decode(event: &tidings_proto::Event, open: &dyn Open) -> Result<Event, CodecError> {
+        codec::decode(event, open)
+    }
+}

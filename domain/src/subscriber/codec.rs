@@ -1,0 +1,139 @@
+//! Subscriber events on the wire. Personal fields are sealed under the subscriber's own key.
+
+use tidings_proto::{Event as Wire, EventMessage as _, common::Sealed, subscriber as wire};
+
+use super::{Confirmation, Event, ResubscribeMethod, Source, Subscriber, UnsubscribeMethod};
+use crate::aggregate::{Aggregate as _, CodecError};
+use crate::personal::{Open, Personal, Seal};
+use crate::value::{Attributes, Code, DisplayName, EmailAddress, Evidence};
+use crate::wire::{Fields, id, optional_id};
+
+const NOT_REQUIRED: &str = "not_required";
+
+pub(super) fn event_type(event: &Event) -> &'static str {
+    match event {
+        Event::SignedUp { .. } => wire::SignedUp::TYPE,
+        Event::Unsubscribed { .. } => wire::Unsubscribed::TYPE,
+        Event::Resubscribed { .. } => wire::Resubscribed::TYPE,
+    }
+}
+
+pub(super) fn encode(event: &Event, seal: &dyn Seal) -> Wire {
+    match event {
+        Event::SignedUp {
+            email,
+            name,
+            attributes,
+            address_id,
+            address_suppression_id,
+            domain_suppression_id,
+            source,
+            import_id,
+            confirmation,
+        } => {
+            let name = name.as_ref().and_then(Personal::known);
+            let attributes = attributes.as_ref().and_then(Personal::known);
+            wire::SignedUp {
+                email: seal.seal_text("email", email.known().map(EmailAddress::as_str)),
+                name: seal.seal_text("name", name.map(DisplayName::as_str)),
+                attributes: attributes.map(|a| seal.seal("attributes", a.to_json().as_bytes())),
+                address_id: id(*address_id),
+                address_suppression_id: id(*address_suppression_id),
+                domain_suppression_id: id(*domain_suppression_id),
+                source: source.to_string(),
+                import_id: optional_id(*import_id),
+                confirmation: match confirmation {
+                    Confirmation::NotRequired => NOT_REQUIRED.to_owned(),
+                    Confirmation::Pending(code) => code.to_string(),
+                },
+            }
+            .into()
+        }
+        Event::Unsubscribed {
+            method,
+            delivery_id,
+            evidence,
+            topic_id,
+        } => wire::Unsubscribed {
+            method: method.to_string(),
+            delivery_id: optional_id(*delivery_id),
+            evidence: seal_evidence(evidence.as_ref(), seal),
+            topic_id: optional_id(*topic_id),
+        }
+        .into(),
+        Event::Resubscribed { method, evidence } => wire::Resubscribed {
+            method: method.to_string(),
+            evidence: seal_evidence(evidence.as_ref(), seal),
+        }
+        .into(),
+    }
+}
+
+fn seal_evidence(evidence: Option<&Personal<Evidence>>, seal: &dyn Seal) -> Option<Sealed> {
+    let known = evidence.and_then(Personal::known);
+    seal.seal_text("evidence", known.map(Evidence::as_json))
+}
+
+pub(super) fn decode(event: &Wire, open: &dyn Open) -> Result<Event, CodecError> {
+    let fields = Fields(event.event_type());
+    match event {
+        Wire::SubscriberSignedUp(e) => decode_signed_up(fields, e, open),
+        Wire::SubscriberUnsubscribed(e) => Ok(Event::Unsubscribed {
+            method: UnsubscribeMethod::parse(&e.method).map_err(|_| fields.impossible("method"))?,
+            delivery_id: fields.optional_id("delivery_id", &e.delivery_id)?,
+            evidence: open_evidence(e.evidence.as_ref(), open)?,
+            topic_id: fields.optional_id("topic_id", &e.topic_id)?,
+        }),
+        Wire::SubscriberResubscribed(e) => Ok(Event::Resubscribed {
+            method: ResubscribeMethod::parse(&e.method).map_err(|_| fields.impossible("method"))?,
+            evidence: open_evidence(e.evidence.as_ref(), open)?,
+        }),
+        other => Err(CodecError::WrongStream {
+            noun: Subscriber::NOUN,
+            found: other.event_type(),
+        }),
+    }
+}
+
+fn decode_signed_up(
+    fields: Fields,
+    e: &wire::SignedUp,
+    open: &dyn Open,
+) -> Result<Event, CodecError> {
+    let email = match open.open_text("email", e.email.as_ref())? {
+        Personal::Erased => Personal::Erased,
+        Personal::Known(text) => {
+            Personal::Known(EmailAddress::recorded(text).ok_or_else(|| fields.impossible("email"))?)
+        }
+    };
+    let name = open.open_optional_text("name", e.name.as_ref())?;
+    let attributes = match open.open_optional_text("attributes", e.attributes.as_ref())? {
+        None => None,
+        Some(Personal::Erased) => Some(Personal::Erased),
+        Some(Personal::Known(text)) => Some(Personal::Known(
+            Attributes::recorded(&text).ok_or_else(|| fields.impossible("attributes"))?,
+        )),
+    };
+    Ok(Event::SignedUp {
+        email,
+        name: name.map(|name| name.map(DisplayName::recorded)),
+        attributes,
+        address_id: fields.id("address_id", &e.address_id)?,
+        address_suppression_id: fields.id("address_suppression_id", &e.address_suppression_id)?,
+        domain_suppression_id: fields.id("domain_suppression_id", &e.domain_suppression_id)?,
+        source: Source::parse(&e.source).map_err(|_| fields.impossible("source"))?,
+        import_id: fields.optional_id("import_id", &e.import_id)?,
+        confirmation: match e.confirmation.as_str() {
+            NOT_REQUIRED => Confirmation::NotRequired,
+            other => Confirmation::Pending(Code::recorded(other.to_owned())),
+        },
+    })
+}
+
+fn open_evidence(
+    sealed: Option<&Sealed>,
+    open: &dyn Open,
+) -> Result<Option<Personal<Evidence>>, CodecError> {
+    let text = open.open_optional_text("evidence", sealed)?;
+    Ok(text.map(|text| text.map(Evidence::recorded)))
+}

@@ -1,0 +1,73 @@
+//! What a subscriber is after an event. An event that does not fit changes nothing.
+
+use super::{Confirmation, Event, Profile, Subscriber};
+
+pub(super) fn evolve(state: Subscriber, event: &Event) -> Subscriber {
+    match (state, event) {
+        (Subscriber::Unknown, Event::SignedUp { .. }) => signed_up(event),
+        (
+            state,
+            Event::Unsubscribed {
+                topic_id: Some(topic),
+                ..
+            },
+        ) => leave_topic(state, *topic),
+        (
+            Subscriber::Pending(profile)
+            | Subscriber::Active(profile)
+            | Subscriber::Unsubscribed(profile),
+            Event::Unsubscribed { topic_id: None, .. },
+        ) => Subscriber::Unsubscribed(profile),
+        (Subscriber::Unsubscribed(profile), Event::Resubscribed { .. }) => subscribed(profile),
+        (state, _) => state,
+    }
+}
+
+fn signed_up(event: &Event) -> Subscriber {
+    let Event::SignedUp {
+        email,
+        name,
+        attributes,
+        address_id,
+        address_suppression_id,
+        domain_suppression_id,
+        source,
+        import_id,
+        confirmation,
+    } = event
+    else {
+        return Subscriber::Unknown;
+    };
+    subscribed(Profile {
+        email: email.clone(),
+        name: name.clone(),
+        attributes: attributes.clone(),
+        address_id: *address_id,
+        address_suppression_id: *address_suppression_id,
+        domain_suppression_id: *domain_suppression_id,
+        source: *source,
+        import_id: *import_id,
+        confirmed: *confirmation == Confirmation::NotRequired,
+        left_topics: vec![],
+    })
+}
+
+/// Coming back does not stand in for a confirmation that was never given.
+fn subscribed(profile: Profile) -> Subscriber {
+    if profile.confirmed {
+        Subscriber::Active(profile)
+    } else {
+        Subscriber::Pending(profile)
+    }
+}
+
+fn leave_topic(mut state: Subscriber, topic: uuid::Uuid) -> Subscriber {
+    if let Subscriber::Pending(profile)
+    | Subscriber::Active(profile)
+    | Subscriber::Unsubscribed(profile) = &mut state
+        && !profile.left_topics.contains(&topic)
+    {
+        profile.left_topics.push(topic);
+    }
+    state
+}

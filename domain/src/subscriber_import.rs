@@ -1,0 +1,191 @@
+//! An import: a file of subscribers, worked off line by line, each chunk once.
+
+mod codec;
+mod decide;
+mod evolve;
+#[cfg(test)]
+mod tests;
+
+use crate::aggregate::{Aggregate, CodecError};
+use crate::personal::{Open, Personal, Seal};
+use crate::value::{Code, cut};
+
+/// How far an import has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Data records in the file.
+    pub lines: u64,
+    /// Records worked off.
+    pub through: u64,
+    /// Subscribers signed up.
+    pub accepted: u64,
+    /// Records that could not be used.
+    pub rejected: u64,
+    /// Records whose address already belonged to a subscriber.
+    pub existing: u64,
+}
+
+/// State of a `subscriber_import` stream.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SubscriberImport {
+    /// There is no such import.
+    #[default]
+    Unknown,
+    /// The file is being worked off.
+    Running(Progress),
+    /// The whole file is worked off.
+    Completed(Progress),
+}
+
+impl SubscriberImport {
+    /// How far it has come.
+    pub fn progress(&self) -> Option<&Progress> {
+        match self {
+            Self::Unknown => None,
+            Self::Running(progress) | Self::Completed(progress) => Some(progress),
+        }
+    }
+}
+
+/// A record that could not be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejected {
+    /// Line in the file, from 1, header included.
+    pub line: u64,
+    /// Why: `invalid_email`, `duplicate_in_file`, `wrong_field_count`, …
+    pub reason: Code,
+    /// The record; absent when it names somebody who is a subscriber.
+    pub record: Option<Personal<String>>,
+}
+
+impl Rejected {
+    /// The most characters that are kept of a record: an event has to fit a message.
+    pub const RECORD_CHARS_MAX: usize = 500;
+
+    /// A rejected record, cut to [`Self::RECORD_CHARS_MAX`] characters.
+    pub fn new(line: u64, reason: Code, record: Option<&str>) -> Self {
+        Self {
+            line,
+            reason,
+            record: record
+                .map(|text| Personal::Known(cut(text, Self::RECORD_CHARS_MAX).to_owned())),
+        }
+    }
+}
+
+/// What somebody wants of an import.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// A file was received.
+    Start {
+        /// Keyed digest of the file.
+        file_digest: [u8; 32],
+        /// Data records in it.
+        lines: u64,
+    },
+    /// One chunk is worked off.
+    Advance {
+        /// Records worked off so far, this chunk included.
+        through: u64,
+        /// Subscribers signed up by this chunk.
+        accepted: u64,
+        /// Records of this chunk whose address already belonged to a subscriber.
+        existing: u64,
+        /// Records of this chunk that could not be used.
+        rejected: Vec<Rejected>,
+    },
+    /// The whole file is worked off.
+    Complete,
+}
+
+/// What happened to an import.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A file was received.
+    Started {
+        /// Keyed digest of the file.
+        file_digest: [u8; 32],
+        /// Data records in it.
+        lines: u64,
+    },
+    /// One chunk is worked off.
+    Advanced {
+        /// Records worked off so far, this chunk included.
+        through: u64,
+        /// Subscribers signed up by this chunk.
+        accepted: u64,
+        /// Records of this chunk that could not be used.
+        rejected: Vec<Rejected>,
+        /// Records of this chunk whose address already belonged to a subscriber.
+        existing: u64,
+    },
+    /// The whole file is worked off.
+    Completed {
+        /// Subscribers signed up.
+        accepted: u64,
+        /// Records that could not be used.
+        rejected: u64,
+        /// Records whose address already belonged to a subscriber.
+        existing: u64,
+    },
+}
+
+/// Why not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// No such stream.
+    #[error("there is no such import")]
+    NotFound,
+    /// Started twice.
+    #[error("the import has started already")]
+    AlreadyStarted,
+    /// A chunk that does not go on where the last one ended, or leaves the file.
+    #[error(
+        "a chunk of {records} records ending at {through} does not go on from {worked_off} of {lines}"
+    )]
+    NotTheNextChunk {
+        /// Records the chunk accounts for.
+        records: u64,
+        /// Where it ends.
+        through: u64,
+        /// Records worked off before.
+        worked_off: u64,
+        /// Records of the file.
+        lines: u64,
+    },
+    /// Completed too early.
+    #[error("{through} of {lines} records are worked off; the import is not complete")]
+    NotFinished {
+        /// Records worked off.
+        through: u64,
+        /// Records of the file.
+        lines: u64,
+    },
+}
+
+impl Aggregate for SubscriberImport {
+    const NOUN: &'static str = "subscriber_import";
+    type Command = Command;
+    type Event = Event;
+    type Refusal = Refusal;
+
+    fn decide(&self, command: Command) -> Result<Vec<Event>, Refusal> {
+        decide::decide(self, command)
+    }
+
+    fn evolve(self, event: &Event) -> Self {
+        evolve::evolve(self, event)
+    }
+
+    fn event_type(event: &Event) -> &'static str {
+        codec::event_type(event)
+    }
+
+    fn encode(event: &Event, seal: &dyn Seal) -> tidings_proto::Event {
+        codec::encode(event, seal)
+    }
+
+    fn decode(event: &tidings_proto::Event, open: &dyn Open) -> Result<Event, CodecError> {
+        codec::decode(event, open)
+    }
+}

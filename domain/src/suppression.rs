@@ -1,0 +1,141 @@
+//! A suppression: an address or a whole domain nothing may be sent to, for as long as any reason
+//! stands. The stream's id is a keyed hash, so it survives the erasure of a subscriber.
+
+mod codec;
+mod decide;
+mod evolve;
+#[cfg(test)]
+mod tests;
+
+use uuid::Uuid;
+
+use crate::aggregate::{Aggregate, CodecError};
+use crate::personal::{Open, Personal, Seal};
+use crate::value::code_enum;
+
+code_enum! {
+    /// What is suppressed.
+    Scope {
+        /// One address:
+        Address = "address",
+        /// Every address of a domain:
+        Domain = "domain",
+    }
+}
+
+code_enum! {
+    /// Why it is suppressed.
+    Reason {
+        /// An operator said so:
+        Manual = "manual",
+        /// The receiving side does not know the address:
+        HardBounce = "hard_bounce",
+        /// The receiver called it spam:
+        Complaint = "complaint",
+        /// It came with a file:
+        Import = "import",
+    }
+}
+
+/// State of a `suppression` stream.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Suppression {
+    /// Mail may be sent.
+    #[default]
+    Clear,
+    /// Nothing may be sent.
+    Suppressed {
+        /// What is suppressed.
+        scope: Scope,
+        /// The reasons that stand, oldest first, each once; never empty.
+        reasons: Vec<Reason>,
+    },
+}
+
+impl Suppression {
+    /// Whether nothing may be sent.
+    pub fn is_suppressed(&self) -> bool {
+        matches!(self, Self::Suppressed { .. })
+    }
+
+    /// The reasons that stand.
+    pub fn reasons(&self) -> &[Reason] {
+        match self {
+            Self::Clear => &[],
+            Self::Suppressed { reasons, .. } => reasons,
+        }
+    }
+}
+
+/// What somebody wants of a suppression.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Send nothing any more, for this reason too.
+    Add {
+        /// What is suppressed.
+        scope: Scope,
+        /// Why.
+        reason: Reason,
+        /// The delivery that showed it.
+        delivery_id: Option<Uuid>,
+        /// The address or domain itself, when it is known.
+        value: Option<String>,
+    },
+    /// These reasons no longer stand.
+    Lift {
+        /// Which; those that do not stand are passed over.
+        reasons: Vec<Reason>,
+    },
+}
+
+/// What happened to a suppression.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// One more reason stands.
+    Added {
+        /// What is suppressed.
+        scope: Scope,
+        /// Why.
+        reason: Reason,
+        /// The delivery that showed it.
+        delivery_id: Option<Uuid>,
+        /// The address or domain itself, under the stream's own key.
+        value: Option<Personal<String>>,
+    },
+    /// Some reasons no longer stand.
+    Lifted {
+        /// Which; at least one.
+        reasons: Vec<Reason>,
+    },
+}
+
+/// Nothing is refused to a suppression: what changes nothing gives no events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {}
+
+impl Aggregate for Suppression {
+    const NOUN: &'static str = "suppression";
+    type Command = Command;
+    type Event = Event;
+    type Refusal = Refusal;
+
+    fn decide(&self, command: Command) -> Result<Vec<Event>, Refusal> {
+        decide::decide(self, command)
+    }
+
+    fn evolve(self, event: &Event) -> Self {
+        evolve::evolve(self, event)
+    }
+
+    fn event_type(event: &Event) -> &'static str {
+        codec::event_type(event)
+    }
+
+    fn encode(event: &Event, seal: &dyn Seal) -> tidings_proto::Event {
+        codec::encode(event, seal)
+    }
+
+    fn decode(event: &tidings_proto::Event, open: &dyn Open) -> Result<Event, CodecError> {
+        codec::decode(event, open)
+    }
+}

@@ -1,0 +1,61 @@
+//! A channel's name.
+
+use super::{Invalid, text};
+
+/// What an operator calls a channel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChannelName(String);
+
+impl ChannelName {
+    /// The most characters one may have.
+    pub const CHARS_MAX: usize = 100;
+
+    /// Takes a single line of 1 to [`Self::CHARS_MAX`] characters; white space around it is cut.
+    ///
+    /// # Errors
+    /// [`Invalid`] when it is empty, too long or holds a control character.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        text::line("the channel name", text, Self::CHARS_MAX).map(Self)
+    }
+
+    pub(crate) fn recorded(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Display for ChannelName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn says_what_is_allowed() {
+        assert_eq!(
+            ChannelName::parse("").map_err(|e| e.detail),
+            Err("the channel name is empty; it needs 1 to 100 characters".into())
+        );
+        assert!(ChannelName::parse(&"é".repeat(ChannelName::CHARS_MAX)).is_ok());
+        assert!(ChannelName::parse(&"é".repeat(ChannelName::CHARS_MAX + 1)).is_err());
+        assert!(ChannelName::parse("two\nlines").is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_shown_parses_to_itself(text in any::<String>()) {
+            if let Ok(parsed) = ChannelName::parse(&text) {
+                prop_assert_eq!(ChannelName::parse(&parsed.to_string()), Ok(parsed));
+            }
+        }
+    }
+}

@@ -143,23 +143,43 @@ pub struct Single {
 /// # Errors
 /// When the URL is wrong or the server does not take us.
 pub async fn single(url: &Secret, application_name: &str) -> Result<Single, PostgresError> {
-    let target = Target::parse(url, application_name, None)?;
-    match target.tls {
-        None => open(&target.config, NoTls).await,
-        Some(tls) => open(&target.config, tls).await,
+    let connection = Connector::new(url, application_name)?.connect().await;
+    connection.map_err(|error| PostgresError::Connect(Box::new(error)))
+}
+
+/// Opens single connections again and again: the URL and its certificates are read once, so that
+/// nothing but the server can be wrong later.
+#[derive(Clone)]
+pub struct Connector(Target);
+
+impl Connector {
+    /// Reads the URL.
+    ///
+    /// # Errors
+    /// When it is wrong.
+    pub fn new(url: &Secret, application_name: &str) -> Result<Self, PostgresError> {
+        Target::parse(url, application_name, None).map(Self)
+    }
+
+    /// Opens one connection, without statement timeout.
+    ///
+    /// # Errors
+    /// When the server does not take us.
+    pub async fn connect(&self) -> Result<Single, tokio_postgres::Error> {
+        match self.0.tls.clone() {
+            None => open(&self.0.config, NoTls).await,
+            Some(tls) => open(&self.0.config, tls).await,
+        }
     }
 }
 
-async fn open<T>(config: &Config, tls: T) -> Result<Single, PostgresError>
+async fn open<T>(config: &Config, tls: T) -> Result<Single, tokio_postgres::Error>
 where
     T: MakeTlsConnect<Socket>,
     T::Stream: Send + 'static,
     <T::TlsConnect as TlsConnect<Socket>>::Future: Send,
 {
-    let (client, mut connection) = config
-        .connect(tls)
-        .await
-        .map_err(|error| PostgresError::Connect(Box::new(error)))?;
+    let (client, mut connection) = config.connect(tls).await?;
     let (heard, notifications) = mpsc::channel(NOTIFICATIONS_MAX);
     let connection = tokio::spawn(async move {
         while let Some(message) = poll_fn(|cx| connection.poll_message(cx)).await {
@@ -180,6 +200,7 @@ where
 }
 
 /// A database URL, read: where to connect and how.
+#[derive(Clone)]
 struct Target {
     config: Config,
     tls: Option<MakeRustlsConnect>,

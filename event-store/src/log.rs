@@ -175,6 +175,22 @@ impl Log {
         Ok(rows.iter().map(recorded).collect())
     }
 
+    /// Which of these streams exist.
+    pub async fn existing(&self, stream_ids: &[Uuid]) -> Result<Vec<Uuid>, ReadError> {
+        let client = self.inner.pool.get().await?;
+        let statement = client
+            .prepare_cached(
+                "select stream_id from publishing_events where stream_id = any($1) and version = 1",
+            )
+            .await?;
+        Ok(client
+            .query(&statement, &[&stream_ids])
+            .await?
+            .iter()
+            .map(|row| row.get(0))
+            .collect())
+    }
+
     /// Every event of several streams, by stream and version.
     pub async fn streams(&self, stream_ids: &[Uuid]) -> Result<Vec<Recorded>, ReadError> {
         let client = self.inner.pool.get().await?;

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 
 use deadpool_postgres::Pool;
 use tidings_domain::id::IdKey;
-use tidings_domain::token::LinkKey;
+use tidings_domain::token::{LinkKey, LinkKeys};
 use time::OffsetDateTime;
 use tokio::time::{Duration, Instant};
 use uuid::Uuid;
@@ -116,7 +116,7 @@ impl Vault {
             for owner in owners {
                 match cache.get(owner) {
                     Some((key, since)) if since.elapsed() < CACHE_FOR => {
-                        ring.insert(*owner, Some(key.clone()))
+                        ring.insert(*owner, Some(key.clone()));
                     }
                     _ => missing.push(*owner),
                 }
@@ -190,11 +190,11 @@ impl Vault {
             .map(|key| IdKey::new(key.secret()))
     }
 
-    /// The installation's key for links in mails, made at first use.
-    pub async fn link_key(&self, now: OffsetDateTime) -> Result<LinkKey, VaultError> {
+    /// The installation's keys for links in mails, made at first use.
+    pub async fn link_keys(&self, now: OffsetDateTime) -> Result<LinkKeys, VaultError> {
         self.installation_key(LINK_KEY, now)
             .await
-            .map(|key| LinkKey::new(key.secret()))
+            .map(|key| LinkKeys::new(LinkKey::new(1, key.secret()), Vec::new()))
     }
 
     async fn installation_key(

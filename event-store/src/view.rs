@@ -17,9 +17,14 @@ use crate::vault::{KeyRing, VaultError};
 
 pub use derived::{Derivation, Derived, DerivedView};
 pub use rebuild::{RebuildMode, RebuildProgress, Rebuilt, rebuild};
-pub use row::{Column, Merge, Row, SqlType};
+pub use row::{Column, Key, Merge, Row, SqlType};
 pub use runner::Runner;
 pub use table::{Definition, position};
+/// What a fold needs of the domain's contract: to open sealed values, and to say what is wrong with a field.
+pub use tidings_domain::{
+    aggregate::CodecError,
+    personal::{Open, Personal},
+};
 
 /// A fold of the log into one table (and tables derived from that one's rows).
 pub trait View: Send + Sync + 'static {

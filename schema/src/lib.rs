@@ -34,4 +34,32 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "imports",
         sql: include_str!("../migrations/0004_imports.sql"),
     },
+    Migration {
+        number: 5,
+        name: "audience",
+        sql: include_str!("../migrations/0005_audience.sql"),
+    },
 ];
+
+/// One view each: the table its rows live in, with `{table}` where the table's name goes. Read by the
+/// event store, which makes one table for each generation of a view.
+pub mod views {
+    macro_rules! views {
+        ($($name:ident = $file:literal;)*) => {
+            $(#[doc = concat!("`", $file, "`")] pub const $name: &str = include_str!(concat!("../views/", $file));)*
+        };
+    }
+
+    views! {
+        CHANNEL_LIST = "channel_list.sql";
+        DISPATCH_QUEUE = "dispatch_queue.sql";
+        DELIVERY_LOG = "delivery_log.sql";
+        IMPORT_REJECTIONS = "import_rejections.sql";
+        IMPORT_STATUS = "import_status.sql";
+        PUBLICATION_ACCOUNTING = "publication_accounting.sql";
+        PUBLICATION_ANALYTICS = "publication_analytics.sql";
+        PUBLICATION_STATUS = "publication_status.sql";
+        SUBSCRIBER_PROFILE = "subscriber_profile.sql";
+        SUPPRESSION_LIST = "suppression_list.sql";
+    }
+}

@@ -50,7 +50,9 @@ impl<'a> Draft<'a> {
         subject: Option<Uuid>,
     ) -> Loaded<A> {
         self.guard(loaded.id, loaded.version);
-        self.owners.push(owner);
+        if A::SEALS {
+            self.owners.push(owner);
+        }
         for event in events {
             let event_id = nth_event(self.context.intent, self.events.len() as u32);
             let event_type = A::event_type(&event);

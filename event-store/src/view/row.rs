@@ -18,7 +18,7 @@ pub struct Column {
 /// Declared with [`view_row!`](crate::view_row).
 pub trait Row: Clone + PartialEq + Debug + Send + Sync + 'static {
     /// What identifies it.
-    type Key: Clone + Eq + Hash + Ord + Debug + Send + Sync + 'static;
+    type Key: Key;
     /// Every column, the key's first.
     const COLUMNS: &'static [Column];
     /// How many of them are the key.
@@ -34,8 +34,31 @@ pub trait Row: Clone + PartialEq + Debug + Send + Sync + 'static {
     fn arrays(rows: &[Self]) -> Vec<Box<dyn ToSql + Sync + Send>>;
 
     /// One array for each key column.
-    fn key_arrays(keys: &[Self::Key]) -> Vec<Box<dyn ToSql + Sync + Send>>;
+    fn key_arrays(keys: &[Self::Key]) -> Vec<Box<dyn ToSql + Sync + Send>> {
+        Key::arrays(keys)
+    }
 }
+
+/// A tuple of key columns.
+pub trait Key: Clone + Eq + Hash + Ord + Debug + Send + Sync + 'static {
+    /// One array for each column.
+    fn arrays(keys: &[Self]) -> Vec<Box<dyn ToSql + Sync + Send>>;
+}
+
+macro_rules! keys {
+    ($($column:ident $index:tt),+) => {
+        impl<$($column: SqlType + Clone + Eq + Hash + Ord + Debug + 'static),+> Key for ($($column,)+) {
+            fn arrays(keys: &[Self]) -> Vec<Box<dyn ToSql + Sync + Send>> {
+                vec![$(Box::new(keys.iter().map(|key| key.$index.clone()).collect::<Vec<$column>>())),+]
+            }
+        }
+    };
+}
+
+keys!(A 0);
+keys!(A 0, B 1);
+keys!(A 0, B 1, C 2);
+keys!(A 0, B 1, C 2, D 3);
 
 /// How rows of one key merge. Associative: (a ∘ b) ∘ c = a ∘ (b ∘ c).
 pub trait Merge: Row {
@@ -128,18 +151,6 @@ macro_rules! view_row {
                 vec![
                     $( Box::new(rows.iter().map(|row| row.$key.clone()).collect::<Vec<$key_type>>()), )+
                     $( Box::new(rows.iter().map(|row| row.$field.clone()).collect::<Vec<$field_type>>()), )*
-                ]
-            }
-
-            fn key_arrays(
-                keys: &[Self::Key],
-            ) -> Vec<Box<dyn $crate::tokio_postgres::types::ToSql + Sync + Send>> {
-                vec![
-                    $( Box::new(
-                        keys.iter()
-                            .map(|($($key,)+)| { let _ = ($($key,)+); $key.clone() })
-                            .collect::<Vec<$key_type>>(),
-                    ), )+
                 ]
             }
         }

@@ -73,8 +73,10 @@ where
             .transaction()
             .await
             .map_err(ViewError::write(V::DEFINITION.name))?;
-        apply::<V>(&transaction, at.generation, rows, &self.derived).await?;
+        // The checkpoint first: whoever swaps or folds this view meanwhile holds its row, and then the
+        // rows below belong to a page already folded, or to a table already gone.
         if advance::<V>(&transaction, at, last, &page).await? {
+            apply::<V>(&transaction, at.generation, rows, &self.derived).await?;
             transaction
                 .commit()
                 .await

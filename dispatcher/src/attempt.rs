@@ -1,0 +1,333 @@
+//! One delivery, from being due to having an outcome on record.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tidings_domain::aggregate::Aggregate;
+use tidings_domain::delivery::{Command, Delivery, Event, Permit};
+use tidings_domain::token::UnsubscribeLink;
+use tidings_domain::value::Code;
+use tidings_event_store::{CommitError, Committed, Loaded};
+use tidings_service::trace::{Scope, in_scope};
+use tracing::Instrument as _;
+use uuid::Uuid;
+
+use crate::causes::Cause;
+use crate::channel::{Channel, Job, Outcome, Reach, Recipient, RenderError, Rendered};
+use crate::core::{Core, DispatchError};
+use crate::pick::{KnownReceiver, Pick};
+use crate::roster::Way;
+use crate::{judge, outcome};
+
+/// Refusals in a row before a delivery rests.
+const REFUSALS_MAX: u32 = 5;
+
+/// What became of a picked delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// Its last event stands at this position: until the queue has reached it, it is not picked again.
+    Recorded(i64),
+    /// Not now: its channel can not send, or its streams moved on too often.
+    Rest,
+    /// The queue is behind: it is not pending any more.
+    Gone,
+}
+
+/// Everything an attempt is judged and made with.
+struct Case {
+    delivery: Loaded<Delivery>,
+    receiver: KnownReceiver,
+    cause: Arc<Cause>,
+    way: Arc<Way>,
+}
+
+impl Core {
+    /// Judges, attempts and records one delivery.
+    pub(crate) async fn deliver(&self, pick: Pick) -> Result<Ended, DispatchError> {
+        let span = tracing::info_span!("deliver", delivery = %pick.delivery.id, correlation = %pick.correlation_id);
+        let traceparent = tidings_service::telemetry::set_parent_from(
+            &span,
+            pick.traceparent.as_deref(),
+            &self.ids,
+        );
+        let scope = Scope {
+            correlation_id: pick.correlation_id,
+            traceparent,
+        };
+        in_scope(scope, self.deliver_in_scope(&pick))
+            .instrument(span)
+            .await
+    }
+
+    async fn deliver_in_scope(&self, pick: &Pick) -> Result<Ended, DispatchError> {
+        for refusals in 0..REFUSALS_MAX {
+            let Some(case) = self.case(pick, refusals).await? else {
+                return Ok(Ended::Gone);
+            };
+            let rendered = match self.ready(&case, pick) {
+                Ready::No => return Ok(Ended::Rest),
+                Ready::Forbidden => None,
+                Ready::Yes(Ok(rendered)) => Some(rendered),
+                Ready::Yes(Err(error)) => return self.fail_to_render(pick, case, error).await,
+            };
+            match self.permit(pick, &case, rendered.as_ref()).await? {
+                Permitted::Refused => {}
+                Permitted::Settled(committed) => {
+                    return Ok(Ended::Recorded(committed.last_position));
+                }
+                Permitted::Attempt {
+                    committed,
+                    delivery,
+                    sent_by,
+                } => {
+                    // `permit` gives an attempt only for a rendered message and a way to send it.
+                    let (Some(rendered), Some(channel)) = (&rendered, &case.way.channel) else {
+                        unreachable!("an attempt without a message or a way");
+                    };
+                    let found = self.send(channel.as_ref(), rendered, sent_by).await;
+                    let position =
+                        outcome::record(self, pick, &case.way, delivery, &committed, found).await?;
+                    return Ok(Ended::Recorded(position));
+                }
+            }
+        }
+        Ok(Ended::Rest)
+    }
+
+    /// Views first; after a refusal the streams themselves.
+    async fn case(&self, pick: &Pick, refusals: u32) -> Result<Option<Case>, DispatchError> {
+        let fresh = refusals > 0 || pick.receiver.is_none();
+        let plan = &pick.plan;
+        if !fresh && let Some(receiver) = pick.receiver.clone() {
+            return Ok(Some(Case {
+                delivery: pick.delivery.clone(),
+                receiver,
+                cause: self.causes.get(plan.cause_id).await?,
+                way: self.roster.get(plan.channel_id).await?,
+            }));
+        }
+        let Some(delivery) = judge::pending(&self.store, pick.delivery.id).await? else {
+            return Ok(None);
+        };
+        let Some(receiver) = judge::receiver(&self.store, plan.subscriber_id).await? else {
+            return Ok(None);
+        };
+        Ok(Some(Case {
+            delivery,
+            receiver,
+            cause: self.causes.refresh(plan.cause_id).await?,
+            way: self.roster.refresh(plan.channel_id).await?,
+        }))
+    }
+
+    /// Whether the channel can send it, and the message if so.
+    fn ready(&self, case: &Case, pick: &Pick) -> Ready {
+        if !case.cause.state.may_send() || case.receiver.receiver.forbids().is_some() {
+            return Ready::Forbidden;
+        }
+        match &case.way.channel {
+            Some(channel) if case.way.enabled => {
+                Ready::Yes(self.render(channel.as_ref(), case, pick))
+            }
+            _ => Ready::No,
+        }
+    }
+
+    fn render(
+        &self,
+        channel: &dyn Channel,
+        case: &Case,
+        pick: &Pick,
+    ) -> Result<Rendered, RenderError> {
+        let content = case
+            .cause
+            .content
+            .as_ref()
+            .ok_or(RenderError::Unbuildable)?;
+        let recipient = match (pick.plan.subscriber_id, &case.receiver.email) {
+            (Some(subscriber_id), Some(email)) => Some(Recipient {
+                subscriber_id,
+                email: email.clone(),
+                name: case.receiver.name.clone(),
+            }),
+            _ => None,
+        };
+        let unsubscribe_url = recipient.as_ref().map(|recipient| {
+            let link = UnsubscribeLink {
+                subscriber_id: recipient.subscriber_id,
+                topic_id: None,
+                delivery_id: Some(pick.delivery.id),
+                address_suppression_id: case.receiver.address_suppression_id,
+                // The day it was planned, so that every attempt renders the same bytes.
+                issued: UnsubscribeLink::issued_on(pick.planned_at),
+            };
+            self.public_url
+                .join(&format!("/u/{}", link.sign(self.link_keys.current())))
+        });
+        channel.render(&Job {
+            delivery_id: pick.delivery.id,
+            publication_id: pick.plan.cause_id,
+            content,
+            recipient,
+            unsubscribe_url,
+            date: pick.planned_at,
+        })
+    }
+
+    /// Commits the attempt, or what forbids it, guarded on everything that was looked at.
+    async fn permit(
+        &self,
+        pick: &Pick,
+        case: &Case,
+        rendered: Option<&Rendered>,
+    ) -> Result<Permitted, DispatchError> {
+        let now = self.clock.now();
+        let wait = case
+            .way
+            .channel
+            .as_ref()
+            .map_or(Duration::ZERO, |channel| channel.attempt_time_max());
+        let deadline = now + self.deadline(&case.way).max(wait);
+        // A cancelled publication's deliveries are settled whenever they are due.
+        let command = match case.cause.state.may_send() {
+            true => Command::Attempt {
+                instance: self.instance.id,
+                now,
+                deadline,
+                permit: Permit {
+                    cause_may_send: true,
+                    receiver: case.receiver.receiver,
+                    channel_version: case.way.version,
+                },
+            },
+            false => Command::Cancel {
+                reason: tidings_domain::delivery::CancelledReason::PublicationCancelled,
+            },
+        };
+        let events = case.delivery.state.decide(command).map_err(|refusal| {
+            DispatchError::Refused(format!("delivery {}: {refusal}", case.delivery.id))
+        })?;
+        let attempts = matches!(events.first(), Some(Event::Attempted { .. }));
+        debug_assert_eq!(attempts, rendered.is_some());
+        let context = self.context(
+            pick.correlation_id,
+            pick.planned_position,
+            pick.traceparent.clone(),
+            self.ids.next(),
+        );
+        let mut draft = self.store.draft(&context);
+        let delivery = draft.append_for(case.delivery.clone(), events, owner(pick), None);
+        draft.guard(case.cause.publication_id, case.cause.version);
+        draft.guard(case.way.channel_id, case.way.version);
+        for guard in &case.receiver.guards {
+            draft.guard(guard.stream_id, guard.version);
+        }
+        let sent_by = self.clock.monotonic();
+        match draft.commit().await {
+            Ok(committed) if attempts => Ok(Permitted::Attempt {
+                committed,
+                delivery,
+                sent_by,
+            }),
+            Ok(committed) => {
+                self.count(
+                    &case.way,
+                    if case.cause.state.may_send() {
+                        "suppressed"
+                    } else {
+                        "cancelled"
+                    },
+                );
+                Ok(Permitted::Settled(committed))
+            }
+            // An unknown outcome may be an open attempt of this instance: then it comes in doubt by itself.
+            Err(CommitError::Conflict { .. } | CommitError::Unknown) => Ok(Permitted::Refused),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn send(
+        &self,
+        channel: &dyn Channel,
+        rendered: &Rendered,
+        committed_after: tidings_service::clock::Monotonic,
+    ) -> Outcome {
+        let fresh = || self.clock.age(committed_after) < self.limits.attempt_fresh;
+        channel.send(rendered, &fresh).await
+    }
+
+    async fn fail_to_render(
+        &self,
+        pick: &Pick,
+        case: Case,
+        error: RenderError,
+    ) -> Result<Ended, DispatchError> {
+        tracing::warn!(%error, "a delivery can not be rendered");
+        let command = Command::FailToRender {
+            reason: Code::from_static(error.reason()),
+        };
+        let events = case
+            .delivery
+            .state
+            .decide(command)
+            .map_err(|refusal| DispatchError::Refused(refusal.to_string()))?;
+        let context = self.context(
+            pick.correlation_id,
+            pick.planned_position,
+            pick.traceparent.clone(),
+            self.ids.next(),
+        );
+        let mut draft = self.store.draft(&context);
+        draft.append_for(case.delivery, events, owner(pick), None);
+        match draft.commit().await {
+            Ok(committed) => {
+                self.count(&case.way, "failed");
+                Ok(Ended::Recorded(committed.last_position))
+            }
+            Err(CommitError::Conflict { .. }) => Ok(Ended::Rest),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn deadline(&self, way: &Way) -> Duration {
+        match way.kind.map(|kind| kind.reach) {
+            Some(Reach::Addressed) => self.limits.email_deadline,
+            _ => self.limits.http_deadline,
+        }
+    }
+
+    pub(crate) fn count(&self, way: &Way, outcome: &str) {
+        let kind = way.kind.map_or("unknown", |kind| kind.name);
+        self.metrics
+            .delivery_outcomes_total
+            .with_label_values(&[kind, outcome])
+            .inc();
+    }
+}
+
+enum Ready {
+    /// The channel is disabled or can not be used.
+    No,
+    /// It must not go out: that is what will be recorded.
+    Forbidden,
+    /// The message, or why there is none.
+    Yes(Result<Rendered, RenderError>),
+}
+
+enum Permitted {
+    /// A guard did not hold.
+    Refused,
+    /// It was suppressed or cancelled instead.
+    Settled(Committed),
+    /// The attempt is on record: it may be sent now.
+    Attempt {
+        committed: Committed,
+        delivery: Loaded<Delivery>,
+        sent_by: tidings_service::clock::Monotonic,
+    },
+}
+
+/// Under whose key the receiving side's words are sealed: the subscriber's, or the channel's.
+pub(crate) fn owner(pick: &Pick) -> Uuid {
+    pick.plan.subscriber_id.unwrap_or(pick.plan.channel_id)
+}

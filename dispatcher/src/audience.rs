@@ -1,0 +1,174 @@
+//! Freezing an audience: who receives a publication is read once, from the subscriber view at a known
+//! position, into a table of its own.
+
+use std::collections::BTreeSet;
+
+use deadpool_postgres::Pool;
+use tidings_event_store::{ReadError, Store};
+use tidings_proto::Event;
+use uuid::Uuid;
+
+/// An audience as it was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Frozen {
+    /// The position the view stood at.
+    pub view_position: i64,
+    /// How many subscribers.
+    pub subscribers: i64,
+    /// SHA-256 over their ids in ascending order.
+    pub digest: [u8; 32],
+}
+
+const READ_VIEW: &str = "insert into publishing_dispatch_audience (publication_id, subscriber_id) \
+     select $1, subscriber_id from publishing_subscriber_profile where state = 'active'";
+const SUM_UP: &str = "select count(*), \
+     sha256(coalesce(string_agg(uuid_send(subscriber_id), ''::bytea order by subscriber_id), ''::bytea)) \
+     from publishing_dispatch_audience where publication_id = $1";
+/// The view an audience is read from.
+const SUBSCRIBERS: &str = "subscriber_profile";
+const LOG_PAGE: i64 = 5_000;
+
+/// Reads the audience of active subscribers as of now, at `not_before` or later; `None`: the view is
+/// not there yet. `addressed`: whether any channel needs subscribers at all.
+pub async fn freeze(
+    pool: &Pool,
+    publication_id: Uuid,
+    not_before: i64,
+    addressed: bool,
+) -> Result<Option<Frozen>, ReadError> {
+    let mut client = pool.get().await?;
+    // One snapshot for the position and the rows.
+    let transaction = client
+        .build_transaction()
+        .isolation_level(tokio_postgres::IsolationLevel::RepeatableRead)
+        .start()
+        .await?;
+    let position = transaction
+        .query_opt(
+            "select position from publishing_views where view = $1",
+            &[&SUBSCRIBERS],
+        )
+        .await?
+        .map(|row| row.get::<_, i64>(0));
+    let Some(view_position) = position.filter(|position| *position >= not_before) else {
+        return Ok(None);
+    };
+    transaction
+        .execute(
+            "delete from publishing_dispatch_audience where publication_id = $1",
+            &[&publication_id],
+        )
+        .await?;
+    if addressed {
+        transaction.execute(READ_VIEW, &[&publication_id]).await?;
+    }
+    let (subscribers, digest) = sum_up(&transaction, publication_id).await?;
+    transaction.commit().await?;
+    Ok(Some(Frozen {
+        view_position,
+        subscribers,
+        digest,
+    }))
+}
+
+/// How many subscribers the table holds for a publication, and their digest.
+pub async fn stored(pool: &Pool, publication_id: Uuid) -> Result<(i64, [u8; 32]), ReadError> {
+    let client = pool.get().await?;
+    Ok(sum_up(&client, publication_id).await?)
+}
+
+async fn sum_up(
+    client: &impl deadpool_postgres::GenericClient,
+    publication_id: Uuid,
+) -> Result<(i64, [u8; 32]), tokio_postgres::Error> {
+    let row = client.query_one(SUM_UP, &[&publication_id]).await?;
+    let digest = row
+        .get::<_, &[u8]>(1)
+        .try_into()
+        .expect("sha256() gives 32 bytes");
+    Ok((row.get(0), digest))
+}
+
+/// Reads a lost audience again, from the log up to the position it was frozen at: the view has moved on.
+pub async fn restore(
+    store: &Store,
+    publication_id: Uuid,
+    view_position: i64,
+) -> Result<(), ReadError> {
+    let (mut confirmed, mut left) = (BTreeSet::new(), BTreeSet::new());
+    let mut position = 0;
+    while position < view_position {
+        let page = store
+            .log()
+            .page_after(position, LOG_PAGE.min(view_position - position))
+            .await?;
+        for event in &page {
+            match event.decode() {
+                Ok(Event::SubscriberSignedUp(signed_up))
+                    if signed_up.confirmation == "not_required" =>
+                {
+                    confirmed.insert(event.stream_id);
+                }
+                Ok(Event::SubscriberResubscribed(_)) => {
+                    left.remove(&event.stream_id);
+                }
+                Ok(Event::SubscriberUnsubscribed(what)) if what.topic_id.is_empty() => {
+                    left.insert(event.stream_id);
+                }
+                _ => {}
+            }
+        }
+        let Some(last) = page.last() else { break };
+        position = last.position;
+    }
+    let active: Vec<Uuid> = confirmed.difference(&left).copied().collect();
+    let mut client = store.log().pool().get().await?;
+    let transaction = client.transaction().await?;
+    transaction
+        .execute(
+            "delete from publishing_dispatch_audience where publication_id = $1",
+            &[&publication_id],
+        )
+        .await?;
+    transaction
+        .execute(
+            "insert into publishing_dispatch_audience (publication_id, subscriber_id) \
+             select $1, id from unnest($2::uuid[]) as s(id)",
+            &[&publication_id, &active],
+        )
+        .await?;
+    transaction.commit().await?;
+    Ok(())
+}
+
+/// The next subscribers of a frozen audience, in ascending order.
+pub async fn page_after(
+    pool: &Pool,
+    publication_id: Uuid,
+    after: Option<Uuid>,
+    limit: i64,
+) -> Result<Vec<Uuid>, ReadError> {
+    let client = pool.get().await?;
+    let statement = client
+        .prepare_cached(
+            "select subscriber_id from publishing_dispatch_audience \
+             where publication_id = $1 and ($2::uuid is null or subscriber_id > $2) order by subscriber_id limit $3",
+        )
+        .await?;
+    let rows = client
+        .query(&statement, &[&publication_id, &after, &limit])
+        .await?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
+}
+
+/// The publication is done: nobody asks for its audience any more.
+pub async fn forget(pool: &Pool, publication_id: Uuid) -> Result<(), ReadError> {
+    let client = pool.get().await?;
+    client
+        .execute(
+            "delete from publishing_dispatch_audience where publication_id = $1",
+            &[&publication_id],
+        )
+        .await?;
+    Ok(())
+}

@@ -1,0 +1,89 @@
+//! The publications deliveries come from: their stand, and their content composed once for everybody.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use tidings_domain::personal::Personal;
+use tidings_domain::publication::Publication;
+use tidings_event_store::{LoadError, Store};
+use uuid::Uuid;
+
+use crate::content::Composed;
+
+/// Publications kept in memory; past it the cache starts over.
+const CAUSES_MAX: usize = 256;
+
+/// A publication as it stood when it was folded.
+pub struct Cause {
+    /// Its stream.
+    pub publication_id: Uuid,
+    /// Version it was folded at.
+    pub version: i32,
+    /// Its state.
+    pub state: Publication,
+    /// What goes out; none when it was taken down.
+    pub content: Option<Arc<Composed>>,
+}
+
+/// Publications met so far.
+pub struct Causes {
+    store: Store,
+    causes: Mutex<HashMap<Uuid, Arc<Cause>>>,
+}
+
+impl Causes {
+    /// Empty; publications are folded when asked for.
+    pub fn new(store: Store) -> Self {
+        Self {
+            store,
+            causes: Mutex::default(),
+        }
+    }
+
+    /// The publication, as last folded.
+    pub async fn get(&self, publication_id: Uuid) -> Result<Arc<Cause>, LoadError> {
+        let known = self
+            .causes
+            .lock()
+            .expect("no panic while the causes are held")
+            .get(&publication_id)
+            .cloned();
+        match known {
+            Some(cause) => Ok(cause),
+            None => self.refresh(publication_id).await,
+        }
+    }
+
+    /// Folds the publication anew; its composed content is kept, since published content never changes.
+    pub async fn refresh(&self, publication_id: Uuid) -> Result<Arc<Cause>, LoadError> {
+        let loaded = self.store.load::<Publication>(publication_id).await?;
+        let mut causes = self
+            .causes
+            .lock()
+            .expect("no panic while the causes are held");
+        let before = causes
+            .get(&publication_id)
+            .and_then(|before| before.content.clone());
+        let content = loaded.state.draft().and_then(|draft| {
+            match (&draft.content.title, &draft.content.markdown) {
+                (Personal::Known(title), Personal::Known(markdown)) => {
+                    Some(before.unwrap_or_else(|| {
+                        Arc::new(Composed::new(title.as_str(), markdown.as_str()))
+                    }))
+                }
+                _ => None,
+            }
+        });
+        if causes.len() >= CAUSES_MAX {
+            causes.clear();
+        }
+        let cause = Arc::new(Cause {
+            publication_id,
+            version: loaded.version,
+            state: loaded.state,
+            content,
+        });
+        causes.insert(publication_id, cause.clone());
+        Ok(cause)
+    }
+}

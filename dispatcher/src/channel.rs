@@ -1,0 +1,253 @@
+//! What a channel is: a way out of the house that renders one delivery and sends it, honestly.
+
+use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
+
+use futures_util::future::BoxFuture;
+use thiserror::Error;
+use tidings_service::{clock::Clock, outbound::Outbound};
+use time::OffsetDateTime;
+use tokio_rustls::rustls::ClientConfig;
+use uuid::Uuid;
+
+use crate::content::Composed;
+
+/// How many deliveries one publication makes on a channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// One delivery per subscriber.
+    Addressed,
+    /// One delivery per channel, with no subscriber.
+    Broadcast,
+}
+
+/// One kind of channel, as listed in [`crate::channels`].
+#[derive(Debug)]
+pub struct Kind {
+    /// The name in `Configured.kind`.
+    pub name: &'static str,
+    /// One delivery per subscriber, or one in all.
+    pub reach: Reach,
+    /// Builds a channel of this kind out of its settings (a JSON object), its credentials
+    /// (the text of a JSON object, if it has any) and its surroundings. Touches no network.
+    pub build: Build,
+}
+
+/// See [`Kind::build`].
+pub type Build = fn(
+    settings: &serde_json::Value,
+    credentials: Option<&str>,
+    environment: &Environment,
+) -> Result<Arc<dyn Channel>, ConfigError>;
+
+/// What the process gives to every channel it builds.
+#[derive(Clone)]
+pub struct Environment {
+    /// The only way to speak HTTP to the outside.
+    pub outbound: Outbound,
+    /// The time, for answers that say when to come back.
+    pub clock: Clock,
+    /// Trust for TLS connections that are not HTTP; see [`crate::channels::email::system_trust`].
+    pub tls: Arc<ClientConfig>,
+    /// The folder no `file` channel can leave.
+    pub file_root: PathBuf,
+    /// Whether webhooks may be plain HTTP to this machine (demo and tests).
+    pub allow_loopback: bool,
+    /// The name this process gives itself in an SMTP greeting.
+    pub hello_name: String,
+}
+
+/// A configured channel. Cheap to share; builds its connections when first needed.
+pub trait Channel: fmt::Debug + Send + Sync {
+    /// Renders one delivery. Pure: the same job gives the same bytes.
+    ///
+    /// # Errors
+    /// The job itself cannot be rendered: this delivery fails, no other does.
+    fn render(&self, job: &Job<'_>) -> Result<Rendered, RenderError>;
+
+    /// Makes one attempt. Never takes longer than [`Channel::attempt_time_max`].
+    ///
+    /// `fresh` is asked immediately before the first byte that commits the receiver; when it
+    /// says no, nothing is sent and the outcome is [`Outcome::Abandoned`].
+    /// Dropping the future before it ends leaves the attempt in doubt, and harms no other.
+    fn send<'a>(&'a self, rendered: &'a Rendered, fresh: Fresh<'a>) -> BoxFuture<'a, Outcome>;
+
+    /// The longest one attempt can take; the `deadline` of an `Attempted` is at least this far.
+    fn attempt_time_max(&self) -> Duration;
+
+    /// How many attempts are worth making at once; more only wait for each other.
+    fn concurrency(&self) -> usize;
+
+    /// Says goodbye on idle connections. The channel is not used afterwards.
+    fn close(&self) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::ready(()))
+    }
+}
+
+/// Asks whether the record of the attempt is still young enough to act on.
+pub type Fresh<'a> = &'a (dyn Fn() -> bool + Send + Sync);
+
+/// One delivery to render.
+pub struct Job<'a> {
+    /// The delivery; the same over all its attempts.
+    pub delivery_id: Uuid,
+    /// The publication that caused it.
+    pub publication_id: Uuid,
+    /// The content, composed once per revision and shared.
+    pub content: &'a Composed,
+    /// The receiver of an addressed delivery; none for a broadcast one.
+    pub recipient: Option<Recipient>,
+    /// Where this receiver leaves with one click: an https URL.
+    pub unsubscribe_url: Option<String>,
+    /// The date the message bears: that of its first attempt, so that a resend is identical.
+    pub date: OffsetDateTime,
+}
+
+/// Who receives an addressed delivery. Personal data: not printable on purpose.
+pub struct Recipient {
+    /// The subscriber.
+    pub subscriber_id: Uuid,
+    /// The e-mail address.
+    pub email: String,
+    /// The name to address, if known.
+    pub name: Option<String>,
+}
+
+/// A rendered delivery, ready to send. Personal data: not printable on purpose.
+pub struct Rendered {
+    /// The delivery it renders.
+    pub delivery_id: Uuid,
+    /// What `body` is: `message/rfc822` or `application/json`.
+    pub media_type: &'static str,
+    /// The sender in the channel's own terms (an envelope address); may be empty.
+    pub from: String,
+    /// The receiver in the channel's own terms (an envelope address, a file name); may be empty.
+    pub to: String,
+    /// The message.
+    pub body: Vec<u8>,
+}
+
+/// What became of one attempt. Every `reply` is one printable line, at most 500 characters,
+/// and may hold personal data. `code` is the SMTP reply or HTTP status; 0 without a reply.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The receiving side has accepted it.
+    Sent {
+        /// The receiving side's code.
+        code: i32,
+        /// The receiving side's words.
+        reply: String,
+    },
+    /// The receiving side does not have it, and may take it later.
+    Deferred {
+        /// A stable code: see the channel's `outcome` module.
+        reason: &'static str,
+        /// The receiving side's code.
+        code: i32,
+        /// The receiving side's words, or what went wrong on the way.
+        reply: String,
+        /// Not before this long, when the receiving side said so.
+        retry_after: Option<Duration>,
+        /// Whose fault it is.
+        blame: Blame,
+    },
+    /// The receiving side does not have it, and never will.
+    Failed {
+        /// A stable code: see the channel's `outcome` module.
+        reason: &'static str,
+        /// The receiving side's code.
+        code: i32,
+        /// The receiving side's words.
+        reply: String,
+        /// Whose fault it is.
+        blame: Blame,
+    },
+    /// No byte that commits the receiver was sent.
+    Abandoned {
+        /// A stable code.
+        reason: &'static str,
+    },
+    /// The receiving side may or may not have it.
+    InDoubt {
+        /// `connection_lost`, `reply_timeout` or `unexpected_reply`.
+        reason: &'static str,
+    },
+}
+
+/// Whose fault an unsuccessful attempt is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blame {
+    /// This receiver or this message; other deliveries are not affected.
+    Receiver,
+    /// Our account, credentials or settings: every delivery of the channel would meet it.
+    Channel,
+    /// The way there: the other side was out of reach, overloaded, or broke off.
+    Network,
+}
+
+/// Why one delivery cannot be rendered. Names no personal data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum RenderError {
+    /// An addressed kind was asked without a recipient.
+    #[error("the delivery has no recipient")]
+    NoRecipient,
+    /// The address cannot stand in a message or envelope.
+    #[error("the recipient's address cannot be written to")]
+    BadAddress,
+    /// The name holds control characters.
+    #[error("the recipient's name holds control characters")]
+    BadName,
+    /// The unsubscribe link is not a plain http(s) URL.
+    #[error("the unsubscribe link is not a URL")]
+    BadUnsubscribeUrl,
+    /// The message library refused what it was given.
+    #[error("the message cannot be put together")]
+    Unbuildable,
+}
+
+impl RenderError {
+    /// The stable code for `Failed.reason`.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::NoRecipient => "no_recipient",
+            Self::BadAddress => "bad_address",
+            Self::BadName => "bad_name",
+            Self::BadUnsubscribeUrl => "bad_unsubscribe_url",
+            Self::Unbuildable => "unbuildable",
+        }
+    }
+}
+
+/// Everything wrong with a channel's settings and credentials, at once.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("the channel's settings are not usable: {}", .problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+pub struct ConfigError {
+    /// At least one problem.
+    pub problems: Vec<ConfigProblem>,
+}
+
+/// One thing wrong, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigProblem {
+    /// A JSON pointer into the settings (`/host`), or into the credentials behind
+    /// `/credentials` (`/credentials/password`).
+    pub pointer: String,
+    /// One sentence saying what is wrong. Never holds a credential.
+    pub detail: String,
+}
+
+impl fmt::Display for ConfigProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.pointer, self.detail)
+    }
+}
+
+/// Makes foreign words fit an outcome: one printable line, at most 500 characters.
+pub(crate) fn one_line(words: &str) -> String {
+    let mut line: String = words
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .take(500)
+        .collect();
+    line.truncate(line.trim_end().len());
+    line
+}

@@ -1,0 +1,248 @@
+//! What every kind of channel must keep to, run on each.
+
+use serde_json::{Value, json};
+
+use super::{KINDS, find, support};
+use crate::channel::{Kind, Reach, RenderError};
+
+/// Settings and credentials each kind accepts, and where a wrong value of a field is named.
+struct Sample {
+    settings: Value,
+    credentials: Option<Value>,
+    /// (settings, credentials, the pointer that must be named)
+    wrong: Vec<(Value, Option<Value>, &'static str)>,
+}
+
+const SECRET: &str = "s3cr3t-of-ours";
+
+fn sample(kind: &Kind) -> Sample {
+    match kind.name {
+        "email" => email(),
+        "slack" => slack(),
+        "file" => Sample {
+            settings: json!({"folder": "out/news"}),
+            credentials: None,
+            wrong: vec![
+                (json!({}), None, "/folder"),
+                (json!({"folder": 7}), None, "/folder"),
+                (json!({"folder": "../out"}), None, "/folder"),
+                (json!({"folder": "/etc"}), None, "/folder"),
+                (json!({"folder": "a/../../b"}), None, "/folder"),
+            ],
+        },
+        other => panic!("add a sample for the kind {other}"),
+    }
+}
+
+fn email() -> Sample {
+    let settings = json!({"host": "127.0.0.1", "port": 2525, "encryption": "none",
+        "from": "The Daily Tide <tide@example.org>", "list_id": "Tide <tide.example.org>"});
+    let login = json!({"username": "ada", "password": SECRET});
+    let with = |field: &str, value: Value| {
+        let mut settings = settings.clone();
+        settings[field] = value;
+        settings
+    };
+    let wrong = vec![
+        (with("host", json!(null)), None, "/host"),
+        (with("host", json!("a b")), None, "/host"),
+        (with("port", json!(0)), None, "/port"),
+        (with("port", json!(70_000)), None, "/port"),
+        (with("encryption", json!("ssl")), None, "/encryption"),
+        (
+            with("host", json!("mail.example.org")),
+            Some(login.clone()),
+            "/encryption",
+        ),
+        (with("from", json!(null)), None, "/from"),
+        (with("from", json!("nobody")), None, "/from"),
+        (
+            with("from", json!("A\r\nBcc: b@example.org <a@example.org>")),
+            None,
+            "/from",
+        ),
+        (with("reply_to", json!("@")), None, "/reply_to"),
+        (
+            with("list_id", json!("Tide\r\nBcc: b@example.org")),
+            None,
+            "/list_id",
+        ),
+        (with("list_id", json!("<tide example>")), None, "/list_id"),
+        (
+            with("connections_max", json!(1_000)),
+            None,
+            "/connections_max",
+        ),
+        (with("surprise", json!(1)), None, "/surprise"),
+        (
+            settings.clone(),
+            Some(json!({"username": "ada"})),
+            "/credentials/password",
+        ),
+        (
+            settings.clone(),
+            Some(json!({"password": SECRET})),
+            "/credentials/username",
+        ),
+    ];
+    Sample {
+        settings,
+        credentials: Some(login),
+        wrong,
+    }
+}
+
+fn slack() -> Sample {
+    let url = |url: &str| Some(json!({"webhook_url": url}));
+    let here = "/credentials/webhook_url";
+    Sample {
+        settings: json!({"channel_label": "#news"}),
+        credentials: url(&format!(
+            "https://hooks.slack.example/services/T/B/{SECRET}"
+        )),
+        wrong: vec![
+            (json!({}), None, here),
+            (
+                json!({}),
+                url(&format!("http://hooks.slack.example/{SECRET}")),
+                here,
+            ),
+            (
+                json!({}),
+                url(&format!("ftp://hooks.slack.example/{SECRET}")),
+                here,
+            ),
+            (
+                json!({}),
+                url(&format!("https://169.254.169.254/{SECRET}")),
+                here,
+            ),
+            (json!({}), url(SECRET), here),
+            (
+                json!({"channel_label": 1}),
+                url("https://hooks.slack.example/x"),
+                "/channel_label",
+            ),
+        ],
+    }
+}
+
+fn for_each_kind(check: impl Fn(&'static Kind, &Sample)) {
+    for kind in KINDS {
+        check(kind, &sample(kind));
+    }
+}
+
+#[test]
+fn a_kind_is_found_by_its_name_alone() {
+    for kind in KINDS {
+        assert_eq!(find(kind.name).map(|found| found.name), Some(kind.name));
+    }
+    assert!(find("pigeon").is_none());
+}
+
+#[test]
+fn wrong_settings_are_named_by_pointer_and_secrets_are_not_told() {
+    let environment = support::environment("/nowhere".as_ref());
+    for_each_kind(|kind, sample| {
+        let unknown = (
+            json!({"surprise": 1}),
+            sample.credentials.clone(),
+            "/surprise",
+        );
+        let not_an_object = (json!([]), sample.credentials.clone(), "");
+        for (settings, credentials, pointer) in
+            sample.wrong.iter().chain([&unknown, &not_an_object])
+        {
+            let credentials = credentials.as_ref().map(Value::to_string);
+            let error = (kind.build)(settings, credentials.as_deref(), &environment).unwrap_err();
+            let pointers: Vec<_> = error
+                .problems
+                .iter()
+                .map(|one| one.pointer.as_str())
+                .collect();
+            assert!(
+                pointers.contains(pointer),
+                "{}: {settings} gave {error}",
+                kind.name
+            );
+            assert!(!format!("{error} {error:?}").contains(SECRET), "{error}");
+        }
+        let garbled = format!("{{\"password\": \"{SECRET}\"");
+        let error = (kind.build)(&sample.settings, Some(&garbled), &environment).unwrap_err();
+        assert_eq!(error.problems[0].pointer, "/credentials");
+        assert!(!format!("{error} {error:?}").contains(SECRET), "{error}");
+    });
+}
+
+#[test]
+fn a_channel_never_prints_its_credentials() {
+    let environment = support::environment("/nowhere".as_ref());
+    for_each_kind(|kind, sample| {
+        let credentials = sample.credentials.as_ref().map(Value::to_string);
+        let channel = (kind.build)(&sample.settings, credentials.as_deref(), &environment).unwrap();
+        assert!(!format!("{channel:?}").contains(SECRET), "{channel:?}");
+        assert!(channel.concurrency() > 0 && !channel.attempt_time_max().is_zero());
+    });
+}
+
+#[test]
+fn the_same_job_renders_to_the_same_bytes() {
+    let environment = support::environment("/nowhere".as_ref());
+    let content = support::content();
+    for_each_kind(|kind, sample| {
+        let credentials = sample.credentials.as_ref().map(Value::to_string);
+        let channel = (kind.build)(&sample.settings, credentials.as_deref(), &environment).unwrap();
+        let job = || match kind.reach {
+            Reach::Addressed => support::addressed(&content, "ada@example.org", Some("Ada")),
+            Reach::Broadcast => support::broadcast(&content),
+        };
+        let (first, second) = (
+            channel.render(&job()).unwrap(),
+            channel.render(&job()).unwrap(),
+        );
+        assert!(!first.body.is_empty());
+        assert_eq!(
+            (&first.body, &first.to),
+            (&second.body, &second.to),
+            "{}",
+            kind.name
+        );
+        assert!(String::from_utf8_lossy(&first.body).contains("noon"));
+    });
+}
+
+#[test]
+fn an_attempt_to_inject_headers_fails_that_delivery_alone() {
+    let environment = support::environment("/nowhere".as_ref());
+    let content = support::content();
+    let addressed_kinds = KINDS.iter().filter(|kind| kind.reach == Reach::Addressed);
+    for kind in addressed_kinds {
+        let sample = sample(kind);
+        let channel = (kind.build)(&sample.settings, None, &environment).unwrap();
+        for (email, name, error) in [
+            (
+                "a@example.org",
+                Some("A\r\nBcc: b@example.org"),
+                RenderError::BadName,
+            ),
+            ("a@example.org", Some("A\u{7}"), RenderError::BadName),
+            (
+                "a@example.org\r\nBcc: b@example.org",
+                None,
+                RenderError::BadAddress,
+            ),
+            ("a@example.org> SIZE=1", None, RenderError::BadAddress),
+            ("nobody", None, RenderError::BadAddress),
+        ] {
+            let job = support::addressed(&content, email, name);
+            assert_eq!(channel.render(&job).err(), Some(error), "{email} {name:?}");
+        }
+        assert_eq!(
+            channel.render(&support::broadcast(&content)).err(),
+            Some(RenderError::NoRecipient)
+        );
+        let good = support::addressed(&content, "a@example.org", Some("A \"B\" <c>, é 😀"));
+        assert!(channel.render(&good).is_ok());
+    }
+}

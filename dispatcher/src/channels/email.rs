@@ -1,0 +1,127 @@
+//! The `email` kind: one mail per subscriber, over our own SMTP dialogue.
+
+use std::{sync::Arc, time::Duration};
+
+use futures_util::future::BoxFuture;
+use serde_json::Value;
+use tokio_rustls::rustls;
+
+use crate::channel::{
+    Channel, ConfigError, Environment, Fresh, Job, Kind, Outcome, Reach, RenderError, Rendered,
+};
+
+mod compose;
+mod config;
+mod connect;
+mod dialogue;
+mod outcome;
+mod pool;
+mod reply;
+mod wire;
+
+#[cfg(test)]
+mod tests;
+
+use config::Config;
+use dialogue::Delivery;
+use pool::{Pool, Reuse};
+
+/// Settings: `{"host", "port"?, "encryption"?: "starttls"|"tls"|"none", "from", "reply_to"?,
+/// "list_id"?, "connections_max"?}`. Credentials, if the server wants any: `{"username", "password"}`.
+pub const KIND: Kind = Kind {
+    name: "email",
+    reach: Reach::Addressed,
+    build,
+};
+
+/// The deadline of an attempt. The dialogue ends itself a minute earlier.
+const ATTEMPT_TIME_MAX: Duration = Duration::from_secs(15 * 60);
+
+#[derive(Debug)]
+struct EmailChannel {
+    config: Config,
+    pool: Pool,
+}
+
+fn build(
+    settings: &Value,
+    credentials: Option<&str>,
+    environment: &Environment,
+) -> Result<Arc<dyn Channel>, ConfigError> {
+    let config = Config::parse(settings, credentials)?;
+    Ok(Arc::new(EmailChannel::new(config, environment)))
+}
+
+impl EmailChannel {
+    fn new(config: Config, environment: &Environment) -> Self {
+        let pool = Pool::new(
+            config.server.clone(),
+            config.connections_max,
+            Arc::clone(&environment.tls),
+            environment.hello_name.clone(),
+        );
+        Self { config, pool }
+    }
+
+    async fn attempt(&self, rendered: &Rendered, fresh: Fresh<'_>) -> Outcome {
+        let deadline = tokio::time::Instant::now() + self.config.server.timers.attempt;
+        let mut reuse = Reuse::Idle;
+        loop {
+            let mut lease = match self.pool.lease(reuse, deadline).await {
+                Ok(lease) => lease,
+                Err(outcome) => return outcome,
+            };
+            match lease.connection().deliver(rendered, fresh, deadline).await {
+                Delivery::Done { outcome, reusable } => {
+                    if reusable {
+                        lease.give_back();
+                    }
+                    return outcome;
+                }
+                // The server had left the idle connection; nothing was committed on it.
+                Delivery::Stale => reuse = Reuse::Never,
+            }
+        }
+    }
+}
+
+impl Channel for EmailChannel {
+    fn render(&self, job: &Job<'_>) -> Result<Rendered, RenderError> {
+        compose::message(&self.config, job)
+    }
+
+    fn send<'a>(&'a self, rendered: &'a Rendered, fresh: Fresh<'a>) -> BoxFuture<'a, Outcome> {
+        Box::pin(self.attempt(rendered, fresh))
+    }
+
+    fn attempt_time_max(&self) -> Duration {
+        ATTEMPT_TIME_MAX
+    }
+
+    fn concurrency(&self) -> usize {
+        self.config.connections_max
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        Box::pin(self.pool.close())
+    }
+}
+
+/// Trust in the system's root certificates, for [`Environment::tls`].
+///
+/// # Errors
+/// The cryptography library offers no usable protocol version.
+pub fn system_trust() -> Result<Arc<rustls::ClientConfig>, rustls::Error> {
+    let mut roots = rustls::RootCertStore::empty();
+    let found = rustls_native_certs::load_native_certs();
+    for error in found.errors {
+        tracing::warn!(%error, "a system root certificate cannot be read");
+    }
+    roots.add_parsable_certificates(found.certs);
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(Arc::new(config))
+}

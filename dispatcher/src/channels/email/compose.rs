@@ -1,0 +1,117 @@
+//! One delivery as a complete message: headers and both bodies.
+
+use std::time::SystemTime;
+
+use lettre::{
+    Address, Message,
+    message::{
+        Mailbox,
+        header::{HeaderName, HeaderValue},
+    },
+};
+use reqwest::Url;
+
+use super::config::Config;
+use crate::{
+    channel::{Job, RenderError, Rendered},
+    content::mail::Footer,
+};
+
+const LIST_UNSUBSCRIBE: HeaderName = HeaderName::new_from_ascii_str("List-Unsubscribe");
+const LIST_UNSUBSCRIBE_POST: HeaderName = HeaderName::new_from_ascii_str("List-Unsubscribe-Post");
+const LIST_ID: HeaderName = HeaderName::new_from_ascii_str("List-Id");
+const FEEDBACK_ID: HeaderName = HeaderName::new_from_ascii_str("Feedback-ID");
+
+/// Puts the message together. The same job gives the same bytes.
+pub(super) fn message(config: &Config, job: &Job<'_>) -> Result<Rendered, RenderError> {
+    let recipient = job.recipient.as_ref().ok_or(RenderError::NoRecipient)?;
+    let to = mailbox(&recipient.email, recipient.name.as_deref())?;
+    let unsubscribe_url = job.unsubscribe_url.as_deref().map(plain_url).transpose()?;
+    let sender = config.from.name.as_deref();
+    let footer = Footer {
+        reader: to.email.as_ref(),
+        sender: sender.unwrap_or_else(|| config.from.email.as_ref()),
+        unsubscribe_url,
+    };
+    let id = format!("{}@{}", job.delivery_id, config.from.email.domain());
+    let mut message = Message::builder()
+        .from(config.from.clone())
+        .to(to.clone())
+        .subject(job.content.title())
+        .date(SystemTime::from(job.date))
+        .message_id(Some(format!("<{id}>")));
+    if let Some(reply_to) = &config.reply_to {
+        message = message.reply_to(reply_to.clone());
+    }
+    if let Some(list_id) = &config.list_id {
+        message = message.raw_header(verbatim(LIST_ID, list_id.clone()));
+    }
+    if let Some(url) = unsubscribe_url {
+        let one_click = "List-Unsubscribe=One-Click".to_owned();
+        message = message
+            .raw_header(verbatim(LIST_UNSUBSCRIBE, format!("<{url}>")))
+            .raw_header(verbatim(LIST_UNSUBSCRIBE_POST, one_click));
+    }
+    let feedback_id = format!("{}:publication:tidings", job.publication_id);
+    let message = message
+        .raw_header(verbatim(FEEDBACK_ID, feedback_id))
+        .multipart(
+            job.content
+                .mail()
+                .alternative(Some(&footer), &job.delivery_id.to_string()),
+        )
+        .map_err(|_| RenderError::Unbuildable)?;
+    Ok(Rendered {
+        delivery_id: job.delivery_id,
+        media_type: "message/rfc822",
+        from: config.from.email.to_string(),
+        to: to.email.to_string(),
+        body: message.formatted(),
+    })
+}
+
+/// A header whose value is known to be printable ASCII and short: folding would only hurt a URL.
+fn verbatim(name: HeaderName, value: String) -> HeaderValue {
+    HeaderValue::dangerous_new_pre_encoded(name, value.clone(), value)
+}
+
+/// lettre panics on a display name with a line end in it; nothing with a control character gets there.
+fn mailbox(email: &str, name: Option<&str>) -> Result<Mailbox, RenderError> {
+    let name = name.map(str::trim).filter(|name| !name.is_empty());
+    if name.is_some_and(|name| name.chars().any(char::is_control)) {
+        return Err(RenderError::BadName);
+    }
+    if email.chars().any(|c| c.is_control() || c.is_whitespace()) {
+        return Err(RenderError::BadAddress);
+    }
+    let (user, domain) = email.rsplit_once('@').ok_or(RenderError::BadAddress)?;
+    let address = Address::new(user, domain).map_err(|_| RenderError::BadAddress)?;
+    let address = if domain.is_ascii() {
+        address
+    } else {
+        let domain = ascii_domain(domain).ok_or(RenderError::BadAddress)?;
+        Address::new(user, domain).map_err(|_| RenderError::BadAddress)?
+    };
+    Ok(Mailbox::new(name.map(str::to_owned), address))
+}
+
+/// The form of an international domain that every server understands.
+fn ascii_domain(domain: &str) -> Option<String> {
+    let url = Url::parse(&format!("http://{domain}/")).ok()?;
+    url.host_str().map(str::to_owned)
+}
+
+/// Longest unsubscribe link: a header line holds 998 characters.
+const URL_LENGTH_MAX: usize = 900;
+
+fn plain_url(url: &str) -> Result<&str, RenderError> {
+    let web = url.starts_with("https://") || url.starts_with("http://");
+    let plain = url
+        .bytes()
+        .all(|byte| matches!(byte, b'!'..=b'~') && !matches!(byte, b'<' | b'>'));
+    if web && plain && url.len() <= URL_LENGTH_MAX {
+        Ok(url)
+    } else {
+        Err(RenderError::BadUnsubscribeUrl)
+    }
+}

@@ -1,0 +1,184 @@
+//! An e-mail channel's settings and credentials, parsed.
+
+use std::{net::IpAddr, time::Duration};
+
+use lettre::message::Mailbox;
+use serde_json::Value;
+use tidings_service::config::Secret;
+use tokio_rustls::rustls::pki_types::ServerName;
+
+use crate::{
+    channel::ConfigError,
+    channels::settings::{Fields, checked},
+};
+
+/// Everything a person configures.
+#[derive(Clone, Debug)]
+pub(super) struct Config {
+    pub(super) server: Server,
+    pub(super) from: Mailbox,
+    pub(super) reply_to: Option<Mailbox>,
+    /// As it stands in `List-Id`: `Name <list.example.org>` or `<list.example.org>`.
+    pub(super) list_id: Option<String>,
+    pub(super) connections_max: usize,
+}
+
+/// Where to submit, and how.
+#[derive(Clone, Debug)]
+pub(super) struct Server {
+    pub(super) host: String,
+    pub(super) port: u16,
+    pub(super) encryption: Encryption,
+    pub(super) login: Option<Login>,
+    pub(super) timers: Timers,
+}
+
+/// How the connection is protected.
+#[derive(Clone, Debug)]
+pub(super) enum Encryption {
+    /// In the clear, then upgraded, or not used at all.
+    StartTls(ServerName<'static>),
+    /// From the first byte.
+    Tls(ServerName<'static>),
+    /// In the clear.
+    None,
+}
+
+/// Who we are to the server.
+#[derive(Clone, Debug)]
+pub(super) struct Login {
+    pub(super) username: Secret,
+    pub(super) password: Secret,
+}
+
+/// How long each phase may take (RFC 5321, 4.5.3.2, shortened where nobody needs that long).
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Timers {
+    /// Name lookup and TCP.
+    pub(super) connect: Duration,
+    /// The greeting, and each reply until we are logged in; also the TLS handshake.
+    pub(super) hello: Duration,
+    /// Each reply to MAIL, RCPT and DATA.
+    pub(super) envelope: Duration,
+    /// Writing the whole message.
+    pub(super) body: Duration,
+    /// The reply to the final dot.
+    pub(super) final_dot: Duration,
+    /// The whole attempt; bounds all of the above.
+    pub(super) attempt: Duration,
+}
+
+impl Default for Timers {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(10),
+            hello: Duration::from_secs(30),
+            envelope: Duration::from_secs(60),
+            body: Duration::from_secs(180),
+            final_dot: Duration::from_secs(600),
+            attempt: Duration::from_secs(14 * 60),
+        }
+    }
+}
+
+const CONNECTIONS_DEFAULT: u16 = 8;
+const CONNECTIONS_MAX: u16 = 64;
+
+impl Config {
+    pub(super) fn parse(settings: &Value, credentials: Option<&str>) -> Result<Self, ConfigError> {
+        let mut settings = Fields::settings(settings);
+        let mut credentials = Fields::credentials(credentials);
+        let login = login(&mut credentials);
+        let server = server(&mut settings, login);
+        let address = "an address such as `Name <news@example.org>`";
+        let from = settings.parsed::<Mailbox>("from", address);
+        if from.is_none() && settings.text("from").is_none() && settings.is_clean() {
+            settings.problem("from", "is required");
+        }
+        let reply_to = settings.parsed::<Mailbox>("reply_to", address);
+        let list_id = list_id(&mut settings);
+        let connections_max = settings
+            .number("connections_max", 1, CONNECTIONS_MAX)
+            .unwrap_or(CONNECTIONS_DEFAULT);
+        let config = server.zip(from).map(|(server, from)| Self {
+            server,
+            from,
+            reply_to,
+            list_id,
+            connections_max: usize::from(connections_max),
+        });
+        checked(config, [settings, credentials])
+    }
+}
+
+fn login(credentials: &mut Fields) -> Option<Login> {
+    let username = credentials.text("username");
+    let password = credentials.text("password");
+    match (username, password) {
+        (Some(username), Some(password)) => Some(Login {
+            username: Secret::new(username),
+            password: Secret::new(password),
+        }),
+        (Some(_), None) if credentials.is_clean() => {
+            credentials.problem("password", "is required beside a username");
+            None
+        }
+        (None, Some(_)) if credentials.is_clean() => {
+            credentials.problem("username", "is required beside a password");
+            None
+        }
+        _ => None,
+    }
+}
+
+fn server(settings: &mut Fields, login: Option<Login>) -> Option<Server> {
+    let host = settings.required_text("host");
+    let port = settings.number("port", 1, u16::MAX);
+    let encryption = settings.text("encryption");
+    let host = host?;
+    let Ok(name) = ServerName::try_from(host.clone()) else {
+        settings.problem("host", "must be a host name or an address");
+        return None;
+    };
+    let (encryption, usual_port) = match encryption.as_deref() {
+        None | Some("starttls") => (Encryption::StartTls(name), 587),
+        Some("tls") => (Encryption::Tls(name), 465),
+        Some("none") => (Encryption::None, 25),
+        Some(_) => {
+            settings.problem("encryption", "must be `starttls`, `tls` or `none`");
+            return None;
+        }
+    };
+    if matches!(encryption, Encryption::None) && login.is_some() && !is_loopback(&host) {
+        settings.problem("encryption", "`none` would send the password in the clear");
+    }
+    Some(Server {
+        host,
+        port: port.unwrap_or(usual_port),
+        encryption,
+        login,
+        timers: Timers::default(),
+    })
+}
+
+fn list_id(settings: &mut Fields) -> Option<String> {
+    let text = settings.text("list_id")?;
+    let (name, id) = match text.split_once('<') {
+        Some((name, rest)) => (name.trim(), rest.strip_suffix('>').unwrap_or_default()),
+        None => ("", text.trim()),
+    };
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    let name_plain = name.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+    if !id.contains('.') || !id.chars().all(plain) || !name_plain {
+        settings.problem(
+            "list_id",
+            "must look like `News <news.example.org>`, in ASCII",
+        );
+        return None;
+    }
+    Some(format!("{name} <{id}>").trim_start().to_owned())
+}
+
+fn is_loopback(host: &str) -> bool {
+    host == "localhost" || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
+}

@@ -1,0 +1,152 @@
+//! What a reply, or a dialogue that broke off, means for the delivery.
+
+use std::{io, time::Duration};
+
+use tokio_rustls::rustls;
+
+use super::{reply::Reply, wire::Fault};
+use crate::channel::{Blame, Outcome, one_line};
+
+/// What a reply answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Everything before we are logged in.
+    Hello,
+    Login,
+    Mail,
+    Rcpt,
+    /// The DATA command, not the data.
+    Data,
+    FinalDot,
+}
+
+/// How long an overloaded provider is left alone.
+const THROTTLE_PAUSE: Duration = Duration::from_secs(60);
+
+/// A fault before the final dot was written: the receiver cannot have the message.
+pub(super) fn broken_off(fault: &Fault) -> Outcome {
+    let (reason, words, blame) = match fault {
+        Fault::Timeout => (
+            "timeout",
+            "the server did not answer in time".to_owned(),
+            Blame::Network,
+        ),
+        Fault::Garbled => (
+            "protocol_error",
+            "the server does not speak SMTP as it should".to_owned(),
+            Blame::Network,
+        ),
+        Fault::Lost(error) if is_certificate(error) => {
+            ("certificate_refused", error.to_string(), Blame::Channel)
+        }
+        Fault::Lost(error) => ("connection_lost", error.to_string(), Blame::Network),
+    };
+    deferred(reason, &words, blame)
+}
+
+/// A fault after the final dot may have left: nobody knows.
+pub(super) fn in_doubt(fault: &Fault) -> Outcome {
+    Outcome::InDoubt {
+        reason: match fault {
+            Fault::Timeout => "reply_timeout",
+            Fault::Lost(_) => "connection_lost",
+            Fault::Garbled => "unexpected_reply",
+        },
+    }
+}
+
+/// No reply to go by, and the message not sent.
+pub(super) fn deferred(reason: &'static str, words: &str, blame: Blame) -> Outcome {
+    Outcome::Deferred {
+        reason,
+        code: 0,
+        reply: one_line(words),
+        retry_after: None,
+        blame,
+    }
+}
+
+/// A reply other than the one expected, before the message was accepted.
+pub(super) fn refused(step: Step, reply: &Reply) -> Outcome {
+    match reply.code {
+        400..500 => later(step, reply),
+        500..600 => never(step, reply),
+        // Neither yes nor no: we are out of step with the server.
+        _ => defer(reply, "protocol_error", Blame::Network),
+    }
+}
+
+fn later(step: Step, reply: &Reply) -> Outcome {
+    let words = reply.words().to_ascii_lowercase();
+    if reply.code == 421 {
+        return defer(reply, "service_unavailable", Blame::Network);
+    }
+    if words.contains("throttl") || words.contains("rate exceeded") {
+        return Outcome::Deferred {
+            reason: "throttled",
+            code: i32::from(reply.code),
+            reply: reply.words(),
+            retry_after: Some(THROTTLE_PAUSE),
+            blame: Blame::Network,
+        };
+    }
+    match (step, reply.enhanced()) {
+        (Step::Rcpt | Step::FinalDot, Some((_, 2, 2))) => {
+            defer(reply, "mailbox_full", Blame::Receiver)
+        }
+        (Step::Rcpt | Step::FinalDot, _) => defer(reply, "try_later", Blame::Receiver),
+        _ => defer(reply, "try_later", Blame::Network),
+    }
+}
+
+/// A final no. One that is about us is put off instead: it must not cost a reader the message.
+fn never(step: Step, reply: &Reply) -> Outcome {
+    let detail = reply
+        .enhanced()
+        .map(|(_, subject, detail)| (subject, detail));
+    match (step, reply.code, detail) {
+        (Step::Hello, ..) => defer(reply, "service_refused", Blame::Channel),
+        (Step::Login, ..) | (_, 535, _) => defer(reply, "authentication_refused", Blame::Channel),
+        (_, 530, _) => defer(reply, "authentication_required", Blame::Channel),
+        (_, _, Some((3, 4))) | (Step::Mail, 552, _) => fail(reply, "message_too_large"),
+        (Step::Mail, ..) | (_, _, Some((1, 7 | 8))) => {
+            defer(reply, "sender_refused", Blame::Channel)
+        }
+        (_, _, Some((1, _))) => fail(reply, "bad_address"),
+        (_, _, Some((2, 2))) => fail(reply, "mailbox_full"),
+        (_, 552, _) => fail(reply, "message_too_large"),
+        _ => fail(reply, "rejected"),
+    }
+}
+
+fn defer(reply: &Reply, reason: &'static str, blame: Blame) -> Outcome {
+    Outcome::Deferred {
+        reason,
+        code: i32::from(reply.code),
+        reply: reply.words(),
+        retry_after: None,
+        blame,
+    }
+}
+
+fn fail(reply: &Reply, reason: &'static str) -> Outcome {
+    Outcome::Failed {
+        reason,
+        code: i32::from(reply.code),
+        reply: reply.words(),
+        blame: Blame::Receiver,
+    }
+}
+
+/// Our side does not trust the server's certificate, or does not know its name.
+fn is_certificate(error: &io::Error) -> bool {
+    error
+        .get_ref()
+        .and_then(|cause| cause.downcast_ref::<rustls::Error>())
+        .is_some_and(|cause| {
+            matches!(
+                cause,
+                rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented
+            )
+        })
+}

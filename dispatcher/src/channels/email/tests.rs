@@ -1,0 +1,400 @@
+//! The e-mail channel against a sink that speaks the real dialogue, well or badly.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+use tidings_sinks::smtp::{self, Action, Credentials, Handle, Phase, Rule};
+
+use super::{EmailChannel, config::Config};
+use crate::{
+    channel::{Blame, Channel, Outcome, Rendered},
+    channels::support,
+    content::Composed,
+};
+
+mod message;
+mod scripted;
+
+async fn sink(rules: Vec<Rule>) -> Handle {
+    let options = smtp::Options {
+        rules,
+        ..smtp::Options::default()
+    };
+    smtp::start(options).await.unwrap()
+}
+
+/// A channel with one connection, whose every timer is `timer_ms`.
+fn channel(port: u16, login: Option<Value>, timer_ms: u64) -> EmailChannel {
+    let settings = json!({"host": "127.0.0.1", "port": port, "encryption": "none",
+        "from": "The Daily Tide <tide@example.org>", "connections_max": 1});
+    let login = login.map(|login| login.to_string());
+    let mut config = Config::parse(&settings, login.as_deref()).unwrap();
+    let timers = &mut config.server.timers;
+    let timer = Duration::from_millis(timer_ms);
+    for phase in [
+        &mut timers.connect,
+        &mut timers.hello,
+        &mut timers.envelope,
+        &mut timers.body,
+        &mut timers.final_dot,
+    ] {
+        *phase = timer;
+    }
+    EmailChannel::new(config, &support::environment("/nowhere".as_ref()))
+}
+
+fn to_sink(sink: &Handle) -> EmailChannel {
+    channel(sink.addr().port(), None, 10_000)
+}
+
+fn mail(channel: &EmailChannel, to: &str) -> Rendered {
+    let content = support::content();
+    channel
+        .render(&support::addressed(&content, to, Some("Ada")))
+        .unwrap()
+}
+
+async fn send(channel: &EmailChannel, to: &str) -> Outcome {
+    channel.send(&mail(channel, to), &support::always).await
+}
+
+/// (kind of outcome, reason, code, blame): what the engine acts on.
+fn gist(outcome: &Outcome) -> (&'static str, &'static str, i32, Option<Blame>) {
+    match outcome {
+        Outcome::Sent { code, .. } => ("sent", "", *code, None),
+        Outcome::Deferred {
+            reason,
+            code,
+            blame,
+            ..
+        } => ("deferred", reason, *code, Some(*blame)),
+        Outcome::Failed {
+            reason,
+            code,
+            blame,
+            ..
+        } => ("failed", reason, *code, Some(*blame)),
+        Outcome::Abandoned { reason } => ("abandoned", reason, 0, None),
+        Outcome::InDoubt { reason } => ("in doubt", reason, 0, None),
+    }
+}
+
+const SENT: (&str, &str, i32, Option<Blame>) = ("sent", "", 250, None);
+
+#[tokio::test]
+async fn a_mail_arrives_byte_for_byte_and_the_connection_is_kept() {
+    let sink = sink(vec![]).await;
+    let channel = to_sink(&sink);
+    let rendered = mail(&channel, "ada@example.org");
+    for _ in 0..3 {
+        let outcome = channel.send(&rendered, &support::always).await;
+        assert_eq!(gist(&outcome), SENT);
+    }
+    let got = sink.by_recipient("ada@example.org");
+    assert_eq!(got.len(), 3);
+    assert_eq!(got[0].raw().unwrap().as_ref(), rendered.body.as_slice());
+    assert_eq!(got[0].from, "tide@example.org");
+    assert_eq!(sink.stats().connections, 1);
+    channel.close().await;
+}
+
+/// At which phase the server says what, and what that makes of the delivery.
+const JUDGEMENTS: &str = "\
+RcptTo   | 450 4.7.1 greylisted             | deferred try_later by Receiver
+RcptTo   | 452 4.2.2 over quota             | deferred mailbox_full by Receiver
+RcptTo   | 550 5.1.1 no such user           | failed bad_address by Receiver
+RcptTo   | 550 5.7.1 go away                | failed rejected by Receiver
+RcptTo   | 550 no enhanced code             | failed rejected by Receiver
+RcptTo   | 552 5.2.2 mailbox full           | failed mailbox_full by Receiver
+RcptTo   | 421 4.3.2 closing                | deferred service_unavailable by Network
+MailFrom | 550 5.7.1 bad sender             | deferred sender_refused by Channel
+MailFrom | 530 5.7.0 log in first           | deferred authentication_required by Channel
+MailFrom | 454 Throttling failure: too fast | deferred throttled by Network
+MailFrom | 552 5.3.4 too big                | failed message_too_large by Receiver
+Data     | 451 4.3.0 not now                | deferred try_later by Network
+FinalDot | 554 5.6.0 looks like spam        | failed rejected by Receiver
+FinalDot | 451 4.3.0 queue full             | deferred try_later by Receiver
+FinalDot | 552 too big                      | failed message_too_large by Receiver
+Body     | 552 5.3.4 too big                | failed message_too_large by Receiver";
+
+#[tokio::test]
+async fn replies_are_judged_by_their_phase_and_code() {
+    for row in JUDGEMENTS.lines() {
+        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+        let phases = [
+            Phase::MailFrom,
+            Phase::RcptTo,
+            Phase::Data,
+            Phase::Body,
+            Phase::FinalDot,
+        ];
+        let phase = phases
+            .into_iter()
+            .find(|phase| format!("{phase:?}") == cells[0]);
+        let (code, text) = cells[1].split_once(' ').unwrap();
+        let rule = Rule::reply(phase.unwrap(), code.parse().unwrap(), text);
+        let sink = sink(vec![rule.times(1)]).await;
+        let channel = to_sink(&sink);
+
+        let outcome = send(&channel, "ada@example.org").await;
+        let (what, reason, replied, blame) = gist(&outcome);
+        assert_eq!(
+            format!("{what} {reason} by {:?}", blame.unwrap()),
+            cells[2],
+            "{row}"
+        );
+        assert_eq!(replied.to_string(), code, "{row}");
+
+        // Whatever it was, the next message gets its own answer.
+        assert_eq!(
+            gist(&send(&channel, "bob@example.org").await),
+            SENT,
+            "{row}"
+        );
+        assert_eq!(sink.by_recipient("ada@example.org").len(), 0, "{row}");
+        assert_eq!(sink.by_recipient("bob@example.org").len(), 1, "{row}");
+    }
+}
+
+#[tokio::test]
+async fn a_refused_recipient_costs_no_connection() {
+    let sink = sink(vec![Rule::reply(Phase::RcptTo, 550, "5.1.1 no").times(5)]).await;
+    let channel = to_sink(&sink);
+    for _ in 0..5 {
+        send(&channel, "ada@example.org").await;
+    }
+    assert_eq!(gist(&send(&channel, "ada@example.org").await), SENT);
+    assert_eq!(sink.stats().connections, 1);
+}
+
+#[tokio::test]
+async fn a_login_works_or_is_our_fault() {
+    let auth = Some(Credentials {
+        user: "ada".to_owned(),
+        password: "right".to_owned(),
+    });
+    let sink = smtp::start(smtp::Options {
+        auth,
+        ..smtp::Options::default()
+    })
+    .await
+    .unwrap();
+    let login = |password: &str| Some(json!({"username": "ada", "password": password}));
+    let port = sink.addr().port();
+    let right = channel(port, login("right"), 10_000);
+    assert_eq!(gist(&send(&right, "ada@example.org").await), SENT);
+    let wrong = send(&channel(port, login("hunter2"), 10_000), "ada@example.org").await;
+    assert_eq!(
+        gist(&wrong),
+        (
+            "deferred",
+            "authentication_refused",
+            535,
+            Some(Blame::Channel)
+        )
+    );
+    assert!(!format!("{wrong:?}").contains("hunter2"));
+    let none = send(&channel(port, None, 10_000), "ada@example.org").await;
+    assert_eq!(
+        gist(&none),
+        (
+            "deferred",
+            "authentication_required",
+            530,
+            Some(Blame::Channel)
+        )
+    );
+}
+
+#[tokio::test]
+async fn a_server_that_falls_silent_is_left_in_time() {
+    use Phase::{Auth, Data, Ehlo, FinalDot, Greeting, MailFrom, RcptTo};
+    let login = || Some(json!({"username": "ada", "password": "right"}));
+    let auth = Credentials {
+        user: "ada".to_owned(),
+        password: "right".to_owned(),
+    };
+    for phase in [Greeting, Ehlo, Auth, MailFrom, RcptTo, Data, FinalDot] {
+        let options = smtp::Options {
+            rules: vec![Rule::new(phase, Action::Stall).times(1)],
+            auth: Some(auth.clone()),
+            ..smtp::Options::default()
+        };
+        let sink = smtp::start(options).await.unwrap();
+        let channel = channel(sink.addr().port(), login(), 150);
+        let expected = match phase {
+            FinalDot => ("in doubt", "reply_timeout", 0, None),
+            _ => ("deferred", "timeout", 0, Some(Blame::Network)),
+        };
+        assert_eq!(
+            gist(&send(&channel, "ada@example.org").await),
+            expected,
+            "{phase:?}"
+        );
+        assert_eq!(
+            gist(&send(&channel, "bob@example.org").await),
+            SENT,
+            "{phase:?}"
+        );
+        assert_eq!(sink.stats().connections, 2, "{phase:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_dripping_server_is_left_in_time_too() {
+    let drip = Action::Drip(Duration::from_millis(60));
+    let sink = sink(vec![Rule::new(Phase::MailFrom, drip)]).await;
+    let channel = channel(sink.addr().port(), None, 150);
+    let outcome = send(&channel, "ada@example.org").await;
+    assert_eq!(
+        gist(&outcome),
+        ("deferred", "timeout", 0, Some(Blame::Network))
+    );
+}
+
+#[tokio::test]
+async fn a_reset_is_harmless_before_the_dot_and_in_doubt_after() {
+    use Phase::{Data, Ehlo, FinalDot, Greeting, MailFrom, RcptTo};
+    for phase in [Greeting, Ehlo, MailFrom, RcptTo, Data, FinalDot] {
+        let sink = sink(vec![Rule::new(phase, Action::Reset).times(1)]).await;
+        let outcome = send(&to_sink(&sink), "ada@example.org").await;
+        let expected = match phase {
+            FinalDot => ("in doubt", "connection_lost", 0, None),
+            _ => ("deferred", "connection_lost", 0, Some(Blame::Network)),
+        };
+        assert_eq!(gist(&outcome), expected, "{phase:?}");
+        assert_eq!(sink.count(), 0);
+    }
+    let sink = sink(vec![Rule::new(FinalDot, Action::Reset).recorded()]).await;
+    let outcome = send(&to_sink(&sink), "ada@example.org").await;
+    assert_eq!(gist(&outcome), ("in doubt", "connection_lost", 0, None));
+    assert_eq!(sink.count(), 1);
+}
+
+#[tokio::test]
+async fn an_idle_connection_the_server_left_is_replaced_once() {
+    for action in [
+        Action::Reset,
+        Action::Reply {
+            code: 421,
+            text: "4.4.2 idle too long".to_owned(),
+        },
+    ] {
+        let sink = sink(vec![Rule::new(Phase::MailFrom, action).skip(1).times(1)]).await;
+        let channel = to_sink(&sink);
+        assert_eq!(gist(&send(&channel, "ada@example.org").await), SENT);
+        let asked = AtomicUsize::new(0);
+        let fresh = || asked.fetch_add(1, Ordering::Relaxed) < 2;
+        let outcome = channel
+            .send(&mail(&channel, "bob@example.org"), &fresh)
+            .await;
+        assert_eq!(gist(&outcome), SENT);
+        // Asked anew before the second MAIL: the first took time.
+        assert_eq!(asked.load(Ordering::Relaxed), 2);
+        assert_eq!(sink.stats().connections, 2);
+    }
+}
+
+#[tokio::test]
+async fn a_stale_attempt_sends_no_mail_command_and_keeps_the_connection() {
+    let sink = sink(vec![]).await;
+    let channel = to_sink(&sink);
+    let outcome = channel
+        .send(&mail(&channel, "ada@example.org"), &|| false)
+        .await;
+    assert_eq!(outcome, Outcome::Abandoned { reason: "stale" });
+    assert_eq!(gist(&send(&channel, "ada@example.org").await), SENT);
+    let stats = sink.stats();
+    assert_eq!((stats.connections, stats.mails, stats.accepted), (1, 1, 1));
+}
+
+/// The bug that made us write our own dialogue: a send dropped in the middle leaves replies
+/// behind, and the next, rejected message reads them as its own acceptance.
+#[tokio::test]
+async fn replies_never_shift_after_a_dropped_send() {
+    for phase in [Phase::MailFrom, Phase::RcptTo, Phase::Data, Phase::FinalDot] {
+        let sink = sink(vec![]).await;
+        let stall = sink.add_rule(Rule::new(phase, Action::Stall).times(1));
+        let unknown = Rule::reply(Phase::RcptTo, 550, "5.1.1 no such user");
+        sink.add_rule(unknown.to("bob@example.org"));
+        let channel = Arc::new(to_sink(&sink));
+        let sending = {
+            let channel = Arc::clone(&channel);
+            tokio::spawn(async move { send(&channel, "ada@example.org").await })
+        };
+        sink.wait_for_hits(stall, 1).await;
+        sending.abort();
+        assert!(sending.await.unwrap_err().is_cancelled());
+        sink.release();
+        let outcome = send(&channel, "bob@example.org").await;
+        assert_eq!(
+            gist(&outcome),
+            ("failed", "bad_address", 550, Some(Blame::Receiver))
+        );
+        assert_eq!(sink.by_recipient("bob@example.org").len(), 0);
+    }
+}
+
+#[tokio::test]
+async fn nobody_there_is_the_networks_fault() {
+    let sink = sink(vec![]).await;
+    let channel = to_sink(&sink);
+    sink.stop().await;
+    let outcome = send(&channel, "ada@example.org").await;
+    assert_eq!(
+        gist(&outcome),
+        ("deferred", "connect_failed", 0, Some(Blame::Network))
+    );
+}
+
+#[tokio::test]
+async fn what_the_server_cannot_take_is_not_even_offered() {
+    let options = smtp::Options {
+        size_bytes_max: 500,
+        ..smtp::Options::default()
+    };
+    let sink = smtp::start(options).await.unwrap();
+    let channel = to_sink(&sink);
+    let outcome = send(&channel, "ada@example.org").await;
+    assert_eq!(
+        gist(&outcome),
+        ("failed", "message_too_large", 0, Some(Blame::Receiver))
+    );
+    let outcome = send(&channel, "josé@example.org").await;
+    assert_eq!(gist(&outcome).0, "failed");
+    assert_eq!(sink.stats().mails, 0);
+}
+
+#[tokio::test]
+async fn encryption_is_never_given_up() {
+    let sink = sink(vec![]).await;
+    let settings =
+        json!({"host": "127.0.0.1", "port": sink.addr().port(), "from": "tide@example.org"});
+    let config = Config::parse(&settings, None).unwrap();
+    let channel = EmailChannel::new(config, &support::environment("/nowhere".as_ref()));
+    let outcome = send(&channel, "ada@example.org").await;
+    let expected = ("deferred", "starttls_not_offered", 0, Some(Blame::Channel));
+    assert_eq!(gist(&outcome), expected);
+    assert_eq!(sink.stats().mails, 0);
+}
+
+#[tokio::test]
+async fn a_long_article_with_dots_survives_the_wire() {
+    let sink = sink(vec![]).await;
+    let channel = to_sink(&sink);
+    let content = Composed::new("Dots", &".\n\n. x\n\n..\n\n".repeat(2_000));
+    let rendered = channel
+        .render(&support::addressed(&content, "ada@example.org", None))
+        .unwrap();
+    assert_eq!(gist(&channel.send(&rendered, &support::always).await), SENT);
+    assert_eq!(
+        sink.messages()[0].raw().unwrap().as_ref(),
+        rendered.body.as_slice()
+    );
+}

@@ -1,0 +1,181 @@
+//! A mail's two bodies: everything shared is laid out and encoded once, only the footer per reader.
+
+use std::sync::LazyLock;
+
+use lettre::message::{
+    Body, MultiPart, SinglePart,
+    header::{ContentTransferEncoding, ContentType},
+};
+use minijinja::{Environment, Output, State, Value, context};
+
+use super::{
+    document::{Document, excerpt},
+    html, text,
+};
+
+/// Why this reader gets the mail and how to leave: the part that differs from reader to reader.
+#[derive(Clone, Copy)]
+pub struct Footer<'a> {
+    /// The address it goes to.
+    pub reader: &'a str,
+    /// Who sends it, as the reader knows them.
+    pub sender: &'a str,
+    /// Where this reader leaves with one click.
+    pub unsubscribe_url: Option<&'a str>,
+}
+
+/// The HTML and the text body of a mail, open where the footer goes.
+pub struct MailBody {
+    html: Split,
+    text: Split,
+}
+
+/// Text around a place where whole lines are put in, as it reads and quoted-printable.
+struct Split {
+    before: String,
+    after: String,
+    before_encoded: Vec<u8>,
+    after_encoded: Vec<u8>,
+}
+
+/// Stands on its own line in `mail.html`. Content cannot hold it: its `<` would be escaped.
+const FOOTER_LINE: &str = "<!-- footer -->\n";
+
+/// What mail programs show beside the subject.
+const PREHEADER_LENGTH_MAX: usize = 120;
+
+static LAYOUTS: LazyLock<Environment<'static>> = LazyLock::new(|| {
+    let mut layouts = Environment::new();
+    layouts.set_formatter(write_escaped);
+    for (name, source) in [
+        ("mail", include_str!("mail.html")),
+        ("footer", include_str!("footer.html")),
+    ] {
+        layouts
+            .add_template(name, source)
+            .expect("the layouts are part of the program and parse");
+    }
+    layouts
+});
+
+impl MailBody {
+    pub(super) fn new(title: &str, document: &Document) -> Self {
+        let page = fill(
+            "mail",
+            &context! {
+                title => title,
+                preheader => excerpt(document, PREHEADER_LENGTH_MAX),
+                article => Value::from_safe_string(html::article(document)),
+            },
+        );
+        let (before, after) = page
+            .split_once(FOOTER_LINE)
+            .expect("mail.html has a footer line");
+        Self {
+            html: Split::new(before, after),
+            text: Split::new(&text::letter(title, document), ""),
+        }
+    }
+
+    /// The HTML body as it reads.
+    pub fn html(&self, footer: Option<&Footer<'_>>) -> String {
+        self.html.join(&html_footer(footer))
+    }
+
+    /// The text body as it reads; lines end with `\n`.
+    pub fn text(&self, footer: Option<&Footer<'_>>) -> String {
+        self.text.join(&text_footer(footer))
+    }
+
+    /// Both bodies as one MIME part, quoted-printable. `key` makes the boundary: letters, digits
+    /// and dashes. Neither body can hold it: in quoted-printable no `=_` ever appears.
+    pub fn alternative(&self, footer: Option<&Footer<'_>>, key: &str) -> MultiPart {
+        MultiPart::alternative()
+            .boundary(format!("=_{key}"))
+            .singlepart(part(
+                ContentType::TEXT_PLAIN,
+                self.text.join_encoded(text_footer(footer)),
+            ))
+            .singlepart(part(
+                ContentType::TEXT_HTML,
+                self.html.join_encoded(html_footer(footer)),
+            ))
+    }
+}
+
+fn part(kind: ContentType, body: Body) -> SinglePart {
+    SinglePart::builder().header(kind).body(body)
+}
+
+impl Split {
+    fn new(before: &str, after: &str) -> Self {
+        Self {
+            before: before.to_owned(),
+            after: after.to_owned(),
+            before_encoded: quoted_printable(before.to_owned()),
+            after_encoded: quoted_printable(after.to_owned()),
+        }
+    }
+
+    fn join(&self, middle: &str) -> String {
+        [&self.before, middle, &self.after].concat()
+    }
+
+    // Quoted-printable works line by line, and all three parts are whole lines.
+    fn join_encoded(&self, middle: String) -> Body {
+        let middle = quoted_printable(middle);
+        let joined = [&self.before_encoded, &middle, &self.after_encoded].map(Vec::as_slice);
+        Body::dangerous_pre_encoded(joined.concat(), ContentTransferEncoding::QuotedPrintable)
+    }
+}
+
+fn html_footer(footer: Option<&Footer<'_>>) -> String {
+    footer.map_or_else(String::new, |footer| {
+        fill(
+            "footer",
+            &context! {
+                reader => footer.reader,
+                sender => footer.sender,
+                unsubscribe_url => footer.unsubscribe_url,
+            },
+        )
+    })
+}
+
+fn text_footer(footer: Option<&Footer<'_>>) -> String {
+    footer.map_or_else(String::new, |footer| {
+        text::footer(footer.reader, footer.sender, footer.unsubscribe_url)
+    })
+}
+
+/// Fills a layout; what comes out are whole lines.
+fn fill(layout: &str, values: &Value) -> String {
+    let mut text = LAYOUTS
+        .get_template(layout)
+        .and_then(|template| template.render(values))
+        .expect("the layouts only use the values they are given");
+    // The template language drops the last line end.
+    text.push('\n');
+    text
+}
+
+fn quoted_printable(text: String) -> Vec<u8> {
+    Body::new_with_encoding(text, ContentTransferEncoding::QuotedPrintable)
+        .map_or_else(|unencoded| unencoded, Body::into_vec)
+}
+
+// minijinja's own escaping also rewrites `/`, which makes every link unreadable in the source.
+fn write_escaped(
+    out: &mut Output<'_>,
+    _: &mut State<'_, '_>,
+    value: &Value,
+) -> Result<(), minijinja::Error> {
+    let text = value.to_string();
+    let mut escaped = String::with_capacity(text.len());
+    if value.is_safe() {
+        escaped = text;
+    } else {
+        html::escape(&text, &mut escaped);
+    }
+    out.write_str(&escaped).map_err(minijinja::Error::from)
+}

@@ -1,0 +1,212 @@
+//! One rich article in all three forms, and what must hold for any text at all.
+
+use proptest::prelude::*;
+use serde_json::Value;
+
+use super::{Composed, mail::Footer, slack};
+
+const FOOTER: Footer<'static> = Footer {
+    reader: "ada@example.org",
+    sender: "The Daily Tide",
+    unsubscribe_url: Some("https://news.example.org/u/TOKEN"),
+};
+
+fn sample() -> Composed {
+    Composed::new("Harbour bridge reopens", include_str!("sample.md"))
+}
+
+#[test]
+fn the_sample_as_html() {
+    insta::assert_snapshot!(sample().mail().html(Some(&FOOTER)));
+}
+
+#[test]
+fn the_sample_as_text() {
+    insta::assert_snapshot!(sample().mail().text(Some(&FOOTER)));
+}
+
+#[test]
+fn the_sample_as_slack_blocks() {
+    // As sent, with line ends for the eye: a `Value` in between would depend on how maps are kept.
+    let message = sample().slack().replace("{\"type\"", "\n{\"type\"");
+    insta::assert_snapshot!(message);
+}
+
+#[test]
+fn a_title_is_one_clean_line_and_never_empty() {
+    for (title, kept) in [
+        ("  A \r\n Bcc: x@example.org\t b ", "A Bcc: x@example.org b"),
+        ("\u{7}", "Untitled"),
+        ("", "Untitled"),
+    ] {
+        assert_eq!(Composed::new(title, "").title(), kept);
+    }
+}
+
+#[test]
+fn only_a_first_heading_that_repeats_the_title_goes() {
+    let blocks = |markdown| Composed::new("Tide", markdown).document().blocks.len();
+    assert_eq!(blocks("# Tide\n\ntext"), 1);
+    assert_eq!(blocks("# Ebb\n\ntext"), 2);
+    assert_eq!(blocks("## Tide\n\ntext"), 2);
+}
+
+#[test]
+fn the_footer_without_a_link_offers_none() {
+    let footer = Footer {
+        unsubscribe_url: None,
+        ..FOOTER
+    };
+    let mail = Composed::new("t", "x");
+    for body in [
+        mail.mail().html(Some(&footer)),
+        mail.mail().text(Some(&footer)),
+    ] {
+        assert!(
+            body.contains("ada@example.org") && !body.contains("nsubscribe"),
+            "{body}"
+        );
+    }
+    assert!(!mail.mail().text(None).contains("receive this"));
+}
+
+#[test]
+fn a_footer_is_escaped_like_all_else() {
+    let footer = Footer {
+        sender: "<b>Tide</b>",
+        ..FOOTER
+    };
+    let html = Composed::new("t", "x").mail().html(Some(&footer));
+    assert!(html.contains("&lt;b&gt;Tide"), "{html}");
+}
+
+#[test]
+fn nesting_without_end_keeps_its_words() {
+    for deep in [
+        format!("{} end", ">".repeat(5_000)),
+        format!("{}end", "- ".repeat(5_000)),
+        format!("{}end{}", "*a ".repeat(5_000), "*".repeat(5_000)),
+        format!("{}end", "[".repeat(5_000)),
+    ] {
+        let composed = Composed::new("t", &deep);
+        assert!(composed.mail().text(None).contains("end"));
+        assert!(composed.mail().html(None).contains("end"));
+        assert!(composed.slack().contains("end"));
+    }
+}
+
+#[test]
+fn a_message_too_long_for_slack_says_so() {
+    let long = "word ".repeat(500);
+    let text = format!("{long}\n\n---\n\n").repeat(60);
+    let message: Value = serde_json::from_str(Composed::new("t", &text).slack()).unwrap();
+    let blocks = message["blocks"].as_array().unwrap();
+    assert_eq!(blocks.len(), slack::BLOCKS_MAX);
+    assert_eq!(blocks[49]["type"], "context");
+}
+
+#[test]
+fn many_short_blocks_share_sections_before_anything_is_cut() {
+    let text = (0..100)
+        .map(|n| format!("paragraph {n}\n\n"))
+        .collect::<String>();
+    let message = Composed::new("t", &text);
+    assert!(message.slack().contains("paragraph 99") && !message.slack().contains("beginning"));
+}
+
+#[test]
+fn slack_mentions_and_links_cannot_be_forged() {
+    let message = Composed::new(
+        "<!channel>",
+        "To <!here> <@U1> `<!everyone>` [x|y](https://e.org/a|b>c)",
+    );
+    let value: Value = serde_json::from_str(message.slack()).unwrap();
+    let section = value["blocks"][1]["text"]["text"].as_str().unwrap();
+    insta::assert_snapshot!(section, @"To &lt;!here&gt; &lt;@U1&gt; `&lt;!everyone&gt;` <https://e.org/a%7Cb%3Ec|x|y>");
+    assert_eq!(
+        value["text"].as_str().unwrap().lines().next(),
+        Some("&lt;!channel&gt;")
+    );
+}
+
+/// Markup-heavy text: far more likely than noise to reach the corners of the renderers.
+fn article() -> impl Strategy<Value = String> {
+    let piece = prop_oneof![
+        "\\PC{0,12}",
+        "[a-z &<>\"'|*_~`]{0,40}",
+        Just("<script>alert(1)</script>".to_owned()),
+        Just("[x](javascript:alert(1))".to_owned()),
+        Just("![a\"b](https://e.org/i.png?a=1&b=\"2\")".to_owned()),
+        Just("[*a*](https://e.org/<b>|c)".to_owned()),
+        Just("\n\n- a\n  - b\n\n    > c\n".to_owned()),
+        Just("\n\n|a|b|\n|-|-|\n|`c|d`|*e*|\n\n".to_owned()),
+        Just("\n```\n```x&<>\n".to_owned()),
+        Just("&#7;&#x202e;\r\u{0}".to_owned()),
+        Just(format!("{} ", "w&".repeat(1_700))),
+        Just("\n\n---\n\n".to_owned()),
+    ];
+    prop::collection::vec(piece, 0..24).prop_map(|pieces| pieces.concat())
+}
+
+fn length(value: &Value) -> usize {
+    value.as_str().unwrap().encode_utf16().count()
+}
+
+proptest! {
+    #[test]
+    fn html_never_runs_anything(title in "\\PC{0,40}", markdown in article()) {
+        let html = Composed::new(&title, &markdown).mail().html(Some(&FOOTER));
+        let html = html.to_ascii_lowercase();
+        prop_assert!(!html.contains("<script"));
+        for attribute in html.split(['"', '=']).collect::<Vec<_>>().windows(2) {
+            let names_target = attribute[0].ends_with("href") || attribute[0].ends_with("src");
+            prop_assert!(!(names_target && attribute[1].trim().starts_with("javascript:")));
+        }
+        prop_assert!(!html.chars().any(|c| c.is_control() && c != '\n'));
+    }
+
+    #[test]
+    fn text_is_wrapped_wherever_there_is_a_space(markdown in article()) {
+        let text = Composed::new("t", &markdown).mail().text(Some(&FOOTER));
+        let literal = |line: &str| line.starts_with("    ") || line.starts_with('>') || line.contains("://");
+        for line in text.lines().filter(|line| !literal(line)) {
+            let breakable = line.trim_start_matches(['-', ' ']).trim_end().contains(' ');
+            prop_assert!(!breakable || line.chars().count() <= 76, "{}", line);
+        }
+    }
+
+    #[test]
+    fn slack_messages_keep_every_limit(title in "\\PC{0,400}", markdown in article()) {
+        let message: Value = serde_json::from_str(Composed::new(&title, &markdown).slack()).unwrap();
+        prop_assert!(length(&message["text"]) <= 40_000 && length(&message["text"]) > 0);
+        let blocks = message["blocks"].as_array().unwrap();
+        prop_assert!(blocks.len() <= slack::BLOCKS_MAX);
+        for block in blocks {
+            match block["type"].as_str().unwrap() {
+                "header" => prop_assert!((1..=150).contains(&length(&block["text"]["text"]))),
+                "section" => {
+                    let text = &block["text"]["text"];
+                    prop_assert!((1..=3_000).contains(&length(text)), "{}", text);
+                    // Cut nowhere inside a link or an entity.
+                    let text = text.as_str().unwrap();
+                    prop_assert_eq!(text.matches('<').count(), text.replace("\n> ", "\n").trim_start_matches("> ").matches('>').count());
+                    for entity in text.split('&').skip(1) {
+                        prop_assert!(["amp;", "lt;", "gt;"].iter().any(|name| entity.starts_with(name)));
+                    }
+                }
+                "image" => prop_assert!((1..=2_000).contains(&length(&block["alt_text"]))),
+                "divider" | "context" => {}
+                other => prop_assert!(false, "unknown block {}", other),
+            }
+        }
+    }
+
+    #[test]
+    fn any_text_renders(title in any::<String>(), markdown in any::<String>()) {
+        let composed = Composed::new(&title, &markdown);
+        prop_assert!(!composed.title().chars().any(char::is_control));
+        prop_assert!(!composed.mail().html(None).is_empty());
+        prop_assert!(!composed.mail().text(None).is_empty());
+        prop_assert!(!composed.slack().is_empty());
+    }
+}

@@ -1,0 +1,97 @@
+//! The dispatcher: folds its queue, looks after publications, attempts what is due, and puts on record
+//! what is in doubt.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tidings_event_store::Progress;
+use tidings_event_store::feed::Feed;
+use tidings_event_store::view::Runner;
+use tokio_util::sync::CancellationToken;
+
+use crate::core::{Core, DispatchError, Options};
+use crate::publications::Publications;
+use crate::queue::DispatchQueue;
+use crate::worker::Worker;
+
+/// How often publications and open attempts are looked at although nothing woke the dispatcher.
+const TIMER: Duration = Duration::from_secs(1);
+/// Moves of the feed within this long are looked at together.
+const GATHER: Duration = Duration::from_millis(20);
+
+/// Every worker of the dispatcher.
+pub struct Dispatcher {
+    core: Arc<Core>,
+    feed: Feed,
+    queue: Runner<DispatchQueue>,
+    publications: Publications,
+    worker: Worker,
+}
+
+impl Dispatcher {
+    /// A dispatcher with an identity of its own.
+    pub fn new(options: Options) -> Self {
+        let feed = options.feed.clone();
+        let core = Arc::new(Core::new(options));
+        Self {
+            queue: Runner::new(core.store.clone(), feed.clone()),
+            publications: Publications::new(),
+            worker: Worker::new(core.clone(), feed.clone()),
+            core,
+            feed,
+        }
+    }
+
+    /// One step of every worker; attempts are waited for.
+    pub async fn step(&mut self) -> Result<Progress, DispatchError> {
+        let queue = self.queue.step().await?;
+        let publications = self.publications.step(&self.core).await?;
+        let doubt = self.core.doubt().await?;
+        let worker = self.worker.step().await?;
+        Ok(queue.or(publications).or(doubt).or(worker))
+    }
+
+    /// Works until told to stop, then finishes the attempts that are open. Ends early only when an event
+    /// can not be folded into the queue.
+    pub async fn run(self, stop: CancellationToken) -> Result<(), DispatchError> {
+        let Self {
+            core,
+            feed,
+            queue,
+            publications,
+            worker,
+        } = self;
+        let queue_stop = CancellationToken::new();
+        let reactions = look_after(core, feed, publications, stop.clone());
+        let working = async {
+            tokio::join!(reactions, worker.run(stop));
+            queue_stop.cancel();
+        };
+        let (folded, ()) = tokio::join!(queue.run(queue_stop.clone()), working);
+        Ok(folded?)
+    }
+}
+
+async fn look_after(
+    core: Arc<Core>,
+    feed: Feed,
+    mut publications: Publications,
+    stop: CancellationToken,
+) {
+    let mut moves = feed.moves();
+    while !stop.is_cancelled() {
+        let step = async {
+            Ok::<_, DispatchError>(publications.step(&core).await?.or(core.doubt().await?))
+        };
+        match step.await {
+            Ok(Progress::Advanced) => continue,
+            Ok(Progress::Idle) => {}
+            Err(error) => tracing::warn!(%error, "publications wait"),
+        }
+        tokio::select! {
+            () = stop.cancelled() => {}
+            _ = async { let _ = moves.changed().await; tokio::time::sleep(GATHER).await } => {}
+            () = tokio::time::sleep(TIMER) => {}
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! Judging a delivery from the streams themselves: slower than the views, and never behind.
+
+use tidings_domain::delivery::{Delivery, Receiver};
+use tidings_domain::personal::Personal;
+use tidings_domain::subscriber::Subscriber;
+use tidings_domain::suppression::Suppression;
+use tidings_event_store::{Guard, LoadError, Loaded, Store};
+use uuid::Uuid;
+
+use crate::pick::{KnownReceiver, broadcast};
+
+/// The receiver as the log knows them at this moment; `None` when there never was one.
+pub async fn receiver(
+    store: &Store,
+    subscriber_id: Option<Uuid>,
+) -> Result<Option<KnownReceiver>, LoadError> {
+    let Some(subscriber_id) = subscriber_id else {
+        return Ok(Some(broadcast()));
+    };
+    let subscriber = store.load::<Subscriber>(subscriber_id).await?;
+    let Some(profile) = subscriber.state.profile() else {
+        return Ok(None);
+    };
+    let ids = [
+        profile.address_suppression_id,
+        profile.domain_suppression_id,
+    ];
+    let suppressions = store.load_many::<Suppression>(&ids).await?;
+    let [address, domain] = [&suppressions[0], &suppressions[1]];
+    let known = |text: &Personal<_>| text.known().cloned();
+    Ok(Some(KnownReceiver {
+        receiver: Receiver::Addressed {
+            standing: subscriber.state.standing(),
+            subscriber_version: subscriber.version,
+            address_suppressed: address.state.is_suppressed(),
+            domain_suppressed: domain.state.is_suppressed(),
+        },
+        email: profile.email.known().map(|email| email.as_str().to_owned()),
+        name: profile
+            .name
+            .as_ref()
+            .and_then(known)
+            .map(|name: tidings_domain::value::DisplayName| name.as_str().to_owned()),
+        address_suppression_id: profile.address_suppression_id,
+        guards: vec![
+            Guard {
+                stream_id: subscriber_id,
+                version: subscriber.version,
+            },
+            Guard {
+                stream_id: address.id,
+                version: address.version,
+            },
+            Guard {
+                stream_id: domain.id,
+                version: domain.version,
+            },
+        ],
+    }))
+}
+
+/// The delivery itself, if it still waits for an attempt.
+pub async fn pending(
+    store: &Store,
+    delivery_id: Uuid,
+) -> Result<Option<Loaded<Delivery>>, LoadError> {
+    let loaded = store.load::<Delivery>(delivery_id).await?;
+    Ok(matches!(loaded.state, Delivery::Pending { .. }).then_some(loaded))
+}

@@ -1,0 +1,171 @@
+//! Recording what became of an attempt. The message is out: the record is tried until the log takes it.
+
+use std::time::Duration;
+
+use tidings_domain::aggregate::Aggregate;
+use tidings_domain::delivery::retry::{Family, Trouble};
+use tidings_domain::delivery::{Command, Delivery, DoubtPolicy, DoubtReason, Event, Reply};
+use tidings_domain::id::derive_from;
+use tidings_domain::value::Code;
+use tidings_event_store::{CommitError, Committed, Loaded};
+use uuid::Uuid;
+
+use crate::attempt::owner;
+use crate::channel::{Blame, Outcome, Reach};
+use crate::core::{Core, DispatchError};
+use crate::pick::Pick;
+use crate::roster::Way;
+
+/// Between two tries to record an outcome while the log is away.
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// Records the outcome of the attempt that `delivery` has open; gives the position of the last event.
+pub(crate) async fn record(
+    core: &Core,
+    pick: &Pick,
+    way: &Way,
+    delivery: Loaded<Delivery>,
+    attempted: &Committed,
+    outcome: Outcome,
+) -> Result<i64, DispatchError> {
+    let attempt = delivery.state.tries().map_or(0, |tries| tries.attempts);
+    let attempt_event = delivery
+        .history
+        .last()
+        .map_or(Uuid::nil(), |past| past.event_id);
+    // The same outcome tried again is the same event.
+    let intent = derive_from(attempt_event, "reaction.outcome", &[]);
+    // Only a plain success is decided from what the queue knows; the rest needs the whole history.
+    let mut known = matches!(outcome, Outcome::Sent { .. }).then_some(delivery);
+    loop {
+        let loaded = match known.take() {
+            Some(delivery) => delivery,
+            None => match core.store.load::<Delivery>(pick.delivery.id).await {
+                Ok(loaded) => loaded,
+                Err(error) => {
+                    tracing::warn!(%error, "an outcome waits to be recorded");
+                    tokio::time::sleep(PAUSE).await;
+                    continue;
+                }
+            },
+        };
+        if let Some(past) = loaded.repeated(intent) {
+            return Ok(past.position);
+        }
+        let last_position = loaded
+            .history
+            .last()
+            .map_or(attempted.last_position, |past| past.position);
+        let command = command(core, pick.delivery.id, way, attempt, &outcome);
+        let events = match loaded.state.decide(command) {
+            Ok(events) if !events.is_empty() => events,
+            // Somebody else settled it meanwhile; nothing of ours is news.
+            Ok(_) => return Ok(last_position),
+            Err(refusal) => {
+                tracing::warn!(%refusal, "an outcome came too late");
+                return Ok(last_position);
+            }
+        };
+        let label = label(&events);
+        let context = core.context(
+            pick.correlation_id,
+            attempted.last_position,
+            pick.traceparent.clone(),
+            intent,
+        );
+        let mut draft = core.store.draft(&context);
+        draft.append_for(loaded, events, owner(pick), None);
+        match draft.commit().await {
+            Ok(committed) => {
+                core.count(way, label);
+                return Ok(committed.last_position);
+            }
+            Err(CommitError::Conflict { .. }) => {}
+            Err(error @ (CommitError::Unavailable | CommitError::Unknown)) => {
+                tracing::warn!(%error, "an outcome waits to be recorded");
+                tokio::time::sleep(PAUSE).await;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+fn command(core: &Core, delivery_id: Uuid, way: &Way, attempt: u32, outcome: &Outcome) -> Command {
+    let now = core.clock.now();
+    let reply = |code: i32, text: &str| {
+        Reply::new(
+            u16::try_from(code).unwrap_or(0),
+            Some(text).filter(|text| !text.is_empty()),
+        )
+    };
+    match outcome {
+        Outcome::Sent { code, reply: text } => Command::RecordSent {
+            attempt,
+            reply: reply(*code, text),
+            provider_message_id: None,
+        },
+        Outcome::Deferred {
+            reason,
+            code,
+            reply: text,
+            retry_after,
+            blame,
+        } => Command::RecordDeferred {
+            delivery_id,
+            attempt,
+            reason: Code::from_static(reason),
+            reply: reply(*code, text),
+            now,
+            family: family(way),
+            trouble: match blame {
+                Blame::Network if *code == 0 => Trouble::Unreachable,
+                _ => Trouble::PutOff {
+                    retry_after: retry_after.and_then(|wait| wait.try_into().ok()),
+                },
+            },
+        },
+        Outcome::Failed {
+            reason,
+            code,
+            reply: text,
+            ..
+        } => Command::RecordFailed {
+            attempt,
+            reason: Code::from_static(reason),
+            reply: reply(*code, text),
+        },
+        Outcome::Abandoned { reason } => Command::Abandon {
+            delivery_id,
+            attempt,
+            reason: Code::from_static(reason),
+            now,
+        },
+        Outcome::InDoubt { reason } => Command::Doubt {
+            attempt,
+            reason: match *reason {
+                "reply_timeout" => DoubtReason::ReplyTimeout,
+                _ => DoubtReason::ConnectionLost,
+            },
+            now,
+            policy: DoubtPolicy::Hold,
+        },
+    }
+}
+
+fn family(way: &Way) -> Family {
+    match way.kind.map(|kind| kind.reach) {
+        Some(Reach::Addressed) => Family::Mail,
+        _ => Family::Http,
+    }
+}
+
+fn label(events: &[Event]) -> &'static str {
+    match events.last() {
+        Some(Event::Sent { .. }) => "sent",
+        Some(Event::Deferred { .. }) => "deferred",
+        Some(Event::Failed { .. }) => "failed",
+        Some(Event::Abandoned { .. }) => "abandoned",
+        Some(Event::InDoubt { .. }) => "in_doubt",
+        _ => "other",
+    }
+}

@@ -1,0 +1,164 @@
+//! Picking what is due, with what the views know of each receiver.
+
+use deadpool_postgres::Pool;
+use tidings_domain::delivery::{Delivery, Plan, Receiver, Tries};
+use tidings_domain::subscriber::Standing;
+use tidings_domain::value::Code;
+use tidings_event_store::{Guard, Loaded, ReadError};
+use time::OffsetDateTime;
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+/// A due delivery.
+#[derive(Clone)]
+pub struct Pick {
+    /// The delivery, as the queue knows it.
+    pub delivery: Loaded<Delivery>,
+    /// What is to be delivered.
+    pub plan: Plan,
+    /// The request that set it off.
+    pub correlation_id: Uuid,
+    /// Its trace.
+    pub traceparent: Option<String>,
+    /// Position of the Planned event.
+    pub planned_position: i64,
+    /// When it was planned.
+    pub planned_at: OffsetDateTime,
+    /// What the views know of the receiver; none when they lag behind.
+    pub receiver: Option<KnownReceiver>,
+}
+
+/// A receiver, judged at known versions.
+#[derive(Clone)]
+pub struct KnownReceiver {
+    /// What speaks for or against them.
+    pub receiver: Receiver,
+    /// Where mail goes; none for a broadcast.
+    pub email: Option<String>,
+    /// How they want to be called.
+    pub name: Option<String>,
+    /// Id of the address's `suppression` stream; nil for a broadcast.
+    pub address_suppression_id: Uuid,
+    /// The streams it was judged from, at their versions.
+    pub guards: Vec<Guard>,
+}
+
+/// What to pick.
+pub struct Wanted<'a> {
+    /// The lanes this instance owns.
+    pub lanes: &'a [i32],
+    /// The time it is.
+    pub now: OffsetDateTime,
+    /// Channels that can take no more at the moment.
+    pub busy_channels: &'a [Uuid],
+    /// Deliveries the queue has not caught up with.
+    pub taken: &'a [Uuid],
+    /// Publications whose deliveries are settled whenever they are due: cancelled ones.
+    pub whenever_due: &'a [Uuid],
+    /// At most so many.
+    pub limit: i64,
+}
+
+/// Reads due deliveries, the most urgent first.
+pub async fn pick(pool: &Pool, wanted: &Wanted<'_>) -> Result<Vec<Pick>, ReadError> {
+    let client = pool.get().await?;
+    let statement = client.prepare_cached(include_str!("pick.sql")).await?;
+    let rows = client
+        .query(
+            &statement,
+            &[
+                &wanted.lanes,
+                &wanted.now,
+                &wanted.busy_channels,
+                &wanted.taken,
+                &wanted.limit,
+                &wanted.whenever_due,
+            ],
+        )
+        .await?;
+    Ok(rows.iter().filter_map(read).collect())
+}
+
+/// `None` for a row whose Planned event the queue has not seen, which the order of the log forbids.
+fn read(row: &Row) -> Option<Pick> {
+    let plan = Plan {
+        cause_kind: Code::from_static("publication"),
+        cause_id: row.get::<_, Option<Uuid>>(1)?,
+        content_version: row.get::<_, Option<i32>>(2)?,
+        channel_id: row.get::<_, Option<Uuid>>(3)?,
+        subscriber_id: row.get(4),
+        priority: row.get::<_, Option<i32>>(8)?,
+        due_at: row.get::<_, Option<OffsetDateTime>>(10)?,
+    };
+    let tries = Tries {
+        attempts: row.get::<_, i32>(11) as u32,
+        ..Tries::default()
+    };
+    let state = Delivery::Pending {
+        plan: plan.clone(),
+        tries,
+        due_at: plan.due_at,
+    };
+    Some(Pick {
+        delivery: Loaded::known(row.get(0), state, row.get(12)),
+        receiver: match plan.subscriber_id {
+            None => Some(broadcast()),
+            Some(subscriber_id) => known(subscriber_id, row),
+        },
+        plan,
+        correlation_id: row.get::<_, Option<Uuid>>(5)?,
+        traceparent: row.get(6),
+        planned_position: row.get::<_, Option<i64>>(7)?,
+        planned_at: row.get::<_, Option<OffsetDateTime>>(9)?,
+    })
+}
+
+/// The receiver of a broadcast: nobody who could have left.
+pub fn broadcast() -> KnownReceiver {
+    KnownReceiver {
+        receiver: Receiver::Broadcast,
+        email: None,
+        name: None,
+        address_suppression_id: Uuid::nil(),
+        guards: Vec::new(),
+    }
+}
+
+fn known(subscriber_id: Uuid, row: &Row) -> Option<KnownReceiver> {
+    let standing = Standing::parse(row.get::<_, Option<&str>>(15)?).ok()?;
+    let email: Option<String> = row.get(13);
+    let subscriber_version: i32 = row.get::<_, Option<i32>>(16)?;
+    let address_suppression_id: Uuid = row.get::<_, Option<Uuid>>(17)?;
+    let domain_suppression_id: Uuid = row.get::<_, Option<Uuid>>(18)?;
+    let suppression = |version: usize| row.get::<_, Option<i32>>(version).unwrap_or(0);
+    let suppressed = |flag: usize| row.get::<_, Option<bool>>(flag).unwrap_or(false);
+    Some(KnownReceiver {
+        receiver: Receiver::Addressed {
+            standing: if email.is_none() && standing == Standing::Active {
+                Standing::Erased
+            } else {
+                standing
+            },
+            subscriber_version,
+            address_suppressed: suppressed(20),
+            domain_suppressed: suppressed(22),
+        },
+        email,
+        name: row.get(14),
+        address_suppression_id,
+        guards: vec![
+            Guard {
+                stream_id: subscriber_id,
+                version: subscriber_version,
+            },
+            Guard {
+                stream_id: address_suppression_id,
+                version: suppression(19),
+            },
+            Guard {
+                stream_id: domain_suppression_id,
+                version: suppression(21),
+            },
+        ],
+    })
+}

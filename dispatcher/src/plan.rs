@@ -1,0 +1,258 @@
+//! Planning: one delivery per subscriber and addressed channel, one per broadcast channel, in chunks.
+//! The ids of deliveries are derived, so a chunk that was planned before is recognised, and planning
+//! can start over at any time. It never runs far ahead of the queue, so that an urgent publication
+//! does not stand behind a hundred thousand plans.
+
+use std::collections::{HashMap, HashSet};
+
+use tidings_domain::delivery::{self, Delivery};
+use tidings_domain::publication::{Audience, Command, Plan, Publication};
+use tidings_domain::stream_id::{ReceiverId, delivery as delivery_id, reaction};
+use tidings_domain::value::Code;
+use tidings_event_store::{CommitError, Loaded, Past, Progress};
+use uuid::Uuid;
+
+use crate::channel::Reach;
+use crate::core::{Core, DispatchError};
+use crate::publications::last;
+use crate::{audience, queue};
+
+/// Subscribers planned for in one commit and channel.
+const CHUNK: i64 = 500;
+
+/// How far planning has come, for each publication. Lost with the process, and found again.
+#[derive(Default)]
+pub(crate) struct Planner {
+    cursors: HashMap<Uuid, Cursor>,
+}
+
+#[derive(Default)]
+struct Cursor {
+    /// The frozen audience is in the table.
+    checked: bool,
+    broadcast_done: bool,
+    after: Option<Uuid>,
+    planned: u64,
+    /// Position of the last planned chunk.
+    position: i64,
+}
+
+/// A publication whose deliveries are being planned.
+struct Planning<'a> {
+    core: &'a Core,
+    id: Uuid,
+    content_version: i32,
+    channel_ids: Vec<Uuid>,
+    audience: Audience,
+    frozen: Past,
+    cancelled: bool,
+}
+
+impl Planner {
+    /// Plans one chunk.
+    pub(crate) async fn step(&mut self, core: &Core, id: Uuid) -> Result<Progress, DispatchError> {
+        let loaded = core.store.load::<Publication>(id).await?;
+        let Some(planning) = planning(core, &loaded) else {
+            return Ok(Progress::Idle);
+        };
+        let cursor = self.cursors.entry(id).or_default();
+        if cursor.position - queue::position(core.store.log().pool()).await?
+            > core.limits.plan_ahead_max
+        {
+            return Ok(Progress::Idle);
+        }
+        if !cursor.checked {
+            planning.check_audience().await?;
+            cursor.checked = true;
+        }
+        if !cursor.broadcast_done {
+            let receivers = planning.broadcasts().await?;
+            planning.plan(cursor, &receivers).await?;
+            cursor.broadcast_done = true;
+            return Ok(Progress::Advanced);
+        }
+        let pool = core.store.log().pool();
+        let subscribers = audience::page_after(pool, id, cursor.after, CHUNK).await?;
+        if let Some(last) = subscribers.last().copied() {
+            for receivers in planning.addressed(&subscribers).await? {
+                planning.plan(cursor, &receivers).await?;
+            }
+            cursor.after = Some(last);
+            return Ok(Progress::Advanced);
+        }
+        let planned = cursor.planned;
+        self.cursors.remove(&id);
+        let plan = Plan {
+            planned,
+            not_planned: planning.audience.deliveries.saturating_sub(planned),
+        };
+        core.react(id, &planning.frozen, "plan", Command::CompletePlan(plan))
+            .await
+    }
+}
+
+fn planning<'a>(core: &'a Core, loaded: &Loaded<Publication>) -> Option<Planning<'a>> {
+    let draft = loaded.state.draft()?;
+    Some(Planning {
+        core,
+        id: loaded.id,
+        content_version: draft.content_version,
+        channel_ids: draft.channel_ids.iter().collect(),
+        audience: *loaded.state.audience()?,
+        frozen: last(loaded, "publication.AudienceFrozen")?,
+        cancelled: !loaded.state.may_send(),
+    })
+}
+
+impl Planning<'_> {
+    /// The table must hold the audience that was frozen; if it was lost, it is read again from the log.
+    async fn check_audience(&self) -> Result<(), DispatchError> {
+        let pool = self.core.store.log().pool();
+        let frozen = (self.audience.subscribers as i64, self.audience.digest);
+        if audience::stored(pool, self.id).await? == frozen {
+            return Ok(());
+        }
+        tracing::warn!(publication = %self.id, "the frozen audience was lost and is read again");
+        audience::restore(&self.core.store, self.id, self.audience.view_position).await?;
+        if audience::stored(pool, self.id).await? == frozen {
+            return Ok(());
+        }
+        Err(DispatchError::Refused(format!(
+            "the audience of publication {} can not be read again",
+            self.id
+        )))
+    }
+
+    async fn broadcasts(&self) -> Result<Vec<(Uuid, Option<Uuid>)>, DispatchError> {
+        let mut receivers = Vec::new();
+        for channel_id in &self.channel_ids {
+            if self.core.reach(*channel_id).await? == Reach::Broadcast {
+                receivers.push((*channel_id, None));
+            }
+        }
+        Ok(receivers)
+    }
+
+    /// A chunk for each addressed channel.
+    async fn addressed(
+        &self,
+        subscribers: &[Uuid],
+    ) -> Result<Vec<Vec<(Uuid, Option<Uuid>)>>, DispatchError> {
+        let mut chunks = Vec::new();
+        for channel_id in &self.channel_ids {
+            if self.core.reach(*channel_id).await? == Reach::Addressed {
+                chunks.push(
+                    subscribers
+                        .iter()
+                        .map(|subscriber| (*channel_id, Some(*subscriber)))
+                        .collect(),
+                );
+            }
+        }
+        Ok(chunks)
+    }
+
+    /// Plans a delivery to each receiver (channel, subscriber) that has none yet, all in one commit.
+    /// After a cancellation nothing more is planned, only counted.
+    async fn plan(
+        &self,
+        cursor: &mut Cursor,
+        receivers: &[(Uuid, Option<Uuid>)],
+    ) -> Result<(), DispatchError> {
+        if receivers.is_empty() {
+            return Ok(());
+        }
+        let ids: Vec<Uuid> = receivers
+            .iter()
+            .map(|receiver| self.delivery_id(*receiver))
+            .collect();
+        let mut planned: HashSet<Uuid> = HashSet::new();
+        if self.cancelled {
+            planned = self.planned_before(&ids).await?;
+            cursor.planned += planned.len() as u64;
+            return Ok(());
+        }
+        loop {
+            let missing: Vec<_> = ids
+                .iter()
+                .zip(receivers)
+                .filter(|(id, _)| !planned.contains(*id))
+                .map(|(id, to)| (*id, *to))
+                .collect();
+            if !missing.is_empty() {
+                match self.commit(&missing).await {
+                    Ok(position) => cursor.position = position,
+                    // Planned by an earlier run, or by this one before the connection broke.
+                    Err(DispatchError::Commit(
+                        CommitError::Conflict { .. } | CommitError::Unknown,
+                    )) => {
+                        planned = self.planned_before(&ids).await?;
+                        continue;
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+            cursor.planned += receivers.len() as u64;
+            return Ok(());
+        }
+    }
+
+    async fn commit(&self, missing: &[(Uuid, (Uuid, Option<Uuid>))]) -> Result<i64, DispatchError> {
+        let first = missing[0].0;
+        let intent = reaction(
+            self.frozen.recorded_at,
+            "plan.chunk",
+            self.frozen.event_id,
+            &[first.as_bytes()],
+        );
+        let context = self
+            .core
+            .publication_context(self.id, &self.frozen, intent)
+            .await?;
+        let mut draft = self.core.store.draft(&context);
+        for (delivery_id, (channel_id, subscriber_id)) in missing {
+            let plan = delivery::Plan {
+                cause_kind: Code::from_static("publication"),
+                cause_id: self.id,
+                content_version: self.content_version,
+                channel_id: *channel_id,
+                subscriber_id: *subscriber_id,
+                due_at: self.frozen.recorded_at,
+                priority: 0,
+            };
+            let loaded = Loaded::known(*delivery_id, Delivery::default(), 0);
+            let owner = subscriber_id.unwrap_or(*channel_id);
+            draft.append_for(
+                loaded,
+                vec![delivery::Event::Planned(plan)],
+                owner,
+                *subscriber_id,
+            );
+        }
+        Ok(draft.commit().await?.last_position)
+    }
+
+    fn delivery_id(&self, (channel_id, subscriber_id): (Uuid, Option<Uuid>)) -> Uuid {
+        let receiver = match subscriber_id {
+            Some(subscriber_id) => ReceiverId::Subscriber(subscriber_id),
+            None => ReceiverId::Channel(channel_id),
+        };
+        delivery_id(
+            self.frozen.recorded_at,
+            self.frozen.event_id,
+            channel_id,
+            receiver,
+        )
+    }
+
+    async fn planned_before(&self, ids: &[Uuid]) -> Result<HashSet<Uuid>, DispatchError> {
+        Ok(self
+            .core
+            .store
+            .log()
+            .existing(ids)
+            .await?
+            .into_iter()
+            .collect())
+    }
+}

@@ -1,0 +1,259 @@
+//! What the dispatcher does about publications: freeze the audience, plan the deliveries, complete.
+//! Each is a reaction: idempotent, guarded, and started anew from the views after any crash.
+
+use deadpool_postgres::Pool;
+use tidings_domain::publication::{self, Accounting, Audience, Plan, Publication, Stage};
+use tidings_domain::stream_id::reaction;
+use tidings_event_store::{Context, ExecuteError, Loaded, Past, Progress, ReadError};
+use uuid::Uuid;
+
+use crate::audience;
+use crate::channel::Reach;
+use crate::core::{Core, DispatchError};
+use crate::plan::Planner;
+
+/// A publication that is on its way.
+struct Underway {
+    publication_id: Uuid,
+    state: String,
+    /// Deliveries planned, as the view counts them, once planning has ended.
+    planned: Option<i64>,
+}
+
+const UNDERWAY: &str = "select publication_id, state, planned from publishing_publication_status \
+     where state in ('published', 'frozen', 'planned') \
+        or (state = 'cancelled' and deliveries is not null and completed_at is null) \
+     order by created_position";
+const CANCELLED: &str = "select publication_id from publishing_publication_status \
+     where state = 'cancelled' and deliveries is not null and completed_at is null";
+
+/// Publications whose deliveries are settled whenever they are due.
+pub(crate) async fn cancelled(pool: &Pool) -> Result<Vec<Uuid>, ReadError> {
+    let client = pool.get().await?;
+    let statement = client.prepare_cached(CANCELLED).await?;
+    Ok(client
+        .query(&statement, &[])
+        .await?
+        .iter()
+        .map(|row| row.get(0))
+        .collect())
+}
+
+/// Looks after publications; one dispatcher at a time does, the one that owns lane 0.
+pub(crate) struct Publications {
+    planner: Planner,
+}
+
+impl Publications {
+    pub(crate) fn new() -> Self {
+        Self {
+            planner: Planner::default(),
+        }
+    }
+
+    /// One step for each publication on its way.
+    pub(crate) async fn step(&mut self, core: &Core) -> Result<Progress, DispatchError> {
+        if !core.instance.lanes().await?.contains(&0) {
+            return Ok(Progress::Idle);
+        }
+        let mut progress = Progress::Idle;
+        for underway in underway(core.store.log().pool()).await? {
+            let id = underway.publication_id;
+            let step = match (underway.state.as_str(), underway.planned) {
+                ("published", _) => core.freeze(id).await,
+                ("frozen", _) | ("cancelled", None) => self.planner.step(core, id).await,
+                _ => core.complete(id).await,
+            };
+            progress = progress.or(step?);
+        }
+        Ok(progress)
+    }
+}
+
+async fn underway(pool: &Pool) -> Result<Vec<Underway>, ReadError> {
+    let client = pool.get().await?;
+    let statement = client.prepare_cached(UNDERWAY).await?;
+    let rows = client.query(&statement, &[]).await?;
+    Ok(rows
+        .iter()
+        .map(|row| Underway {
+            publication_id: row.get(0),
+            state: row.get(1),
+            planned: row.get(2),
+        })
+        .collect())
+}
+
+impl Core {
+    /// Freezes the audience once the subscriber view has seen the publication.
+    async fn freeze(&self, id: Uuid) -> Result<Progress, DispatchError> {
+        let loaded = self.store.load::<Publication>(id).await?;
+        let Stage::Published(draft) = loaded.state.stage() else {
+            return Ok(Progress::Idle);
+        };
+        let Some(published) = last(&loaded, "publication.Published") else {
+            return Ok(Progress::Idle);
+        };
+        let (addressed, broadcast) = self.reaches(draft.channel_ids.as_slice()).await?;
+        let pool = self.store.log().pool();
+        let Some(frozen) = audience::freeze(pool, id, published.position, addressed > 0).await?
+        else {
+            return Ok(Progress::Idle);
+        };
+        let subscribers = frozen.subscribers as u64;
+        let audience = Audience {
+            view_position: frozen.view_position,
+            subscribers,
+            deliveries: subscribers * addressed + broadcast,
+            digest: frozen.digest,
+        };
+        self.react(
+            id,
+            &published,
+            "freeze",
+            publication::Command::Freeze(audience),
+        )
+        .await
+    }
+
+    /// Completes the publication once every delivery is settled.
+    async fn complete(&self, id: Uuid) -> Result<Progress, DispatchError> {
+        let pool = self.store.log().pool();
+        let Some((planned, pending, mut totals)) = totals(pool, id).await? else {
+            return Ok(Progress::Idle);
+        };
+        let loaded = self.store.load::<Publication>(id).await?;
+        let plan: Plan = match loaded.state.stage() {
+            Stage::Planned { plan, .. }
+            | Stage::Cancelled {
+                plan: Some(plan), ..
+            } => *plan,
+            _ => return Ok(Progress::Idle),
+        };
+        totals.not_planned = plan.not_planned;
+        // The delivery log may be behind the publication's own view.
+        if pending > 0 || planned as u64 != plan.planned || totals.settled() != plan.planned {
+            return Ok(Progress::Idle);
+        }
+        let Some(cause) = last(&loaded, "publication.PlanCompleted") else {
+            return Ok(Progress::Idle);
+        };
+        let progress = self
+            .react(
+                id,
+                &cause,
+                "complete",
+                publication::Command::Complete { totals },
+            )
+            .await?;
+        audience::forget(pool, id).await?;
+        Ok(progress)
+    }
+
+    /// Channels that make one delivery for each subscriber, and those that make one in all.
+    pub(crate) async fn reaches(&self, channel_ids: &[Uuid]) -> Result<(u64, u64), DispatchError> {
+        let (mut addressed, mut broadcast) = (0, 0);
+        for channel_id in channel_ids {
+            match self.reach(*channel_id).await? {
+                Reach::Addressed => addressed += 1,
+                Reach::Broadcast => broadcast += 1,
+            }
+        }
+        Ok((addressed, broadcast))
+    }
+
+    /// A kind this build does not know counts as a broadcast: one delivery that waits for an upgrade.
+    pub(crate) async fn reach(&self, channel_id: Uuid) -> Result<Reach, DispatchError> {
+        Ok(self
+            .roster
+            .get(channel_id)
+            .await?
+            .kind
+            .map_or(Reach::Broadcast, |kind| kind.reach))
+    }
+
+    /// Carries out a reaction to an event of the publication's own stream.
+    pub(crate) async fn react(
+        &self,
+        id: Uuid,
+        cause: &Past,
+        name: &str,
+        command: publication::Command,
+    ) -> Result<Progress, DispatchError> {
+        let intent = reaction(cause.recorded_at, name, cause.event_id, &[]);
+        let context = self.publication_context(id, cause, intent).await?;
+        let result = self
+            .store
+            .execute::<Publication>(id, &context, None, || command.clone())
+            .await;
+        match result {
+            Ok(executed) => {
+                self.causes.refresh(id).await?;
+                Ok(Progress::of(executed.committed.is_some()))
+            }
+            // It was cancelled meanwhile, which the next look at the view will show.
+            Err(ExecuteError::Refused(publication::Refusal::Cancelled)) => Ok(Progress::Idle),
+            Err(ExecuteError::Refused(refusal)) => Err(DispatchError::Refused(refusal.to_string())),
+            Err(ExecuteError::Load(error)) => Err(error.into()),
+            Err(ExecuteError::Commit(error)) => Err(error.into()),
+            Err(error @ ExecuteError::Precondition { .. }) => {
+                Err(DispatchError::Refused(error.to_string()))
+            }
+        }
+    }
+
+    /// The circumstances of a reaction: those of the event that set it off.
+    pub(crate) async fn publication_context(
+        &self,
+        id: Uuid,
+        cause: &Past,
+        intent: Uuid,
+    ) -> Result<Context, DispatchError> {
+        let events = self.store.log().stream(id).await?;
+        let event = events.iter().find(|event| event.event_id == cause.event_id);
+        let (correlation_id, traceparent) = event.map_or((id, None), |event| {
+            (
+                event.correlation_id,
+                Some(event.metadata().traceparent).filter(|trace| !trace.is_empty()),
+            )
+        });
+        Ok(self.context(correlation_id, cause.position, traceparent, intent))
+    }
+}
+
+pub(crate) fn last<A: tidings_domain::aggregate::Aggregate>(
+    loaded: &Loaded<A>,
+    event_type: &str,
+) -> Option<Past> {
+    loaded
+        .history
+        .iter()
+        .rfind(|past| past.event_type == event_type)
+        .cloned()
+}
+
+async fn totals(pool: &Pool, id: Uuid) -> Result<Option<(i64, i64, Accounting)>, ReadError> {
+    let client = pool.get().await?;
+    let statement = client
+        .prepare_cached(
+            "select coalesce(sum(planned), 0)::bigint, coalesce(sum(pending), 0)::bigint, \
+                    coalesce(sum(sent), 0)::bigint, coalesce(sum(failed), 0)::bigint, \
+                    coalesce(sum(suppressed), 0)::bigint, coalesce(sum(cancelled), 0)::bigint, \
+                    coalesce(sum(in_doubt), 0)::bigint \
+             from publishing_publication_accounting where publication_id = $1",
+        )
+        .await?;
+    let row = client.query_opt(&statement, &[&id]).await?;
+    Ok(row.map(|row| {
+        let count = |column: usize| row.get::<_, i64>(column) as u64;
+        let totals = Accounting {
+            sent: count(2),
+            failed: count(3),
+            suppressed: count(4),
+            cancelled: count(5),
+            in_doubt: count(6),
+            not_planned: 0,
+        };
+        (row.get(0), row.get(1), totals)
+    }))
+}

@@ -1,0 +1,207 @@
+//! The dispatcher's queue: a fold of the delivery streams into what is left to do. It holds no claims
+//! and no leases; who works on what is decided by lanes, and by the guards of the commit.
+
+use deadpool_postgres::Pool;
+use tidings_event_store::feed::Item;
+use tidings_event_store::vault::KeyRing;
+use tidings_event_store::view::{Definition, Merge, View};
+use tidings_event_store::{UnderstandError, view_row};
+use tidings_proto::{Event, from_us};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+/// Lanes the work is split in; a lane has one owner.
+pub const LANES: i32 = 64;
+
+view_row! {
+    /// A delivery that is not settled, or what one event says of it.
+    pub struct QueueRow {
+        key {
+            /// The delivery.
+            delivery_id: Uuid,
+        }
+        /// What caused it.
+        publication_id: Option<Uuid>,
+        /// Which content goes out.
+        content_version: Option<i32>,
+        /// Where.
+        channel_id: Option<Uuid>,
+        /// To whom; none for a broadcast delivery.
+        subscriber_id: Option<Uuid>,
+        /// Whose work it is.
+        lane: Option<i32>,
+        /// The request that set it off.
+        correlation_id: Option<Uuid>,
+        /// Its trace.
+        traceparent: Option<String>,
+        /// Position of the Planned event.
+        planned_position: Option<i64>,
+        /// Greater goes first.
+        priority: Option<i32>,
+        /// When it was planned: the date the message bears.
+        planned_at: Option<OffsetDateTime>,
+        /// Not before.
+        due_at: Option<OffsetDateTime>,
+        /// Attempts made so far.
+        attempt: i32,
+        /// The attempt without an outcome; 0: none.
+        open_attempt: i32,
+        /// Who makes it.
+        open_instance: Option<Uuid>,
+        /// When it is in doubt at the latest.
+        open_deadline_at: Option<OffsetDateTime>,
+        /// The stream's version.
+        version: i32,
+        /// The last event's position.
+        position: i64,
+        /// Nothing is left to do.
+        settled: bool,
+    }
+}
+
+impl Merge for QueueRow {
+    fn merge(self, later: Self) -> Self {
+        Self {
+            delivery_id: self.delivery_id,
+            publication_id: later.publication_id.or(self.publication_id),
+            content_version: later.content_version.or(self.content_version),
+            channel_id: later.channel_id.or(self.channel_id),
+            subscriber_id: later.subscriber_id.or(self.subscriber_id),
+            lane: later.lane.or(self.lane),
+            correlation_id: later.correlation_id.or(self.correlation_id),
+            traceparent: later.traceparent.or(self.traceparent),
+            planned_position: later.planned_position.or(self.planned_position),
+            priority: later.priority.or(self.priority),
+            planned_at: later.planned_at.or(self.planned_at),
+            due_at: later.due_at.or(self.due_at),
+            attempt: later.attempt.max(self.attempt),
+            open_attempt: later.open_attempt,
+            open_instance: later.open_instance,
+            open_deadline_at: later.open_deadline_at,
+            version: later.version,
+            position: later.position,
+            // Settled is for ever: what comes late moves the accounting, not the queue.
+            settled: self.settled || later.settled,
+        }
+    }
+
+    fn is_gone(&self) -> bool {
+        self.settled
+    }
+}
+
+/// The queue.
+pub struct DispatchQueue;
+
+impl View for DispatchQueue {
+    type Row = QueueRow;
+    const DEFINITION: Definition = Definition {
+        name: "dispatch_queue",
+        sql: tidings_schema::views::DISPATCH_QUEUE,
+    };
+
+    fn fold(item: &Item, _: &KeyRing, rows: &mut Vec<QueueRow>) -> Result<(), UnderstandError> {
+        if item.recorded.noun() != "delivery" {
+            return Ok(());
+        }
+        let event = item.event.as_ref().map_err(|_| {
+            // Decoded once by the feed; decoding again gives the error itself.
+            UnderstandError::from(item.recorded.decode().expect_err("it failed before"))
+        })?;
+        rows.extend(row(item, event));
+        Ok(())
+    }
+}
+
+fn row(item: &Item, event: &Event) -> Option<QueueRow> {
+    let id = |bytes: &[u8]| Uuid::from_slice(bytes).ok();
+    let recorded = &item.recorded;
+    let blank = QueueRow {
+        delivery_id: recorded.stream_id,
+        publication_id: None,
+        content_version: None,
+        channel_id: None,
+        subscriber_id: None,
+        lane: None,
+        correlation_id: None,
+        traceparent: None,
+        planned_position: None,
+        priority: None,
+        planned_at: None,
+        due_at: None,
+        attempt: 0,
+        open_attempt: 0,
+        open_instance: None,
+        open_deadline_at: None,
+        version: recorded.version,
+        position: recorded.position,
+        settled: false,
+    };
+    let settled = QueueRow {
+        settled: true,
+        ..blank.clone()
+    };
+    Some(match event {
+        Event::DeliveryPlanned(planned) => {
+            let subscriber_id = id(&planned.subscriber_id);
+            QueueRow {
+                publication_id: id(&planned.cause_id),
+                content_version: Some(planned.content_version),
+                channel_id: id(&planned.channel_id),
+                subscriber_id,
+                lane: Some(lane(
+                    subscriber_id
+                        .or_else(|| id(&planned.channel_id))
+                        .unwrap_or_default(),
+                )),
+                correlation_id: Some(recorded.correlation_id),
+                traceparent: Some(recorded.metadata().traceparent)
+                    .filter(|trace| !trace.is_empty()),
+                planned_position: Some(recorded.position),
+                priority: Some(planned.priority),
+                planned_at: Some(recorded.recorded_at),
+                due_at: from_us(planned.due_at_us),
+                ..blank
+            }
+        }
+        Event::DeliveryAttempted(attempted) => QueueRow {
+            attempt: attempted.attempt,
+            open_attempt: attempted.attempt,
+            open_instance: id(&attempted.instance),
+            open_deadline_at: from_us(attempted.deadline_at_us),
+            ..blank
+        },
+        Event::DeliveryDeferred(deferred) => QueueRow {
+            due_at: from_us(deferred.retry_at_us),
+            ..blank
+        },
+        Event::DeliveryAbandoned(abandoned) => QueueRow {
+            due_at: from_us(abandoned.retry_at_us),
+            ..blank
+        },
+        Event::DeliveryInDoubt(doubt) if doubt.retry_at_us > 0 => QueueRow {
+            due_at: from_us(doubt.retry_at_us),
+            ..blank
+        },
+        Event::DeliverySent(_)
+        | Event::DeliveryFailed(_)
+        | Event::DeliverySuppressed(_)
+        | Event::DeliveryCancelled(_)
+        | Event::DeliveryInDoubt(_) => settled,
+        _ => return None,
+    })
+}
+
+/// The lane of a receiver: its subscriber, or its channel. The id's last bytes are hashed or random.
+fn lane(receiver: Uuid) -> i32 {
+    i32::from(receiver.as_bytes()[15]) % LANES
+}
+
+/// How far the queue has folded the log.
+pub async fn position(pool: &Pool) -> Result<i64, tidings_event_store::ReadError> {
+    Ok(
+        tidings_event_store::view::position(pool, DispatchQueue::DEFINITION.name)
+            .await?
+            .unwrap_or(0),
+    )
+}

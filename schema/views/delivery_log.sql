@@ -1,0 +1,28 @@
+-- What became of each delivery. class to settled_at are what readers ask for, judged from the columns
+-- behind them, which is what the fold needs to merge. Raise the number when its fold changes: fold 1.
+create table {table} (
+    delivery_id     uuid    not null primary key,
+    publication_id  uuid,
+    channel_id      uuid,
+    subscriber_id   uuid,                        -- null for a broadcast delivery
+    class           text    not null,            -- pending, sent, failed, suppressed, cancelled, in_doubt
+    status          text    not null,            -- the class once settled, before that the last event
+    attempts        integer not null,
+    reason          text,
+    code            integer,
+    due_at          timestamptz,
+    planned_at      timestamptz,
+    settled_at      timestamptz,
+    last_event      text    not null,
+    last_reason     text,
+    last_code       integer,
+    outcome         text,                        -- the strongest outcome there was
+    outcome_attempt integer,
+    outcome_reason  text,
+    outcome_code    integer,
+    outcome_at      timestamptz,
+    version         integer not null,
+    position        bigint  not null
+) with (fillfactor = 70);                        -- room for updates in place: no index names what changes
+-- indexes
+create index {table}_publication on {table} (publication_id, delivery_id);

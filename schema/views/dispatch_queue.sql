@@ -1,0 +1,26 @@
+-- What is left to deliver: one row a planned delivery that is not settled. The dispatcher's own view.
+create table {table} (
+    delivery_id      uuid        not null primary key,
+    publication_id   uuid,
+    content_version  integer,
+    channel_id       uuid,
+    subscriber_id    uuid,                 -- null for a broadcast delivery
+    lane             integer,
+    correlation_id   uuid,                 -- of the request that set it off
+    traceparent      text,
+    planned_position bigint,
+    priority         integer,
+    planned_at       timestamptz,
+    due_at           timestamptz,
+    attempt          integer     not null, -- attempts made so far
+    open_attempt     integer     not null, -- the attempt without an outcome; 0: none
+    open_instance    uuid,
+    open_deadline_at timestamptz,
+    version          integer     not null,
+    position         bigint      not null,
+    settled          boolean     not null  -- rows that are settled are deleted
+);
+-- indexes
+create index {table}_due on {table} (priority desc, due_at, delivery_id) where open_attempt = 0;
+create index {table}_open on {table} (open_deadline_at) where open_attempt > 0;
+create index {table}_publication on {table} (publication_id);

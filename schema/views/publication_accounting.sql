@@ -1,0 +1,14 @@
+-- Deliveries of each publication and channel by class. Each class is counted, none is a difference.
+-- Raise the number when its sums change: fold 1.
+create table {table} (
+    publication_id uuid   not null,
+    channel_id     uuid   not null,
+    planned        bigint not null,
+    pending        bigint not null,
+    sent           bigint not null,
+    failed         bigint not null,
+    suppressed     bigint not null,
+    cancelled      bigint not null,
+    in_doubt       bigint not null,
+    primary key (publication_id, channel_id)
+);

@@ -1,0 +1,16 @@
+-- Addresses and domains nothing may be sent to, by keyed hash. Suppressed while any reason stands.
+-- Raise the number when its fold changes: fold 1.
+create table {table} (
+    suppression_id uuid    not null primary key,
+    scope          text,                         -- address, domain
+    manual         boolean,                      -- null: never a reason
+    hard_bounce    boolean,
+    complaint      boolean,
+    import         boolean,
+    suppressed     boolean not null generated always as (
+        coalesce(manual, false) or coalesce(hard_bounce, false)
+        or coalesce(complaint, false) or coalesce(import, false)
+    ) stored,
+    version        integer not null,
+    position       bigint  not null
+);

@@ -1,1 +1,317 @@
+//! Golden bytes: what was once written must read the same for ever. A file here is never changed;
+//! a new shape of an event gets a new file beside it.
 
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use time::macros::datetime;
+use uuid::Uuid;
+
+use crate::aggregate::{Aggregate, CodecError, fold};
+use crate::personal::Personal::Known;
+use crate::testing::{GlassVault, ShreddedVault};
+use crate::value::{
+    Attributes, ChannelIds, ChannelKind, ChannelName, Code, Credentials, DisplayName, EmailAddress,
+    Evidence, Markdown, Settings, Title,
+};
+use crate::{address, channel, delivery, publication, subscriber, subscriber_import, suppression};
+
+fn id(n: u8) -> Uuid {
+    Uuid::from_bytes([n; 16])
+}
+
+fn code(text: &'static str) -> Code {
+    Code::from_static(text)
+}
+
+fn publication_events() -> Vec<publication::Event> {
+    use publication::{Accounting, Audience, Content, Event, Plan};
+    let content = || {
+        let markdown = Markdown::parse("Hello *world*\n").unwrap();
+        Content::new(Title::parse("Good news").unwrap(), markdown)
+    };
+    let channel_ids = || ChannelIds::parse(vec![id(2), id(1)]).unwrap();
+    vec![
+        Event::Drafted {
+            content: content(),
+            channel_ids: channel_ids(),
+        },
+        Event::Revised {
+            content: content(),
+            channel_ids: channel_ids(),
+        },
+        Event::Published { content_version: 2 },
+        Event::AudienceFrozen(Audience {
+            view_position: 1_000,
+            subscribers: 7,
+            deliveries: 8,
+            digest: [5; 32],
+        }),
+        Event::Cancelled {
+            reason: code("requested"),
+        },
+        Event::PlanCompleted(Plan {
+            planned: 6,
+            not_planned: 2,
+        }),
+        Event::Completed(Accounting {
+            sent: 1,
+            failed: 2,
+            suppressed: 1,
+            cancelled: 1,
+            in_doubt: 1,
+            not_planned: 2,
+        }),
+    ]
+}
+
+fn channel_events() -> Vec<channel::Event> {
+    use channel::Event;
+    let name = || ChannelName::parse("House mail").unwrap();
+    let settings = || Settings::parse(serde_json::json!({"port": 25, "host": "mx"})).unwrap();
+    let credentials = || Credentials::parse(serde_json::json!({"password": "x"})).unwrap();
+    vec![
+        Event::Configured {
+            kind: ChannelKind::parse("email").unwrap(),
+            name: name(),
+            settings: settings(),
+            credentials: Some(Known(credentials())),
+        },
+        Event::Reconfigured {
+            name: name(),
+            settings: settings(),
+            credentials: Some(Known(credentials())),
+        },
+        Event::Disabled {
+            reason: code("requested"),
+        },
+        Event::Enabled,
+    ]
+}
+
+fn subscriber_events() -> Vec<subscriber::Event> {
+    use subscriber::{Confirmation, Event, ResubscribeMethod, Source, UnsubscribeMethod};
+    let evidence = || Some(Known(Evidence::user_agent("Mail/7")));
+    vec![
+        Event::SignedUp {
+            email: Known(EmailAddress::parse("Ada@example.org").unwrap()),
+            name: Some(Known(DisplayName::parse("Ada").unwrap())),
+            attributes: Some(Known(Attributes::parse_text(r#"{"city":"Kyiv"}"#).unwrap())),
+            address_id: id(1),
+            address_suppression_id: id(2),
+            domain_suppression_id: id(3),
+            source: Source::Import,
+            import_id: Some(id(4)),
+            confirmation: Confirmation::NotRequired,
+        },
+        Event::Unsubscribed {
+            method: UnsubscribeMethod::OneClick,
+            delivery_id: Some(id(5)),
+            evidence: evidence(),
+            topic_id: Some(id(6)),
+        },
+        Event::Resubscribed {
+            method: ResubscribeMethod::Page,
+            evidence: evidence(),
+        },
+    ]
+}
+
+fn delivery_events() -> Vec<delivery::Event> {
+    use delivery::{CancelledReason, DoubtReason, Event, Plan, Reply, SuppressedReason};
+    let at = datetime!(2026-01-02 03:04:05.678901 UTC);
+    vec![
+        Event::Planned(Plan {
+            cause_kind: code("publication"),
+            cause_id: id(1),
+            content_version: 2,
+            channel_id: id(3),
+            subscriber_id: Some(id(4)),
+            due_at: at,
+            priority: -1,
+        }),
+        Event::Attempted {
+            attempt: 1,
+            instance: id(5),
+            deadline: at,
+            subscriber_version: 6,
+            channel_version: 7,
+        },
+        Event::Deferred {
+            attempt: 1,
+            reason: code("mailbox_full"),
+            reply: Reply::new(452, Some("4.2.2 full")),
+            retry_at: at,
+        },
+        Event::Abandoned {
+            attempt: 2,
+            reason: code("too_late"),
+            retry_at: at,
+        },
+        Event::InDoubt {
+            attempt: 3,
+            reason: DoubtReason::ReplyTimeout,
+            retry_at: Some(at),
+        },
+        Event::Failed {
+            attempt: 4,
+            reason: code("mailbox_unknown"),
+            reply: Reply::new(550, Some("5.1.1 unknown")),
+        },
+        Event::Sent {
+            attempt: 3,
+            reply: Reply::new(250, Some("2.0.0 queued")),
+            provider_message_id: Some("abc".into()),
+        },
+        Event::Suppressed {
+            reason: SuppressedReason::Unsubscribed,
+        },
+        Event::Cancelled {
+            reason: CancelledReason::PublicationCancelled,
+        },
+    ]
+}
+
+fn import_events() -> Vec<subscriber_import::Event> {
+    use subscriber_import::{Event, Rejected};
+    vec![
+        Event::Started {
+            file_digest: [6; 32],
+            lines: 3,
+        },
+        Event::Advanced {
+            through: 3,
+            accepted: 1,
+            rejected: vec![Rejected::new(2, code("invalid_email"), Some("nobody,"))],
+            existing: 1,
+        },
+        Event::Completed {
+            accepted: 1,
+            rejected: 1,
+            existing: 1,
+        },
+    ]
+}
+
+fn suppression_events() -> Vec<suppression::Event> {
+    use suppression::{Event, Reason, Scope};
+    vec![
+        Event::Added {
+            scope: Scope::Address,
+            reason: Reason::HardBounce,
+            delivery_id: Some(id(1)),
+            value: Some(Known("ada@example.org".into())),
+        },
+        Event::Lifted {
+            reasons: vec![Reason::HardBounce, Reason::Manual],
+        },
+    ]
+}
+
+fn address_events() -> Vec<address::Event> {
+    vec![
+        address::Event::Claimed {
+            subscriber_id: id(1),
+        },
+        address::Event::Released {
+            subscriber_id: id(1),
+        },
+    ]
+}
+
+fn golden_bytes(event_type: &str) -> Vec<u8> {
+    let path =
+        PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("golden/{event_type}.v1.hex"));
+    let hex = std::fs::read_to_string(&path).unwrap_or_default();
+    let digits = hex.trim().as_bytes();
+    let digit = |b: u8| u8::try_from((b as char).to_digit(16).unwrap()).unwrap();
+    digits
+        .chunks(2)
+        .map(|pair| digit(pair[0]) << 4 | digit(pair[1]))
+        .collect()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Checks each event against its file; returns the types seen.
+fn check<A: Aggregate>(events: &[A::Event]) -> Vec<&'static str>
+where
+    A::Event: PartialEq,
+{
+    let mut seen = vec![];
+    for event in events {
+        let wire = A::encode(event, &GlassVault);
+        let event_type = wire.event_type();
+        assert_eq!(event_type, A::event_type(event));
+        assert!(event_type.starts_with(&format!("{}.", A::NOUN)));
+        let golden = golden_bytes(event_type);
+        assert_eq!(hex(&wire.encode_to_vec()), hex(&golden), "{event_type}");
+        let read = tidings_proto::Event::decode(event_type, golden.into()).unwrap();
+        assert_eq!(
+            A::decode(&read, &GlassVault).as_ref(),
+            Ok(event),
+            "{event_type}"
+        );
+        let erased = A::decode(&read, &ShreddedVault).unwrap();
+        fold::<A>(&[events[0].clone(), erased]);
+        seen.push(event_type);
+    }
+    seen
+}
+
+#[test]
+fn every_event_reads_as_it_was_written() {
+    let mut seen = BTreeSet::new();
+    seen.extend(check::<publication::Publication>(&publication_events()));
+    seen.extend(check::<channel::Channel>(&channel_events()));
+    seen.extend(check::<subscriber::Subscriber>(&subscriber_events()));
+    seen.extend(check::<delivery::Delivery>(&delivery_events()));
+    seen.extend(check::<subscriber_import::SubscriberImport>(
+        &import_events(),
+    ));
+    seen.extend(check::<suppression::Suppression>(&suppression_events()));
+    seen.extend(check::<address::Address>(&address_events()));
+    let all: BTreeSet<_> = tidings_proto::EVENT_TYPES.iter().copied().collect();
+    assert_eq!(seen, all, "every event type needs a golden file");
+}
+
+#[test]
+fn an_event_of_another_stream_is_named() {
+    let wire = address::Address::encode(&address_events()[0], &GlassVault);
+    assert_eq!(
+        channel::Channel::decode(&wire, &GlassVault),
+        Err(CodecError::WrongStream {
+            noun: "channel",
+            found: "address.Claimed"
+        })
+    );
+}
+
+#[test]
+fn an_impossible_field_is_named() {
+    let wire = tidings_proto::address::Claimed {
+        subscriber_id: vec![1, 2].into(),
+    }
+    .into();
+    assert_eq!(
+        address::Address::decode(&wire, &GlassVault),
+        Err(CodecError::Field {
+            event_type: "address.Claimed",
+            field: "subscriber_id"
+        })
+    );
+}
+
+#[test]
+fn a_value_sealed_for_another_field_is_not_taken() {
+    let mut wire = subscriber::Subscriber::encode(&subscriber_events()[0], &GlassVault);
+    if let tidings_proto::Event::SubscriberSignedUp(event) = &mut wire {
+        event.email = event.name.clone();
+    }
+    assert!(matches!(
+        subscriber::Subscriber::decode(&wire, &GlassVault),
+        Err(CodecError::Open(_))
+    ));
+}

@@ -21,3 +21,5 @@ mod wire;
 
 #[cfg(test)]
 mod golden;
+#[cfg(test)]
+mod testing;

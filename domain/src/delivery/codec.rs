@@ -3,6 +3,8 @@
 
 use tidings_proto::{Event as Wire, EventMessage as _, common::Sealed, delivery as wire, to_us};
 
+use time::OffsetDateTime;
+
 use super::{CancelledReason, Delivery, DoubtReason, Event, Plan, Reply, SuppressedReason};
 use crate::aggregate::{Aggregate as _, CodecError};
 use crate::personal::{Open, Seal};
@@ -32,49 +34,39 @@ pub(super) fn encode(event: &Event, seal: &dyn Seal) -> Wire {
             deadline,
             subscriber_version,
             channel_version,
-        } => wire::Attempted {
+        } => Wire::DeliveryAttempted(wire::Attempted {
             attempt: small(*attempt),
             instance: id(*instance),
             deadline_at_us: to_us(*deadline),
             subscriber_version: *subscriber_version,
             channel_version: *channel_version,
-        }
-        .into(),
+        }),
         Event::Sent {
             attempt,
             reply,
             provider_message_id,
-        } => wire::Sent {
+        } => Wire::DeliverySent(wire::Sent {
             attempt: small(*attempt),
             reply: seal_reply(reply, seal),
             code: code(reply),
             provider_message_id: provider_message_id.clone().unwrap_or_default(),
-        }
-        .into(),
+        }),
         Event::Deferred {
             attempt,
             reason,
             reply,
             retry_at,
-        } => wire::Deferred {
-            attempt: small(*attempt),
-            reason: reason.to_string(),
-            reply: seal_reply(reply, seal),
-            code: code(reply),
-            retry_at_us: to_us(*retry_at),
-        }
-        .into(),
+        } => encode_deferred(*attempt, reason, reply, *retry_at, seal).into(),
         Event::Failed {
             attempt,
             reason,
             reply,
-        } => wire::Failed {
+        } => Wire::DeliveryFailed(wire::Failed {
             attempt: small(*attempt),
             reason: reason.to_string(),
             reply: seal_reply(reply, seal),
             code: code(reply),
-        }
-        .into(),
+        }),
         Event::Suppressed { reason } => wire::Suppressed {
             reason: reason.to_string(),
         }
@@ -87,22 +79,36 @@ pub(super) fn encode(event: &Event, seal: &dyn Seal) -> Wire {
             attempt,
             reason,
             retry_at,
-        } => wire::Abandoned {
+        } => Wire::DeliveryAbandoned(wire::Abandoned {
             attempt: small(*attempt),
             reason: reason.to_string(),
             retry_at_us: to_us(*retry_at),
-        }
-        .into(),
+        }),
         Event::InDoubt {
             attempt,
             reason,
             retry_at,
-        } => wire::InDoubt {
+        } => Wire::DeliveryInDoubt(wire::InDoubt {
             attempt: small(*attempt),
             reason: reason.to_string(),
             retry_at_us: retry_at.map(to_us).unwrap_or_default(),
-        }
-        .into(),
+        }),
+    }
+}
+
+fn encode_deferred(
+    attempt: u32,
+    reason: &Code,
+    reply: &Reply,
+    retry_at: OffsetDateTime,
+    seal: &dyn Seal,
+) -> wire::Deferred {
+    wire::Deferred {
+        attempt: small(attempt),
+        reason: reason.to_string(),
+        reply: seal_reply(reply, seal),
+        code: code(reply),
+        retry_at_us: to_us(retry_at),
     }
 }
 

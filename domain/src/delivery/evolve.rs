@@ -68,7 +68,6 @@ fn next(state: Delivery, plan: Plan, mut tries: Tries, event: &Event) -> Deliver
                 attempt: *attempt,
                 reason: reason.clone(),
             };
-            tries.doubtful.retain(|doubtful| doubtful != attempt);
             settle(plan, tries, outcome)
         }
         Event::Suppressed { reason } => settle(plan, tries, Outcome::Suppressed(*reason)),

@@ -38,9 +38,33 @@ pub(super) fn decide(state: &Publication, command: Command) -> Result<Vec<Event>
         (S::Draft(draft), Command::Publish) => Ok(vec![Event::Published {
             content_version: draft.content_version,
         }]),
-        (S::Cancelled { .. }, Command::Publish) => Err(Refusal::Cancelled),
+        (
+            S::Cancelled { .. }
+            | S::Completed {
+                cancelled: Some(_), ..
+            },
+            Command::Publish,
+        ) => Err(Refusal::Cancelled),
         (_, Command::Publish) => Err(Refusal::AlreadyPublished),
 
+        (
+            S::Cancelled { .. }
+            | S::Completed {
+                cancelled: Some(_), ..
+            },
+            Command::Cancel { .. },
+        ) => Err(Refusal::AlreadyCancelled),
+        (S::Completed { .. }, Command::Cancel { .. }) => Err(Refusal::Completed),
+        (_, Command::Cancel { reason }) => Ok(vec![Event::Cancelled { reason }]),
+
+        (stage, progress) => react(stage, progress),
+    }
+}
+
+/// How far sending has come; an editor's commands change nothing here.
+fn react(stage: &Stage, command: Command) -> Result<Vec<Event>, Refusal> {
+    use Stage as S;
+    match (stage, command) {
         (S::Draft(_), Command::Freeze(_)) => Err(Refusal::NotPublished),
         (S::Published(_), Command::Freeze(audience)) => Ok(vec![Event::AudienceFrozen(audience)]),
         (S::Cancelled { audience: None, .. }, Command::Freeze(_)) => Err(Refusal::Cancelled),
@@ -60,16 +84,6 @@ pub(super) fn decide(state: &Publication, command: Command) -> Result<Vec<Event>
         (_, Command::CompletePlan(_)) => Ok(vec![]),
 
         (
-            S::Cancelled { .. }
-            | S::Completed {
-                cancelled: Some(_), ..
-            },
-            Command::Cancel { .. },
-        ) => Err(Refusal::AlreadyCancelled),
-        (S::Completed { .. }, Command::Cancel { .. }) => Err(Refusal::Completed),
-        (_, Command::Cancel { reason }) => Ok(vec![Event::Cancelled { reason }]),
-
-        (
             S::Planned { plan, .. }
             | S::Cancelled {
                 plan: Some(plan), ..
@@ -79,6 +93,7 @@ pub(super) fn decide(state: &Publication, command: Command) -> Result<Vec<Event>
         (S::Completed { .. }, Command::Complete { .. }) => Ok(vec![]),
         (S::Cancelled { audience: None, .. }, Command::Complete { .. }) => Err(Refusal::Cancelled),
         (_, Command::Complete { .. }) => Err(Refusal::NotPlanned),
+        _ => Ok(vec![]),
     }
 }
 

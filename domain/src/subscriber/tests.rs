@@ -1,1 +1,151 @@
+//! Subscriber decisions.
 
+use uuid::Uuid;
+
+use super::*;
+use crate::aggregate::fold;
+use crate::testing::table;
+
+const TOPIC: Uuid = Uuid::from_u128(9);
+
+fn signed_up(confirmation: Confirmation) -> Event {
+    Event::SignedUp {
+        email: Personal::Known(EmailAddress::parse("ada@example.org").unwrap()),
+        name: None,
+        attributes: None,
+        address_id: Uuid::from_u128(1),
+        address_suppression_id: Uuid::from_u128(2),
+        domain_suppression_id: Uuid::from_u128(3),
+        source: Source::Api,
+        import_id: None,
+        confirmation,
+    }
+}
+
+fn active() -> Event {
+    signed_up(Confirmation::NotRequired)
+}
+
+fn pending() -> Event {
+    signed_up(Confirmation::Pending(Code::from_static("double_opt_in")))
+}
+
+fn sign_up() -> Command {
+    Command::SignUp {
+        email: EmailAddress::parse("ada@example.org").unwrap(),
+        name: None,
+        attributes: Some(Attributes::default()),
+        address_id: Uuid::from_u128(1),
+        address_suppression_id: Uuid::from_u128(2),
+        domain_suppression_id: Uuid::from_u128(3),
+        source: Source::Api,
+        import_id: None,
+    }
+}
+
+fn unsubscribed(topic_id: Option<Uuid>) -> Event {
+    Event::Unsubscribed {
+        method: UnsubscribeMethod::OneClick,
+        delivery_id: None,
+        evidence: None,
+        topic_id,
+    }
+}
+
+fn unsubscribe(topic_id: Option<Uuid>) -> Command {
+    Command::Unsubscribe {
+        method: UnsubscribeMethod::OneClick,
+        delivery_id: None,
+        evidence: None,
+        topic_id,
+    }
+}
+
+fn resubscribed() -> Event {
+    Event::Resubscribed {
+        method: ResubscribeMethod::Page,
+        evidence: None,
+    }
+}
+
+#[test]
+fn every_command_in_every_state() {
+    let table = table::<Subscriber>(
+        &[
+            ("unknown", vec![]),
+            ("pending", vec![pending()]),
+            ("active", vec![active()]),
+            (
+                "active, topic left",
+                vec![active(), unsubscribed(Some(TOPIC))],
+            ),
+            ("unsubscribed", vec![active(), unsubscribed(None)]),
+            (
+                "come back",
+                vec![active(), unsubscribed(None), resubscribed()],
+            ),
+        ],
+        &[
+            ("sign up", sign_up),
+            ("unsubscribe", || unsubscribe(None)),
+            ("leave topic", || unsubscribe(Some(TOPIC))),
+            ("resubscribe", || Command::Resubscribe {
+                method: ResubscribeMethod::Page,
+                evidence: None,
+            }),
+        ],
+    );
+    insta::assert_snapshot!(table);
+}
+
+#[test]
+fn signing_up_records_what_was_given() {
+    assert_eq!(Subscriber::default().decide(sign_up()), Ok(vec![active()]));
+}
+
+#[test]
+fn standing_follows_consent() {
+    let standing = |events: &[Event]| fold::<Subscriber>(events).standing();
+    assert_eq!(standing(&[]), Standing::Erased);
+    assert_eq!(standing(&[active()]), Standing::Active);
+    assert_eq!(
+        standing(&[active(), unsubscribed(Some(TOPIC))]),
+        Standing::Active
+    );
+    assert_eq!(
+        standing(&[active(), unsubscribed(None)]),
+        Standing::Unsubscribed
+    );
+    assert_eq!(
+        standing(&[active(), unsubscribed(None), resubscribed()]),
+        Standing::Active
+    );
+    assert_eq!(standing(&[pending()]), Standing::Pending);
+    assert_eq!(
+        standing(&[pending(), unsubscribed(None), resubscribed()]),
+        Standing::Pending
+    );
+}
+
+#[test]
+fn an_erased_subscriber_gets_no_mail() {
+    let mut event = active();
+    if let Event::SignedUp { email, .. } = &mut event {
+        *email = Personal::Erased;
+    }
+    assert_eq!(fold::<Subscriber>(&[event]).standing(), Standing::Erased);
+}
+
+#[test]
+fn a_topic_stays_left_after_coming_back() {
+    let state = fold::<Subscriber>(&[
+        active(),
+        unsubscribed(None),
+        unsubscribed(Some(TOPIC)),
+        resubscribed(),
+    ]);
+    assert_eq!(
+        state.profile().map(|p| p.left_topics.as_slice()),
+        Some([TOPIC].as_slice())
+    );
+}

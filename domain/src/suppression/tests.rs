@@ -1,1 +1,74 @@
+//! Suppression decisions.
 
+use super::{Command, Event, Reason, Scope, Suppression};
+use crate::aggregate::{Aggregate as _, fold};
+use crate::testing::table;
+
+fn added(reason: Reason) -> Event {
+    Event::Added {
+        scope: Scope::Address,
+        reason,
+        delivery_id: None,
+        value: None,
+    }
+}
+
+fn add(reason: Reason) -> Command {
+    Command::Add {
+        scope: Scope::Address,
+        reason,
+        delivery_id: None,
+        value: None,
+    }
+}
+
+fn lifted(reasons: &[Reason]) -> Event {
+    Event::Lifted {
+        reasons: reasons.to_vec(),
+    }
+}
+
+#[test]
+fn every_command_in_every_state() {
+    let table = table::<Suppression>(
+        &[
+            ("clear", vec![]),
+            ("complaint", vec![added(Reason::Complaint)]),
+            (
+                "lifted",
+                vec![added(Reason::Complaint), lifted(&[Reason::Complaint])],
+            ),
+        ],
+        &[
+            ("add complaint", || add(Reason::Complaint)),
+            ("add manual", || add(Reason::Manual)),
+            ("lift complaint", || Command::Lift {
+                reasons: vec![Reason::Complaint],
+            }),
+            ("lift manual", || Command::Lift {
+                reasons: vec![Reason::Manual],
+            }),
+            ("lift nothing", || Command::Lift { reasons: vec![] }),
+            ("lift all", || Command::Lift {
+                reasons: Reason::ALL.to_vec(),
+            }),
+        ],
+    );
+    insta::assert_snapshot!(table);
+}
+
+#[test]
+fn it_stands_while_any_reason_stands() {
+    let mut history = vec![added(Reason::Manual), added(Reason::HardBounce)];
+    let lift = Command::Lift {
+        reasons: vec![Reason::Manual, Reason::Import],
+    };
+    let events = fold::<Suppression>(&history).decide(lift).unwrap();
+    assert_eq!(events, [lifted(&[Reason::Manual])]);
+    history.extend(events);
+    let state = fold::<Suppression>(&history);
+    assert!(state.is_suppressed());
+    assert_eq!(state.reasons(), [Reason::HardBounce]);
+    history.push(lifted(&[Reason::HardBounce]));
+    assert!(!fold::<Suppression>(&history).is_suppressed());
+}

@@ -1,0 +1,197 @@
+//! What somebody wants of a delivery, and what has to be known for it.
+
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::retry::{Family, Trouble};
+use super::{CancelledReason, DoubtReason, Plan, SuppressedReason};
+use crate::personal::Personal;
+use crate::subscriber::Standing;
+use crate::value::{Code, cut};
+
+/// Everything that could forbid an attempt, as of the versions the commit is guarded on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Permit {
+    /// Whether the cause still wants it sent ([`crate::publication::Publication::may_send`]).
+    pub cause_may_send: bool,
+    /// What speaks for or against the receiver.
+    pub receiver: Receiver,
+    /// Version of the channel's stream.
+    pub channel_version: i32,
+}
+
+/// What speaks for or against a receiver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Receiver {
+    /// The destination of a broadcast channel: nobody who could have left.
+    Broadcast,
+    /// A subscriber.
+    Addressed {
+        /// Whether they may get mail.
+        standing: Standing,
+        /// Version of the subscriber's stream.
+        subscriber_version: i32,
+        /// Whether nothing may be sent to the address.
+        address_suppressed: bool,
+        /// Whether nothing may be sent to the address's domain.
+        domain_suppressed: bool,
+    },
+}
+
+impl Receiver {
+    /// Why the receiver must not get it, if so.
+    pub fn forbids(&self) -> Option<SuppressedReason> {
+        let Self::Addressed {
+            standing,
+            address_suppressed,
+            domain_suppressed,
+            ..
+        } = *self
+        else {
+            return None;
+        };
+        match standing {
+            Standing::Erased => Some(SuppressedReason::Erased),
+            Standing::Unsubscribed => Some(SuppressedReason::Unsubscribed),
+            Standing::Pending => Some(SuppressedReason::NotConfirmed),
+            Standing::Active if address_suppressed => Some(SuppressedReason::AddressSuppressed),
+            Standing::Active if domain_suppressed => Some(SuppressedReason::DomainSuppressed),
+            Standing::Active => None,
+        }
+    }
+
+    pub(super) fn version(&self) -> i32 {
+        match *self {
+            Self::Broadcast => 0,
+            Self::Addressed {
+                subscriber_version, ..
+            } => subscriber_version,
+        }
+    }
+}
+
+/// What the receiving side answered.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reply {
+    /// The text; absent when there was none.
+    pub text: Option<Personal<String>>,
+    /// SMTP reply code or HTTP status; absent when there was none.
+    pub code: Option<u16>,
+}
+
+impl Reply {
+    /// The most characters that are kept of a reply.
+    pub const TEXT_CHARS_MAX: usize = 1_000;
+
+    /// A reply with a code and, where there was one, a text, cut to [`Self::TEXT_CHARS_MAX`].
+    pub fn new(code: u16, text: Option<&str>) -> Self {
+        Self {
+            text: text.map(|text| Personal::Known(cut(text, Self::TEXT_CHARS_MAX).to_owned())),
+            code: Some(code).filter(|code| *code != 0),
+        }
+    }
+
+    /// There was no reply.
+    pub fn none() -> Self {
+        Self::default()
+    }
+}
+
+/// What to do about an attempt in doubt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DoubtPolicy {
+    /// Rather nothing than twice: leave it in doubt.
+    Hold,
+    /// Rather twice than nothing: send it once more, then hold.
+    ResendOnce,
+}
+
+/// What somebody wants of a delivery.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// It is to be delivered.
+    Plan(Plan),
+    /// A process is about to attempt it.
+    Attempt {
+        /// The process.
+        instance: Uuid,
+        /// The time it is.
+        now: OffsetDateTime,
+        /// Without an outcome by then the attempt is in doubt.
+        deadline: OffsetDateTime,
+        /// What could forbid it.
+        permit: Permit,
+    },
+    /// The receiving side took it.
+    RecordSent {
+        /// The attempt this is the outcome of.
+        attempt: u32,
+        /// The answer.
+        reply: Reply,
+        /// The receiving side's id of the message.
+        provider_message_id: Option<String>,
+    },
+    /// The receiving side did not take it this time, or was not there.
+    RecordDeferred {
+        /// The delivery's own stream id: spreads retries of many deliveries.
+        delivery_id: Uuid,
+        /// The attempt this is the outcome of.
+        attempt: u32,
+        /// Why.
+        reason: Code,
+        /// The answer.
+        reply: Reply,
+        /// The time it is.
+        now: OffsetDateTime,
+        /// Whose retry rules apply.
+        family: Family,
+        /// What kind of trouble it was.
+        trouble: Trouble,
+    },
+    /// The receiving side will never take it.
+    RecordFailed {
+        /// The attempt this is the outcome of.
+        attempt: u32,
+        /// Why.
+        reason: Code,
+        /// The answer.
+        reply: Reply,
+    },
+    /// The message can not be made.
+    FailToRender {
+        /// Why.
+        reason: Code,
+    },
+    /// The attempt ended before any byte that commits the receiver went out.
+    Abandon {
+        /// The delivery's own stream id: spreads retries of many deliveries.
+        delivery_id: Uuid,
+        /// The attempt.
+        attempt: u32,
+        /// Why.
+        reason: Code,
+        /// The time it is.
+        now: OffsetDateTime,
+    },
+    /// Nobody knows how the attempt ended.
+    Doubt {
+        /// The attempt.
+        attempt: u32,
+        /// How that came.
+        reason: DoubtReason,
+        /// The time it is.
+        now: OffsetDateTime,
+        /// What to do about it.
+        policy: DoubtPolicy,
+    },
+    /// The receiver must not get it.
+    Suppress {
+        /// Why.
+        reason: SuppressedReason,
+    },
+    /// Nobody wants it sent any more.
+    Cancel {
+        /// Why.
+        reason: CancelledReason,
+    },
+}

@@ -1,0 +1,221 @@
+//! What a word on an attempt does.
+//!
+//! An outcome counts for the attempt it names and no other. `Sent` of an attempt in doubt always
+//! counts, however late; any other late word counts only if no later attempt was made.
+
+use time::OffsetDateTime;
+
+use super::super::{
+    Command, Delivery, DoubtPolicy, DoubtReason, Event, Outcome, Refusal, Reply, Tries, retry,
+};
+use crate::value::Code;
+
+/// Decides on the commands that report how an attempt ended; others change nothing here.
+pub(super) fn decide(state: &Delivery, command: Command) -> Result<Vec<Event>, Refusal> {
+    match command {
+        Command::RecordSent {
+            attempt,
+            reply,
+            provider_message_id,
+        } => {
+            let event = Event::Sent {
+                attempt,
+                reply,
+                provider_message_id,
+            };
+            sent(state, attempt).map(|counts| if counts { vec![event] } else { vec![] })
+        }
+        Command::RecordFailed {
+            attempt,
+            reason,
+            reply,
+        } => {
+            let event = Event::Failed {
+                attempt,
+                reason,
+                reply,
+            };
+            word(state, attempt).map(|word| {
+                if word == Word::Repeated {
+                    vec![]
+                } else {
+                    vec![event]
+                }
+            })
+        }
+        Command::RecordDeferred {
+            delivery_id,
+            attempt,
+            reason,
+            reply,
+            now,
+            family,
+            trouble,
+        } => put_off(state, attempt, reason, reply, |tries| {
+            retry::retry_at(family, trouble, tries, delivery_id, now)
+        }),
+        Command::Abandon {
+            delivery_id,
+            attempt,
+            reason,
+            now,
+        } => abandon(state, delivery_id, attempt, reason, now),
+        Command::Doubt {
+            attempt,
+            reason,
+            now,
+            policy,
+        } => doubt(state, attempt, reason, now, policy),
+        _ => Ok(vec![]),
+    }
+}
+
+fn stale(tries: &Tries, attempt: u32) -> Refusal {
+    Refusal::StaleAttempt {
+        attempt,
+        latest: tries.attempts,
+    }
+}
+
+/// Whether a `Sent` changes anything: it does for the open attempt, and for one in doubt.
+fn sent(state: &Delivery, attempt: u32) -> Result<bool, Refusal> {
+    let Some(tries) = state.tries() else {
+        return Err(Refusal::NotFound);
+    };
+    let made = (1..=tries.attempts).contains(&attempt);
+    let open = matches!(state, Delivery::Attempting { .. }) && attempt == tries.attempts;
+    match state {
+        Delivery::Settled {
+            outcome: Outcome::Sent { .. },
+            ..
+        } if made => Ok(false),
+        _ if open || tries.doubtful.contains(&attempt) => Ok(true),
+        _ => Err(stale(tries, attempt)),
+    }
+}
+
+/// What a word on an attempt other than `Sent` means.
+#[derive(PartialEq)]
+enum Word {
+    /// The attempt is open, or was put off in doubt and nothing was tried since.
+    Open,
+    /// The attempt is in doubt and held: the word settles it, but never reopens it.
+    Held,
+    /// Nothing new: the attempt is closed, or the delivery was sent.
+    Repeated,
+}
+
+fn word(state: &Delivery, attempt: u32) -> Result<Word, Refusal> {
+    let Some(tries) = state.tries() else {
+        return Err(Refusal::NotFound);
+    };
+    let latest = attempt == tries.attempts && attempt > 0;
+    let doubtful = tries.doubtful.contains(&attempt);
+    match state {
+        Delivery::Settled {
+            outcome: Outcome::Sent { .. },
+            ..
+        } if (1..=tries.attempts).contains(&attempt) => Ok(Word::Repeated),
+        _ if !latest => Err(stale(tries, attempt)),
+        Delivery::Attempting { .. } => Ok(Word::Open),
+        Delivery::Pending { .. } if doubtful => Ok(Word::Open),
+        Delivery::Settled {
+            outcome: Outcome::InDoubt { .. },
+            ..
+        } => Ok(Word::Held),
+        _ => Ok(Word::Repeated),
+    }
+}
+
+fn put_off(
+    state: &Delivery,
+    attempt: u32,
+    reason: Code,
+    reply: Reply,
+    retry_at: impl FnOnce(&Tries) -> Option<OffsetDateTime>,
+) -> Result<Vec<Event>, Refusal> {
+    let word = word(state, attempt)?;
+    let Some(tries) = state.tries() else {
+        return Err(Refusal::NotFound);
+    };
+    Ok(match word {
+        Word::Repeated => vec![],
+        Word::Held => vec![Event::Failed {
+            attempt,
+            reason,
+            reply,
+        }],
+        Word::Open => vec![match retry_at(tries) {
+            Some(retry_at) => Event::Deferred {
+                attempt,
+                reason,
+                reply,
+                retry_at,
+            },
+            None => Event::Failed {
+                attempt,
+                reason: Code::from_static("gave_up"),
+                reply,
+            },
+        }],
+    })
+}
+
+fn abandon(
+    state: &Delivery,
+    delivery_id: uuid::Uuid,
+    attempt: u32,
+    reason: Code,
+    now: OffsetDateTime,
+) -> Result<Vec<Event>, Refusal> {
+    let word = word(state, attempt)?;
+    let Some(tries) = state.tries() else {
+        return Err(Refusal::NotFound);
+    };
+    Ok(match word {
+        Word::Repeated => vec![],
+        Word::Held => vec![Event::Failed {
+            attempt,
+            reason,
+            reply: Reply::none(),
+        }],
+        Word::Open => vec![Event::Abandoned {
+            attempt,
+            reason,
+            retry_at: retry::after_abandoned(tries, delivery_id, now),
+        }],
+    })
+}
+
+/// Doubt loses against any word on the attempt, and against any later attempt.
+fn doubt(
+    state: &Delivery,
+    attempt: u32,
+    reason: DoubtReason,
+    now: OffsetDateTime,
+    policy: DoubtPolicy,
+) -> Result<Vec<Event>, Refusal> {
+    let Some(tries) = state.tries() else {
+        return Err(Refusal::NotFound);
+    };
+    if !(1..=tries.attempts).contains(&attempt) {
+        return Err(stale(tries, attempt));
+    }
+    let Delivery::Attempting { deadline, .. } = state else {
+        return Ok(vec![]);
+    };
+    if attempt != tries.attempts {
+        return Ok(vec![]);
+    }
+    if reason == DoubtReason::DeadlinePassed && now < *deadline {
+        return Err(Refusal::DeadlineAhead {
+            deadline: *deadline,
+        });
+    }
+    let resend = policy == DoubtPolicy::ResendOnce && tries.doubtful.is_empty();
+    Ok(vec![Event::InDoubt {
+        attempt,
+        reason,
+        retry_at: resend.then(|| now.saturating_add(retry::RESEND_AFTER)),
+    }])
+}

@@ -1,0 +1,84 @@
+//! What happened to a delivery.
+
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::{CancelledReason, DoubtReason, Plan, Reply, SuppressedReason};
+use crate::value::Code;
+
+/// What happened to a delivery.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// It is to be delivered.
+    Planned(Plan),
+    /// An attempt begins.
+    Attempted {
+        /// 1, 2, 3, …
+        attempt: u32,
+        /// The process that attempts it.
+        instance: Uuid,
+        /// Without an outcome by then the attempt is in doubt.
+        deadline: OffsetDateTime,
+        /// Version of the subscriber's stream the permission was judged at; 0 for a broadcast.
+        subscriber_version: i32,
+        /// Version of the channel's stream.
+        channel_version: i32,
+    },
+    /// The receiving side took it.
+    Sent {
+        /// By which attempt.
+        attempt: u32,
+        /// The answer.
+        reply: Reply,
+        /// The receiving side's id of the message.
+        provider_message_id: Option<String>,
+    },
+    /// Not this time.
+    Deferred {
+        /// Which attempt.
+        attempt: u32,
+        /// Why.
+        reason: Code,
+        /// The answer.
+        reply: Reply,
+        /// When it is tried again.
+        retry_at: OffsetDateTime,
+    },
+    /// Given up.
+    Failed {
+        /// At which attempt; 0: before any.
+        attempt: u32,
+        /// Why.
+        reason: Code,
+        /// The answer.
+        reply: Reply,
+    },
+    /// The receiver must not get it.
+    Suppressed {
+        /// Why.
+        reason: SuppressedReason,
+    },
+    /// Nobody wants it sent any more.
+    Cancelled {
+        /// Why.
+        reason: CancelledReason,
+    },
+    /// The attempt ended before any byte that commits the receiver went out.
+    Abandoned {
+        /// Which attempt.
+        attempt: u32,
+        /// Why.
+        reason: Code,
+        /// When it is tried again.
+        retry_at: OffsetDateTime,
+    },
+    /// Nobody knows how the attempt ended.
+    InDoubt {
+        /// Which attempt.
+        attempt: u32,
+        /// How that came.
+        reason: DoubtReason,
+        /// When it is sent again although the receiver may have it; none: held.
+        retry_at: Option<OffsetDateTime>,
+    },
+}

@@ -1,0 +1,43 @@
+//! What every read answers: a body, how far the views it was read from had come, and the version of a
+//! single resource.
+
+use actix_web::HttpResponse;
+use actix_web::http::header::{self, HeaderName};
+use serde::{Deserialize, Serialize};
+use tidings_service::Problem;
+use utoipa::IntoParams;
+
+/// Response header: every event up to this position is in the answer.
+pub(crate) const VIEW_POSITION: HeaderName = HeaderName::from_static("view-position");
+
+/// The query of a single resource.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct AtLeast {
+    /// A `Log-Position`: the answer waits for the views it is read from to reach it. 503 if they do not in time.
+    #[param(minimum = 0)]
+    pub at_least: Option<i64>,
+}
+
+/// 200 with a body.
+pub(crate) fn ok(position: i64, body: &impl Serialize) -> HttpResponse {
+    HttpResponse::Ok()
+        .insert_header((VIEW_POSITION, position.to_string()))
+        .json(body)
+}
+
+/// 200 with a single resource; its stream version is the `ETag` that a command's `If-Match` takes.
+pub(crate) fn resource(position: i64, version: i32, body: &impl Serialize) -> HttpResponse {
+    HttpResponse::Ok()
+        .insert_header((VIEW_POSITION, position.to_string()))
+        .insert_header((header::ETAG, format!("\"{version}\"")))
+        .json(body)
+}
+
+/// 404: there is no such thing, or the view has not reached it yet.
+pub(crate) fn not_found(position: i64, what: &str, id: impl std::fmt::Display) -> Problem {
+    Problem::not_found(format!(
+        "There is no {what} {id} up to log position {position}."
+    ))
+    .header(VIEW_POSITION, &position.to_string())
+}

@@ -1,0 +1,55 @@
+//! `GET /api/v1/channels/{id}`: one channel.
+
+use actix_web::{HttpResponse, web};
+use tidings_event_store::view::View as _;
+use tidings_service::Problem;
+use tidings_service::auth::Role;
+use tidings_service::problem::ProblemBody;
+use uuid::Uuid;
+
+use super::{Channel, ChannelList, query};
+use crate::access::{Access, Route};
+use crate::answer::{self, AtLeast};
+use crate::reader::Reader;
+
+/// Who may.
+pub const ROUTE: Route = (
+    "GET",
+    "/api/v1/channels/{id}",
+    Access::Roles(&[Role::Editor, Role::Operator, Role::Service]),
+);
+
+/// One channel
+///
+/// Its public settings and whether it is on. Credentials are write-only.
+///
+/// # Errors
+/// 404 for an unknown id.
+#[utoipa::path(
+    get,
+    path = "/api/v1/channels/{id}",
+    operation_id = "get_channel",
+    tag = "channels",
+    security(("bearer" = [])),
+    params(("id" = Uuid, Path, description = "The channel."), AtLeast),
+    responses(
+        (status = 200, description = "The channel.", body = Channel, headers(
+            ("View-Position" = i64, description = "Every event up to here is in the answer."),
+            ("ETag" = String, description = "Its version."),
+        )),
+        (status = 404, description = "There is none of that id.", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "The view did not reach `at_least` in time.", body = ProblemBody, content_type = "application/problem+json"),
+    ),
+)]
+pub async fn get_channel(
+    reader: web::Data<Reader>,
+    id: web::Path<Uuid>,
+    at: web::Query<AtLeast>,
+) -> Result<HttpResponse, Problem> {
+    let position = reader
+        .position(&[ChannelList::DEFINITION.name], at.at_least)
+        .await?;
+    let found = query::get(&reader, *id).await?;
+    let channel = found.ok_or_else(|| answer::not_found(position, "channel", *id))?;
+    Ok(answer::resource(position, channel.version, &channel))
+}

@@ -1,0 +1,56 @@
+//! `GET /api/v1/channels`: the channels.
+
+use actix_web::{HttpResponse, web};
+use tidings_event_store::view::View as _;
+use tidings_service::Problem;
+use tidings_service::auth::Role;
+use tidings_service::problem::ProblemBody;
+use uuid::Uuid;
+
+use super::{Channel, ChannelList, query};
+use crate::access::{Access, Route};
+use crate::answer;
+use crate::page::{self, Key as _, Page, Paging};
+use crate::reader::Reader;
+
+/// Who may.
+pub const ROUTE: Route = (
+    "GET",
+    "/api/v1/channels",
+    Access::Roles(&[Role::Editor, Role::Operator, Role::Service]),
+);
+
+/// Channels
+///
+/// By id, a page at a time. Credentials are write-only.
+///
+/// # Errors
+/// 400 for a cursor or limit that is none.
+#[utoipa::path(
+    get,
+    path = "/api/v1/channels",
+    operation_id = "list_channels",
+    tag = "channels",
+    security(("bearer" = [])),
+    params(Paging),
+    responses(
+        (status = 200, description = "A page of channels.", body = Page<Channel>, headers(
+            ("View-Position" = i64, description = "Every event up to here is in the answer."),
+        )),
+        (status = 400, description = "The cursor or limit is none.", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "The view did not reach `at_least` in time.", body = ProblemBody, content_type = "application/problem+json"),
+    ),
+)]
+pub async fn list_channels(
+    reader: web::Data<Reader>,
+    paging: web::Query<Paging>,
+) -> Result<HttpResponse, Problem> {
+    let after = Uuid::from_cursor(paging.cursor.as_deref())?;
+    let limit = page::limit(paging.limit)?;
+    let position = reader
+        .position(&[ChannelList::DEFINITION.name], paging.at_least)
+        .await?;
+    let read = query::list(&reader, after, limit + 1).await?;
+    let page = Page::of(read, limit, |channel| channel.id.to_cursor());
+    Ok(answer::ok(position, &page))
+}

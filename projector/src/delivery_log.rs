@@ -1,0 +1,11 @@
+//! What became of each delivery?
+
+mod fold;
+pub mod get;
+pub mod of_publication;
+mod outcome;
+mod query;
+
+pub use fold::{DeliveryLog, DeliveryRow};
+pub use outcome::Class;
+pub use query::Delivery;

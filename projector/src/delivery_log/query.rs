@@ -1,0 +1,111 @@
+//! Reads deliveries.
+
+use serde::{Deserialize, Serialize};
+use tidings_service::Problem;
+use time::OffsetDateTime;
+use tokio_postgres::Row;
+use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
+
+use super::Class;
+use crate::reader::Reader;
+
+/// One message to one receiver, and what became of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Delivery {
+    /// Its id.
+    pub id: Uuid,
+    /// What asked for it.
+    pub publication_id: Option<Uuid>,
+    /// The way out.
+    pub channel_id: Option<Uuid>,
+    /// The receiver; null when the whole channel is.
+    pub subscriber_id: Option<Uuid>,
+    /// Where it counts.
+    pub class: Class,
+    /// The class once settled; before that what happened last: planned, attempted, deferred, abandoned, in_doubt.
+    #[schema(example = "sent")]
+    pub status: String,
+    /// Attempts so far.
+    pub attempts: i32,
+    /// Why, a stable code.
+    pub reason: Option<String>,
+    /// What the receiving side answered: SMTP reply or HTTP status.
+    pub code: Option<i32>,
+    /// Not before; when it is tried again.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub due_at: Option<OffsetDateTime>,
+    /// When it was planned.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub planned_at: Option<OffsetDateTime>,
+    /// When it came into its class; null while pending.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub settled_at: Option<OffsetDateTime>,
+    /// Its version.
+    pub version: i32,
+}
+
+/// Which deliveries.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Which {
+    /// Only those of this class.
+    pub class: Option<Class>,
+    /// `next` of the page before.
+    pub cursor: Option<String>,
+    /// Rows of a page, 100 unless said otherwise.
+    #[param(minimum = 1, maximum = 1000)]
+    pub limit: Option<u32>,
+    /// A `Log-Position`: the answer waits for the views to reach it. 503 if they do not in time.
+    #[param(minimum = 0)]
+    pub at_least: Option<i64>,
+}
+
+const SELECT: &str = "select delivery_id, publication_id, channel_id, subscriber_id, class, status, attempts, \
+     reason, code, due_at, planned_at, settled_at, version from publishing_delivery_log";
+
+/// One delivery.
+pub(super) async fn get(reader: &Reader, id: Uuid) -> Result<Option<Delivery>, Problem> {
+    let rows = reader
+        .rows(&format!("{SELECT} where delivery_id = $1"), &[&id])
+        .await?;
+    Ok(rows.first().map(delivery))
+}
+
+/// Up to `limit` deliveries of a publication behind an id, in order. No index names the class, so that a
+/// delivery's row is updated in place; a rare class is looked for within one publication.
+pub(super) async fn of_publication(
+    reader: &Reader,
+    publication_id: Uuid,
+    class: Option<Class>,
+    after: Option<Uuid>,
+    limit: i64,
+) -> Result<Vec<Delivery>, Problem> {
+    let sql = format!(
+        "{SELECT} where publication_id = $1 and delivery_id > $2 and ($3::text is null or class = $3) \
+         order by delivery_id limit $4"
+    );
+    let (class, after) = (class.map(Class::as_str), after.unwrap_or(Uuid::nil()));
+    let rows = reader
+        .rows(&sql, &[&publication_id, &after, &class, &limit])
+        .await?;
+    Ok(rows.iter().map(delivery).collect())
+}
+
+fn delivery(row: &Row) -> Delivery {
+    Delivery {
+        id: row.get("delivery_id"),
+        publication_id: row.get("publication_id"),
+        channel_id: row.get("channel_id"),
+        subscriber_id: row.get("subscriber_id"),
+        class: Class::parse(row.get("class")).unwrap_or(Class::Pending),
+        status: row.get("status"),
+        attempts: row.get("attempts"),
+        reason: row.get("reason"),
+        code: row.get("code"),
+        due_at: row.get("due_at"),
+        planned_at: row.get("planned_at"),
+        settled_at: row.get("settled_at"),
+        version: row.get("version"),
+    }
+}

@@ -1,0 +1,7 @@
+//! Which lines of an import were not taken, and why?
+
+mod fold;
+pub(crate) mod query;
+pub(crate) mod records;
+
+pub use fold::{ImportRejections, RejectionRow};

@@ -1,0 +1,29 @@
+//! The read side: one folder per view, named after the question it answers, with its fold, its queries and
+//! its endpoints; and the projector, which folds the log into all of them.
+
+mod access;
+mod answer;
+pub mod channel_list;
+pub mod delivery_log;
+mod fields;
+pub mod import_rejections;
+pub mod import_status;
+mod page;
+mod projector;
+pub mod publication_accounting;
+pub mod publication_analytics;
+pub mod publication_status;
+mod reader;
+mod registry;
+mod routes;
+mod stops;
+pub mod subscriber_profile;
+pub mod suppression_list;
+pub mod view_positions;
+
+pub use access::{Access, Route};
+pub use projector::{Projector, lags};
+pub use reader::{AT_LEAST_PATIENCE, Reader};
+pub use registry::{RebuildError, Registered, VIEWS, rebuild};
+pub use routes::{Api, ROUTES, routes};
+pub use stops::Stops;

@@ -1,0 +1,8 @@
+//! Where are the deliveries of a publication? Counts by channel and class that always add up.
+
+mod fold;
+pub mod get;
+mod query;
+
+pub use fold::{AccountingRow, PublicationAccounting};
+pub use query::{ChannelCounts, Counts};

@@ -1,0 +1,101 @@
+//! Counts the rows of the delivery log.
+
+use tidings_event_store::view::{Definition, DerivedView, Merge};
+use tidings_event_store::view_row;
+use uuid::Uuid;
+
+use crate::delivery_log::{Class, DeliveryRow};
+
+/// The view `publication_accounting`, derived from `delivery_log`.
+pub struct PublicationAccounting;
+
+view_row! {
+    /// Deliveries of one publication to one channel, by class.
+    pub struct AccountingRow {
+        key {
+            /// The publication.
+            publication_id: Uuid,
+            /// The channel.
+            channel_id: Uuid,
+        }
+        /// All of them.
+        planned: i64,
+        /// Not settled yet.
+        pending: i64,
+        /// Taken by the receiving side.
+        sent: i64,
+        /// Given up.
+        failed: i64,
+        /// Must not go out.
+        suppressed: i64,
+        /// Cancelled with the publication.
+        cancelled: i64,
+        /// Nobody knows.
+        in_doubt: i64,
+    }
+}
+
+impl AccountingRow {
+    fn count(publication_id: Uuid, channel_id: Uuid, class: Class) -> Self {
+        let one = |of| i64::from(class == of);
+        Self {
+            publication_id,
+            channel_id,
+            planned: 1,
+            pending: one(Class::Pending),
+            sent: one(Class::Sent),
+            failed: one(Class::Failed),
+            suppressed: one(Class::Suppressed),
+            cancelled: one(Class::Cancelled),
+            in_doubt: one(Class::InDoubt),
+        }
+    }
+
+    fn counts(&mut self) -> [&mut i64; 7] {
+        [
+            &mut self.planned,
+            &mut self.pending,
+            &mut self.sent,
+            &mut self.failed,
+            &mut self.suppressed,
+            &mut self.cancelled,
+            &mut self.in_doubt,
+        ]
+    }
+}
+
+impl Merge for AccountingRow {
+    fn merge(mut self, mut later: Self) -> Self {
+        for (mine, theirs) in self.counts().into_iter().zip(later.counts()) {
+            *mine += *theirs;
+        }
+        self
+    }
+
+    fn is_gone(&self) -> bool {
+        self.clone().counts().into_iter().all(|count| *count == 0)
+    }
+}
+
+impl DerivedView<DeliveryRow> for PublicationAccounting {
+    type Row = AccountingRow;
+    const DEFINITION: Definition = Definition {
+        name: "publication_accounting",
+        sql: tidings_schema::views::PUBLICATION_ACCOUNTING,
+    };
+
+    fn contributions(delivery: &DeliveryRow) -> Vec<Self::Row> {
+        let of = delivery.publication_id.zip(delivery.channel_id);
+        let counted = of.map(|(publication_id, channel_id)| {
+            AccountingRow::count(publication_id, channel_id, delivery.class())
+        });
+        counted.into_iter().collect()
+    }
+
+    fn negate(mut row: Self::Row) -> Self::Row {
+        for count in row.counts() {
+            *count = -*count;
+        }
+        row
+    }
+}

@@ -1,0 +1,120 @@
+//! `GET /api/v1/publications/{id}/accounting`: where its deliveries are.
+
+use actix_web::{HttpResponse, web};
+use serde::Serialize;
+use tidings_event_store::view::View as _;
+use tidings_service::Problem;
+use tidings_service::auth::Role;
+use tidings_service::problem::ProblemBody;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::query::{self, ChannelCounts, Counts};
+use crate::access::{Access, Route};
+use crate::answer::{self, AtLeast};
+use crate::delivery_log::DeliveryLog;
+use crate::publication_status::{self, Publication, PublicationStatus};
+use crate::reader::Reader;
+
+/// Who may.
+pub const ROUTE: Route = (
+    "GET",
+    "/api/v1/publications/{id}/accounting",
+    Access::Roles(&[
+        Role::Editor,
+        Role::Operator,
+        Role::Compliance,
+        Role::Service,
+    ]),
+);
+
+/// Where the deliveries of a publication are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Accounting {
+    /// The publication.
+    pub publication_id: Uuid,
+    /// How far it is, as in the publication itself.
+    #[schema(example = "completed")]
+    pub state: String,
+    /// Planned so far, and by class.
+    #[serde(flatten)]
+    pub counts: Counts,
+    /// Whether `planned` is the sum of the classes, and agrees with what the publication's plan says.
+    pub balanced: bool,
+    /// Deliveries the frozen audience comes to; null before it is frozen.
+    pub deliveries: Option<i64>,
+    /// Of these, left unplanned by a cancellation; null before planning ended.
+    pub not_planned: Option<i64>,
+    /// The same by channel.
+    pub channels: Vec<ChannelCounts>,
+}
+
+impl Accounting {
+    pub(super) fn of(publication: &Publication, channels: Vec<ChannelCounts>) -> Self {
+        let counts = channels
+            .iter()
+            .fold(Counts::default(), |sum, one| sum.plus(one.counts));
+        let each = channels.iter().all(|channel| channel.counts.balanced());
+        Self {
+            publication_id: publication.id,
+            state: publication.state.clone(),
+            balanced: each && counts.balanced() && agrees(publication, counts.planned),
+            deliveries: publication.deliveries,
+            not_planned: publication.not_planned,
+            counts,
+            channels,
+        }
+    }
+}
+
+/// Once planning has ended, what was planned is what it says, and with what was left out it is what was
+/// frozen. Before, there can not be more than was frozen.
+fn agrees(publication: &Publication, planned: i64) -> bool {
+    match (publication.deliveries, publication.planned) {
+        (Some(deliveries), Some(plan)) => {
+            plan == planned && plan + publication.not_planned.unwrap_or(0) == deliveries
+        }
+        (Some(deliveries), None) => planned <= deliveries,
+        (None, _) => true,
+    }
+}
+
+/// Where its deliveries are
+///
+/// Every planned delivery is in exactly one class; `balanced` says that the counts add up.
+///
+/// # Errors
+/// 404 for an unknown id.
+#[utoipa::path(
+    get,
+    path = "/api/v1/publications/{id}/accounting",
+    operation_id = "get_publication_accounting",
+    tag = "publications",
+    security(("bearer" = [])),
+    params(("id" = Uuid, Path, description = "The publication."), AtLeast),
+    responses(
+        (status = 200, description = "The accounting.", body = Accounting, headers(
+            ("View-Position" = i64, description = "Every event up to here is in the answer."),
+        )),
+        (status = 404, description = "There is none of that id.", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "The views did not reach `at_least` in time.", body = ProblemBody, content_type = "application/problem+json"),
+    ),
+)]
+pub async fn get_accounting(
+    reader: web::Data<Reader>,
+    id: web::Path<Uuid>,
+    at: web::Query<AtLeast>,
+) -> Result<HttpResponse, Problem> {
+    let views = [
+        PublicationStatus::DEFINITION.name,
+        DeliveryLog::DEFINITION.name,
+    ];
+    let position = reader.position(&views, at.at_least).await?;
+    let found = publication_status::get_row(&reader, *id).await?;
+    let publication = found.ok_or_else(|| answer::not_found(position, "publication", *id))?;
+    let channels = query::channels(&reader, *id).await?;
+    Ok(answer::ok(
+        position,
+        &Accounting::of(&publication, channels),
+    ))
+}

@@ -1,0 +1,220 @@
+//! Folds publication streams into one row each.
+
+use tidings_event_store::feed::Item;
+use tidings_event_store::vault::KeyRing;
+use tidings_event_store::view::{Definition, Merge, View};
+use tidings_event_store::{UnderstandError, view_row};
+use tidings_proto::{Event, common::Content};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use crate::fields::{Fields, Opened, of_nouns};
+
+/// The view `publication_status`.
+pub struct PublicationStatus;
+
+/// Each wins over those before it: what a cancellation leaves to be settled does not undo it.
+pub(super) const STATES: [&str; 6] = [
+    "draft",
+    "published",
+    "frozen",
+    "planned",
+    "completed",
+    "cancelled",
+];
+
+view_row! {
+    /// A publication.
+    pub struct PublicationRow {
+        key {
+            /// The stream.
+            publication_id: Uuid,
+        }
+        /// Opened; none once the text was taken down.
+        title: Option<String>,
+        /// draft, published, frozen, planned, completed or cancelled.
+        state: String,
+        /// Stream version of the content that goes out.
+        content_version: Option<i32>,
+        /// Array of uuids.
+        channel_ids: Option<serde_json::Value>,
+        /// Position of the first event.
+        created_position: Option<i64>,
+        /// When it was drafted.
+        created_at: Option<OffsetDateTime>,
+        /// When it was published.
+        published_at: Option<OffsetDateTime>,
+        /// When everything was settled.
+        completed_at: Option<OffsetDateTime>,
+        /// When it was cancelled.
+        cancelled_at: Option<OffsetDateTime>,
+        /// Why it was cancelled.
+        cancel_reason: Option<String>,
+        /// Subscribers in the frozen audience.
+        subscribers: Option<i64>,
+        /// Deliveries to plan, as frozen.
+        deliveries: Option<i64>,
+        /// Deliveries planned.
+        planned: Option<i64>,
+        /// Deliveries a cancellation left out.
+        not_planned: Option<i64>,
+        /// Stream version.
+        version: i32,
+        /// Log position.
+        position: i64,
+    }
+}
+
+impl View for PublicationStatus {
+    type Row = PublicationRow;
+    const DEFINITION: Definition = Definition {
+        name: "publication_status",
+        sql: tidings_schema::views::PUBLICATION_STATUS,
+    };
+    const OPENS_SEALED: bool = true;
+
+    fn fold(item: &Item, ring: &KeyRing, rows: &mut Vec<Self::Row>) -> Result<(), UnderstandError> {
+        if let Some(event) = of_nouns(item, &["publication"])? {
+            rows.extend(row(item, event, ring)?);
+        }
+        Ok(())
+    }
+}
+
+fn row(
+    item: &Item,
+    event: &Event,
+    ring: &KeyRing,
+) -> Result<Option<PublicationRow>, UnderstandError> {
+    let at = Some(item.recorded.occurred_at);
+    let row = PublicationRow::nothing(item);
+    Ok(Some(match event {
+        Event::PublicationDrafted(it) => PublicationRow {
+            created_position: Some(item.position()),
+            created_at: at,
+            ..row.content((item, event, ring), it.content.as_ref(), &it.channel_ids)?
+        },
+        Event::PublicationRevised(it) => {
+            row.content((item, event, ring), it.content.as_ref(), &it.channel_ids)?
+        }
+        Event::PublicationPublished(it) => PublicationRow {
+            content_version: Some(it.content_version),
+            published_at: at,
+            ..row.state("published")
+        },
+        Event::PublicationAudienceFrozen(it) => PublicationRow {
+            subscribers: Some(it.subscribers),
+            deliveries: Some(it.deliveries),
+            ..row.state("frozen")
+        },
+        Event::PublicationPlanCompleted(it) => PublicationRow {
+            planned: Some(it.planned),
+            not_planned: Some(it.not_planned),
+            ..row.state("planned")
+        },
+        Event::PublicationCompleted(_) => PublicationRow {
+            completed_at: at,
+            ..row.state("completed")
+        },
+        Event::PublicationCancelled(it) => PublicationRow {
+            cancelled_at: at,
+            cancel_reason: Some(it.reason.clone()),
+            ..row.state("cancelled")
+        },
+        _ => return Ok(None),
+    }))
+}
+
+impl PublicationRow {
+    fn nothing(item: &Item) -> Self {
+        Self {
+            publication_id: item.recorded.stream_id,
+            title: None,
+            state: STATES[0].to_owned(),
+            content_version: None,
+            channel_ids: None,
+            created_position: None,
+            created_at: None,
+            published_at: None,
+            completed_at: None,
+            cancelled_at: None,
+            cancel_reason: None,
+            subscribers: None,
+            deliveries: None,
+            planned: None,
+            not_planned: None,
+            version: item.recorded.version,
+            position: item.position(),
+        }
+    }
+
+    fn state(self, state: &str) -> Self {
+        Self {
+            state: state.to_owned(),
+            ..self
+        }
+    }
+
+    fn content(
+        self,
+        (item, event, ring): (&Item, &Event, &KeyRing),
+        content: Option<&Content>,
+        channel_ids: &[impl AsRef<[u8]>],
+    ) -> Result<Self, UnderstandError> {
+        let fields = Fields::of(event);
+        let title = content.and_then(|content| content.title.as_ref());
+        let channel_ids = channel_ids
+            .iter()
+            .map(|id| {
+                fields
+                    .id("channel_ids", id.as_ref())
+                    .map(|id| id.to_string().into())
+            })
+            .collect::<Result<Vec<serde_json::Value>, _>>()?;
+        Ok(Self {
+            title: Opened::of(item, ring).text("content.title", title)?,
+            content_version: Some(item.recorded.version),
+            channel_ids: Some(channel_ids.into()),
+            ..self
+        })
+    }
+
+    fn rank(&self) -> Option<usize> {
+        STATES.iter().position(|state| *state == self.state)
+    }
+}
+
+impl Merge for PublicationRow {
+    fn merge(self, later: Self) -> Self {
+        let state = if later.rank() > self.rank() {
+            later.state
+        } else {
+            self.state
+        };
+        // A revision replaces the title even if its own was erased; other events carry none.
+        let title = if later.channel_ids.is_some() {
+            later.title
+        } else {
+            self.title
+        };
+        Self {
+            publication_id: self.publication_id,
+            title,
+            state,
+            content_version: later.content_version.or(self.content_version),
+            channel_ids: later.channel_ids.or(self.channel_ids),
+            created_position: self.created_position.or(later.created_position),
+            created_at: self.created_at.or(later.created_at),
+            published_at: self.published_at.or(later.published_at),
+            completed_at: self.completed_at.or(later.completed_at),
+            cancelled_at: self.cancelled_at.or(later.cancelled_at),
+            cancel_reason: self.cancel_reason.or(later.cancel_reason),
+            subscribers: self.subscribers.or(later.subscribers),
+            deliveries: self.deliveries.or(later.deliveries),
+            planned: self.planned.or(later.planned),
+            not_planned: self.not_planned.or(later.not_planned),
+            version: later.version,
+            position: later.position,
+        }
+    }
+}

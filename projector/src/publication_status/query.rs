@@ -1,0 +1,122 @@
+//! Reads publications.
+
+use serde::{Deserialize, Serialize};
+use tidings_service::Problem;
+use time::OffsetDateTime;
+use tokio_postgres::Row;
+use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
+
+use crate::reader::Reader;
+
+/// A publication and how far it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Publication {
+    /// Its id.
+    pub id: Uuid,
+    /// Its title; null once the text was taken down.
+    #[schema(example = "Spring news")]
+    pub title: Option<String>,
+    /// draft, published, frozen (its audience), planned, completed (everything is settled) or cancelled.
+    #[schema(example = "completed")]
+    pub state: String,
+    /// Version of the content that goes out.
+    pub content_version: i32,
+    /// The channels it goes to, in the editor's order.
+    pub channel_ids: Vec<Uuid>,
+    /// When it was drafted.
+    #[serde(with = "time::serde::rfc3339")]
+    pub created_at: OffsetDateTime,
+    /// When it was published.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub published_at: Option<OffsetDateTime>,
+    /// When the last delivery was settled.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub completed_at: Option<OffsetDateTime>,
+    /// When it was cancelled. Until `completed_at` is set too, deliveries are still being settled.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub cancelled_at: Option<OffsetDateTime>,
+    /// Why it was cancelled.
+    pub cancel_reason: Option<String>,
+    /// Subscribers in the frozen audience.
+    pub subscribers: Option<i64>,
+    /// Deliveries the frozen audience comes to.
+    pub deliveries: Option<i64>,
+    /// Of these: planned.
+    pub planned: Option<i64>,
+    /// Of these: left unplanned by a cancellation.
+    pub not_planned: Option<i64>,
+    /// Its version.
+    pub version: i32,
+    /// Orders the list.
+    #[serde(skip)]
+    pub(super) created_position: i64,
+}
+
+/// Which publications.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Which {
+    /// Only those in this state: draft, published, frozen, planned, completed or cancelled.
+    pub state: Option<String>,
+    /// `next` of the page before.
+    pub cursor: Option<String>,
+    /// Rows of a page, 100 unless said otherwise.
+    #[param(minimum = 1, maximum = 1000)]
+    pub limit: Option<u32>,
+    /// A `Log-Position`: the answer waits for the view to reach it. 503 if it does not in time.
+    #[param(minimum = 0)]
+    pub at_least: Option<i64>,
+}
+
+const SELECT: &str = "select publication_id, title, state, content_version, channel_ids, created_at, \
+     published_at, completed_at, cancelled_at, cancel_reason, subscribers, deliveries, planned, not_planned, \
+     version, created_position from publishing_publication_status";
+
+/// One publication.
+pub(crate) async fn get(reader: &Reader, id: Uuid) -> Result<Option<Publication>, Problem> {
+    let sql = format!("{SELECT} where publication_id = $1 and created_position is not null");
+    let rows = reader.rows(&sql, &[&id]).await?;
+    Ok(rows.first().map(publication))
+}
+
+/// Up to `limit` publications drafted before the one at a position, newest first.
+pub(super) async fn list(
+    reader: &Reader,
+    state: Option<&str>,
+    before: Option<i64>,
+    limit: i64,
+) -> Result<Vec<Publication>, Problem> {
+    let sql = format!(
+        "{SELECT} where created_position < $1 and ($2::text is null or state = $2) \
+         order by created_position desc limit $3"
+    );
+    let rows = reader
+        .rows(&sql, &[&before.unwrap_or(i64::MAX), &state, &limit])
+        .await?;
+    Ok(rows.iter().map(publication).collect())
+}
+
+fn publication(row: &Row) -> Publication {
+    let channel_ids: Option<serde_json::Value> = row.get("channel_ids");
+    Publication {
+        id: row.get("publication_id"),
+        title: row.get("title"),
+        state: row.get("state"),
+        content_version: row.get("content_version"),
+        channel_ids: channel_ids
+            .and_then(|ids| serde_json::from_value(ids).ok())
+            .unwrap_or_default(),
+        created_at: row.get("created_at"),
+        published_at: row.get("published_at"),
+        completed_at: row.get("completed_at"),
+        cancelled_at: row.get("cancelled_at"),
+        cancel_reason: row.get("cancel_reason"),
+        subscribers: row.get("subscribers"),
+        deliveries: row.get("deliveries"),
+        planned: row.get("planned"),
+        not_planned: row.get("not_planned"),
+        version: row.get("version"),
+        created_position: row.get("created_position"),
+    }
+}

@@ -1,0 +1,139 @@
+//! What every endpoint reads with: the views' tables, and how far the views have come.
+
+use std::time::Duration;
+
+use tidings_event_store::vault::VaultError;
+use tidings_event_store::{ReadError, Store};
+use tidings_service::Problem;
+use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
+
+use crate::stops::Stops;
+
+/// How long `?at_least=` waits unless configured otherwise.
+pub const AT_LEAST_PATIENCE: Duration = Duration::from_secs(5);
+const RETRY_AFTER_S: u64 = 1;
+const POLL_MIN: Duration = Duration::from_millis(5);
+const POLL_MAX: Duration = Duration::from_millis(100);
+
+/// Shared by all endpoints as `web::Data<Reader>`. A cheap handle.
+#[derive(Clone)]
+pub struct Reader {
+    store: Store,
+    stops: Stops,
+    patience: Duration,
+}
+
+impl Reader {
+    /// `stops` of the projector of this process (or none), `patience`: how long `?at_least=` waits.
+    pub fn new(store: Store, stops: Stops, patience: Duration) -> Self {
+        Self {
+            store,
+            stops,
+            patience,
+        }
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
+    }
+
+    pub(crate) fn stops(&self) -> &Stops {
+        &self.stops
+    }
+
+    /// Waits until all of these views have come to a position, and says how far the last of them is: read
+    /// before the rows, so that they are at least as new.
+    pub(crate) async fn position(
+        &self,
+        views: &[&'static str],
+        at_least: Option<i64>,
+    ) -> Result<i64, Problem> {
+        let position = self.present(views).await?;
+        let Some(wanted) = at_least.filter(|wanted| *wanted > position) else {
+            return Ok(position);
+        };
+        match tokio::time::timeout(self.patience, self.reached(views, wanted)).await {
+            Ok(reached) => reached,
+            Err(_) => Err(self.behind(self.present(views).await?, wanted)),
+        }
+    }
+
+    /// The views may be folded by another process, so their tables are asked.
+    async fn reached(&self, views: &[&'static str], wanted: i64) -> Result<i64, Problem> {
+        let mut pause = POLL_MIN;
+        loop {
+            let position = self.present(views).await?;
+            if position >= wanted {
+                return Ok(position);
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(POLL_MAX);
+        }
+    }
+
+    fn behind(&self, position: i64, wanted: i64) -> Problem {
+        let waited_ms = self.patience.as_millis();
+        let detail = format!(
+            "The view did not reach log position {wanted} within {waited_ms} ms; it stands at {position}."
+        );
+        Problem::unavailable(detail, RETRY_AFTER_S, Some(position.unsigned_abs()))
+    }
+
+    async fn present(&self, views: &[&'static str]) -> Result<i64, Problem> {
+        let sql = "select count(*), coalesce(min(position), 0) from publishing_views where view = any($1)";
+        let rows = self.rows(sql, &[&views]).await?;
+        let row = rows
+            .first()
+            .map(|row| (row.get::<_, i64>(0), row.get::<_, i64>(1)));
+        match row {
+            Some((count, position)) if usize::try_from(count) == Ok(views.len()) => Ok(position),
+            _ => {
+                let detail = "The view is being built for the first time.";
+                Err(Problem::unavailable(detail, RETRY_AFTER_S, Some(0)))
+            }
+        }
+    }
+
+    /// Rows of a query.
+    pub(crate) async fn rows(
+        &self,
+        sql: &str,
+        params: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>, Problem> {
+        self.query(sql, params)
+            .await
+            .map_err(|error| unreadable(&error))
+    }
+
+    async fn query(
+        &self,
+        sql: &str,
+        params: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>, ReadError> {
+        let client = self.store.log().pool().get().await?;
+        let statement = client.prepare_cached(sql).await?;
+        Ok(client.query(&statement, params).await?)
+    }
+}
+
+/// The log or a view could not be read.
+pub(crate) fn unreadable(error: &ReadError) -> Problem {
+    match error {
+        ReadError::Pool(source) => no_database(source),
+        ReadError::Database(_) => Problem::internal(error),
+    }
+}
+
+/// Keys could not be had.
+pub(crate) fn no_keys(error: &VaultError) -> Problem {
+    match error {
+        VaultError::Pool(source) => no_database(source),
+        _ => Problem::internal(error),
+    }
+}
+
+fn no_database(error: &(dyn std::error::Error + 'static)) -> Problem {
+    tracing::warn!(error = %tidings_service::problem::chain(error), "no connection to the database");
+    Problem::unavailable("The database does not answer.", RETRY_AFTER_S, None)
+}

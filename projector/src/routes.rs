@@ -1,0 +1,100 @@
+//! Every read, registered and described.
+
+use actix_web::web;
+
+use crate::access::{Route, serve};
+use crate::{
+    channel_list, delivery_log, import_status, publication_accounting, publication_analytics,
+    publication_status, subscriber_profile, view_positions,
+};
+
+/// Every route that [`routes`] registers.
+pub const ROUTES: &[Route] = &[
+    publication_status::list::ROUTE,
+    publication_status::get::ROUTE,
+    publication_accounting::get::ROUTE,
+    delivery_log::of_publication::ROUTE,
+    delivery_log::get::ROUTE,
+    subscriber_profile::get::ROUTE,
+    channel_list::list::ROUTE,
+    channel_list::get::ROUTE,
+    import_status::get::ROUTE,
+    publication_analytics::get::ROUTE,
+    view_positions::list::ROUTE,
+];
+
+/// OpenAPI description of [`ROUTES`]. The scheme `bearer` is declared by whoever puts the rooms together.
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(
+    publication_status::list::list_publications,
+    publication_status::get::get_publication,
+    publication_accounting::get::get_accounting,
+    delivery_log::of_publication::list_deliveries,
+    delivery_log::get::get_delivery,
+    subscriber_profile::get::get_subscriber,
+    channel_list::list::list_channels,
+    channel_list::get::get_channel,
+    import_status::get::get_import,
+    publication_analytics::get::get_analytics,
+    view_positions::list::list_views,
+))]
+pub struct Api;
+
+/// Registers every read. Needs `web::Data<Reader>`, `web::Data<Authenticator>` and the edge of `service::http`.
+pub fn routes(cfg: &mut web::ServiceConfig) {
+    serve(
+        cfg,
+        publication_status::list::ROUTE,
+        publication_status::list::list_publications,
+    );
+    serve(
+        cfg,
+        publication_status::get::ROUTE,
+        publication_status::get::get_publication,
+    );
+    serve(
+        cfg,
+        publication_accounting::get::ROUTE,
+        publication_accounting::get::get_accounting,
+    );
+    serve(
+        cfg,
+        delivery_log::of_publication::ROUTE,
+        delivery_log::of_publication::list_deliveries,
+    );
+    serve(
+        cfg,
+        delivery_log::get::ROUTE,
+        delivery_log::get::get_delivery,
+    );
+    serve(
+        cfg,
+        subscriber_profile::get::ROUTE,
+        subscriber_profile::get::get_subscriber,
+    );
+    serve(
+        cfg,
+        channel_list::list::ROUTE,
+        channel_list::list::list_channels,
+    );
+    serve(
+        cfg,
+        channel_list::get::ROUTE,
+        channel_list::get::get_channel,
+    );
+    serve(
+        cfg,
+        import_status::get::ROUTE,
+        import_status::get::get_import,
+    );
+    serve(
+        cfg,
+        publication_analytics::get::ROUTE,
+        publication_analytics::get::get_analytics,
+    );
+    serve(
+        cfg,
+        view_positions::list::ROUTE,
+        view_positions::list::list_views,
+    );
+}

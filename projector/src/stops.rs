@@ -1,0 +1,48 @@
+//! Which views stand still until an operator decides.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tidings_event_store::view::ViewError;
+use tidings_service::problem::chain;
+
+/// The stopped views of this process and why. A cheap handle; clones share the list.
+#[derive(Clone, Debug, Default)]
+pub struct Stops(Arc<Mutex<BTreeMap<&'static str, String>>>);
+
+impl Stops {
+    /// Notes that a view stands still, and says so in the log: once, here.
+    pub(crate) fn stop(&self, view: &'static str, error: &ViewError) {
+        self.note(view, chain(error));
+    }
+
+    pub(crate) fn note(&self, view: &'static str, why: String) {
+        tracing::error!(view, error = %why, "the view stopped");
+        self.list().insert(view, why);
+    }
+
+    /// Why a view stands still, if it does.
+    pub fn why(&self, view: &str) -> Option<String> {
+        self.list().get(view).cloned()
+    }
+
+    /// For `/readyz`.
+    ///
+    /// # Errors
+    /// Names the views that stand still.
+    pub fn ready(&self) -> Result<(), String> {
+        let list = self.list();
+        if list.is_empty() {
+            return Ok(());
+        }
+        let all: Vec<String> = list
+            .iter()
+            .map(|(view, why)| format!("{view}: {why}"))
+            .collect();
+        Err(all.join("; "))
+    }
+
+    fn list(&self) -> std::sync::MutexGuard<'_, BTreeMap<&'static str, String>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,212 @@
+//! Folds subscriber streams, and what address streams say of a subscriber, into one row each.
+
+use tidings_event_store::feed::Item;
+use tidings_event_store::vault::KeyRing;
+use tidings_event_store::view::{Definition, Merge, View};
+use tidings_event_store::{UnderstandError, view_row};
+use tidings_proto::Event;
+use tidings_proto::subscriber::SignedUp;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use crate::fields::{Fields, Opened, of_nouns};
+
+/// The view `subscriber_profile`.
+pub struct SubscriberProfile;
+
+const ACTIVE: &str = "active";
+const PENDING: &str = "pending";
+const UNSUBSCRIBED: &str = "unsubscribed";
+/// The answer of `SignedUp.confirmation` that lets mail go out at once.
+const NOT_REQUIRED: &str = "not_required";
+
+view_row! {
+    /// A subscriber.
+    pub struct SubscriberRow {
+        key {
+            /// The stream.
+            subscriber_id: Uuid,
+        }
+        /// Opened; none once erased.
+        email: Option<String>,
+        /// Opened; none when not given or erased.
+        name: Option<String>,
+        /// Opened JSON object; none when not given or erased.
+        attributes: Option<serde_json::Value>,
+        /// active, pending or unsubscribed: follows from the two below.
+        state: Option<String>,
+        /// Whether mail may go out without a further word from them.
+        confirmed: Option<bool>,
+        /// Whether they left, the last time they said; none when they never did.
+        has_left: Option<bool>,
+        /// Keyed hash of the address.
+        address_id: Option<Uuid>,
+        /// The address's suppression stream.
+        address_suppression_id: Option<Uuid>,
+        /// The domain's suppression stream.
+        domain_suppression_id: Option<Uuid>,
+        /// Whether the address is claimed by them.
+        holds_address: Option<bool>,
+        /// How consent came.
+        source: Option<String>,
+        /// When they signed up.
+        signed_up_at: Option<OffsetDateTime>,
+        /// When they left; none while they have not, or came back.
+        unsubscribed_at: Option<OffsetDateTime>,
+        /// Version of the subscriber's own stream.
+        version: Option<i32>,
+        /// Log position.
+        position: i64,
+    }
+}
+
+impl View for SubscriberProfile {
+    type Row = SubscriberRow;
+    const DEFINITION: Definition = Definition {
+        name: "subscriber_profile",
+        sql: tidings_schema::views::SUBSCRIBER_PROFILE,
+    };
+    const OPENS_SEALED: bool = true;
+
+    fn fold(item: &Item, ring: &KeyRing, rows: &mut Vec<Self::Row>) -> Result<(), UnderstandError> {
+        if let Some(event) = of_nouns(item, &["subscriber", "address"])? {
+            rows.extend(row(item, event, ring)?.map(SubscriberRow::judged));
+        }
+        Ok(())
+    }
+}
+
+fn row(
+    item: &Item,
+    event: &Event,
+    ring: &KeyRing,
+) -> Result<Option<SubscriberRow>, UnderstandError> {
+    let fields = Fields::of(event);
+    let stream_id = item.recorded.stream_id;
+    let own = || SubscriberRow {
+        version: Some(item.recorded.version),
+        ..SubscriberRow::nothing(stream_id, item)
+    };
+    Ok(Some(match event {
+        Event::SubscriberSignedUp(it) => {
+            own().signed_up(it, fields, &Opened::of(item, ring), item)?
+        }
+        // Leaving a topic is not leaving.
+        Event::SubscriberUnsubscribed(it) if !it.topic_id.is_empty() => own(),
+        Event::SubscriberUnsubscribed(_) => SubscriberRow {
+            has_left: Some(true),
+            unsubscribed_at: Some(item.recorded.occurred_at),
+            ..own()
+        },
+        Event::SubscriberResubscribed(_) => SubscriberRow {
+            has_left: Some(false),
+            ..own()
+        },
+        Event::AddressClaimed(it) => {
+            let subscriber_id = fields.id("subscriber_id", &it.subscriber_id)?;
+            SubscriberRow {
+                holds_address: Some(true),
+                ..SubscriberRow::nothing(subscriber_id, item)
+            }
+        }
+        Event::AddressReleased(it) => {
+            let subscriber_id = fields.id("subscriber_id", &it.subscriber_id)?;
+            SubscriberRow {
+                holds_address: Some(false),
+                ..SubscriberRow::nothing(subscriber_id, item)
+            }
+        }
+        _ => return Ok(None),
+    }))
+}
+
+impl SubscriberRow {
+    fn nothing(subscriber_id: Uuid, item: &Item) -> Self {
+        Self {
+            subscriber_id,
+            email: None,
+            name: None,
+            attributes: None,
+            state: None,
+            confirmed: None,
+            has_left: None,
+            address_id: None,
+            address_suppression_id: None,
+            domain_suppression_id: None,
+            holds_address: None,
+            source: None,
+            signed_up_at: None,
+            unsubscribed_at: None,
+            version: None,
+            position: item.position(),
+        }
+    }
+
+    /// Fills in the state. Coming back does not stand in for a confirmation that was never given.
+    fn judged(mut self) -> Self {
+        let state = self
+            .confirmed
+            .map(|confirmed| match (self.has_left, confirmed) {
+                (Some(true), _) => UNSUBSCRIBED,
+                (_, true) => ACTIVE,
+                (_, false) => PENDING,
+            });
+        self.state = state.map(str::to_owned);
+        self
+    }
+
+    fn signed_up(
+        self,
+        it: &SignedUp,
+        fields: Fields,
+        opened: &Opened<'_>,
+        item: &Item,
+    ) -> Result<Self, UnderstandError> {
+        let attributes = opened.text("attributes", it.attributes.as_ref())?;
+        let domain = fields.id("domain_suppression_id", &it.domain_suppression_id)?;
+        let address = fields.id("address_suppression_id", &it.address_suppression_id)?;
+        Ok(Self {
+            email: opened.text("email", it.email.as_ref())?,
+            name: opened.text("name", it.name.as_ref())?,
+            attributes: attributes
+                .map(|text| fields.json("attributes", &text))
+                .transpose()?,
+            confirmed: Some(it.confirmation == NOT_REQUIRED),
+            address_id: Some(fields.id("address_id", &it.address_id)?),
+            address_suppression_id: Some(address),
+            domain_suppression_id: Some(domain),
+            source: Some(it.source.clone()),
+            signed_up_at: Some(item.recorded.occurred_at),
+            ..self
+        })
+    }
+}
+
+impl Merge for SubscriberRow {
+    fn merge(self, later: Self) -> Self {
+        // Whoever says whether they left also says since when.
+        let (has_left, unsubscribed_at) = match later.has_left {
+            Some(has_left) => (Some(has_left), later.unsubscribed_at),
+            None => (self.has_left, self.unsubscribed_at),
+        };
+        Self {
+            subscriber_id: self.subscriber_id,
+            email: later.email.or(self.email),
+            name: later.name.or(self.name),
+            attributes: later.attributes.or(self.attributes),
+            state: None,
+            confirmed: later.confirmed.or(self.confirmed),
+            has_left,
+            address_id: later.address_id.or(self.address_id),
+            address_suppression_id: later.address_suppression_id.or(self.address_suppression_id),
+            domain_suppression_id: later.domain_suppression_id.or(self.domain_suppression_id),
+            holds_address: later.holds_address.or(self.holds_address),
+            source: later.source.or(self.source),
+            signed_up_at: self.signed_up_at.or(later.signed_up_at),
+            unsubscribed_at,
+            version: later.version.or(self.version),
+            position: later.position,
+        }
+        .judged()
+    }
+}

@@ -1,0 +1,58 @@
+//! `GET /api/v1/subscribers/{id}`: one subscriber.
+
+use actix_web::{HttpResponse, web};
+use tidings_event_store::view::View as _;
+use tidings_service::Problem;
+use tidings_service::auth::Role;
+use tidings_service::problem::ProblemBody;
+use uuid::Uuid;
+
+use super::{Subscriber, SubscriberProfile, query};
+use crate::access::{Access, Route};
+use crate::answer::{self, AtLeast};
+use crate::reader::Reader;
+use crate::suppression_list::SuppressionList;
+
+/// Who may.
+pub const ROUTE: Route = (
+    "GET",
+    "/api/v1/subscribers/{id}",
+    Access::Roles(&[Role::Compliance]),
+);
+
+/// One subscriber
+///
+/// Who they are, whether they want mail, and whether anything may be sent to them.
+///
+/// # Errors
+/// 404 for an unknown id.
+#[utoipa::path(
+    get,
+    path = "/api/v1/subscribers/{id}",
+    operation_id = "get_subscriber",
+    tag = "subscribers",
+    security(("bearer" = [])),
+    params(("id" = Uuid, Path, description = "The subscriber."), AtLeast),
+    responses(
+        (status = 200, description = "The subscriber.", body = Subscriber, headers(
+            ("View-Position" = i64, description = "Every event up to here is in the answer."),
+            ("ETag" = String, description = "Their version."),
+        )),
+        (status = 404, description = "There is none of that id.", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "The views did not reach `at_least` in time.", body = ProblemBody, content_type = "application/problem+json"),
+    ),
+)]
+pub async fn get_subscriber(
+    reader: web::Data<Reader>,
+    id: web::Path<Uuid>,
+    at: web::Query<AtLeast>,
+) -> Result<HttpResponse, Problem> {
+    let views = [
+        SubscriberProfile::DEFINITION.name,
+        SuppressionList::DEFINITION.name,
+    ];
+    let position = reader.position(&views, at.at_least).await?;
+    let found = query::get(&reader, *id).await?;
+    let subscriber = found.ok_or_else(|| answer::not_found(position, "subscriber", *id))?;
+    Ok(answer::resource(position, subscriber.version, &subscriber))
+}

@@ -1,0 +1,3 @@
+//! How far is each view?
+
+pub mod list;

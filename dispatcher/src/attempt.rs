@@ -24,7 +24,7 @@ const REFUSALS_MAX: u32 = 5;
 
 /// What became of a picked delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ended {
+pub(crate) enum Ended {
     /// Its last event stands at this position: until the queue has reached it, it is not picked again.
     Recorded(i64),
     /// Not now: its channel can not send, or its streams moved on too often.
@@ -86,7 +86,8 @@ impl Core {
                     };
                     let found = self.send(channel.as_ref(), rendered, sent_by).await;
                     let position =
-                        outcome::record(self, pick, &case.way, delivery, &committed, found).await?;
+                        outcome::record(self, pick, &case.way, *delivery, &committed, found)
+                            .await?;
                     return Ok(Ended::Recorded(position));
                 }
             }
@@ -226,7 +227,7 @@ impl Core {
         match draft.commit().await {
             Ok(committed) if attempts => Ok(Permitted::Attempt {
                 committed,
-                delivery,
+                delivery: Box::new(delivery),
                 sent_by,
             }),
             Ok(committed) => {
@@ -322,7 +323,7 @@ enum Permitted {
     /// The attempt is on record: it may be sent now.
     Attempt {
         committed: Committed,
-        delivery: Loaded<Delivery>,
+        delivery: Box<Loaded<Delivery>>,
         sent_by: tidings_service::clock::Monotonic,
     },
 }

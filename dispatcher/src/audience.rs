@@ -10,13 +10,13 @@ use uuid::Uuid;
 
 /// An audience as it was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Frozen {
+pub(crate) struct Frozen {
     /// The position the view stood at.
-    pub view_position: i64,
+    pub(crate) view_position: i64,
     /// How many subscribers.
-    pub subscribers: i64,
+    pub(crate) subscribers: i64,
     /// SHA-256 over their ids in ascending order.
-    pub digest: [u8; 32],
+    pub(crate) digest: [u8; 32],
 }
 
 const READ_VIEW: &str = "insert into publishing_dispatch_audience (publication_id, subscriber_id) \
@@ -30,7 +30,7 @@ const LOG_PAGE: i64 = 5_000;
 
 /// Reads the audience of active subscribers as of now, at `not_before` or later; `None`: the view is
 /// not there yet. `addressed`: whether any channel needs subscribers at all.
-pub async fn freeze(
+pub(crate) async fn freeze(
     pool: &Pool,
     publication_id: Uuid,
     not_before: i64,
@@ -72,7 +72,10 @@ pub async fn freeze(
 }
 
 /// How many subscribers the table holds for a publication, and their digest.
-pub async fn stored(pool: &Pool, publication_id: Uuid) -> Result<(i64, [u8; 32]), ReadError> {
+pub(crate) async fn stored(
+    pool: &Pool,
+    publication_id: Uuid,
+) -> Result<(i64, [u8; 32]), ReadError> {
     let client = pool.get().await?;
     Ok(sum_up(&client, publication_id).await?)
 }
@@ -90,7 +93,7 @@ async fn sum_up(
 }
 
 /// Reads a lost audience again, from the log up to the position it was frozen at: the view has moved on.
-pub async fn restore(
+pub(crate) async fn restore(
     store: &Store,
     publication_id: Uuid,
     view_position: i64,
@@ -142,7 +145,7 @@ pub async fn restore(
 }
 
 /// The next subscribers of a frozen audience, in ascending order.
-pub async fn page_after(
+pub(crate) async fn page_after(
     pool: &Pool,
     publication_id: Uuid,
     after: Option<Uuid>,
@@ -162,7 +165,7 @@ pub async fn page_after(
 }
 
 /// The publication is done: nobody asks for its audience any more.
-pub async fn forget(pool: &Pool, publication_id: Uuid) -> Result<(), ReadError> {
+pub(crate) async fn forget(pool: &Pool, publication_id: Uuid) -> Result<(), ReadError> {
     let client = pool.get().await?;
     client
         .execute(

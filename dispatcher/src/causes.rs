@@ -14,26 +14,26 @@ use crate::content::Composed;
 const CAUSES_MAX: usize = 256;
 
 /// A publication as it stood when it was folded.
-pub struct Cause {
+pub(crate) struct Cause {
     /// Its stream.
-    pub publication_id: Uuid,
+    pub(crate) publication_id: Uuid,
     /// Version it was folded at.
-    pub version: i32,
+    pub(crate) version: i32,
     /// Its state.
-    pub state: Publication,
+    pub(crate) state: Publication,
     /// What goes out; none when it was taken down.
-    pub content: Option<Arc<Composed>>,
+    pub(crate) content: Option<Arc<Composed>>,
 }
 
 /// Publications met so far.
-pub struct Causes {
+pub(crate) struct Causes {
     store: Store,
     causes: Mutex<HashMap<Uuid, Arc<Cause>>>,
 }
 
 impl Causes {
     /// Empty; publications are folded when asked for.
-    pub fn new(store: Store) -> Self {
+    pub(crate) fn new(store: Store) -> Self {
         Self {
             store,
             causes: Mutex::default(),
@@ -41,7 +41,7 @@ impl Causes {
     }
 
     /// The publication, as last folded.
-    pub async fn get(&self, publication_id: Uuid) -> Result<Arc<Cause>, LoadError> {
+    pub(crate) async fn get(&self, publication_id: Uuid) -> Result<Arc<Cause>, LoadError> {
         let known = self
             .causes
             .lock()
@@ -55,7 +55,7 @@ impl Causes {
     }
 
     /// Folds the publication anew; its composed content is kept, since published content never changes.
-    pub async fn refresh(&self, publication_id: Uuid) -> Result<Arc<Cause>, LoadError> {
+    pub(crate) async fn refresh(&self, publication_id: Uuid) -> Result<Arc<Cause>, LoadError> {
         let loaded = self.store.load::<Publication>(publication_id).await?;
         let mut causes = self
             .causes

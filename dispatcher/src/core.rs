@@ -17,7 +17,7 @@ use crate::instance::Instance;
 use crate::roster::Roster;
 
 /// Who writes what the dispatcher writes.
-pub const ACTOR: &str = "system:dispatcher";
+pub(crate) const ACTOR: &str = "system:dispatcher";
 
 /// What the dispatcher needs.
 pub struct Options {
@@ -71,7 +71,7 @@ impl From<&tidings_service::config::DispatcherConfig> for Limits {
 }
 
 /// Shared by the workers.
-pub struct Core {
+pub(crate) struct Core {
     pub(crate) store: Store,
     pub(crate) clock: Clock,
     pub(crate) ids: Ids,

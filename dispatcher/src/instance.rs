@@ -14,9 +14,9 @@ const LANE_LOCK: i32 = 0x7469_6469;
 const INSTANCE_LOCK: i32 = 0x7469_6470;
 
 /// The identity and its session.
-pub struct Instance {
+pub(crate) struct Instance {
     /// Named in every attempt.
-    pub id: Uuid,
+    pub(crate) id: Uuid,
     connect: Connect,
     held: Mutex<Option<Held>>,
 }
@@ -28,7 +28,7 @@ struct Held {
 
 impl Instance {
     /// An identity without a session yet.
-    pub fn new(id: Uuid, connect: Connect) -> Self {
+    pub(crate) fn new(id: Uuid, connect: Connect) -> Self {
         Self {
             id,
             connect,
@@ -38,7 +38,7 @@ impl Instance {
 
     /// The lanes this instance owns now; takes those that are free, and a new session if the old one
     /// was lost.
-    pub async fn lanes(&self) -> Result<Vec<i32>, tokio_postgres::Error> {
+    pub(crate) async fn lanes(&self) -> Result<Vec<i32>, tokio_postgres::Error> {
         let mut held = self.held.lock().await;
         if held
             .as_ref()
@@ -71,7 +71,7 @@ impl Instance {
     }
 
     /// Whether another instance is gone: its lock is free.
-    pub async fn is_gone(&self, other: Uuid) -> Result<bool, tokio_postgres::Error> {
+    pub(crate) async fn is_gone(&self, other: Uuid) -> Result<bool, tokio_postgres::Error> {
         let held = self.held.lock().await;
         let Some(held) = held.as_ref() else {
             return Ok(false);

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::pick::{KnownReceiver, broadcast};
 
 /// The receiver as the log knows them at this moment; `None` when there never was one.
-pub async fn receiver(
+pub(crate) async fn receiver(
     store: &Store,
     subscriber_id: Option<Uuid>,
 ) -> Result<Option<KnownReceiver>, LoadError> {
@@ -60,7 +60,7 @@ pub async fn receiver(
 }
 
 /// The delivery itself, if it still waits for an attempt.
-pub async fn pending(
+pub(crate) async fn pending(
     store: &Store,
     delivery_id: Uuid,
 ) -> Result<Option<Loaded<Delivery>>, LoadError> {

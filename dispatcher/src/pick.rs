@@ -11,56 +11,56 @@ use uuid::Uuid;
 
 /// A due delivery.
 #[derive(Clone)]
-pub struct Pick {
+pub(crate) struct Pick {
     /// The delivery, as the queue knows it.
-    pub delivery: Loaded<Delivery>,
+    pub(crate) delivery: Loaded<Delivery>,
     /// What is to be delivered.
-    pub plan: Plan,
+    pub(crate) plan: Plan,
     /// The request that set it off.
-    pub correlation_id: Uuid,
+    pub(crate) correlation_id: Uuid,
     /// Its trace.
-    pub traceparent: Option<String>,
+    pub(crate) traceparent: Option<String>,
     /// Position of the Planned event.
-    pub planned_position: i64,
+    pub(crate) planned_position: i64,
     /// When it was planned.
-    pub planned_at: OffsetDateTime,
+    pub(crate) planned_at: OffsetDateTime,
     /// What the views know of the receiver; none when they lag behind.
-    pub receiver: Option<KnownReceiver>,
+    pub(crate) receiver: Option<KnownReceiver>,
 }
 
 /// A receiver, judged at known versions.
 #[derive(Clone)]
-pub struct KnownReceiver {
+pub(crate) struct KnownReceiver {
     /// What speaks for or against them.
-    pub receiver: Receiver,
+    pub(crate) receiver: Receiver,
     /// Where mail goes; none for a broadcast.
-    pub email: Option<String>,
+    pub(crate) email: Option<String>,
     /// How they want to be called.
-    pub name: Option<String>,
+    pub(crate) name: Option<String>,
     /// Id of the address's `suppression` stream; nil for a broadcast.
-    pub address_suppression_id: Uuid,
+    pub(crate) address_suppression_id: Uuid,
     /// The streams it was judged from, at their versions.
-    pub guards: Vec<Guard>,
+    pub(crate) guards: Vec<Guard>,
 }
 
 /// What to pick.
-pub struct Wanted<'a> {
+pub(crate) struct Wanted<'a> {
     /// The lanes this instance owns.
-    pub lanes: &'a [i32],
+    pub(crate) lanes: &'a [i32],
     /// The time it is.
-    pub now: OffsetDateTime,
+    pub(crate) now: OffsetDateTime,
     /// Channels that can take no more at the moment.
-    pub busy_channels: &'a [Uuid],
+    pub(crate) busy_channels: &'a [Uuid],
     /// Deliveries the queue has not caught up with.
-    pub taken: &'a [Uuid],
+    pub(crate) taken: &'a [Uuid],
     /// Publications whose deliveries are settled whenever they are due: cancelled ones.
-    pub whenever_due: &'a [Uuid],
+    pub(crate) whenever_due: &'a [Uuid],
     /// At most so many.
-    pub limit: i64,
+    pub(crate) limit: i64,
 }
 
 /// Reads due deliveries, the most urgent first.
-pub async fn pick(pool: &Pool, wanted: &Wanted<'_>) -> Result<Vec<Pick>, ReadError> {
+pub(crate) async fn pick(pool: &Pool, wanted: &Wanted<'_>) -> Result<Vec<Pick>, ReadError> {
     let client = pool.get().await?;
     let statement = client.prepare_cached(include_str!("pick.sql")).await?;
     let rows = client
@@ -114,7 +114,7 @@ fn read(row: &Row) -> Option<Pick> {
 }
 
 /// The receiver of a broadcast: nobody who could have left.
-pub fn broadcast() -> KnownReceiver {
+pub(crate) fn broadcast() -> KnownReceiver {
     KnownReceiver {
         receiver: Receiver::Broadcast,
         email: None,

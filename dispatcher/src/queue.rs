@@ -5,7 +5,7 @@ use deadpool_postgres::Pool;
 use tidings_event_store::feed::Item;
 use tidings_event_store::vault::KeyRing;
 use tidings_event_store::view::{Definition, Merge, View};
-use tidings_event_store::{UnderstandError, view_row};
+use tidings_event_store::{Recorded, UnderstandError, view_row};
 use tidings_proto::{Event, from_us};
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -116,27 +116,7 @@ impl View for DispatchQueue {
 fn row(item: &Item, event: &Event) -> Option<QueueRow> {
     let id = |bytes: &[u8]| Uuid::from_slice(bytes).ok();
     let recorded = &item.recorded;
-    let blank = QueueRow {
-        delivery_id: recorded.stream_id,
-        publication_id: None,
-        content_version: None,
-        channel_id: None,
-        subscriber_id: None,
-        lane: None,
-        correlation_id: None,
-        traceparent: None,
-        planned_position: None,
-        priority: None,
-        planned_at: None,
-        due_at: None,
-        attempt: 0,
-        open_attempt: 0,
-        open_instance: None,
-        open_deadline_at: None,
-        version: recorded.version,
-        position: recorded.position,
-        settled: false,
-    };
+    let blank = blank(recorded);
     let settled = QueueRow {
         settled: true,
         ..blank.clone()
@@ -190,6 +170,31 @@ fn row(item: &Item, event: &Event) -> Option<QueueRow> {
         | Event::DeliveryInDoubt(_) => settled,
         _ => return None,
     })
+}
+
+/// A row that says nothing but where it comes from.
+fn blank(recorded: &Recorded) -> QueueRow {
+    QueueRow {
+        delivery_id: recorded.stream_id,
+        publication_id: None,
+        content_version: None,
+        channel_id: None,
+        subscriber_id: None,
+        lane: None,
+        correlation_id: None,
+        traceparent: None,
+        planned_position: None,
+        priority: None,
+        planned_at: None,
+        due_at: None,
+        attempt: 0,
+        open_attempt: 0,
+        open_instance: None,
+        open_deadline_at: None,
+        version: recorded.version,
+        position: recorded.position,
+        settled: false,
+    }
 }
 
 /// The lane of a receiver: its subscriber, or its channel. The id's last bytes are hashed or random.

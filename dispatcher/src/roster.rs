@@ -14,21 +14,21 @@ use crate::channels;
 
 /// A channel, ready to send.
 #[derive(Clone)]
-pub struct Way {
+pub(crate) struct Way {
     /// Its stream.
-    pub channel_id: Uuid,
+    pub(crate) channel_id: Uuid,
     /// Version it was folded at.
-    pub version: i32,
+    pub(crate) version: i32,
     /// Whether it may send now.
-    pub enabled: bool,
+    pub(crate) enabled: bool,
     /// What kind it is; none when this build does not know it.
-    pub kind: Option<&'static Kind>,
+    pub(crate) kind: Option<&'static Kind>,
     /// To send with; none when its settings or credentials can not be used.
-    pub channel: Option<Arc<dyn Channel>>,
+    pub(crate) channel: Option<Arc<dyn Channel>>,
 }
 
 /// Every channel met so far.
-pub struct Roster {
+pub(crate) struct Roster {
     store: Store,
     environment: Environment,
     ways: Mutex<HashMap<Uuid, Arc<Way>>>,
@@ -36,7 +36,7 @@ pub struct Roster {
 
 impl Roster {
     /// Empty; channels are folded when asked for.
-    pub fn new(store: Store, environment: Environment) -> Self {
+    pub(crate) fn new(store: Store, environment: Environment) -> Self {
         Self {
             store,
             environment,
@@ -45,7 +45,7 @@ impl Roster {
     }
 
     /// The channel, as last folded.
-    pub async fn get(&self, channel_id: Uuid) -> Result<Arc<Way>, LoadError> {
+    pub(crate) async fn get(&self, channel_id: Uuid) -> Result<Arc<Way>, LoadError> {
         let known = self
             .ways
             .lock()
@@ -59,14 +59,14 @@ impl Roster {
     }
 
     /// How many attempts a channel can use at once; one for a channel not met yet.
-    pub fn concurrency(&self, channel_id: Uuid) -> usize {
+    pub(crate) fn concurrency(&self, channel_id: Uuid) -> usize {
         let ways = self.ways.lock().expect("no panic while the roster is held");
         let channel = ways.get(&channel_id).and_then(|way| way.channel.as_ref());
         channel.map_or(1, |channel| channel.concurrency())
     }
 
     /// Folds the channel anew. It is built again, with new connections, only if it has moved on.
-    pub async fn refresh(&self, channel_id: Uuid) -> Result<Arc<Way>, LoadError> {
+    pub(crate) async fn refresh(&self, channel_id: Uuid) -> Result<Arc<Way>, LoadError> {
         let loaded = self.store.load::<ChannelState>(channel_id).await?;
         let known = self
             .ways
@@ -112,10 +112,10 @@ impl Roster {
         match built {
             Some(Ok(channel)) => way.channel = Some(channel),
             Some(Err(error)) => {
-                tracing::error!(channel = %loaded.id, %error, "a channel can not be used")
+                tracing::error!(channel = %loaded.id, %error, "a channel can not be used");
             }
             None => {
-                tracing::error!(channel = %loaded.id, "a channel's kind is not known to this version")
+                tracing::error!(channel = %loaded.id, "a channel's kind is not known to this version");
             }
         }
         way

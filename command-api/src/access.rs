@@ -1,0 +1,62 @@
+//! Who may call what. Every route is registered through its row here, so that no handler runs, and
+//! no body is read, before the caller was let in.
+
+use actix_web::body::{EitherBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::middleware::{Next, from_fn};
+use actix_web::{Error, Handler, HttpMessage as _, Responder, ResponseError as _, guard, web};
+use actix_web::{FromRequest, http::Method};
+use tidings_service::auth::{Principal, Role};
+
+/// Who may use a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Anybody, without a token.
+    Public,
+    /// Callers with one of these roles, and admins.
+    Roles(&'static [Role]),
+}
+
+/// Method, path and access of one endpoint.
+pub type Route = (&'static str, &'static str, Access);
+
+/// Registers a handler under its route, behind the gate its access asks for.
+pub(crate) fn serve<F, Args>(cfg: &mut web::ServiceConfig, route: Route, handler: F)
+where
+    F: Handler<Args>,
+    Args: FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
+    let (method, path, access) = route;
+    let method = Method::from_bytes(method.as_bytes()).expect("methods in the source are methods");
+    let gate = from_fn(move |request, next| gate(access, request, next));
+    // The method is the resource's guard, not its route's: another room may serve the same path
+    // with other methods.
+    cfg.service(
+        web::resource(path)
+            .guard(guard::Method(method))
+            .wrap(gate)
+            .to(handler),
+    );
+}
+
+async fn gate<B: MessageBody>(
+    access: Access,
+    mut request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<EitherBody<B>>, Error> {
+    if let Access::Roles(roles) = access {
+        let admitted = request.extract::<Principal>().await;
+        match admitted.and_then(|principal| principal.require(roles).map(|()| principal)) {
+            Ok(principal) => drop(request.extensions_mut().insert(principal)),
+            // An answer, not an error: the outer layers add their headers to answers only.
+            Err(problem) => {
+                let response = problem.error_response().map_into_right_body();
+                return Ok(request.into_response(response));
+            }
+        }
+    }
+    next.call(request)
+        .await
+        .map(ServiceResponse::map_into_left_body)
+}

@@ -1,0 +1,46 @@
+//! `POST /api/v1/channels/{id}/enable`: deliveries go out again.
+
+use actix_web::web;
+use tidings_domain::channel::{Channel, Command};
+use tidings_service::Problem;
+use tidings_service::auth::Role;
+use tidings_service::problem::ProblemBody;
+use uuid::Uuid;
+
+use crate::access::{Access, Route};
+use crate::answer::{Answer, Changed};
+use crate::commands::Commands;
+use crate::request::{Call, MaybeJson, Nothing};
+
+pub(crate) const ROUTE: Route = (
+    "POST",
+    "/api/v1/channels/{id}/enable",
+    Access::Roles(&[Role::Operator]),
+);
+
+/// Enable a channel
+#[utoipa::path(
+    post, path = "/api/v1/channels/{id}/enable", tag = "channels", security(("bearer" = [])),
+    params(
+        ("id" = Uuid, Path, description = "The channel"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat"),
+        ("If-Match" = Option<String>, Header, description = "The `ETag` you have seen"),
+    ),
+    responses(
+        (status = 200, description = "Enabled, or it was already", body = Changed),
+        (status = 404, description = "No such channel", body = ProblemBody,
+            content_type = "application/problem+json"),
+        (status = 412, description = "It has changed since", body = ProblemBody,
+            content_type = "application/problem+json"),
+    ),
+)]
+pub(crate) async fn enable(
+    commands: web::Data<Commands>,
+    id: web::Path<Uuid>,
+    call: Call,
+    body: MaybeJson<Nothing>,
+) -> Result<Answer, Problem> {
+    commands
+        .change::<Channel>(*id, call, &body.raw, || Command::Enable)
+        .await
+}

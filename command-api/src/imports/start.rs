@@ -1,0 +1,121 @@
+//! `POST /api/v1/imports`: a CSV file is taken in. Once this is answered, nothing of it gets lost.
+
+use actix_web::web::{self, Bytes};
+use actix_web::{HttpMessage as _, HttpRequest};
+use tidings_domain::aggregate::Aggregate as _;
+use tidings_domain::subscriber_import::{Command, SubscriberImport};
+use tidings_service::Problem;
+use tidings_service::auth::Role;
+use tidings_service::http::read_body;
+use tidings_service::problem::ProblemBody;
+use uuid::Uuid;
+
+use super::COLLECTION;
+use super::file::NotTaken;
+use super::stored::{self, Prepared};
+use crate::access::{Access, Route};
+use crate::answer::{Answer, Changed, same_body};
+use crate::commands::Commands;
+use crate::refusal;
+use crate::request::Call;
+
+pub(crate) const ROUTE: Route = (
+    "POST",
+    COLLECTION,
+    Access::Roles(&[Role::Editor, Role::Service]),
+);
+const MEDIA_TYPE: &str = "text/csv";
+
+/// Import subscribers from a CSV file
+///
+/// The header line names the columns: `email` (required), `name`, and any others, which become
+/// attributes. Addresses that belong to a subscriber already change nothing. Lines that cannot be used
+/// are listed with the import, with their numbers and reasons.
+#[utoipa::path(
+    post, path = "/api/v1/imports", tag = "imports", security(("bearer" = [])),
+    params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat")),
+    request_body(content = String, content_type = "text/csv",
+        example = "email,name,city\nada@example.org,Ada,London\ngrace@example.org,Grace,Arlington\n"),
+    responses(
+        (status = 202, description = "Taken in; `Location` shows how far it is", body = Changed),
+        (status = 413, description = "The file is too large", body = ProblemBody,
+            content_type = "application/problem+json"),
+        (status = 415, description = "It is not text/csv", body = ProblemBody,
+            content_type = "application/problem+json"),
+        (status = 422, description = "The file as a whole cannot be used", body = ProblemBody,
+            content_type = "application/problem+json"),
+    ),
+)]
+pub(crate) async fn start(
+    commands: web::Data<Commands>,
+    request: HttpRequest,
+    call: Call,
+    body: web::Payload,
+) -> Result<Answer, Problem> {
+    if !request.content_type().eq_ignore_ascii_case(MEDIA_TYPE) {
+        return Err(Problem::unsupported_media_type(MEDIA_TYPE));
+    }
+    let file = read_body(
+        &request,
+        &mut body.into_inner(),
+        commands.limits.import_limit_bytes,
+    )
+    .await?;
+    let command = call.begin(&commands, &file).await?;
+    let (import_id, context) = (
+        command.new_stream(&commands, SubscriberImport::NOUN),
+        &command.context,
+    );
+    let import = commands
+        .store
+        .load::<SubscriberImport>(import_id)
+        .await
+        .map_err(|error| refusal::load(&error))?;
+    if let Some(past) = import.repeated(context.intent) {
+        same_body(past, context)?;
+        return Ok(Answer::at(&import, context).accepted(COLLECTION));
+    }
+    let file_digest = commands.id_key.digest("import.file", &[&file]);
+    let lines = store(&commands, import_id, file, &file_digest).await?;
+    // The chunks are durable: from this commit on the import runs to its end whatever happens here.
+    let started = commands
+        .store
+        .execute::<SubscriberImport>(import_id, context, None, || Command::Start {
+            file_digest,
+            lines,
+        })
+        .await
+        .map_err(refusal::of)?;
+    Ok(Answer::of(&started, context)?.accepted(COLLECTION))
+}
+
+/// Judges, seals and stores the file; gives its number of records.
+async fn store(
+    commands: &Commands,
+    import_id: Uuid,
+    file: Bytes,
+    file_digest: &[u8; 32],
+) -> Result<u64, Problem> {
+    let now = commands.clock.now();
+    let keys = commands
+        .store
+        .vault()
+        .ensure(&[import_id], now)
+        .await
+        .map_err(|error| refusal::log_away(&error))?;
+    let prepared = web::block(move || stored::prepare(&file, import_id, &keys))
+        .await
+        .map_err(|error| Problem::internal(&error))?
+        .map_err(|error| not_taken(&error))?;
+    let Prepared { records, .. } = prepared;
+    stored::insert(commands.store.log(), import_id, file_digest, &prepared, now)
+        .await
+        .map_err(|error| refusal::log_away(&error))?;
+    Ok(records)
+}
+
+fn not_taken(error: &NotTaken) -> Problem {
+    Problem::validation()
+        .detail(error.to_string())
+        .error("#", error.to_string())
+}

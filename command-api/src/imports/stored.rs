@@ -1,0 +1,228 @@
+//! The chunks of a file until they are worked off: rows of a table, sealed under the import's key.
+
+use bytes::Bytes;
+use prost::Message as _;
+use tidings_domain::id::derive_from;
+use tidings_domain::personal::{Open as _, Seal as _};
+use tidings_event_store::vault::{EventOpener, EventSealer, KeyRing, VaultError};
+use tidings_event_store::{Log, ReadError, Store};
+use tidings_proto::common::Sealed;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::file::{CHUNK_RECORDS, Chunks, NotTaken, Row};
+
+/// Stands where an event's type does when a chunk is sealed; no event has it.
+const SEALED_AS: &str = "subscriber_import.chunk";
+const FIELD: &str = "records";
+
+/// Imports looked at in one go.
+const PENDING_MAX: i64 = 64;
+
+/// A file made ready to be stored.
+pub(super) struct Prepared {
+    /// Records in the file.
+    pub(super) records: u64,
+    chunks: Vec<Vec<u8>>,
+}
+
+/// An import whose chunks are still there.
+pub(super) struct Pending {
+    pub(super) import_id: Uuid,
+    pub(super) received_at: OffsetDateTime,
+}
+
+/// Why a stored chunk could not be had.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum StoredError {
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    /// Its bytes changed, its key is gone, or another version wrote it.
+    #[error("the stored chunk after record {after_records} of import {import_id} can not be read")]
+    Unreadable { import_id: Uuid, after_records: u64 },
+}
+
+/// Judges and seals a file. Takes long for a large one: not for an async thread.
+///
+/// # Errors
+/// [`NotTaken`], when there is nothing to import.
+pub(super) fn prepare(file: &[u8], import_id: Uuid, keys: &KeyRing) -> Result<Prepared, NotTaken> {
+    let mut prepared = Prepared {
+        records: 0,
+        chunks: Vec::new(),
+    };
+    for rows in Chunks::open(file)? {
+        let text = serde_json::to_vec(&rows).expect("rows are plain data");
+        let sealed = EventSealer::new(
+            keys,
+            import_id,
+            import_id,
+            chunk_id(import_id, prepared.records),
+            SEALED_AS,
+        )
+        .seal(FIELD, &text);
+        prepared.chunks.push(sealed.encode_to_vec());
+        prepared.records += rows.len() as u64;
+    }
+    Ok(prepared)
+}
+
+/// Bound to the ciphertext, so that a chunk opens in its own place only.
+fn chunk_id(import_id: Uuid, after_records: u64) -> Uuid {
+    derive_from(
+        import_id,
+        "subscriber_import.chunk",
+        &[&after_records.to_be_bytes()],
+    )
+}
+
+/// Stores all chunks or none. A file that is stored already stays as it is.
+pub(super) async fn insert(
+    log: &Log,
+    import_id: Uuid,
+    file_digest: &[u8; 32],
+    prepared: &Prepared,
+    now: OffsetDateTime,
+) -> Result<(), ReadError> {
+    let mut client = log.pool().get().await?;
+    let transaction = client.transaction().await?;
+    let statement = transaction
+        .prepare_cached(
+            "insert into publishing_import_chunks (import_id, file_digest, after_records, received_at, records) \
+             values ($1, $2, $3, $4, $5) on conflict do nothing",
+        )
+        .await?;
+    for (after_records, chunk) in (0..).step_by(CHUNK_RECORDS).zip(&prepared.chunks) {
+        let after_records: i64 = after_records;
+        transaction
+            .execute(
+                &statement,
+                &[
+                    &import_id,
+                    &file_digest.as_slice(),
+                    &after_records,
+                    &now,
+                    &chunk,
+                ],
+            )
+            .await?;
+    }
+    transaction.commit().await?;
+    Ok(())
+}
+
+/// The imports under way, oldest first.
+pub(super) async fn pending(log: &Log) -> Result<Vec<Pending>, ReadError> {
+    let client = log.pool().get().await?;
+    let statement = client
+        .prepare_cached(
+            "select import_id, max(received_at) from publishing_import_chunks where after_records = 0 \
+             group by import_id order by min(received_at), import_id limit $1",
+        )
+        .await?;
+    let rows = client.query(&statement, &[&PENDING_MAX]).await?;
+    Ok(rows
+        .iter()
+        .map(|row| Pending {
+            import_id: row.get(0),
+            received_at: row.get(1),
+        })
+        .collect())
+}
+
+/// The rows that follow the first `after_records` of a file; empty past its end.
+pub(super) async fn chunk(
+    store: &Store,
+    import_id: Uuid,
+    file_digest: &[u8; 32],
+    after_records: u64,
+) -> Result<Vec<Row>, StoredError> {
+    let unreadable = || StoredError::Unreadable {
+        import_id,
+        after_records,
+    };
+    let Some(bytes) = sealed_chunk(store.log(), import_id, file_digest, after_records).await?
+    else {
+        return Ok(Vec::new());
+    };
+    let keys = store.vault().keys(&[import_id]).await?;
+    let sealed = Sealed::decode(Bytes::from(bytes)).map_err(|_| unreadable())?;
+    let text = EventOpener::new(
+        &keys,
+        import_id,
+        chunk_id(import_id, after_records),
+        SEALED_AS,
+    )
+    .open(FIELD, &sealed)
+    .ok()
+    .flatten()
+    .ok_or_else(unreadable)?;
+    serde_json::from_slice(&text).map_err(|_| unreadable())
+}
+
+async fn sealed_chunk(
+    log: &Log,
+    import_id: Uuid,
+    file_digest: &[u8; 32],
+    after_records: u64,
+) -> Result<Option<Vec<u8>>, ReadError> {
+    let after_records = i64::try_from(after_records).unwrap_or(i64::MAX);
+    let client = log.pool().get().await?;
+    let statement = client
+        .prepare_cached(
+            "select records from publishing_import_chunks \
+             where import_id = $1 and file_digest = $2 and after_records = $3",
+        )
+        .await?;
+    let row = client
+        .query_opt(
+            &statement,
+            &[&import_id, &file_digest.as_slice(), &after_records],
+        )
+        .await?;
+    Ok(row.map(|row| row.get(0)))
+}
+
+/// Deletes whatever is stored of an import.
+pub(super) async fn delete(log: &Log, import_id: Uuid) -> Result<(), ReadError> {
+    let client = log.pool().get().await?;
+    client
+        .execute(
+            "delete from publishing_import_chunks where import_id = $1",
+            &[&import_id],
+        )
+        .await?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tidings_event_store::vault::DataKey;
+
+    #[test]
+    fn a_chunk_opens_in_its_own_place_only() {
+        let import_id = Uuid::from_u128(5);
+        let mut keys = KeyRing::default();
+        keys.insert(import_id, Some(DataKey::from_bytes([3; 32])));
+        let file = format!("email\n{}", "x\n".repeat(CHUNK_RECORDS + 1));
+        let prepared = prepare(file.as_bytes(), import_id, &keys).unwrap();
+        assert_eq!((prepared.records, prepared.chunks.len()), (501, 2));
+        let open = |chunk: &[u8], after_records| {
+            let sealed = Sealed::decode(Bytes::copy_from_slice(chunk)).unwrap();
+            EventOpener::new(
+                &keys,
+                import_id,
+                chunk_id(import_id, after_records),
+                SEALED_AS,
+            )
+            .open(FIELD, &sealed)
+        };
+        let rows: Vec<Row> =
+            serde_json::from_slice(&open(&prepared.chunks[1], 500).unwrap().unwrap()).unwrap();
+        assert_eq!(rows[0].line, 502);
+        assert!(open(&prepared.chunks[1], 0).is_err());
+    }
+}

@@ -1,0 +1,93 @@
+//! The write side over HTTP: one folder per resource, one file per command. A handler parses, asks the
+//! domain, commits, and answers with the position of what it wrote.
+
+mod access;
+mod answer;
+pub mod channels;
+mod commands;
+pub mod docs;
+mod html;
+pub mod imports;
+pub mod public;
+pub mod publications;
+mod refusal;
+mod request;
+pub mod subscribers;
+
+use actix_web::web;
+use utoipa::Modify;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+
+pub use access::{Access, Route};
+pub use answer::Changed;
+pub use commands::{CheckChannel, Commands};
+pub use imports::{ImportError, ImportWorker};
+
+/// Every route that [`routes`] registers.
+pub const ROUTES: &[Route] = &[
+    publications::draft::ROUTE,
+    publications::revise::ROUTE,
+    publications::publish::ROUTE,
+    publications::cancel::ROUTE,
+    channels::configure::ROUTE,
+    channels::reconfigure::ROUTE,
+    channels::enable::ROUTE,
+    channels::disable::ROUTE,
+    subscribers::sign_up::ROUTE,
+    subscribers::unsubscribe::ROUTE,
+    subscribers::resubscribe::ROUTE,
+    imports::start::ROUTE,
+    public::ask::ROUTE,
+    public::leave::ROUTE,
+];
+
+/// OpenAPI description of [`ROUTES`].
+#[derive(utoipa::OpenApi)]
+#[openapi(
+    paths(
+        publications::draft::draft,
+        publications::revise::revise,
+        publications::publish::publish,
+        publications::cancel::cancel,
+        channels::configure::configure,
+        channels::reconfigure::reconfigure,
+        channels::enable::enable,
+        channels::disable::disable,
+        subscribers::sign_up::sign_up,
+        subscribers::unsubscribe::unsubscribe,
+        subscribers::resubscribe::resubscribe,
+        imports::start::start,
+        public::ask::ask,
+        public::leave::leave,
+    ),
+    modifiers(&Bearer),
+)]
+pub struct Api;
+
+/// Registers every command. Needs `web::Data<Commands>`, `web::Data<Authenticator>` and the edge of
+/// `service::http`.
+pub fn routes(cfg: &mut web::ServiceConfig) {
+    publications::routes(cfg);
+    channels::routes(cfg);
+    subscribers::routes(cfg);
+    imports::routes(cfg);
+    public::routes(cfg);
+}
+
+struct Bearer;
+
+impl Modify for Bearer {
+    fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
+        let scheme = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .bearer_format("JWT")
+            .build();
+        openapi
+            .components
+            .get_or_insert_default()
+            .add_security_scheme("bearer", SecurityScheme::Http(scheme));
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,135 @@
+//! `POST /u/{token}`: a subscriber leaves, by the one click of a mail program (RFC 8058) or by our
+//! button. No login, no cookie, no redirect, and nobody is refused for what program they use.
+
+use actix_web::http::header;
+use actix_web::web::{self, Bytes};
+use actix_web::{HttpRequest, HttpResponse};
+use tidings_domain::subscriber::{self, Subscriber, UnsubscribeMethod};
+use tidings_domain::suppression::{self, Suppression};
+use tidings_domain::token::UnsubscribeLink;
+use tidings_domain::value::Evidence;
+use tidings_event_store::{Context, ExecuteError};
+use tidings_service::http::{RequestContext, read_body};
+
+use super::{PATH, form, page};
+use crate::access::{Access, Route};
+use crate::commands::Commands;
+use crate::refusal::{self, Refused as _};
+
+pub(crate) const ROUTE: Route = ("POST", PATH, Access::Public);
+
+/// A form with one field; mail programs add little to it.
+const BODY_BYTES_MAX: usize = 16 * 1024;
+
+/// Unsubscribe by the link in a mail
+///
+/// Takes effect at once, however often it comes.
+#[utoipa::path(
+    post, path = "/u/{token}", tag = "public",
+    params(("token" = String, Path, description = "As it stands in the mail")),
+    request_body(content = String, content_type = "application/x-www-form-urlencoded",
+        description = "What a mail program sends (RFC 8058), also as multipart/form-data",
+        example = "List-Unsubscribe=One-Click"),
+    responses(
+        (status = 200, description = "Unsubscribed, now or earlier", content_type = "text/html"),
+        (status = 404, description = "The link is incomplete or was changed", content_type = "text/html"),
+        (status = 503, description = "Not written down; `Retry-After` says when to try again",
+            content_type = "text/html"),
+    ),
+)]
+pub(crate) async fn leave(
+    commands: web::Data<Commands>,
+    request: HttpRequest,
+    token: web::Path<String>,
+    origin: RequestContext,
+    body: web::Payload,
+) -> HttpResponse {
+    let link = match UnsubscribeLink::verify(&token, &commands.link_keys) {
+        Ok(link) => link,
+        Err(error) => return page::bad_link(&error),
+    };
+    // Having the link is the right to leave: a body that did not arrive only tells less about how.
+    let body = read_body(&request, &mut body.into_inner(), BODY_BYTES_MAX)
+        .await
+        .unwrap_or_else(|_| Bytes::new());
+    let one_click = form::is_one_click(&body);
+    let context = Context {
+        actor: if one_click {
+            "subscriber:link"
+        } else {
+            "subscriber:page"
+        }
+        .to_owned(),
+        correlation_id: origin.correlation_id,
+        causation: None,
+        occurred_at: commands.clock.now(),
+        traceparent: Some(origin.traceparent.to_string()),
+        intent: commands.ids.next(),
+        request_digest: None,
+    };
+    let method = if one_click {
+        UnsubscribeMethod::OneClick
+    } else {
+        UnsubscribeMethod::Page
+    };
+    let agent = request
+        .headers()
+        .get(header::USER_AGENT)
+        .map(|agent| String::from_utf8_lossy(agent.as_bytes()));
+    let evidence = agent.map(|agent| Evidence::user_agent(&agent));
+    match carry_out(&commands, &context, &link, method, evidence).await {
+        Ok(()) => page::done(),
+        Err(problem) => {
+            tracing::warn!(%problem, "somebody could not leave");
+            page::later()
+        }
+    }
+}
+
+async fn carry_out(
+    commands: &Commands,
+    context: &Context,
+    link: &UnsubscribeLink,
+    method: UnsubscribeMethod,
+    evidence: Option<Evidence>,
+) -> Result<(), tidings_service::Problem> {
+    let command = || subscriber::Command::Unsubscribe {
+        method,
+        delivery_id: link.delivery_id,
+        evidence: evidence.clone(),
+        topic_id: link.topic_id,
+    };
+    match commands
+        .store
+        .execute::<Subscriber>(link.subscriber_id, context, None, command)
+        .await
+    {
+        Ok(_) => Ok(()),
+        Err(ExecuteError::Refused(refusal)) if refusal.is_unknown() => {
+            suppress(commands, context, link).await
+        }
+        Err(ExecuteError::Load(error)) if error.is_wrong_stream() => {
+            suppress(commands, context, link).await
+        }
+        Err(error) => Err(refusal::of(error)),
+    }
+}
+
+/// The log does not know the subscriber (any more): then nothing may go to the address they had.
+async fn suppress(
+    commands: &Commands,
+    context: &Context,
+    link: &UnsubscribeLink,
+) -> Result<(), tidings_service::Problem> {
+    let command = || suppression::Command::Add {
+        scope: suppression::Scope::Address,
+        reason: suppression::Reason::Manual,
+        delivery_id: link.delivery_id,
+        value: None,
+    };
+    let added = commands
+        .store
+        .execute::<Suppression>(link.address_suppression_id, context, None, command)
+        .await;
+    added.map(drop).map_err(refusal::of)
+}

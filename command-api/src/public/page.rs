@@ -1,0 +1,92 @@
+//! What a reader sees when leaving. Nothing on it is personal: whoever has the link sees it.
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use actix_web::http::header;
+use tidings_domain::token::TokenError;
+use tidings_event_store::RETRY_AFTER;
+
+use super::form;
+use crate::html::{escape, page};
+
+/// The question, with the button that answers it.
+pub(super) fn ask() -> HttpResponse {
+    // The form has no action: it goes back to the link itself.
+    let button = format!(
+        "<p>You will get no more mail from this list.</p>\n<form method=\"post\">\n\
+         <input type=\"hidden\" name=\"{}\" value=\"{}\">\n<button type=\"submit\">Unsubscribe</button>\n</form>",
+        form::FIELD,
+        form::BUTTON,
+    );
+    page(StatusCode::OK, "Unsubscribe?", &button)
+}
+
+/// It is done, now or earlier.
+pub(super) fn done() -> HttpResponse {
+    page(
+        StatusCode::OK,
+        "You are unsubscribed",
+        "<p>You will get no more mail from this list. A mail that was already on its way may still arrive.</p>",
+    )
+}
+
+/// The link can not be used.
+pub(super) fn bad_link(error: &TokenError) -> HttpResponse {
+    let why = escape(&error.to_string());
+    page(
+        StatusCode::NOT_FOUND,
+        "This link does not work",
+        &format!("<p>We could not use it: {why}.</p>"),
+    )
+}
+
+/// Nothing was changed, but will be when the request comes again.
+pub(super) fn later() -> HttpResponse {
+    let mut response = page(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "Please try again in a moment",
+        "<p>We could not write this down just now. You are still subscribed; please use the link again shortly.</p>",
+    );
+    response.headers_mut().insert(
+        header::RETRY_AFTER,
+        header::HeaderValue::from(RETRY_AFTER.as_secs()),
+    );
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use actix_web::body::to_bytes;
+
+    async fn text(response: HttpResponse) -> String {
+        String::from_utf8(to_bytes(response.into_body()).await.unwrap().to_vec()).unwrap()
+    }
+
+    #[actix_web::test]
+    async fn the_page_asks_with_a_button_and_loads_nothing() {
+        let page = text(ask()).await;
+        let (_, body) = page.split_once("<main>").unwrap();
+        insta::assert_snapshot!(body, @r#"
+
+        <h1>Unsubscribe?</h1>
+        <p>You will get no more mail from this list.</p>
+        <form method="post">
+        <input type="hidden" name="List-Unsubscribe" value="Page">
+        <button type="submit">Unsubscribe</button>
+        </form>
+        </main>
+        </body>
+        </html>
+        "#);
+        assert!(!page.contains("<script") && !page.contains("http:") && !page.contains("src="));
+        assert!(page.contains("color-scheme:light dark") && page.contains("<html lang=\"en\">"));
+    }
+
+    #[actix_web::test]
+    async fn a_log_that_is_away_says_when_to_come_back() {
+        let response = later();
+        assert_eq!(response.status(), 503);
+        assert_eq!(response.headers().get("retry-after").unwrap(), "5");
+    }
+}

@@ -1,0 +1,20 @@
+//! Publications: what an editor writes, and its way to the readers.
+
+pub(crate) mod cancel;
+mod content;
+pub(crate) mod draft;
+pub(crate) mod publish;
+pub(crate) mod revise;
+
+use actix_web::web;
+
+use crate::access::serve;
+
+const COLLECTION: &str = "/api/v1/publications";
+
+pub(crate) fn routes(cfg: &mut web::ServiceConfig) {
+    serve(cfg, draft::ROUTE, draft::draft);
+    serve(cfg, revise::ROUTE, revise::revise);
+    serve(cfg, publish::ROUTE, publish::publish);
+    serve(cfg, cancel::ROUTE, cancel::cancel);
+}

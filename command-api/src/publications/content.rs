@@ -1,0 +1,86 @@
+//! What a draft and a revision say: the same body, judged the same way.
+
+use futures_util::future::try_join_all;
+use serde::Deserialize;
+use tidings_domain::channel::Channel;
+use tidings_domain::publication::Content;
+use tidings_domain::value::{ChannelIds, Markdown, Title};
+use tidings_service::Problem;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::Commands;
+use crate::refusal::{self, Values};
+
+/// The content of a publication and where it goes.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "title": "Spring in the library",
+    "markdown": "The reading room opens again on **1 April**.",
+    "channels": ["019b7cba-7a2e-8000-9c5e-0d8f6f2f3b11"],
+}))]
+pub(crate) struct PublicationContent {
+    /// One line: the subject of a mail, the heading of a message.
+    title: String,
+    /// The text, in Markdown; rendered for each channel.
+    markdown: String,
+    /// Ids of the channels it goes to, each once.
+    channels: Vec<Uuid>,
+}
+
+/// The same, right by its types.
+#[derive(Clone)]
+pub(super) struct Judged {
+    pub(super) content: Content,
+    pub(super) channel_ids: ChannelIds,
+}
+
+/// Parses the values, and looks whether the channels exist.
+///
+/// # Errors
+/// 422 with everything that is wrong; 503 when the log cannot be read.
+pub(super) async fn judge(
+    commands: &Commands,
+    content: PublicationContent,
+) -> Result<Judged, Problem> {
+    let mut values = Values::default();
+    for (at, known) in known(commands, &content.channels)
+        .await?
+        .into_iter()
+        .enumerate()
+    {
+        if !known {
+            values.wrong(
+                &format!("#/channels/{at}"),
+                "there is no channel with this id",
+            );
+        }
+    }
+    let title = values.take("#/title", Title::parse(&content.title));
+    let markdown = values.take("#/markdown", Markdown::parse(&content.markdown));
+    let channel_ids = values.take("#/channels", ChannelIds::parse(content.channels));
+    let content = title
+        .zip(markdown)
+        .map(|(title, markdown)| Content::new(title, markdown));
+    values.all(
+        content
+            .zip(channel_ids)
+            .map(|(content, channel_ids)| Judged {
+                content,
+                channel_ids,
+            }),
+    )
+}
+
+/// Whether each id is a channel's; more than are allowed are not looked up.
+async fn known(commands: &Commands, ids: &[Uuid]) -> Result<Vec<bool>, Problem> {
+    let looked_up = ids.iter().take(ChannelIds::COUNT_MAX).map(|id| async {
+        match commands.store.load::<Channel>(*id).await {
+            Ok(channel) => Ok(channel.version > 0),
+            Err(error) if error.is_wrong_stream() => Ok(false),
+            Err(error) => Err(refusal::load(&error)),
+        }
+    });
+    try_join_all(looked_up).await
+}

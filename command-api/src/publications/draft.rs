@@ -1,0 +1,48 @@
+//! `POST /api/v1/publications`: an editor writes something down.
+
+use actix_web::web;
+use tidings_domain::publication::{Command, Publication};
+use tidings_service::Problem;
+use tidings_service::auth::Role;
+use tidings_service::http::Json;
+use tidings_service::problem::ProblemBody;
+
+use super::COLLECTION;
+use super::content::{PublicationContent, judge};
+use crate::access::{Access, Route};
+use crate::answer::{Answer, Changed};
+use crate::commands::Commands;
+use crate::request::Call;
+
+pub(crate) const ROUTE: Route = (
+    "POST",
+    COLLECTION,
+    Access::Roles(&[Role::Editor, Role::Service]),
+);
+
+/// Draft a publication
+#[utoipa::path(
+    post, path = "/api/v1/publications", tag = "publications", security(("bearer" = [])),
+    params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat")),
+    request_body = PublicationContent,
+    responses(
+        (status = 201, description = "Drafted; `Location` names it", body = Changed),
+        (status = 422, description = "Some values are not acceptable", body = ProblemBody,
+            content_type = "application/problem+json"),
+    ),
+)]
+pub(crate) async fn draft(
+    commands: web::Data<Commands>,
+    call: Call,
+    body: Json<PublicationContent>,
+) -> Result<Answer, Problem> {
+    let judged = judge(&commands, body.value).await?;
+    let command = || Command::Draft {
+        content: judged.content.clone(),
+        channel_ids: judged.channel_ids.clone(),
+    };
+    Ok(commands
+        .create::<Publication>(call, &body.raw, command)
+        .await?
+        .created(COLLECTION))
+}

@@ -1,0 +1,57 @@
+//! `PUT /api/v1/publications/{id}`: an editor writes it anew, while it is a draft.
+
+use actix_web::web;
+use tidings_domain::publication::{Command, Publication};
+use tidings_service::Problem;
+use tidings_service::auth::Role;
+use tidings_service::http::Json;
+use tidings_service::problem::ProblemBody;
+use uuid::Uuid;
+
+use super::content::{PublicationContent, judge};
+use crate::access::{Access, Route};
+use crate::answer::{Answer, Changed};
+use crate::commands::Commands;
+use crate::request::Call;
+
+pub(crate) const ROUTE: Route = (
+    "PUT",
+    "/api/v1/publications/{id}",
+    Access::Roles(&[Role::Editor, Role::Service]),
+);
+
+/// Replace a draft's content
+#[utoipa::path(
+    put, path = "/api/v1/publications/{id}", tag = "publications", security(("bearer" = [])),
+    params(
+        ("id" = Uuid, Path, description = "The publication"),
+        ("If-Match" = Option<String>, Header, description = "The `ETag` you have seen"),
+    ),
+    request_body = PublicationContent,
+    responses(
+        (status = 200, description = "Revised", body = Changed),
+        (status = 404, description = "No such publication", body = ProblemBody,
+            content_type = "application/problem+json"),
+        (status = 409, description = "It is published already", body = ProblemBody,
+            content_type = "application/problem+json"),
+        (status = 412, description = "It has changed since", body = ProblemBody,
+            content_type = "application/problem+json"),
+        (status = 422, description = "Some values are not acceptable", body = ProblemBody,
+            content_type = "application/problem+json"),
+    ),
+)]
+pub(crate) async fn revise(
+    commands: web::Data<Commands>,
+    id: web::Path<Uuid>,
+    call: Call,
+    body: Json<PublicationContent>,
+) -> Result<Answer, Problem> {
+    let judged = judge(&commands, body.value).await?;
+    let command = || Command::Revise {
+        content: judged.content.clone(),
+        channel_ids: judged.channel_ids.clone(),
+    };
+    commands
+        .change::<Publication>(*id, call, &body.raw, command)
+        .await
+}

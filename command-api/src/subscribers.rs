@@ -1,0 +1,20 @@
+//! Subscribers: who wants to hear from us.
+
+mod registration;
+pub(crate) mod resubscribe;
+pub(crate) mod sign_up;
+pub(crate) mod unsubscribe;
+
+use actix_web::web;
+
+pub(crate) use registration::{Outcome, Registration, RegistrationError};
+
+use crate::access::serve;
+
+const COLLECTION: &str = "/api/v1/subscribers";
+
+pub(crate) fn routes(cfg: &mut web::ServiceConfig) {
+    serve(cfg, sign_up::ROUTE, sign_up::sign_up);
+    serve(cfg, unsubscribe::ROUTE, unsubscribe::unsubscribe);
+    serve(cfg, resubscribe::ROUTE, resubscribe::resubscribe);
+}

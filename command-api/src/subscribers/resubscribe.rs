@@ -1,0 +1,52 @@
+//! `POST /api/v1/subscribers/{id}/resubscribe`: somebody asked to hear from us again.
+
+use actix_web::web;
+use tidings_domain::subscriber::{Command, ResubscribeMethod, Subscriber};
+use tidings_service::Problem;
+use tidings_service::auth::Role;
+use tidings_service::problem::ProblemBody;
+use uuid::Uuid;
+
+use crate::access::{Access, Route};
+use crate::answer::{Answer, Changed};
+use crate::commands::Commands;
+use crate::request::{Call, MaybeJson, Nothing};
+
+pub(crate) const ROUTE: Route = (
+    "POST",
+    "/api/v1/subscribers/{id}/resubscribe",
+    Access::Roles(&[Role::Editor, Role::Compliance, Role::Service]),
+);
+
+/// Resubscribe somebody
+///
+/// Only with their consent: it is recorded that you say so.
+#[utoipa::path(
+    post, path = "/api/v1/subscribers/{id}/resubscribe", tag = "subscribers", security(("bearer" = [])),
+    params(
+        ("id" = Uuid, Path, description = "The subscriber"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat"),
+        ("If-Match" = Option<String>, Header, description = "The `ETag` you have seen"),
+    ),
+    responses(
+        (status = 200, description = "They get mail from the next publication on", body = Changed),
+        (status = 404, description = "No such subscriber", body = ProblemBody,
+            content_type = "application/problem+json"),
+        (status = 412, description = "It has changed since", body = ProblemBody,
+            content_type = "application/problem+json"),
+    ),
+)]
+pub(crate) async fn resubscribe(
+    commands: web::Data<Commands>,
+    id: web::Path<Uuid>,
+    call: Call,
+    body: MaybeJson<Nothing>,
+) -> Result<Answer, Problem> {
+    let command = || Command::Resubscribe {
+        method: ResubscribeMethod::Api,
+        evidence: None,
+    };
+    commands
+        .change::<Subscriber>(*id, call, &body.raw, command)
+        .await
+}

@@ -1,0 +1,52 @@
+//! `POST /api/v1/subscribers/{id}/unsubscribe`: somebody asked us to stop, by another way than a link.
+
+use actix_web::web;
+use tidings_domain::subscriber::{Command, Subscriber, UnsubscribeMethod};
+use tidings_service::Problem;
+use tidings_service::auth::Role;
+use tidings_service::problem::ProblemBody;
+use uuid::Uuid;
+
+use crate::access::{Access, Route};
+use crate::answer::{Answer, Changed};
+use crate::commands::Commands;
+use crate::request::{Call, MaybeJson, Nothing};
+
+pub(crate) const ROUTE: Route = (
+    "POST",
+    "/api/v1/subscribers/{id}/unsubscribe",
+    Access::Roles(&[Role::Editor, Role::Compliance, Role::Service]),
+);
+
+/// Unsubscribe somebody
+#[utoipa::path(
+    post, path = "/api/v1/subscribers/{id}/unsubscribe", tag = "subscribers", security(("bearer" = [])),
+    params(
+        ("id" = Uuid, Path, description = "The subscriber"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat"),
+        ("If-Match" = Option<String>, Header, description = "The `ETag` you have seen"),
+    ),
+    responses(
+        (status = 200, description = "Nothing goes out to them from here on", body = Changed),
+        (status = 404, description = "No such subscriber", body = ProblemBody,
+            content_type = "application/problem+json"),
+        (status = 412, description = "It has changed since", body = ProblemBody,
+            content_type = "application/problem+json"),
+    ),
+)]
+pub(crate) async fn unsubscribe(
+    commands: web::Data<Commands>,
+    id: web::Path<Uuid>,
+    call: Call,
+    body: MaybeJson<Nothing>,
+) -> Result<Answer, Problem> {
+    let command = || Command::Unsubscribe {
+        method: UnsubscribeMethod::Api,
+        delivery_id: None,
+        evidence: None,
+        topic_id: None,
+    };
+    commands
+        .change::<Subscriber>(*id, call, &body.raw, command)
+        .await
+}

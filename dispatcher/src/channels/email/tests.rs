@@ -18,6 +18,7 @@ use crate::{
     content::Composed,
 };
 
+mod encrypted;
 mod message;
 mod scripted;
 

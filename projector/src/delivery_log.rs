@@ -5,6 +5,8 @@ pub mod get;
 pub mod of_publication;
 mod outcome;
 mod query;
+#[cfg(test)]
+mod tests;
 
 pub use fold::{DeliveryLog, DeliveryRow};
 pub use outcome::Class;

@@ -19,6 +19,10 @@ mod routes;
 mod stops;
 pub mod subscriber_profile;
 pub mod suppression_list;
+#[cfg(test)]
+mod test_support;
+#[cfg(test)]
+mod tests;
 pub mod view_positions;
 
 pub use access::{Access, Route};

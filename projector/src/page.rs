@@ -120,7 +120,7 @@ mod tests {
 
         #[test]
         fn pages_put_together_are_the_list(length in 0_i64..40, limit in 1_i64..15) {
-            let mut read = Vec::new();
+            let mut read: Vec<i64> = Vec::new();
             let mut after = None;
             loop {
                 let start = after.map_or(0, |last: i64| last + 1);

@@ -1,0 +1,116 @@
+//! Every event type has a reader, and an event that a reader must not overlook stops it.
+
+use prost::Message as _;
+use std::fmt::Write as _;
+use tidings_event_store::UnderstandError;
+use tidings_event_store::feed::Item;
+use tidings_event_store::vault::KeyRing;
+use tidings_event_store::view::View;
+use tidings_proto::EVENT_TYPES;
+use tidings_proto::common::Metadata;
+
+use crate::channel_list::ChannelList;
+use crate::delivery_log::DeliveryLog;
+use crate::import_rejections::ImportRejections;
+use crate::import_status::ImportStatus;
+use crate::publication_status::PublicationStatus;
+use crate::subscriber_profile::SubscriberProfile;
+use crate::suppression_list::SuppressionList;
+use crate::test_support::{history, id, sample};
+
+fn folded<V: View>(item: &Item) -> Result<usize, UnderstandError> {
+    let mut rows = Vec::new();
+    V::fold(item, &KeyRing::default(), &mut rows)?;
+    Ok(rows.len())
+}
+
+/// Which views make a row of the event.
+fn readers(event_type: &str) -> Vec<&'static str> {
+    let items = history([(id(0), sample(event_type, 0))]);
+    let item = &items[0];
+    let all = [
+        (ChannelList::DEFINITION.name, folded::<ChannelList>(item)),
+        (DeliveryLog::DEFINITION.name, folded::<DeliveryLog>(item)),
+        (
+            ImportRejections::DEFINITION.name,
+            folded::<ImportRejections>(item),
+        ),
+        (ImportStatus::DEFINITION.name, folded::<ImportStatus>(item)),
+        (
+            PublicationStatus::DEFINITION.name,
+            folded::<PublicationStatus>(item),
+        ),
+        (
+            SubscriberProfile::DEFINITION.name,
+            folded::<SubscriberProfile>(item),
+        ),
+        (
+            SuppressionList::DEFINITION.name,
+            folded::<SuppressionList>(item),
+        ),
+    ];
+    let reads = all
+        .into_iter()
+        .filter(|(_, rows)| rows.as_ref().is_ok_and(|count| *count > 0));
+    reads.map(|(name, _)| name).collect()
+}
+
+#[test]
+fn every_event_type_has_a_reader() {
+    let mut table = String::new();
+    for event_type in EVENT_TYPES {
+        let readers = readers(event_type);
+        assert!(!readers.is_empty(), "no view reads {event_type}");
+        writeln!(table, "{event_type}: {}", readers.join(", ")).unwrap();
+    }
+    insta::assert_snapshot!(table);
+}
+
+/// The event at position 1, changed by hand.
+fn changed(event_type: &str, change: impl Fn(&mut Item)) -> Item {
+    let mut items = history([(id(0), sample(event_type, 0))]);
+    let mut item = items.remove(0);
+    change(&mut item);
+    item
+}
+
+#[test]
+fn an_event_of_a_later_contract_stops_its_readers_alone() {
+    let item = changed("suppression.Added", |item| {
+        let metadata = Metadata {
+            min_reader: u32::MAX,
+            ..Metadata::default()
+        };
+        item.recorded.metadata = metadata.encode_to_vec().into();
+    });
+    let stopped = folded::<SuppressionList>(&item);
+    assert!(matches!(stopped, Err(UnderstandError::TooNew(u32::MAX))));
+    assert_eq!(folded::<ChannelList>(&item).unwrap(), 0);
+}
+
+#[test]
+fn an_unknown_event_stops_the_views_of_its_noun_alone() {
+    let item = changed("suppression.Added", |item| {
+        item.recorded.event_type = "suppression.Tightened".to_owned();
+        item.event = item.recorded.decode();
+    });
+    assert!(matches!(
+        folded::<SuppressionList>(&item),
+        Err(UnderstandError::Decode(_))
+    ));
+    assert_eq!(folded::<DeliveryLog>(&item).unwrap(), 0);
+}
+
+#[test]
+fn a_reason_nobody_knows_is_not_overlooked() {
+    let reason = tidings_proto::suppression::Added {
+        scope: "address".to_owned(),
+        reason: "court_order".to_owned(),
+        ..Default::default()
+    };
+    let items = history([(id(0), reason.into())]);
+    assert!(matches!(
+        folded::<SuppressionList>(&items[0]),
+        Err(UnderstandError::Codec(_))
+    ));
+}

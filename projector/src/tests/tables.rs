@@ -1,0 +1,78 @@
+//! The DDL of each view has the columns of its rows.
+
+use std::collections::BTreeMap;
+
+use tidings_event_store::view::{Definition, DerivedView, Row, View};
+
+use crate::channel_list::ChannelList;
+use crate::delivery_log::DeliveryLog;
+use crate::import_rejections::ImportRejections;
+use crate::import_status::ImportStatus;
+use crate::publication_accounting::PublicationAccounting;
+use crate::publication_analytics::PublicationAnalytics;
+use crate::publication_status::PublicationStatus;
+use crate::subscriber_profile::SubscriberProfile;
+use crate::suppression_list::SuppressionList;
+
+/// Name and type of the columns that are written, and whether null is refused.
+fn ddl(sql: &str) -> BTreeMap<&str, (&str, bool)> {
+    let lines = sql.lines().filter_map(|line| line.strip_prefix("    "));
+    let columns = lines.filter(|line| line.starts_with(|c: char| c.is_ascii_lowercase()));
+    columns
+        .filter(|line| !line.starts_with("primary key") && !line.contains("generated always"))
+        .map(|line| {
+            let line = line.split("--").next().unwrap_or(line);
+            let mut words = line.split([' ', ',']).filter(|word| !word.is_empty());
+            let name = words.next().unwrap();
+            (name, (words.next().unwrap(), line.contains("not null")))
+        })
+        .collect()
+}
+
+fn fits<R: Row>(definition: Definition) {
+    let written: BTreeMap<&str, &str> = R::COLUMNS
+        .iter()
+        .map(|column| (column.name, column.sql_type))
+        .collect();
+    let table = ddl(definition.sql);
+    let types: BTreeMap<&str, &str> = table
+        .iter()
+        .map(|(name, (sql_type, _))| (*name, *sql_type))
+        .collect();
+    assert_eq!(types, written, "{}", definition.name);
+    for key in &R::COLUMNS[..R::KEY_COLUMNS] {
+        assert!(table[key.name].1, "{} may be null", key.name);
+    }
+    assert!(definition.sql.starts_with("-- "));
+    assert!(definition.sql.contains("create table {table} ("));
+    assert!(
+        definition.sql.contains(" fold "),
+        "raising its number rebuilds the view"
+    );
+    let indexes = definition
+        .sql
+        .split_once("-- indexes")
+        .map_or("", |(_, indexes)| indexes);
+    let made: Vec<&str> = indexes
+        .lines()
+        .filter(|line| line.starts_with("create"))
+        .collect();
+    assert!(
+        made.iter()
+            .all(|line| line.starts_with("create index {table}_")),
+        "{made:?}"
+    );
+}
+
+#[test]
+fn each_table_has_the_columns_of_its_rows() {
+    fits::<<ChannelList as View>::Row>(ChannelList::DEFINITION);
+    fits::<<DeliveryLog as View>::Row>(DeliveryLog::DEFINITION);
+    fits::<<ImportRejections as View>::Row>(ImportRejections::DEFINITION);
+    fits::<<ImportStatus as View>::Row>(ImportStatus::DEFINITION);
+    fits::<<PublicationStatus as View>::Row>(PublicationStatus::DEFINITION);
+    fits::<<SubscriberProfile as View>::Row>(SubscriberProfile::DEFINITION);
+    fits::<<SuppressionList as View>::Row>(SuppressionList::DEFINITION);
+    fits::<<PublicationAccounting as DerivedView<_>>::Row>(PublicationAccounting::DEFINITION);
+    fits::<<PublicationAnalytics as DerivedView<_>>::Row>(PublicationAnalytics::DEFINITION);
+}

@@ -26,6 +26,8 @@ const ACTOR: &str = "system:import";
 const CHUNKS_PER_STEP: u32 = 16;
 /// Chunks whose import was never started: their request died, or is about to commit.
 const ORPHANED_AFTER: Duration = Duration::from_secs(3_600);
+/// Between two looks at least: most commits are none of ours.
+const BREATHER: Duration = Duration::from_millis(50);
 /// How often to look for imports that another process took in.
 const SLOW_TIMER: Duration = Duration::from_secs(1);
 
@@ -159,15 +161,27 @@ impl ImportWorker {
     pub async fn run(self, stop: CancellationToken) {
         let mut commits = self.store.log().committed();
         while !stop.is_cancelled() {
-            match self.step().await {
+            // Cutting a step off is harmless: the next one meets what it did.
+            let stepped = tokio::select! {
+                () = stop.cancelled() => return,
+                stepped = self.step() => stepped,
+            };
+            let pause = match stepped {
                 Ok(Progress::Advanced) => continue,
-                Ok(Progress::Idle) => {}
-                Err(error) => tracing::warn!(error = %chain(&error), "imports wait"),
-            }
+                Ok(Progress::Idle) => BREATHER,
+                Err(error) => {
+                    tracing::warn!(error = %chain(&error), "imports wait");
+                    SLOW_TIMER
+                }
+            };
+            let woken = async {
+                tokio::time::sleep(pause).await;
+                // The outcome is the same: time to look again.
+                drop(tokio::time::timeout(SLOW_TIMER, commits.changed()).await);
+            };
             tokio::select! {
                 () = stop.cancelled() => return,
-                () = tokio::time::sleep(SLOW_TIMER) => {}
-                Ok(()) = commits.changed() => {}
+                () = woken => {}
             }
         }
     }

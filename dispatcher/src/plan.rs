@@ -217,7 +217,7 @@ impl Planning<'_> {
                 content_version: self.content_version,
                 channel_id: *channel_id,
                 subscriber_id: *subscriber_id,
-                due_at: self.frozen.recorded_at,
+                due_at: self.frozen.occurred_at,
                 priority: 0,
             };
             let loaded = Loaded::known(*delivery_id, Delivery::default(), 0);

@@ -139,7 +139,7 @@ fn row(item: &Item, event: &Event) -> Option<QueueRow> {
                     .filter(|trace| !trace.is_empty()),
                 planned_position: Some(recorded.position),
                 priority: Some(planned.priority),
-                planned_at: Some(recorded.recorded_at),
+                planned_at: Some(recorded.occurred_at),
                 due_at: from_us(planned.due_at_us),
                 ..blank
             }

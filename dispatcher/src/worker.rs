@@ -121,6 +121,19 @@ impl Worker {
         let pool = &self.core.store.log().pool().clone();
         self.forget_taken(queue::position(pool).await?);
         let whenever_due = publications::cancelled(pool).await?;
+        for publication_id in &whenever_due {
+            // Judged as it was before the cancellation, what is not due yet would only be put back.
+            if self
+                .core
+                .causes
+                .get(*publication_id)
+                .await?
+                .state
+                .may_send()
+            {
+                self.core.causes.refresh(*publication_id).await?;
+            }
+        }
         let taken: Vec<Uuid> = self.taken.keys().copied().collect();
         let busy_channels = self.busy_channels();
         let picks = pick(

@@ -8,6 +8,7 @@ mod window;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_nats::connection::State;
 use async_nats::jetstream::Context as JetStream;
 use async_nats::jetstream::consumer::DeliverPolicy;
 use async_nats::jetstream::consumer::pull::{Ordered, OrderedConfig};
@@ -115,14 +116,17 @@ impl Feed {
 
     /// Follows JetStream until told to stop; with JetStream away, polls the log.
     pub async fn run(self, client: async_nats::Client, name: StreamName, stop: CancellationToken) {
-        let jetstream = async_nats::jetstream::new(client);
+        let jetstream = async_nats::jetstream::new(client.clone());
         while !stop.is_cancelled() {
-            let followed = tokio::select! {
-                () = stop.cancelled() => return,
-                followed = self.follow(&jetstream, &name) => followed,
-            };
-            if let Err(error) = followed {
-                tracing::debug!(error, "the feed reads the log");
+            // Asking a server that is away would only wait for time-outs.
+            if client.connection_state() == State::Connected {
+                let followed = tokio::select! {
+                    () = stop.cancelled() => return,
+                    followed = self.follow(&jetstream, &name) => followed,
+                };
+                if let Err(error) = followed {
+                    tracing::debug!(error, "the feed reads the log");
+                }
             }
             self.backfill_all(&stop).await;
             tokio::select! {

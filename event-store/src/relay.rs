@@ -66,6 +66,8 @@ pub struct Relay {
     name: StreamName,
     /// The stream's last sequence, known for certain; `None`: look.
     last: Option<i64>,
+    /// The connection to JetStream it was seen over, by number: another server may hold another stream.
+    connection: u64,
 }
 
 impl Relay {
@@ -79,15 +81,18 @@ impl Relay {
             jetstream,
             name,
             last: None,
+            connection: 0,
         }
     }
 
     /// Publishes what is pending, up to a window.
     pub async fn step(&mut self) -> Result<Progress, RelayError> {
+        let connection = self.client.statistics().connects.load(Relaxed);
         let last = match self.last.take() {
-            Some(last) => last,
-            None => self.look().await?,
+            Some(last) if self.connection == connection => last,
+            _ => self.look().await?,
         };
+        self.connection = connection;
         let events = self.log.page_after(last, WINDOW).await?;
         if events.is_empty() {
             self.last = Some(last);

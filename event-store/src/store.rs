@@ -56,6 +56,8 @@ pub struct Past {
     pub position: i64,
     /// Its version in the stream.
     pub version: i32,
+    /// When it happened, by the clock of whoever wrote it.
+    pub occurred_at: OffsetDateTime,
     /// When the log took it.
     pub recorded_at: OffsetDateTime,
     /// Keyed digest of the request body that led to it; empty without one.
@@ -348,6 +350,7 @@ fn fold<A: Aggregate>(
             event_type: event.event_type.clone(),
             position: event.position,
             version: event.version,
+            occurred_at: event.occurred_at,
             recorded_at: event.recorded_at,
             request_digest: event.metadata().request_digest,
         });

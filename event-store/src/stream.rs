@@ -14,6 +14,8 @@ pub const BATCH_HASH: &str = "Tidings-Batch-Hash";
 /// Header of a message whose event has one: W3C trace context.
 pub const TRACEPARENT: &str = "traceparent";
 
+/// Twice what W3C trace contexts take today.
+const TRACEPARENT_BYTES_MAX: usize = 128;
 const MAX_AGE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 const MAX_BYTES: i64 = 4 << 30;
 
@@ -76,7 +78,9 @@ impl StreamName {
 pub(crate) fn headers(batch_hash: &str, traceparent: &str) -> HeaderMap {
     let mut headers = HeaderMap::new();
     headers.insert(BATCH_HASH, batch_hash);
-    if !traceparent.is_empty() {
+    // Whatever an event says must not stop the relay: it is a header only if it can be one.
+    let is_header = traceparent.bytes().all(|byte| byte.is_ascii_graphic());
+    if is_header && (1..=TRACEPARENT_BYTES_MAX).contains(&traceparent.len()) {
         headers.insert(TRACEPARENT, traceparent);
     }
     headers

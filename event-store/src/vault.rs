@@ -87,6 +87,18 @@ impl Vault {
             .iter()
             .map(|owner| self.inner.master.wrap(*owner, &DataKey::random()))
             .collect();
+        self.insert(&missing, &wrapped, now).await?;
+        // Another process may have been first: what the table holds now counts.
+        ring.extend(self.fetch(&missing).await?);
+        Ok(ring)
+    }
+
+    async fn insert(
+        &self,
+        owners: &[Uuid],
+        wrapped: &[Vec<u8>],
+        now: OffsetDateTime,
+    ) -> Result<(), VaultError> {
         let client = self.inner.pool.get().await?;
         let statement = client
             .prepare_cached(
@@ -96,11 +108,9 @@ impl Vault {
             )
             .await?;
         client
-            .execute(&statement, &[&missing, &wrapped, &now])
+            .execute(&statement, &[&owners, &wrapped, &now])
             .await?;
-        // Another process may have been first: what the table holds now counts.
-        ring.extend(self.fetch(&missing).await?);
-        Ok(ring)
+        Ok(())
     }
 
     /// The keys of these owners, as far as they exist.

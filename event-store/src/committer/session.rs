@@ -83,9 +83,7 @@ impl CommitSession {
         let call = self.client.query_one(&self.commit, &params);
         match tokio::time::timeout(ANSWER_WITHIN, call).await {
             Ok(Ok(row)) => Ok(verdicts(batch, &row)),
-            Ok(Err(error)) if self.client.is_closed() || error.as_db_error().is_none() => {
-                Err(Failure::Lost)
-            }
+            Ok(Err(error)) if self.client.is_closed() || is_loss(&error) => Err(Failure::Lost),
             Ok(Err(error)) => Err(Failure::Refused(error)),
             // The server hangs: giving the session up makes the outcome a question for the next one.
             Err(_) => Err(Failure::Lost),
@@ -129,6 +127,18 @@ impl CommitSession {
         }
         Ok(found)
     }
+}
+
+/// The connection broke, or the server's last word on it was that it ends the session.
+fn is_loss(error: &Error) -> bool {
+    error.code().is_none_or(|code| {
+        [
+            SqlState::ADMIN_SHUTDOWN,
+            SqlState::CRASH_SHUTDOWN,
+            SqlState::CANNOT_CONNECT_NOW,
+        ]
+        .contains(code)
+    })
 }
 
 /// Worth another try by the caller: time-outs, full disks, a server going down.

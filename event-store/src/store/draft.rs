@@ -63,6 +63,7 @@ impl<'a> Draft<'a> {
                 event_type: event_type.to_owned(),
                 position: 0,
                 version: loaded.version,
+                occurred_at: self.context.occurred_at,
                 recorded_at: self.context.occurred_at,
                 request_digest: bytes::Bytes::new(),
             });

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use deadpool_postgres::{Object, Transaction};
+use deadpool_postgres::{ClientWrapper, Object, Transaction};
 
 use super::derived::Derivation;
 use super::row::Merge;
@@ -77,8 +77,9 @@ where
 
 struct Rebuild<'a, V: View> {
     store: &'a Store,
-    /// Holds the advisory lock: one rebuild of a view at a time.
-    client: Object,
+    /// Holds the advisory lock, one rebuild of a view at a time. It is not the pool's: however the
+    /// rebuild ends, the session ends with it, and the lock with the session.
+    client: ClientWrapper,
     derived: Vec<Arc<dyn Derivation<V::Row>>>,
     before: i32,
     generation: i32,
@@ -97,7 +98,7 @@ where
         super::Runner::<V>::new(store.clone(), feed).step().await?;
         let view = V::DEFINITION.name;
         let write = || ViewError::write(view);
-        let mut client = store.log().pool().get().await?;
+        let mut client = Object::take(store.log().pool().get().await?);
         client
             .execute("select pg_advisory_lock(hashtext($1))", &[&view])
             .await
@@ -222,10 +223,6 @@ where
                 .map_err(write())?;
         }
         transaction.commit().await.map_err(write())?;
-        self.client
-            .execute("select pg_advisory_unlock(hashtext($1))", &[&view])
-            .await
-            .map_err(write())?;
         Ok(Rebuilt {
             position: live,
             differences,

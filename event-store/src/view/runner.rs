@@ -60,13 +60,20 @@ where
             Some(at) => at,
             None => *self.at.insert(open::<V>(&self.store, &self.derived).await?),
         };
-        let page = self.feed.page_after(at.position, PAGE).await?;
+        let mut page = self.feed.page_after(at.position, PAGE).await?;
         if page.is_empty() {
             return Ok(Progress::Idle);
         }
         // Whatever goes wrong, the checkpoint is read anew.
         self.at = None;
-        let rows = fold::<V>(&self.store, &page).await?;
+        let rows = match fold::<V>(&self.store, &page).await {
+            // What stands before the poison is folded, so that the view stops right at it.
+            Err(ViewError::Poison { position, .. }) if position > page[0].position() => {
+                page.retain(|item| item.position() < position);
+                fold::<V>(&self.store, &page).await?
+            }
+            folded => folded?,
+        };
         let last = page[page.len() - 1].position();
         let mut client = self.store.log().pool().get().await?;
         let transaction = client

@@ -1,0 +1,4 @@
+//! What the platform is for, end to end: real Postgres, real nats-server, a real SMTP dialogue.
+
+mod publication;
+mod unsubscribe;

@@ -3,6 +3,8 @@
 mod fold;
 pub mod get;
 mod query;
+#[cfg(test)]
+mod tests;
 
 pub use fold::{AccountingRow, PublicationAccounting};
 pub use query::{ChannelCounts, Counts};

@@ -1,19 +1,20 @@
 //! Histories for tests, as the log would hold them, and the law that every fold obeys.
 
+mod sample;
+
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
+use tidings_event_store::Recorded;
 use tidings_event_store::feed::Item;
 use tidings_event_store::vault::KeyRing;
 use tidings_event_store::view::{Merge, Row, View};
-use tidings_event_store::{Recorded, uuid_bytes};
-use tidings_proto::{
-    EVENT_TYPES, Event, address, channel, delivery, publication, subscriber, subscriber_import,
-    suppression,
-};
+use tidings_proto::{EVENT_TYPES, Event};
 use time::macros::datetime;
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
+
+pub(crate) use sample::sample;
 
 /// The rows of a view by key.
 pub(crate) type Rows<R> = BTreeMap<<R as Row>::Key, R>;
@@ -141,200 +142,4 @@ pub(crate) fn any_history() -> impl Strategy<Value = Vec<Item>> {
                 .map(|(n, name, salt)| (stream(n, name), sample(name, salt))),
         )
     })
-}
-
-/// An event of this type; `salt` varies its fields.
-pub(crate) fn sample(event_type: &str, salt: u8) -> Event {
-    let (text, number) = (|what: &str| format!("{what} {salt}"), i64::from(salt));
-    let attempt = i32::from(salt % 4);
-    let some_id = || uuid_bytes(id(salt % 2));
-    let settings = || format!("{{\"n\":{salt}}}");
-    match event_type {
-        "address.Claimed" => address::Claimed {
-            subscriber_id: some_id(),
-        }
-        .into(),
-        "address.Released" => address::Released {
-            subscriber_id: some_id(),
-        }
-        .into(),
-        "channel.Configured" => channel::Configured {
-            kind: "email".to_owned(),
-            name: text("channel"),
-            settings_json: settings(),
-            credentials: (salt % 2 == 0).then(Default::default),
-        }
-        .into(),
-        "channel.Reconfigured" => channel::Reconfigured {
-            name: text("renamed"),
-            settings_json: settings(),
-            credentials: (salt % 2 == 0).then(Default::default),
-        }
-        .into(),
-        "channel.Enabled" => channel::Enabled {}.into(),
-        "channel.Disabled" => channel::Disabled {
-            reason: text("reason"),
-        }
-        .into(),
-        name if name.starts_with("delivery.") => delivery_sample(name, attempt, number),
-        name if name.starts_with("publication.") => publication_sample(name, number),
-        "subscriber.SignedUp" => subscriber::SignedUp {
-            address_id: some_id(),
-            address_suppression_id: some_id(),
-            domain_suppression_id: some_id(),
-            source: "api".to_owned(),
-            confirmation: if salt % 2 == 0 {
-                "not_required"
-            } else {
-                "asked"
-            }
-            .to_owned(),
-            ..Default::default()
-        }
-        .into(),
-        "subscriber.Unsubscribed" => subscriber::Unsubscribed {
-            method: "page".to_owned(),
-            topic_id: if salt == 4 {
-                some_id()
-            } else {
-                Default::default()
-            },
-            ..Default::default()
-        }
-        .into(),
-        "subscriber.Resubscribed" => subscriber::Resubscribed::default().into(),
-        "subscriber_import.Started" => subscriber_import::Started {
-            lines: number,
-            ..Default::default()
-        }
-        .into(),
-        "subscriber_import.Advanced" => subscriber_import::Advanced {
-            through: 10 * number,
-            accepted: number,
-            existing: 1,
-            rejected: (0..=number)
-                .map(|line| subscriber_import::advanced::Rejected {
-                    line: line + 2,
-                    reason: text("invalid"),
-                    record: None,
-                })
-                .collect(),
-        }
-        .into(),
-        "subscriber_import.Completed" => subscriber_import::Completed::default().into(),
-        "suppression.Added" => suppression::Added {
-            scope: "address".to_owned(),
-            reason: ["manual", "hard_bounce", "complaint", "import"][usize::from(salt % 4)]
-                .to_owned(),
-            ..Default::default()
-        }
-        .into(),
-        "suppression.Lifted" => suppression::Lifted {
-            reasons: ["manual", "complaint"][..1 + usize::from(salt % 2)]
-                .iter()
-                .map(ToString::to_string)
-                .collect(),
-        }
-        .into(),
-        other => panic!("a sample of {other} is missing here"),
-    }
-}
-
-fn delivery_sample(event_type: &str, attempt: i32, number: i64) -> Event {
-    let (reason, code) = (format!("reason {number}"), 400 + attempt);
-    let retry_at_us = 1_000_000 * number;
-    match event_type {
-        "delivery.Planned" => delivery::Planned {
-            cause_kind: "publication".to_owned(),
-            cause_id: uuid_bytes(id(7)),
-            channel_id: uuid_bytes(id(8)),
-            subscriber_id: uuid_bytes(id(9)),
-            due_at_us: 1 + number,
-            ..Default::default()
-        }
-        .into(),
-        "delivery.Attempted" => delivery::Attempted {
-            attempt,
-            ..Default::default()
-        }
-        .into(),
-        "delivery.Sent" => delivery::Sent {
-            attempt,
-            code,
-            ..Default::default()
-        }
-        .into(),
-        "delivery.Deferred" => delivery::Deferred {
-            attempt,
-            reason,
-            code,
-            retry_at_us,
-            ..Default::default()
-        }
-        .into(),
-        "delivery.Failed" => delivery::Failed {
-            attempt,
-            reason,
-            code,
-            ..Default::default()
-        }
-        .into(),
-        "delivery.Suppressed" => delivery::Suppressed { reason }.into(),
-        "delivery.Cancelled" => delivery::Cancelled { reason }.into(),
-        "delivery.Abandoned" => delivery::Abandoned {
-            attempt,
-            reason,
-            retry_at_us,
-        }
-        .into(),
-        "delivery.InDoubt" => delivery::InDoubt {
-            attempt,
-            reason,
-            retry_at_us,
-        }
-        .into(),
-        other => panic!("a sample of {other} is missing here"),
-    }
-}
-
-fn publication_sample(event_type: &str, number: i64) -> Event {
-    let channel_ids = || {
-        vec![
-            uuid_bytes(id(8)),
-            uuid_bytes(id(number.unsigned_abs() as u8)),
-        ]
-    };
-    match event_type {
-        "publication.Drafted" => publication::Drafted {
-            channel_ids: channel_ids(),
-            ..Default::default()
-        }
-        .into(),
-        "publication.Revised" => publication::Revised {
-            channel_ids: channel_ids(),
-            ..Default::default()
-        }
-        .into(),
-        "publication.Published" => publication::Published {
-            content_version: number as i32,
-        }
-        .into(),
-        "publication.AudienceFrozen" => publication::AudienceFrozen {
-            subscribers: number,
-            deliveries: 2 * number,
-            ..Default::default()
-        }
-        .into(),
-        "publication.PlanCompleted" => publication::PlanCompleted {
-            planned: number,
-            not_planned: number,
-        }
-        .into(),
-        "publication.Cancelled" => publication::Cancelled {
-            reason: format!("reason {number}"),
-        }
-        .into(),
-        "publication.Completed" => publication::Completed::default().into(),
-        other => panic!("a sample of {other} is missing here"),
-    }
 }

@@ -50,7 +50,7 @@ pub struct Publication {
     pub version: i32,
     /// Orders the list.
     #[serde(skip)]
-    pub(super) created_position: i64,
+    pub(crate) created_position: i64,
 }
 
 /// Which publications.

@@ -1,0 +1,83 @@
+//! When an accounting says that it balances.
+
+use time::macros::datetime;
+
+use super::get::Accounting;
+use super::query::{ChannelCounts, Counts};
+use crate::publication_status::Publication;
+use crate::test_support::id;
+
+fn publication(
+    deliveries: Option<i64>,
+    planned: Option<i64>,
+    not_planned: Option<i64>,
+) -> Publication {
+    Publication {
+        id: id(0),
+        title: None,
+        state: "frozen".to_owned(),
+        content_version: 1,
+        channel_ids: vec![id(1), id(2)],
+        created_at: datetime!(2026-03-01 8:00 UTC),
+        published_at: None,
+        completed_at: None,
+        cancelled_at: None,
+        cancel_reason: None,
+        subscribers: deliveries,
+        deliveries,
+        planned,
+        not_planned,
+        version: 4,
+        created_position: 1,
+    }
+}
+
+fn channels() -> Vec<ChannelCounts> {
+    let mail = Counts {
+        planned: 4,
+        sent: 2,
+        in_doubt: 1,
+        pending: 1,
+        ..Counts::default()
+    };
+    let slack = Counts {
+        planned: 1,
+        failed: 1,
+        ..Counts::default()
+    };
+    vec![
+        ChannelCounts {
+            channel_id: id(1),
+            counts: mail,
+        },
+        ChannelCounts {
+            channel_id: id(2),
+            counts: slack,
+        },
+    ]
+}
+
+#[test]
+fn it_balances_when_classes_plan_and_audience_agree() {
+    let accounting = Accounting::of(&publication(Some(7), Some(5), Some(2)), channels());
+    assert!(accounting.balanced);
+    assert_eq!(
+        (accounting.counts.planned, accounting.counts.failed),
+        (5, 1)
+    );
+    assert!(Accounting::of(&publication(Some(7), None, None), channels()).balanced);
+    assert!(Accounting::of(&publication(None, None, None), vec![]).balanced);
+}
+
+#[test]
+fn it_does_not_when_one_is_missing_or_too_many() {
+    let mut lost = channels();
+    lost[0].counts.sent = 1;
+    assert!(!Accounting::of(&publication(Some(7), Some(5), Some(2)), lost.clone()).balanced);
+    // Two channels' errors do not make up for each other.
+    lost[1].counts.sent = 1;
+    assert!(!Accounting::of(&publication(Some(7), Some(5), Some(2)), lost).balanced);
+    assert!(!Accounting::of(&publication(Some(7), Some(6), Some(1)), channels()).balanced);
+    assert!(!Accounting::of(&publication(Some(6), Some(5), Some(2)), channels()).balanced);
+    assert!(!Accounting::of(&publication(Some(4), None, None), channels()).balanced);
+}

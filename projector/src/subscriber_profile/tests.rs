@@ -1,0 +1,85 @@
+//! The profile against a plain model that goes through a subscriber's events one by one.
+
+use proptest::prelude::*;
+use proptest::sample::Index;
+use tidings_event_store::uuid_bytes;
+use tidings_proto::{Event, address, subscriber};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::SubscriberProfile;
+use crate::test_support::{at, history, id, obeys_the_law};
+
+fn signed_up(confirmation: &str) -> Event {
+    subscriber::SignedUp {
+        address_id: uuid_bytes(id(50)),
+        address_suppression_id: uuid_bytes(id(51)),
+        domain_suppression_id: uuid_bytes(id(52)),
+        source: "api".to_owned(),
+        confirmation: confirmation.to_owned(),
+        ..Default::default()
+    }
+    .into()
+}
+
+fn event(choice: u8) -> (Uuid, Event) {
+    let subscriber_id = uuid_bytes(id(0));
+    match choice {
+        0 => (id(0), subscriber::Unsubscribed::default().into()),
+        1 => {
+            let topic_id = uuid_bytes(id(60));
+            (
+                id(0),
+                subscriber::Unsubscribed {
+                    topic_id,
+                    ..Default::default()
+                }
+                .into(),
+            )
+        }
+        2 => (id(0), subscriber::Resubscribed::default().into()),
+        3 => (id(50), address::Released { subscriber_id }.into()),
+        _ => (id(50), address::Claimed { subscriber_id }.into()),
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_profile_is_where_its_events_put_it(
+        confirmed: bool,
+        choices in prop::collection::vec(0..5_u8, 0..20),
+        places in prop::collection::vec(any::<Index>(), 0..4),
+    ) {
+        let first = [(id(0), signed_up(if confirmed { "not_required" } else { "asked" }))];
+        let events = first.into_iter().chain(choices.iter().map(|choice| event(*choice)));
+        let rows = obeys_the_law::<SubscriberProfile>(&history(events), &places)?;
+
+        let welcome = if confirmed { "active" } else { "pending" };
+        let (mut state, mut left_at, mut holds) = (welcome, None::<OffsetDateTime>, None);
+        let (mut version, mut position) = (1, 1);
+        for choice in choices {
+            position += 1;
+            version += i32::from(choice < 3);
+            match choice {
+                0 => (state, left_at) = ("unsubscribed", Some(at(position))),
+                1 => {}
+                2 => (state, left_at) = (welcome, None),
+                other => holds = Some(other != 3),
+            }
+        }
+        prop_assert_eq!(rows.len(), 1);
+        let row = &rows[&(id(0),)];
+        prop_assert_eq!(row.state.as_deref(), Some(state));
+        prop_assert_eq!(row.unsubscribed_at, left_at);
+        prop_assert_eq!(row.holds_address, holds);
+        prop_assert_eq!((row.version, row.position), (Some(version), position));
+        prop_assert_eq!(row.address_suppression_id, Some(id(51)));
+    }
+}
+
+#[test]
+fn who_has_not_signed_up_has_no_state() {
+    let rows = crate::test_support::fold::<SubscriberProfile>(&history([event(4)]));
+    assert_eq!(rows[&(id(0),)].state, None);
+    assert_eq!(rows[&(id(0),)].version, None);
+}

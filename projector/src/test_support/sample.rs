@@ -1,0 +1,233 @@
+//! An event of each type, for tests.
+
+use tidings_event_store::uuid_bytes;
+use tidings_proto::{
+    Event, address, channel, delivery, publication, subscriber, subscriber_import, suppression,
+};
+
+use super::id;
+
+/// An event of this type; `salt` varies its fields.
+pub(crate) fn sample(event_type: &str, salt: u8) -> Event {
+    let noun = event_type
+        .split_once('.')
+        .map_or(event_type, |(noun, _)| noun);
+    let found = match noun {
+        "address" => address_sample(event_type, salt),
+        "channel" => channel_sample(event_type, salt),
+        "delivery" => delivery_sample(event_type, i32::from(salt % 4), i64::from(salt)),
+        "publication" => publication_sample(event_type, i64::from(salt)),
+        "subscriber" => subscriber_sample(event_type, salt),
+        "subscriber_import" => import_sample(event_type, i64::from(salt)),
+        "suppression" => suppression_sample(event_type, salt),
+        _ => None,
+    };
+    found.unwrap_or_else(|| panic!("a sample of {event_type} is missing here"))
+}
+
+fn address_sample(event_type: &str, salt: u8) -> Option<Event> {
+    let subscriber_id = uuid_bytes(id(salt % 2));
+    Some(match event_type {
+        "address.Claimed" => address::Claimed { subscriber_id }.into(),
+        "address.Released" => address::Released { subscriber_id }.into(),
+        _ => return None,
+    })
+}
+
+fn channel_sample(event_type: &str, salt: u8) -> Option<Event> {
+    let settings_json = format!("{{\"n\":{salt}}}");
+    let credentials = salt.is_multiple_of(2).then(Default::default);
+    let name = format!("channel {salt}");
+    Some(match event_type {
+        "channel.Configured" => {
+            let kind = "email".to_owned();
+            channel::Configured {
+                kind,
+                name,
+                settings_json,
+                credentials,
+            }
+            .into()
+        }
+        "channel.Reconfigured" => channel::Reconfigured {
+            name,
+            settings_json,
+            credentials,
+        }
+        .into(),
+        "channel.Enabled" => channel::Enabled {}.into(),
+        "channel.Disabled" => channel::Disabled {
+            reason: format!("reason {salt}"),
+        }
+        .into(),
+        _ => return None,
+    })
+}
+
+fn subscriber_sample(event_type: &str, salt: u8) -> Option<Event> {
+    let some_id = || uuid_bytes(id(salt % 2));
+    Some(match event_type {
+        "subscriber.SignedUp" => subscriber::SignedUp {
+            address_id: some_id(),
+            address_suppression_id: some_id(),
+            domain_suppression_id: some_id(),
+            source: "api".to_owned(),
+            confirmation: if salt < 3 { "not_required" } else { "asked" }.to_owned(),
+            ..Default::default()
+        }
+        .into(),
+        "subscriber.Unsubscribed" => subscriber::Unsubscribed {
+            method: "page".to_owned(),
+            topic_id: if salt == 4 {
+                some_id()
+            } else {
+                Default::default()
+            },
+            ..Default::default()
+        }
+        .into(),
+        "subscriber.Resubscribed" => subscriber::Resubscribed::default().into(),
+        _ => return None,
+    })
+}
+
+fn import_sample(event_type: &str, number: i64) -> Option<Event> {
+    let rejected = |line| subscriber_import::advanced::Rejected {
+        line: line + 2,
+        reason: format!("invalid {number}"),
+        record: None,
+    };
+    Some(match event_type {
+        "subscriber_import.Started" => subscriber_import::Started {
+            lines: number,
+            ..Default::default()
+        }
+        .into(),
+        "subscriber_import.Advanced" => subscriber_import::Advanced {
+            through: 10 * number,
+            accepted: number,
+            existing: 1,
+            rejected: (0..=number).map(rejected).collect(),
+        }
+        .into(),
+        "subscriber_import.Completed" => subscriber_import::Completed::default().into(),
+        _ => return None,
+    })
+}
+
+fn suppression_sample(event_type: &str, salt: u8) -> Option<Event> {
+    let reasons = ["manual", "hard_bounce", "complaint", "import"];
+    let salt = usize::from(salt % 4);
+    Some(match event_type {
+        "suppression.Added" => suppression::Added {
+            scope: "address".to_owned(),
+            reason: reasons[salt].to_owned(),
+            ..Default::default()
+        }
+        .into(),
+        "suppression.Lifted" => {
+            let reasons = reasons[salt..].iter().map(ToString::to_string).collect();
+            suppression::Lifted { reasons }.into()
+        }
+        _ => return None,
+    })
+}
+
+fn delivery_sample(event_type: &str, attempt: i32, number: i64) -> Option<Event> {
+    let (reason, code) = (format!("reason {number}"), 400 + attempt);
+    let retry_at_us = 1_000_000 * number;
+    Some(match event_type {
+        "delivery.Planned" => delivery::Planned {
+            cause_kind: "publication".to_owned(),
+            cause_id: uuid_bytes(id(7)),
+            channel_id: uuid_bytes(id(8)),
+            subscriber_id: uuid_bytes(id(9)),
+            due_at_us: 1 + number,
+            ..Default::default()
+        }
+        .into(),
+        "delivery.Attempted" => delivery::Attempted {
+            attempt,
+            ..Default::default()
+        }
+        .into(),
+        "delivery.Sent" => delivery::Sent {
+            attempt,
+            code,
+            ..Default::default()
+        }
+        .into(),
+        "delivery.Deferred" => delivery::Deferred {
+            attempt,
+            reason,
+            code,
+            retry_at_us,
+            ..Default::default()
+        }
+        .into(),
+        "delivery.Failed" => delivery::Failed {
+            attempt,
+            reason,
+            code,
+            ..Default::default()
+        }
+        .into(),
+        "delivery.Suppressed" => delivery::Suppressed { reason }.into(),
+        "delivery.Cancelled" => delivery::Cancelled { reason }.into(),
+        "delivery.Abandoned" => delivery::Abandoned {
+            attempt,
+            reason,
+            retry_at_us,
+        }
+        .into(),
+        "delivery.InDoubt" => delivery::InDoubt {
+            attempt,
+            reason,
+            retry_at_us,
+        }
+        .into(),
+        _ => return None,
+    })
+}
+
+fn publication_sample(event_type: &str, number: i64) -> Option<Event> {
+    let channel_ids = || {
+        vec![
+            uuid_bytes(id(8)),
+            uuid_bytes(id(number.unsigned_abs() as u8)),
+        ]
+    };
+    Some(match event_type {
+        "publication.Drafted" => publication::Drafted {
+            channel_ids: channel_ids(),
+            ..Default::default()
+        }
+        .into(),
+        "publication.Revised" => publication::Revised {
+            channel_ids: channel_ids(),
+            ..Default::default()
+        }
+        .into(),
+        "publication.Published" => publication::Published {
+            content_version: number as i32,
+        }
+        .into(),
+        "publication.AudienceFrozen" => publication::AudienceFrozen {
+            subscribers: number,
+            deliveries: 2 * number,
+            ..Default::default()
+        }
+        .into(),
+        "publication.PlanCompleted" => publication::PlanCompleted {
+            planned: number,
+            not_planned: number,
+        }
+        .into(),
+        "publication.Cancelled" => publication::Cancelled {
+            reason: format!("reason {number}"),
+        }
+        .into(),
+        "publication.Completed" => publication::Completed::default().into(),
+        _ => return None,
+    })
+}

@@ -1,0 +1,347 @@
+-- The whole database on one page: every table, index and function that the migrations lead to, and the
+-- table of each view (here as its first generation; the SQL view `publishing_<view>` names the one that
+-- serves). A test writes this page from the catalogue and fails when it is out of date:
+--   UPDATE=1 cargo test -p tidings-tests schema_page
+
+create table publishing_batches (
+    last_position bigint not null,
+    first_position bigint not null,
+    previous_hash bytea not null,
+    hash bytea not null,
+    committed_at timestamp with time zone not null,
+    incarnation uuid not null,
+    PRIMARY KEY (last_position)
+);
+
+create table publishing_channel_list_g1 (
+    channel_id uuid not null,
+    kind text,
+    name text,
+    settings jsonb,
+    has_credentials boolean,
+    enabled boolean,
+    disabled_reason text,
+    version integer not null,
+    position bigint not null,
+    PRIMARY KEY (channel_id)
+);
+
+create table publishing_delivery_log_g1 (
+    delivery_id uuid not null,
+    publication_id uuid,
+    channel_id uuid,
+    subscriber_id uuid,
+    class text not null,
+    status text not null,
+    attempts integer not null,
+    reason text,
+    code integer,
+    due_at timestamp with time zone,
+    planned_at timestamp with time zone,
+    settled_at timestamp with time zone,
+    last_event text not null,
+    last_reason text,
+    last_code integer,
+    outcome text,
+    outcome_attempt integer,
+    outcome_reason text,
+    outcome_code integer,
+    outcome_at timestamp with time zone,
+    version integer not null,
+    position bigint not null,
+    PRIMARY KEY (delivery_id)
+) with (fillfactor=70);
+CREATE INDEX publishing_delivery_log_g1_publication ON publishing_delivery_log_g1 USING btree (publication_id, delivery_id);
+
+create table publishing_dispatch_audience (
+    publication_id uuid not null,
+    subscriber_id uuid not null,
+    PRIMARY KEY (publication_id, subscriber_id)
+);
+
+create table publishing_dispatch_queue_g1 (
+    delivery_id uuid not null,
+    publication_id uuid,
+    content_version integer,
+    channel_id uuid,
+    subscriber_id uuid,
+    lane integer,
+    correlation_id uuid,
+    traceparent text,
+    planned_position bigint,
+    priority integer,
+    planned_at timestamp with time zone,
+    due_at timestamp with time zone,
+    attempt integer not null,
+    open_attempt integer not null,
+    open_instance uuid,
+    open_deadline_at timestamp with time zone,
+    version integer not null,
+    position bigint not null,
+    settled boolean not null,
+    PRIMARY KEY (delivery_id)
+);
+CREATE INDEX publishing_dispatch_queue_g1_due ON publishing_dispatch_queue_g1 USING btree (priority DESC, due_at, delivery_id) WHERE (open_attempt = 0);
+CREATE INDEX publishing_dispatch_queue_g1_open ON publishing_dispatch_queue_g1 USING btree (open_deadline_at) WHERE (open_attempt > 0);
+CREATE INDEX publishing_dispatch_queue_g1_publication ON publishing_dispatch_queue_g1 USING btree (publication_id);
+
+create table publishing_events (
+    position bigint not null,
+    stream_id uuid not null,
+    version integer not null,
+    event_id uuid not null,
+    type text collate "C" not null,
+    subject uuid,
+    occurred_at timestamp with time zone not null,
+    recorded_at timestamp with time zone not null,
+    actor text collate "C" not null,
+    correlation_id uuid not null,
+    causation bigint,
+    metadata bytea not null /* storage external */,
+    payload bytea not null /* storage external */,
+    digest bytea not null,
+    PRIMARY KEY ("position")
+) with (autovacuum_vacuum_insert_scale_factor=0.05);
+CREATE UNIQUE INDEX publishing_events_stream ON publishing_events USING btree (stream_id, version);
+CREATE INDEX publishing_events_subject ON publishing_events USING btree (subject) WHERE (subject IS NOT NULL);
+
+create table publishing_import_chunks (
+    import_id uuid not null,
+    file_digest bytea not null,
+    after_records bigint not null,
+    received_at timestamp with time zone not null,
+    records bytea not null /* storage external */,
+    PRIMARY KEY (import_id, file_digest, after_records)
+);
+CREATE INDEX publishing_import_chunks_first ON publishing_import_chunks USING btree (received_at, import_id) WHERE (after_records = 0);
+
+create table publishing_import_rejections_g1 (
+    import_id uuid not null,
+    line bigint not null,
+    reason text not null,
+    PRIMARY KEY (import_id, line)
+);
+
+create table publishing_import_status_g1 (
+    import_id uuid not null,
+    lines bigint,
+    through bigint not null,
+    accepted bigint not null,
+    existing bigint not null,
+    rejected bigint not null,
+    state text not null,
+    started_at timestamp with time zone,
+    completed_at timestamp with time zone,
+    version integer not null,
+    position bigint not null,
+    PRIMARY KEY (import_id)
+);
+
+create table publishing_incarnations (
+    incarnation uuid not null,
+    ordinal integer not null,
+    after_position bigint not null,
+    started_at timestamp with time zone not null,
+    PRIMARY KEY (incarnation),
+    UNIQUE (ordinal)
+);
+
+create table publishing_keys (
+    key_id uuid not null,
+    wrapped bytea,
+    created_at timestamp with time zone not null,
+    shredded_at timestamp with time zone,
+    PRIMARY KEY (key_id),
+    CHECK (((wrapped IS NULL) = (shredded_at IS NOT NULL)))
+);
+
+create table publishing_migrations (
+    number integer not null,
+    name text not null,
+    applied_at timestamp with time zone not null default clock_timestamp(),
+    PRIMARY KEY (number)
+);
+
+create table publishing_principals (
+    principal_id uuid not null,
+    issuer text not null,
+    subject text not null,
+    first_seen_at timestamp with time zone not null,
+    PRIMARY KEY (principal_id)
+);
+
+create table publishing_publication_accounting_g1 (
+    publication_id uuid not null,
+    channel_id uuid not null,
+    planned bigint not null,
+    pending bigint not null,
+    sent bigint not null,
+    failed bigint not null,
+    suppressed bigint not null,
+    cancelled bigint not null,
+    in_doubt bigint not null,
+    PRIMARY KEY (publication_id, channel_id)
+);
+
+create table publishing_publication_analytics_g1 (
+    publication_id uuid not null,
+    channel_id uuid not null,
+    hour timestamp with time zone not null,
+    sent bigint not null,
+    failed bigint not null,
+    suppressed bigint not null,
+    cancelled bigint not null,
+    in_doubt bigint not null,
+    PRIMARY KEY (publication_id, channel_id, hour)
+);
+
+create table publishing_publication_status_g1 (
+    publication_id uuid not null,
+    title text,
+    state text not null,
+    content_version integer,
+    channel_ids jsonb,
+    created_position bigint,
+    created_at timestamp with time zone,
+    published_at timestamp with time zone,
+    completed_at timestamp with time zone,
+    cancelled_at timestamp with time zone,
+    cancel_reason text,
+    subscribers bigint,
+    deliveries bigint,
+    planned bigint,
+    not_planned bigint,
+    version integer not null,
+    position bigint not null,
+    PRIMARY KEY (publication_id)
+);
+CREATE INDEX publishing_publication_status_g1_created ON publishing_publication_status_g1 USING btree (created_position);
+
+create table publishing_subscriber_profile_g1 (
+    subscriber_id uuid not null,
+    email text,
+    name text,
+    attributes jsonb,
+    state text,
+    confirmed boolean,
+    has_left boolean,
+    address_id uuid,
+    address_suppression_id uuid,
+    domain_suppression_id uuid,
+    holds_address boolean,
+    source text,
+    signed_up_at timestamp with time zone,
+    unsubscribed_at timestamp with time zone,
+    version integer,
+    position bigint not null,
+    PRIMARY KEY (subscriber_id)
+);
+
+create table publishing_suppression_list_g1 (
+    suppression_id uuid not null,
+    scope text,
+    manual boolean,
+    hard_bounce boolean,
+    complaint boolean,
+    import boolean,
+    suppressed boolean not null generated always as ((COALESCE(manual, false) OR COALESCE(hard_bounce, false) OR COALESCE(complaint, false) OR COALESCE(import, false))) stored,
+    version integer not null,
+    position bigint not null,
+    PRIMARY KEY (suppression_id)
+);
+
+create table publishing_views (
+    view text not null,
+    definition text not null,
+    generation integer not null,
+    position bigint not null,
+    rebuilt_at timestamp with time zone,
+    PRIMARY KEY (view)
+);
+
+CREATE OR REPLACE FUNCTION publishing_commit(guard_commit_no integer[], guard_stream uuid[], guard_version integer[], event_commit_no integer[], event_stream uuid[], event_ids uuid[], event_type text[], event_subject uuid[], event_occurred timestamp with time zone[], event_actor text[], event_correlation uuid[], event_causation bigint[], event_metadata bytea[], event_payload bytea[], event_digest bytea[], OUT first_position bigint, OUT last_position bigint, OUT committed_at timestamp with time zone, OUT batch_hash bytea, OUT refused_commit_no integer[], OUT refused_stream uuid[], OUT refused_expected integer[], OUT refused_actual integer[])
+ RETURNS record
+ LANGUAGE plpgsql
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET jit TO 'off'
+AS $function$
+declare
+    head        publishing_batches%rowtype;
+    incarnation uuid;
+    group_hashes bytea;
+begin
+    -- One committer at a time, in a statement of its own: a statement that both waits and reads
+    -- would read the log as it was before the wait.
+    perform pg_advisory_xact_lock(7310575178592774515);
+
+    select * into head from publishing_batches b order by b.last_position desc limit 1;
+    select i.incarnation into strict incarnation
+        from publishing_incarnations i order by i.ordinal desc limit 1;
+    first_position := coalesce(head.last_position, 0) + 1;
+    last_position := first_position - 1;
+    committed_at := greatest(clock_timestamp(), head.committed_at);
+
+    select array_agg(f.commit_no), array_agg(f.stream), array_agg(f.expected), array_agg(f.actual)
+        into refused_commit_no, refused_stream, refused_expected, refused_actual
+        from (
+            select g.commit_no, g.stream, g.expected, coalesce(c.version, 0) as actual
+                from unnest(guard_commit_no, guard_stream, guard_version) as g(commit_no, stream, expected)
+                left join lateral (
+                    select e.version from publishing_events e
+                        where e.stream_id = g.stream order by e.version desc limit 1
+                ) c on true
+                where g.expected <> coalesce(c.version, 0)
+        ) f;
+
+    with accepted as materialized (
+        select e.*, row_number() over (order by e.ordinal) as rank,
+               row_number() over (partition by e.stream order by e.ordinal) as step
+            from unnest(event_commit_no, event_stream, event_ids, event_type, event_subject,
+                        event_occurred, event_actor, event_correlation, event_causation,
+                        event_metadata, event_payload, event_digest)
+                with ordinality as e(commit_no, stream, id, type, subject, occurred, actor,
+                                     correlation, causation, metadata, payload, digest, ordinal)
+            where refused_commit_no is null or e.commit_no <> all (refused_commit_no)
+    ), written as (
+        insert into publishing_events
+            select first_position + a.rank - 1, a.stream, coalesce(c.version, 0) + a.step, a.id,
+                   a.type, a.subject, a.occurred, committed_at, a.actor, a.correlation, a.causation,
+                   a.metadata, a.payload, a.digest
+                from accepted a
+                left join lateral (
+                    select e.version from publishing_events e
+                        where e.stream_id = a.stream order by e.version desc limit 1
+                ) c on true
+                order by a.rank
+            returning position, version, digest
+    ), grouped as (
+        select sha256('\x746964696e67732e67726f75702e7631'::bytea  -- tidings.group.v1
+                      || string_agg(int8send(w.position) || int8send(w.version) || w.digest,
+                                    ''::bytea order by w.position)) as hash,
+               max(w.position) as up_to
+            from written w
+            group by (w.position - first_position) / 32
+    )
+    select coalesce(max(g.up_to), last_position), string_agg(g.hash, ''::bytea order by g.up_to)
+        into last_position, group_hashes from grouped g;
+
+    if last_position < first_position then
+        return;  -- nothing was written
+    end if;
+
+    batch_hash := sha256('\x746964696e67732e62617463682e7631'::bytea  -- tidings.batch.v1
+        || coalesce(head.hash, decode(repeat('00', 32), 'hex'))
+        || uuid_send(incarnation)
+        || int8send(first_position) || int8send(last_position)
+        || int8send((extract(epoch from committed_at) * 1000000)::bigint)
+        || group_hashes);
+    insert into publishing_batches
+        values (last_position, first_position,
+                coalesce(head.hash, decode(repeat('00', 32), 'hex')), batch_hash, committed_at, incarnation);
+    perform pg_notify('publishing_log', last_position::text);
+end
+$function$;

@@ -1,0 +1,20 @@
+//! The harness of the end-to-end tests: real servers that it starts itself, a platform on them for
+//! each test, and what several tests look for in a log.
+#![allow(
+    clippy::unwrap_used,
+    reason = "all of this is test code: a panic is a failed test"
+)]
+
+pub mod audit;
+mod events;
+pub mod house;
+mod janitor;
+mod platform;
+mod proxy;
+mod servers;
+mod worker;
+
+pub use events::{COUNTED, amount, guard};
+pub use platform::{MASTER_KEY, Platform};
+pub use proxy::{Cut, Proxy};
+pub use worker::{BoxError, Worker};

@@ -1,0 +1,14 @@
+//! The log: what it promises while all is well, and while servers die.
+
+mod commits;
+mod feed;
+mod migrations;
+mod model;
+mod outage;
+mod outcome;
+mod rebuild;
+mod relay;
+mod schema_page;
+mod tally;
+mod vault;
+mod views;

@@ -1,0 +1,155 @@
+//! Invariant 2: the message at sequence p is the event at position p, whoever relays and however.
+
+use tidings_event_store::relay::{Relay, RelayError};
+use tidings_event_store::{Log, NewEvent, Progress};
+use tidings_proto::common::Metadata;
+use tidings_tests::{Platform, audit};
+
+#[tokio::test]
+async fn few_go_as_singles_and_many_as_a_batch() {
+    let platform = Platform::start().await;
+    for count in [1, 3, 200, 201, 2_500, 1] {
+        platform.fill(count, 11).await;
+        platform.settle().await;
+    }
+    assert_eq!(audit::sound_stream(&platform, 1).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_rivals_publish_every_event_once() {
+    let platform = Platform::start().await;
+    let mut first = platform.another_relay().await;
+    let mut second = platform.another_relay().await;
+    let mut refusals = 0;
+    for count in [50, 500, 3, 1_500, 120, 900] {
+        let before = platform.store.log().head().await.unwrap().position;
+        let head = before + count;
+        let (filled, one, two) = tokio::join!(
+            platform.fill(count as usize, 5),
+            compete(platform.store.log(), &mut first, head),
+            compete(platform.store.log(), &mut second, head),
+        );
+        assert_eq!(filled, head);
+        refusals += one + two;
+    }
+    assert!(refusals > 0, "they got in each other's way");
+    audit::sound_stream(&platform, 1).await;
+}
+
+/// Steps until the stream holds everything up to `head`; gives how often the rival was faster.
+async fn compete(log: &Log, relay: &mut Relay, head: i64) -> u32 {
+    let mut refusals = 0;
+    loop {
+        let complete = log.head().await.unwrap().position == head;
+        match relay.step().await {
+            Ok(Progress::Idle) if complete => return refusals,
+            Ok(_) => tokio::task::yield_now().await,
+            Err(RelayError::Stream(_)) => refusals += 1,
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_deleted_stream_is_filled_again() {
+    let platform = Platform::start().await;
+    platform.fill(320, 3).await;
+    platform.settle().await;
+    let jetstream = async_nats::jetstream::new(platform.nats.clone());
+    jetstream
+        .delete_stream(&platform.name.stream)
+        .await
+        .unwrap();
+    platform.fill(1, 1).await;
+    // The refusal tells that something is wrong; the next step looks.
+    let mut relay = platform.relay_itself().lock().await;
+    assert!(matches!(relay.step().await, Err(RelayError::Stream(_))));
+    drop(relay);
+    platform.settle().await;
+    audit::sound_stream(&platform, 1).await;
+}
+
+#[tokio::test]
+async fn a_stream_on_an_old_log_begins_late() {
+    let platform = Platform::start().await;
+    platform.fill(30, 1).await;
+    // As if the log had been filled long ago.
+    let jetstream = async_nats::jetstream::new(platform.nats.clone());
+    platform.name.ensure(&jetstream, 21).await.unwrap();
+    platform.settle().await;
+    audit::sound_stream(&platform, 21).await;
+}
+
+/// Takes the log back to an earlier position, as a failover to a stale replica would.
+async fn go_back_to(platform: &Platform, position: i64) {
+    let client = platform.pool.get().await.unwrap();
+    let sql = format!(
+        "delete from publishing_events where position > {position};
+         delete from publishing_batches where last_position > {position}"
+    );
+    client.batch_execute(&sql).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_stream_ahead_of_the_log_stops_the_relay() {
+    let platform = Platform::start().await;
+    for _ in 0..10 {
+        platform.fill(1, 1).await;
+    }
+    platform.settle().await;
+    go_back_to(&platform, 7).await;
+    let stopped = platform.another_relay().await.step().await;
+    assert!(
+        matches!(stopped, Err(RelayError::Diverged { position: 10 })),
+        "{stopped:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_log_that_went_back_and_grew_again_stops_the_relay() {
+    let platform = Platform::start().await;
+    for _ in 0..10 {
+        platform.fill(1, 1).await;
+    }
+    platform.settle().await;
+    go_back_to(&platform, 7).await;
+    for _ in 0..8 {
+        platform.fill(1, 1).await;
+    }
+    let stopped = platform.another_relay().await.step().await;
+    assert!(
+        matches!(stopped, Err(RelayError::Diverged { position: 10 })),
+        "{stopped:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_trace_context_that_is_no_header_does_not_stop_the_relay() {
+    let platform = Platform::start().await;
+    let stream = platform.ids.next();
+    let traced = |traceparent: &str| -> NewEvent {
+        let metadata = Metadata {
+            traceparent: traceparent.to_owned(),
+            ..Metadata::default()
+        };
+        platform.event(stream, vec![1], &metadata)
+    };
+    let good = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let events = vec![
+        traced("a\r\nb: c"),
+        traced(&"x".repeat(2_000)),
+        traced(good),
+    ];
+    platform.commit(vec![], events).await.unwrap();
+    platform.settle().await;
+    audit::sound_stream(&platform, 1).await;
+    let jetstream = async_nats::jetstream::new(platform.nats.clone());
+    let stream = jetstream.get_stream(&platform.name.stream).await.unwrap();
+    let traceparent = async |sequence| {
+        let message = stream.get_raw_message(sequence).await.unwrap();
+        message.headers.get("traceparent").map(ToString::to_string)
+    };
+    assert_eq!(traceparent(1).await, None);
+    assert_eq!(traceparent(2).await, None);
+    assert_eq!(traceparent(3).await.as_deref(), Some(good));
+}

@@ -1,0 +1,172 @@
+//! A platform in this process: log, relay, feed, every view, and the dispatcher.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use tidings_dispatcher::channel::Environment;
+use tidings_dispatcher::channels::email;
+use tidings_dispatcher::{DispatchError, Dispatcher, Limits};
+use tidings_domain::aggregate::Aggregate;
+use tidings_domain::id::IdKey;
+use tidings_event_store::feed::Feed;
+use tidings_event_store::relay::{Relay, RelayError};
+use tidings_event_store::stream::StreamName;
+use tidings_event_store::vault::{MasterKey, Vault};
+use tidings_event_store::{Context, Store};
+use tidings_projector::Projector;
+use tidings_service::config::{Config, PublicUrl};
+use tidings_service::metrics::Metrics;
+use tidings_service::{Clock, Ids, Outbound};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::Error;
+use crate::sample::ACTOR;
+use crate::site::{Database, Site};
+
+/// A running platform.
+pub(super) struct Platform {
+    pub(super) store: Store,
+    pub(super) clock: Clock,
+    pub(super) ids: Ids,
+    pub(super) id_key: IdKey,
+    pub(super) database: Database,
+    stop: CancellationToken,
+    relay: JoinHandle<Result<(), RelayError>>,
+    feed: JoinHandle<()>,
+    projector: JoinHandle<()>,
+    dispatcher: JoinHandle<Result<(), DispatchError>>,
+}
+
+impl Platform {
+    /// Starts every part.
+    pub(super) async fn start(site: &Site) -> Result<Self, Error> {
+        let database = site.database("mail").await?;
+        let log = database.log();
+        let vault = Vault::new(
+            database.pool.clone(),
+            MasterKey::new(&site.ids.bytes::<32>())?,
+        );
+        let store = Store::new(log.clone(), vault);
+        let id_key = store.vault().id_key(site.clock.now()).await?;
+        let name = StreamName::new("mail", log.incarnation().await?);
+        let stop = CancellationToken::new();
+        let nats = site.nats().await?;
+        let relay = Relay::new(log.clone(), nats.clone(), name.clone());
+        let feed = Feed::open(log).await?;
+        let projector = Projector::new(&store, &feed);
+        let dispatcher = dispatcher(site, &database, &store, &feed).await?;
+        Ok(Self {
+            relay: tokio::spawn(relay.run(database.connect.clone(), stop.clone())),
+            feed: tokio::spawn(feed.run(nats, name, stop.clone())),
+            projector: tokio::spawn(projector.run(stop.clone())),
+            dispatcher: tokio::spawn(dispatcher.run(stop.clone())),
+            store,
+            clock: site.clock.clone(),
+            ids: site.ids.clone(),
+            id_key,
+            database,
+            stop,
+        })
+    }
+
+    /// Stops every part and waits for it.
+    pub(super) async fn stop(self) -> Result<(), Error> {
+        self.stop.cancel();
+        self.dispatcher.await??;
+        self.projector.await?;
+        self.feed.await?;
+        Ok(self.relay.await??)
+    }
+
+    /// The circumstances of a command of this run.
+    pub(super) fn context(&self) -> Context {
+        Context {
+            actor: ACTOR.to_owned(),
+            correlation_id: self.ids.next(),
+            causation: None,
+            occurred_at: self.clock.now(),
+            traceparent: None,
+            intent: self.ids.next(),
+            request_digest: None,
+        }
+    }
+
+    /// Carries a command out on one stream.
+    pub(super) async fn execute<A: Aggregate>(
+        &self,
+        id: Uuid,
+        command: &A::Command,
+    ) -> Result<(), Error>
+    where
+        A::Command: Clone + Sync,
+    {
+        self.store
+            .execute::<A>(id, &self.context(), None, || command.clone())
+            .await?;
+        Ok(())
+    }
+
+    /// What the log has done so far.
+    pub(super) fn totals(&self) -> Totals {
+        let counters = self.store.log().counters();
+        Totals {
+            batches: counters.batches.load(Relaxed),
+            events: counters.events.load(Relaxed),
+            refused: counters.refused.load(Relaxed),
+            waiting: Duration::from_micros(counters.commit_us.load(Relaxed)),
+        }
+    }
+}
+
+/// Totals of the log.
+pub(super) struct Totals {
+    batches: u64,
+    events: u64,
+    refused: u64,
+    waiting: Duration,
+}
+
+impl Totals {
+    /// What was done since an earlier moment, for people.
+    pub(super) fn since(&self, before: &Self) -> String {
+        let batches = (self.batches - before.batches).max(1);
+        format!(
+            "{} events in {batches} batches of {:.1} ms, {} refused",
+            self.events - before.events,
+            (self.waiting - before.waiting).as_secs_f64() * 1e3 / batches as f64,
+            self.refused - before.refused,
+        )
+    }
+}
+
+async fn dispatcher(
+    site: &Site,
+    database: &Database,
+    store: &Store,
+    feed: &Feed,
+) -> Result<Dispatcher, Error> {
+    let config = Config::defaults()?;
+    let link_keys = store.vault().link_keys(site.clock.now()).await?;
+    Ok(Dispatcher::new(tidings_dispatcher::Options {
+        store: store.clone(),
+        feed: feed.clone(),
+        connect: database.connect.clone(),
+        clock: site.clock.clone(),
+        ids: site.ids.clone(),
+        environment: Environment {
+            outbound: Outbound::new(config.outbound.into())?,
+            clock: site.clock.clone(),
+            tls: email::system_trust()?,
+            file_root: site.folder().join("files"),
+            allow_loopback: true,
+            hello_name: "bench.example.org".to_owned(),
+        },
+        public_url: PublicUrl::parse("https://news.example.org").ok_or("not a URL")?,
+        link_keys: Arc::new(link_keys),
+        metrics: Metrics::new()?,
+        limits: Limits::from(&config.dispatcher),
+    }))
+}

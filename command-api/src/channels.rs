@@ -10,8 +10,8 @@ use serde_json::Value;
 use tidings_domain::value::{Credentials, Settings};
 
 use crate::Commands;
-use crate::access::serve;
 use crate::refusal::Values;
+use tidings_service::access::serve;
 
 const COLLECTION: &str = "/api/v1/channels";
 

@@ -8,7 +8,7 @@ mod problem;
 use actix_web::web;
 use utoipa::OpenApi as _;
 
-use crate::access::{Route, serve};
+use tidings_service::access::{Route, serve};
 
 /// The routes registered by [`routes`]; `/docs/{file}` has the parts of the page.
 pub const ROUTES: &[Route] = &[openapi::ROUTE, browser::ROUTE, problem::ROUTE];

@@ -10,7 +10,7 @@ use actix_web::web;
 
 pub use worker::{ImportError, ImportWorker};
 
-use crate::access::serve;
+use tidings_service::access::serve;
 
 const COLLECTION: &str = "/api/v1/imports";
 

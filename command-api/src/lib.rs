@@ -1,7 +1,6 @@
 //! The write side over HTTP: one folder per resource, one file per command. A handler parses, asks the
 //! domain, commits, and answers with the position of what it wrote.
 
-mod access;
 mod answer;
 pub mod channels;
 mod commands;
@@ -18,10 +17,10 @@ use actix_web::web;
 use utoipa::Modify;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 
-pub use access::{Access, Route};
 pub use answer::Changed;
 pub use commands::{CheckChannel, Commands};
 pub use imports::{ImportError, ImportWorker};
+pub use tidings_service::access::{Access, Route};
 
 /// Every route that [`routes`] registers.
 pub const ROUTES: &[Route] = &[

@@ -7,7 +7,7 @@ mod page;
 
 use actix_web::web;
 
-use crate::access::serve;
+use tidings_service::access::serve;
 
 const PATH: &str = "/u/{token}";
 

@@ -8,7 +8,7 @@ pub(crate) mod revise;
 
 use actix_web::web;
 
-use crate::access::serve;
+use tidings_service::access::serve;
 
 const COLLECTION: &str = "/api/v1/publications";
 

@@ -3,7 +3,6 @@
 
 mod body;
 mod if_match;
-mod issuer;
 mod key;
 mod principals;
 
@@ -27,7 +26,6 @@ use key::Repeatable;
 /// An admitted request, before its body; an extractor for routes behind the gate.
 pub(crate) struct Call {
     principal: Principal,
-    issuer: String,
     correlation_id: Uuid,
     traceparent: TraceParent,
     method: String,
@@ -50,10 +48,7 @@ impl Call {
     /// # Errors
     /// 503 when the caller's name cannot be written down.
     pub(crate) async fn begin(self, commands: &Commands, body: &[u8]) -> Result<Command, Problem> {
-        let actor = commands
-            .principals
-            .actor(commands, &self.principal, &self.issuer)
-            .await?;
+        let actor = commands.principals.actor(commands, &self.principal).await?;
         let repeatable = self.key.map(|key| Repeatable {
             actor: actor.clone(),
             method: self.method,
@@ -114,7 +109,6 @@ fn call(request: &HttpRequest) -> Result<Call, Problem> {
         .ok_or_else(|| missing("http::request_context"))?;
     Ok(Call {
         principal,
-        issuer: issuer::of_admitted(request.headers()).ok_or_else(|| missing("the issuer"))?,
         correlation_id: context.correlation_id,
         traceparent: context.traceparent,
         method: request.method().as_str().to_owned(),

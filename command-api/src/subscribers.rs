@@ -9,7 +9,7 @@ use actix_web::web;
 
 pub(crate) use registration::{Outcome, Registration, RegistrationError};
 
-use crate::access::serve;
+use tidings_service::access::serve;
 
 const COLLECTION: &str = "/api/v1/subscribers";
 

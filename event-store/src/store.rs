@@ -216,13 +216,17 @@ impl Store {
         self.keys_for(owners).await
     }
 
-    /// The same for events that were decoded already.
+    /// The same for events that were decoded already, those of these nouns only.
     pub(crate) async fn keys_of_items(
         &self,
         items: &[std::sync::Arc<crate::feed::Item>],
+        nouns: &[&str],
     ) -> Result<KeyRing, VaultError> {
         let mut owners = Vec::new();
-        for event in items.iter().filter_map(|item| item.event.as_ref().ok()) {
+        let wanted = items
+            .iter()
+            .filter(|item| nouns.contains(&item.recorded.noun()));
+        for event in wanted.filter_map(|item| item.event.as_ref().ok()) {
             event.for_each_sealed(&mut |sealed| owners.extend(Uuid::from_slice(&sealed.key_id)));
         }
         self.keys_for(owners).await

@@ -32,8 +32,8 @@ pub trait View: Send + Sync + 'static {
     type Row: Row;
     /// Its name: the rows can be queried as `publishing_<name>`.
     const DEFINITION: Definition;
-    /// Whether the fold needs keys to open sealed values.
-    const OPENS_SEALED: bool = false;
+    /// Nouns of the streams whose sealed values the fold opens: their keys are at hand when it runs.
+    const OPENS: &'static [&'static str] = &[];
 
     /// The rows an event leads to: most events of no interest lead to none.
     fn fold(item: &Item, ring: &KeyRing, rows: &mut Vec<Self::Row>) -> Result<(), UnderstandError>;

@@ -1,7 +1,6 @@
 //! The read side: one folder per view, named after the question it answers, with its fold, its queries and
 //! its endpoints; and the projector, which folds the log into all of them.
 
-mod access;
 mod answer;
 pub mod channel_list;
 pub mod delivery_log;
@@ -25,7 +24,7 @@ mod test_support;
 mod tests;
 pub mod view_positions;
 
-pub use access::{Access, Route};
+pub use tidings_service::access::{Access, Route};
 pub use projector::{Projector, lags};
 pub use reader::{AT_LEAST_PATIENCE, Reader};
 pub use registry::{RebuildError, Registered, VIEWS, rebuild};

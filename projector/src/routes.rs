@@ -2,7 +2,7 @@
 
 use actix_web::web;
 
-use crate::access::{Route, serve};
+use tidings_service::access::{Route, serve};
 use crate::{
     channel_list, delivery_log, import_status, publication_accounting, publication_analytics,
     publication_status, subscriber_profile, view_positions,

@@ -227,7 +227,11 @@ fn principal(claims: Claims) -> Result<Principal, Problem> {
     let mut roles: Vec<Role> = names.filter_map(|name| Role::parse(name)).collect();
     roles.sort_unstable();
     roles.dedup();
-    Ok(Principal { subject, roles })
+    Ok(Principal {
+        issuer: claims.iss,
+        subject,
+        roles,
+    })
 }
 
 fn invalid(detail: &str) -> Problem {

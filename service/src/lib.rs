@@ -3,6 +3,7 @@
 //!
 //! Nothing here knows what Tidings is about; time, ids and the environment are handed in.
 
+pub mod access;
 pub mod auth;
 pub mod backoff;
 pub mod clock;

@@ -12,11 +12,11 @@ use tidings_service::problem::ProblemBody;
 use utoipa::ToSchema;
 
 use super::{COLLECTION, judge};
-use crate::access::{Access, Route};
 use crate::answer::{Answer, Changed};
 use crate::commands::Commands;
 use crate::refusal::Values;
 use crate::request::Call;
+use tidings_service::access::{Access, Route};
 
 pub(crate) const ROUTE: Route = ("POST", COLLECTION, Access::Roles(&[Role::Operator]));
 

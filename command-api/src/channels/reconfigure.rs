@@ -14,11 +14,11 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::judge;
-use crate::access::{Access, Route};
 use crate::answer::{Answer, Changed};
 use crate::commands::Commands;
 use crate::refusal::{self, Values};
 use crate::request::Call;
+use tidings_service::access::{Access, Route};
 
 pub(crate) const ROUTE: Route = (
     "PUT",

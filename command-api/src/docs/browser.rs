@@ -7,7 +7,7 @@ use actix_web::{HttpResponse, web};
 use tidings_service::Problem;
 use utoipa_swagger_ui::Config;
 
-use crate::access::{Access, Route};
+use tidings_service::access::{Access, Route};
 
 pub(super) const ROUTE: Route = ("GET", "/docs", Access::Public);
 /// Scripts, styles and icons of the page.

@@ -3,7 +3,7 @@
 use actix_web::HttpResponse;
 use actix_web::web::{self, Bytes};
 
-use crate::access::{Access, Route};
+use tidings_service::access::{Access, Route};
 
 pub(super) const ROUTE: Route = ("GET", "/openapi.json", Access::Public);
 

@@ -5,8 +5,8 @@ use actix_web::{HttpResponse, web};
 use tidings_service::Problem;
 use tidings_service::problem::{ProblemType, catalogue};
 
-use crate::access::{Access, Route};
 use crate::html;
+use tidings_service::access::{Access, Route};
 
 pub(super) const ROUTE: Route = ("GET", "/problems/{slug}", Access::Public);
 

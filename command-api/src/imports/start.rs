@@ -13,11 +13,11 @@ use uuid::Uuid;
 use super::COLLECTION;
 use super::file::NotTaken;
 use super::stored::{self, Prepared};
-use crate::access::{Access, Route};
 use crate::answer::{Answer, Changed, same_body};
 use crate::commands::Commands;
 use crate::refusal;
 use crate::request::Call;
+use tidings_service::access::{Access, Route};
 
 pub(crate) const ROUTE: Route = (
     "POST",

@@ -5,8 +5,8 @@ use actix_web::{HttpResponse, web};
 use tidings_domain::token::UnsubscribeLink;
 
 use super::{PATH, page};
-use crate::access::{Access, Route};
 use crate::commands::Commands;
+use tidings_service::access::{Access, Route};
 
 pub(crate) const ROUTE: Route = ("GET", PATH, Access::Public);
 

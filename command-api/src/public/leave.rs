@@ -12,9 +12,9 @@ use tidings_event_store::{Context, ExecuteError};
 use tidings_service::http::{RequestContext, read_body};
 
 use super::{PATH, form, page};
-use crate::access::{Access, Route};
 use crate::commands::Commands;
 use crate::refusal::{self, Refused as _};
+use tidings_service::access::{Access, Route};
 
 pub(crate) const ROUTE: Route = ("POST", PATH, Access::Public);
 

@@ -11,11 +11,11 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::COLLECTION;
-use crate::access::{Access, Route};
 use crate::answer::{Answer, Changed};
 use crate::commands::Commands;
 use crate::refusal::Values;
 use crate::request::{Call, MaybeJson};
+use tidings_service::access::{Access, Route};
 
 pub(crate) const ROUTE: Route = (
     "POST",

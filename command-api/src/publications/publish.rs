@@ -8,10 +8,10 @@ use tidings_service::problem::ProblemBody;
 use uuid::Uuid;
 
 use super::COLLECTION;
-use crate::access::{Access, Route};
 use crate::answer::{Answer, Changed};
 use crate::commands::Commands;
 use crate::request::{Call, MaybeJson, Nothing};
+use tidings_service::access::{Access, Route};
 
 pub(crate) const ROUTE: Route = (
     "POST",

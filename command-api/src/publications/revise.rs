@@ -9,10 +9,10 @@ use tidings_service::problem::ProblemBody;
 use uuid::Uuid;
 
 use super::content::{PublicationContent, judge};
-use crate::access::{Access, Route};
 use crate::answer::{Answer, Changed};
 use crate::commands::Commands;
 use crate::request::Call;
+use tidings_service::access::{Access, Route};
 
 pub(crate) const ROUTE: Route = (
     "PUT",

@@ -27,9 +27,10 @@ impl Principals {
         &self,
         commands: &Commands,
         principal: &Principal,
-        issuer: &str,
     ) -> Result<String, Problem> {
-        let subject = &principal.subject;
+        let Principal {
+            issuer, subject, ..
+        } = principal;
         let id = stream_id::principal(&commands.id_key, issuer, subject);
         if !self.has_seen(id) {
             write_down(commands, id, issuer, subject)

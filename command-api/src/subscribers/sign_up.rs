@@ -14,11 +14,11 @@ use tidings_service::problem::ProblemBody;
 use utoipa::ToSchema;
 
 use super::{COLLECTION, Outcome, Registration, RegistrationError};
-use crate::access::{Access, Route};
 use crate::answer::{Answer, Changed, same_body};
 use crate::commands::Commands;
 use crate::refusal::{self, Values};
 use crate::request::Call;
+use tidings_service::access::{Access, Route};
 
 pub(crate) const ROUTE: Route = (
     "POST",

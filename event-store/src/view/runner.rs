@@ -18,7 +18,6 @@ use crate::log::SLOW_TIMER;
 use crate::progress::Progress;
 use crate::store::Store;
 use crate::stream::hex;
-use crate::vault::KeyRing;
 
 const PAGE: usize = 1_000;
 /// Guards the creation of views against two processes starting at once.
@@ -134,11 +133,7 @@ pub(super) async fn fold<V: View>(
 where
     V::Row: Merge,
 {
-    let ring = if V::OPENS_SEALED {
-        store.keys_of_items(page).await?
-    } else {
-        KeyRing::default()
-    };
+    let ring = store.keys_of_items(page, V::OPENS).await?;
     let mut rows = HashMap::new();
     let mut of_event = Vec::new();
     for item in page {

@@ -8,7 +8,7 @@ use tidings_service::problem::ProblemBody;
 use uuid::Uuid;
 
 use super::{Channel, ChannelList, query};
-use crate::access::{Access, Route};
+use tidings_service::access::{Access, Route};
 use crate::answer;
 use crate::page::{self, Key as _, Page, Paging};
 use crate::reader::Reader;

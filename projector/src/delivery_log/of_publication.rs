@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::query::Which;
 use super::{Delivery, DeliveryLog, query};
-use crate::access::{Access, Route};
+use tidings_service::access::{Access, Route};
 use crate::answer;
 use crate::page::{self, Key as _, Page};
 use crate::publication_status::{self, PublicationStatus};

@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{ImportStatus, query};
-use crate::access::{Access, Route};
+use tidings_service::access::{Access, Route};
 use crate::answer;
 use crate::import_rejections::query::{Rejection, list};
 use crate::import_rejections::{ImportRejections, records};

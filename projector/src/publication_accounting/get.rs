@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::query::{self, ChannelCounts, Counts};
-use crate::access::{Access, Route};
+use tidings_service::access::{Access, Route};
 use crate::answer::{self, AtLeast};
 use crate::delivery_log::DeliveryLog;
 use crate::publication_status::{self, Publication, PublicationStatus};

@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::query::{self, Hour};
-use crate::access::{Access, Route};
+use tidings_service::access::{Access, Route};
 use crate::answer;
 use crate::delivery_log::DeliveryLog;
 use crate::page::{self, Key, Page, Paging};

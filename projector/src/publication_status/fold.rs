@@ -71,7 +71,7 @@ impl View for PublicationStatus {
         name: "publication_status",
         sql: tidings_schema::views::PUBLICATION_STATUS,
     };
-    const OPENS_SEALED: bool = true;
+    const OPENS: &'static [&'static str] = &["publication"];
 
     fn fold(item: &Item, ring: &KeyRing, rows: &mut Vec<Self::Row>) -> Result<(), UnderstandError> {
         if let Some(event) = of_nouns(item, &["publication"])? {

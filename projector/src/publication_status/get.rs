@@ -8,7 +8,7 @@ use tidings_service::problem::ProblemBody;
 use uuid::Uuid;
 
 use super::{Publication, PublicationStatus, query};
-use crate::access::{Access, Route};
+use tidings_service::access::{Access, Route};
 use crate::answer::{self, AtLeast};
 use crate::reader::Reader;
 

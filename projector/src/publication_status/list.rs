@@ -9,7 +9,7 @@ use tidings_service::problem::ProblemBody;
 use super::fold::STATES;
 use super::query::Which;
 use super::{Publication, PublicationStatus, query};
-use crate::access::{Access, Route};
+use tidings_service::access::{Access, Route};
 use crate::answer;
 use crate::page::{self, Key as _, Page};
 use crate::reader::Reader;

@@ -66,7 +66,7 @@ impl View for SubscriberProfile {
         name: "subscriber_profile",
         sql: tidings_schema::views::SUBSCRIBER_PROFILE,
     };
-    const OPENS_SEALED: bool = true;
+    const OPENS: &'static [&'static str] = &["subscriber"];
 
     fn fold(item: &Item, ring: &KeyRing, rows: &mut Vec<Self::Row>) -> Result<(), UnderstandError> {
         if let Some(event) = of_nouns(item, &["subscriber", "address"])? {

@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 use tokio_postgres::Row;
 use utoipa::ToSchema;
 
-use crate::access::{Access, Route};
+use tidings_service::access::{Access, Route};
 use crate::answer::{self, AtLeast};
 use crate::reader::Reader;
 use crate::registry::{Registered, VIEWS};

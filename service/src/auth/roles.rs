@@ -63,6 +63,8 @@ impl fmt::Display for Role {
 /// The caller, as its verified token tells; an actix extractor.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Principal {
+    /// The token's `iss`: two issuers may know the same subject.
+    pub issuer: String,
     /// The token's `sub`, 1 to 255 bytes.
     pub subject: String,
     /// The token's roles that we know.

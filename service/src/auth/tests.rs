@@ -187,6 +187,7 @@ async fn roles_are_read_from_both_claims_and_unknown_ones_left_out() {
 #[test]
 fn a_refusal_names_the_roles_that_would_do() {
     let principal = |roles: &[Role]| Principal {
+        issuer: "tidings".to_owned(),
         subject: "amy".to_owned(),
         roles: roles.to_vec(),
     };

@@ -1,4 +1,5 @@
 //! What the platform is for, end to end: real Postgres, real nats-server, a real SMTP dialogue.
 
+mod commands;
 mod publication;
 mod unsubscribe;

@@ -1,14 +1,12 @@
-//! Who may read what. Every route is registered through its row here, so that no handler runs before the
-//! caller was let in.
+//! Who may call what. Every route is registered through its row here, so that no handler runs, and
+//! no body is read, before the caller was let in.
 
+use crate::auth::{Principal, Role};
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::Method;
 use actix_web::middleware::{Next, from_fn};
-use actix_web::{
-    Error, FromRequest, Handler, HttpMessage as _, Responder, ResponseError as _, guard, web,
-};
-use tidings_service::auth::{Principal, Role};
+use actix_web::{Error, Handler, HttpMessage as _, Responder, ResponseError as _, guard, web};
+use actix_web::{FromRequest, http::Method};
 
 /// Who may use a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,8 +20,9 @@ pub enum Access {
 /// Method, path and access of one endpoint.
 pub type Route = (&'static str, &'static str, Access);
 
-/// Registers a handler under its route. The caller's [`Principal`] then is in the request's extensions.
-pub(crate) fn serve<F, Args>(cfg: &mut web::ServiceConfig, route: Route, handler: F)
+/// Registers a handler under its route, behind the gate its access asks for. The caller's [`Principal`]
+/// then is in the request's extensions.
+pub fn serve<F, Args>(cfg: &mut web::ServiceConfig, route: Route, handler: F)
 where
     F: Handler<Args>,
     Args: FromRequest + 'static,
@@ -32,10 +31,14 @@ where
     let (method, path, access) = route;
     let method = Method::from_bytes(method.as_bytes()).expect("methods in the source are methods");
     let gate = from_fn(move |request, next| gate(access, request, next));
-    // The method is the resource's guard, not its route's: another room serves the same paths with
-    // other methods.
-    let resource = web::resource(path).guard(guard::Method(method));
-    cfg.service(resource.wrap(gate).to(handler));
+    // The method is the resource's guard, not its route's: another room may serve the same path
+    // with other methods.
+    cfg.service(
+        web::resource(path)
+            .guard(guard::Method(method))
+            .wrap(gate)
+            .to(handler),
+    );
 }
 
 async fn gate<B: MessageBody>(
@@ -44,8 +47,8 @@ async fn gate<B: MessageBody>(
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B>>, Error> {
     if let Access::Roles(roles) = access {
-        let asked = request.extract::<Principal>().await;
-        match asked.and_then(|principal| principal.require(roles).map(|()| principal)) {
+        let admitted = request.extract::<Principal>().await;
+        match admitted.and_then(|principal| principal.require(roles).map(|()| principal)) {
             Ok(principal) => drop(request.extensions_mut().insert(principal)),
             // An answer, not an error: the outer layers add their headers to answers only.
             Err(problem) => {
@@ -54,6 +57,7 @@ async fn gate<B: MessageBody>(
             }
         }
     }
-    let response = next.call(request).await?;
-    Ok(response.map_into_left_body())
+    next.call(request)
+        .await
+        .map(ServiceResponse::map_into_left_body)
 }

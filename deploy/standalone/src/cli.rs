@@ -1,0 +1,106 @@
+//! The command line: one file per verb. Exit codes: 0 done, 1 failed, 64 bad usage or configuration.
+
+mod api;
+mod bar;
+mod doctor;
+mod error;
+mod global;
+pub(crate) mod import;
+mod migrate;
+mod out;
+mod rebuild;
+pub(crate) mod token;
+mod up;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use clap::{CommandFactory as _, Parser, Subcommand};
+
+pub use api::ApiError;
+pub(crate) use api::{Answer, Api};
+pub(crate) use bar::Bar;
+pub use error::CliError;
+use global::Global;
+pub(crate) use global::{Hints, Session};
+pub(crate) use out::Out;
+
+/// Tidings: publish once; readers get it by e-mail, Slack or as files, and every step is on record.
+#[derive(Debug, Parser)]
+#[command(name = "tidings", version, max_term_width = 100, after_help = EXAMPLES)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  tidings up --demo                 see it at work, with 2,000 readers and three articles
+  tidings up                        an empty platform over ./data
+  tidings token --role editor       a token for curl
+  tidings doctor                    what is wrong, and what to do about it
+
+Exit codes: 0 done, 1 failed, 64 bad usage or configuration.";
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    Up(up::Up),
+    Token(token::Token),
+    Migrate(migrate::Migrate),
+    #[command(subcommand)]
+    Import(import::Import),
+    Rebuild(rebuild::Rebuild),
+    Doctor(doctor::Doctor),
+}
+
+/// Runs the program on this process's arguments.
+pub async fn run() -> ExitCode {
+    run_with(std::env::args_os()).await
+}
+
+async fn run_with(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => return unparsed(&error),
+    };
+    let out = Out::new(cli.global.json);
+    match dispatch(cli, &out).await {
+        Ok(code) => code,
+        Err(error) => {
+            out.failed(&error);
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+async fn dispatch(cli: Cli, out: &Out) -> Result<ExitCode, CliError> {
+    let Cli { global, verb } = cli;
+    let done = |()| ExitCode::SUCCESS;
+    match verb {
+        Verb::Up(up) => up.run(&global, out).await.map(done),
+        Verb::Token(token) => token.run(&global, out).map(done),
+        Verb::Migrate(migrate) => migrate.run(&global, out).await.map(done),
+        Verb::Import(import) => import.run(&global, out).await.map(done),
+        Verb::Rebuild(rebuild) => rebuild.run(&global, out).await,
+        Verb::Doctor(doctor) => doctor.run(&global, out).await,
+    }
+}
+
+/// Help and version are asked for; anything else is a misunderstanding.
+fn unparsed(error: &clap::Error) -> ExitCode {
+    // Nobody is left to tell when the terminal is gone.
+    drop(error.print());
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::SUCCESS,
+        _ => ExitCode::from(error::USAGE),
+    }
+}
+
+/// Checks the definitions themselves: for tests.
+#[doc(hidden)]
+pub fn debug_assert() {
+    Cli::command().debug_assert();
+}

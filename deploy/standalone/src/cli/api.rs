@@ -1,0 +1,236 @@
+//! The platform's HTTP API as a program uses it: a base URL, a token, and problems turned into sentences.
+
+use std::time::Duration;
+
+use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
+use reqwest::{Client, Method, RequestBuilder, StatusCode};
+use serde_json::Value;
+
+/// A view that is behind is asked again for this long.
+const PATIENCE: Duration = Duration::from_secs(60);
+const PAUSE: Duration = Duration::from_millis(500);
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// A caller of one platform.
+#[derive(Clone)]
+pub(crate) struct Api {
+    client: Client,
+    base: String,
+    token: String,
+}
+
+/// What was answered.
+#[derive(Clone, Debug)]
+pub(crate) struct Answer {
+    /// `Log-Position` of a command, `View-Position` of a read; 0 without one.
+    pub(crate) position: i64,
+    /// The body; null if it is no JSON.
+    pub(crate) body: Value,
+}
+
+/// Why a request did not get what it asked for.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "each message says what is wrong")]
+pub enum ApiError {
+    #[error("no answer from the platform at {base}: see whether it runs, with `tidings doctor`")]
+    Unreachable {
+        base: String,
+        #[source]
+        source: reqwest::Error,
+    },
+    #[error("{method} {path} was refused ({status}): {detail}")]
+    Refused {
+        method: Method,
+        path: String,
+        status: StatusCode,
+        detail: String,
+    },
+    #[error("the answer to {method} {path} lacks {what}: another version may be running")]
+    Strange {
+        method: Method,
+        path: String,
+        what: &'static str,
+    },
+    #[error("an HTTP client cannot be set up")]
+    Setup(#[source] reqwest::Error),
+}
+
+impl Api {
+    /// A caller of the platform at `base`, such as `http://127.0.0.1:8080`, with this token.
+    pub(crate) fn new(base: &str, token: String) -> Result<Self, ApiError> {
+        // It speaks to our own platform only, wherever a proxy may be configured.
+        let client = Client::builder().no_proxy().timeout(TIMEOUT);
+        Ok(Self {
+            client: client.build().map_err(ApiError::Setup)?,
+            base: base.trim_end_matches('/').to_owned(),
+            token,
+        })
+    }
+
+    /// A command with a JSON body, safe to repeat under `key`.
+    pub(crate) async fn command(
+        &self,
+        path: &str,
+        key: &str,
+        body: &Value,
+    ) -> Result<Answer, ApiError> {
+        let request = self.request(&Method::POST, path).json(body);
+        let request = request.header("Idempotency-Key", key);
+        self.send(Method::POST, path, request).await
+    }
+
+    /// A command without a body, safe to repeat under `key`.
+    pub(crate) async fn act(&self, path: &str, key: &str) -> Result<Answer, ApiError> {
+        let request = self.request(&Method::POST, path);
+        let request = request.header("Idempotency-Key", key);
+        self.send(Method::POST, path, request).await
+    }
+
+    /// Uploads a file; safe to repeat under `key`, if there is one.
+    pub(crate) async fn upload(
+        &self,
+        path: &str,
+        key: Option<&str>,
+        media_type: &'static str,
+        bytes: Vec<u8>,
+    ) -> Result<Answer, ApiError> {
+        let mut request = self.request(&Method::POST, path);
+        if let Some(key) = key {
+            request = request.header("Idempotency-Key", key);
+        }
+        let request = request.header(CONTENT_TYPE, media_type).body(bytes);
+        self.send(Method::POST, path, request).await
+    }
+
+    /// Reads; a view that is behind is waited for.
+    pub(crate) async fn get(&self, path: &str) -> Result<Answer, ApiError> {
+        let mut waited = Duration::ZERO;
+        loop {
+            let request = self.request(&Method::GET, path);
+            match self.send(Method::GET, path, request).await {
+                Err(ApiError::Refused { status, .. })
+                    if status == StatusCode::SERVICE_UNAVAILABLE && waited < PATIENCE =>
+                {
+                    tokio::time::sleep(PAUSE).await;
+                    waited += PAUSE;
+                }
+                answer => return answer,
+            }
+        }
+    }
+
+    /// Posts to an absolute URL as a mail program does: without a token.
+    pub(crate) async fn one_click(&self, url: &str) -> Result<StatusCode, ApiError> {
+        let body = "List-Unsubscribe=One-Click";
+        let form = "application/x-www-form-urlencoded";
+        let request = self.client.post(url).header(CONTENT_TYPE, form).body(body);
+        let answer = request.send().await;
+        Ok(answer.map_err(|source| self.unreachable(source))?.status())
+    }
+
+    fn request(&self, method: &Method, path: &str) -> RequestBuilder {
+        let url = format!("{}{path}", self.base);
+        self.client
+            .request(method.clone(), url)
+            .bearer_auth(&self.token)
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        request: RequestBuilder,
+    ) -> Result<Answer, ApiError> {
+        let response = request
+            .send()
+            .await
+            .map_err(|source| self.unreachable(source))?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        let text = response
+            .text()
+            .await
+            .map_err(|source| self.unreachable(source))?;
+        let body: Value = serde_json::from_str(&text).unwrap_or(Value::Null);
+        if status.is_success() {
+            let position = position(&headers);
+            return Ok(Answer { position, body });
+        }
+        Err(ApiError::Refused {
+            method,
+            path: path.to_owned(),
+            status,
+            detail: detail(&body, &headers),
+        })
+    }
+
+    fn unreachable(&self, source: reqwest::Error) -> ApiError {
+        ApiError::Unreachable {
+            base: self.base.clone(),
+            source,
+        }
+    }
+}
+
+impl Answer {
+    /// A text of the body.
+    pub(crate) fn text(&self, key: &'static str) -> Result<&str, ApiError> {
+        self.body[key].as_str().ok_or(ApiError::Strange {
+            method: Method::GET,
+            path: String::new(),
+            what: key,
+        })
+    }
+
+    /// A number of the body; 0 where there is none.
+    pub(crate) fn count(&self, key: &str) -> u64 {
+        self.body[key].as_u64().unwrap_or_default()
+    }
+}
+
+fn position(headers: &HeaderMap) -> i64 {
+    ["log-position", "view-position"]
+        .into_iter()
+        .find_map(|name| headers.get(name)?.to_str().ok()?.parse().ok())
+        .unwrap_or_default()
+}
+
+/// What a problem says, with each value at fault.
+fn detail(problem: &Value, headers: &HeaderMap) -> String {
+    let mut text = ["detail", "title"]
+        .into_iter()
+        .find_map(|key| problem[key].as_str())
+        .unwrap_or("no reason was given")
+        .to_owned();
+    for error in problem["errors"].as_array().into_iter().flatten() {
+        let (pointer, detail) = (&error["pointer"], &error["detail"]);
+        if let (Some(pointer), Some(detail)) = (pointer.as_str(), detail.as_str()) {
+            text.push_str(&format!("; {pointer}: {detail}"));
+        }
+    }
+    if let Some(seconds) = headers.get(RETRY_AFTER).and_then(|it| it.to_str().ok()) {
+        text.push_str(&format!(" (try again in {seconds} s)"));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_problem_is_told_with_the_values_at_fault() {
+        let problem = json!({
+            "title": "Validation failed",
+            "errors": [{ "pointer": "#/title", "detail": "must not be empty" }],
+        });
+        let told = detail(&problem, &HeaderMap::new());
+        assert_eq!(told, "Validation failed; #/title: must not be empty");
+        let mut headers = HeaderMap::new();
+        headers.insert(RETRY_AFTER, 5.into());
+        assert_eq!(
+            detail(&Value::Null, &headers),
+            "no reason was given (try again in 5 s)"
+        );
+    }
+}

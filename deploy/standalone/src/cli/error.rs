@@ -1,0 +1,89 @@
+//! Why a command failed, and the exit code that says so.
+
+use std::path::PathBuf;
+
+use tidings_projector::RebuildError;
+use tidings_servers::ServersError;
+use tidings_service::auth::MintError;
+use tidings_service::config::ConfigError;
+use tidings_service::telemetry::TelemetryError;
+
+use super::ApiError;
+use crate::demo::DemoError;
+use crate::home::{HomeError, SecretError};
+use crate::platform::StartError;
+
+/// Exit code for a failure.
+const FAILED: u8 = 1;
+/// Exit code for bad usage or configuration, as in sysexits.h.
+pub(super) const USAGE: u8 = 64;
+
+/// A failure in one sentence: what, where, what to do.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "each message says what is wrong")]
+pub enum CliError {
+    #[error("the configuration cannot be used: {0}")]
+    Config(#[source] ConfigError),
+    #[error("{0}")]
+    Usage(String),
+    #[error(transparent)]
+    Telemetry(#[from] TelemetryError),
+    #[error(transparent)]
+    Home(#[from] HomeError),
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    #[error(transparent)]
+    Start(#[from] StartError),
+    #[error(transparent)]
+    Servers(#[from] ServersError),
+    #[error(transparent)]
+    Api(#[from] ApiError),
+    #[error(transparent)]
+    Token(#[from] MintError),
+    #[error(transparent)]
+    Rebuild(#[from] RebuildError),
+    #[error(transparent)]
+    Demo(#[from] DemoError),
+    #[error("cannot read {}: check the path and its permissions", path.display())]
+    File {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("the system refuses to tell about signals")]
+    Signals(#[source] std::io::Error),
+}
+
+impl CliError {
+    pub(super) fn exit_code(&self) -> u8 {
+        match self {
+            Self::Config(_)
+            | Self::Usage(_)
+            | Self::Telemetry(TelemetryError::Filter(_))
+            | Self::Rebuild(RebuildError::Unknown { .. }) => USAGE,
+            _ => FAILED,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn misunderstandings_and_failures_have_codes_of_their_own() {
+        let unknown = RebuildError::Unknown {
+            name: "x".to_owned(),
+            known: vec!["y"],
+        };
+        assert_eq!(CliError::from(unknown).exit_code(), 64);
+        assert_eq!(CliError::Usage("no".to_owned()).exit_code(), 64);
+        let busy = StartError::listen(
+            ([127, 0, 0, 1], 80).into(),
+            std::io::ErrorKind::AddrInUse.into(),
+        );
+        let busy = CliError::from(busy);
+        assert_eq!(busy.exit_code(), 1);
+        insta::assert_snapshot!(busy, @"127.0.0.1:80 is taken by another program: stop it, or choose another address with --listen");
+    }
+}

@@ -1,0 +1,115 @@
+//! What every command takes: the data folder, the configuration file, the form of the answer.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use tidings_service::config::{Config, ConfigFile};
+use tidings_service::telemetry::{self, Telemetry};
+use tidings_service::{Clock, Ids};
+
+use super::CliError;
+use crate::home::Home;
+use crate::platform::Ground;
+
+const NAME: &str = "tidings";
+/// Read from the folder the command is started in, if it is there.
+const CONFIG_FILE: &str = "tidings.toml";
+/// Commands that end by themselves only log what is wrong, unless the configuration says otherwise.
+const QUIET: &str = "warn";
+const QUIET_ABOVE: &str = "info";
+
+#[derive(Args, Debug)]
+pub(crate) struct Global {
+    /// The folder that names the platform [default: ./data, or TIDINGS_DATA]
+    #[arg(long, global = true, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// The configuration file [default: tidings.toml, if there is one]
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Answer with one JSON value, for programs
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+}
+
+/// The parts of a command line that reaches the same platform.
+pub(crate) struct Hints {
+    /// This program, as it was called.
+    pub(crate) program: String,
+    /// The data option with a space before it; empty if none was given.
+    pub(crate) data: String,
+}
+
+/// How much a command logs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Logs {
+    /// As configured.
+    AsConfigured,
+    /// Only what is wrong.
+    Quiet,
+}
+
+/// What a command works with: the settings, and time, ids and the data folder.
+pub(crate) struct Session {
+    pub(crate) config: Config,
+    pub(crate) ground: Ground,
+}
+
+impl Global {
+    /// The settings, with what the command line says on top.
+    pub(crate) fn config(&self) -> Result<Config, CliError> {
+        let file = match &self.config {
+            Some(path) => ConfigFile::Required(path.clone()),
+            None => ConfigFile::IfPresent(CONFIG_FILE.into()),
+        };
+        let mut config = Config::from_process(&file).map_err(CliError::Config)?;
+        if let Some(data) = &self.data {
+            config.data.clone_from(data);
+        }
+        Ok(config)
+    }
+
+    /// The settings and the data folder, which is made if absent; tokens are checked with the secret in it unless
+    /// one is configured.
+    pub(crate) fn session(&self) -> Result<Session, CliError> {
+        let mut config = self.config()?;
+        let home = Home::open(&config.data)?;
+        let clock = Clock::system();
+        let ids = Ids::system(clock.clone());
+        if config.auth.hs256_secret.is_none() {
+            config.auth.hs256_secret = Some(home.token_secret(&ids)?);
+        }
+        Ok(Session {
+            config,
+            ground: Ground { clock, ids, home },
+        })
+    }
+
+    /// How other commands reach the same platform, for hints that can be copied.
+    pub(crate) fn hints(&self) -> Hints {
+        let called = std::env::args_os().next().unwrap_or_default();
+        let called = called.to_string_lossy();
+        Hints {
+            // Called by its path, it may not be found by its name.
+            program: if called.contains('/') {
+                called.into_owned()
+            } else {
+                NAME.to_owned()
+            },
+            data: self
+                .data
+                .as_deref()
+                .map_or_else(String::new, |path| format!(" --data {}", path.display())),
+        }
+    }
+}
+
+impl Session {
+    /// Sets up logging.
+    pub(crate) fn telemetry(&self, logs: Logs) -> Result<Telemetry, CliError> {
+        let mut settings = self.config.telemetry.clone();
+        if logs == Logs::Quiet && settings.log_filter == QUIET_ABOVE {
+            QUIET.clone_into(&mut settings.log_filter);
+        }
+        Ok(telemetry::init(&settings, "tidings")?)
+    }
+}

@@ -1,0 +1,177 @@
+//! `tidings import subscribers`: a CSV file of subscribers, through the API of the platform.
+
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use serde_json::Value;
+use tidings_service::auth::Role;
+
+use super::global::{Global, Logs};
+use super::token::make as make_token;
+use super::{Answer, Api, Bar, CliError, Out, Session};
+use crate::platform::{Backing, Platform, Roles, StartError};
+
+/// A token that only this command uses.
+const TOKEN_TTL: Duration = Duration::from_secs(24 * 3_600);
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// Rejected lines shown to a person.
+const SHOWN_MAX: usize = 20;
+
+/// Bring people in from files
+#[derive(Debug, Subcommand)]
+pub(super) enum Import {
+    Subscribers(Subscribers),
+}
+
+/// Sign up the people of a CSV file
+///
+/// The header line names the columns: `email` is required, `name` is known, any other becomes an attribute. Commas,
+/// semicolons and tabs are understood. Who is a subscriber already stays as they are. Lines that cannot be used are
+/// listed with their reasons; all others are taken.
+///
+/// If a platform runs over the data folder the file goes to it; else one is started for as long as it takes, without
+/// sending anything. An import that was interrupted goes on at the next start.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Example:
+  printf 'email,name,city\\nada@example.org,Ada,London\\n' > readers.csv
+  tidings import subscribers readers.csv")]
+pub(super) struct Subscribers {
+    /// The CSV file, in UTF-8
+    #[arg(value_name = "FILE.csv")]
+    file: PathBuf,
+}
+
+impl Import {
+    pub(super) async fn run(self, global: &Global, out: &Out) -> Result<(), CliError> {
+        let Self::Subscribers(Subscribers { file }) = self;
+        let bytes = read(&file)?;
+        let session = global.session()?;
+        let telemetry = session.telemetry(Logs::Quiet)?;
+        let imported = match session.ground.home.running()? {
+            Some(running) => import(&caller(&session, &running.url)?, None, bytes, *out).await,
+            None => import_alone(&session, bytes, *out).await,
+        };
+        telemetry.shutdown().await;
+        let imported = imported?;
+        say(&imported, *out);
+        out.result(&imported.body);
+        Ok(())
+    }
+}
+
+fn read(file: &Path) -> Result<Vec<u8>, CliError> {
+    std::fs::read(file).map_err(|source| CliError::File {
+        path: file.to_owned(),
+        source,
+    })
+}
+
+fn caller(session: &Session, url: &str) -> Result<Api, CliError> {
+    let now = session.ground.clock.now();
+    let token = make_token(&session.config.auth, "cli", &[Role::Editor], TOKEN_TTL, now)?;
+    Ok(Api::new(url, token)?)
+}
+
+/// Starts a platform that delivers nothing, for as long as it takes.
+async fn import_alone(session: &Session, bytes: Vec<u8>, out: Out) -> Result<Answer, CliError> {
+    let Session { config, ground } = session;
+    let claim = ground.home.claim().await?;
+    let address = (Ipv4Addr::LOCALHOST, 0);
+    let listener = TcpListener::bind(address).map_err(|e| StartError::listen(address.into(), e))?;
+    let backing = Backing::start(config, &ground.home).await?;
+    let roles = Roles::WithoutDelivery;
+    let started = Platform::start(config.clone(), ground.clone(), &backing, listener, roles).await;
+    let imported = match started {
+        Ok(platform) => {
+            let url = format!("http://{}", platform.address());
+            let imported = match caller(session, &url) {
+                Ok(api) => import(&api, None, bytes, out).await,
+                Err(error) => Err(error),
+            };
+            platform.stop().await;
+            imported
+        }
+        Err(error) => Err(error.into()),
+    };
+    backing.stop().await?;
+    drop(claim);
+    imported
+}
+
+/// Uploads a file of subscribers and waits until it is worked off; gives the import as the API shows it.
+pub(crate) async fn import(
+    api: &Api,
+    key: Option<&str>,
+    bytes: Vec<u8>,
+    out: Out,
+) -> Result<Answer, CliError> {
+    let started = api
+        .upload("/api/v1/imports", key, "text/csv", bytes)
+        .await?;
+    let path = format!(
+        "/api/v1/imports/{}?at_least={}",
+        started.text("id")?,
+        started.position
+    );
+    let bar = Bar::new(out, "importing", "lines");
+    loop {
+        let import = api.get(&path).await?;
+        bar.set(import.count("through"), import.count("lines"));
+        if import.text("state")? == "completed" {
+            return Ok(import);
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+/// Says what became of a file, to a person.
+pub(crate) fn say(import: &Answer, out: Out) {
+    out.say(format!(
+        "{} lines: {} signed up, {} known already, {} rejected",
+        import.count("lines"),
+        import.count("accepted"),
+        import.count("existing"),
+        import.count("rejected"),
+    ));
+    let none = Vec::new();
+    let rejections = import.body["rejections"]["items"]
+        .as_array()
+        .unwrap_or(&none);
+    for rejection in rejections.iter().take(SHOWN_MAX) {
+        out.say(rejected(rejection));
+    }
+    let shown = rejections.len().min(SHOWN_MAX) as u64;
+    let further = import.count("rejected").saturating_sub(shown);
+    if further > 0 {
+        let id = import.body["id"].as_str().unwrap_or_default();
+        out.say(format!(
+            "  and {further} more: GET /api/v1/imports/{id} lists them all"
+        ));
+    }
+}
+
+fn rejected(rejection: &Value) -> String {
+    let line = rejection["line"].as_u64().unwrap_or_default();
+    let reason = rejection["reason"].as_str().unwrap_or_default();
+    match rejection["record"].as_str() {
+        Some(record) => format!("  line {line:>5}  {reason:18}  {record}"),
+        None => format!("  line {line:>5}  {reason}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_rejected_line_is_shown_with_its_reason() {
+        let shown = rejected(&json!({ "line": 7, "reason": "invalid_email", "record": "x,y" }));
+        insta::assert_snapshot!(shown, @"  line     7  invalid_email       x,y");
+        let shown = rejected(&json!({ "line": 7, "reason": "duplicate_in_file", "record": null }));
+        insta::assert_snapshot!(shown, @"  line     7  duplicate_in_file");
+    }
+}

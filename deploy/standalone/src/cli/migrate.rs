@@ -1,0 +1,44 @@
+//! `tidings migrate`: brings the database up to date, as an upgrade does before its processes start.
+
+use clap::Args;
+use serde_json::json;
+
+use super::global::{Global, Logs};
+use super::{CliError, Out, Session};
+use crate::platform::{Backing, Core};
+
+/// Bring the database up to date
+///
+/// Applies the changes of schema that the database lacks, each in one transaction, and checks that the master key
+/// fits. `tidings up` does the same at its start; run this by itself when several processes are upgraded one after
+/// the other.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Example:
+  TIDINGS_DATABASE_URL=postgres://tidings@db/tidings?sslmode=verify-full tidings migrate")]
+pub(super) struct Migrate {}
+
+impl Migrate {
+    pub(super) async fn run(self, global: &Global, out: &Out) -> Result<(), CliError> {
+        let session = global.session()?;
+        let telemetry = session.telemetry(Logs::Quiet)?;
+        let Session { config, ground } = &session;
+        let backing = Backing::start_database(config, &ground.home).await?;
+        let opened = Core::open(config, ground, &backing).await;
+        backing.stop().await?;
+        telemetry.shutdown().await;
+        let applied = opened?.migrated;
+        let newest = tidings_schema::MIGRATIONS.last().map_or(0, |it| it.number);
+        out.say(if applied.is_empty() {
+            format!("The database is up to date: schema {newest}.")
+        } else {
+            let numbers: Vec<String> = applied.iter().map(i32::to_string).collect();
+            format!(
+                "Applied {}; the database is at schema {newest}.",
+                numbers.join(", ")
+            )
+        });
+        out.result(&json!({ "applied": applied, "schema": newest }));
+        Ok(())
+    }
+}

@@ -1,0 +1,116 @@
+//! The demo's receivers: a mail server and Slack, both on this machine, at ports that stay the same so that a second
+//! demo over the same data folder finds its channels as they were.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use tidings_sinks::{slack, smtp};
+
+use crate::home::Home;
+
+/// Why the receivers could not be set up.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "each message says what is wrong")]
+pub enum ReceiverError {
+    #[error(
+        "the demo's mail server did not start: free the port, or use another folder with --data"
+    )]
+    Smtp(#[from] smtp::Error),
+    #[error("the demo's Slack did not start: free the port, or use another folder with --data")]
+    Slack(#[from] slack::Error),
+    #[error("cannot use {}: check its permissions", path.display())]
+    File {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// The running receivers.
+pub(super) struct Receivers {
+    pub(super) smtp: smtp::Handle,
+    pub(super) slack: slack::Handle,
+    /// Every mail the mail server took, one file each.
+    pub(super) outbox: PathBuf,
+}
+
+/// Kept in the data folder as `demo.json`.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+struct Ports {
+    smtp: u16,
+    slack: u16,
+}
+
+impl Receivers {
+    pub(super) async fn start(home: &Home) -> Result<Self, ReceiverError> {
+        let outbox = home.outbox_dir();
+        std::fs::create_dir_all(&outbox).map_err(file(&outbox))?;
+        let path = home.dir().join("demo.json");
+        let ports = recall(&path);
+        let at = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let smtp = smtp::start(smtp::Options {
+            listen: at(ports.smtp),
+            folder: Some(outbox.clone()),
+            // Goes on numbering where the last demo ended.
+            journal_file: Some(outbox.join("journal.jsonl")),
+            keep: smtp::Keep::Digest,
+            ..smtp::Options::default()
+        })
+        .await?;
+        let slack = slack::start(slack::Options {
+            listen: at(ports.slack),
+            ..slack::Options::default()
+        })
+        .await?;
+        let ports = Ports {
+            smtp: smtp.addr().port(),
+            slack: slack.addr().port(),
+        };
+        let text = serde_json::to_vec(&ports).expect("two numbers make JSON");
+        std::fs::write(&path, text).map_err(file(&path))?;
+        Ok(Self {
+            smtp,
+            slack,
+            outbox,
+        })
+    }
+
+    /// Lets them live as long as the process.
+    pub(super) fn keep(self) {
+        std::mem::forget(self);
+    }
+
+    /// The mails on disk, oldest first.
+    pub(super) fn mails(&self) -> Result<Vec<PathBuf>, ReceiverError> {
+        let entries = std::fs::read_dir(&self.outbox).map_err(file(&self.outbox))?;
+        let mut mails: Vec<PathBuf> = entries
+            .flatten()
+            .map(|entry| entry.path())
+            .filter(|path| path.extension().is_some_and(|it| it == "eml"))
+            .collect();
+        mails.sort_unstable();
+        Ok(mails)
+    }
+
+    /// One of [`Receivers::mails`].
+    pub(super) fn read(&self, mail: &Path) -> Result<String, ReceiverError> {
+        std::fs::read_to_string(mail).map_err(file(mail))
+    }
+
+    /// The mails could not be written.
+    pub(super) fn unreadable(&self, source: io::Error) -> ReceiverError {
+        file(&self.outbox)(source)
+    }
+}
+
+fn recall(path: &Path) -> Ports {
+    let text = std::fs::read(path).unwrap_or_default();
+    serde_json::from_slice(&text).unwrap_or_default()
+}
+
+fn file(path: &Path) -> impl FnOnce(io::Error) -> ReceiverError {
+    let path = path.to_owned();
+    move |source| ReceiverError::File { path, source }
+}

@@ -1,0 +1,6 @@
+//! The whole platform in one process, and the command line that starts, feeds, rebuilds and examines it.
+
+pub mod cli;
+pub mod demo;
+pub mod home;
+pub mod platform;

@@ -1,0 +1,81 @@
+//! Figures for `/metrics` that others keep: the event store's counters, and what the views say.
+
+use std::convert::Infallible;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use deadpool_postgres::Pool;
+use tidings_event_store::{ReadError, Store};
+use tidings_service::metrics::{Metrics, MetricsError, raise};
+use tokio_util::sync::CancellationToken;
+
+use super::until;
+use super::views::Watch;
+
+/// How often the deliveries that wait are counted.
+const COUNT_EVERY: Duration = Duration::from_secs(5);
+/// One row a publication and channel: cheap to add up.
+const WAITING: &str =
+    "select coalesce(sum(pending), 0)::bigint from publishing_publication_accounting";
+
+/// Copies the event store's counters and the views' lag at each scrape.
+pub(super) fn register(metrics: &Metrics, store: &Store, watch: Watch) -> Result<(), MetricsError> {
+    let events = metrics.counter("events_total", "Events written to the log")?;
+    let batches = metrics.counter(
+        "commit_batches_total",
+        "Database transactions that held them",
+    )?;
+    let waited = metrics.counter(
+        "commit_wait_microseconds_total",
+        "Time the committer spent waiting for the database",
+    )?;
+    let counters = store.log().counters().clone();
+    let committed = store.log().committed();
+    metrics.on_scrape(Box::new(move |metrics| {
+        let total = |counter: &AtomicU64| counter.load(Relaxed);
+        raise(&events, total(&counters.events));
+        raise(&batches, total(&counters.batches));
+        raise(&waited, total(&counters.commit_us));
+        raise(&metrics.commits_total, total(&counters.commits));
+        raise(&metrics.commit_refused_total, total(&counters.refused));
+        raise(&metrics.relay_published_total, total(&counters.relayed));
+        let relayed = i64::try_from(total(&counters.relay_position)).unwrap_or(i64::MAX);
+        // A relay of another process keeps its own count.
+        if relayed > 0 {
+            metrics
+                .relay_lag_positions
+                .set((*committed.borrow() - relayed).max(0));
+        }
+        for (view, standing) in watch.standings() {
+            metrics
+                .view_lag_positions
+                .with_label_values(&[view.as_str()])
+                .set(standing.lag);
+        }
+    }));
+    Ok(())
+}
+
+/// Counts the deliveries that wait, now and then, until told to stop.
+pub(super) async fn refresh(
+    metrics: Metrics,
+    pool: Pool,
+    stop: CancellationToken,
+) -> Result<(), Infallible> {
+    while until(&stop, COUNT_EVERY).await {
+        match waiting(&pool).await {
+            Ok(count) => metrics
+                .queue_depth
+                .with_label_values(&["pending"])
+                .set(count),
+            Err(error) => tracing::debug!(%error, "waiting deliveries cannot be counted"),
+        }
+    }
+    Ok(())
+}
+
+async fn waiting(pool: &Pool) -> Result<i64, ReadError> {
+    let client = pool.get().await?;
+    let statement = client.prepare_cached(WAITING).await?;
+    Ok(client.query_one(&statement, &[]).await?.get(0))
+}

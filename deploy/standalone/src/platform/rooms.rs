@@ -1,0 +1,208 @@
+//! The rooms: their state, their workers, and their routes with one description of them all.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use actix_web::web;
+use serde_json::Value;
+use tidings_command_api::{Commands, ImportWorker, docs};
+use tidings_dispatcher::channel::Environment;
+use tidings_dispatcher::channels::email;
+use tidings_dispatcher::queue::DispatchQueue;
+use tidings_dispatcher::{Dispatcher, Limits};
+use tidings_event_store::feed::Feed;
+use tidings_event_store::view::Runner;
+use tidings_projector::{AT_LEAST_PATIENCE, Projector, Reader, Stops};
+use tidings_service::Outbound;
+use tidings_service::config::{Config, PublicUrl};
+use tidings_service::metrics::Metrics;
+use tidings_service::problem::FieldError;
+use utoipa::OpenApi as _;
+
+use super::http::Routes;
+use super::supervisor::Supervisor;
+use super::{Core, Ground, Roles, StartError};
+
+/// What the rooms are built on.
+pub(super) struct Site<'a> {
+    pub(super) config: &'a Config,
+    pub(super) ground: &'a Ground,
+    pub(super) core: &'a Core,
+    pub(super) feed: &'a Feed,
+    pub(super) public_url: &'a PublicUrl,
+    pub(super) metrics: &'a Metrics,
+}
+
+/// The rooms of one process, built but not yet at work.
+pub(super) struct Rooms {
+    commands: web::Data<Commands>,
+    reader: web::Data<Reader>,
+    projector: Projector,
+    importer: ImportWorker,
+    dispatcher: Dispatcher,
+    queue: Runner<DispatchQueue>,
+}
+
+impl Rooms {
+    pub(super) fn build(site: &Site<'_>) -> Result<Self, StartError> {
+        let (core, ground) = (site.core, site.ground);
+        let environment = environment(site)?;
+        let projector = Projector::new(&core.store, site.feed);
+        let reader = Reader::new(core.store.clone(), projector.stops(), AT_LEAST_PATIENCE);
+        let commands = Commands::new(
+            core.store.clone(),
+            ground.clock.clone(),
+            ground.ids.clone(),
+            core.id_key.clone(),
+            core.link_keys.clone(),
+            Arc::new({
+                let environment = environment.clone();
+                move |kind: &str, settings: &Value, credentials: Option<&str>| {
+                    check_channel(&environment, kind, settings, credentials)
+                }
+            }),
+            site.config.http,
+        );
+        Ok(Self {
+            commands: web::Data::new(commands),
+            reader: web::Data::new(reader),
+            projector,
+            importer: ImportWorker::new(
+                core.store.clone(),
+                ground.clock.clone(),
+                core.id_key.clone(),
+            ),
+            dispatcher: dispatcher(site, environment),
+            queue: Runner::new(core.store.clone(), site.feed.clone()),
+        })
+    }
+
+    /// Makes the tables of views that do not exist yet, before anybody reads them.
+    pub(super) async fn prepare(&mut self) -> Result<(), StartError> {
+        self.projector.step().await?;
+        match self.queue.step().await {
+            // The dispatcher meets the same event, and stops with it on record.
+            Err(error) if error.is_final() => Ok(()),
+            stepped => Ok(stepped.map(drop)?),
+        }
+    }
+
+    /// Which views stand still.
+    pub(super) fn stops(&self) -> Stops {
+        self.projector.stops()
+    }
+
+    /// Every route of every room.
+    pub(super) fn routes(&self) -> Routes {
+        let (commands, reader) = (self.commands.clone(), self.reader.clone());
+        let description = description();
+        Arc::new(move |cfg| {
+            cfg.app_data(commands.clone()).app_data(reader.clone());
+            tidings_command_api::routes(cfg);
+            tidings_projector::routes(cfg);
+            docs::routes(cfg, &description);
+        })
+    }
+
+    /// Puts the workers to work.
+    pub(super) fn spawn(self, delivery: &Supervisor, others: &Supervisor, roles: Roles) {
+        let Self {
+            projector,
+            importer,
+            dispatcher,
+            ..
+        } = self;
+        let stop = others.stopping();
+        others.spawn("projector", async move {
+            projector.run(stop).await;
+            Ok::<(), Infallible>(())
+        });
+        let stop = others.stopping();
+        others.spawn("imports", async move {
+            importer.run(stop).await;
+            Ok::<(), Infallible>(())
+        });
+        if roles == Roles::All {
+            let stop = delivery.stopping();
+            delivery.spawn("dispatcher", dispatcher.run(stop));
+        }
+    }
+}
+
+/// The description of every room's routes; that of the pages around it is added by [`docs`].
+#[must_use]
+pub(crate) fn description() -> utoipa::openapi::OpenApi {
+    let mut whole = tidings_command_api::Api::openapi();
+    whole.merge(tidings_projector::Api::openapi());
+    whole.info.title = "Tidings".to_owned();
+    whole.info.version = env!("CARGO_PKG_VERSION").to_owned();
+    whole.info.description = Some(
+        "Editors publish once; readers get it by e-mail, Slack or as files. Get a token with \
+         `tidings token --role editor` and send it as `Authorization: Bearer`."
+            .to_owned(),
+    );
+    whole
+}
+
+fn environment(site: &Site<'_>) -> Result<Environment, StartError> {
+    let outbound = site.config.outbound;
+    let hello_name = site.config.mail.hello_name.clone();
+    Ok(Environment {
+        outbound: Outbound::new(outbound.into())?,
+        clock: site.ground.clock.clone(),
+        tls: email::system_trust().map_err(|error| StartError::Trust(Box::new(error)))?,
+        file_root: site.ground.home.files_dir(),
+        allow_loopback: outbound.allow_loopback,
+        hello_name: hello_name.unwrap_or_else(|| site.public_url.host().to_owned()),
+    })
+}
+
+fn dispatcher(site: &Site<'_>, environment: Environment) -> Dispatcher {
+    let (core, ground) = (site.core, site.ground);
+    Dispatcher::new(tidings_dispatcher::Options {
+        store: core.store.clone(),
+        feed: site.feed.clone(),
+        connect: Arc::clone(&core.connect),
+        clock: ground.clock.clone(),
+        ids: ground.ids.clone(),
+        environment,
+        public_url: site.public_url.clone(),
+        link_keys: Arc::new(core.link_keys.clone()),
+        metrics: site.metrics.clone(),
+        limits: Limits::from(&site.config.dispatcher),
+    })
+}
+
+/// What is wrong with a channel, in the terms of the request that describes it.
+fn check_channel(
+    environment: &Environment,
+    kind: &str,
+    settings: &Value,
+    credentials: Option<&str>,
+) -> Result<(), Vec<FieldError>> {
+    let error = |pointer: String, detail: String| FieldError { detail, pointer };
+    let Some(kind) = tidings_dispatcher::channels::find(kind) else {
+        let known: Vec<&str> = tidings_dispatcher::channels::KINDS
+            .iter()
+            .map(|kind| kind.name)
+            .collect();
+        let detail = format!("must be one of {}", known.join(", "));
+        return Err(vec![error("#/kind".to_owned(), detail)]);
+    };
+    match (kind.build)(settings, credentials, environment) {
+        Ok(_) => Ok(()),
+        Err(wrong) => Err(wrong
+            .problems
+            .into_iter()
+            .map(|problem| {
+                // Pointers go into the settings, or into the credentials behind that name.
+                let pointer = if problem.pointer.starts_with("/credentials") {
+                    format!("#{}", problem.pointer)
+                } else {
+                    format!("#/settings{}", problem.pointer)
+                };
+                error(pointer, problem.detail)
+            })
+            .collect()),
+    }
+}

@@ -25,6 +25,8 @@ const SERVER: &str = "PostgreSQL";
 /// The role and the database of the platform.
 const USER: &str = "tidings";
 const DATABASE: &str = "tidings";
+/// Beside the socket: whose it is.
+const SOCKET_LOCK: &str = ".s.PGSQL.5432.lock";
 /// How long children of a killed postmaster may take to notice.
 const ORPHANS_LEAVE_WITHIN: Duration = Duration::from_secs(10);
 
@@ -194,14 +196,23 @@ impl Postgres {
         fs::rename(&staged, data).map_err(io_error("create", data))
     }
 
-    /// Postgres sees by itself that a pid file is stale when its process is gone, but takes any
-    /// other program of this user that was given the same id for itself.
+    /// Postgres sees by itself that its pid file and its socket's lock are stale when their process is
+    /// gone, but takes any other program that was given the same id, and a dead process that nobody has
+    /// reaped, for itself.
     fn remove_misleading_pid_file(&self) -> Result<(), ServersError> {
         let reused = self
             .pid_on_file()
             .is_some_and(|pid| kill(Pid::from_raw(pid), None).is_ok());
-        if reused {
-            fs::remove_file(self.pid_file()).map_err(io_error("remove", &self.pid_file()))?;
+        if !reused {
+            return Ok(());
+        }
+        for path in [self.pid_file(), self.place.sockets.join(SOCKET_LOCK)] {
+            match fs::remove_file(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(io_error("remove", &path)(error));
+                }
+                _ => {}
+            }
         }
         Ok(())
     }

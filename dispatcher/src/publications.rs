@@ -64,7 +64,11 @@ impl Publications {
                 ("frozen", _) | ("cancelled", None) => self.planner.step(core, id).await,
                 _ => core.complete(id).await,
             };
-            progress = progress.or(step?);
+            match step {
+                Ok(step) => progress = progress.or(step),
+                // One publication's trouble is not the others'.
+                Err(error) => tracing::warn!(publication = %id, %error, "a publication waits"),
+            }
         }
         Ok(progress)
     }

@@ -24,9 +24,9 @@ mod test_support;
 mod tests;
 pub mod view_positions;
 
-pub use tidings_service::access::{Access, Route};
 pub use projector::{Projector, lags};
 pub use reader::{AT_LEAST_PATIENCE, Reader};
 pub use registry::{RebuildError, Registered, VIEWS, rebuild};
 pub use routes::{Api, ROUTES, routes};
 pub use stops::Stops;
+pub use tidings_service::access::{Access, Route};

@@ -2,11 +2,11 @@
 
 use actix_web::web;
 
-use tidings_service::access::{Route, serve};
 use crate::{
     channel_list, delivery_log, import_status, publication_accounting, publication_analytics,
     publication_status, subscriber_profile, view_positions,
 };
+use tidings_service::access::{Route, serve};
 
 /// Every route that [`routes`] registers.
 pub const ROUTES: &[Route] = &[

@@ -182,6 +182,12 @@ impl Platform {
         }
     }
 
+    /// Waits until a feed has seen a position. Panics when it never does.
+    pub async fn reached(feed: &Feed, position: i64) {
+        let reached = tokio::time::timeout(SETTLE_WITHIN, feed.reached(position)).await;
+        assert!(reached.is_ok(), "the feed stopped at {}", feed.head());
+    }
+
     /// Steps the relay until nothing is pending.
     pub async fn relay(&self) {
         let mut relay = self.relay.lock().await;

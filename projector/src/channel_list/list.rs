@@ -8,10 +8,10 @@ use tidings_service::problem::ProblemBody;
 use uuid::Uuid;
 
 use super::{Channel, ChannelList, query};
-use tidings_service::access::{Access, Route};
 use crate::answer;
 use crate::page::{self, Key as _, Page, Paging};
 use crate::reader::Reader;
+use tidings_service::access::{Access, Route};
 
 /// Who may.
 pub const ROUTE: Route = (

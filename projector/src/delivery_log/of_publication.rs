@@ -9,11 +9,11 @@ use uuid::Uuid;
 
 use super::query::Which;
 use super::{Delivery, DeliveryLog, query};
-use tidings_service::access::{Access, Route};
 use crate::answer;
 use crate::page::{self, Key as _, Page};
 use crate::publication_status::{self, PublicationStatus};
 use crate::reader::Reader;
+use tidings_service::access::{Access, Route};
 
 /// Who may.
 pub const ROUTE: Route = (

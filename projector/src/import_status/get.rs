@@ -11,12 +11,12 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{ImportStatus, query};
-use tidings_service::access::{Access, Route};
 use crate::answer;
 use crate::import_rejections::query::{Rejection, list};
 use crate::import_rejections::{ImportRejections, records};
 use crate::page::{self, Key as _, LIMIT_MAX, Page, Paging};
 use crate::reader::Reader;
+use tidings_service::access::{Access, Route};
 
 /// Who may.
 pub const ROUTE: Route = (

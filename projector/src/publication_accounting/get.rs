@@ -10,11 +10,11 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::query::{self, ChannelCounts, Counts};
-use tidings_service::access::{Access, Route};
 use crate::answer::{self, AtLeast};
 use crate::delivery_log::DeliveryLog;
 use crate::publication_status::{self, Publication, PublicationStatus};
 use crate::reader::Reader;
+use tidings_service::access::{Access, Route};
 
 /// Who may.
 pub const ROUTE: Route = (

@@ -9,12 +9,12 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::query::{self, Hour};
-use tidings_service::access::{Access, Route};
 use crate::answer;
 use crate::delivery_log::DeliveryLog;
 use crate::page::{self, Key, Page, Paging};
 use crate::publication_status::{self, PublicationStatus};
 use crate::reader::Reader;
+use tidings_service::access::{Access, Route};
 
 /// Who may.
 pub const ROUTE: Route = (

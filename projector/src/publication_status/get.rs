@@ -8,9 +8,9 @@ use tidings_service::problem::ProblemBody;
 use uuid::Uuid;
 
 use super::{Publication, PublicationStatus, query};
-use tidings_service::access::{Access, Route};
 use crate::answer::{self, AtLeast};
 use crate::reader::Reader;
+use tidings_service::access::{Access, Route};
 
 /// Who may.
 pub const ROUTE: Route = (

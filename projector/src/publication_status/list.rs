@@ -9,10 +9,10 @@ use tidings_service::problem::ProblemBody;
 use super::fold::STATES;
 use super::query::Which;
 use super::{Publication, PublicationStatus, query};
-use tidings_service::access::{Access, Route};
 use crate::answer;
 use crate::page::{self, Key as _, Page};
 use crate::reader::Reader;
+use tidings_service::access::{Access, Route};
 
 /// Who may.
 pub const ROUTE: Route = (

@@ -8,10 +8,10 @@ use tidings_service::problem::ProblemBody;
 use uuid::Uuid;
 
 use super::{Subscriber, SubscriberProfile, query};
-use tidings_service::access::{Access, Route};
 use crate::answer::{self, AtLeast};
 use crate::reader::Reader;
 use crate::suppression_list::SuppressionList;
+use tidings_service::access::{Access, Route};
 
 /// Who may.
 pub const ROUTE: Route = (

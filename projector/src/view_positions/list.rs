@@ -9,10 +9,10 @@ use time::OffsetDateTime;
 use tokio_postgres::Row;
 use utoipa::ToSchema;
 
-use tidings_service::access::{Access, Route};
 use crate::answer::{self, AtLeast};
 use crate::reader::Reader;
 use crate::registry::{Registered, VIEWS};
+use tidings_service::access::{Access, Route};
 
 /// Who may.
 pub const ROUTE: Route = ("GET", "/api/v1/views", Access::Roles(&[Role::Operator]));

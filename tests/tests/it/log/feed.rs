@@ -13,7 +13,7 @@ async fn follow(platform: &Platform, feed: &Feed, until: i64) {
         platform.name.clone(),
         stop.clone(),
     ));
-    feed.reached(until).await;
+    Platform::reached(feed, until).await;
     stop.cancel();
     running.await.unwrap();
 }

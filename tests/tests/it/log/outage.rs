@@ -141,7 +141,7 @@ async fn without_nats_the_feed_reads_the_log() {
     platform.settle().await;
     platform.servers().kill_nats().await.unwrap();
     let head = platform.fill(25, 2).await;
-    platform.feed.reached(head).await;
+    Platform::reached(&platform.feed, head).await;
     let page = platform.feed.page_after(0, 100).await.unwrap();
     let positions: Vec<i64> = page.iter().map(|item| item.position()).collect();
     assert_eq!(positions, (1..=30).collect::<Vec<_>>());

@@ -95,7 +95,7 @@ async fn a_view_is_rebuilt_while_it_goes_on_being_folded() {
         for _ in 0..30 {
             let head = platform.fill(20, 9).await;
             platform.relay().await;
-            platform.feed.reached(head).await;
+            Platform::reached(&platform.feed, head).await;
             runner.step().await.unwrap();
         }
     };

@@ -44,7 +44,7 @@ async fn whatever_the_pages_the_rows_are_the_same() {
     for page in pages.current() {
         let head = count(&platform, &streams, &page).await;
         platform.relay().await;
-        platform.feed.reached(head).await;
+        Platform::reached(&platform.feed, head).await;
         assert_eq!(runner.step().await.unwrap(), Progress::Advanced);
         assert_eq!(position_of::<TallyView>(&platform.store).await, head);
     }
@@ -151,7 +151,7 @@ async fn nobody_advances_on_a_history_that_is_not_the_logs() {
         platform.name.clone(),
         stop.child_token(),
     ));
-    feed.reached(5).await;
+    Platform::reached(&feed, 5).await;
     let stopped = runner.step().await.unwrap_err();
     stop.cancel();
     assert!(stopped.is_final());

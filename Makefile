@@ -15,7 +15,7 @@ help: ## Shows this list
 demo: ## Builds, starts the platform with sample content, publishes it, and shows what happened
 	cargo build --release --locked -p tidings-standalone
 	@# On a terminal it stays up; in a script it ends once everything has settled.
-	if [ -t 1 ]; then $(tidings) up --demo --data ./data/demo; else $(tidings) up --demo --exit-when-settled --data ./data/demo; fi
+	@if [ -t 1 ]; then $(tidings) up --demo --data ./data/demo; else $(tidings) up --demo --exit-when-settled --data ./data/demo; fi
 
 up: ## Builds and starts an empty, durable platform over ./data
 	cargo build --release --locked -p tidings-standalone

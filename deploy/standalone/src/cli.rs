@@ -9,6 +9,8 @@ pub(crate) mod import;
 mod migrate;
 mod out;
 mod rebuild;
+#[cfg(test)]
+mod tests;
 pub(crate) mod token;
 mod up;
 
@@ -16,7 +18,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
-use clap::{CommandFactory as _, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 
 pub use api::ApiError;
 pub(crate) use api::{Answer, Api};
@@ -97,10 +99,4 @@ fn unparsed(error: &clap::Error) -> ExitCode {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::SUCCESS,
         _ => ExitCode::from(error::USAGE),
     }
-}
-
-/// Checks the definitions themselves: for tests.
-#[doc(hidden)]
-pub fn debug_assert() {
-    Cli::command().debug_assert();
 }

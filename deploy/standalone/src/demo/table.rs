@@ -51,6 +51,9 @@ mod tests {
             channel: "email".to_owned(),
             counts: json!({ "planned": 2_000, "sent": 1_999, "suppressed": 1 }),
         };
-        insta::assert_snapshot!(table(&[line]), @"");
+        insta::assert_snapshot!(table(&[line]), @r"
+        publication                                    channel     planned       sent     failed suppressed  cancelled   in_doubt    pending
+        The ferry is back                              email          2000       1999          0          1          0          0          0
+        ");
     }
 }

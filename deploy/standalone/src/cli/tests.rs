@@ -1,0 +1,57 @@
+//! The definitions of the command line: consistent, and helpful as they are shown.
+
+use clap::CommandFactory as _;
+
+use super::{Cli, run_with};
+
+#[test]
+fn the_definitions_are_consistent() {
+    Cli::command().debug_assert();
+}
+
+#[test]
+fn every_verb_teaches_with_an_example() {
+    let mut help = String::new();
+    for verb in ["up", "token", "migrate", "rebuild", "doctor"] {
+        help.push_str(&help_of(&["tidings", verb, "--help"]));
+        help.push_str("\n----\n");
+    }
+    help.push_str(&help_of(&["tidings", "import", "subscribers", "--help"]));
+    assert_eq!(help.matches("\nExample").count(), 6);
+    insta::assert_snapshot!("verbs", help);
+    insta::assert_snapshot!("tidings", help_of(&["tidings", "--help"]));
+}
+
+fn help_of(arguments: &[&str]) -> String {
+    let command = Cli::command().term_width(100);
+    let shown = command.try_get_matches_from(arguments).unwrap_err();
+    // Trailing spaces and the terminal's width are not what this is about.
+    let text = shown.render().to_string();
+    text.lines()
+        .map(|line| format!("{}\n", line.trim_end()))
+        .collect()
+}
+
+#[tokio::test]
+async fn bad_usage_is_64_and_help_is_no_failure() {
+    let code = async |arguments: &[&str]| {
+        let arguments = arguments.iter().map(Into::into);
+        format!("{:?}", run_with(arguments).await)
+    };
+    let ended_with = |number: u8| format!("{:?}", std::process::ExitCode::from(number));
+    for wrong in [
+        &["tidings"][..],
+        &["tidings", "fly"],
+        &["tidings", "token"],
+        &["tidings", "token", "--role", "king"],
+        &["tidings", "token", "--role", "editor", "--ttl", "soon"],
+        &["tidings", "up", "--listen", "here"],
+        &["tidings", "up", "--exit-when-settled"],
+        &["tidings", "rebuild"],
+        &["tidings", "rebuild", "no_such_view"],
+    ] {
+        assert_eq!(code(wrong).await, ended_with(64), "{wrong:?}");
+    }
+    assert_eq!(code(&["tidings", "--help"]).await, ended_with(0));
+    assert_eq!(code(&["tidings", "--version"]).await, ended_with(0));
+}

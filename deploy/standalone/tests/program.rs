@@ -1,0 +1,224 @@
+//! The program as its users start it: exit codes, messages, `run.json`, and a whole life over private servers.
+
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+use tempfile::TempDir;
+
+const STARTS_WITHIN: Duration = Duration::from_secs(120);
+
+/// A folder for one test, which the servers' account may pass through.
+fn folder() -> TempDir {
+    let root = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(root.path(), PermissionsExt::from_mode(0o755)).unwrap();
+    root
+}
+
+/// The program in `root`, with nothing but what is needed of our environment.
+fn tidings(root: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tidings"));
+    command
+        .current_dir(root)
+        .env("TIDINGS_STATE_DIR", root.join("state"));
+    command.env("TIDINGS_DATA", root.join("data"));
+    command
+}
+
+fn said(output: &Output) -> (Option<i32>, String) {
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    (output.status.code(), text)
+}
+
+#[test]
+fn a_wrong_setting_is_named_with_its_place() {
+    let root = folder();
+    std::fs::write(root.path().join("tidings.toml"), "lissten = \"x\"\n").unwrap();
+    let (code, text) = said(&tidings(root.path()).arg("migrate").output().unwrap());
+    assert_eq!(code, Some(64));
+    insta::assert_snapshot!(text, @"error: the configuration cannot be used: unknown setting `lissten` in tidings.toml; did you mean `listen`?");
+
+    let missing = ["migrate", "--config", "nowhere.toml"];
+    let (code, text) = said(&tidings(root.path()).args(missing).output().unwrap());
+    assert_eq!(code, Some(64), "{text}");
+    assert!(text.contains("cannot read nowhere.toml"), "{text}");
+}
+
+#[test]
+fn a_data_folder_that_is_a_file_is_named() {
+    let root = folder();
+    std::fs::write(root.path().join("data"), "").unwrap();
+    let output = tidings(root.path())
+        .args(["token", "--role", "editor"])
+        .output()
+        .unwrap();
+    let (code, text) = said(&output);
+    assert_eq!(code, Some(1));
+    assert!(text.contains("choose another with --data"), "{text}");
+}
+
+#[test]
+fn a_token_is_made_without_any_server_and_keeps_its_secret() {
+    let root = folder();
+    let token = |role: &str| {
+        let arguments = ["token", "--role", role, "--json"];
+        let output = tidings(root.path()).args(arguments).output().unwrap();
+        assert!(output.status.success(), "{}", said(&output).1);
+        serde_json::from_slice::<Value>(&output.stdout).unwrap()
+    };
+    let made = token("editor");
+    assert_eq!(made["token"].as_str().unwrap().split('.').count(), 3);
+    assert_eq!(made["roles"][0], "editor");
+    let secret = std::fs::read(root.path().join("data/jwt.secret")).unwrap();
+    token("operator");
+    assert_eq!(
+        std::fs::read(root.path().join("data/jwt.secret")).unwrap(),
+        secret
+    );
+    assert!(!root.path().join("state").exists());
+}
+
+#[test]
+fn a_taken_port_is_one_clear_sentence_before_any_server_starts() {
+    let root = folder();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let output = tidings(root.path())
+        .args(["up", "--listen", &address])
+        .output()
+        .unwrap();
+    let (code, text) = said(&output);
+    assert_eq!(code, Some(1));
+    let expected = format!(
+        "error: {address} is taken by another program: stop it, or choose another address with --listen\n"
+    );
+    assert!(text.starts_with(&expected), "{text}");
+    assert!(!root.path().join("state").exists());
+}
+
+/// A started program that is killed if the test fails.
+struct Up(Child);
+
+impl Drop for Up {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+impl Up {
+    /// Starts it and waits for the line that says where it is.
+    fn start(root: &Path) -> (Self, Value) {
+        let mut child = tidings(root)
+            .args(["up", "--json", "--listen", "127.0.0.1:0"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut stdout = child.stdout.take().unwrap();
+        let up = Self(child);
+        let mut line = Vec::new();
+        let mut byte = [0];
+        while stdout.read(&mut byte).unwrap() == 1 && byte[0] != b'\n' {
+            line.push(byte[0]);
+        }
+        (up, serde_json::from_slice(&line).unwrap())
+    }
+
+    fn stop(mut self) -> Option<i32> {
+        let pid = Pid::from_raw(i32::try_from(self.0.id()).unwrap());
+        kill(pid, Signal::SIGTERM).unwrap();
+        self.0.wait().unwrap().code()
+    }
+}
+
+/// The status line and body of a GET.
+fn get(url: &str, path: &str) -> String {
+    let address = url.strip_prefix("http://").unwrap();
+    let mut stream = TcpStream::connect(address).unwrap();
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    )
+    .unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    text
+}
+
+/// `/readyz` waits up to 2 s by itself, so this asks rarely.
+fn becomes_ready(url: &str) {
+    let started = Instant::now();
+    loop {
+        let text = get(url, "/readyz");
+        if text.starts_with("HTTP/1.1 200") {
+            return;
+        }
+        assert!(started.elapsed() < STARTS_WITHIN, "{text}");
+    }
+}
+
+#[test]
+fn a_platform_lives_is_found_and_ends_in_order() {
+    let root = folder();
+    let (up, said_of_it) = Up::start(root.path());
+    let url = said_of_it["url"].as_str().unwrap();
+    becomes_ready(url);
+    let run = std::fs::read(root.path().join("data/run.json")).unwrap();
+    let run: Value = serde_json::from_slice(&run).unwrap();
+    assert_eq!(
+        (&run["url"], &run["pid"]),
+        (&said_of_it["url"], &said_of_it["pid"])
+    );
+    let key = root.path().join("data/master.key").metadata().unwrap();
+    assert_eq!(key.permissions().mode() & 0o777, 0o600);
+    assert!(get(url, "/openapi.json").contains("/api/v1/publications/{id}/accounting"));
+
+    // Other verbs find it.
+    let second = tidings(root.path())
+        .args(["up", "--listen", "127.0.0.1:0"])
+        .output()
+        .unwrap();
+    let (code, text) = said(&second);
+    assert_eq!(code, Some(1));
+    assert!(text.contains(&format!("process {}", run["pid"])), "{text}");
+    std::fs::write(
+        root.path().join("r.csv"),
+        "email\nada@example.org\nnobody\n",
+    )
+    .unwrap();
+    let arguments = ["import", "subscribers", "r.csv", "--json"];
+    let imported = tidings(root.path()).args(arguments).output().unwrap();
+    let imported: Value = serde_json::from_slice(&imported.stdout).unwrap();
+    assert_eq!(
+        (&imported["accepted"], &imported["rejected"]),
+        (&1.into(), &1.into())
+    );
+
+    assert_eq!(up.stop(), Some(0));
+    assert!(!root.path().join("data/run.json").exists());
+
+    // Nothing runs now: the next verbs bring the servers up for themselves, and meet the same data.
+    let again = tidings(root.path()).args(arguments).output().unwrap();
+    let again: Value = serde_json::from_slice(&again.stdout).unwrap();
+    assert_eq!(
+        (&again["accepted"], &again["existing"]),
+        (&0.into(), &1.into())
+    );
+    let doctor = tidings(root.path())
+        .args(["doctor", "--json"])
+        .output()
+        .unwrap();
+    let doctor: Value = serde_json::from_slice(&doctor.stdout).unwrap();
+    assert_eq!(doctor["well"], true, "{doctor}");
+    let verified = tidings(root.path())
+        .args(["rebuild", "all", "--verify"])
+        .output()
+        .unwrap();
+    assert_eq!(said(&verified).0, Some(0));
+}

@@ -1,5 +1,7 @@
 //! The program as its users start it: exit codes, messages, `run.json`, and a whole life over private servers.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;

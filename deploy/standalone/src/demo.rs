@@ -33,7 +33,7 @@ pub enum DemoError {
     Receiver(#[from] ReceiverError),
     #[error(transparent)]
     Api(#[from] ApiError),
-    #[error("the sample readers could not be imported")]
+    #[error("the demo could not go on")]
     Import(#[source] Box<CliError>),
     #[error("no mail with an unsubscribe link was found in {}: was it emptied? Try `--data` with a fresh folder", .0.display())]
     NoMail(std::path::PathBuf),

@@ -182,6 +182,7 @@ impl Platform {
         self.serving.stop(PARTS_FINISH_WITHIN).await;
         self.delivery.stop(ATTEMPTS_FINISH_WITHIN).await;
         self.others.stop(PARTS_FINISH_WITHIN).await;
+        self.core.close();
         if let Err(error) = self.nats.drain().await {
             tracing::debug!(%error, "NATS had gone before");
         }

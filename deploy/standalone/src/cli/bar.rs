@@ -1,8 +1,9 @@
 //! Progress of long work: a bar on a terminal, nothing elsewhere.
 
+use std::fmt::Write;
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use super::Out;
 
@@ -19,18 +20,25 @@ impl Bar {
         }
         let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stdout());
         let template =
-            format!("{what:24} {{bar:30}} {{human_pos}} of {{human_len}} {unit}, {{per_sec}}");
+            format!("{what:24} {{bar:30}} {{human_pos}} of {{human_len}} {unit}, {{rate}}");
         let style = ProgressStyle::with_template(&template)
-            .unwrap_or_else(|_| ProgressStyle::default_bar());
+            .unwrap_or_else(|_| ProgressStyle::default_bar())
+            .with_key("rate", rate);
         bar.set_style(style);
         bar.enable_steady_tick(REDRAW_EVERY);
         Self(bar)
     }
 
+    /// Shows how far it is.
     pub(crate) fn set(&self, position: u64, length: u64) {
         self.0.set_length(length);
         self.0.set_position(position);
     }
+}
+
+fn rate(state: &ProgressState, text: &mut dyn Write) {
+    // Writing to the bar's own text does not fail.
+    drop(write!(text, "{:.0}/s", state.per_sec()));
 }
 
 impl Drop for Bar {

@@ -9,6 +9,7 @@ mod stream;
 use std::process::ExitCode;
 
 use clap::Args;
+use deadpool_postgres::{Object, Pool};
 use serde_json::json;
 use tidings_event_store::Log;
 use tidings_service::postgres::{self, Connector, Settings};
@@ -97,15 +98,27 @@ async fn behind(session: &Session, backing: &Backing) -> Vec<Finding> {
         Ok(client) => client,
         Err(error) => return vec![Finding::failed("database", &error, remedy)],
     };
-    let mut findings = database::server(session, &client).await;
-    let (schema, current) = database::schema(&client).await;
+    let findings = look(session, backing, (&pool, &client), connector).await;
+    drop(client);
+    pool.close();
+    findings
+}
+
+async fn look(
+    session: &Session,
+    backing: &Backing,
+    (pool, client): (&Pool, &Object),
+    connector: Connector,
+) -> Vec<Finding> {
+    let mut findings = database::server(session, client).await;
+    let (schema, current) = database::schema(client).await;
     findings.push(schema);
     if current {
         // Reads need no committer of their own, but a log has one; it connects at its first commit.
         let log = Log::open(dialler(connector), pool.clone());
-        findings.push(database::master_key(session, &client, &pool).await);
+        findings.push(database::master_key(session, client, pool).await);
         findings.push(stream::against_log(session, backing, &log).await);
-        findings.push(database::views(&client).await);
+        findings.push(database::views(client).await);
     }
     findings.extend(running::readiness(session).await);
     findings

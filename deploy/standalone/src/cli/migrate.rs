@@ -25,6 +25,9 @@ impl Migrate {
         let Session { config, ground } = &session;
         let backing = Backing::start_database(config, &ground.home).await?;
         let opened = Core::open(config, ground, &backing).await;
+        if let Ok(core) = &opened {
+            core.close();
+        }
         backing.stop().await?;
         telemetry.shutdown().await;
         let applied = opened?.migrated;

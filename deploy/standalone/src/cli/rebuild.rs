@@ -40,7 +40,11 @@ impl Rebuild {
         let Session { config, ground } = &session;
         let backing = Backing::start_database(config, &ground.home).await?;
         let rebuilt = match Core::open(config, ground, &backing).await {
-            Ok(core) => self.rebuild(&session, &core, *out).await,
+            Ok(core) => {
+                let rebuilt = self.rebuild(&session, &core, *out).await;
+                core.close();
+                rebuilt
+            }
             Err(error) => Err(error.into()),
         };
         backing.stop().await?;

@@ -77,6 +77,11 @@ impl Core {
             migrated,
         })
     }
+
+    /// Ends the connections of the pool, so that a server that is stopped next has nobody to throw out.
+    pub fn close(&self) {
+        self.pool.close();
+    }
 }
 
 /// Brings the database up to date, over a connection without statement timeout.

@@ -38,7 +38,7 @@ impl Bar {
 
 fn rate(state: &ProgressState, text: &mut dyn Write) {
     // Writing to the bar's own text does not fail.
-    drop(write!(text, "{:.0}/s", state.per_sec()));
+    let _ = write!(text, "{:.0}/s", state.per_sec());
 }
 
 impl Drop for Bar {

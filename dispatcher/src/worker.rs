@@ -21,9 +21,6 @@ use crate::{publications, queue};
 
 /// Deliveries read at once.
 const PAGE: i64 = 512;
-/// Attempts open for each one a channel can send at once: most of an attempt's time goes into the
-/// commits before and after.
-const OPEN_PER_SLOT: usize = 4;
 /// How long a delivery rests that could not be attempted.
 const REST: Duration = Duration::from_secs(5);
 /// How often the queue is read although nothing woke the worker: retries become due by time alone.
@@ -194,7 +191,7 @@ impl Worker {
         while self.open.len() < self.core.limits.open_attempts_max && index < self.waiting.len() {
             let channel_id = self.waiting[index].plan.channel_id;
             let open = self.by_channel.entry(channel_id).or_default();
-            if *open >= self.core.roster.concurrency(channel_id) * OPEN_PER_SLOT {
+            if *open >= self.core.roster.concurrency(channel_id) {
                 index += 1;
                 continue;
             }

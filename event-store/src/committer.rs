@@ -2,6 +2,7 @@
 //! and answers each caller with its own verdict. One batch is in flight at a time.
 
 mod batch;
+mod columns;
 mod session;
 
 use std::collections::VecDeque;

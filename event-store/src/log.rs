@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use deadpool_postgres::Pool;
+use futures_util::future::try_join;
 use tokio::sync::watch;
 use tokio_postgres::Row;
 use uuid::Uuid;
@@ -22,6 +23,17 @@ const ACTOR_BYTES_MAX: usize = 64;
 
 pub(crate) const COLUMNS: &str = "position, stream_id, version, event_id, type, subject, occurred_at, \
      recorded_at, actor, correlation_id, causation, metadata, payload, digest";
+/// The batches of a page; past the end of the log, those up to it.
+const BATCHES: &str = "select last_position, hash from publishing_batches \
+     where last_position > $1 and last_position <= coalesce( \
+         (select min(last_position) from publishing_batches where last_position >= $1 + $2), 9223372036854775807) \
+     order by last_position";
+
+fn page() -> String {
+    format!(
+        "select {COLUMNS} from publishing_events where position > $1 and position <= $1 + $2 order by position"
+    )
+}
 
 /// The event log.
 #[derive(Clone)]
@@ -129,38 +141,33 @@ impl Log {
         batch_hash(&client, position).await
     }
 
-    /// The batches that hold the positions `first..=last`: last position and hash (hex) of each.
-    pub(crate) async fn batch_hashes(
-        &self,
-        first: i64,
-        last: i64,
-    ) -> Result<Vec<(i64, String)>, ReadError> {
-        let client = self.inner.pool.get().await?;
-        let statement = client
-            .prepare_cached(
-                "select last_position, hash from publishing_batches \
-                 where last_position >= $1 and last_position <= \
-                       (select min(last_position) from publishing_batches where last_position >= $2) \
-                 order by last_position",
-            )
-            .await?;
-        let rows = client.query(&statement, &[&first, &last]).await?;
-        Ok(rows
-            .iter()
-            .map(|row| (row.get(0), crate::stream::hex(row.get(1))))
-            .collect())
-    }
-
     /// Up to `limit` events after a position, in order.
     pub async fn page_after(&self, position: i64, limit: i64) -> Result<Vec<Recorded>, ReadError> {
         let client = self.inner.pool.get().await?;
-        let statement = client
-            .prepare_cached(&format!(
-                "select {COLUMNS} from publishing_events where position > $1 and position <= $1 + $2 order by position"
-            ))
-            .await?;
+        let statement = client.prepare_cached(&page()).await?;
         let rows = client.query(&statement, &[&position, &limit]).await?;
         Ok(rows.iter().map(recorded).collect())
+    }
+
+    /// The same, and the batches that hold them: last position and hash (hex) of each. One round trip.
+    pub(crate) async fn page_with_batches(
+        &self,
+        position: i64,
+        limit: i64,
+    ) -> Result<(Vec<Recorded>, Vec<(i64, String)>), ReadError> {
+        let client = self.inner.pool.get().await?;
+        let events = client.prepare_cached(&page()).await?;
+        let batches = client.prepare_cached(BATCHES).await?;
+        // Sent in this order, answered in this order: the later look sees every batch of the earlier one.
+        let (events, batches) = try_join(
+            client.query(&events, &[&position, &limit]),
+            client.query(&batches, &[&position, &limit]),
+        )
+        .await?;
+        let batches = batches
+            .iter()
+            .map(|row| (row.get(0), crate::stream::hex(row.get(1))));
+        Ok((events.iter().map(recorded).collect(), batches.collect()))
     }
 
     /// Every event of a stream, oldest first.

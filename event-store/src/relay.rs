@@ -14,7 +14,7 @@ use async_nats::jetstream::message::PublishMessage;
 use async_nats::jetstream::stream::Stream;
 use async_nats::{Client, HeaderMap};
 use bytes::Bytes;
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use prost::Message as _;
 use tidings_proto::common::Envelope;
 use tokio_util::sync::CancellationToken;
@@ -158,29 +158,36 @@ impl Relay {
         }
     }
 
-    async fn messages(
-        &self,
-        events: &[Recorded],
-    ) -> Result<Vec<(String, HeaderMap, Bytes)>, RelayError> {
-        let (first, last) = (events[0].position, events[events.len() - 1].position);
-        let hashes = self.log.batch_hashes(first, last).await?;
+    fn messages(&self, (events, batches): &Page) -> Vec<(String, HeaderMap, Bytes)> {
         let payload_max = self
             .client
             .server_info()
             .max_payload
             .saturating_sub(HEADER_ROOM);
-        Ok(events
+        events
             .iter()
             .map(|event| {
-                let covering = hashes.partition_point(|(up_to, _)| *up_to < event.position);
-                let headers = headers(&hashes[covering].1, &event.metadata().traceparent);
+                let covering = batches.partition_point(|(up_to, _)| *up_to < event.position);
+                let headers = headers(&batches[covering].1, &event.metadata().traceparent);
                 (
                     self.name.subject(event),
                     headers,
                     encode(event, payload_max),
                 )
             })
-            .collect())
+            .collect()
+    }
+
+    async fn publish(
+        &self,
+        last: i64,
+        messages: Vec<(String, HeaderMap, Bytes)>,
+    ) -> Result<(), RelayError> {
+        if messages.len() > BEHIND {
+            self.publish_batch(last, messages).await
+        } else {
+            self.publish_singles(last, messages).await
+        }
     }
 
     async fn publish_singles(

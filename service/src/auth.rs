@@ -79,10 +79,15 @@ struct Claims {
     aud: Audience,
     sub: String,
     /// Unix seconds; other issuers may give fractions.
+    #[serde(serialize_with = "whole")]
     exp: f64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     nbf: Option<f64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        serialize_with = "whole_if_any"
+    )]
     iat: Option<f64>,
     #[serde(default)]
     roles: Vec<String>,
@@ -241,6 +246,18 @@ fn invalid(detail: &str) -> Problem {
 /// Seconds since 1970 with fractions; exact to well below a microsecond for centuries.
 fn unix_seconds(at: OffsetDateTime) -> f64 {
     (at - OffsetDateTime::UNIX_EPOCH).as_seconds_f64()
+}
+
+/// Strict readers take whole seconds only.
+fn whole<S: serde::Serializer>(seconds: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_i64(*seconds as i64)
+}
+
+fn whole_if_any<S: serde::Serializer>(
+    seconds: &Option<f64>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    seconds.map(|seconds| seconds as i64).serialize(serializer)
 }
 
 /// What a token to be made says.

@@ -13,9 +13,6 @@ pub const TEXT_FORMAT: &str = prometheus::TEXT_FORMAT;
 const SECONDS: [f64; 13] = [
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
 ];
-const BATCH_EVENTS: [f64; 12] = [
-    1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0, 2048.0,
-];
 
 type Hook = Box<dyn Fn(&Metrics) + Send + Sync>;
 
@@ -26,8 +23,6 @@ pub struct Metrics {
     registry: Registry,
     hooks: Arc<RwLock<Vec<Hook>>>,
     pub commits_total: IntCounter,
-    pub commit_batch_events: Histogram,
-    pub commit_seconds: Histogram,
     pub commit_refused_total: IntCounter,
     pub relay_lag_positions: IntGauge,
     pub relay_published_total: IntCounter,
@@ -57,14 +52,6 @@ impl Metrics {
         let r = &registry;
         Ok(Self {
             commits_total: counter(r, "commits_total", "Commits accepted into the log")?,
-            commit_batch_events: register(r, "commit_batch_events", |name| {
-                let help = "Events written in one database transaction";
-                Histogram::with_opts(HistogramOpts::new(name, help).buckets(BATCH_EVENTS.to_vec()))
-            })?,
-            commit_seconds: register(r, "commit_seconds", |name| {
-                let help = "Time from asking for a commit to its verdict";
-                Histogram::with_opts(HistogramOpts::new(name, help).buckets(SECONDS.to_vec()))
-            })?,
             commit_refused_total: counter(r, "commit_refused_total", "Commits refused by a guard")?,
             relay_lag_positions: register(r, "relay_lag_positions", |name| {
                 IntGauge::new(

@@ -34,6 +34,9 @@ pub const KIND: Kind = Kind {
     build,
 };
 
+/// Attempts worth having open for each connection: most of an attempt's time goes into the commits
+/// before and after.
+const ATTEMPTS_PER_CONNECTION: usize = 4;
 /// The deadline of an attempt. The dialogue ends itself a minute earlier.
 const ATTEMPT_TIME_MAX: Duration = Duration::from_secs(15 * 60);
 
@@ -99,7 +102,7 @@ impl Channel for EmailChannel {
     }
 
     fn concurrency(&self) -> usize {
-        self.config.connections_max
+        self.config.connections_max * ATTEMPTS_PER_CONNECTION
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {

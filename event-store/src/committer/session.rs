@@ -4,18 +4,18 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 use tokio_postgres::error::SqlState;
-use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Error, Row, Statement};
 use uuid::Uuid;
 
 use super::batch::Batch;
+use super::columns::Columns;
 use super::{CommitError, Submission};
 use crate::event::Committed;
 use crate::session::{Connect, Session};
 
 const COMMIT: &str = "select first_position, last_position, committed_at, \
      refused_commit_no, refused_stream, refused_expected, refused_actual \
-     from publishing_commit($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15)";
+     from publishing_commit($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17)";
 const FIND: &str = "select w.ordinal, e.position, e.recorded_at \
      from unnest($1::uuid[], $2::uuid[]) with ordinality as w(stream_id, event_id, ordinal) \
      join publishing_events e on e.stream_id = w.stream_id and e.event_id = w.event_id";
@@ -197,74 +197,5 @@ fn verdicts(batch: &Batch, row: &Row) -> Verdicts {
         last_position: if events > 0 { last_position } else { 0 },
         events,
         each,
-    }
-}
-
-/// The batch as the function's arrays.
-#[derive(Default)]
-struct Columns<'a> {
-    guard_commit: Vec<i32>,
-    guard_stream: Vec<Uuid>,
-    guard_version: Vec<i32>,
-    commit: Vec<i32>,
-    stream: Vec<Uuid>,
-    id: Vec<Uuid>,
-    event_type: Vec<&'a str>,
-    subject: Vec<Option<Uuid>>,
-    occurred: Vec<OffsetDateTime>,
-    actor: Vec<&'a str>,
-    correlation: Vec<Uuid>,
-    causation: Vec<Option<i64>>,
-    metadata: Vec<&'a [u8]>,
-    payload: Vec<&'a [u8]>,
-    digest: Vec<&'a [u8]>,
-}
-
-impl<'a> Columns<'a> {
-    fn of(batch: &'a Batch) -> Self {
-        let mut columns = Self::default();
-        for (number, submission) in batch.submissions.iter().enumerate() {
-            let number = number as i32;
-            for guard in &submission.commit.guards {
-                columns.guard_commit.push(number);
-                columns.guard_stream.push(guard.stream_id);
-                columns.guard_version.push(guard.version);
-            }
-            for (event, digest) in submission.commit.events.iter().zip(&submission.digests) {
-                columns.commit.push(number);
-                columns.stream.push(event.stream_id);
-                columns.id.push(event.event_id);
-                columns.event_type.push(event.event_type);
-                columns.subject.push(event.subject);
-                columns.occurred.push(event.occurred_at);
-                columns.actor.push(&event.actor);
-                columns.correlation.push(event.correlation_id);
-                columns.causation.push(event.causation);
-                columns.metadata.push(&event.metadata);
-                columns.payload.push(&event.payload);
-                columns.digest.push(digest);
-            }
-        }
-        columns
-    }
-
-    fn params(&self) -> [&(dyn ToSql + Sync); 15] {
-        [
-            &self.guard_commit,
-            &self.guard_stream,
-            &self.guard_version,
-            &self.commit,
-            &self.stream,
-            &self.id,
-            &self.event_type,
-            &self.subject,
-            &self.occurred,
-            &self.actor,
-            &self.correlation,
-            &self.causation,
-            &self.metadata,
-            &self.payload,
-            &self.digest,
-        ]
     }
 }

@@ -35,7 +35,6 @@ pub(super) fn config(layers: &Layers) -> Result<Config, ConfigError> {
         auth: auth(layers)?,
         database: database(layers)?,
         mail: MailConfig {
-            in_flight_max: size(layers, "mail.in_flight_max", 1, 10_000)?,
             hello_name: layers.text("mail.hello_name").map(str::to_owned),
         },
         dispatcher: dispatcher(layers)?,
@@ -103,7 +102,6 @@ fn database(layers: &Layers) -> Result<DatabaseConfig, ConfigError> {
 }
 
 fn dispatcher(layers: &Layers) -> Result<DispatcherConfig, ConfigError> {
-    let lanes = layers.number("dispatcher.lanes", 1, 1_024)?;
     Ok(DispatcherConfig {
         open_attempts_max: size(layers, "dispatcher.open_attempts_max", 1, 10_000)?,
         plan_ahead_max: layers
@@ -112,7 +110,6 @@ fn dispatcher(layers: &Layers) -> Result<DispatcherConfig, ConfigError> {
         attempt_fresh: seconds(layers, "dispatcher.attempt_fresh_s", 1, 600)?,
         email_deadline: seconds(layers, "dispatcher.email_deadline_s", 1, 86_400)?,
         http_deadline: seconds(layers, "dispatcher.http_deadline_s", 1, 86_400)?,
-        lanes: u16::try_from(lanes).expect("at most 1,024"),
     })
 }
 

@@ -97,8 +97,6 @@ pub struct DatabaseConfig {
 /// Outgoing mail.
 #[derive(Clone, Debug)]
 pub struct MailConfig {
-    /// Mails being sent at the same time.
-    pub in_flight_max: usize,
     /// Name given in EHLO; `None`: the host of the public URL.
     pub hello_name: Option<String>,
 }
@@ -116,8 +114,6 @@ pub struct DispatcherConfig {
     pub email_deadline: Duration,
     /// An HTTP attempt is in doubt after this.
     pub http_deadline: Duration,
-    /// Shares of the queue.
-    pub lanes: u16,
 }
 
 /// Limits of outgoing HTTP.

@@ -31,7 +31,6 @@ fn the_built_in_defaults_are_complete() {
     assert_eq!(config.listen.to_string(), "127.0.0.1:8080");
     assert_eq!(config.http.body_limit_bytes, 262_144);
     assert_eq!(config.http.import_limit_bytes, 67_108_864);
-    assert_eq!(config.dispatcher.lanes, 64);
     assert_eq!(config.dispatcher.email_deadline.as_secs(), 900);
     assert_eq!(config.nats_subject_prefix, "tidings");
     assert!(config.database_url.is_none() && config.auth.hs256_secret.is_none());
@@ -44,17 +43,17 @@ fn a_variable_wins_over_the_file_and_the_file_over_the_defaults() {
     let path = folder.path().join("tidings.toml");
     fs::write(
         &path,
-        "nats_subject_prefix = \"news\"\n[mail]\nin_flight_max = 7\n",
+        "nats_subject_prefix = \"news\"\n[dispatcher]\nopen_attempts_max = 7\n",
     )
     .unwrap();
     let env = [
-        ("TIDINGS_MAIL__IN_FLIGHT_MAX", "9"),
+        ("TIDINGS_DISPATCHER__OPEN_ATTEMPTS_MAX", "9"),
         ("TIDINGS_OUTBOUND__ALLOW_LOOPBACK", "true"),
         ("PATH", "/bin"),
         ("TIDINGS_POSTGRES_BIN", "/usr/lib/postgresql/17/bin"),
     ];
     let config = Config::load(&ConfigFile::IfPresent(path), variables(&env)).unwrap();
-    assert_eq!(config.mail.in_flight_max, 9);
+    assert_eq!(config.dispatcher.open_attempts_max, 9);
     assert_eq!(config.nats_subject_prefix, "news");
     assert!(config.outbound.allow_loopback);
     assert_eq!(config.dispatcher.plan_ahead_max, 2_000);

@@ -68,7 +68,12 @@ pub struct Relay {
     last: Option<i64>,
     /// The connection to JetStream it was seen over, by number: another server may hold another stream.
     connection: u64,
+    /// What follows `last`, read while the page before was on its way.
+    ahead: Option<Page>,
 }
+
+/// Events in order, and the batches that hold them: last position and hash (hex) of each.
+type Page = (Vec<Recorded>, Vec<(i64, String)>);
 
 impl Relay {
     /// A relay for this log and stream.
@@ -82,31 +87,41 @@ impl Relay {
             name,
             last: None,
             connection: 0,
+            ahead: None,
         }
     }
 
     /// Publishes what is pending, up to a window.
     pub async fn step(&mut self) -> Result<Progress, RelayError> {
         let connection = self.client.statistics().connects.load(Relaxed);
-        let last = match self.last.take() {
-            Some(last) if self.connection == connection => last,
-            _ => self.look().await?,
+        let (last, ahead) = match (self.last.take(), self.ahead.take()) {
+            (Some(last), ahead) if self.connection == connection => (last, ahead),
+            _ => (self.look().await?, None),
         };
         self.connection = connection;
-        let events = self.log.page_after(last, WINDOW).await?;
-        if events.is_empty() {
+        let page = match ahead {
+            Some(page) => page,
+            None => self.log.page_with_batches(last, WINDOW).await?,
+        };
+        if page.0.is_empty() {
             self.last = Some(last);
             return Ok(Progress::Idle);
         }
-        let messages = self.messages(&events).await?;
+        let messages = self.messages(&page);
         let count = messages.len() as i64;
-        if messages.len() > BEHIND {
-            self.publish_batch(last, messages).await?;
-        } else {
-            self.publish_singles(last, messages).await?;
-        }
+        let next = async {
+            // After a full page there is more: it is read while this one is on its way.
+            if count < WINDOW {
+                return None;
+            }
+            let page = self.log.page_with_batches(last + count, WINDOW).await;
+            page.ok().filter(|(events, _)| !events.is_empty())
+        };
+        let (published, ahead) = join(self.publish(last, messages), next).await;
+        published?;
         // Only a complete success leaves the position known.
         self.last = Some(last + count);
+        self.ahead = ahead;
         let counters = self.log.counters();
         counters.relayed.fetch_add(count as u64, Relaxed);
         counters

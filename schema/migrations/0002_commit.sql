@@ -7,6 +7,10 @@
 -- A guard names the version a stream must be at (0: it must not exist). Events whose commit is
 -- refused are left out; the others take the positions after the head, in the order given.
 --
+-- `event_base` is the version of the event's stream before the commit, where a guard of the same commit
+-- names it: an accepted commit's guards hold, so it need not be looked up again. `event_step` counts the
+-- commit's events of that stream: 1, 2, 3, …
+--
 -- The settings pin the plan: look-ups through (stream_id, version), whatever the statistics say.
 create function publishing_commit(
     guard_commit_no  integer[],
@@ -14,6 +18,8 @@ create function publishing_commit(
     guard_version    integer[],
     event_commit_no  integer[],
     event_stream     uuid[],
+    event_base       integer[],
+    event_step       integer[],
     event_ids        uuid[],
     event_type       text[],
     event_subject    uuid[],
@@ -70,25 +76,24 @@ begin
         ) f;
 
     with accepted as materialized (
-        select e.*, row_number() over (order by e.ordinal) as rank,
-               row_number() over (partition by e.stream order by e.ordinal) as step
-            from unnest(event_commit_no, event_stream, event_ids, event_type, event_subject,
-                        event_occurred, event_actor, event_correlation, event_causation,
+        select e.*, row_number() over (order by e.ordinal) as rank
+            from unnest(event_commit_no, event_stream, event_base, event_step, event_ids, event_type,
+                        event_subject, event_occurred, event_actor, event_correlation, event_causation,
                         event_metadata, event_payload, event_digest)
-                with ordinality as e(commit_no, stream, id, type, subject, occurred, actor,
+                with ordinality as e(commit_no, stream, base, step, id, type, subject, occurred, actor,
                                      correlation, causation, metadata, payload, digest, ordinal)
             where refused_commit_no is null or e.commit_no <> all (refused_commit_no)
     ), written as (
         insert into publishing_events
-            select first_position + a.rank - 1, a.stream, coalesce(c.version, 0) + a.step, a.id,
+            select first_position + a.rank - 1, a.stream, coalesce(a.base, c.version, 0) + a.step, a.id,
                    a.type, a.subject, a.occurred, committed_at, a.actor, a.correlation, a.causation,
                    a.metadata, a.payload, a.digest
                 from accepted a
                 left join lateral (
                     select e.version from publishing_events e
-                        where e.stream_id = a.stream order by e.version desc limit 1
+                        where a.base is null and e.stream_id = a.stream
+                        order by e.version desc limit 1
                 ) c on true
-                order by a.rank
             returning position, version, digest
     ), grouped as (
         select sha256('\x746964696e67732e67726f75702e7631'::bytea  -- tidings.group.v1

@@ -259,7 +259,7 @@ create table publishing_views (
     PRIMARY KEY (view)
 );
 
-CREATE OR REPLACE FUNCTION publishing_commit(guard_commit_no integer[], guard_stream uuid[], guard_version integer[], event_commit_no integer[], event_stream uuid[], event_ids uuid[], event_type text[], event_subject uuid[], event_occurred timestamp with time zone[], event_actor text[], event_correlation uuid[], event_causation bigint[], event_metadata bytea[], event_payload bytea[], event_digest bytea[], OUT first_position bigint, OUT last_position bigint, OUT committed_at timestamp with time zone, OUT batch_hash bytea, OUT refused_commit_no integer[], OUT refused_stream uuid[], OUT refused_expected integer[], OUT refused_actual integer[])
+CREATE OR REPLACE FUNCTION publishing_commit(guard_commit_no integer[], guard_stream uuid[], guard_version integer[], event_commit_no integer[], event_stream uuid[], event_base integer[], event_step integer[], event_ids uuid[], event_type text[], event_subject uuid[], event_occurred timestamp with time zone[], event_actor text[], event_correlation uuid[], event_causation bigint[], event_metadata bytea[], event_payload bytea[], event_digest bytea[], OUT first_position bigint, OUT last_position bigint, OUT committed_at timestamp with time zone, OUT batch_hash bytea, OUT refused_commit_no integer[], OUT refused_stream uuid[], OUT refused_expected integer[], OUT refused_actual integer[])
  RETURNS record
  LANGUAGE plpgsql
  SET plan_cache_mode TO 'force_generic_plan'
@@ -298,25 +298,24 @@ begin
         ) f;
 
     with accepted as materialized (
-        select e.*, row_number() over (order by e.ordinal) as rank,
-               row_number() over (partition by e.stream order by e.ordinal) as step
-            from unnest(event_commit_no, event_stream, event_ids, event_type, event_subject,
-                        event_occurred, event_actor, event_correlation, event_causation,
+        select e.*, row_number() over (order by e.ordinal) as rank
+            from unnest(event_commit_no, event_stream, event_base, event_step, event_ids, event_type,
+                        event_subject, event_occurred, event_actor, event_correlation, event_causation,
                         event_metadata, event_payload, event_digest)
-                with ordinality as e(commit_no, stream, id, type, subject, occurred, actor,
+                with ordinality as e(commit_no, stream, base, step, id, type, subject, occurred, actor,
                                      correlation, causation, metadata, payload, digest, ordinal)
             where refused_commit_no is null or e.commit_no <> all (refused_commit_no)
     ), written as (
         insert into publishing_events
-            select first_position + a.rank - 1, a.stream, coalesce(c.version, 0) + a.step, a.id,
+            select first_position + a.rank - 1, a.stream, coalesce(a.base, c.version, 0) + a.step, a.id,
                    a.type, a.subject, a.occurred, committed_at, a.actor, a.correlation, a.causation,
                    a.metadata, a.payload, a.digest
                 from accepted a
                 left join lateral (
                     select e.version from publishing_events e
-                        where e.stream_id = a.stream order by e.version desc limit 1
+                        where a.base is null and e.stream_id = a.stream
+                        order by e.version desc limit 1
                 ) c on true
-                order by a.rank
             returning position, version, digest
     ), grouped as (
         select sha256('\x746964696e67732e67726f75702e7631'::bytea  -- tidings.group.v1

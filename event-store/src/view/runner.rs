@@ -182,8 +182,13 @@ async fn advance<V: View>(
             return Err(ViewError::DeadTimeline { view, position: to });
         }
     }
+    // Not waiting for the disk: after a crash of the server rows and checkpoint are both as they were a
+    // moment before, and the page is folded again. Otherwise every view's pages queue up with the commits.
     let statement = transaction
-        .prepare_cached("update publishing_views set position = $4 where view = $1 and generation = $2 and position = $3")
+        .prepare_cached(
+            "update publishing_views set position = $4 where view = $1 and generation = $2 and position = $3 \
+             returning set_config('synchronous_commit', 'off', true)",
+        )
         .await
         .map_err(ViewError::write(view))?;
     let moved = transaction

@@ -27,8 +27,10 @@ const REFUSALS_MAX: u32 = 5;
 pub(crate) enum Ended {
     /// Its last event stands at this position: until the queue has reached it, it is not picked again.
     Recorded(i64),
-    /// Not now: its channel can not send, or its streams moved on too often.
+    /// Not now: its streams moved on too often.
     Rest,
+    /// Not now, and no other delivery of its channel either: the channel is disabled or can not be used.
+    ChannelRests,
     /// The queue is behind: it is not pending any more.
     Gone,
 }
@@ -65,13 +67,18 @@ impl Core {
                 return Ok(Ended::Gone);
             };
             let rendered = match self.ready(&case, pick) {
-                Ready::No => return Ok(Ended::Rest),
+                Ready::No => return Ok(Ended::ChannelRests),
                 Ready::Forbidden => None,
                 Ready::Yes(Ok(rendered)) => Some(rendered),
                 Ready::Yes(Err(error)) => return self.fail_to_render(pick, case, error).await,
             };
             match self.permit(pick, &case, rendered.as_ref()).await? {
                 Permitted::Refused => {}
+                Permitted::Unknown(intent) => {
+                    if let Some(position) = self.abandon_unknown(pick, &case.way, intent).await? {
+                        return Ok(Ended::Recorded(position));
+                    }
+                }
                 Permitted::Settled(committed) => {
                     return Ok(Ended::Recorded(committed.last_position));
                 }
@@ -241,8 +248,8 @@ impl Core {
                 );
                 Ok(Permitted::Settled(committed))
             }
-            // An unknown outcome may be an open attempt of this instance: then it comes in doubt by itself.
-            Err(CommitError::Conflict { .. } | CommitError::Unknown) => Ok(Permitted::Refused),
+            Err(CommitError::Conflict { .. }) => Ok(Permitted::Refused),
+            Err(CommitError::Unknown) => Ok(Permitted::Unknown(context.intent)),
             Err(error) => Err(error.into()),
         }
     }
@@ -255,6 +262,38 @@ impl Core {
     ) -> Outcome {
         let fresh = || self.clock.age(committed_after) < self.limits.attempt_fresh;
         channel.send(rendered, &fresh).await
+    }
+
+    /// The connection broke while an attempt was being recorded. If it is on record, nothing was sent for
+    /// it, and that goes on record too; `None`: it is not.
+    async fn abandon_unknown(
+        &self,
+        pick: &Pick,
+        way: &Way,
+        intent: Uuid,
+    ) -> Result<Option<i64>, DispatchError> {
+        let mut waits = outcome::Waits::default();
+        let loaded = loop {
+            match self.store.load::<Delivery>(pick.delivery.id).await {
+                Ok(loaded) => break loaded,
+                Err(error) if error.is_temporary() => waits.wait(&error).await,
+                Err(error) => return Err(error.into()),
+            }
+        };
+        let Some(past) = loaded.repeated(intent).cloned() else {
+            return Ok(None);
+        };
+        let attempted = Committed {
+            first_position: past.position,
+            last_position: past.position,
+            recorded_at: past.recorded_at,
+        };
+        let found = Outcome::Abandoned {
+            reason: "record_unknown",
+        };
+        outcome::record(self, pick, way, loaded, &attempted, found)
+            .await
+            .map(Some)
     }
 
     async fn fail_to_render(
@@ -318,6 +357,8 @@ enum Ready {
 enum Permitted {
     /// A guard did not hold.
     Refused,
+    /// Nobody knows whether what this intent wanted is on record.
+    Unknown(Uuid),
     /// It was suppressed or cancelled instead.
     Settled(Committed),
     /// The attempt is on record: it may be sent now.

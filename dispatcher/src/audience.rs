@@ -43,6 +43,11 @@ pub(crate) async fn freeze(
         .isolation_level(tokio_postgres::IsolationLevel::RepeatableRead)
         .start()
         .await?;
+    // A lock takes no snapshot. Behind it nobody can put another table behind the view's name, whose
+    // rows a snapshot taken before would not see.
+    transaction
+        .batch_execute("lock table publishing_subscriber_profile in access share mode")
+        .await?;
     let position = transaction
         .query_opt(
             "select position from publishing_views where view = $1",

@@ -12,12 +12,10 @@ use tokio_util::sync::CancellationToken;
 use crate::core::{Core, DispatchError, Options};
 use crate::publications::Publications;
 use crate::queue::DispatchQueue;
-use crate::worker::Worker;
+use crate::worker::{Worker, gathered};
 
 /// How often publications and open attempts are looked at although nothing woke the dispatcher.
 const TIMER: Duration = Duration::from_secs(1);
-/// Moves of the feed within this long are looked at together.
-const GATHER: Duration = Duration::from_millis(20);
 
 /// Every worker of the dispatcher.
 pub struct Dispatcher {
@@ -61,13 +59,19 @@ impl Dispatcher {
             publications,
             worker,
         } = self;
-        let queue_stop = CancellationToken::new();
-        let reactions = look_after(core, feed, publications, stop.clone());
+        let (queue_stop, work_stop) = (CancellationToken::new(), stop.child_token());
         let working = async {
-            tokio::join!(reactions, worker.run(stop));
+            let reactions = look_after(core, feed, publications, work_stop.clone());
+            tokio::join!(reactions, worker.run(work_stop.clone()));
             queue_stop.cancel();
         };
-        let (folded, ()) = tokio::join!(queue.run(queue_stop.clone()), working);
+        let folding = async {
+            let folded = queue.run(queue_stop.clone()).await;
+            // Without its queue a dispatcher must not go on.
+            work_stop.cancel();
+            folded
+        };
+        let (folded, ()) = tokio::join!(folding, working);
         Ok(folded?)
     }
 }
@@ -90,7 +94,7 @@ async fn look_after(
         }
         tokio::select! {
             () = stop.cancelled() => {}
-            _ = async { let _ = moves.changed().await; tokio::time::sleep(GATHER).await } => {}
+            () = gathered(&mut moves) => {}
             () = tokio::time::sleep(TIMER) => {}
         }
     }

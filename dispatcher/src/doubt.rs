@@ -18,7 +18,6 @@ struct Open {
     delivery_id: Uuid,
     attempt: u32,
     instance: Uuid,
-    deadline_at: OffsetDateTime,
     correlation_id: Uuid,
 }
 
@@ -26,31 +25,17 @@ impl Core {
     /// Puts on record which open attempts are in doubt.
     pub(crate) async fn doubt(&self) -> Result<Progress, DispatchError> {
         let now = self.clock.now();
+        let mut gone = Vec::new();
+        for instance in self.other_instances().await? {
+            if self.instance.is_gone(instance).await? {
+                gone.push(instance);
+            }
+        }
         let mut found = false;
-        let mut gone: Vec<(Uuid, bool)> = Vec::new();
-        for open in self.open_attempts(now).await? {
-            let overdue = open.deadline_at + GRACE <= now;
-            let reason = if overdue {
-                DoubtReason::DeadlinePassed
-            } else if open.instance == self.instance.id {
-                continue;
-            } else {
-                let known = gone
-                    .iter()
-                    .find(|(instance, _)| *instance == open.instance)
-                    .map(|(_, gone)| *gone);
-                let is_gone = match known {
-                    Some(is_gone) => is_gone,
-                    None => {
-                        let is_gone = self.instance.is_gone(open.instance).await?;
-                        gone.push((open.instance, is_gone));
-                        is_gone
-                    }
-                };
-                if !is_gone {
-                    continue;
-                }
-                DoubtReason::ProcessDied
+        for open in self.open_attempts(&gone, now).await? {
+            let reason = match gone.contains(&open.instance) {
+                true => DoubtReason::ProcessDied,
+                false => DoubtReason::DeadlinePassed,
             };
             found |= self.doubt_one(&open, reason, now).await?;
         }
@@ -85,11 +70,15 @@ impl Core {
         let owner = loaded.state.plan().map_or(open.delivery_id, |plan| {
             plan.subscriber_id.unwrap_or(plan.channel_id)
         });
+        let channel_id = loaded.state.plan().map(|plan| plan.channel_id);
         let mut draft = self.store.draft(&context);
         draft.append_for(loaded, events, owner, None);
         match draft.commit().await {
             Ok(_) => {
                 tracing::warn!(delivery = %open.delivery_id, ?reason, "an attempt is in doubt");
+                if let Some(channel_id) = channel_id {
+                    self.count(self.roster.get(channel_id).await?.as_ref(), "in_doubt");
+                }
                 Ok(true)
             }
             Err(CommitError::Conflict { .. }) => Ok(false),
@@ -97,20 +86,36 @@ impl Core {
         }
     }
 
-    /// Attempts of other instances, and any that is overdue.
-    async fn open_attempts(&self, now: OffsetDateTime) -> Result<Vec<Open>, ReadError> {
+    /// Other instances with open attempts.
+    async fn other_instances(&self) -> Result<Vec<Uuid>, ReadError> {
         let client = self.store.log().pool().get().await?;
         let statement = client
             .prepare_cached(
-                "select delivery_id, open_attempt, open_instance, open_deadline_at, correlation_id \
+                "select distinct open_instance from publishing_dispatch_queue \
+                 where open_attempt > 0 and open_instance <> $1",
+            )
+            .await?;
+        let rows = client.query(&statement, &[&self.instance.id]).await?;
+        Ok(rows.iter().map(|row| row.get(0)).collect())
+    }
+
+    /// Attempts of instances that are gone, and any that is overdue.
+    async fn open_attempts(
+        &self,
+        gone: &[Uuid],
+        now: OffsetDateTime,
+    ) -> Result<Vec<Open>, ReadError> {
+        let client = self.store.log().pool().get().await?;
+        let statement = client
+            .prepare_cached(
+                "select delivery_id, open_attempt, open_instance, correlation_id \
                  from publishing_dispatch_queue \
-                 where open_attempt > 0 and (open_instance <> $1 or open_deadline_at <= $2) \
+                 where open_attempt > 0 and (open_instance = any($1) or open_deadline_at <= $2) \
                  order by open_deadline_at limit $3",
             )
             .await?;
-        let rows = client
-            .query(&statement, &[&self.instance.id, &now, &PAGE])
-            .await?;
+        let overdue = now - GRACE;
+        let rows = client.query(&statement, &[&gone, &overdue, &PAGE]).await?;
         Ok(rows
             .iter()
             .filter_map(|row| {
@@ -118,8 +123,7 @@ impl Core {
                     delivery_id: row.get(0),
                     attempt: row.get::<_, i32>(1) as u32,
                     instance: row.get::<_, Option<Uuid>>(2)?,
-                    deadline_at: row.get::<_, Option<OffsetDateTime>>(3)?,
-                    correlation_id: row.get::<_, Option<Uuid>>(4)?,
+                    correlation_id: row.get::<_, Option<Uuid>>(3)?,
                 })
             })
             .collect())

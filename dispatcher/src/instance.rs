@@ -45,6 +45,15 @@ impl Instance {
             .is_none_or(|held| held.session.client.is_closed())
         {
             let session = (self.connect)().await?;
+            // A session that was cut off ends on the server too, within half a minute, and gives the
+            // locks back.
+            session
+                .client
+                .batch_execute(
+                    "set tcp_keepalives_idle = 10; set tcp_keepalives_interval = 5; \
+                     set tcp_keepalives_count = 3; set lock_timeout = '5s'; set statement_timeout = '8s'",
+                )
+                .await?;
             let lock = "select pg_advisory_lock($1, $2)";
             session
                 .client
@@ -72,6 +81,10 @@ impl Instance {
 
     /// Whether another instance is gone: its lock is free.
     pub(crate) async fn is_gone(&self, other: Uuid) -> Result<bool, tokio_postgres::Error> {
+        if half(other) == half(self.id) {
+            // Our own lock: it can be taken again, which says nothing about the other.
+            return Ok(false);
+        }
         let held = self.held.lock().await;
         let Some(held) = held.as_ref() else {
             return Ok(false);
@@ -86,7 +99,8 @@ impl Instance {
     }
 }
 
-/// Second half of an instance's lock. Two instances that share it only wait longer for each other's doubts.
+/// Second half of an instance's lock. What two instances that share it leave behind comes in doubt by
+/// its deadline only.
 fn half(id: Uuid) -> i32 {
     let bytes = id.as_bytes();
     i32::from_be_bytes([bytes[12], bytes[13], bytes[14], bytes[15]])

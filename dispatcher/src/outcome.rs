@@ -37,14 +37,17 @@ pub(crate) async fn record(
     let intent = derive_from(attempt_event, "reaction.outcome", &[]);
     // Only a plain success is decided from what the queue knows; the rest needs the whole history.
     let mut known = matches!(outcome, Outcome::Sent { .. }).then_some(delivery);
+    let mut waits = Waits::default();
     loop {
         let loaded = match known.take() {
             Some(delivery) => delivery,
             None => match core.store.load::<Delivery>(pick.delivery.id).await {
                 Ok(loaded) => loaded,
                 Err(error) => {
-                    tracing::warn!(%error, "an outcome waits to be recorded");
-                    tokio::time::sleep(PAUSE).await;
+                    if !error.is_temporary() {
+                        return Err(error.into());
+                    }
+                    waits.wait(&error).await;
                     continue;
                 }
             },
@@ -82,11 +85,25 @@ pub(crate) async fn record(
             }
             Err(CommitError::Conflict { .. }) => {}
             Err(error @ (CommitError::Unavailable | CommitError::Unknown)) => {
-                tracing::warn!(%error, "an outcome waits to be recorded");
-                tokio::time::sleep(PAUSE).await;
+                waits.wait(&error).await;
             }
             Err(error) => return Err(error.into()),
         }
+    }
+}
+
+/// Waiting for the log to come back; said once, not at every try.
+#[derive(Default)]
+pub(crate) struct Waits {
+    told: bool,
+}
+
+impl Waits {
+    pub(crate) async fn wait(&mut self, error: &impl std::fmt::Display) {
+        if !std::mem::replace(&mut self.told, true) {
+            tracing::warn!(%error, "an outcome waits to be recorded");
+        }
+        tokio::time::sleep(PAUSE).await;
     }
 }
 
@@ -144,6 +161,7 @@ fn command(core: &Core, delivery_id: Uuid, way: &Way, attempt: u32, outcome: &Ou
             attempt,
             reason: match *reason {
                 "reply_timeout" => DoubtReason::ReplyTimeout,
+                "unexpected_reply" => DoubtReason::UnexpectedReply,
                 _ => DoubtReason::ConnectionLost,
             },
             now,

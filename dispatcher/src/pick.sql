@@ -1,16 +1,24 @@
 -- Due deliveries in the order they should go out, with what the views know of each receiver and the
--- versions they know it at.
+-- versions they know it at. Those of cancelled publications are settled whenever they are due.
 select q.delivery_id, q.publication_id, q.content_version, q.channel_id, q.subscriber_id, q.correlation_id,
        q.traceparent, q.planned_position, q.priority, q.planned_at, q.due_at, q.attempt, q.version,
        s.email, s.name, s.state, s.version, s.address_suppression_id, s.domain_suppression_id,
        a.version, a.suppressed, d.version, d.suppressed
     from (
-        select * from publishing_dispatch_queue
-            where open_attempt = 0
-              and (due_at <= $2 or publication_id = any($6))
-              and lane = any($1) and channel_id <> all($3) and delivery_id <> all($4)
-            order by priority desc, due_at, delivery_id
-            limit $5
+        (
+            select * from publishing_dispatch_queue
+                where open_attempt = 0 and due_at <= $2 and lane = any($1)
+                  and channel_id <> all($3) and delivery_id <> all($4)
+                order by priority desc, due_at, delivery_id
+                limit $5
+        )
+        union
+        (
+            select * from publishing_dispatch_queue
+                where publication_id = any($6) and open_attempt = 0 and lane = any($1)
+                  and delivery_id <> all($4)
+                limit $5
+        )
     ) q
     left join publishing_subscriber_profile s on s.subscriber_id = q.subscriber_id
     left join publishing_suppression_list a on a.suppression_id = s.address_suppression_id

@@ -4,12 +4,14 @@
 //! does not stand behind a hundred thousand plans.
 
 use std::collections::{HashMap, HashSet};
+use std::time::Duration;
 
 use tidings_domain::delivery::{self, Delivery};
 use tidings_domain::publication::{Audience, Command, Plan, Publication};
 use tidings_domain::stream_id::{ReceiverId, delivery as delivery_id, reaction};
 use tidings_domain::value::Code;
 use tidings_event_store::{CommitError, Loaded, Past, Progress};
+use tidings_service::clock::Monotonic;
 use uuid::Uuid;
 
 use crate::channel::Reach;
@@ -19,6 +21,8 @@ use crate::{audience, queue};
 
 /// Subscribers planned for in one commit and channel.
 const CHUNK: i64 = 500;
+/// A lost audience is read again from the whole log: not at every step.
+const LOST_AGAIN: Duration = Duration::from_secs(300);
 
 /// How far planning has come, for each publication. Lost with the process, and found again.
 #[derive(Default)]
@@ -30,6 +34,8 @@ pub(crate) struct Planner {
 struct Cursor {
     /// The frozen audience is in the table.
     checked: bool,
+    /// It was not, and could not be read again: not tried before this is old.
+    lost: Option<Monotonic>,
     broadcast_done: bool,
     after: Option<Uuid>,
     planned: u64,
@@ -37,10 +43,26 @@ struct Cursor {
     position: i64,
 }
 
+/// What planning one chunk came to.
+#[derive(Default)]
+struct Chunk {
+    planned: u64,
+    /// Where its commit stands; 0 when it was planned before.
+    position: i64,
+}
+
+impl Cursor {
+    fn add(&mut self, chunk: &Chunk) {
+        self.planned += chunk.planned;
+        self.position = self.position.max(chunk.position);
+    }
+}
+
 /// A publication whose deliveries are being planned.
 struct Planning<'a> {
     core: &'a Core,
     id: Uuid,
+    version: i32,
     content_version: i32,
     channel_ids: Vec<Uuid>,
     audience: Audience,
@@ -61,22 +83,39 @@ impl Planner {
         {
             return Ok(Progress::Idle);
         }
+        if cursor
+            .lost
+            .is_some_and(|since| core.clock.age(since) < LOST_AGAIN)
+        {
+            return Ok(Progress::Idle);
+        }
         if !cursor.checked {
-            planning.check_audience().await?;
+            if let Err(error) = planning.check_audience().await {
+                cursor.lost = Some(core.clock.monotonic());
+                return Err(error);
+            }
             cursor.checked = true;
         }
         if !cursor.broadcast_done {
-            let receivers = planning.broadcasts().await?;
-            planning.plan(cursor, &receivers).await?;
+            let Some(chunk) = planning.plan(&planning.broadcasts().await?).await? else {
+                return Ok(Progress::Idle);
+            };
+            cursor.add(&chunk);
             cursor.broadcast_done = true;
             return Ok(Progress::Advanced);
         }
         let pool = core.store.log().pool();
         let subscribers = audience::page_after(pool, id, cursor.after, CHUNK).await?;
         if let Some(last) = subscribers.last().copied() {
+            let mut chunks = Vec::new();
             for receivers in planning.addressed(&subscribers).await? {
-                planning.plan(cursor, &receivers).await?;
+                let Some(chunk) = planning.plan(&receivers).await? else {
+                    return Ok(Progress::Idle);
+                };
+                chunks.push(chunk);
             }
+            // Counted together with the cursor: a chunk that is planned again is not counted twice.
+            chunks.iter().for_each(|chunk| cursor.add(chunk));
             cursor.after = Some(last);
             return Ok(Progress::Advanced);
         }
@@ -96,6 +135,7 @@ fn planning<'a>(core: &'a Core, loaded: &Loaded<Publication>) -> Option<Planning
     Some(Planning {
         core,
         id: loaded.id,
+        version: loaded.version,
         content_version: draft.content_version,
         channel_ids: draft.channel_ids.iter().collect(),
         audience: *loaded.state.audience()?,
@@ -153,25 +193,24 @@ impl Planning<'_> {
     }
 
     /// Plans a delivery to each receiver (channel, subscriber) that has none yet, all in one commit.
-    /// After a cancellation nothing more is planned, only counted.
+    /// After a cancellation nothing more is planned, only counted. `None`: the publication has moved on.
     async fn plan(
         &self,
-        cursor: &mut Cursor,
         receivers: &[(Uuid, Option<Uuid>)],
-    ) -> Result<(), DispatchError> {
-        if receivers.is_empty() {
-            return Ok(());
-        }
+    ) -> Result<Option<Chunk>, DispatchError> {
         let ids: Vec<Uuid> = receivers
             .iter()
             .map(|receiver| self.delivery_id(*receiver))
             .collect();
-        let mut planned: HashSet<Uuid> = HashSet::new();
         if self.cancelled {
-            planned = self.planned_before(&ids).await?;
-            cursor.planned += planned.len() as u64;
-            return Ok(());
+            let planned = self.planned_before(&ids).await?.len() as u64;
+            return Ok(Some(Chunk {
+                planned,
+                position: 0,
+            }));
         }
+        let mut planned = HashSet::new();
+        let mut position = 0;
         loop {
             let missing: Vec<_> = ids
                 .iter()
@@ -179,22 +218,30 @@ impl Planning<'_> {
                 .filter(|(id, _)| !planned.contains(*id))
                 .map(|(id, to)| (*id, *to))
                 .collect();
-            if !missing.is_empty() {
-                match self.commit(&missing).await {
-                    Ok(position) => cursor.position = position,
-                    // Planned by an earlier run, or by this one before the connection broke.
-                    Err(DispatchError::Commit(
-                        CommitError::Conflict { .. } | CommitError::Unknown,
-                    )) => {
-                        planned = self.planned_before(&ids).await?;
-                        continue;
-                    }
-                    Err(error) => return Err(error),
-                }
+            if missing.is_empty() {
+                break;
             }
-            cursor.planned += receivers.len() as u64;
-            return Ok(());
+            match self.commit(&missing).await {
+                Ok(last) => {
+                    position = last;
+                    break;
+                }
+                Err(DispatchError::Commit(CommitError::Conflict { stream_id, .. }))
+                    if stream_id == self.id =>
+                {
+                    return Ok(None);
+                }
+                // Planned by an earlier run, or by this one before the connection broke.
+                Err(DispatchError::Commit(CommitError::Conflict { .. } | CommitError::Unknown)) => {
+                    planned = self.planned_before(&ids).await?;
+                }
+                Err(error) => return Err(error),
+            }
         }
+        Ok(Some(Chunk {
+            planned: receivers.len() as u64,
+            position,
+        }))
     }
 
     async fn commit(&self, missing: &[(Uuid, (Uuid, Option<Uuid>))]) -> Result<i64, DispatchError> {
@@ -210,6 +257,7 @@ impl Planning<'_> {
             .publication_context(self.id, &self.frozen, intent)
             .await?;
         let mut draft = self.core.store.draft(&context);
+        draft.guard(self.id, self.version);
         for (delivery_id, (channel_id, subscriber_id)) in missing {
             let plan = delivery::Plan {
                 cause_kind: Code::from_static("publication"),

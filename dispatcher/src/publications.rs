@@ -111,21 +111,23 @@ impl Core {
             deliveries: subscribers * addressed + broadcast,
             digest: frozen.digest,
         };
-        self.react(
-            id,
-            &published,
-            "freeze",
-            publication::Command::Freeze(audience),
-        )
-        .await
+        let command = publication::Command::Freeze(audience);
+        let progress = self.react(id, &published, "freeze", command).await?;
+        let state = &self.causes.refresh(id).await?.state;
+        if !state.may_send() && state.audience().is_none() {
+            // Cancelled a moment before: nobody will ask for this audience.
+            audience::forget(pool, id).await?;
+        }
+        Ok(progress)
     }
 
     /// Completes the publication once every delivery is settled.
     async fn complete(&self, id: Uuid) -> Result<Progress, DispatchError> {
         let pool = self.store.log().pool();
-        let Some((planned, pending, mut totals)) = totals(pool, id).await? else {
+        let (planned, pending, mut totals) = totals(pool, id).await?;
+        if pending > 0 {
             return Ok(Progress::Idle);
-        };
+        }
         let loaded = self.store.load::<Publication>(id).await?;
         let plan: Plan = match loaded.state.stage() {
             Stage::Planned { plan, .. }
@@ -136,22 +138,17 @@ impl Core {
         };
         totals.not_planned = plan.not_planned;
         // The delivery log may be behind the publication's own view.
-        if pending > 0 || planned as u64 != plan.planned || totals.settled() != plan.planned {
+        if planned as u64 != plan.planned || totals.settled() != plan.planned {
             return Ok(Progress::Idle);
         }
         let Some(cause) = last(&loaded, "publication.PlanCompleted") else {
             return Ok(Progress::Idle);
         };
-        let progress = self
-            .react(
-                id,
-                &cause,
-                "complete",
-                publication::Command::Complete { totals },
-            )
-            .await?;
+        // Everything is planned: the audience has served. Before the last event, or a crash between
+        // would leave it behind.
         audience::forget(pool, id).await?;
-        Ok(progress)
+        let command = publication::Command::Complete { totals };
+        self.react(id, &cause, "complete", command).await
     }
 
     /// Channels that make one delivery for each subscriber, and those that make one in all.
@@ -236,7 +233,8 @@ pub(crate) fn last<A: tidings_domain::aggregate::Aggregate>(
         .cloned()
 }
 
-async fn totals(pool: &Pool, id: Uuid) -> Result<Option<(i64, i64, Accounting)>, ReadError> {
+/// Planned, pending, and the settled ones by class, over all channels.
+async fn totals(pool: &Pool, id: Uuid) -> Result<(i64, i64, Accounting), ReadError> {
     let client = pool.get().await?;
     let statement = client
         .prepare_cached(
@@ -247,17 +245,15 @@ async fn totals(pool: &Pool, id: Uuid) -> Result<Option<(i64, i64, Accounting)>,
              from publishing_publication_accounting where publication_id = $1",
         )
         .await?;
-    let row = client.query_opt(&statement, &[&id]).await?;
-    Ok(row.map(|row| {
-        let count = |column: usize| row.get::<_, i64>(column) as u64;
-        let totals = Accounting {
-            sent: count(2),
-            failed: count(3),
-            suppressed: count(4),
-            cancelled: count(5),
-            in_doubt: count(6),
-            not_planned: 0,
-        };
-        (row.get(0), row.get(1), totals)
-    }))
+    let row = client.query_one(&statement, &[&id]).await?;
+    let count = |column: usize| row.get::<_, i64>(column) as u64;
+    let totals = Accounting {
+        sent: count(2),
+        failed: count(3),
+        suppressed: count(4),
+        cancelled: count(5),
+        in_doubt: count(6),
+        not_planned: 0,
+    };
+    Ok((row.get(0), row.get(1), totals))
 }

@@ -11,6 +11,7 @@ use futures_util::stream::FuturesUnordered;
 use tidings_event_store::Progress;
 use tidings_event_store::feed::Feed;
 use tidings_service::clock::Monotonic;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -26,6 +27,16 @@ const REST: Duration = Duration::from_secs(5);
 /// How often the queue is read although nothing woke the worker: retries become due by time alone.
 const TIMER: Duration = Duration::from_millis(250);
 
+/// Moves of the feed within this long are looked at together.
+const GATHER: Duration = Duration::from_millis(20);
+
+/// The feed has moved, and a moment has passed since the last look.
+pub(crate) async fn gathered(moves: &mut watch::Receiver<i64>) {
+    tokio::time::sleep(GATHER).await;
+    // The feed lives as long as its readers: waiting can not fail.
+    drop(moves.changed().await);
+}
+
 /// Attempts deliveries.
 pub(crate) struct Worker {
     core: Arc<Core>,
@@ -37,6 +48,8 @@ pub(crate) struct Worker {
     by_channel: HashMap<Uuid, usize>,
     /// Deliveries the queue still shows although they are worked on or done.
     taken: HashMap<Uuid, Taken>,
+    /// Channels that could not send, and since when.
+    resting: HashMap<Uuid, Monotonic>,
 }
 
 struct Attempted {
@@ -64,6 +77,7 @@ impl Worker {
             open: FuturesUnordered::new(),
             by_channel: HashMap::new(),
             taken: HashMap::new(),
+            resting: HashMap::new(),
         }
     }
 
@@ -85,9 +99,7 @@ impl Worker {
     pub(crate) async fn run(mut self, stop: CancellationToken) {
         let mut moves = self.feed.moves();
         while !stop.is_cancelled() {
-            if self.waiting.len() < self.core.limits.open_attempts_max
-                && let Err(error) = self.refill().await
-            {
+            if let Err(error) = self.refill().await {
                 tracing::warn!(%error, "the dispatcher can not read its queue");
             }
             self.start();
@@ -97,11 +109,13 @@ impl Worker {
                 tokio::select! {
                     () = stop.cancelled() => break,
                     Some(attempted) = self.open.next() => {
+                        let channel_id = attempted.channel_id;
                         self.finish(attempted);
                         self.start();
-                        if self.waiting.is_empty() { break }
+                        // Its channel could take more, and nothing is at hand.
+                        if self.has_room() && self.may_open(channel_id) { break }
                     }
-                    _ = moves.changed(), if self.waiting.is_empty() => break,
+                    () = gathered(&mut moves), if self.waiting.is_empty() => break,
                     () = &mut timer => break,
                 }
             }
@@ -171,31 +185,55 @@ impl Worker {
             Taken::Until(position) => *position > queue_position,
             Taken::Resting(since) => clock.age(*since) < REST,
         });
+        self.resting.retain(|_, since| clock.age(*since) < REST);
     }
 
-    /// Channels of which so much waits already that reading more would only crowd out others.
+    /// Channels to read nothing of: those that rest, and those of which enough waits already. So what a
+    /// slow channel has piled up never crowds out the others.
     fn busy_channels(&self) -> Vec<Uuid> {
         let mut waiting: HashMap<Uuid, usize> = HashMap::new();
         for pick in &self.waiting {
             *waiting.entry(pick.plan.channel_id).or_default() += 1;
         }
-        let crowded = waiting
-            .into_iter()
-            .filter(|(_, count)| *count >= PAGE as usize / 2);
-        crowded.map(|(channel, _)| channel).collect()
+        let crowded = waiting.into_iter().filter(|(channel_id, count)| {
+            *count >= (self.share(*channel_id) * 2).max(PAGE as usize / 2)
+        });
+        let resting = self.resting.keys().copied();
+        crowded
+            .map(|(channel_id, _)| channel_id)
+            .chain(resting)
+            .collect()
+    }
+
+    /// How many attempts a channel may have open: what it can use, but never all there are, so that a
+    /// slow one delays nobody else.
+    fn share(&self, channel_id: Uuid) -> usize {
+        let all = self.core.limits.open_attempts_max;
+        self.core
+            .roster
+            .concurrency(channel_id)
+            .min((all * 3 / 4).max(1))
+    }
+
+    fn may_open(&self, channel_id: Uuid) -> bool {
+        let open = self.by_channel.get(&channel_id).copied().unwrap_or(0);
+        open < self.share(channel_id)
+    }
+
+    fn has_room(&self) -> bool {
+        self.open.len() < self.core.limits.open_attempts_max
     }
 
     /// Opens attempts for what waits, in order, as far as the bounds allow.
     fn start(&mut self) {
         let mut index = 0;
-        while self.open.len() < self.core.limits.open_attempts_max && index < self.waiting.len() {
+        while self.has_room() && index < self.waiting.len() {
             let channel_id = self.waiting[index].plan.channel_id;
-            let open = self.by_channel.entry(channel_id).or_default();
-            if *open >= self.core.roster.concurrency(channel_id) {
+            if !self.may_open(channel_id) {
                 index += 1;
                 continue;
             }
-            *open += 1;
+            *self.by_channel.entry(channel_id).or_default() += 1;
             let Some(pick) = self.waiting.remove(index) else {
                 break;
             };
@@ -222,6 +260,11 @@ impl Worker {
         }
         let taken = match attempted.ended {
             Ok(Ended::Recorded(position)) => Taken::Until(position),
+            Ok(Ended::ChannelRests) => {
+                self.rest(attempted.channel_id);
+                self.taken.remove(&attempted.delivery_id);
+                return;
+            }
             Ok(Ended::Gone | Ended::Rest) => Taken::Resting(self.core.clock.monotonic()),
             Err(error) => {
                 tracing::warn!(delivery = %attempted.delivery_id, %error, "a delivery rests");
@@ -229,5 +272,21 @@ impl Worker {
             }
         };
         self.taken.insert(attempted.delivery_id, taken);
+    }
+
+    /// Puts a channel's waiting deliveries back: they are read again when it has rested.
+    fn rest(&mut self, channel_id: Uuid) {
+        let now = self.core.clock.monotonic();
+        if self.resting.insert(channel_id, now).is_none() {
+            tracing::warn!(channel = %channel_id, "a channel can not send: its deliveries wait");
+        }
+        let (resting, waiting): (VecDeque<_>, VecDeque<_>) = self
+            .waiting
+            .drain(..)
+            .partition(|pick| pick.plan.channel_id == channel_id);
+        self.waiting = waiting;
+        for pick in resting {
+            self.taken.remove(&pick.delivery.id);
+        }
     }
 }

@@ -164,6 +164,8 @@ code_enum! {
     DoubtReason {
         /// The connection broke after the receiver was committed:
         ConnectionLost = "connection_lost",
+        /// An answer came that means neither yes nor no:
+        UnexpectedReply = "unexpected_reply",
         /// No answer came:
         ReplyTimeout = "reply_timeout",
         /// The process that attempted it is gone:

@@ -117,6 +117,14 @@ pub enum UnderstandError {
 }
 
 impl LoadError {
+    /// Worth another try: the database was away, not wrong.
+    pub fn is_temporary(&self) -> bool {
+        match self {
+            Self::Read(_) | Self::Vault(VaultError::Pool(_) | VaultError::Database(_)) => true,
+            Self::Vault(_) | Self::Codec { .. } => false,
+        }
+    }
+
     /// The stream is of another kind: for whoever asked, it does not exist.
     pub fn is_wrong_stream(&self) -> bool {
         matches!(

@@ -1,6 +1,8 @@
 //! The `email` kind: one mail per subscriber, over our own SMTP dialogue.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use serde_json::Value;
@@ -34,9 +36,12 @@ pub const KIND: Kind = Kind {
     build,
 };
 
-/// Attempts worth having open for each connection: most of an attempt's time goes into the commits
-/// before and after.
+/// Attempts worth having open for each connection of a quick server: most of an attempt's time then goes
+/// into the commits before and after.
 const ATTEMPTS_PER_CONNECTION: usize = 4;
+/// A server that takes longer for a mail gets one attempt for each connection: the others would only
+/// wait until they are too old to be sent.
+const QUICK: Duration = Duration::from_millis(500);
 /// The deadline of an attempt. The dialogue ends itself a minute earlier.
 const ATTEMPT_TIME_MAX: Duration = Duration::from_secs(15 * 60);
 
@@ -44,6 +49,8 @@ const ATTEMPT_TIME_MAX: Duration = Duration::from_secs(15 * 60);
 struct EmailChannel {
     config: Config,
     pool: Pool,
+    /// How long the latest mail took, in milliseconds.
+    latest_ms: AtomicU64,
 }
 
 fn build(
@@ -63,7 +70,11 @@ impl EmailChannel {
             Arc::clone(&environment.tls),
             environment.hello_name.clone(),
         );
-        Self { config, pool }
+        Self {
+            config,
+            pool,
+            latest_ms: AtomicU64::new(0),
+        }
     }
 
     async fn attempt(&self, rendered: &Rendered, fresh: Fresh<'_>) -> Outcome {
@@ -74,7 +85,11 @@ impl EmailChannel {
                 Ok(lease) => lease,
                 Err(outcome) => return outcome,
             };
-            match lease.connection().deliver(rendered, fresh, deadline).await {
+            let started = tokio::time::Instant::now();
+            let delivery = lease.connection().deliver(rendered, fresh, deadline).await;
+            let took_ms = started.elapsed().as_millis() as u64;
+            self.latest_ms.store(took_ms, Relaxed);
+            match delivery {
                 Delivery::Done { outcome, reusable } => {
                     if reusable {
                         lease.give_back();
@@ -102,7 +117,13 @@ impl Channel for EmailChannel {
     }
 
     fn concurrency(&self) -> usize {
-        self.config.connections_max * ATTEMPTS_PER_CONNECTION
+        let latest = Duration::from_millis(self.latest_ms.load(Relaxed));
+        let per_connection = if latest < QUICK {
+            ATTEMPTS_PER_CONNECTION
+        } else {
+            1
+        };
+        self.config.connections_max * per_connection
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {

@@ -10,18 +10,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use uuid::Uuid;
 
 use crate::counters::Counters;
 use crate::event::{Commit, Committed};
 use crate::session::Connect;
+use crate::why::why;
 
 use batch::Batch;
 use session::{CommitSession, Failure, Lost};
 
 /// How long a caller waits for a database that is away before it is told so.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long opening a session, or looking for the outcome of a batch, may take before it is tried anew.
+const ATTEMPT_WITHIN: Duration = Duration::from_secs(2);
 const RECONNECT_PAUSE: Duration = Duration::from_millis(50);
 /// Commits that may wait in line; past it, callers wait to get in line.
 const LINE_COMMITS: usize = 8_192;
@@ -140,11 +143,7 @@ impl Task {
                     None => return,
                 }
             }
-            while self.line.len() < LINE_COMMITS
-                && let Ok(submission) = self.waiting.try_recv()
-            {
-                self.line.push_back(submission);
-            }
+            self.take_waiting();
             if let Some(session) = self.session().await {
                 let batch = Batch::take(&mut self.line);
                 match self.write(&session, batch).await {
@@ -157,23 +156,33 @@ impl Task {
         }
     }
 
+    fn take_waiting(&mut self) {
+        while self.line.len() < LINE_COMMITS
+            && let Ok(submission) = self.waiting.try_recv()
+        {
+            self.line.push_back(submission);
+        }
+    }
+
     /// The session, opened anew if need be. Callers whose patience ends meanwhile are told.
     async fn session(&mut self) -> Option<CommitSession> {
         if let Some(session) = self.session.take() {
             return Some(session);
         }
-        match CommitSession::open(&self.connect).await {
-            Ok(session) => Some(session),
-            Err(error) => {
-                tracing::warn!(%error, "the committer has no database");
-                self.give_up_on_the_impatient();
-                tokio::time::sleep(RECONNECT_PAUSE).await;
-                None
+        match timeout(ATTEMPT_WITHIN, CommitSession::open(&self.connect)).await {
+            Ok(Ok(session)) => return Some(session),
+            Ok(Err(error)) => {
+                tracing::warn!(error = why(&error), "the committer has no database");
             }
+            Err(_) => tracing::warn!("the committer's database does not answer"),
         }
+        self.give_up_on_the_impatient();
+        tokio::time::sleep(RECONNECT_PAUSE).await;
+        None
     }
 
     fn give_up_on_the_impatient(&mut self) {
+        self.take_waiting();
         let (late, patient): (VecDeque<_>, VecDeque<_>) = self
             .line
             .drain(..)
@@ -210,7 +219,7 @@ impl Task {
                     return Err(Lost { submissions, first });
                 }
                 Err(Failure::Refused(error)) if session::is_temporary(&error) => {
-                    tracing::warn!(%error, "a batch was not committed");
+                    tracing::warn!(error = why(&error), "a batch was not committed");
                     batch
                         .submissions
                         .into_iter()
@@ -219,7 +228,7 @@ impl Task {
                 Err(Failure::Refused(error)) => match batch.halve() {
                     Ok((first, second)) => todo.extend([second, first]),
                     Err(only) => {
-                        tracing::error!(%error, "the database refused a commit");
+                        tracing::error!(error = why(&error), "the database refused a commit");
                         only.answer(Err(CommitError::Refused(Arc::new(error))));
                     }
                 },
@@ -233,9 +242,10 @@ impl Task {
             let verdict = match verdict {
                 // A commit that was sent before may have met its own events.
                 Err(conflict) if submission.tried => {
-                    match session.find(std::slice::from_ref(&submission)).await {
-                        Ok(found) => found.into_iter().next().flatten().ok_or(conflict),
-                        Err(_) => Err(CommitError::Unknown),
+                    let find = session.find(std::slice::from_ref(&submission));
+                    match timeout(ATTEMPT_WITHIN, find).await {
+                        Ok(Ok(found)) => found.into_iter().next().flatten().ok_or(conflict),
+                        Ok(Err(_)) | Err(_) => Err(CommitError::Unknown),
                     }
                 }
                 other => other,
@@ -256,8 +266,8 @@ impl Task {
             submission.tried = true;
         }
         loop {
-            match self.find_after(&lost, &submissions).await {
-                Ok((session, found)) => {
+            match timeout(ATTEMPT_WITHIN, self.find_after(&lost, &submissions)).await {
+                Ok(Ok((session, found))) => {
                     for (submission, found) in submissions.into_iter().zip(found).rev() {
                         match found {
                             Some(committed) => submission.answer(Ok(committed)),
@@ -267,7 +277,13 @@ impl Task {
                     self.session = Some(session);
                     return;
                 }
-                Err(error) => tracing::warn!(%error, "the outcome of a batch is still unknown"),
+                Ok(Err(error)) => {
+                    tracing::warn!(
+                        error = why(&error),
+                        "the outcome of a batch is still unknown"
+                    );
+                }
+                Err(_) => tracing::warn!("nobody tells the outcome of a batch"),
             }
             let (late, patient): (Vec<_>, Vec<_>) = submissions
                 .into_iter()

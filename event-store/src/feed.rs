@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use crate::event::Recorded;
 use crate::log::{Log, ReadError, SLOW_TIMER};
 use crate::stream::{BATCH_HASH, StreamName};
+use crate::why::why;
 
 use window::Window;
 
@@ -227,7 +228,7 @@ impl Feed {
                 Ok(0) => return,
                 Ok(_) => {}
                 Err(error) => {
-                    tracing::warn!(%error, "the feed waits for the log");
+                    tracing::warn!(error = why(&error), "the feed waits for the log");
                     return;
                 }
             }

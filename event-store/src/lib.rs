@@ -16,6 +16,7 @@ mod store;
 pub mod stream;
 pub mod vault;
 pub mod view;
+mod why;
 
 pub use committer::CommitError;
 pub use event::{Commit, Committed, Guard, NewEvent, Recorded, uuid_bytes};

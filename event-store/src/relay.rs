@@ -24,6 +24,7 @@ use crate::log::{Log, ReadError, SLOW_TIMER};
 use crate::progress::Progress;
 use crate::session::Connect;
 use crate::stream::{BATCH_HASH, StreamName, headers, hex};
+use crate::why::why;
 
 /// Messages published at once without waiting for an answer.
 const WINDOW: i64 = 1_000;
@@ -37,6 +38,9 @@ const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(200);
 const HEADER_ROOM: usize = 1_024;
 /// Advisory lock that keeps extra relays idle. Safety does not depend on it.
 const RELAY_LOCK: i64 = 7_310_575_178_592_774_517;
+
+const KEEPALIVES: &str =
+    "set tcp_keepalives_idle = 10; set tcp_keepalives_interval = 5; set tcp_keepalives_count = 3";
 
 /// Why a step of the relay failed.
 #[derive(Debug, thiserror::Error)]
@@ -285,6 +289,9 @@ impl Relay {
                 pause(&stop, SLOW_TIMER).await;
                 continue;
             };
+            // Otherwise the server keeps the lock of a machine that vanished for hours. A server that can
+            // not set them is no reason not to relay.
+            drop(session.client.batch_execute(KEEPALIVES).await);
             let ready = session
                 .client
                 .batch_execute("listen publishing_log")
@@ -311,7 +318,7 @@ impl Relay {
                         Ok(Progress::Idle) => {}
                         Err(error @ RelayError::Diverged { .. }) => return Err(error),
                         Err(error) => {
-                            tracing::warn!(%error, "the relay waits");
+                            tracing::warn!(error = why(&error), "the relay waits");
                             pause(&stop, PAUSE_AFTER_ERROR).await;
                             continue;
                         }

@@ -7,14 +7,15 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
-use tokio_postgres::{AsyncMessage, Client, Connection, Notification};
+use tokio_postgres::{AsyncMessage, Client, Connection};
 
 /// A connection of its own. It ends when the client is dropped.
 pub struct Session {
     /// To run statements.
     pub client: Client,
-    /// What NOTIFY brought; closes when the connection is lost.
-    pub notifications: mpsc::UnboundedReceiver<Notification>,
+    /// Rings after any NOTIFY, once for however many came since the last look; closes when the
+    /// connection is lost.
+    pub notifications: mpsc::Receiver<()>,
 }
 
 impl Session {
@@ -24,12 +25,12 @@ impl Session {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let (sender, notifications) = mpsc::unbounded_channel();
+        let (sender, notifications) = mpsc::channel(1);
         tokio::spawn(async move {
             while let Some(message) = poll_fn(|context| connection.poll_message(context)).await {
                 match message {
-                    // Nobody listening is fine: only the relay listens.
-                    Ok(AsyncMessage::Notification(notification)) => drop(sender.send(notification)),
+                    // Rung already, or nobody listens: both fine.
+                    Ok(AsyncMessage::Notification(_)) => drop(sender.try_send(())),
                     Ok(_) => {}
                     Err(error) => {
                         tracing::debug!(%error, "database session lost");

@@ -274,10 +274,8 @@ impl Store {
                     repeated: Some(past),
                 });
             }
-            if let Some(actual) = if_match
-                .map(|_| loaded.version)
-                .filter(|actual| Some(*actual) != if_match)
-            {
+            if if_match.is_some_and(|wanted| wanted != loaded.version) {
+                let actual = loaded.version;
                 return Err(ExecuteError::Precondition { actual });
             }
             let events = loaded

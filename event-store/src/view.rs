@@ -76,6 +76,18 @@ pub enum ViewError {
         #[source]
         source: UnderstandError,
     },
+    /// Another version of Tidings has given the view another definition since this process opened it.
+    #[error("another version of Tidings has redefined the view {view}")]
+    Redefined {
+        /// The view.
+        view: &'static str,
+    },
+    /// The view was started over or rebuilt by somebody else during this rebuild. Nothing was swapped.
+    #[error("the view {view} was started over meanwhile; rebuild it again")]
+    Superseded {
+        /// The view.
+        view: &'static str,
+    },
     /// The events that came through JetStream are not the log's.
     #[error("the view {view} met another history than the log's at position {position}")]
     DeadTimeline {
@@ -93,6 +105,9 @@ impl ViewError {
 
     /// Trying again can not help.
     pub fn is_final(&self) -> bool {
-        matches!(self, Self::Poison { .. } | Self::DeadTimeline { .. })
+        matches!(
+            self,
+            Self::Poison { .. } | Self::DeadTimeline { .. } | Self::Redefined { .. }
+        )
     }
 }

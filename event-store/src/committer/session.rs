@@ -19,8 +19,8 @@ const COMMIT: &str = "select first_position, last_position, committed_at, \
 const FIND: &str = "select w.ordinal, e.position, e.recorded_at \
      from unnest($1::uuid[], $2::uuid[]) with ordinality as w(stream_id, event_id, ordinal) \
      join publishing_events e on e.stream_id = w.stream_id and e.event_id = w.event_id";
-/// Longer than any batch takes; a hung server must not hang its callers.
-const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+/// Longer than the server lets a batch take; a hung server must not hang its callers.
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
 /// The connection broke while these were on their way; the first `first` of them may have arrived.
 pub(super) struct Lost {
@@ -57,8 +57,8 @@ impl CommitSession {
         let Session { client, .. } = connect().await?;
         client
             .batch_execute(
-                "set application_name = 'tidings committer'; set lock_timeout = '5s'; \
-                 set statement_timeout = '8s'; set idle_in_transaction_session_timeout = '5s'",
+                "set application_name = 'tidings committer'; set lock_timeout = '4s'; \
+                 set statement_timeout = '4500ms'; set idle_in_transaction_session_timeout = '5s'",
             )
             .await?;
         let commit = client.prepare(COMMIT).await?;

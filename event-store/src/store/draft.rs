@@ -10,6 +10,7 @@ use super::{Context, Loaded, Past, Store};
 use crate::committer::CommitError;
 use crate::event::{Commit, Committed, Guard, NewEvent};
 use crate::vault::{EventSealer, KeyRing};
+use crate::why::why;
 
 /// Encodes one event once its owner's key is at hand.
 type Encode = Box<dyn FnOnce(&KeyRing) -> NewEvent + Send>;
@@ -114,9 +115,13 @@ impl<'a> Draft<'a> {
             .ensure(&self.owners, self.context.occurred_at)
             .await
             .map_err(|error| {
-                tracing::warn!(%error, "no keys to seal a commit with");
+                tracing::warn!(error = why(&error), "no keys to seal a commit with");
                 CommitError::Unavailable
             })?;
+        // Sealed for nobody is for the shredded only: anything else would be lost by mistake.
+        if let Some(owner) = self.owners.iter().find(|owner| !ring.knows(**owner)) {
+            return Err(CommitError::Invalid(format!("there is no key of {owner}")));
+        }
         let events = self
             .events
             .into_iter()

@@ -33,7 +33,7 @@ impl KeyRing {
         self.keys.extend(other.keys);
     }
 
-    pub(super) fn knows(&self, owner: Uuid) -> bool {
+    pub(crate) fn knows(&self, owner: Uuid) -> bool {
         self.keys.contains_key(&owner)
     }
 
@@ -83,7 +83,8 @@ pub struct EventSealer<'a> {
 }
 
 impl<'a> EventSealer<'a> {
-    /// For the event with this identity; a shredded or unknown key seals for nobody.
+    /// For the event with this identity; a shredded key seals for nobody. So does an
+    /// unknown one: a draft makes sure beforehand that it knows its owners.
     pub fn new(
         ring: &'a KeyRing,
         owner: Uuid,

@@ -4,8 +4,10 @@
 use std::collections::HashMap;
 use std::marker::PhantomData;
 use std::sync::Arc;
+use std::time::Duration;
 
 use deadpool_postgres::{ClientWrapper, Object, Transaction};
+use tokio_postgres::error::SqlState;
 
 use super::derived::Derivation;
 use super::row::Merge;
@@ -19,6 +21,9 @@ const PAGE: i64 = 5_000;
 const ROWS_MAX: usize = 200_000;
 /// This close to the live view, the rest is folded in the transaction that swaps.
 const CLOSE: i64 = 2_000;
+/// Times the swap waits for its turn: waiting in line for a table's lock, it holds up every reader behind it.
+const SWAPS_MAX: u32 = 5;
+const PAUSE_BETWEEN_SWAPS: Duration = Duration::from_millis(500);
 
 /// What to do with the rebuilt rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -156,6 +161,7 @@ where
     async fn flush(&mut self) -> Result<(), ViewError> {
         let write = || ViewError::write(V::DEFINITION.name);
         let transaction = self.client.transaction().await.map_err(write())?;
+        still_ours::<V>(&transaction, self.before).await?;
         apply::<V>(
             &transaction,
             self.generation,
@@ -166,33 +172,68 @@ where
         transaction.commit().await.map_err(write())
     }
 
-    /// Stops the live view for a moment, folds the rest, and swaps or compares.
+    /// Swaps or compares, once the lock for it is to be had.
     async fn finish(mut self, mode: RebuildMode) -> Result<Rebuilt, ViewError> {
+        if mode == RebuildMode::Replace {
+            self.create_indexes().await?;
+        }
+        for attempt in 1..SWAPS_MAX {
+            match self.swap(mode).await {
+                Err(ViewError::Write { source, .. })
+                    if source.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => {}
+                swapped => return swapped,
+            }
+            tokio::time::sleep(PAUSE_BETWEEN_SWAPS * attempt).await;
+        }
+        self.swap(mode).await
+    }
+
+    /// While the old tables serve: it may take long.
+    async fn create_indexes(&mut self) -> Result<(), ViewError> {
+        let write = || ViewError::write(V::DEFINITION.name);
+        let transaction = self.client.transaction().await.map_err(write())?;
+        still_ours::<V>(&transaction, self.before).await?;
+        for definition in definitions::<V>(&self.derived) {
+            definition
+                .create_indexes(&transaction, self.generation)
+                .await
+                .map_err(write())?;
+        }
+        transaction.commit().await.map_err(write())
+    }
+
+    /// Stops the live view for a moment, folds the rest, and swaps or compares.
+    async fn swap(&mut self, mode: RebuildMode) -> Result<Rebuilt, ViewError> {
         let view = V::DEFINITION.name;
         let write = || ViewError::write(view);
         let transaction = self.client.transaction().await.map_err(write())?;
+        transaction
+            .batch_execute("set local lock_timeout = '2s'")
+            .await
+            .map_err(write())?;
         let row = transaction
             .query_one(
-                "select position from publishing_views where view = $1 for update",
+                "select position, generation from publishing_views where view = $1 for update",
                 &[&view],
             )
             .await
             .map_err(write())?;
         let live: i64 = row.get(0);
-        while self.position < live {
-            let page = page_after(self.store, self.position, live).await?;
+        if row.get::<_, i32>(1) != self.before {
+            return Err(ViewError::Superseded { view });
+        }
+        // Not self's: the next attempt starts from what is committed.
+        let mut position = self.position;
+        while position < live {
+            let page = page_after(self.store, position, live).await?;
             let rows = fold::<V>(self.store, &page).await?;
             apply::<V>(&transaction, self.generation, rows, &self.derived).await?;
-            self.position = page.last().map_or(live, |item| item.position());
+            position = page.last().map_or(live, |item| item.position());
         }
         let mut differences = 0;
         for definition in definitions::<V>(&self.derived) {
             match mode {
                 RebuildMode::Replace => {
-                    definition
-                        .create_indexes(&transaction, self.generation)
-                        .await
-                        .map_err(write())?;
                     definition
                         .serve(&transaction, self.generation, Some(self.before))
                         .await
@@ -227,6 +268,29 @@ where
             position: live,
             differences,
         })
+    }
+}
+
+/// Fails if the view was started over since the rebuild began: its next table is then the live one. The
+/// lock comes first, so that nobody can take the table away between this look and the commit.
+async fn still_ours<V: View>(transaction: &Transaction<'_>, before: i32) -> Result<(), ViewError> {
+    let view = V::DEFINITION.name;
+    let table = V::DEFINITION.table(before + 1);
+    transaction
+        .batch_execute(&format!("lock table {table} in row exclusive mode"))
+        .await
+        .map_err(ViewError::write(view))?;
+    let row = transaction
+        .query_one(
+            "select generation from publishing_views where view = $1",
+            &[&view],
+        )
+        .await
+        .map_err(ViewError::write(view))?;
+    if row.get::<_, i32>(0) == before {
+        Ok(())
+    } else {
+        Err(ViewError::Superseded { view })
     }
 }
 

@@ -18,6 +18,7 @@ use crate::log::SLOW_TIMER;
 use crate::progress::Progress;
 use crate::store::Store;
 use crate::stream::hex;
+use crate::why::why;
 
 const PAGE: usize = 1_000;
 /// Guards the creation of views against two processes starting at once.
@@ -28,6 +29,8 @@ pub struct Runner<V: View> {
     store: Store,
     feed: Feed,
     at: Option<Checkpoint>,
+    /// The view had this runner's definition once: if it has another, a newer process gave it that.
+    opened: bool,
     derived: Vec<Arc<dyn Derivation<V::Row>>>,
     view: PhantomData<V>,
 }
@@ -48,6 +51,7 @@ where
             store,
             feed,
             at: None,
+            opened: false,
             derived: V::derived(),
             view: PhantomData,
         }
@@ -57,7 +61,11 @@ where
     pub async fn step(&mut self) -> Result<Progress, ViewError> {
         let at = match self.at {
             Some(at) => at,
-            None => *self.at.insert(open::<V>(&self.store, &self.derived).await?),
+            None => {
+                let at = open::<V>(&self.store, &self.derived, !self.opened).await?;
+                self.opened = true;
+                *self.at.insert(at)
+            }
         };
         let mut page = self.feed.page_after(at.position, PAGE).await?;
         if page.is_empty() {
@@ -103,7 +111,10 @@ where
                 Ok(Progress::Advanced) => continue,
                 Ok(Progress::Idle) => {}
                 Err(error) if error.is_final() => return Err(error),
-                Err(error) => tracing::warn!(view = V::DEFINITION.name, %error, "the view waits"),
+                Err(error) => {
+                    let view = V::DEFINITION.name;
+                    tracing::warn!(view, error = why(&error), "the view waits");
+                }
             }
             tokio::select! {
                 () = stop.cancelled() => {}
@@ -198,10 +209,12 @@ async fn advance<V: View>(
     Ok(moved == 1)
 }
 
-/// Reads the checkpoint; creates the view, or rebuilds it if its definition has changed.
+/// Reads the checkpoint; creates the view, or starts it over if its definition has changed. Only the
+/// first look of a process may: two versions side by side would start each other over for ever.
 async fn open<V: View>(
     store: &Store,
     derived: &[Arc<dyn Derivation<V::Row>>],
+    may_start_over: bool,
 ) -> Result<Checkpoint, ViewError>
 where
     V::Row: Merge,
@@ -226,6 +239,7 @@ where
             generation: row.get(0),
             position: row.get(1),
         },
+        Some(_) if !may_start_over => return Err(ViewError::Redefined { view }),
         before => {
             // A changed definition starts over: the view is behind until it has caught up, never wrong.
             let before: Option<i32> = before.map(|row| row.get(0));

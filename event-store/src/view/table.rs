@@ -104,6 +104,7 @@ impl<R: Merge> Table<R> {
         };
         let (keys, values) = R::COLUMNS.split_at(R::KEY_COLUMNS);
         let all = names(R::COLUMNS).join(", ");
+        let all_of_t = format!("t.{}", names(R::COLUMNS).join(", t."));
         let key_names = names(keys).join(", ");
         let arrays = |columns: &[super::Column]| {
             let typed = columns
@@ -125,7 +126,7 @@ impl<R: Merge> Table<R> {
             view: definition.name,
             // A plain join on the key would let the planner read the whole table while statistics are young.
             select: format!(
-                "select {all} from unnest({}) as k({key_names}) \
+                "select {all_of_t} from unnest({}) as k({key_names}) \
                  cross join lateral (select * from {table} t where ({}) offset 0) t",
                 arrays(keys),
                 names(keys)
@@ -133,17 +134,6 @@ impl<R: Merge> Table<R> {
                     .map(|name| format!("t.{name} = k.{name}"))
                     .collect::<Vec<_>>()
                     .join(" and "),
-            )
-            .replace(
-                &format!("select {all} from"),
-                &format!(
-                    "select {} from",
-                    names(R::COLUMNS)
-                        .iter()
-                        .map(|name| format!("t.{name}"))
-                        .collect::<Vec<_>>()
-                        .join(", ")
-                ),
             ),
             upsert: format!(
                 "insert into {table} ({all}) select * from unnest({}) on conflict ({key_names}) do {on_conflict}",

@@ -11,7 +11,7 @@ use tidings_event_store::vault::{MasterKey, Vault, VaultError};
 use tidings_event_store::{Log, Store, migrate};
 use tidings_service::config::Config;
 use tidings_service::postgres::{self, Connector, Settings};
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::{self, error::TrySendError};
 use uuid::Uuid;
 
 use super::{Backing, Ground, StartError};
@@ -136,10 +136,11 @@ pub(crate) fn dialler(connector: Connector) -> Connect {
         let connector = connector.clone();
         Box::pin(async move {
             let mut single = connector.connect().await?;
-            let (sender, notifications) = mpsc::unbounded_channel();
+            let (doorbell, notifications) = mpsc::channel(1);
             tokio::spawn(async move {
-                while let Some(notification) = single.notifications.recv().await {
-                    if sender.send(notification).is_err() {
+                while single.notifications.recv().await.is_some() {
+                    // One ring stands for all that nobody has answered yet.
+                    if let Err(TrySendError::Closed(())) = doorbell.try_send(()) {
                         break;
                     }
                 }

@@ -1,7 +1,9 @@
 //! Servers that die: nothing acknowledged is lost, and everything goes on by itself.
 
 use std::fs;
+use std::process::Command;
 use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering::SeqCst};
+use std::time::Duration;
 
 use tidings_event_store::relay::{Relay, RelayError};
 use tidings_event_store::{Commit, CommitError, Committed, Progress};
@@ -92,6 +94,44 @@ async fn a_database_that_crashes_under_load_loses_nothing_acknowledged() {
     }
     assert_eq!(accounted, log.len(), "what nobody was told of is not there");
     platform.settle().await;
+}
+
+#[tokio::test]
+async fn a_database_that_hangs_does_not_hang_its_callers() {
+    let platform = Platform::start_alone().await;
+    platform.fill(1, 1).await;
+    let client = platform.pool.get().await.unwrap();
+    let committers =
+        "select pid from pg_stat_activity where application_name = 'tidings committer'";
+    let rows = client.query(committers, &[]).await.unwrap();
+    let mut pids: Vec<String> = rows
+        .iter()
+        .map(|row| row.get::<_, i32>(0).to_string())
+        .collect();
+    let file = platform
+        .servers()
+        .location()
+        .join("postgres/postmaster.pid");
+    let postmaster = fs::read_to_string(file).unwrap();
+    pids.push(postmaster.lines().next().unwrap().to_owned());
+    let signal = |name: &str| {
+        let status = Command::new("kill").arg(name).args(&pids).status();
+        assert!(status.unwrap().success());
+    };
+    signal("-STOP");
+    let event = platform.counted(platform.ids.next(), 1);
+    let answer =
+        tokio::time::timeout(Duration::from_secs(9), platform.commit(vec![], vec![event])).await;
+    signal("-CONT");
+    assert!(
+        matches!(
+            answer,
+            Ok(Err(CommitError::Unknown | CommitError::Unavailable))
+        ),
+        "{answer:?}"
+    );
+    platform.fill(1, 1).await;
+    audit::sound_log(platform.store.log()).await;
 }
 
 #[tokio::test]

@@ -5,8 +5,10 @@
 use std::collections::HashMap;
 use std::marker::PhantomData;
 use std::sync::Arc;
+use std::time::Duration;
 
 use deadpool_postgres::Transaction;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::derived::Derivation;
@@ -21,6 +23,8 @@ use crate::stream::hex;
 use crate::why::why;
 
 const PAGE: usize = 1_000;
+/// How long a view waits for more events to fold at once.
+const GATHER: Duration = Duration::from_millis(10);
 /// Guards the creation of views against two processes starting at once.
 const CREATE_LOCK: i64 = 7_310_575_178_592_774_518;
 
@@ -118,12 +122,20 @@ where
             }
             tokio::select! {
                 () = stop.cancelled() => {}
-                _ = moves.changed() => {}
+                () = gathered(&mut moves) => {}
                 () = tokio::time::sleep(SLOW_TIMER) => {}
             }
         }
         Ok(())
     }
+}
+
+/// The feed has moved, and a moment has passed since the last page: one transaction for what comes
+/// together, instead of one for each event.
+async fn gathered(moves: &mut watch::Receiver<i64>) {
+    tokio::time::sleep(GATHER).await;
+    // The feed lives as long as its readers: waiting can not fail.
+    drop(moves.changed().await);
 }
 
 /// Adds a row to others of its key.

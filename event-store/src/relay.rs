@@ -100,7 +100,13 @@ impl Relay {
         let connection = self.client.statistics().connects.load(Relaxed);
         let (last, ahead) = match (self.last.take(), self.ahead.take()) {
             (Some(last), ahead) if self.connection == connection => (last, ahead),
-            _ => (self.look().await?, None),
+            _ => {
+                let last = self.look().await?;
+                // Known from the first look on, also when there is nothing to publish.
+                let counters = self.log.counters();
+                counters.relay_position.store(last as u64, Relaxed);
+                (last, None)
+            }
         };
         self.connection = connection;
         let page = match ahead {

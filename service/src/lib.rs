@@ -5,7 +5,6 @@
 
 pub mod access;
 pub mod auth;
-pub mod backoff;
 pub mod clock;
 pub mod config;
 pub mod health;

@@ -283,17 +283,25 @@ impl Problem {
     }
 }
 
-/// `error` and its sources, joined with colons.
+/// `error` and its sources, joined with colons. Of a database error the message and its code only: the
+/// detail may quote a row, and so an address.
 #[must_use]
 pub fn chain(error: &dyn StdError) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
         text.push_str(": ");
-        text.push_str(&cause.to_string());
+        text.push_str(&said(cause));
         source = cause.source();
     }
     text
+}
+
+fn said(error: &(dyn StdError + 'static)) -> String {
+    match error.downcast_ref::<tokio_postgres::error::DbError>() {
+        Some(database) => format!("{} ({})", database.message(), database.code().code()),
+        None => error.to_string(),
+    }
 }
 
 /// Only what a quoted string in a header may hold without escapes; other characters become spaces or go.

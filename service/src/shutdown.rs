@@ -19,7 +19,7 @@ impl Shutdown {
         Self::default()
     }
 
-    /// Asks everyone who holds this token, or a child of it, to end.
+    /// Asks everyone who holds this token to end.
     pub fn request(&self) {
         self.0.cancel();
     }
@@ -33,12 +33,6 @@ impl Shutdown {
     /// Completes when shutdown has been requested; owned, so that a task may keep it.
     pub fn requested(&self) -> WaitForCancellationFutureOwned {
         self.0.clone().cancelled_owned()
-    }
-
-    /// A token that ends with this one, and may be ended alone.
-    #[must_use]
-    pub fn child(&self) -> Self {
-        Self(self.0.child_token())
     }
 
     /// Runs `work` until it is done (`Some`) or shutdown is requested (`None`; `work` is dropped where it waits).
@@ -75,18 +69,6 @@ impl Shutdown {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[tokio::test]
-    async fn a_child_ends_with_its_parent_but_not_the_other_way() {
-        let parent = Shutdown::new();
-        let (first, second) = (parent.child(), parent.child());
-        first.request();
-        assert!(first.is_requested());
-        assert!(!parent.is_requested());
-        parent.request();
-        second.requested().await;
-        assert!(second.is_requested());
-    }
 
     #[tokio::test]
     async fn work_is_cut_off_where_it_waits() {

@@ -54,8 +54,31 @@ impl House {
         Self::on(Platform::start().await).await
     }
 
+    /// On the shared servers, with nobody who delivers: the test runs dispatchers itself.
+    pub async fn start_without_delivery() -> Self {
+        let house = Self::build(Platform::start().await).await;
+        house.add_workers().await;
+        house
+    }
+
     /// On this platform.
     pub async fn on(platform: Platform) -> Self {
+        let house = Self::build(platform).await;
+        house.add_workers().await;
+        house.add_dispatcher(house.dispatcher()).await;
+        house
+    }
+
+    /// Lets `settle` step this dispatcher.
+    pub async fn add_dispatcher(&self, dispatcher: Dispatcher) {
+        self.platform
+            .add_worker("dispatcher", dispatcher, |it| {
+                Box::pin(async { Ok(it.step().await?) })
+            })
+            .await;
+    }
+
+    async fn build(platform: Platform) -> Self {
         let smtp = smtp::start(smtp::Options::default()).await.unwrap();
         let slack = slack::start(slack::Options {
             rate_limit: None,
@@ -65,7 +88,7 @@ impl House {
         .unwrap();
         let now = platform.clock.clock().now();
         let vault = platform.store.vault();
-        let house = Self {
+        Self {
             id_key: vault.id_key(now).await.unwrap(),
             link_keys: Arc::new(vault.link_keys(now).await.unwrap()),
             metrics: Metrics::new().unwrap(),
@@ -73,9 +96,7 @@ impl House {
             platform,
             smtp,
             slack,
-        };
-        house.add_workers().await;
-        house
+        }
     }
 
     async fn add_workers(&self) {
@@ -93,12 +114,6 @@ impl House {
         let projector = Projector::new(&platform.store, &platform.feed);
         platform
             .add_worker("projector", projector, |it| {
-                Box::pin(async { Ok(it.step().await?) })
-            })
-            .await;
-        let dispatcher = self.dispatcher();
-        platform
-            .add_worker("dispatcher", dispatcher, |it| {
                 Box::pin(async { Ok(it.step().await?) })
             })
             .await;

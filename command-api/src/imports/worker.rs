@@ -170,7 +170,9 @@ impl ImportWorker {
                 Ok(Progress::Advanced) => continue,
                 Ok(Progress::Idle) => BREATHER,
                 Err(error) => {
-                    tracing::warn!(error = %chain(&error), "imports wait");
+                    if error.is_outage() {
+                        tracing::warn!(error = %chain(&error), "imports wait");
+                    }
                     SLOW_TIMER
                 }
             };

@@ -66,7 +66,6 @@ pub async fn request_context<B: MessageBody>(
         method,
         route,
         %correlation_id,
-        principal = tracing::field::Empty,
         status = tracing::field::Empty,
     );
     let traceparent = telemetry::adopt(&span, sent_trace(req.headers()), &edge.ids);

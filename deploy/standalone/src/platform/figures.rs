@@ -30,7 +30,6 @@ pub(super) fn register(metrics: &Metrics, store: &Store, watch: Watch) -> Result
         "Time the committer spent waiting for the database",
     )?;
     let counters = store.log().counters().clone();
-    let committed = store.log().committed();
     metrics.on_scrape(Box::new(move |metrics| {
         let total = |counter: &AtomicU64| counter.load(Relaxed);
         raise(&events, total(&counters.events));
@@ -39,14 +38,17 @@ pub(super) fn register(metrics: &Metrics, store: &Store, watch: Watch) -> Result
         raise(&metrics.commits_total, total(&counters.commits));
         raise(&metrics.commit_refused_total, total(&counters.refused));
         raise(&metrics.relay_published_total, total(&counters.relayed));
+        let standings = watch.standings();
         let relayed = i64::try_from(total(&counters.relay_position)).unwrap_or(i64::MAX);
-        // A relay of another process keeps its own count.
-        if relayed > 0 {
-            metrics
-                .relay_lag_positions
-                .set((*committed.borrow() - relayed).max(0));
-        }
-        for (view, standing) in watch.standings() {
+        // Any view's position and lag tell where the log ends, whoever wrote it.
+        let head = standings
+            .values()
+            .map(|view| view.position + view.lag)
+            .max();
+        metrics
+            .relay_lag_positions
+            .set((head.unwrap_or(0) - relayed).max(0));
+        for (view, standing) in standings {
             metrics
                 .view_lag_positions
                 .with_label_values(&[view.as_str()])

@@ -206,3 +206,30 @@ fn check_channel(
             .collect()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tidings_service::access::Access;
+
+    /// Written down apart from the code: opening a route to somebody shows in review.
+    #[test]
+    fn who_may_call_what() {
+        let rooms = [tidings_command_api::ROUTES, tidings_projector::ROUTES];
+        let mut rows: Vec<String> = rooms
+            .iter()
+            .flat_map(|routes| routes.iter())
+            .map(|(method, path, access)| {
+                let who = match access {
+                    Access::Public => "anybody".to_owned(),
+                    Access::Roles(roles) => {
+                        let roles: Vec<&str> = roles.iter().map(|role| role.as_str()).collect();
+                        roles.join(", ")
+                    }
+                };
+                format!("{path} {method}: {who}")
+            })
+            .collect();
+        rows.sort_unstable();
+        insta::assert_snapshot!(rows.join("\n"));
+    }
+}

@@ -8,6 +8,7 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use nix::unistd::geteuid;
 use sha2::{Digest, Sha256};
@@ -80,8 +81,7 @@ impl Place {
             }
             None => {
                 let location = options.state_dir.join(name_of(&data_dir));
-                fs::write(&pointer, format!("{}\n", location.display()))
-                    .map_err(io_error("write", &pointer))?;
+                point(&pointer, &location)?;
                 location
             }
         };
@@ -150,6 +150,17 @@ pub(crate) fn name_of(data_dir: &Path) -> String {
 
 fn short_hash(path: &Path) -> String {
     hex(&Sha256::digest(path.as_os_str().as_bytes())[..4])
+}
+
+/// Writes the pointer whole or not at all: another start may read it at the same moment. Two that write
+/// it write the same.
+fn point(pointer: &Path, location: &Path) -> Result<(), ServersError> {
+    static WRITERS: AtomicU32 = AtomicU32::new(0);
+    let writer = WRITERS.fetch_add(1, Ordering::Relaxed);
+    let staged = pointer.with_extension(format!("{}-{writer}", std::process::id()));
+    fs::write(&staged, format!("{}\n", location.display()))
+        .and_then(|()| fs::rename(&staged, pointer))
+        .map_err(io_error("write", pointer))
 }
 
 /// `location/run`, or a private folder in /tmp when that path is too long for a socket, or holds

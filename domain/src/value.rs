@@ -6,32 +6,27 @@
 mod attributes;
 mod channel_ids;
 mod channel_kind;
-mod channel_name;
 mod code;
 mod credentials;
-mod display_name;
 mod email_address;
 mod evidence;
 mod json;
 mod markdown;
 mod settings;
 mod text;
-mod title;
 
 pub use attributes::Attributes;
 pub use channel_ids::ChannelIds;
 pub use channel_kind::ChannelKind;
-pub use channel_name::ChannelName;
 pub use code::Code;
 pub(crate) use code::code_enum;
 pub use credentials::Credentials;
-pub use display_name::DisplayName;
 pub use email_address::EmailAddress;
 pub use evidence::Evidence;
 pub use markdown::Markdown;
 pub use settings::Settings;
 pub(crate) use text::cut;
-pub use title::Title;
+pub use text::{ChannelName, DisplayName, Title};
 
 /// What was wrong with a value, and what is allowed, in words for the person who sent it.
 /// Where it stood (a field, a line) is for the caller to say.

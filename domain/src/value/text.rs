@@ -1,10 +1,10 @@
-//! Rules shared by the one-line texts.
+//! The one-line texts and the rules they share.
 
 use super::Invalid;
 
 /// A trimmed line of `1..=chars_max` characters without control characters. `what` starts the
 /// sentence of a refusal: "the title".
-pub(super) fn line(what: &str, text: &str, chars_max: usize) -> Result<String, Invalid> {
+fn line(what: &str, text: &str, chars_max: usize) -> Result<String, Invalid> {
     let text = text.trim();
     if text.is_empty() {
         return Err(Invalid::new(format!(
@@ -25,6 +25,58 @@ pub(super) fn line(what: &str, text: &str, chars_max: usize) -> Result<String, I
     Ok(text.to_owned())
 }
 
+/// Declares a one-line text: its words in a refusal, and the most characters it may have.
+macro_rules! line_text {
+    ($(#[$meta:meta])* $name:ident, $what:literal, $chars_max:literal) => {
+        $(#[$meta])*
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub struct $name(String);
+
+        impl $name {
+            /// The most characters one may have.
+            pub const CHARS_MAX: usize = $chars_max;
+
+            /// Takes a single line of 1 to [`Self::CHARS_MAX`] characters; white space around it is cut.
+            ///
+            /// # Errors
+            /// [`Invalid`] when it is empty, too long or holds a control character.
+            pub fn parse(text: &str) -> Result<Self, Invalid> {
+                line($what, text, Self::CHARS_MAX).map(Self)
+            }
+
+            pub(crate) fn recorded(text: String) -> Self {
+                Self(text)
+            }
+
+            /// The text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+line_text! {
+    /// What an operator calls a channel.
+    ChannelName, "the channel name", 100
+}
+
+line_text! {
+    /// How a subscriber wants to be called. Goes into mail headers, so control characters are refused.
+    DisplayName, "the name", 200
+}
+
+line_text! {
+    /// What a publication is called: a mail's subject, a message's headline.
+    Title, "the title", 200
+}
+
 /// Control characters, and the two separators Unicode counts as line ends but not as controls.
 fn breaks_the_line(c: char) -> bool {
     c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')
@@ -40,6 +92,49 @@ pub(crate) fn cut(text: &str, chars_max: usize) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    /// What holds for each of them.
+    macro_rules! tested {
+        ($module:ident, $name:ident, $empty:literal) => {
+            mod $module {
+                use super::*;
+
+                #[test]
+                fn says_what_is_allowed() {
+                    assert_eq!($name::parse("").map_err(|e| e.detail), Err($empty.into()));
+                    assert!($name::parse(&"é".repeat($name::CHARS_MAX)).is_ok());
+                    assert!($name::parse(&"é".repeat($name::CHARS_MAX + 1)).is_err());
+                    assert!($name::parse("two\nlines").is_err());
+                }
+
+                proptest! {
+                    #[test]
+                    fn what_is_shown_parses_to_itself(text in any::<String>()) {
+                        if let Ok(parsed) = $name::parse(&text) {
+                            prop_assert_eq!($name::parse(&parsed.to_string()), Ok(parsed));
+                        }
+                    }
+                }
+            }
+        };
+    }
+
+    tested!(
+        channel_name,
+        ChannelName,
+        "the channel name is empty; it needs 1 to 100 characters"
+    );
+    tested!(
+        display_name,
+        DisplayName,
+        "the name is empty; it needs 1 to 200 characters"
+    );
+    tested!(
+        title,
+        Title,
+        "the title is empty; it needs 1 to 200 characters"
+    );
 
     #[test]
     fn a_line_is_trimmed_and_bounded() {

@@ -224,7 +224,7 @@ impl Core {
             self.ids.next(),
         );
         let mut draft = self.store.draft(&context);
-        let delivery = draft.append_for(case.delivery.clone(), events, owner(pick), None);
+        let delivery = draft.append_for(case.delivery.clone(), events, pick.receiver_id(), None);
         draft.guard(case.cause.publication_id, case.cause.version);
         draft.guard(case.way.channel_id, case.way.version);
         for guard in &case.receiver.guards {
@@ -318,7 +318,7 @@ impl Core {
             self.ids.next(),
         );
         let mut draft = self.store.draft(&context);
-        draft.append_for(case.delivery, events, owner(pick), None);
+        draft.append_for(case.delivery, events, pick.receiver_id(), None);
         match draft.commit().await {
             Ok(committed) => {
                 self.count(&case.way, "failed");
@@ -367,9 +367,4 @@ enum Permitted {
         delivery: Box<Loaded<Delivery>>,
         sent_by: tidings_service::clock::Monotonic,
     },
-}
-
-/// Under whose key the receiving side's words are sealed: the subscriber's, or the channel's.
-pub(crate) fn owner(pick: &Pick) -> Uuid {
-    pick.plan.subscriber_id.unwrap_or(pick.plan.channel_id)
 }

@@ -87,7 +87,7 @@ pub(crate) struct Core {
 impl Core {
     pub(crate) fn new(options: Options) -> Self {
         Self {
-            instance: Instance::new(options.ids.next(), options.connect),
+            instance: Instance::new(options.ids.next(), options.connect, options.clock.clone()),
             roster: Roster::new(options.store.clone(), options.environment),
             causes: Causes::new(options.store.clone()),
             store: options.store,

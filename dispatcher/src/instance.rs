@@ -1,12 +1,31 @@
 //! Who this dispatcher is: an id whose session lock says that it lives, and the lanes it owns.
 //! Both end with the session, whatever ends it; a paused process that overlaps with its successor is
 //! stopped by the guards of the commit.
+//!
+//! Lanes are shared evenly: each dispatcher counts the locks of those that live, takes free lanes up to
+//! its share, and gives back what it holds beyond it. Nobody talks to anybody, and nothing is written.
+
+use std::time::Duration;
 
 use tidings_event_store::session::{Connect, Session};
+use tidings_service::Clock;
+use tidings_service::clock::Monotonic;
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
 use crate::queue::LANES;
+
+/// How often a dispatcher looks whether its share has changed.
+const SHARE_EVERY: Duration = Duration::from_secs(1);
+/// Dispatchers that live, this one included.
+const INSTANCES: &str = "select count(*) from pg_locks \
+     where locktype = 'advisory' and objsubid = 2 and granted and classid = $1::bigint::oid \
+       and database = (select oid from pg_database where datname = current_database())";
+/// Takes up to so many lanes that nobody holds.
+const TAKE: &str = "select lane from ( \
+         select lane from generate_series(0, $1 - 1) as l(lane) where lane <> all($3) offset 0 \
+     ) l where pg_try_advisory_lock($2, lane) limit $4";
+const GIVE_BACK: &str = "select pg_advisory_unlock($1, lane) from unnest($2::integer[]) as l(lane)";
 
 /// First half of the two-part advisory locks of lanes.
 const LANE_LOCK: i32 = 0x7469_6469;
@@ -18,26 +37,30 @@ pub(crate) struct Instance {
     /// Named in every attempt.
     pub(crate) id: Uuid,
     connect: Connect,
+    clock: Clock,
     held: Mutex<Option<Held>>,
 }
 
 struct Held {
     session: Session,
     lanes: Vec<i32>,
+    /// When the share was last looked at.
+    shared_at: Option<Monotonic>,
 }
 
 impl Instance {
     /// An identity without a session yet.
-    pub(crate) fn new(id: Uuid, connect: Connect) -> Self {
+    pub(crate) fn new(id: Uuid, connect: Connect, clock: Clock) -> Self {
         Self {
             id,
             connect,
+            clock,
             held: Mutex::new(None),
         }
     }
 
-    /// The lanes this instance owns now; takes those that are free, and a new session if the old one
-    /// was lost.
+    /// The lanes this instance owns now: its share of them, as far as the others have given theirs back.
+    /// Opens a new session if the old one was lost.
     pub(crate) async fn lanes(&self) -> Result<Vec<i32>, tokio_postgres::Error> {
         let mut held = self.held.lock().await;
         if held
@@ -62,19 +85,17 @@ impl Instance {
             *held = Some(Held {
                 session,
                 lanes: Vec::new(),
+                shared_at: None,
             });
         }
         let held = held.as_mut().expect("it was just opened");
-        if held.lanes.len() < LANES as usize {
-            let free = "select lane from generate_series(0, $1 - 1) as l(lane) \
-                        where lane <> all($3) and pg_try_advisory_lock($2, lane)";
-            let rows = held
-                .session
-                .client
-                .query(free, &[&LANES, &LANE_LOCK, &held.lanes])
-                .await?;
-            held.lanes
-                .extend(rows.iter().map(|row| row.get::<_, i32>(0)));
+        let now = self.clock.monotonic();
+        if held
+            .shared_at
+            .is_none_or(|then| now.since(then) >= SHARE_EVERY)
+        {
+            held.share().await?;
+            held.shared_at = Some(now);
         }
         Ok(held.lanes.clone())
     }
@@ -97,6 +118,37 @@ impl Instance {
             .await?
             .get(0))
     }
+}
+
+impl Held {
+    /// Takes or gives back lanes until this instance holds its share.
+    async fn share(&mut self) -> Result<(), tokio_postgres::Error> {
+        let client = &self.session.client;
+        let row = client
+            .query_one(INSTANCES, &[&i64::from(INSTANCE_LOCK)])
+            .await?;
+        let share = share(row.get(0));
+        if self.lanes.len() > share {
+            // The last ones: whoever holds lane 0 looks after publications, and had better keep doing so.
+            let surplus = self.lanes.split_off(share);
+            client.execute(GIVE_BACK, &[&LANE_LOCK, &surplus]).await?;
+        } else if self.lanes.len() < share {
+            let wanted = (share - self.lanes.len()) as i64;
+            let rows = client
+                .query(TAKE, &[&LANES, &LANE_LOCK, &self.lanes, &wanted])
+                .await?;
+            self.lanes
+                .extend(rows.iter().map(|row| row.get::<_, i32>(0)));
+            self.lanes.sort_unstable();
+        }
+        Ok(())
+    }
+}
+
+/// Lanes each of so many instances holds at the most.
+fn share(instances: i64) -> usize {
+    let instances = usize::try_from(instances).unwrap_or(1).max(1);
+    (LANES as usize).div_ceil(instances)
 }
 
 /// Second half of an instance's lock. What two instances that share it leave behind comes in doubt by

@@ -10,7 +10,6 @@ use tidings_domain::value::Code;
 use tidings_event_store::{CommitError, Committed, Loaded};
 use uuid::Uuid;
 
-use crate::attempt::owner;
 use crate::channel::{Blame, Outcome, Reach};
 use crate::core::{Core, DispatchError};
 use crate::pick::Pick;
@@ -77,7 +76,7 @@ pub(crate) async fn record(
             intent,
         );
         let mut draft = core.store.draft(&context);
-        draft.append_for(loaded, events, owner(pick), None);
+        draft.append_for(loaded, events, pick.receiver_id(), None);
         match draft.commit().await {
             Ok(committed) => {
                 core.count(way, label);

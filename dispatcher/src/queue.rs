@@ -198,7 +198,7 @@ fn blank(recorded: &Recorded) -> QueueRow {
 }
 
 /// The lane of a receiver: its subscriber, or its channel. The id's last bytes are hashed or random.
-fn lane(receiver: Uuid) -> i32 {
+pub(crate) fn lane(receiver: Uuid) -> i32 {
     i32::from(receiver.as_bytes()[15]) % LANES
 }
 

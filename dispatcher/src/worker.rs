@@ -129,6 +129,7 @@ impl Worker {
     /// Reads what is due.
     async fn refill(&mut self) -> Result<(), DispatchError> {
         let lanes = self.core.instance.lanes().await?;
+        self.put_back(|pick| !lanes.contains(&queue::lane(pick.receiver_id())));
         if lanes.is_empty() {
             return Ok(());
         }
@@ -280,13 +281,17 @@ impl Worker {
         if self.resting.insert(channel_id, now).is_none() {
             tracing::warn!(channel = %channel_id, "a channel can not send: its deliveries wait");
         }
-        let (resting, waiting): (VecDeque<_>, VecDeque<_>) = self
-            .waiting
-            .drain(..)
-            .partition(|pick| pick.plan.channel_id == channel_id);
-        self.waiting = waiting;
-        for pick in resting {
-            self.taken.remove(&pick.delivery.id);
-        }
+        self.put_back(|pick| pick.plan.channel_id == channel_id);
+    }
+
+    /// Forgets deliveries that wait here: the queue still has them.
+    fn put_back(&mut self, which: impl Fn(&Pick) -> bool) {
+        self.waiting.retain(|pick| {
+            let back = which(pick);
+            if back {
+                self.taken.remove(&pick.delivery.id);
+            }
+            !back
+        });
     }
 }

@@ -231,6 +231,7 @@ async fn planning_starts_over_without_doubling_anything() {
     let takes_over = async {
         // The first one's session ends when the server notices; until then its lanes are taken.
         while second.step().await.unwrap() == Progress::Idle {
+            house.platform.clock.advance(Duration::from_secs(1));
             house.platform.settle().await;
         }
     };

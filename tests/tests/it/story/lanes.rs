@@ -1,0 +1,53 @@
+//! Several dispatchers share the work: each delivery is in one lane, and a lane has one owner.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use tidings_proto::Event;
+use tidings_tests::house::{Accounting, House};
+
+const SUBSCRIBERS: i64 = 300;
+/// After so long a dispatcher looks again how many share the lanes.
+const SHARE_AGAIN: Duration = Duration::from_secs(1);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_dispatcher_takes_half_of_the_lanes() {
+    let house = House::start_without_delivery().await;
+    for n in 0..SUBSCRIBERS {
+        house.subscriber(&format!("reader{n}@example.org")).await;
+    }
+    let channel = house.email_channel().await;
+    let id = house.publish("The ferry", "It runs.", &[channel]).await;
+    house.platform.settle().await;
+
+    let [mut first, mut second] = [house.dispatcher(), house.dispatcher()];
+    // The first one holds every lane; it gives half of them back once it knows of the second.
+    first.step().await.unwrap();
+    second.step().await.unwrap();
+    house.platform.clock.advance(SHARE_AGAIN);
+    first.step().await.unwrap();
+    second.step().await.unwrap();
+    house.add_dispatcher(first).await;
+    house.add_dispatcher(second).await;
+    house.platform.settle().await;
+
+    let all_sent = Accounting {
+        planned: SUBSCRIBERS,
+        sent: SUBSCRIBERS,
+        ..Accounting::default()
+    };
+    assert_eq!(house.accounting(id).await, all_sent);
+    assert_eq!(house.smtp.count() as i64, SUBSCRIBERS);
+    let mut attempts: HashMap<Vec<u8>, i64> = HashMap::new();
+    let log = house.platform.store.log();
+    for event in log.page_after(0, 100_000).await.unwrap() {
+        if let Ok(Event::DeliveryAttempted(attempted)) = event.decode() {
+            *attempts.entry(attempted.instance.to_vec()).or_default() += 1;
+        }
+    }
+    let mut each: Vec<i64> = attempts.into_values().collect();
+    each.sort_unstable();
+    assert_eq!(each.iter().sum::<i64>(), SUBSCRIBERS, "one attempt each");
+    assert_eq!(each.len(), 2, "both dispatchers worked: {each:?}");
+    assert!(each[0] > SUBSCRIBERS / 4, "about half each: {each:?}");
+}

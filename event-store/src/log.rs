@@ -29,9 +29,16 @@ const BATCHES: &str = "select last_position, hash from publishing_batches \
          (select min(last_position) from publishing_batches where last_position >= $1 + $2), 9223372036854775807) \
      order by last_position";
 
+/// A page ends early, before the event that would make it larger: events may be large, and a page is
+/// held in memory. The first event always fits.
+const PAGE_BYTES_MAX: i64 = 16 << 20;
+
 fn page() -> String {
     format!(
-        "select {COLUMNS} from publishing_events where position > $1 and position <= $1 + $2 order by position"
+        "select {COLUMNS} from ( \
+             select *, sum(octet_length(payload) + octet_length(metadata)) over (order by position) as bytes \
+                 from publishing_events where position > $1 and position <= $1 + $2 \
+         ) e where bytes <= {PAGE_BYTES_MAX} or position = $1 + 1 order by position"
     )
 }
 

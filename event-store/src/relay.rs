@@ -17,12 +17,13 @@ use bytes::Bytes;
 use futures_util::future::{join, join_all};
 use prost::Message as _;
 use tidings_proto::common::Envelope;
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::event::Recorded;
 use crate::log::{Log, ReadError, SLOW_TIMER};
 use crate::progress::Progress;
-use crate::session::Connect;
+use crate::session::{Connect, Session};
 use crate::stream::{BATCH_HASH, StreamName, headers, hex};
 use crate::why::why;
 
@@ -289,65 +290,62 @@ impl Relay {
         connect: Connect,
         stop: CancellationToken,
     ) -> Result<(), RelayError> {
-        let mut committed = self.log.committed();
-        while !stop.is_cancelled() {
-            let Ok(mut session) = connect().await else {
-                pause(&stop, SLOW_TIMER).await;
-                continue;
-            };
-            // Otherwise the server keeps the lock of a machine that vanished for hours. A server that can
-            // not set them is no reason not to relay.
-            drop(session.client.batch_execute(KEEPALIVES).await);
-            let ready = session
-                .client
-                .batch_execute("listen publishing_log")
-                .await
-                .is_ok();
-            while ready && !stop.is_cancelled() {
-                let lock = session
-                    .client
-                    .query_one("select pg_try_advisory_lock($1)", &[&RELAY_LOCK])
-                    .await;
-                match lock.map(|row| row.get::<_, bool>(0)) {
-                    Ok(true) => {}
-                    Ok(false) => {
-                        pause(&stop, SLOW_TIMER).await;
-                        continue;
-                    }
-                    Err(_) => break,
+        // It may be stopped in the middle of anything, a server that hangs included: whoever relays next
+        // looks where the stream stands.
+        let relaying = async {
+            loop {
+                match connect().await {
+                    Ok(session) => self.relay_while(session).await?,
+                    Err(_) => sleep(SLOW_TIMER).await,
                 }
-                // The lock is ours as long as the session lives.
-                self.last = None;
-                while !stop.is_cancelled() && !session.client.is_closed() {
-                    match self.step().await {
-                        Ok(Progress::Advanced) => continue,
-                        Ok(Progress::Idle) => {}
-                        Err(error @ RelayError::Diverged { .. }) => return Err(error),
-                        Err(error) => {
-                            tracing::warn!(error = why(&error), "the relay waits");
-                            pause(&stop, PAUSE_AFTER_ERROR).await;
-                            continue;
-                        }
-                    }
+                sleep(PAUSE_AFTER_ERROR).await;
+            }
+        };
+        stop.run_until_cancelled(relaying).await.unwrap_or(Ok(()))
+    }
+
+    /// Relays as long as the session lives, once it has the lock.
+    async fn relay_while(&mut self, mut session: Session) -> Result<(), RelayError> {
+        // Otherwise the server keeps the lock of a machine that vanished for hours. A server that can
+        // not set them is no reason not to relay.
+        drop(session.client.batch_execute(KEEPALIVES).await);
+        if session
+            .client
+            .batch_execute("listen publishing_log")
+            .await
+            .is_err()
+        {
+            return Ok(());
+        }
+        loop {
+            let lock = "select pg_try_advisory_lock($1)";
+            match session.client.query_one(lock, &[&RELAY_LOCK]).await {
+                Ok(row) if row.get(0) => break,
+                Ok(_) => sleep(SLOW_TIMER).await,
+                Err(_) => return Ok(()),
+            }
+        }
+        // The lock is ours as long as the session lives.
+        self.last = None;
+        let mut committed = self.log.committed();
+        while !session.client.is_closed() {
+            match self.step().await {
+                Ok(Progress::Advanced) => {}
+                Ok(Progress::Idle) => {
                     tokio::select! {
-                        () = stop.cancelled() => {}
                         _ = committed.changed() => {}
                         _ = session.notifications.recv() => {}
-                        () = tokio::time::sleep(SLOW_TIMER) => {}
+                        () = sleep(SLOW_TIMER) => {}
                     }
                 }
-                break;
+                Err(error @ RelayError::Diverged { .. }) => return Err(error),
+                Err(error) => {
+                    tracing::warn!(error = why(&error), "the relay waits");
+                    sleep(PAUSE_AFTER_ERROR).await;
+                }
             }
-            pause(&stop, PAUSE_AFTER_ERROR).await;
         }
         Ok(())
-    }
-}
-
-async fn pause(stop: &CancellationToken, time: Duration) {
-    tokio::select! {
-        () = stop.cancelled() => {}
-        () = tokio::time::sleep(time) => {}
     }
 }
 

@@ -153,3 +153,29 @@ async fn a_trace_context_that_is_no_header_does_not_stop_the_relay() {
     assert_eq!(traceparent(2).await, None);
     assert_eq!(traceparent(3).await.as_deref(), Some(good));
 }
+
+/// A window of large events would take a gigabyte: pages end by bytes too.
+#[tokio::test]
+async fn large_events_make_short_pages_and_all_are_relayed() {
+    const EVENTS: i64 = 30;
+    let platform = Platform::start().await;
+    let stream = platform.ids.next();
+    for _ in 0..EVENTS {
+        let large = platform.event(stream, vec![7; 800 << 10], &Metadata::default());
+        platform.commit(vec![], vec![large]).await.unwrap();
+    }
+    let log = platform.store.log();
+    let mut position = 0;
+    while position < EVENTS {
+        let page = log.page_after(position, 1_000).await.unwrap();
+        let bytes: usize = page.iter().map(|event| event.payload.len()).sum();
+        assert!((1..=16 << 20).contains(&bytes), "{bytes} bytes in a page");
+        assert_eq!(page[0].position, position + 1);
+        position += page.len() as i64;
+    }
+    platform.settle().await;
+    let jetstream = async_nats::jetstream::new(platform.nats.clone());
+    let mut relayed = jetstream.get_stream(&platform.name.stream).await.unwrap();
+    let last = relayed.info().await.unwrap().state.last_sequence;
+    assert_eq!(last as i64, EVENTS);
+}

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use deadpool_postgres::Transaction;
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::derived::Derivation;
@@ -25,6 +26,12 @@ use crate::why::why;
 const PAGE: usize = 1_000;
 /// How long a view waits for more events to fold at once.
 const GATHER: Duration = Duration::from_millis(10);
+/// The same when many come: what happens to one row within it is written once.
+const GATHER_BUSY: Duration = Duration::from_millis(50);
+/// Events of one page from which on many come.
+const BUSY: usize = 32;
+/// How long a view may know more than its checkpoint says: events that lead to no rows move it no sooner.
+const UNWRITTEN: Duration = Duration::from_millis(100);
 /// Guards the creation of views against two processes starting at once.
 const CREATE_LOCK: i64 = 7_310_575_178_592_774_518;
 
@@ -35,14 +42,38 @@ pub struct Runner<V: View> {
     at: Option<Checkpoint>,
     /// The view had this runner's definition once: if it has another, a newer process gave it that.
     opened: bool,
+    /// Events of the last page.
+    folded: usize,
     derived: Vec<Arc<dyn Derivation<V::Row>>>,
     view: PhantomData<V>,
 }
 
-#[derive(Clone, Copy)]
 struct Checkpoint {
     generation: i32,
+    /// What the table says.
+    written: i64,
+    /// Folded up to here; events after `written` led to no rows.
     position: i64,
+    /// The batch hash that came with the last of them, if it came through JetStream.
+    claimed: Option<String>,
+    /// When the first of them was folded.
+    unwritten_since: Option<Instant>,
+}
+
+impl Checkpoint {
+    fn at(generation: i32, position: i64) -> Self {
+        Self {
+            generation,
+            written: position,
+            position,
+            claimed: None,
+            unwritten_since: None,
+        }
+    }
+
+    fn is_unwritten(&self) -> bool {
+        self.position > self.written
+    }
 }
 
 impl<V: View> Runner<V>
@@ -56,27 +87,32 @@ where
             feed,
             at: None,
             opened: false,
+            folded: 0,
             derived: V::derived(),
             view: PhantomData,
         }
     }
 
-    /// Folds one page.
+    /// Folds one page; with none to fold, writes down how far the view has come.
     pub async fn step(&mut self) -> Result<Progress, ViewError> {
-        let at = match self.at {
-            Some(at) => at,
-            None => {
-                let at = open::<V>(&self.store, &self.derived, !self.opened).await?;
-                self.opened = true;
-                *self.at.insert(at)
-            }
-        };
-        let mut page = self.feed.page_after(at.position, PAGE).await?;
+        match self.page().await? {
+            Progress::Advanced => Ok(Progress::Advanced),
+            Progress::Idle => self.write_down().await,
+        }
+    }
+
+    /// Folds one page. If it leads to rows, they are written together with the checkpoint.
+    async fn page(&mut self) -> Result<Progress, ViewError> {
+        self.folded = 0;
+        if self.at.is_none() {
+            self.at = Some(open::<V>(&self.store, &self.derived, !self.opened).await?);
+            self.opened = true;
+        }
+        let position = self.at.as_ref().map_or(0, |at| at.position);
+        let mut page = self.feed.page_after(position, PAGE).await?;
         if page.is_empty() {
             return Ok(Progress::Idle);
         }
-        // Whatever goes wrong, the checkpoint is read anew.
-        self.at = None;
         let rows = match fold::<V>(&self.store, &page).await {
             // What stands before the poison is folded, so that the view stops right at it.
             Err(ViewError::Poison { position, .. }) if position > page[0].position() => {
@@ -85,34 +121,70 @@ where
             }
             folded => folded?,
         };
-        let last = page[page.len() - 1].position();
-        let mut client = self.store.log().pool().get().await?;
-        let transaction = client
-            .transaction()
-            .await
-            .map_err(ViewError::write(V::DEFINITION.name))?;
-        // The checkpoint first: whoever swaps or folds this view meanwhile holds its row, and then the
-        // rows below belong to a page already folded, or to a table already gone.
-        if advance::<V>(&transaction, at, last, &page).await? {
-            apply::<V>(&transaction, at.generation, rows, &self.derived).await?;
-            transaction
-                .commit()
-                .await
-                .map_err(ViewError::write(V::DEFINITION.name))?;
-            self.at = Some(Checkpoint {
-                position: last,
-                ..at
-            });
+        // Whatever goes wrong, the checkpoint is read anew.
+        let Some(mut at) = self.at.take() else {
+            return Ok(Progress::Advanced);
+        };
+        self.folded = page.len();
+        let last = &page[page.len() - 1];
+        at.position = last.position();
+        at.claimed.clone_from(&last.claimed_batch_hash);
+        if rows.is_empty() {
+            at.unwritten_since.get_or_insert_with(Instant::now);
+            self.at = Some(at);
+        } else {
+            self.write(at, rows).await?;
         }
         Ok(Progress::Advanced)
+    }
+
+    /// Moves the checkpoint past events that led to no rows.
+    async fn write_down(&mut self) -> Result<Progress, ViewError> {
+        match self.at.take_if(|at| at.is_unwritten()) {
+            Some(at) => {
+                self.write(at, HashMap::new()).await?;
+                Ok(Progress::Advanced)
+            }
+            None => Ok(Progress::Idle),
+        }
+    }
+
+    async fn write(
+        &mut self,
+        at: Checkpoint,
+        rows: HashMap<<V::Row as super::Row>::Key, V::Row>,
+    ) -> Result<(), ViewError> {
+        let write = || ViewError::write(V::DEFINITION.name);
+        let mut client = self.store.log().pool().get().await?;
+        let transaction = client.transaction().await.map_err(write())?;
+        // The checkpoint first: whoever swaps or folds this view meanwhile holds its row, and then the
+        // rows below belong to a page already folded, or to a table already gone.
+        if advance::<V>(&transaction, &at).await? {
+            apply::<V>(&transaction, at.generation, rows, &self.derived).await?;
+            transaction.commit().await.map_err(write())?;
+            self.at = Some(Checkpoint::at(at.generation, at.position));
+        }
+        Ok(())
     }
 
     /// Steps until told to stop, or until an event can not be folded.
     pub async fn run(mut self, stop: CancellationToken) -> Result<(), ViewError> {
         let mut moves = self.feed.moves();
+        let mut gather = GATHER;
         while !stop.is_cancelled() {
-            match self.step().await {
-                Ok(Progress::Advanced) => continue,
+            let stepped = match self.page().await {
+                Ok(Progress::Idle) if self.unwritten_for() >= UNWRITTEN => self.write_down().await,
+                paged => paged,
+            };
+            match stepped {
+                Ok(Progress::Advanced) => {
+                    gather = if self.folded >= BUSY {
+                        GATHER_BUSY
+                    } else {
+                        GATHER
+                    };
+                    continue;
+                }
                 Ok(Progress::Idle) => {}
                 Err(error) if error.is_final() => return Err(error),
                 Err(error) => {
@@ -120,20 +192,29 @@ where
                     tracing::warn!(view, error = why(&error), "the view waits");
                 }
             }
+            let unwritten = self.at.as_ref().is_some_and(Checkpoint::is_unwritten);
+            let timer = if unwritten { UNWRITTEN } else { SLOW_TIMER };
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = gathered(&mut moves) => {}
-                () = tokio::time::sleep(SLOW_TIMER) => {}
+                () = gathered(&mut moves, gather) => {}
+                () = tokio::time::sleep(timer) => {}
             }
         }
+        // Without it the events are folded once more.
+        drop(self.write_down().await);
         Ok(())
+    }
+
+    fn unwritten_for(&self) -> Duration {
+        let since = self.at.as_ref().and_then(|at| at.unwritten_since);
+        since.map_or(Duration::ZERO, |since| since.elapsed())
     }
 }
 
 /// The feed has moved, and a moment has passed since the last page: one transaction for what comes
 /// together, instead of one for each event.
-async fn gathered(moves: &mut watch::Receiver<i64>) {
-    tokio::time::sleep(GATHER).await;
+async fn gathered(moves: &mut watch::Receiver<i64>, gather: Duration) {
+    tokio::time::sleep(gather).await;
     // The feed lives as long as its readers: waiting can not fail.
     drop(moves.changed().await);
 }
@@ -194,12 +275,11 @@ where
 /// Moves the checkpoint, if it is where this runner left it and the page is the log's own.
 async fn advance<V: View>(
     transaction: &Transaction<'_>,
-    from: Checkpoint,
-    to: i64,
-    page: &[Arc<Item>],
+    at: &Checkpoint,
 ) -> Result<bool, ViewError> {
     let view = V::DEFINITION.name;
-    if let Some(claimed) = &page[page.len() - 1].claimed_batch_hash {
+    let to = at.position;
+    if let Some(claimed) = &at.claimed {
         let in_log = crate::log::batch_hash(transaction, to).await?;
         if in_log.map(|hash| hex(&hash)).as_ref() != Some(claimed) {
             return Err(ViewError::DeadTimeline { view, position: to });
@@ -215,7 +295,7 @@ async fn advance<V: View>(
         .await
         .map_err(ViewError::write(view))?;
     let moved = transaction
-        .execute(&statement, &[&view, &from.generation, &from.position, &to])
+        .execute(&statement, &[&view, &at.generation, &at.written, &to])
         .await
         .map_err(ViewError::write(view))?;
     Ok(moved == 1)
@@ -247,10 +327,7 @@ where
         .await
         .map_err(ViewError::write(view))?;
     let at = match row {
-        Some(row) if row.get::<_, &str>(2) == fingerprint => Checkpoint {
-            generation: row.get(0),
-            position: row.get(1),
-        },
+        Some(row) if row.get::<_, &str>(2) == fingerprint => Checkpoint::at(row.get(0), row.get(1)),
         Some(_) if !may_start_over => return Err(ViewError::Redefined { view }),
         before => {
             // A changed definition starts over: the view is behind until it has caught up, never wrong.
@@ -270,10 +347,7 @@ where
                 )
                 .await
                 .map_err(ViewError::write(view))?;
-            Checkpoint {
-                generation,
-                position: 0,
-            }
+            Checkpoint::at(generation, 0)
         }
     };
     transaction.commit().await.map_err(ViewError::write(view))?;

@@ -127,8 +127,21 @@ impl Metrics {
     /// # Errors
     /// When the name is malformed or taken.
     pub fn seconds(&self, name: &str, help: &str) -> Result<Histogram, MetricsError> {
+        self.histogram(name, help, &SECONDS)
+    }
+
+    /// Registers a further histogram as `tidings_<name>`; `buckets` are upper bounds, ascending.
+    ///
+    /// # Errors
+    /// When the name is malformed or taken.
+    pub fn histogram(
+        &self,
+        name: &str,
+        help: &str,
+        buckets: &[f64],
+    ) -> Result<Histogram, MetricsError> {
         register(&self.registry, name, |name| {
-            Histogram::with_opts(HistogramOpts::new(name, help).buckets(SECONDS.to_vec()))
+            Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets.to_vec()))
         })
     }
 

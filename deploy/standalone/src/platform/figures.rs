@@ -14,6 +14,10 @@ use super::views::Watch;
 
 /// How often the deliveries that wait are counted.
 const COUNT_EVERY: Duration = Duration::from_secs(5);
+/// A batch holds up to 1,024 events.
+const BATCH_EVENTS: [f64; 11] = [
+    0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0,
+];
 /// One row a publication and channel: cheap to add up.
 const WAITING: &str =
     "select coalesce(sum(pending), 0)::bigint from publishing_publication_accounting";
@@ -21,20 +25,23 @@ const WAITING: &str =
 /// Copies the event store's counters and the views' lag at each scrape.
 pub(super) fn register(metrics: &Metrics, store: &Store, watch: Watch) -> Result<(), MetricsError> {
     let events = metrics.counter("events_total", "Events written to the log")?;
-    let batches = metrics.counter(
-        "commit_batches_total",
-        "Database transactions that held them",
+    let sizes = metrics.histogram(
+        "commit_batch_events",
+        "Events written by one transaction",
+        &BATCH_EVENTS,
     )?;
-    let waited = metrics.counter(
-        "commit_wait_microseconds_total",
-        "Time the committer spent waiting for the database",
+    let seconds = metrics.seconds(
+        "commit_batch_seconds",
+        "Time the database took for one transaction of commits",
     )?;
     let counters = store.log().counters().clone();
+    counters.observe_batches(Box::new(move |events, took| {
+        sizes.observe(events as f64);
+        seconds.observe(took.as_secs_f64());
+    }));
     metrics.on_scrape(Box::new(move |metrics| {
         let total = |counter: &AtomicU64| counter.load(Relaxed);
         raise(&events, total(&counters.events));
-        raise(&batches, total(&counters.batches));
-        raise(&waited, total(&counters.commit_us));
         raise(&metrics.commits_total, total(&counters.commits));
         raise(&metrics.commit_refused_total, total(&counters.refused));
         raise(&metrics.relay_published_total, total(&counters.relayed));

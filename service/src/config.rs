@@ -8,7 +8,7 @@ mod sections;
 #[cfg(test)]
 mod tests;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use reqwest::Url;
 
@@ -18,10 +18,13 @@ pub use layers::{ConfigFile, DEFAULTS};
 pub use secret::{MasterKey, Secret};
 pub use sections::*;
 
+use crate::outbound;
+
 /// Shortest HMAC secret in bytes: as long as the hash, so that guessing it is no easier than forging the tag.
 pub const HS256_SECRET_BYTES_MIN: usize = 32;
 
-/// Base of the links that go out: http or https, no user, query or fragment, no slash at the end.
+/// Base of the links that go out: no user, query or fragment, no slash at the end. It is https, as
+/// one-click unsubscription asks for (RFC 8058); plain http leads no further than a private network.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PublicUrl(Url);
 
@@ -34,7 +37,12 @@ impl PublicUrl {
             && url.password().is_none()
             && url.query().is_none()
             && url.fragment().is_none();
-        (plain && url.has_host() && matches!(url.scheme(), "http" | "https")).then_some(Self(url))
+        let may_be_read = || match url.scheme() {
+            "https" => true,
+            "http" => url.host_str().is_some_and(is_internal),
+            _ => false,
+        };
+        (plain && url.has_host() && may_be_read()).then_some(Self(url))
     }
 
     /// The base followed by `path`, which starts with a slash.
@@ -47,6 +55,27 @@ impl PublicUrl {
     #[must_use]
     pub fn host(&self) -> &str {
         self.0.host_str().unwrap_or_default()
+    }
+}
+
+/// Endings of names that mean nothing in the public DNS (RFC 6761, RFC 8375, RFC 9476 and use).
+const INTERNAL_ENDINGS: [&str; 6] = [
+    ".localhost",
+    ".local",
+    ".internal",
+    ".home.arpa",
+    ".test",
+    ".lan",
+];
+
+/// Whether a host of a URL is this machine or in a private network, as far as its name tells.
+fn is_internal(host: &str) -> bool {
+    let literal = host.trim_start_matches('[').trim_end_matches(']');
+    match literal.parse::<IpAddr>() {
+        Ok(ip) => !outbound::is_public(ip) && !ip.is_unspecified(),
+        Err(_) => {
+            !host.contains('.') || INTERNAL_ENDINGS.iter().any(|ending| host.ends_with(ending))
+        }
     }
 }
 
@@ -92,10 +121,13 @@ impl Config {
     }
 
     /// The configured public URL, else plain http to where the listener turned out to be.
-    #[must_use]
-    pub fn public_url_or(&self, listener: SocketAddr) -> PublicUrl {
-        self.public_url.clone().unwrap_or_else(|| {
-            PublicUrl::parse(&format!("http://{listener}")).expect("a socket address makes a URL")
-        })
+    ///
+    /// # Errors
+    /// Nobody could follow such a link, or only over a public network in the clear.
+    pub fn public_url_or(&self, listener: SocketAddr) -> Result<PublicUrl, ConfigError> {
+        self.public_url
+            .clone()
+            .or_else(|| PublicUrl::parse(&format!("http://{listener}")))
+            .ok_or(ConfigError::NoPublicUrl { listener })
     }
 }

@@ -56,6 +56,12 @@ impl From<OutboundConfig> for Policy {
     }
 }
 
+/// Whether an address lies in the public internet.
+#[must_use]
+pub fn is_public(ip: IpAddr) -> bool {
+    address::refusal(ip, &Policy::strict()).is_none()
+}
+
 /// The HTTP client for destinations that users configure. Cheap to clone; clones share connections.
 #[derive(Clone, Debug)]
 pub struct Outbound {

@@ -25,6 +25,9 @@ use crate::config::{LogFormat, TelemetryConfig};
 use crate::ids::Ids;
 use crate::trace::{self, TraceParent};
 
+/// What is logged unless the configuration says otherwise: of libraries that tell of every connection
+/// only what is wrong.
+pub const LOG_FILTER: &str = "info,actix_server=warn,async_nats=warn";
 /// Path of the traces endpoint below a collector's base URL.
 const TRACES_PATH: &str = "/v1/traces";
 const EXPORT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -60,7 +63,7 @@ pub struct Telemetry {
 /// When the configuration is wrong, or on a second call.
 pub fn init(config: &TelemetryConfig, service_name: &str) -> Result<Telemetry, TelemetryError> {
     let filter = EnvFilter::builder()
-        .parse(&config.log_filter)
+        .parse(config.log_filter.as_deref().unwrap_or(LOG_FILTER))
         .map_err(TelemetryError::Filter)?;
     let provider = config
         .otlp_endpoint

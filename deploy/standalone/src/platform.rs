@@ -90,7 +90,7 @@ impl Platform {
         roles: Roles,
     ) -> Result<Self, StartError> {
         let address = listener.local_addr().map_err(StartError::Listener)?;
-        let public_url = config.public_url_or(address);
+        let public_url = config.public_url_or(address)?;
         let core = Core::open(&config, &ground, backing).await?;
         let nats = nats::connect(backing.nats_url(), "tidings").await?;
         let stream = StreamName::new(&config.nats_subject_prefix, core.incarnation);

@@ -1,6 +1,7 @@
 //! What can be wrong with the configuration: what, where, and what to do.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 /// Where a value came from.
@@ -55,6 +56,11 @@ pub enum ConfigError {
     },
     #[error("{0} and {0}_FILE are both set: unset one of them")]
     SetTwice(String),
+    #[error(
+        "`public_url` must be set to listen on {listener}, since the links in mails could not lead there: give the \
+         https:// URL of the proxy in front of it, such as https://news.example.org"
+    )]
+    NoPublicUrl { listener: SocketAddr },
     #[error("the environment variable {0} is not valid UTF-8: set it again or unset it")]
     NotUtf8(String),
 }

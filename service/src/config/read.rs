@@ -49,7 +49,8 @@ pub(super) fn config(layers: &Layers) -> Result<Config, ConfigError> {
 }
 
 const LISTEN: &str = "must be an address and a port, such as 127.0.0.1:8080";
-const PUBLIC_URL: &str = "must be an http:// or https:// URL without user, query or fragment, such as https://news.example.org";
+const PUBLIC_URL: &str = "must be an https:// URL without user, query or fragment, such as https://news.example.org; \
+     http:// is for this machine and private networks only";
 const PREFIX: &str = "must be 1 to 64 letters, digits, - or _";
 const MASTER_KEY: &str = "must be 32 bytes in base64; make one with `openssl rand -base64 32`";
 const HTTP_URL: &str = "must be an http:// or https:// URL";
@@ -123,10 +124,7 @@ fn telemetry(layers: &Layers) -> Result<TelemetryConfig, ConfigError> {
     let endpoint = "telemetry.otlp_endpoint";
     Ok(TelemetryConfig {
         log_format: required(layers, log_format, format, "must be \"text\" or \"json\"")?,
-        log_filter: layers
-            .text("telemetry.log_filter")
-            .unwrap_or("info")
-            .to_owned(),
+        log_filter: layers.text("telemetry.log_filter").map(str::to_owned),
         otlp_endpoint: optional(layers, endpoint, http_url, HTTP_URL)?,
     })
 }

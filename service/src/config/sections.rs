@@ -134,8 +134,8 @@ pub struct OutboundConfig {
 pub struct TelemetryConfig {
     /// How log lines look.
     pub log_format: LogFormat,
-    /// What is logged, in the syntax of `EnvFilter`.
-    pub log_filter: String,
+    /// What is logged, in the syntax of `EnvFilter`; see [`crate::telemetry::LOG_FILTER`].
+    pub log_filter: Option<String>,
     /// Where traces go; `None`: nowhere.
     pub otlp_endpoint: Option<Url>,
 }

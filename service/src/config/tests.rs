@@ -71,7 +71,7 @@ fn the_documented_flat_names_work() {
     .unwrap();
     assert_eq!(config.listen.port(), 9);
     assert_eq!(config.data.to_str(), Some("/srv/tidings"));
-    let link = config.public_url_or(config.listen).join("/u/abc");
+    let link = config.public_url_or(config.listen).unwrap().join("/u/abc");
     assert_eq!(link, "https://news.example.org/t/u/abc");
     assert!(!format!("{config:?}").contains("hunter2"));
     assert_eq!(
@@ -84,8 +84,11 @@ fn the_documented_flat_names_work() {
 fn links_lead_to_the_listener_when_no_public_url_is_set() {
     let config = Config::defaults().unwrap();
     let listener = "127.0.0.1:4711".parse().unwrap();
-    let link = config.public_url_or(listener).join("/u/abc");
+    let link = config.public_url_or(listener).unwrap().join("/u/abc");
     assert_eq!(link, "http://127.0.0.1:4711/u/abc");
+    let everywhere = config.public_url_or("0.0.0.0:8080".parse().unwrap());
+    insta::assert_snapshot!(everywhere.unwrap_err(), @"`public_url` must be set to listen on 0.0.0.0:8080, since the links in mails could not lead there: give the https:// URL of the proxy in front of it, such as https://news.example.org");
+    assert!(config.public_url_or("1.1.1.1:80".parse().unwrap()).is_err());
 }
 
 #[test]
@@ -138,8 +141,22 @@ fn public_urls_that_would_break_links_are_refused() {
         "https://h/?q",
         "https://h/#f",
         "https://",
+        "http://news.example.org",
+        "http://1.1.1.1",
+        "http://[2606:4700::1111]",
+        "http://0.0.0.0:8080",
     ] {
         assert!(PublicUrl::parse(bad).is_none(), "{bad}");
+    }
+    for inside in [
+        "http://localhost:8080",
+        "http://127.0.0.1",
+        "http://[::1]:8080",
+        "http://192.168.1.5",
+        "http://tidings",
+        "http://news.internal/base",
+    ] {
+        assert!(PublicUrl::parse(inside).is_some(), "{inside}");
     }
     assert_eq!(
         PublicUrl::parse("https://h:8443").unwrap().join("/p"),

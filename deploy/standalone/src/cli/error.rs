@@ -58,6 +58,7 @@ impl CliError {
     pub(super) fn exit_code(&self) -> u8 {
         match self {
             Self::Config(_)
+            | Self::Start(StartError::Config(_))
             | Self::Usage(_)
             | Self::Telemetry(TelemetryError::Filter(_))
             | Self::Rebuild(RebuildError::Unknown { .. }) => USAGE,

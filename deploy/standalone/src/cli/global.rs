@@ -16,7 +16,6 @@ const NAME: &str = "tidings";
 const CONFIG_FILE: &str = "tidings.toml";
 /// Commands that end by themselves only log what is wrong, unless the configuration says otherwise.
 const QUIET: &str = "warn";
-const QUIET_ABOVE: &str = "info";
 
 #[derive(Args, Debug)]
 pub(crate) struct Global {
@@ -107,8 +106,8 @@ impl Session {
     /// Sets up logging.
     pub(crate) fn telemetry(&self, logs: Logs) -> Result<Telemetry, CliError> {
         let mut settings = self.config.telemetry.clone();
-        if logs == Logs::Quiet && settings.log_filter == QUIET_ABOVE {
-            QUIET.clone_into(&mut settings.log_filter);
+        if logs == Logs::Quiet {
+            settings.log_filter.get_or_insert_with(|| QUIET.to_owned());
         }
         Ok(telemetry::init(&settings, "tidings")?)
     }

@@ -25,8 +25,10 @@ use crate::platform::{Backing, Platform, Roles, StartError};
 #[command(after_help = "\
 Examples:
   tidings up --demo --data ./data/demo       see it at work
-  tidings up --listen 0.0.0.0:8080           for the whole network
   TIDINGS_PUBLIC_URL=https://news.example.org tidings up --data /srv/tidings
+                                             behind a proxy with TLS on this machine
+  TIDINGS_PUBLIC_URL=https://news.example.org tidings up --listen 0.0.0.0:8080
+                                             behind one elsewhere
 
 While it runs, DIR/run.json says where it listens.")]
 pub(super) struct Up {
@@ -57,6 +59,9 @@ impl Up {
         if let Some(listen) = self.listen {
             session.config.listen = listen;
         }
+        // Before anything is started: links that lead nowhere would be found out by readers.
+        let links = session.config.public_url_or(session.config.listen);
+        links.map_err(CliError::Config)?;
         // The demo's receivers lie on this machine.
         session.config.outbound.allow_loopback |= self.demo;
         let logs = if self.demo {

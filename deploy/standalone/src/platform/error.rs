@@ -8,6 +8,7 @@ use tidings_event_store::vault::{MasterKeyError, VaultError};
 use tidings_event_store::{ReadError, tokio_postgres};
 use tidings_servers::ServersError;
 use tidings_service::auth::AuthError;
+use tidings_service::config::ConfigError;
 use tidings_service::metrics::MetricsError;
 use tidings_service::nats::NatsError;
 use tidings_service::outbound::OutboundError;
@@ -19,6 +20,8 @@ use crate::home::{HomeError, SecretError};
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs, reason = "each message says what is wrong")]
 pub enum StartError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     #[error(transparent)]
     Home(#[from] HomeError),
     #[error(transparent)]

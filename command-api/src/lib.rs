@@ -38,6 +38,7 @@ pub const ROUTES: &[Route] = &[
     imports::start::ROUTE,
     public::ask::ROUTE,
     public::leave::ROUTE,
+    public::mail::ROUTE,
 ];
 
 /// OpenAPI description of [`ROUTES`].
@@ -58,6 +59,7 @@ pub const ROUTES: &[Route] = &[
         imports::start::start,
         public::ask::ask,
         public::leave::leave,
+        public::mail::receive,
     ),
     modifiers(&Bearer),
 )]

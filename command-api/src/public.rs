@@ -1,8 +1,10 @@
-//! Pages for readers, who have no login: the token in the path says who they are.
+//! What readers reach, who have no login: the token in the path, or in their mail, says who they are.
 
 pub(crate) mod ask;
+mod departure;
 mod form;
 pub(crate) mod leave;
+pub(crate) mod mail;
 mod page;
 
 use actix_web::web;
@@ -14,4 +16,5 @@ const PATH: &str = "/u/{token}";
 pub(crate) fn routes(cfg: &mut web::ServiceConfig) {
     serve(cfg, ask::ROUTE, ask::ask);
     serve(cfg, leave::ROUTE, leave::leave);
+    serve(cfg, mail::ROUTE, mail::receive);
 }

@@ -27,6 +27,8 @@ code_enum! {
     UnsubscribeMethod {
         /// By the mail program's own button (RFC 8058):
         OneClick = "one_click",
+        /// By a mail to the address in the header (RFC 2369):
+        Mail = "mail",
         /// On the page behind the link:
         Page = "page",
         /// Through the API:

@@ -99,6 +99,9 @@ pub enum TokenError {
 }
 
 impl UnsubscribeLink {
+    /// Length of a token.
+    pub const TOKEN_CHARS: usize = ((SIGNED_BYTES + MAC_BYTES) * 4).div_ceil(3);
+
     /// The day a link made at `now` is issued on.
     pub fn issued_on(now: OffsetDateTime) -> Date {
         now.to_offset(time::UtcOffset::UTC).date()
@@ -183,6 +186,7 @@ mod tests {
             "AXUBAAAAAAAAAAAAAAAAAAABAQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAICAAAAAAAAAAAAAAAAAAADAwAAT-cNi_9jgHRjyg0kPi5JNvhK"
         );
         assert_eq!(UnsubscribeLink::verify(&token, &keys()), Ok(link()));
+        assert_eq!(token.len(), UnsubscribeLink::TOKEN_CHARS);
     }
 
     #[test]

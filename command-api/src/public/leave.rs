@@ -4,17 +4,15 @@
 use actix_web::http::header;
 use actix_web::web::{self, Bytes};
 use actix_web::{HttpRequest, HttpResponse};
-use tidings_domain::subscriber::{self, Subscriber, UnsubscribeMethod};
-use tidings_domain::suppression::{self, Suppression};
+use tidings_domain::subscriber::UnsubscribeMethod;
 use tidings_domain::token::UnsubscribeLink;
 use tidings_domain::value::Evidence;
-use tidings_event_store::{Context, ExecuteError};
+use tidings_service::access::{Access, Route};
 use tidings_service::http::{RequestContext, read_body};
 
+use super::departure::depart;
 use super::{PATH, form, page};
 use crate::commands::Commands;
-use crate::refusal::{self, Refused as _};
-use tidings_service::access::{Access, Route};
 
 pub(crate) const ROUTE: Route = ("POST", PATH, Access::Public);
 
@@ -53,20 +51,6 @@ pub(crate) async fn leave(
         .await
         .unwrap_or_else(|_| Bytes::new());
     let one_click = form::is_one_click(&body);
-    let context = Context {
-        actor: if one_click {
-            "subscriber:link"
-        } else {
-            "subscriber:page"
-        }
-        .to_owned(),
-        correlation_id: origin.correlation_id,
-        causation: None,
-        occurred_at: commands.clock.now(),
-        traceparent: Some(origin.traceparent.to_string()),
-        intent: commands.ids.next(),
-        request_digest: None,
-    };
     let method = if one_click {
         UnsubscribeMethod::OneClick
     } else {
@@ -77,59 +61,11 @@ pub(crate) async fn leave(
         .get(header::USER_AGENT)
         .map(|agent| String::from_utf8_lossy(agent.as_bytes()));
     let evidence = agent.map(|agent| Evidence::user_agent(&agent));
-    match carry_out(&commands, &context, &link, method, evidence).await {
+    match depart(&commands, &origin, &link, method, evidence).await {
         Ok(()) => page::done(),
         Err(problem) => {
             tracing::warn!(%problem, "somebody could not leave");
             page::later()
         }
     }
-}
-
-async fn carry_out(
-    commands: &Commands,
-    context: &Context,
-    link: &UnsubscribeLink,
-    method: UnsubscribeMethod,
-    evidence: Option<Evidence>,
-) -> Result<(), tidings_service::Problem> {
-    let command = || subscriber::Command::Unsubscribe {
-        method,
-        delivery_id: link.delivery_id,
-        evidence: evidence.clone(),
-        topic_id: link.topic_id,
-    };
-    match commands
-        .store
-        .execute::<Subscriber>(link.subscriber_id, context, None, command)
-        .await
-    {
-        Ok(_) => Ok(()),
-        Err(ExecuteError::Refused(refusal)) if refusal.is_unknown() => {
-            suppress(commands, context, link).await
-        }
-        Err(ExecuteError::Load(error)) if error.is_wrong_stream() => {
-            suppress(commands, context, link).await
-        }
-        Err(error) => Err(refusal::of(error)),
-    }
-}
-
-/// The log does not know the subscriber (any more): then nothing may go to the address they had.
-async fn suppress(
-    commands: &Commands,
-    context: &Context,
-    link: &UnsubscribeLink,
-) -> Result<(), tidings_service::Problem> {
-    let command = || suppression::Command::Add {
-        scope: suppression::Scope::Address,
-        reason: suppression::Reason::Manual,
-        delivery_id: link.delivery_id,
-        value: None,
-    };
-    let added = commands
-        .store
-        .execute::<Suppression>(link.address_suppression_id, context, None, command)
-        .await;
-    added.map(drop).map_err(refusal::of)
 }

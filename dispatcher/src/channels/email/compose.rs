@@ -20,6 +20,7 @@ use crate::{
 const LIST_UNSUBSCRIBE: HeaderName = HeaderName::new_from_ascii_str("List-Unsubscribe");
 const LIST_UNSUBSCRIBE_POST: HeaderName = HeaderName::new_from_ascii_str("List-Unsubscribe-Post");
 const LIST_ID: HeaderName = HeaderName::new_from_ascii_str("List-Id");
+const LIST_HELP: HeaderName = HeaderName::new_from_ascii_str("List-Help");
 const FEEDBACK_ID: HeaderName = HeaderName::new_from_ascii_str("Feedback-ID");
 
 /// Puts the message together. The same job gives the same bytes.
@@ -47,10 +48,13 @@ pub(super) fn message(config: &Config, job: &Job<'_>) -> Result<Rendered, Render
         message = message.raw_header(verbatim(LIST_ID, list_id.clone()));
     }
     if let Some(url) = unsubscribe_url {
+        let ways = ways_to_leave(url, config.unsubscribe_mailbox.as_ref());
         let one_click = "List-Unsubscribe=One-Click".to_owned();
         message = message
-            .raw_header(verbatim(LIST_UNSUBSCRIBE, format!("<{url}>")))
-            .raw_header(verbatim(LIST_UNSUBSCRIBE_POST, one_click));
+            .raw_header(verbatim(LIST_UNSUBSCRIBE, ways))
+            .raw_header(verbatim(LIST_UNSUBSCRIBE_POST, one_click))
+            // The same page says whose list it is, and how to leave it.
+            .raw_header(verbatim(LIST_HELP, format!("<{url}>")));
     }
     let feedback_id = format!("{}:publication:tidings", job.publication_id);
     let message = message
@@ -68,6 +72,18 @@ pub(super) fn message(config: &Config, job: &Job<'_>) -> Result<Rendered, Render
         to: to.email.to_string(),
         body: message.formatted(),
     })
+}
+
+/// The link, and a mail for those who would rather write one (RFC 2369). The token at the end of the
+/// link says who writes.
+fn ways_to_leave(url: &str, mailbox: Option<&Address>) -> String {
+    match (mailbox, url.rsplit_once('/')) {
+        (Some(mailbox), Some((_, token))) => {
+            // Folded between the two: each is at most one line long.
+            format!("<{url}>,\r\n <mailto:{mailbox}?subject=unsubscribe%20{token}>")
+        }
+        _ => format!("<{url}>"),
+    }
 }
 
 /// A header whose value is known to be printable ASCII and short: folding would only hurt a URL.

@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, time::Duration};
 
-use lettre::message::Mailbox;
+use lettre::{Address, message::Mailbox};
 use serde_json::Value;
 use tidings_service::config::Secret;
 use tokio_rustls::rustls::pki_types::ServerName;
@@ -20,6 +20,8 @@ pub(super) struct Config {
     pub(super) reply_to: Option<Mailbox>,
     /// As it stands in `List-Id`: `Name <list.example.org>` or `<list.example.org>`.
     pub(super) list_id: Option<String>,
+    /// Where a mail that asks to leave goes: its server hands it to `/hooks/mail`.
+    pub(super) unsubscribe_mailbox: Option<Address>,
     pub(super) connections_max: usize,
 }
 
@@ -97,6 +99,7 @@ impl Config {
         }
         let reply_to = settings.parsed::<Mailbox>("reply_to", address);
         let list_id = list_id(&mut settings);
+        let unsubscribe_mailbox = unsubscribe_mailbox(&mut settings);
         let connections_max = settings
             .number("connections_max", 1, CONNECTIONS_MAX)
             .unwrap_or(CONNECTIONS_DEFAULT);
@@ -105,6 +108,7 @@ impl Config {
             from,
             reply_to,
             list_id,
+            unsubscribe_mailbox,
             connections_max: usize::from(connections_max),
         });
         checked(config, [settings, credentials])
@@ -177,6 +181,19 @@ fn list_id(settings: &mut Fields) -> Option<String> {
         return None;
     }
     Some(format!("{name} <{id}>").trim_start().to_owned())
+}
+
+/// It stands in a URL, so it is held to characters that mean nothing there.
+fn unsubscribe_mailbox(settings: &mut Fields) -> Option<Address> {
+    let name = "unsubscribe_mailbox";
+    let what = "a plain address such as `leave@example.org`";
+    let address = settings.parsed::<Address>(name, what)?;
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | '@');
+    if AsRef::<str>::as_ref(&address).chars().all(plain) {
+        return Some(address);
+    }
+    settings.problem(name, &format!("must be {what}"));
+    None
 }
 
 fn is_loopback(host: &str) -> bool {

@@ -31,36 +31,44 @@ fn config() -> Config {
     config
 }
 
-fn commands(platform: &Platform) -> Commands {
+pub(super) fn commands(platform: &Platform, id_key: IdKey, link_keys: LinkKeys) -> Commands {
     Commands::new(
         platform.store.clone(),
         platform.clock.clock(),
         platform.ids.clone(),
-        IdKey::new([7; 32]),
-        LinkKeys::new(LinkKey::new(1, [7; 32]), vec![]),
+        id_key,
+        link_keys,
         Arc::new(|_, _, _| Ok(())),
         config().http,
     )
 }
 
+pub(super) fn edge(platform: &Platform) -> Edge {
+    Edge {
+        clock: platform.clock.clock(),
+        ids: platform.ids.clone(),
+        metrics: Metrics::new().unwrap(),
+        limits: config().http,
+    }
+}
+
+fn link_keys() -> LinkKeys {
+    LinkKeys::new(LinkKey::new(1, [7; 32]), vec![])
+}
+
 macro_rules! app {
     ($platform:expr) => {{
         let config = config();
-        let edge = Edge {
-            clock: $platform.clock.clock(),
-            ids: $platform.ids.clone(),
-            metrics: Metrics::new().unwrap(),
-            limits: config.http,
-        };
+        let commands = commands(&$platform, IdKey::new([7; 32]), link_keys());
         let app = App::new()
-            .configure(configure(edge))
+            .configure(configure(edge(&$platform)))
             .wrap(from_fn(security_headers))
             .wrap(from_fn(body_deadline))
             .wrap(from_fn(request_context))
             .app_data(web::Data::new(
                 Authenticator::new(&config.auth, $platform.clock.clock()).unwrap(),
             ))
-            .app_data(web::Data::new(commands(&$platform)))
+            .app_data(web::Data::new(commands))
             .configure(routes);
         init_service(app).await
     }};

@@ -2,9 +2,21 @@
 
 use std::collections::HashMap;
 
+use actix_web::middleware::from_fn;
+use actix_web::{App, HttpServer, web};
 use futures_util::{StreamExt as _, stream};
+use reqwest::Client;
+use tidings_command_api::routes;
+use tidings_domain::stream_id;
+use tidings_domain::token::{LinkKeys, UnsubscribeLink};
+use tidings_domain::value::EmailAddress;
+use tidings_proto::Event;
+use tidings_service::http::{body_deadline, configure, request_context};
 use tidings_tests::house::{Accounting, House};
+use time::macros::date;
 use uuid::Uuid;
+
+use super::commands::{commands, edge};
 
 const SUBSCRIBERS: usize = 1_000;
 
@@ -27,7 +39,93 @@ async fn who_left_before_the_attempt_gets_nothing() {
     assert_eq!(house.smtp.by_recipient("grace@example.org").len(), 1);
 }
 
-/// A thousand people leave while a publication goes out to them.
+/// Serves the commands on a port of this machine, as a platform does; gives its URL.
+fn serve(house: &House) -> String {
+    let edge = edge(&house.platform);
+    let link_keys = LinkKeys::clone(&house.link_keys);
+    let commands = web::Data::new(commands(&house.platform, house.id_key.clone(), link_keys));
+    let server = HttpServer::new(move || {
+        App::new()
+            .configure(configure(edge.clone()))
+            .wrap(from_fn(body_deadline))
+            .wrap(from_fn(request_context))
+            .app_data(commands.clone())
+            .configure(routes)
+    });
+    let server = server.disable_signals().bind(("127.0.0.1", 0)).unwrap();
+    let url = format!("http://{}", server.addrs()[0]);
+    tokio::spawn(server.run());
+    url
+}
+
+/// The link that stands in every mail to this reader.
+fn link(house: &House, subscriber_id: Uuid, email: &str) -> String {
+    let email = EmailAddress::parse(email).unwrap();
+    let link = UnsubscribeLink {
+        subscriber_id,
+        topic_id: None,
+        delivery_id: None,
+        address_suppression_id: stream_id::address_suppression(&house.id_key, &email),
+        issued: date!(2026 - 03 - 02),
+    };
+    format!("/u/{}", link.sign(house.link_keys.current()))
+}
+
+/// A mail program that writes a mail to leave: the address and the subject stand in `List-Unsubscribe`.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mail_to_the_address_in_the_header_is_enough_to_leave() {
+    let house = House::start().await;
+    let ada = house.subscriber("ada@example.org").await;
+    let settings = serde_json::json!({
+        "host": "127.0.0.1", "port": house.smtp.addr().port(), "encryption": "none",
+        "from": "Town Crier <crier@news.example.org>",
+        "unsubscribe_mailbox": "leave@news.example.org",
+    });
+    let channel = house.channel("email", settings, None).await;
+    house
+        .publish("The ferry", "It runs again.", &[channel])
+        .await;
+    house.platform.settle().await;
+    let mails = house.smtp.by_recipient("ada@example.org");
+    let mail = String::from_utf8(mails[0].raw().unwrap().to_vec()).unwrap();
+    let (_, mailto) = mail.split_once("<mailto:").unwrap();
+    let (mailto, _) = mailto.split_once('>').unwrap();
+    let (address, subject) = mailto.split_once("?subject=").unwrap();
+    assert_eq!(address, "leave@news.example.org");
+    let subject = subject.replace("%20", " ");
+
+    let hook = format!("{}/hooks/mail", serve(&house));
+    let client = Client::builder().no_proxy().build().unwrap();
+    let hand_over = async |subject: &str| {
+        // Who it is from says nothing: anybody can write any address.
+        let mail = format!("From: mallory@example.net\r\nSubject: {subject}\r\n\r\n");
+        let request = client.post(&hook).header("content-type", "message/rfc822");
+        request.body(mail).send().await.unwrap().status().as_u16()
+    };
+    assert_eq!(hand_over("unsubscribe").await, 422);
+    assert_eq!(hand_over(&subject[..subject.len() - 1]).await, 422);
+    let log = house.platform.store.log().stream(ada).await.unwrap();
+    assert_eq!(log.len(), 1, "nothing has changed");
+    assert_eq!(hand_over(&subject).await, 204);
+    assert_eq!(hand_over(&subject).await, 204);
+    let log = house.platform.store.log().stream(ada).await.unwrap();
+    assert_eq!(log.len(), 2, "the second mail changes nothing");
+    assert_eq!(log[1].actor, "subscriber:mail");
+    let Ok(Event::SubscriberUnsubscribed(left)) = log[1].decode() else {
+        panic!("{}", log[1].event_type);
+    };
+    assert_eq!(left.method, "mail");
+}
+
+/// What a mail program does when somebody presses its button.
+async fn one_click(client: &Client, url: String) {
+    let form = "application/x-www-form-urlencoded";
+    let request = client.post(url).header("content-type", form);
+    let answer = request.body("List-Unsubscribe=One-Click").send().await;
+    assert_eq!(answer.unwrap().status(), 200);
+}
+
+/// A thousand people press the button of their mail program while a publication goes out to them.
 #[tokio::test(flavor = "multi_thread")]
 async fn racing_a_running_send_no_attempt_stands_after_an_unsubscribe() {
     let house = House::start().await;
@@ -44,12 +142,14 @@ async fn racing_a_running_send_no_attempt_stands_after_an_unsubscribe() {
     let id = house
         .publish("The ferry", "It runs again.", &[channel])
         .await;
+    let url = serve(&house);
+    let client = Client::builder().no_proxy().build().unwrap();
     let leaving = async {
         // Not before the first mail is out, then as fast as the log takes it.
         house.smtp.wait_for(1).await;
-        stream::iter(&subscribers)
-            .for_each_concurrent(64, |subscriber| async {
-                house.unsubscribe(*subscriber).await;
+        stream::iter(subscribers.iter().zip(&names))
+            .for_each_concurrent(64, |(subscriber, name)| {
+                one_click(&client, format!("{url}{}", link(&house, *subscriber, name)))
             })
             .await;
     };

@@ -6,7 +6,8 @@ use super::{support, *};
 
 fn text_of(name: Option<&str>, email: &str) -> (Rendered, String) {
     let settings = json!({"host": "127.0.0.1", "encryption": "none", "reply_to": "desk@example.org",
-        "from": "The Daily Tide <tide@example.org>", "list_id": "Tide <tide.example.org>"});
+        "from": "The Daily Tide <tide@example.org>", "list_id": "Tide <tide.example.org>",
+        "unsubscribe_mailbox": "leave@tide.example.org"});
     let config = Config::parse(&settings, None).unwrap();
     let channel = EmailChannel::new(config, &support::environment("/nowhere".as_ref()));
     let content = support::content();

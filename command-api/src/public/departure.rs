@@ -1,0 +1,75 @@
+//! Carries out what an unsubscribe link asks for, whichever way it came.
+
+use tidings_domain::subscriber::{self, Subscriber, UnsubscribeMethod};
+use tidings_domain::suppression::{self, Suppression};
+use tidings_domain::token::UnsubscribeLink;
+use tidings_domain::value::Evidence;
+use tidings_event_store::{Context, ExecuteError};
+use tidings_service::Problem;
+use tidings_service::http::RequestContext;
+
+use crate::commands::Commands;
+use crate::refusal::{self, Refused as _};
+
+/// Takes whom the link names off what it names. Doing it again changes nothing.
+pub(super) async fn depart(
+    commands: &Commands,
+    origin: &RequestContext,
+    link: &UnsubscribeLink,
+    method: UnsubscribeMethod,
+    evidence: Option<Evidence>,
+) -> Result<(), Problem> {
+    let actor = match method {
+        UnsubscribeMethod::OneClick => "subscriber:link",
+        UnsubscribeMethod::Mail => "subscriber:mail",
+        UnsubscribeMethod::Page | UnsubscribeMethod::Api => "subscriber:page",
+    };
+    let context = Context {
+        actor: actor.to_owned(),
+        correlation_id: origin.correlation_id,
+        causation: None,
+        occurred_at: commands.clock.now(),
+        traceparent: Some(origin.traceparent.to_string()),
+        intent: commands.ids.next(),
+        request_digest: None,
+    };
+    let command = || subscriber::Command::Unsubscribe {
+        method,
+        delivery_id: link.delivery_id,
+        evidence: evidence.clone(),
+        topic_id: link.topic_id,
+    };
+    match commands
+        .store
+        .execute::<Subscriber>(link.subscriber_id, &context, None, command)
+        .await
+    {
+        Ok(_) => Ok(()),
+        Err(ExecuteError::Refused(refusal)) if refusal.is_unknown() => {
+            suppress(commands, &context, link).await
+        }
+        Err(ExecuteError::Load(error)) if error.is_wrong_stream() => {
+            suppress(commands, &context, link).await
+        }
+        Err(error) => Err(refusal::of(error)),
+    }
+}
+
+/// The log does not know the subscriber (any more): then nothing may go to the address they had.
+async fn suppress(
+    commands: &Commands,
+    context: &Context,
+    link: &UnsubscribeLink,
+) -> Result<(), Problem> {
+    let command = || suppression::Command::Add {
+        scope: suppression::Scope::Address,
+        reason: suppression::Reason::Manual,
+        delivery_id: link.delivery_id,
+        value: None,
+    };
+    let added = commands
+        .store
+        .execute::<Suppression>(link.address_suppression_id, context, None, command)
+        .await;
+    added.map(drop).map_err(refusal::of)
+}

@@ -1,0 +1,87 @@
+//! `POST /hooks/mail`: a mail that came to the address in `List-Unsubscribe`, handed over by the mail
+//! server. The token in it says who leaves; the address it came from says nothing, since anybody can
+//! write any.
+
+use actix_web::web::{self, Bytes};
+use actix_web::{HttpRequest, HttpResponse};
+use tidings_domain::subscriber::UnsubscribeMethod;
+use tidings_domain::token::UnsubscribeLink;
+use tidings_service::Problem;
+use tidings_service::access::{Access, Route};
+use tidings_service::http::{RequestContext, read_body};
+use tidings_service::problem::ProblemBody;
+
+use super::departure::depart;
+use crate::commands::Commands;
+
+pub(crate) const ROUTE: Route = ("POST", "/hooks/mail", Access::Public);
+
+/// A mail that a mail program writes to leave has a subject and little else.
+const BODY_BYTES_MAX: usize = 1 << 20;
+
+/// Unsubscribe by mail
+///
+/// Takes a whole mail as the mail server received it. It must hold the token that stands in the
+/// `mailto:` of `List-Unsubscribe`; mail programs put it into the subject. Takes effect at once,
+/// however often it comes.
+#[utoipa::path(
+    post, path = "/hooks/mail", tag = "public",
+    request_body(content = String, content_type = "message/rfc822", description = "The mail, headers and all",
+        example = "From: ada@example.org\r\nTo: leave@news.example.org\r\nSubject: unsubscribe AXUB\r\n\r\n"),
+    responses(
+        (status = 204, description = "Unsubscribed, now or earlier"),
+        (status = 413, description = "Larger than 1 MiB", body = ProblemBody,
+            content_type = "application/problem+json"),
+        (status = 422, description = "No token in it that this installation made", body = ProblemBody,
+            content_type = "application/problem+json"),
+        (status = 503, description = "Not written down; hand it over again later", body = ProblemBody,
+            content_type = "application/problem+json"),
+    ),
+)]
+pub(crate) async fn receive(
+    commands: web::Data<Commands>,
+    request: HttpRequest,
+    origin: RequestContext,
+    body: web::Payload,
+) -> Result<HttpResponse, Problem> {
+    let mail: Bytes = read_body(&request, &mut body.into_inner(), BODY_BYTES_MAX).await?;
+    let link = tokens(&mail)
+        .find_map(|token| UnsubscribeLink::verify(token, &commands.link_keys).ok())
+        .ok_or_else(|| {
+            Problem::validation().detail("The mail holds no unsubscribe token that was made here.")
+        })?;
+    depart(&commands, &origin, &link, UnsubscribeMethod::Mail, None).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// Whatever in the mail may be a token, in its order: the subject comes before quoted text.
+fn tokens(mail: &[u8]) -> impl Iterator<Item = &str> {
+    mail.split(|byte| !(byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')))
+        .filter(|word| word.len() == UnsubscribeLink::TOKEN_CHARS)
+        .filter_map(|word| std::str::from_utf8(word).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_found_wherever_it_stands_and_nothing_else_is_tried() {
+        let token = "A-_9".repeat(UnsubscribeLink::TOKEN_CHARS / 4);
+        for mail in [
+            format!("Subject: unsubscribe {token}\r\n\r\n"),
+            format!("Subject: Re:\r\n unsubscribe\r\n {token}\r\n\r\nhello"),
+            format!("\r\n> https://news.example.org/u/{token}>"),
+        ] {
+            assert_eq!(tokens(mail.as_bytes()).collect::<Vec<_>>(), [&token]);
+        }
+        for mail in [
+            format!("x{token}"),
+            format!("{token}="),
+            "\u{e4}".repeat(116),
+        ] {
+            let found = tokens(mail.as_bytes()).count();
+            assert_eq!(found, usize::from(mail.ends_with('=')), "{mail}");
+        }
+    }
+}

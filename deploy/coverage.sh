@@ -19,8 +19,9 @@ tool() {
 profdata=$(tool llvm-profdata)
 cov=$(tool llvm-cov)
 
-export CARGO_TARGET_DIR=$target CARGO_INCREMENTAL=0
-# Only our own crates are instrumented: the wrapper is not called for dependencies.
+export CARGO_INCREMENTAL=0
+# Only our own crates are instrumented, and built beside the ordinary ones: the wrapper is not called for
+# dependencies, which are shared with every other build.
 export RUSTC_WORKSPACE_WRAPPER=$PWD/deploy/coverage-rustc.sh
 rm -rf "$target/profiles"
 mkdir -p "$target/profiles"

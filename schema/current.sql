@@ -1,4 +1,4 @@
--- The whole database on one page: every table, index and function that the migrations lead to, and the
+-- The whole database on one page: every table, index, trigger and function of the migrations, and the
 -- table of each view (here as its first generation; the SQL view `publishing_<view>` names the one that
 -- serves). A test writes this page from the catalogue and fails when it is out of date:
 --   UPDATE=1 cargo test -p tidings-tests schema_page
@@ -153,6 +153,21 @@ create table publishing_keys (
     shredded_at timestamp with time zone,
     PRIMARY KEY (key_id),
     CHECK (((wrapped IS NULL) = (shredded_at IS NOT NULL)))
+);
+CREATE TRIGGER publishing_keys_emptied BEFORE TRUNCATE ON publishing_keys FOR EACH STATEMENT EXECUTE FUNCTION publishing_keys_kept();
+CREATE TRIGGER publishing_keys_inserted AFTER INSERT ON publishing_keys REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION publishing_keys_changed();
+CREATE TRIGGER publishing_keys_removed BEFORE DELETE ON publishing_keys FOR EACH ROW EXECUTE FUNCTION publishing_keys_kept();
+CREATE TRIGGER publishing_keys_tombstone BEFORE UPDATE ON publishing_keys FOR EACH ROW WHEN ((old.wrapped IS NULL)) EXECUTE FUNCTION publishing_keys_kept();
+CREATE TRIGGER publishing_keys_updated AFTER UPDATE ON publishing_keys REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION publishing_keys_changed();
+
+create table publishing_master_keys (
+    master_id bytea not null,
+    ordinal integer not null,
+    began_at timestamp with time zone not null,
+    finished_at timestamp with time zone,
+    PRIMARY KEY (master_id),
+    CHECK ((length(master_id) = 8)),
+    UNIQUE (ordinal)
 );
 
 create table publishing_migrations (
@@ -342,5 +357,50 @@ begin
         values (last_position, first_position,
                 coalesce(head.hash, decode(repeat('00', 32), 'hex')), batch_hash, committed_at, incarnation);
     perform pg_notify('publishing_log', last_position::text);
+end
+$function$;
+
+CREATE OR REPLACE FUNCTION publishing_keys_changed()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+declare
+    in_use bytea;
+begin
+    if exists (select from changed where wrapped is not null) then
+        -- Writers of keys and a change of master key take turns, in a statement of its own: what is read
+        -- next is read after the wait. So no key wrapped by the one before comes in after the change.
+        perform pg_advisory_xact_lock_shared(7310575178592774531);
+        select m.master_id into in_use from publishing_master_keys m order by m.ordinal desc limit 1;
+        if in_use is null then
+            insert into publishing_master_keys (master_id, ordinal, began_at, finished_at)
+                select substring(c.wrapped from 2 for 8), 1, c.created_at, c.created_at
+                    from changed c where c.wrapped is not null limit 1
+                on conflict do nothing;
+            select m.master_id into in_use from publishing_master_keys m order by m.ordinal desc limit 1;
+        end if;
+        if exists (
+            select from changed c
+                where length(c.wrapped) <> 69 or get_byte(c.wrapped, 0) <> 1
+                    or substring(c.wrapped from 2 for 8) <> in_use
+        ) then
+            raise exception using errcode = 'TD001',
+                message = 'keys must be wrapped by the master key in use';
+        end if;
+    end if;
+    if exists (select from changed where wrapped is null) then
+        perform pg_notify('publishing_keys', '');
+    end if;
+    return null;
+end
+$function$;
+
+CREATE OR REPLACE FUNCTION publishing_keys_kept()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+begin
+    raise exception using errcode = 'TD002',
+        message = 'a shredded key never comes back, and no row of publishing_keys is ever removed';
 end
 $function$;

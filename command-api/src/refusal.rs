@@ -3,7 +3,6 @@
 use std::error::Error as StdError;
 
 use tidings_domain::value::Invalid;
-use tidings_event_store::vault::VaultError;
 use tidings_event_store::{CommitError, ExecuteError, LoadError, RETRY_AFTER};
 use tidings_service::Problem;
 use tidings_service::problem::chain;
@@ -60,9 +59,7 @@ pub(crate) fn refused<R: Refused>(refusal: &R) -> Problem {
 pub(crate) fn load(error: &LoadError) -> Problem {
     match error {
         _ if error.is_wrong_stream() => unknown(),
-        LoadError::Read(_) | LoadError::Vault(VaultError::Pool(_) | VaultError::Database(_)) => {
-            log_away(error)
-        }
+        _ if error.is_temporary() => log_away(error),
         _ => Problem::internal(error),
     }
 }
@@ -149,6 +146,7 @@ mod tests {
     use actix_web::ResponseError as _;
     use tidings_domain::aggregate::CodecError;
     use tidings_event_store::UnderstandError;
+    use tidings_event_store::vault::VaultError;
     use uuid::Uuid;
 
     #[derive(Debug, thiserror::Error)]
@@ -197,7 +195,7 @@ mod tests {
             (ExecuteError::Load(codec(wrong_stream)), 404),
             (ExecuteError::Load(codec(damaged)), 500),
             (
-                ExecuteError::Load(LoadError::Vault(VaultError::WrongMasterKey(Uuid::nil()))),
+                ExecuteError::Load(LoadError::Vault(VaultError::Damaged(Uuid::nil()))),
                 500,
             ),
             (ExecuteError::Commit(conflict), 409),

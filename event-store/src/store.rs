@@ -120,8 +120,9 @@ impl LoadError {
     /// Worth another try: the database was away, not wrong.
     pub fn is_temporary(&self) -> bool {
         match self {
-            Self::Read(_) | Self::Vault(VaultError::Pool(_) | VaultError::Database(_)) => true,
-            Self::Vault(_) | Self::Codec { .. } => false,
+            Self::Read(_) => true,
+            Self::Vault(error) => error.is_temporary(),
+            Self::Codec { .. } => false,
         }
     }
 

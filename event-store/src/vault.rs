@@ -2,47 +2,53 @@
 //! keys lie in the database wrapped by a master key that never enters it. Shredding a key erases
 //! whatever it sealed, in every copy of the log.
 
+mod cache;
 mod cipher;
+mod error;
+mod master;
+mod masters;
 mod ring;
+mod rotation;
+mod status;
+mod watch;
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use deadpool_postgres::Pool;
 use tidings_domain::id::IdKey;
 use tidings_domain::token::{LinkKey, LinkKeys};
 use time::OffsetDateTime;
 use tokio::time::{Duration, Instant};
+use tokio_postgres::error::SqlState;
 use uuid::Uuid;
 
-pub use cipher::{DataKey, MasterKey, MasterKeyError};
+use cache::{Bounds, Cache};
+pub use cipher::DataKey;
+use cipher::{Material, random_key};
+pub use error::VaultError;
+use master::Wrapped;
+pub use master::{MasterId, MasterKey, MasterKeyError};
+use masters::Masters;
+pub use masters::{MasterSource, SourceError};
 pub use ring::{EventOpener, EventSealer, KeyRing};
+pub use rotation::{RotateError, Rotation, RotationProgress};
+pub use status::KeyStatus;
 
-/// Opened keys kept in memory; past it the cache starts over.
-const CACHE_KEYS_MAX: usize = 65_536;
-/// How long another process's shredding may go unnoticed by a key in memory.
-const CACHE_FOR: Duration = Duration::from_secs(60);
+/// Opened keys in memory. The age is how long another process's shredding may go unnoticed when this one cannot
+/// hear of it.
+const BOUNDS: Bounds = Bounds {
+    keys_max: 65_536,
+    keep_for: Duration::from_secs(60),
+};
+
+/// What the table `publishing_keys` answers to keys that are not wrapped by the master key in use.
+const NOT_IN_USE: &str = "TD001";
+/// Times a master key is found to have been replaced before the database's answer is handed on.
+const REPLACED_MAX: u32 = 3;
 
 /// Key rows that belong to the installation, not to a subject.
 const ID_KEY: Uuid = Uuid::from_bytes(*b"tidings\x80\x80 id key");
 const LINK_KEY: Uuid = Uuid::from_bytes(*b"tidings\x80\x80linkkey");
-
-/// Why keys could not be had.
-#[derive(Debug, thiserror::Error)]
-pub enum VaultError {
-    /// No connection to the database.
-    #[error("no connection to the database")]
-    Pool(#[from] deadpool_postgres::PoolError),
-    /// The database answered with an error.
-    #[error("the database could not answer")]
-    Database(#[from] tokio_postgres::Error),
-    /// The master key is not the one the keys were wrapped with.
-    #[error("key {0} can not be unwrapped: this is not the master key it was wrapped with")]
-    WrongMasterKey(Uuid),
-    /// The installation's own keys were shredded, which nothing in the product does.
-    #[error("the installation's key {0} is gone")]
-    InstallationKeyGone(Uuid),
-}
 
 /// Makes, keeps and destroys keys. A cheap handle.
 #[derive(Clone)]
@@ -52,18 +58,27 @@ pub struct Vault {
 
 struct Inner {
     pool: Pool,
-    master: MasterKey,
-    cache: Mutex<HashMap<Uuid, (DataKey, Instant)>>,
+    masters: Masters,
+    cache: Cache,
 }
 
 impl Vault {
-    /// A vault over the key table of this database.
+    /// A vault over the key table of this database, with the only master key there will be.
     pub fn new(pool: Pool, master: MasterKey) -> Self {
+        Self::over(pool, Masters::new(vec![master], None))
+    }
+
+    /// The same with the master keys at hand; `source` is asked when a key is wrapped by another.
+    pub fn with_source(pool: Pool, masters: Vec<MasterKey>, source: MasterSource) -> Self {
+        Self::over(pool, Masters::new(masters, Some(source)))
+    }
+
+    fn over(pool: Pool, masters: Masters) -> Self {
         Self {
             inner: Arc::new(Inner {
                 pool,
-                master,
-                cache: Mutex::default(),
+                masters,
+                cache: Cache::new(BOUNDS),
             }),
         }
     }
@@ -83,14 +98,34 @@ impl Vault {
         if missing.is_empty() {
             return Ok(ring);
         }
-        let wrapped: Vec<Vec<u8>> = missing
-            .iter()
-            .map(|owner| self.inner.master.wrap(*owner, &DataKey::random()))
-            .collect();
-        self.insert(&missing, &wrapped, now).await?;
+        self.make(&missing, now).await?;
         // Another process may have been first: what the table holds now counts.
-        ring.extend(self.fetch(&missing).await?);
+        ring.extend(self.keys(&missing).await?);
         Ok(ring)
+    }
+
+    /// Makes keys, wrapped by the master key in use. If that is another by now, the table says so.
+    async fn make(&self, owners: &[Uuid], now: OffsetDateTime) -> Result<(), VaultError> {
+        let mut replaced = 0;
+        loop {
+            let master = self.inner.masters.in_use().await?;
+            let wrapped: Vec<Vec<u8>> = owners
+                .iter()
+                .map(|owner| master.wrap(*owner, &random_key()))
+                .collect();
+            match self.insert(owners, &wrapped, now).await {
+                Err(VaultError::Database(error))
+                    if replaced < REPLACED_MAX && is_not_in_use(&error) =>
+                {
+                    replaced += 1;
+                    self.inner
+                        .masters
+                        .use_from_now(self.master_in_use().await?)
+                        .await?;
+                }
+                inserted => return inserted,
+            }
+        }
     }
 
     async fn insert(
@@ -100,11 +135,12 @@ impl Vault {
         now: OffsetDateTime,
     ) -> Result<(), VaultError> {
         let client = self.inner.pool.get().await?;
+        // In one order for everybody, so that two who make the same keys wait for each other and not in a circle.
         let statement = client
             .prepare_cached(
                 "insert into publishing_keys (key_id, wrapped, created_at) \
                  select k.id, k.wrapped, $3 from unnest($1::uuid[], $2::bytea[]) as k(id, wrapped) \
-                 on conflict (key_id) do nothing",
+                 order by k.id on conflict (key_id) do nothing",
             )
             .await?;
         client
@@ -113,83 +149,70 @@ impl Vault {
         Ok(())
     }
 
-    /// The keys of these owners, as far as they exist.
+    /// The keys of these owners, as far as they exist. However many are asked for, those that are not in memory are
+    /// read in one statement.
     pub async fn keys(&self, owners: &[Uuid]) -> Result<KeyRing, VaultError> {
-        let mut ring = KeyRing::default();
-        let mut missing = Vec::new();
-        {
-            let cache = self
-                .inner
-                .cache
-                .lock()
-                .expect("no panic while the cache is held");
-            for owner in owners {
-                match cache.get(owner) {
-                    Some((key, since)) if since.elapsed() < CACHE_FOR => {
-                        ring.insert(*owner, Some(key.clone()));
-                    }
-                    _ => missing.push(*owner),
-                }
+        loop {
+            let looked = self.inner.cache.look(owners, Instant::now());
+            let mut ring = looked.ring;
+            if looked.missing.is_empty() {
+                return Ok(ring);
+            }
+            let read = self.read(&looked.missing).await?;
+            // Else a key was shredded while these were read, perhaps one of them: they are read again.
+            if let Some(read) = self.inner.cache.keep(read, looked.shreds, Instant::now()) {
+                ring.extend(read);
+                return Ok(ring);
             }
         }
-        if !missing.is_empty() {
-            ring.extend(self.fetch(&missing).await?);
-        }
-        Ok(ring)
     }
 
-    async fn fetch(&self, owners: &[Uuid]) -> Result<KeyRing, VaultError> {
+    async fn read(&self, owners: &[Uuid]) -> Result<Vec<(Uuid, Option<DataKey>)>, VaultError> {
         let client = self.inner.pool.get().await?;
         let statement = client
             .prepare_cached("select key_id, wrapped from publishing_keys where key_id = any($1)")
             .await?;
-        let mut ring = KeyRing::default();
-        for row in client.query(&statement, &[&owners]).await? {
+        let rows = client.query(&statement, &[&owners]).await?;
+        // A source may take its time; others need the connection meanwhile.
+        drop(client);
+        let mut keys = Vec::with_capacity(rows.len());
+        for row in rows {
             let owner: Uuid = row.get(0);
             let key = match row.get::<_, Option<&[u8]>>(1) {
                 None => None,
-                Some(wrapped) => Some(
-                    self.inner
-                        .master
-                        .unwrap(owner, wrapped)
-                        .ok_or(VaultError::WrongMasterKey(owner))?,
-                ),
+                Some(wrapped) => Some(DataKey::new(self.unwrap(owner, wrapped).await?)),
             };
-            ring.insert(owner, key);
+            keys.push((owner, key));
         }
-        let mut cache = self
-            .inner
-            .cache
-            .lock()
-            .expect("no panic while the cache is held");
-        if cache.len() + owners.len() > CACHE_KEYS_MAX {
-            cache.clear();
-        }
-        let now = Instant::now();
-        cache.extend(ring.live().map(|(owner, key)| (owner, (key.clone(), now))));
-        Ok(ring)
+        Ok(keys)
     }
 
-    /// Destroys the keys for good. Whatever they sealed can not be opened any more, here or in a copy.
+    async fn unwrap(&self, owner: Uuid, wrapped: &[u8]) -> Result<Material, VaultError> {
+        let wrapped = Wrapped::read(wrapped).ok_or(VaultError::Damaged(owner))?;
+        let master = self.inner.masters.get(wrapped.by).await?;
+        master.unwrap(owner, &wrapped)
+    }
+
+    /// Destroys the keys for good. Whatever they sealed can not be opened any more, here or in a copy: in this process
+    /// not even with a ring that was read before, in others as soon as they hear of it.
     pub async fn shred(&self, owners: &[Uuid], now: OffsetDateTime) -> Result<(), VaultError> {
+        // Whatever becomes of the statement, memory is no witness of these keys any more.
+        let _distrusted = Distrusted {
+            cache: &self.inner.cache,
+            owners,
+        };
         let client = self.inner.pool.get().await?;
         client
             .execute(
                 "insert into publishing_keys (key_id, wrapped, created_at, shredded_at) \
-                 select id, null, $2, $2 from unnest($1::uuid[]) as k(id) \
+                 select distinct id, null::bytea, $2::timestamptz, $2::timestamptz \
+                     from unnest($1::uuid[]) as k(id) order by id \
                  on conflict (key_id) do update set wrapped = null, shredded_at = $2 \
                  where publishing_keys.wrapped is not null",
                 &[&owners, &now],
             )
             .await?;
-        let mut cache = self
-            .inner
-            .cache
-            .lock()
-            .expect("no panic while the cache is held");
-        for owner in owners {
-            cache.remove(owner);
-        }
+        self.inner.cache.destroy(owners);
         Ok(())
     }
 
@@ -197,24 +220,40 @@ impl Vault {
     pub async fn id_key(&self, now: OffsetDateTime) -> Result<IdKey, VaultError> {
         self.installation_key(ID_KEY, now)
             .await
-            .map(|key| IdKey::new(key.secret()))
+            .map(|key| IdKey::new(*key))
     }
 
     /// The installation's keys for links in mails, made at first use.
     pub async fn link_keys(&self, now: OffsetDateTime) -> Result<LinkKeys, VaultError> {
         self.installation_key(LINK_KEY, now)
             .await
-            .map(|key| LinkKeys::new(LinkKey::new(1, key.secret()), Vec::new()))
+            .map(|key| LinkKeys::new(LinkKey::new(1, *key), Vec::new()))
     }
 
     async fn installation_key(
         &self,
         key_id: Uuid,
         now: OffsetDateTime,
-    ) -> Result<DataKey, VaultError> {
+    ) -> Result<Material, VaultError> {
         let ring = self.ensure(&[key_id], now).await?;
         ring.get(key_id)
-            .cloned()
+            .and_then(DataKey::secret)
             .ok_or(VaultError::InstallationKeyGone(key_id))
+    }
+}
+
+fn is_not_in_use(error: &tokio_postgres::Error) -> bool {
+    error.code().map(SqlState::code) == Some(NOT_IN_USE)
+}
+
+/// Makes the cache ask again for keys whose shredding was begun, also when nobody waits for its end any more.
+struct Distrusted<'a> {
+    cache: &'a Cache,
+    owners: &'a [Uuid],
+}
+
+impl Drop for Distrusted<'_> {
+    fn drop(&mut self) {
+        self.cache.distrust(self.owners);
     }
 }

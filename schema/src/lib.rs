@@ -39,6 +39,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "audience",
         sql: include_str!("../migrations/0005_audience.sql"),
     },
+    Migration {
+        number: 6,
+        name: "keys",
+        sql: include_str!("../migrations/0006_keys.sql"),
+    },
 ];
 
 /// One view each: the table its rows live in, with `{table}` where the table's name goes. Read by the

@@ -2,6 +2,7 @@
 
 mod error;
 mod layers;
+mod master_key;
 mod read;
 mod secret;
 mod sections;
@@ -15,7 +16,8 @@ use reqwest::Url;
 pub use error::{ConfigError, Origin};
 use layers::Layers;
 pub use layers::{ConfigFile, DEFAULTS};
-pub use secret::{MasterKey, Secret};
+pub use master_key::{MasterKey, MasterKeyCommand, MasterKeySource, MasterKeyTextError};
+pub use secret::Secret;
 pub use sections::*;
 
 use crate::outbound;

@@ -10,6 +10,7 @@ pub mod config;
 pub mod health;
 pub mod http;
 pub mod ids;
+pub mod key_command;
 pub mod metrics;
 pub mod nats;
 pub mod outbound;

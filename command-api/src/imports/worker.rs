@@ -67,7 +67,7 @@ impl ImportError {
     fn is_outage(&self) -> bool {
         match self {
             Self::Read(_) | Self::Load(LoadError::Read(_) | LoadError::Vault(_)) => true,
-            Self::Vault(error) => !matches!(error, VaultError::WrongMasterKey(_)),
+            Self::Vault(error) => error.is_temporary(),
             Self::Commit(error) => matches!(error, CommitError::Unavailable | CommitError::Unknown),
             _ => false,
         }

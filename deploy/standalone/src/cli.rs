@@ -6,6 +6,7 @@ mod doctor;
 mod error;
 mod global;
 pub(crate) mod import;
+mod keys;
 mod migrate;
 mod out;
 mod rebuild;
@@ -55,6 +56,8 @@ enum Verb {
     #[command(subcommand)]
     Import(import::Import),
     Rebuild(rebuild::Rebuild),
+    #[command(subcommand)]
+    Keys(keys::Keys),
     Doctor(doctor::Doctor),
 }
 
@@ -87,6 +90,7 @@ async fn dispatch(cli: Cli, out: &Out) -> Result<ExitCode, CliError> {
         Verb::Migrate(migrate) => migrate.run(&global, out).await.map(done),
         Verb::Import(import) => import.run(&global, out).await.map(done),
         Verb::Rebuild(rebuild) => rebuild.run(&global, out).await,
+        Verb::Keys(keys) => keys.run(&global, out).await.map(done),
         Verb::Doctor(doctor) => doctor.run(&global, out).await,
     }
 }

@@ -1,5 +1,6 @@
 //! The data folder that names a platform: its secrets, and who runs over it at the moment.
 
+mod master_key;
 mod run;
 mod secrets;
 
@@ -81,12 +82,6 @@ impl Home {
     pub fn location(&self) -> PathBuf {
         std::fs::read_to_string(self.dir.join(POINTER))
             .map_or_else(|_| self.dir.clone(), |text| PathBuf::from(text.trim()))
-    }
-
-    /// The key that wraps all others.
-    #[must_use]
-    pub fn master_key_file(&self) -> PathBuf {
-        self.dir.join("master.key")
     }
 
     /// The secret that signs tokens.

@@ -6,6 +6,7 @@ mod error;
 mod figures;
 mod health;
 mod http;
+mod master_key;
 mod rooms;
 mod supervisor;
 mod views;
@@ -28,8 +29,10 @@ use tokio_util::sync::CancellationToken;
 
 pub use backing::Backing;
 pub use core::Core;
-pub(crate) use core::{dialler, place_of_master_key};
+pub(crate) use core::dialler;
 pub use error::StartError;
+pub use master_key::MasterKeyError;
+pub(crate) use master_key::{MasterKeys, for_vault, read_file as read_master_keys};
 pub use views::all_views;
 
 use crate::home::Home;
@@ -202,6 +205,16 @@ fn spawn_log_tasks(
         "relay",
         relay.run(Arc::clone(&core.connect), tasks.stopping()),
     );
+    // What another process shreds is destroyed in this one's memory too.
+    let watching = core
+        .store
+        .vault()
+        .clone()
+        .watch(Arc::clone(&core.connect), tasks.stopping());
+    tasks.spawn("vault", async move {
+        watching.await;
+        Ok::<(), std::convert::Infallible>(())
+    });
     let following = feed
         .clone()
         .run(nats.clone(), stream.clone(), tasks.stopping());

@@ -202,6 +202,7 @@ fn a_platform_lives_is_found_and_ends_in_order() {
         (&1.into(), &1.into())
     );
 
+    the_master_key_changes(root.path());
     assert_eq!(up.stop(), Some(0));
     assert!(!root.path().join("data/run.json").exists());
 
@@ -223,4 +224,65 @@ fn a_platform_lives_is_found_and_ends_in_order() {
         .output()
         .unwrap();
     assert_eq!(said(&verified).0, Some(0));
+    the_master_key_comes_from_elsewhere(root.path());
+}
+
+fn keys(root: &Path, verb: &str) -> Value {
+    let output = tidings(root).args(["keys", verb, "--json"]).output();
+    let output = output.unwrap();
+    assert!(output.status.success(), "{}", said(&output).1);
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// Under a platform that works over the folder, and goes on.
+fn the_master_key_changes(root: &Path) {
+    let key = || std::fs::read_to_string(root.join("data/master.key")).unwrap();
+    let (old, before) = (key(), keys(root, "status"));
+    let rotated = keys(root, "rotate");
+    assert_eq!(rotated["from"], before["master_key"]);
+    assert_eq!(rotated["rewrapped"], before["live"]);
+    assert_eq!(rotated["verified"], before["live"]);
+    let kept = std::fs::read_to_string(rotated["kept"].as_str().unwrap()).unwrap();
+    assert_eq!(kept, old);
+    assert_ne!(key(), old);
+    assert!(!root.join("data/master.key.next").exists());
+
+    // It makes keys that the new one wraps, and opens those that were wrapped anew.
+    std::fs::write(root.join("s.csv"), "email\ngrace@example.org\n").unwrap();
+    let arguments = ["import", "subscribers", "s.csv", "--json"];
+    let imported = tidings(root).args(arguments).output().unwrap();
+    let imported: Value = serde_json::from_slice(&imported.stdout).unwrap();
+    assert_eq!(imported["accepted"], 1, "{imported}");
+    let after = keys(root, "status");
+    assert_eq!(after["master_key"], rotated["to"]);
+    assert_eq!(after["wrapped_by"].as_array().unwrap().len(), 1);
+    assert!(after["live"].as_u64() > before["live"].as_u64());
+}
+
+/// A program that prints it; one that prints another's.
+fn the_master_key_comes_from_elsewhere(root: &Path) {
+    let migrate = |printed: &str| {
+        let mut command = tidings(root);
+        command.env("TIDINGS_MASTER_KEY_COMMAND", format!("cat {printed}"));
+        said(&command.arg("migrate").output().unwrap())
+    };
+    assert_eq!(migrate("data/master.key").0, Some(0));
+    let id = keys(root, "status")["master_key"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    std::fs::write(root.join("other"), format!("{}=\n", "A".repeat(43))).unwrap();
+    let (code, text) = migrate("other");
+    assert_eq!(code, Some(1));
+    let expected = format!(
+        "error: the master key does not fit this database, whose keys are wrapped by the master key {id}: put the \
+         right one back (the program cat of master_key_command)\n"
+    );
+    assert_eq!(text, expected);
+    let (code, text) = migrate("nowhere");
+    assert_eq!(code, Some(1));
+    assert!(
+        text.contains("cat ended with exit status: 1 and said: cat: nowhere: "),
+        "{text}"
+    );
 }

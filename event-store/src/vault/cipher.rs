@@ -1,81 +1,89 @@
-//! AES-256-GCM, twice: the master key wraps data keys, data keys seal values.
+//! AES-256-GCM, and keys that can be destroyed under whoever holds them.
+
+use std::sync::{Arc, PoisonError, RwLock, Weak};
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use aws_lc_rs::rand;
-use uuid::Uuid;
+use zeroize::Zeroizing;
 
-const KEY_BYTES: usize = 32;
-/// First byte of a wrapped key: which way of wrapping.
-const WRAP_FORMAT: u8 = 1;
-const WRAP_TAG: &[u8] = b"tidings.wrapped-key.v1";
+pub(super) const KEY_BYTES: usize = 32;
+pub(super) const TAG_BYTES: usize = 16;
+pub(super) const NONCE_BYTES: usize = NONCE_LEN;
 
-/// The key that wraps all others. It comes from a file or the environment, never from the database.
+/// Key material, overwritten when it is dropped.
+pub(super) type Material = Zeroizing<[u8; KEY_BYTES]>;
+
+/// A key that seals values; one for each owner. Clones are the same key: once it is destroyed, none of them
+/// opens or seals anything.
 #[derive(Clone)]
-pub struct MasterKey([u8; KEY_BYTES]);
+pub struct DataKey(Arc<RwLock<Option<Material>>>);
 
-/// The bytes handed in are no master key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the master key has {0} bytes; it must have exactly 32")]
-pub struct MasterKeyError(usize);
-
-/// A key that seals values; one for each owner.
-#[derive(Clone)]
-pub struct DataKey([u8; KEY_BYTES]);
-
-impl MasterKey {
-    /// From exactly 32 bytes.
-    pub fn new(bytes: &[u8]) -> Result<Self, MasterKeyError> {
-        bytes
-            .try_into()
-            .map(Self)
-            .map_err(|_| MasterKeyError(bytes.len()))
-    }
-
-    /// Format byte, nonce, ciphertext and tag; bound to the owner.
-    pub(super) fn wrap(&self, owner: Uuid, key: &DataKey) -> Vec<u8> {
-        let nonce = random_nonce();
-        let mut wrapped = vec![WRAP_FORMAT];
-        wrapped.extend_from_slice(&nonce);
-        wrapped.extend(seal(&self.0, nonce, &wrap_aad(owner), key.0.to_vec()));
-        wrapped
-    }
-
-    pub(super) fn unwrap(&self, owner: Uuid, wrapped: &[u8]) -> Option<DataKey> {
-        let (&WRAP_FORMAT, rest) = wrapped.split_first()? else {
-            return None;
-        };
-        let (nonce, ciphertext) = rest.split_first_chunk::<NONCE_LEN>()?;
-        let key = open(&self.0, *nonce, &wrap_aad(owner), ciphertext.to_vec())?;
-        key.try_into().ok().map(DataKey)
-    }
-}
+/// Finds a key again while somebody holds it, without holding it.
+pub(super) struct WeakKey(Weak<RwLock<Option<Material>>>);
 
 impl DataKey {
-    pub(super) fn random() -> Self {
-        Self(random())
+    pub(super) fn new(key: Material) -> Self {
+        Self(Arc::new(RwLock::new(Some(key))))
     }
 
     /// A known key, for tests with known answers.
     pub fn from_bytes(bytes: [u8; KEY_BYTES]) -> Self {
-        Self(bytes)
+        Self::new(Zeroizing::new(bytes))
     }
 
-    pub(super) fn secret(&self) -> [u8; KEY_BYTES] {
-        self.0
+    /// Destroys the key in memory, in this and every other clone.
+    pub(super) fn destroy(&self) {
+        // Assigning drops the old value where it stands, and dropping overwrites it.
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    pub(super) fn seal(&self, nonce: [u8; NONCE_LEN], aad: &[u8], plaintext: Vec<u8>) -> Vec<u8> {
-        seal(&self.0, nonce, aad, plaintext)
+    pub(super) fn downgrade(&self) -> WeakKey {
+        WeakKey(Arc::downgrade(&self.0))
     }
 
+    /// The key itself; `None` once destroyed.
+    pub(super) fn secret(&self) -> Option<Material> {
+        self.read(Clone::clone)
+    }
+
+    /// `None` once destroyed.
+    pub(super) fn seal(
+        &self,
+        nonce: [u8; NONCE_LEN],
+        aad: &[u8],
+        plaintext: Vec<u8>,
+    ) -> Option<Vec<u8>> {
+        self.read(|key| seal(key, nonce, aad, plaintext))
+    }
+
+    /// The plaintext; inside, `None` when the ciphertext is not of this key and place. `None` once destroyed.
     pub(super) fn open(
         &self,
         nonce: [u8; NONCE_LEN],
         aad: &[u8],
         ciphertext: Vec<u8>,
-    ) -> Option<Vec<u8>> {
-        open(&self.0, nonce, aad, ciphertext)
+    ) -> Option<Option<Vec<u8>>> {
+        self.read(|key| open(key, nonce, aad, ciphertext))
     }
+
+    fn read<T>(&self, with: impl FnOnce(&Material) -> T) -> Option<T> {
+        let key = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        key.as_ref().map(with)
+    }
+}
+
+impl WeakKey {
+    pub(super) fn upgrade(&self) -> Option<DataKey> {
+        self.0.upgrade().map(DataKey)
+    }
+
+    pub(super) fn is_held(&self) -> bool {
+        self.0.strong_count() > 0
+    }
+}
+
+pub(super) fn random_key() -> Material {
+    Zeroizing::new(random())
 }
 
 pub(super) fn random_nonce() -> [u8; NONCE_LEN] {
@@ -88,15 +96,16 @@ fn random<const N: usize>() -> [u8; N] {
     bytes
 }
 
-fn wrap_aad(owner: Uuid) -> Vec<u8> {
-    [WRAP_TAG, owner.as_bytes()].concat()
-}
-
 fn cipher(key: &[u8; KEY_BYTES]) -> LessSafeKey {
     LessSafeKey::new(UnboundKey::new(&AES_256_GCM, key).expect("AES-256 takes 32 bytes"))
 }
 
-fn seal(key: &[u8; KEY_BYTES], nonce: [u8; NONCE_LEN], aad: &[u8], mut bytes: Vec<u8>) -> Vec<u8> {
+pub(super) fn seal(
+    key: &[u8; KEY_BYTES],
+    nonce: [u8; NONCE_LEN],
+    aad: &[u8],
+    mut bytes: Vec<u8>,
+) -> Vec<u8> {
     cipher(key)
         .seal_in_place_append_tag(
             Nonce::assume_unique_for_key(nonce),
@@ -107,7 +116,7 @@ fn seal(key: &[u8; KEY_BYTES], nonce: [u8; NONCE_LEN], aad: &[u8], mut bytes: Ve
     bytes
 }
 
-fn open(
+pub(super) fn open(
     key: &[u8; KEY_BYTES],
     nonce: [u8; NONCE_LEN],
     aad: &[u8],

@@ -17,7 +17,8 @@ const SEALED: &[u8] = b"tidings.sealed.v1";
 const PADDED_TO: usize = 32;
 const PAD_START: u8 = 0x80;
 
-/// Keys by owner; `None`: shredded.
+/// Keys by owner; `None`: shredded. A key that is shredded while a ring holds it opens and seals nothing from then
+/// on, as if the ring had been read afterwards.
 #[derive(Clone, Default)]
 pub struct KeyRing {
     keys: HashMap<Uuid, Option<DataKey>>,
@@ -39,12 +40,6 @@ impl KeyRing {
 
     pub(super) fn get(&self, owner: Uuid) -> Option<&DataKey> {
         self.keys.get(&owner).and_then(Option::as_ref)
-    }
-
-    pub(super) fn live(&self) -> impl Iterator<Item = (Uuid, &DataKey)> {
-        self.keys
-            .iter()
-            .filter_map(|(owner, key)| key.as_ref().map(|key| (*owner, key)))
     }
 }
 
@@ -107,20 +102,23 @@ impl<'a> EventSealer<'a> {
 impl Seal for EventSealer<'_> {
     fn seal(&self, field: &str, plaintext: &[u8]) -> Sealed {
         let key_id = uuid_bytes(self.owner);
-        let Some(key) = self.key else {
-            return Sealed {
+        let nonce = random_nonce();
+        let aad = self.place.aad(&key_id, field);
+        let ciphertext = self
+            .key
+            .and_then(|key| key.seal(nonce, &aad, pad(plaintext)));
+        match ciphertext {
+            Some(ciphertext) => Sealed {
+                scheme: SCHEME_AES_256_GCM,
+                key_id,
+                nonce: Bytes::copy_from_slice(&nonce),
+                ciphertext: ciphertext.into(),
+            },
+            None => Sealed {
                 scheme: SCHEME_NOBODY,
                 key_id,
                 ..Sealed::default()
-            };
-        };
-        let nonce = random_nonce();
-        let aad = self.place.aad(&key_id, field);
-        Sealed {
-            scheme: SCHEME_AES_256_GCM,
-            key_id,
-            nonce: Bytes::copy_from_slice(&nonce),
-            ciphertext: key.seal(nonce, &aad, pad(plaintext)).into(),
+            },
         }
     }
 }
@@ -162,9 +160,10 @@ impl Open for EventOpener<'_> {
             return Err(wrong());
         }
         let aad = self.place.aad(&sealed.key_id, field);
-        let padded = key
-            .open(nonce, &aad, sealed.ciphertext.to_vec())
-            .ok_or_else(wrong)?;
+        let Some(opened) = key.open(nonce, &aad, sealed.ciphertext.to_vec()) else {
+            return Ok(None);
+        };
+        let padded = opened.ok_or_else(wrong)?;
         unpad(padded).map(Some).ok_or_else(wrong)
     }
 }
@@ -185,4 +184,37 @@ fn unpad(mut padded: Vec<u8>) -> Option<Vec<u8>> {
         padded.truncate(end);
         padded
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Made with another implementation, from the description of the format alone: `amy@example.org` as the field
+    /// `email` of a `subscriber.SignedUp`, under the key 00 01 … 1f, with the nonce b0 b1 … bb; owner 10 11 … 1f,
+    /// stream 20 21 … 2f, event 30 31 … 3f.
+    const AAD: &str = "00000011746964696e67732e7365616c65642e763100000010101112131415161718191a1b1c1d1e1f00000010202122232425262728292a2b2c2d2e2f00000010303132333435363738393a3b3c3d3e3f00000013737562736372696265722e5369676e6564557000000005656d61696c";
+    const CIPHERTEXT: &str = "f83823eb89b5da323794f28ca22fef42843c49d2152e8f355ece82f15c82f216c68ba4eac6704903b048fe40b70159cf";
+
+    fn counting<const N: usize>(first: u8) -> [u8; N] {
+        std::array::from_fn(|n| first + n as u8)
+    }
+
+    fn hex(bytes: &[u8]) -> String {
+        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    #[test]
+    fn the_known_answer() {
+        let place = Place {
+            stream_id: Uuid::from_bytes(counting(0x20)),
+            event_id: Uuid::from_bytes(counting(0x30)),
+            event_type: "subscriber.SignedUp",
+        };
+        let aad = place.aad(&counting::<16>(0x10), "email");
+        assert_eq!(hex(&aad), AAD);
+        let key = DataKey::from_bytes(counting(0));
+        let sealed = key.seal(counting(0xb0), &aad, pad(b"amy@example.org"));
+        assert_eq!(hex(&sealed.unwrap()), CIPHERTEXT);
+    }
 }

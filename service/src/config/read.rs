@@ -1,14 +1,16 @@
 //! From merged settings to typed, checked values.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use reqwest::Url;
 
 use super::layers::Layers;
+use super::master_key::words;
 use super::{
     AuthConfig, Config, ConfigError, DatabaseConfig, DispatcherConfig, HS256_SECRET_BYTES_MIN,
-    HttpConfig, JwksConfig, JwksSource, LogFormat, MailConfig, MasterKey, OutboundConfig,
-    PublicUrl, Secret, TelemetryConfig,
+    HttpConfig, JwksConfig, JwksSource, LogFormat, MailConfig, MasterKey, MasterKeyCommand,
+    MasterKeySource, OutboundConfig, PublicUrl, Secret, TelemetryConfig,
 };
 
 /// All settings, or the first that is wrong.
@@ -26,7 +28,7 @@ pub(super) fn config(layers: &Layers) -> Result<Config, ConfigError> {
         database_url: secret("database_url"),
         nats_url: secret("nats_url"),
         nats_subject_prefix: required(layers, "nats_subject_prefix", subject_token, PREFIX)?,
-        master_key: optional(layers, "master_key", MasterKey::from_base64, MASTER_KEY)?,
+        master_key: master_key(layers)?,
         http: HttpConfig {
             body_limit_bytes: size(layers, "http.body_limit_bytes", 1_024, 16 << 20)?,
             import_limit_bytes: size(layers, "http.import_limit_bytes", 1_024, 1 << 30)?,
@@ -52,8 +54,47 @@ const LISTEN: &str = "must be an address and a port, such as 127.0.0.1:8080";
 const PUBLIC_URL: &str = "must be an https:// URL without user, query or fragment, such as https://news.example.org; \
      http:// is for this machine and private networks only";
 const PREFIX: &str = "must be 1 to 64 letters, digits, - or _";
-const MASTER_KEY: &str = "must be 32 bytes in base64; make one with `openssl rand -base64 32`";
 const HTTP_URL: &str = "must be an http:// or https:// URL";
+
+/// One source at most is configured; the data folder is what is left.
+fn master_key(layers: &Layers) -> Result<MasterKeySource, ConfigError> {
+    let keys = ["master_key", "master_key_file", "master_key_command"];
+    let set: Vec<&str> = keys
+        .into_iter()
+        .filter(|key| layers.text(key).is_some())
+        .collect();
+    if let [one, other, ..] = set[..] {
+        return Err(layers.invalid(other, &format!("is set beside {one}: keep one")));
+    }
+    let stdin = layers.text("master_key_command_stdin").map(PathBuf::from);
+    let timeout = millis(layers, "master_key_command_timeout_ms", 100)?;
+    if stdin.is_some() && set != ["master_key_command"] {
+        let alone = "is set without master_key_command";
+        return Err(layers.invalid("master_key_command_stdin", alone));
+    }
+    if let Some(text) = layers.text("master_key") {
+        let make = "make a key with `openssl rand -base64 32`";
+        return MasterKey::read_all(text)
+            .map(MasterKeySource::Setting)
+            .map_err(|problem| layers.invalid("master_key", &format!("{problem}: {make}")));
+    }
+    if let Some(path) = layers.text("master_key_file") {
+        return Ok(MasterKeySource::File(path.into()));
+    }
+    let command = "must be a program and its arguments, every quote closed";
+    Ok(
+        optional(layers, "master_key_command", words, command)?.map_or(
+            MasterKeySource::DataFolder,
+            |words| {
+                MasterKeySource::Command(MasterKeyCommand {
+                    words,
+                    stdin,
+                    timeout,
+                })
+            },
+        ),
+    )
+}
 
 fn auth(layers: &Layers) -> Result<AuthConfig, ConfigError> {
     let issuer: String = required(layers, "auth.issuer", some_text, "must not be empty")?;

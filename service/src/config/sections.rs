@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use reqwest::Url;
 
-use super::{MasterKey, PublicUrl, Secret};
+use super::{MasterKeySource, PublicUrl, Secret};
 
 /// Everything that can be set; `defaults.toml` explains each value.
 #[derive(Clone, Debug)]
@@ -23,8 +23,8 @@ pub struct Config {
     pub nats_url: Option<Secret>,
     /// First token of every subject and stream name.
     pub nats_subject_prefix: String,
-    /// The key that wraps all others; `None`: a file in the data folder.
-    pub master_key: Option<MasterKey>,
+    /// Where the key that wraps all others comes from.
+    pub master_key: MasterKeySource,
     /// The HTTP edge.
     pub http: HttpConfig,
     /// Who may come in.

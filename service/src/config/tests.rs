@@ -129,7 +129,7 @@ fn a_wrong_value_is_named_with_its_place_and_the_remedy() {
     insta::assert_snapshot!(message("a = 1\n\nlisten = = 2\n"), @"tidings.toml is not valid TOML (line 3): correct it or move it away");
     insta::assert_snapshot!(with(&[("TIDINGS_HTTP__BODY_TIMEOUT_MS", "10s")]).unwrap_err(), @"`http.body_timeout_ms` in the environment variable TIDINGS_HTTP__BODY_TIMEOUT_MS must be a whole number");
     insta::assert_snapshot!(with(&[("TIDINGS_AUTH__HS256_SECRET", "short")]).unwrap_err(), @"`auth.hs256_secret` in the environment variable TIDINGS_AUTH__HS256_SECRET must be at least 32 bytes long; make one with `openssl rand -base64 48`");
-    insta::assert_snapshot!(with(&[("TIDINGS_MASTER_KEY", "c2hvcnQ=")]).unwrap_err(), @"`master_key` in the environment variable TIDINGS_MASTER_KEY must be 32 bytes in base64; make one with `openssl rand -base64 32`");
+    insta::assert_snapshot!(with(&[("TIDINGS_MASTER_KEY", "c2hvcnQ=")]).unwrap_err(), @"`master_key` in the environment variable TIDINGS_MASTER_KEY holds 5 bytes in base64 where 32 are needed: make a key with `openssl rand -base64 32`");
 }
 
 #[test]
@@ -178,6 +178,28 @@ fn two_issuers_must_have_two_names_and_one_source() {
         ("TIDINGS_AUTH__JWKS_FILE", "/x"),
     ]);
     insta::assert_snapshot!(both.unwrap_err(), @"`auth.jwks_file` in the environment variable TIDINGS_AUTH__JWKS_FILE is set beside auth.jwks_url: keep one");
+}
+
+#[test]
+fn the_master_key_has_one_source() {
+    let source = |pairs: &[(&str, &str)]| with(pairs).map(|config| config.master_key);
+    assert!(matches!(source(&[]), Ok(MasterKeySource::DataFolder)));
+    let file = ("TIDINGS_MASTER_KEY_FILE", "/run/secrets/master");
+    assert!(matches!(source(&[file]), Ok(MasterKeySource::File(path)) if path.ends_with("master")));
+    let command = ("TIDINGS_MASTER_KEY_COMMAND", "aws kms 'decrypt it'");
+    let stdin = (
+        "TIDINGS_MASTER_KEY_COMMAND_STDIN",
+        "/etc/tidings/master.blob",
+    );
+    let Ok(MasterKeySource::Command(read)) = source(&[command, stdin]) else {
+        panic!("a command was set");
+    };
+    assert_eq!(read.words, ["aws", "kms", "decrypt it"]);
+    assert_eq!(read.timeout.as_secs(), 10);
+    let wrong = |pairs: &[(&str, &str)]| source(pairs).unwrap_err();
+    insta::assert_snapshot!(wrong(&[file, command]), @"`master_key_command` in the environment variable TIDINGS_MASTER_KEY_COMMAND is set beside master_key_file: keep one");
+    insta::assert_snapshot!(wrong(&[file, stdin]), @"`master_key_command_stdin` in the environment variable TIDINGS_MASTER_KEY_COMMAND_STDIN is set without master_key_command");
+    insta::assert_snapshot!(wrong(&[("TIDINGS_MASTER_KEY_COMMAND", "aws 'kms")]), @"`master_key_command` in the environment variable TIDINGS_MASTER_KEY_COMMAND must be a program and its arguments, every quote closed");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use tidings_event_store::vault::{RotateError, VaultError};
 use tidings_projector::RebuildError;
 use tidings_servers::ServersError;
 use tidings_service::auth::MintError;
@@ -11,7 +12,7 @@ use tidings_service::telemetry::TelemetryError;
 use super::ApiError;
 use crate::demo::DemoError;
 use crate::home::{HomeError, SecretError};
-use crate::platform::StartError;
+use crate::platform::{MasterKeyError, StartError};
 
 /// Exit code for a failure.
 const FAILED: u8 = 1;
@@ -34,6 +35,12 @@ pub enum CliError {
     Secret(#[from] SecretError),
     #[error(transparent)]
     Start(#[from] StartError),
+    #[error(transparent)]
+    MasterKey(#[from] MasterKeyError),
+    #[error(transparent)]
+    Rotate(#[from] RotateError),
+    #[error("the keys can not be read")]
+    Vault(#[from] VaultError),
     #[error(transparent)]
     Servers(#[from] ServersError),
     #[error(transparent)]

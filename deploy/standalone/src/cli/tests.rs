@@ -16,8 +16,15 @@ fn every_verb_teaches_with_an_example() {
         help.push_str(&help_of(&["tidings", verb, "--help"]));
         help.push_str("\n----\n");
     }
-    help.push_str(&help_of(&["tidings", "import", "subscribers", "--help"]));
-    assert_eq!(help.matches("\nExample").count(), 6);
+    for (group, verb) in [
+        ("import", "subscribers"),
+        ("keys", "status"),
+        ("keys", "rotate"),
+    ] {
+        help.push_str(&help_of(&["tidings", group, verb, "--help"]));
+        help.push_str("\n----\n");
+    }
+    assert_eq!(help.matches("\nExample").count(), 8);
     insta::assert_snapshot!("verbs", help);
     insta::assert_snapshot!("tidings", help_of(&["tidings", "--help"]));
 }

@@ -1,6 +1,7 @@
-//! The two secrets a platform makes for itself at its first start, readable by nobody else.
+//! The secrets a platform makes for itself at its first start, readable by nobody else; here the one that signs
+//! tokens.
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
@@ -8,7 +9,7 @@ use std::path::{Path, PathBuf};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use tidings_service::Ids;
-use tidings_service::config::{MasterKey, Secret};
+use tidings_service::config::Secret;
 
 use super::{Home, HomeError, io_error};
 
@@ -27,29 +28,6 @@ pub enum SecretError {
 }
 
 impl Home {
-    /// The master key in the folder, if there is one.
-    ///
-    /// # Errors
-    /// When the file cannot be read, or holds no key.
-    pub fn master_key(&self) -> Result<Option<MasterKey>, SecretError> {
-        let path = self.master_key_file();
-        let Some(text) = read(&path)? else {
-            return Ok(None);
-        };
-        let key = MasterKey::from_base64(&text).ok_or(SecretError::NotAKey(path))?;
-        Ok(Some(key))
-    }
-
-    /// Makes a master key, or takes the one that somebody else was faster to make.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
-    pub fn make_master_key(&self, ids: &Ids) -> Result<MasterKey, SecretError> {
-        let made = MasterKey::new(ids.bytes());
-        create(&self.master_key_file(), made.to_base64().expose())?;
-        Ok(self.master_key()?.unwrap_or(made))
-    }
-
     /// The secret that signs this platform's own tokens, made if absent.
     ///
     /// # Errors
@@ -65,7 +43,7 @@ impl Home {
     }
 }
 
-fn read(path: &Path) -> Result<Option<String>, HomeError> {
+pub(super) fn read(path: &Path) -> Result<Option<String>, HomeError> {
     match std::fs::read_to_string(path) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -74,7 +52,7 @@ fn read(path: &Path) -> Result<Option<String>, HomeError> {
 }
 
 /// Writes a file only its owner may read, durably; leaves one that is there already alone.
-fn create(path: &Path, text: &str) -> Result<(), HomeError> {
+pub(super) fn create(path: &Path, text: &str) -> Result<(), HomeError> {
     let draft = path.with_extension(format!("{}.new", std::process::id()));
     let written = OpenOptions::new()
         .write(true)
@@ -92,37 +70,23 @@ fn create(path: &Path, text: &str) -> Result<(), HomeError> {
     drop(std::fs::remove_file(&draft));
     match linked {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-            Err(io_error("write", path)(error))
+            return Err(io_error("write", path)(error));
         }
-        _ => Ok(()),
+        _ => {}
     }
+    path.parent().map_or(Ok(()), sync_folder)
+}
+
+/// Names in a folder outlive a loss of power only after this.
+pub(super) fn sync_folder(folder: &Path) -> Result<(), HomeError> {
+    File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .map_err(io_error("write", folder))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt as _;
-
-    #[test]
-    fn a_key_is_made_once_and_only_its_owner_reads_it() {
-        let root = tempfile::tempdir().unwrap();
-        let home = Home::open(root.path()).unwrap();
-        assert_eq!(home.master_key().unwrap(), None);
-        let key = home.make_master_key(&Ids::seeded(1)).unwrap();
-        assert_eq!(home.master_key().unwrap(), Some(key.clone()));
-        assert_eq!(home.make_master_key(&Ids::seeded(2)).unwrap(), key);
-        let mode = home.master_key_file().metadata().unwrap().permissions();
-        assert_eq!(mode.mode() & 0o777, 0o600);
-    }
-
-    #[test]
-    fn a_damaged_key_is_refused_not_replaced() {
-        let root = tempfile::tempdir().unwrap();
-        let home = Home::open(root.path()).unwrap();
-        std::fs::write(home.master_key_file(), "half a k").unwrap();
-        let error = home.master_key().unwrap_err().to_string();
-        assert!(error.contains("put the right key back"), "{error}");
-    }
 
     #[test]
     fn the_token_secret_stays_and_is_long_enough() {

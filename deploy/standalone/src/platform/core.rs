@@ -7,13 +7,14 @@ use futures_util::future::join_all;
 use tidings_domain::id::IdKey;
 use tidings_domain::token::LinkKeys;
 use tidings_event_store::session::{Connect, Session};
-use tidings_event_store::vault::{MasterKey, Vault, VaultError};
+use tidings_event_store::vault::{Vault, VaultError};
 use tidings_event_store::{Log, Store, migrate};
-use tidings_service::config::Config;
+use tidings_service::config::{Config, MasterKey};
 use tidings_service::postgres::{self, Connector, Settings};
 use tokio::sync::mpsc::{self, error::TrySendError};
 use uuid::Uuid;
 
+use super::master_key::{MasterKeys, for_vault};
 use super::{Backing, Ground, StartError};
 
 /// An open platform database. Cheap to clone.
@@ -46,24 +47,34 @@ impl Core {
         ground: &Ground,
         backing: &Backing,
     ) -> Result<Self, StartError> {
+        Self::open_with(config, ground, backing, &MasterKeys::of(config, ground)).await
+    }
+
+    /// The same with master keys from elsewhere.
+    pub(crate) async fn open_with(
+        config: &Config,
+        ground: &Ground,
+        backing: &Backing,
+        masters: &MasterKeys,
+    ) -> Result<Self, StartError> {
         let url = backing.database_url();
         let pool = postgres::connect(url, &Settings::new("tidings", &config.database)).await?;
         let connector = Connector::new(url, "tidings session")?;
         let migrated = migrate(&connector).await?;
         warm(&pool).await;
-        let master = master_key(config, ground, &pool).await?;
-        let vault = Vault::new(pool.clone(), MasterKey::new(&master)?);
-        let id_key = vault
-            .id_key(ground.clock.now())
-            .await
-            .map_err(|error| match error {
-                VaultError::WrongMasterKey(_) => StartError::WrongMasterKey {
-                    place: place_of_master_key(config, ground),
-                },
-                error => StartError::Vault(error),
-            })?;
+        let keys = master_keys(masters, ground, &pool).await?;
+        let keys = keys.iter().map(for_vault).collect();
+        let vault = Vault::with_source(pool.clone(), keys, masters.for_vault());
+        let refused = |error| match error {
+            VaultError::WrongMasterKey(wrapped_by) => StartError::WrongMasterKey {
+                wrapped_by,
+                place: masters.place(),
+            },
+            error => StartError::Vault(error),
+        };
+        let id_key = vault.id_key(ground.clock.now()).await.map_err(refused)?;
         let link_keys = vault.link_keys(ground.clock.now()).await;
-        let link_keys = link_keys.map_err(StartError::Vault)?;
+        let link_keys = link_keys.map_err(refused)?;
         let connect = dialler(connector);
         let log = Log::open(Arc::clone(&connect), pool.clone());
         let incarnation = log.incarnation().await?;
@@ -98,18 +109,21 @@ async fn warm(pool: &Pool) {
     drop(join_all(all).await);
 }
 
-async fn master_key(config: &Config, ground: &Ground, pool: &Pool) -> Result<[u8; 32], StartError> {
-    if let Some(key) = &config.master_key {
-        return Ok(*key.expose());
-    }
-    if let Some(key) = ground.home.master_key()? {
-        return Ok(*key.expose());
+/// The master keys at hand; one is made when nothing has been sealed yet.
+async fn master_keys(
+    masters: &MasterKeys,
+    ground: &Ground,
+    pool: &Pool,
+) -> Result<Vec<MasterKey>, StartError> {
+    let keys = masters.read().await?;
+    if !keys.is_empty() {
+        return Ok(keys);
     }
     if holds_keys(pool).await? {
-        let place = place_of_master_key(config, ground);
+        let place = masters.place();
         return Err(StartError::NoMasterKey { place });
     }
-    Ok(*ground.home.make_master_key(&ground.ids)?.expose())
+    Ok(vec![ground.home.make_master_key(&ground.ids)?])
 }
 
 async fn holds_keys(pool: &Pool) -> Result<bool, StartError> {
@@ -119,15 +133,6 @@ async fn holds_keys(pool: &Pool) -> Result<bool, StartError> {
         .map_err(tidings_event_store::ReadError::from)?;
     let sql = "select exists (select from publishing_keys where wrapped is not null)";
     Ok(client.query_one(sql, &[]).await?.get(0))
-}
-
-/// Where the master key is looked for, for messages.
-pub(crate) fn place_of_master_key(config: &Config, ground: &Ground) -> String {
-    if config.master_key.is_some() {
-        "the setting master_key".to_owned()
-    } else {
-        ground.home.master_key_file().display().to_string()
-    }
 }
 
 /// Sessions in the event store's terms, TLS included where the URL asks for it.

@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 
 use tidings_event_store::migrate::MigrateError;
-use tidings_event_store::vault::{MasterKeyError, VaultError};
+use tidings_event_store::vault::{MasterId, VaultError};
 use tidings_event_store::{ReadError, tokio_postgres};
 use tidings_servers::ServersError;
 use tidings_service::auth::AuthError;
@@ -14,6 +14,7 @@ use tidings_service::nats::NatsError;
 use tidings_service::outbound::OutboundError;
 use tidings_service::postgres::PostgresError;
 
+use super::MasterKeyError;
 use crate::home::{HomeError, SecretError};
 
 /// What hinders a start: what, where, and what to do.
@@ -49,10 +50,10 @@ pub enum StartError {
     #[error("the keys in the database cannot be read")]
     Vault(#[source] VaultError),
     #[error(
-        "the master key does not fit this database, whose keys were wrapped with another: put the right one back \
-         ({place})"
+        "the master key does not fit this database, whose keys are wrapped by the master key {wrapped_by}: put the \
+         right one back ({place})"
     )]
-    WrongMasterKey { place: String },
+    WrongMasterKey { wrapped_by: MasterId, place: String },
     #[error(
         "the database holds keys, and the master key that opens them is missing: put it back ({place}); a new one \
          could not open anything"

@@ -10,7 +10,7 @@ use tidings_tests::Platform;
 use tokio_postgres::{Client, NoTls};
 
 const HEAD: &str = "\
--- The whole database on one page: every table, index and function that the migrations lead to, and the
+-- The whole database on one page: every table, index, trigger and function of the migrations, and the
 -- table of each view (here as its first generation; the SQL view `publishing_<view>` names the one that
 -- serves). A test writes this page from the catalogue and fails when it is out of date:
 --   UPDATE=1 cargo test -p tidings-tests schema_page
@@ -44,6 +44,9 @@ const INDEXES: &str = "
 select pg_get_indexdef(i.indexrelid) from pg_index i join pg_class c on c.oid = i.indexrelid
 where i.indrelid = $1 and not exists (select from pg_constraint where conindid = i.indexrelid)
 order by c.relname";
+
+const TRIGGERS: &str = "
+select pg_get_triggerdef(oid) from pg_trigger where tgrelid = $1 and not tgisinternal order by tgname";
 
 const FUNCTIONS: &str = "
 select pg_get_functiondef(p.oid) from pg_proc p
@@ -107,6 +110,9 @@ async fn page(client: &Client) -> String {
         .unwrap();
         for index in texts(client, INDEXES, oid).await {
             writeln!(page, "{};", index.replace(" public.", " ")).unwrap();
+        }
+        for trigger in texts(client, TRIGGERS, oid).await {
+            writeln!(page, "{};", trigger.replace(" public.", " ")).unwrap();
         }
     }
     for function in client.query(FUNCTIONS, &[]).await.unwrap() {

@@ -2,13 +2,14 @@
 
 use deadpool_postgres::Pool;
 use tidings_event_store::tokio_postgres::{Client, Error};
-use tidings_event_store::vault::{MasterKey, Vault, VaultError};
+use tidings_event_store::vault::{Vault, VaultError};
+use tidings_service::config::MasterKey;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::Finding;
 use crate::cli::Session;
-use crate::platform::place_of_master_key;
+use crate::platform::{MasterKeys, for_vault};
 
 /// A transaction older than this holds back every vacuum.
 const TRANSACTION_AGE_MAX_S: f64 = 60.0;
@@ -113,7 +114,8 @@ fn judge_schema(there: i32, newest: i32) -> Finding {
 
 /// Whether the master key opens what it must.
 pub(super) async fn master_key(session: &Session, client: &Client, pool: &Pool) -> Finding {
-    let place = place_of_master_key(&session.config, &session.ground);
+    let masters = MasterKeys::of(&session.config, &session.ground);
+    let place = masters.place();
     let name = "master key";
     let sql =
         "select key_id from publishing_keys where wrapped is not null order by created_at limit 1";
@@ -123,27 +125,32 @@ pub(super) async fn master_key(session: &Session, client: &Client, pool: &Pool) 
             return Finding::failed(name, &error, "check the rights of the database user");
         }
     };
-    let key = match &session.config.master_key {
-        Some(key) => Ok(Some(key.clone())),
-        None => session.ground.home.master_key(),
-    };
     let put_back =
         "put the right key back from your backup: nothing in the log can be opened with another";
-    match (key, wrapped) {
+    match (masters.read().await, wrapped) {
         (Err(error), _) => Finding::failed(name, &error, put_back),
-        (Ok(None), None) => Finding::well(name, "none yet; the first start makes one"),
-        (Ok(None), Some(_)) => Finding::ill(name, format!("missing: {place}"), put_back),
-        (Ok(Some(_)), None) => Finding::well(name, format!("{place}; nothing is sealed yet")),
-        (Ok(Some(key)), Some(wrapped)) => match opens(pool, key.expose(), wrapped).await {
+        (Ok(keys), None) if keys.is_empty() => {
+            Finding::well(name, "none yet; the first start makes one")
+        }
+        (Ok(keys), Some(_)) if keys.is_empty() => {
+            Finding::ill(name, format!("missing: {place}"), put_back)
+        }
+        (Ok(_), None) => Finding::well(name, format!("{place}; nothing is sealed yet")),
+        (Ok(keys), Some(wrapped)) => match opens(pool, &masters, &keys, wrapped).await {
             Ok(()) => Finding::well(name, format!("{place} opens the keys in the database")),
             Err(error) => Finding::failed(name, &error, put_back),
         },
     }
 }
 
-async fn opens(pool: &Pool, key: &[u8; 32], wrapped: Uuid) -> Result<(), VaultError> {
-    let key = MasterKey::new(key).map_err(|_| VaultError::WrongMasterKey(wrapped))?;
-    Vault::new(pool.clone(), key)
+async fn opens(
+    pool: &Pool,
+    masters: &MasterKeys,
+    keys: &[MasterKey],
+    wrapped: Uuid,
+) -> Result<(), VaultError> {
+    let keys = keys.iter().map(for_vault).collect();
+    Vault::with_source(pool.clone(), keys, masters.for_vault())
         .keys(&[wrapped])
         .await
         .map(drop)

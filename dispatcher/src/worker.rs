@@ -163,6 +163,12 @@ impl Worker {
             },
         )
         .await?;
+        // The keys of a whole page in one question: each of its commits finds its own in memory.
+        let owners: Vec<Uuid> = picks.iter().map(Pick::receiver_id).collect();
+        if let Err(error) = self.core.store.vault().keys(&owners).await {
+            // One key that can not be had must not hold up a page: each attempt asks again for its own.
+            tracing::debug!(%error, "a page's keys could not be read at once");
+        }
         // What waits already may be less urgent than what was read now.
         for pick in picks {
             self.taken.insert(pick.delivery.id, Taken::Here);

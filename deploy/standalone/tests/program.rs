@@ -237,6 +237,12 @@ fn keys(root: &Path, verb: &str) -> Value {
 /// Under a platform that works over the folder, and goes on.
 fn the_master_key_changes(root: &Path) {
     let key = || std::fs::read_to_string(root.join("data/master.key")).unwrap();
+    // What a run left that was killed is taken up.
+    let left = format!("{}=\n", "A".repeat(43));
+    std::fs::write(root.join("data/master.key.next"), &left).unwrap();
+    keys(root, "rotate");
+    assert_eq!(key(), left);
+
     let (old, before) = (key(), keys(root, "status"));
     let rotated = keys(root, "rotate");
     assert_eq!(rotated["from"], before["master_key"]);

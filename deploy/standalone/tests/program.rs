@@ -242,6 +242,23 @@ fn the_master_key_changes(root: &Path) {
     std::fs::write(root.join("data/master.key.next"), &left).unwrap();
     keys(root, "rotate");
     assert_eq!(key(), left);
+    // What has been replaced does not come back, and leaves nothing behind.
+    let named = |file: &str| {
+        let mut command = tidings(root);
+        command.args(["keys", "rotate", "--new-key-file", file]);
+        said(&command.output().unwrap())
+    };
+    let replaced = std::fs::read_dir(root.join("data")).unwrap();
+    let replaced = replaced
+        .map(|file| file.unwrap().path())
+        .find(|path| path.extension().is_some_and(|it| it == "old"));
+    let (code, text) = named(replaced.unwrap().to_str().unwrap());
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("was replaced: take a fresh one"), "{text}");
+    assert!(!root.join("data/master.key.next").exists());
+    let (code, text) = named("data/master.key");
+    assert_eq!(code, Some(64), "{text}");
+    assert!(text.contains("in use already"), "{text}");
 
     let (old, before) = (key(), keys(root, "status"));
     let rotated = keys(root, "rotate");

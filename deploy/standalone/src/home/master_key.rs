@@ -66,6 +66,15 @@ impl Home {
         offer(&self.next_master_key_file(), made)
     }
 
+    /// Takes the next key away, which wraps nothing.
+    ///
+    /// # Errors
+    /// When the file cannot be removed.
+    pub fn discard_next_master_key(&self) -> Result<(), HomeError> {
+        let next = self.next_master_key_file();
+        std::fs::remove_file(&next).map_err(io_error("remove", &next))
+    }
+
     /// The next key takes the place of the one in use, which is kept under its id; gives where. `None`: that was
     /// done already.
     ///

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde_json::json;
 use tidings_event_store::Progress;
-use tidings_event_store::vault::{self, KeyStatus, MasterId, RotationProgress};
+use tidings_event_store::vault::{self, KeyStatus, MasterId, RotateError, RotationProgress};
 use tidings_service::config::MasterKey;
 
 use crate::cli::{Bar, CliError, Out, Session};
@@ -75,7 +75,12 @@ impl Rotate {
         let to_id = to.id();
         let from = old_id(masters, to_id).await?;
         let bar = Bar::new(out, "keys", "looked at");
-        let mut rotation = vault.rotate(to, ground.clock.now()).await?;
+        let begun = vault.rotate(to, ground.clock.now()).await;
+        if masters.is_ours() && matches!(begun, Err(RotateError::UsedBefore(_))) {
+            // Nothing was changed, and the next run shall not find it.
+            ground.home.discard_next_master_key()?;
+        }
+        let mut rotation = begun?;
         while rotation.step(ground.clock.now()).await? == Progress::Advanced {
             let at = rotation.progress();
             bar.set(at.looked_at, at.live * 2);
@@ -103,6 +108,11 @@ impl Rotate {
         status: &KeyStatus,
     ) -> Result<vault::MasterKey, CliError> {
         let named = self.new_key()?;
+        let named_id = named.as_ref().map(|key| for_vault(key).id());
+        if named_id.is_some() && named_id == status.in_use && !status.rotating {
+            let used = "the master key that was named is in use already: name a fresh one";
+            return Err(CliError::Usage(used.to_owned()));
+        }
         if masters.is_ours() {
             let ground = &session.ground;
             let next = ground

@@ -20,6 +20,9 @@ use crate::process::{Log, Mark, POLL, Process};
 
 const SERVER: &str = "nats-server";
 const USER: &str = "tidings";
+/// Left to itself the server keeps three quarters of the free disk for streams, and refuses one whose limit
+/// does not fit in there although it would never come near it.
+const FILE_STORE_MAX: &str = "1TB";
 /// Ports are chosen below the range that the kernel gives to outgoing connections: there, a client
 /// that reconnects while the server is down could be given the very port, and connect to itself.
 const PORTS: std::ops::Range<u16> = 20_000..32_000;
@@ -175,7 +178,7 @@ impl Nats {
              listen: \"127.0.0.1:{}\"\n\
              max_payload: {}\n\
              pid_file: {}\n\
-             jetstream {{ store_dir: {} }}\n\
+             jetstream {{ store_dir: {}, max_file_store: {FILE_STORE_MAX} }}\n\
              authorization {{ user: {USER}, password: \"{}\" }}\n",
             credentials.port,
             self.payload_bytes_max,

@@ -4,6 +4,7 @@
 //! `cargo run --release -p tidings-bench [-- NAME…]` runs every row whose name starts with a NAME, or
 //! all of them, prints a table, and writes `target/bench/results.json`.
 
+mod audit;
 mod commit;
 mod load;
 mod mail;
@@ -59,5 +60,6 @@ async fn run(wanted: &Wanted) -> Result<(), Error> {
 async fn measure(site: &Site, wanted: &Wanted, report: &mut Report) -> Result<(), Error> {
     commit::rows(site, wanted, report).await?;
     relay::rows(site, wanted, report).await?;
+    audit::rows(site, wanted, report).await?;
     mail::rows(site, wanted, report).await
 }

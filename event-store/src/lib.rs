@@ -2,11 +2,14 @@
 //! fold it into views, and the vault that seals personal data inside it. Postgres is the truth;
 //! JetStream is a doorbell with a cache.
 
+pub mod audit;
 mod committer;
+mod copy;
 pub mod counters;
 pub mod digest;
 mod event;
 pub mod feed;
+pub mod hex;
 mod log;
 pub mod migrate;
 mod progress;
@@ -17,6 +20,7 @@ pub mod stream;
 pub mod vault;
 pub mod view;
 mod why;
+pub mod witness;
 
 pub use committer::CommitError;
 pub use event::{Commit, Committed, Guard, NewEvent, Recorded, uuid_bytes};

@@ -22,6 +22,8 @@ use tokio::time::{Duration, Instant};
 use tokio_postgres::error::SqlState;
 use uuid::Uuid;
 
+use crate::witness::SigningKey;
+
 use cache::{Bounds, Cache};
 pub use cipher::DataKey;
 use cipher::{Material, random_key};
@@ -49,6 +51,7 @@ const REPLACED_MAX: u32 = 3;
 /// Key rows that belong to the installation, not to a subject.
 const ID_KEY: Uuid = Uuid::from_bytes(*b"tidings\x80\x80 id key");
 const LINK_KEY: Uuid = Uuid::from_bytes(*b"tidings\x80\x80linkkey");
+const WITNESS_KEY: Uuid = Uuid::from_bytes(*b"tidings\x80\x80witness");
 
 /// Makes, keeps and destroys keys. A cheap handle.
 #[derive(Clone)]
@@ -228,6 +231,13 @@ impl Vault {
         self.installation_key(LINK_KEY, now)
             .await
             .map(|key| LinkKeys::new(LinkKey::new(1, *key), Vec::new()))
+    }
+
+    /// The installation's key that signs the witness, made at first use.
+    pub async fn witness_key(&self, now: OffsetDateTime) -> Result<SigningKey, VaultError> {
+        self.installation_key(WITNESS_KEY, now)
+            .await
+            .map(|key| SigningKey::from_seed(&key))
     }
 
     async fn installation_key(

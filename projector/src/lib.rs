@@ -2,6 +2,7 @@
 //! its endpoints; and the projector, which folds the log into all of them.
 
 mod answer;
+pub mod audit_head;
 pub mod channel_list;
 pub mod delivery_log;
 mod fields;

@@ -3,8 +3,8 @@
 use actix_web::web;
 
 use crate::{
-    channel_list, delivery_log, import_status, publication_accounting, publication_analytics,
-    publication_status, subscriber_profile, view_positions,
+    audit_head, channel_list, delivery_log, import_status, publication_accounting,
+    publication_analytics, publication_status, subscriber_profile, view_positions,
 };
 use tidings_service::access::{Route, serve};
 
@@ -21,6 +21,7 @@ pub const ROUTES: &[Route] = &[
     import_status::get::ROUTE,
     publication_analytics::get::ROUTE,
     view_positions::list::ROUTE,
+    audit_head::get::ROUTE,
 ];
 
 /// OpenAPI description of [`ROUTES`]. The scheme `bearer` is declared by whoever puts the rooms together.
@@ -37,10 +38,11 @@ pub const ROUTES: &[Route] = &[
     import_status::get::get_import,
     publication_analytics::get::get_analytics,
     view_positions::list::list_views,
+    audit_head::get::get_audit,
 ))]
 pub struct Api;
 
-/// Registers every read. Needs `web::Data<Reader>`, `web::Data<Authenticator>` and the edge of `service::http`.
+/// Registers every read. Needs `web::Data<Reader>`, `web::Data<Standings>`, `web::Data<Authenticator>` and the edge of `service::http`.
 pub fn routes(cfg: &mut web::ServiceConfig) {
     serve(
         cfg,
@@ -97,4 +99,5 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
         view_positions::list::ROUTE,
         view_positions::list::list_views,
     );
+    serve(cfg, audit_head::get::ROUTE, audit_head::get::get_audit);
 }

@@ -7,6 +7,7 @@
 
 pub mod audit;
 mod events;
+pub mod forger;
 pub mod house;
 mod janitor;
 mod platform;

@@ -1,6 +1,7 @@
 //! The command line: one file per verb. Exit codes: 0 done, 1 failed, 64 bad usage or configuration.
 
 mod api;
+mod audit;
 mod bar;
 mod doctor;
 mod error;
@@ -58,6 +59,7 @@ enum Verb {
     Rebuild(rebuild::Rebuild),
     #[command(subcommand)]
     Keys(keys::Keys),
+    Audit(audit::Audit),
     Doctor(doctor::Doctor),
 }
 
@@ -91,6 +93,7 @@ async fn dispatch(cli: Cli, out: &Out) -> Result<ExitCode, CliError> {
         Verb::Import(import) => import.run(&global, out).await.map(done),
         Verb::Rebuild(rebuild) => rebuild.run(&global, out).await,
         Verb::Keys(keys) => keys.run(&global, out).await.map(done),
+        Verb::Audit(audit) => audit.run(&global, out).await,
         Verb::Doctor(doctor) => doctor.run(&global, out).await,
     }
 }

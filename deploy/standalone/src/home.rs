@@ -102,6 +102,18 @@ impl Home {
         self.dir.join("files")
     }
 
+    /// Where the log is witnessed unless another folder is configured.
+    #[must_use]
+    pub fn witness_dir(&self) -> PathBuf {
+        self.dir.join("witness")
+    }
+
+    /// The public key of the witness: pinned here, where an owner of the database cannot replace it.
+    #[must_use]
+    pub fn witness_key_file(&self) -> PathBuf {
+        self.dir.join("witness.pub")
+    }
+
     /// The mails the demo's SMTP sink accepted.
     #[must_use]
     pub fn outbox_dir(&self) -> PathBuf {

@@ -10,6 +10,7 @@ mod master_key;
 mod rooms;
 mod supervisor;
 mod views;
+mod witness;
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -34,11 +35,13 @@ pub use error::StartError;
 pub use master_key::MasterKeyError;
 pub(crate) use master_key::{MasterKeys, for_vault, read_file as read_master_keys};
 pub use views::all_views;
+pub(crate) use witness::{folder as witness_folder, pinned as pinned_witness_key};
 
 use crate::home::Home;
 use rooms::{Rooms, Site};
 use supervisor::Supervisor;
 use views::Watch;
+use witness::Witness;
 
 /// How long open attempts may take to finish when the platform stops.
 const ATTEMPTS_FINISH_WITHIN: Duration = Duration::from_secs(30);
@@ -102,6 +105,7 @@ impl Platform {
         let health = Health::new();
         let [serving, delivery, others] = [(); 3].map(|()| Supervisor::new());
         let watch = Watch::new(core.store.clone(), ground.clock.clone());
+        let witness = Witness::open(&config, &ground, &core).await?;
         let mut rooms = Rooms::build(&Site {
             config: &config,
             ground: &ground,
@@ -109,6 +113,7 @@ impl Platform {
             feed: &feed,
             public_url: &public_url,
             metrics: &metrics,
+            witness: witness.standings(),
         })?;
         let common = http::Common {
             edge: Edge {
@@ -126,6 +131,8 @@ impl Platform {
 
         spawn_log_tasks(&others, &core, &feed, &nats, &stream);
         rooms.spawn(&delivery, &others, roles);
+        witness.register(&health, &metrics)?;
+        others.spawn("witness", witness.run(others.stopping()));
         figures::register(&metrics, &core.store, watch.clone())?;
         let counting = figures::refresh(metrics, core.pool.clone(), others.stopping());
         others.spawn("figures", counting);

@@ -141,11 +141,16 @@ impl Up {
 
 /// The status line and body of a GET.
 fn get(url: &str, path: &str) -> String {
+    get_with(url, path, "")
+}
+
+/// The same with further header lines, each ended by CRLF.
+fn get_with(url: &str, path: &str, headers: &str) -> String {
     let address = url.strip_prefix("http://").unwrap();
     let mut stream = TcpStream::connect(address).unwrap();
     write!(
         stream,
-        "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        "GET {path} HTTP/1.1\r\nHost: x\r\n{headers}Connection: close\r\n\r\n"
     )
     .unwrap();
     let mut text = String::new();
@@ -203,6 +208,8 @@ fn a_platform_lives_is_found_and_ends_in_order() {
     );
 
     the_master_key_changes(root.path());
+    the_head_is_shown_to_compliance(root.path(), url);
+
     assert_eq!(up.stop(), Some(0));
     assert!(!root.path().join("data/run.json").exists());
 
@@ -225,6 +232,7 @@ fn a_platform_lives_is_found_and_ends_in_order() {
         .unwrap();
     assert_eq!(said(&verified).0, Some(0));
     the_master_key_comes_from_elsewhere(root.path());
+    the_log_can_be_audited(root.path());
 }
 
 fn keys(root: &Path, verb: &str) -> Value {
@@ -308,4 +316,89 @@ fn the_master_key_comes_from_elsewhere(root: &Path) {
         text.contains("cat ended with exit status: 1 and said: cat: nowhere: "),
         "{text}"
     );
+
+fn the_head_is_shown_to_compliance(root: &Path, url: &str) {
+    let token = tidings(root)
+        .args(["token", "--role", "compliance", "--json"])
+        .output()
+        .unwrap();
+    let token: Value = serde_json::from_slice(&token.stdout).unwrap();
+    let bearer = format!(
+        "Authorization: Bearer {}\r\n",
+        token["token"].as_str().unwrap()
+    );
+    let text = get_with(url, "/api/v1/audit", &bearer);
+    let (_, body) = text.split_once("\r\n\r\n").unwrap();
+    let head: Value = serde_json::from_str(body).unwrap();
+    assert!(head["position"].as_i64().unwrap() > 0, "{head}");
+    assert_eq!(head["batch_hash"].as_str().unwrap().len(), 64);
+    let key = std::fs::read_to_string(root.join("data/witness.pub")).unwrap();
+    assert_eq!(head["witness"]["public_key"], key.trim());
+    assert_eq!(head["witness"]["kept_here"], true);
+    let metrics = get(url, "/metrics");
+    assert!(
+        metrics.contains("\ntidings_witness_failures_total 0\n"),
+        "{metrics}"
+    );
+    assert!(
+        metrics.contains("\ntidings_witness_lag_positions "),
+        "{metrics}"
+    );
+}
+
+/// On what the platform has left: a log of a few events and its witness.
+fn the_log_can_be_audited(root: &Path) {
+    let run = |arguments: &[&str]| {
+        let output = tidings(root).args(arguments).output().unwrap();
+        let value: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+        (said(&output), value)
+    };
+    let (_, sound) = run(&["audit", "verify", "--witness", "--json"]);
+    assert_eq!(sound["sound"], true, "{sound}");
+    let key = std::fs::read_to_string(root.join("data/witness.pub")).unwrap();
+    assert_eq!(sound["public_key"], key.trim());
+    let report = &sound["witness"]["report"];
+    assert_eq!(report["position"], sound["head"]["position"], "{sound}");
+
+    let prove = ["audit", "prove", "1", "--out", "proof.json"];
+    assert_eq!(run(&prove).0.0, Some(0));
+    let check = [
+        "audit",
+        "check",
+        "proof.json",
+        "--public-key",
+        key.trim(),
+        "--json",
+    ];
+    let (_, checked) = run(&check);
+    assert_eq!(
+        (&checked["proven"], &checked["proof"]["position"]),
+        (&true.into(), &1.into())
+    );
+    let proof = std::fs::read_to_string(root.join("proof.json")).unwrap();
+    let forged = proof.replacen("\"actor\": \"", "\"actor\": \"x", 1);
+    std::fs::write(root.join("proof.json"), forged).unwrap();
+    let ((code, text), _) = run(&check);
+    assert_eq!(code, Some(1));
+    assert!(text.contains("its content was changed"), "{text}");
+
+    // A witness that somebody cut lines out of.
+    let file = root.join("data/witness/witness-00000001.jsonl");
+    let lines = std::fs::read_to_string(&file).unwrap();
+    let without: Vec<&str> = lines
+        .lines()
+        .enumerate()
+        .filter(|(n, _)| *n != 1)
+        .map(|(_, line)| line)
+        .collect();
+    std::fs::write(&file, format!("{}\n", without.join("\n"))).unwrap();
+    let ((code, text), _) = run(&["audit", "verify", "--witness"]);
+    // Unless it was the last.
+    if without.len() > 1 {
+        assert_eq!(code, Some(1), "{text}");
+        assert!(
+            text.contains("does not follow the line before it"),
+            "{text}"
+        );
+    }
 }

@@ -10,7 +10,7 @@ use super::master_key::words;
 use super::{
     AuthConfig, Config, ConfigError, DatabaseConfig, DispatcherConfig, HS256_SECRET_BYTES_MIN,
     HttpConfig, JwksConfig, JwksSource, LogFormat, MailConfig, MasterKey, MasterKeyCommand,
-    MasterKeySource, OutboundConfig, PublicUrl, Secret, TelemetryConfig,
+    MasterKeySource, OutboundConfig, PublicUrl, Secret, TelemetryConfig, WitnessConfig,
 };
 
 /// All settings, or the first that is wrong.
@@ -45,6 +45,9 @@ pub(super) fn config(layers: &Layers) -> Result<Config, ConfigError> {
             connect_timeout: millis(layers, "outbound.connect_timeout_ms", 100)?,
             allow_loopback: layers.switch("outbound.allow_loopback"),
             allow_private: layers.switch("outbound.allow_private"),
+        },
+        witness: WitnessConfig {
+            folder: layers.text("witness.folder").map(Into::into),
         },
         telemetry: telemetry(layers)?,
     })

@@ -37,6 +37,8 @@ pub struct Config {
     pub dispatcher: DispatcherConfig,
     /// Outgoing HTTP.
     pub outbound: OutboundConfig,
+    /// The witness of the log.
+    pub witness: WitnessConfig,
     /// Logs and traces.
     pub telemetry: TelemetryConfig,
 }
@@ -127,6 +129,13 @@ pub struct OutboundConfig {
     pub allow_loopback: bool,
     /// Whether destinations may lie in private networks.
     pub allow_private: bool,
+}
+
+/// The witness of the log.
+#[derive(Clone, Debug)]
+pub struct WitnessConfig {
+    /// The folder it is written to; `None`: one in the data folder.
+    pub folder: Option<PathBuf>,
 }
 
 /// Logs and traces.

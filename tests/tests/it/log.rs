@@ -1,17 +1,20 @@
 //! The log: what it promises while all is well, and while servers die.
 
-mod audited;
 mod commits;
 mod feed;
 mod migrations;
 mod model;
 mod outage;
 mod outcome;
+mod proof;
 mod rebuild;
 mod relay;
 mod rotation;
 mod schema_page;
 mod shredding;
 mod tally;
+mod tampered;
 mod vault;
 mod views;
+mod witness;
+mod witness_attacked;

@@ -19,8 +19,9 @@ impl Bar {
             return Self(ProgressBar::hidden());
         }
         let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stdout());
-        let template =
-            format!("{what:24} {{bar:30}} {{human_pos}} of {{human_len}} {unit}, {{rate}}");
+        let template = format!(
+            "{what:24} {{bar:30}} {{human_pos}} of {{human_len}} {unit}, {{rate}}, {{eta}} left"
+        );
         let style = ProgressStyle::with_template(&template)
             .unwrap_or_else(|_| ProgressStyle::default_bar())
             .with_key("rate", rate);

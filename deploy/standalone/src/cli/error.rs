@@ -2,7 +2,10 @@
 
 use std::path::PathBuf;
 
+use tidings_event_store::ReadError;
+use tidings_event_store::audit::{ProofError, ProveError};
 use tidings_event_store::vault::{RotateError, VaultError};
+use tidings_event_store::witness::WitnessError;
 use tidings_projector::RebuildError;
 use tidings_servers::ServersError;
 use tidings_service::auth::MintError;
@@ -49,6 +52,22 @@ pub enum CliError {
     Token(#[from] MintError),
     #[error(transparent)]
     Rebuild(#[from] RebuildError),
+    #[error(
+        "the log cannot be verified: check that the database runs and holds a log of this version"
+    )]
+    Log(#[source] ReadError),
+    #[error(transparent)]
+    Witness(#[from] WitnessError),
+    #[error(transparent)]
+    Prove(#[from] ProveError),
+    #[error("nothing is proven: {0}")]
+    Proof(#[from] ProofError),
+    #[error("cannot write {}: check the path and its permissions", path.display())]
+    Unwritable {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
     #[error(transparent)]
     Demo(#[from] DemoError),
     #[error("cannot read {}: check the path and its permissions", path.display())]

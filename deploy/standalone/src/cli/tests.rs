@@ -20,11 +20,14 @@ fn every_verb_teaches_with_an_example() {
         ("import", "subscribers"),
         ("keys", "status"),
         ("keys", "rotate"),
+        ("audit", "verify"),
+        ("audit", "prove"),
+        ("audit", "check"),
     ] {
         help.push_str(&help_of(&["tidings", group, verb, "--help"]));
         help.push_str("\n----\n");
     }
-    assert_eq!(help.matches("\nExample").count(), 8);
+    assert_eq!(help.matches("\nExample").count(), 11);
     insta::assert_snapshot!("verbs", help);
     insta::assert_snapshot!("tidings", help_of(&["tidings", "--help"]));
 }
@@ -56,6 +59,18 @@ async fn bad_usage_is_64_and_help_is_no_failure() {
         &["tidings", "up", "--exit-when-settled"],
         &["tidings", "rebuild"],
         &["tidings", "rebuild", "no_such_view"],
+        &["tidings", "audit"],
+        &["tidings", "audit", "prove", "0", "--out", "x"],
+        &["tidings", "audit", "prove", "7"],
+        &[
+            "tidings",
+            "audit",
+            "verify",
+            "--witness",
+            "x",
+            "--public-key",
+            "no key",
+        ],
     ] {
         assert_eq!(code(wrong).await, ended_with(64), "{wrong:?}");
     }

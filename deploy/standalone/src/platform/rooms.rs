@@ -12,6 +12,7 @@ use tidings_dispatcher::queue::DispatchQueue;
 use tidings_dispatcher::{Dispatcher, Limits};
 use tidings_event_store::feed::Feed;
 use tidings_event_store::view::Runner;
+use tidings_event_store::witness::Standings;
 use tidings_projector::{AT_LEAST_PATIENCE, Projector, Reader, Stops};
 use tidings_service::Outbound;
 use tidings_service::config::{Config, PublicUrl};
@@ -31,12 +32,14 @@ pub(super) struct Site<'a> {
     pub(super) feed: &'a Feed,
     pub(super) public_url: &'a PublicUrl,
     pub(super) metrics: &'a Metrics,
+    pub(super) witness: Standings,
 }
 
 /// The rooms of one process, built but not yet at work.
 pub(super) struct Rooms {
     commands: web::Data<Commands>,
     reader: web::Data<Reader>,
+    witness: web::Data<Standings>,
     projector: Projector,
     importer: ImportWorker,
     dispatcher: Dispatcher,
@@ -66,6 +69,7 @@ impl Rooms {
         Ok(Self {
             commands: web::Data::new(commands),
             reader: web::Data::new(reader),
+            witness: web::Data::new(site.witness.clone()),
             projector,
             importer: ImportWorker::new(
                 core.store.clone(),
@@ -95,9 +99,12 @@ impl Rooms {
     /// Every route of every room.
     pub(super) fn routes(&self) -> Routes {
         let (commands, reader) = (self.commands.clone(), self.reader.clone());
+        let witness = self.witness.clone();
         let description = description();
         Arc::new(move |cfg| {
-            cfg.app_data(commands.clone()).app_data(reader.clone());
+            cfg.app_data(commands.clone())
+                .app_data(reader.clone())
+                .app_data(witness.clone());
             tidings_command_api::routes(cfg);
             tidings_projector::routes(cfg);
             docs::routes(cfg, &description);

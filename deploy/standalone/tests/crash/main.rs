@@ -69,6 +69,7 @@ async fn killed_in_mid_send(servers_too: bool) {
     );
     compare_with_the_journal(&api, &publication, &sink, subscribers).await;
     program.verify_views().await;
+    program.verify_log().await;
     program.stop().await;
 }
 

@@ -83,8 +83,17 @@ impl Program {
 
     /// Every view equals one folded anew from the log (invariant 4).
     pub(crate) async fn verify_views(&self) {
+        self.succeeds(&["rebuild", "all", "--verify", "--json"]);
+    }
+
+    /// The log is what was recorded, and what the witness outside of it saw (invariant 8).
+    pub(crate) async fn verify_log(&self) {
+        self.succeeds(&["audit", "verify", "--witness", "--json"]);
+    }
+
+    fn succeeds(&self, arguments: &[&str]) {
         let output = command(&self.folder)
-            .args(["rebuild", "all", "--verify", "--json"])
+            .args(arguments)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .output()

@@ -22,7 +22,7 @@ cov=$(tool llvm-cov)
 export CARGO_INCREMENTAL=0
 # Only our own crates are instrumented, and built beside the ordinary ones: the wrapper is not called for
 # dependencies, which are shared with every other build.
-export RUSTC_WORKSPACE_WRAPPER=$PWD/deploy/coverage-rustc.sh
+export RUSTC_WORKSPACE_WRAPPER=$PWD/deploy/coverage-rustc
 rm -rf "$target/profiles"
 mkdir -p "$target/profiles"
 export LLVM_PROFILE_FILE=$target/profiles/%p-%8m.profraw

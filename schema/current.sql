@@ -232,6 +232,18 @@ create table publishing_publication_status_g1 (
 );
 CREATE INDEX publishing_publication_status_g1_created ON publishing_publication_status_g1 USING btree (created_position);
 
+create table publishing_rebuilds (
+    view text not null,
+    definition text not null,
+    generation integer not null,
+    skips integer not null,
+    shredded bigint not null,
+    position bigint not null,
+    head bigint not null,
+    started_at timestamp with time zone not null,
+    PRIMARY KEY (view)
+);
+
 create table publishing_subscriber_profile_g1 (
     subscriber_id uuid not null,
     email text,
@@ -271,6 +283,7 @@ create table publishing_views (
     generation integer not null,
     position bigint not null,
     rebuilt_at timestamp with time zone,
+    fold integer not null default 0,
     PRIMARY KEY (view)
 );
 

@@ -8,6 +8,7 @@ mod audit;
 mod commit;
 mod load;
 mod mail;
+mod rebuild;
 mod relay;
 mod report;
 mod sample;
@@ -61,5 +62,6 @@ async fn measure(site: &Site, wanted: &Wanted, report: &mut Report) -> Result<()
     commit::rows(site, wanted, report).await?;
     relay::rows(site, wanted, report).await?;
     audit::rows(site, wanted, report).await?;
+    rebuild::rows(site, wanted, report).await?;
     mail::rows(site, wanted, report).await
 }

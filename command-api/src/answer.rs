@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 /// Response header: reads that pass it as `?at_least=` see the change.
-const LOG_POSITION: HeaderName = HeaderName::from_static("log-position");
+pub(crate) const LOG_POSITION: HeaderName = HeaderName::from_static("log-position");
 
 /// A change that is in the log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]

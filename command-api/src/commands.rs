@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
 use serde_json::Value;
 use tidings_domain::aggregate::Aggregate;
 use tidings_domain::id::IdKey;
 use tidings_domain::token::LinkKeys;
-use tidings_event_store::Store;
+use tidings_event_store::view::{SkipError, SkipReason};
+use tidings_event_store::{Committed, Context, Store};
 use tidings_service::config::HttpConfig;
 use tidings_service::problem::FieldError;
 use tidings_service::{Clock, Ids, Problem};
@@ -20,6 +22,24 @@ use crate::request::{Call, Principals};
 /// Pointers go into the request body: `#/kind`, `#/settings/host`, `#/credentials/password`.
 pub type CheckChannel =
     Arc<dyn Fn(&str, &Value, Option<&str>) -> Result<(), Vec<FieldError>> + Send + Sync>;
+
+/// Has a view of this name skip the event at a position, for ever.
+pub type SkipInView = Arc<
+    dyn Fn(String, i64, SkipReason, Context) -> BoxFuture<'static, Result<Committed, NotSkipped>>
+        + Send
+        + Sync,
+>;
+
+/// Why a view did not skip an event.
+#[derive(Debug, thiserror::Error)]
+pub enum NotSkipped {
+    /// There is no view of that name.
+    #[error("there is no view of that name")]
+    Unknown,
+    /// It must not, or it need not, or it could not.
+    #[error(transparent)]
+    View(#[from] SkipError),
+}
 
 /// The state of this room; register it as `web::Data<Commands>`.
 pub struct Commands {
@@ -37,6 +57,8 @@ pub struct Commands {
     pub check_channel: CheckChannel,
     /// Limits on bodies.
     pub limits: HttpConfig,
+    /// How views skip, which another room knows; without it there are no views.
+    pub(crate) skip_in_view: SkipInView,
     pub(crate) principals: Principals,
 }
 
@@ -59,7 +81,17 @@ impl Commands {
             link_keys,
             check_channel,
             limits,
+            skip_in_view: Arc::new(|_, _, _, _| Box::pin(async { Err(NotSkipped::Unknown) })),
             principals: Principals::default(),
+        }
+    }
+
+    /// Lets views skip events.
+    #[must_use]
+    pub fn with_views(self, skip_in_view: SkipInView) -> Self {
+        Self {
+            skip_in_view,
+            ..self
         }
     }
 

@@ -12,13 +12,14 @@ pub mod publications;
 mod refusal;
 mod request;
 pub mod subscribers;
+pub mod views;
 
 use actix_web::web;
 use utoipa::Modify;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 
 pub use answer::Changed;
-pub use commands::{CheckChannel, Commands};
+pub use commands::{CheckChannel, Commands, NotSkipped, SkipInView};
 pub use imports::{ImportError, ImportWorker};
 pub use tidings_service::access::{Access, Route};
 
@@ -36,6 +37,7 @@ pub const ROUTES: &[Route] = &[
     subscribers::unsubscribe::ROUTE,
     subscribers::resubscribe::ROUTE,
     imports::start::ROUTE,
+    views::skip::ROUTE,
     public::ask::ROUTE,
     public::leave::ROUTE,
     public::mail::ROUTE,
@@ -57,6 +59,7 @@ pub const ROUTES: &[Route] = &[
         subscribers::unsubscribe::unsubscribe,
         subscribers::resubscribe::resubscribe,
         imports::start::start,
+        views::skip::skip,
         public::ask::ask,
         public::leave::leave,
         public::mail::receive,
@@ -72,6 +75,7 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
     channels::routes(cfg);
     subscribers::routes(cfg);
     imports::routes(cfg);
+    views::routes(cfg);
     public::routes(cfg);
 }
 

@@ -3,9 +3,12 @@
 use std::error::Error as StdError;
 
 use tidings_domain::value::Invalid;
+use tidings_event_store::view::SkipError;
 use tidings_event_store::{CommitError, ExecuteError, LoadError, RETRY_AFTER};
 use tidings_service::Problem;
 use tidings_service::problem::chain;
+
+use crate::commands::NotSkipped;
 
 /// What a refusal of the domain means to a caller.
 pub(crate) trait Refused: StdError + Send + Sync + 'static {
@@ -28,6 +31,22 @@ refused!(publication, channel, subscriber, subscriber_import);
 impl Refused for tidings_domain::suppression::Refusal {
     fn is_unknown(&self) -> bool {
         match *self {}
+    }
+}
+
+impl Refused for tidings_domain::log::Refusal {
+    fn is_unknown(&self) -> bool {
+        match *self {}
+    }
+}
+
+/// A view did not skip an event.
+pub(crate) fn not_skipped(error: NotSkipped) -> Problem {
+    match error {
+        NotSkipped::Unknown => Problem::not_found("There is no view of that name."),
+        NotSkipped::View(SkipError::Execute(error)) => of(*error),
+        NotSkipped::View(error @ SkipError::View(_)) => log_away(&error),
+        NotSkipped::View(refused) => Problem::conflict(sentence(&refused.to_string())),
     }
 }
 
@@ -172,6 +191,17 @@ mod tests {
             position: 1,
             source: UnderstandError::Codec(source),
         }
+    }
+
+    #[test]
+    fn a_view_that_does_not_skip_says_why() {
+        let (view, position) = ("channel_list", 7);
+        let status = |error| not_skipped(error).kind().status;
+        assert_eq!(status(NotSkipped::Unknown), 404);
+        assert_eq!(status(SkipError::Never { view }.into()), 409);
+        assert_eq!(status(SkipError::Sound { view, position }.into()), 409);
+        let poison = tidings_event_store::view::ViewError::Redefined { view };
+        assert_eq!(status(SkipError::View(poison).into()), 503);
     }
 
     #[test]

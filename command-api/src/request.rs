@@ -120,7 +120,10 @@ fn call(request: &HttpRequest) -> Result<Call, Problem> {
 
 /// The route with the id in it in its canonical form: the same resource has one path only.
 fn canonical_path(request: &HttpRequest) -> Result<String, Problem> {
-    let pattern = request.match_pattern().unwrap_or_default();
+    let mut pattern = request.match_pattern().unwrap_or_default();
+    if let Some(view) = request.match_info().get("view") {
+        pattern = pattern.replace("{view}", view);
+    }
     let Some(id) = request.match_info().get("id") else {
         return Ok(pattern);
     };

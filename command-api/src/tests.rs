@@ -103,6 +103,7 @@ fn request(method: &str, path: &str) -> TestRequest {
     let path = path
         .replace("{id}", ID)
         .replace("{token}", "no-token")
+        .replace("{view}", "channel_list")
         .replace("{slug}", "conflict");
     TestRequest::with_uri(&path).method(Method::from_bytes(method.as_bytes()).unwrap())
 }
@@ -244,6 +245,20 @@ async fn a_body_that_can_not_be_taken_is_said_before_anything_is_read() {
             "#/email",
         ),
         ("/api/v1/imports", json, "email\na@example.org\n", 415, ""),
+        (
+            "/api/v1/views/{view}/skip",
+            json,
+            r#"{"position":0,"reason":"r"}"#,
+            422,
+            "#/position",
+        ),
+        (
+            "/api/v1/views/{view}/skip",
+            json,
+            r#"{"position":1,"reason":""}"#,
+            422,
+            "#/reason",
+        ),
     ];
     for (path, kind, body, status, pointer) in cases {
         let response = call_service(&app, post(path, kind, body)).await;

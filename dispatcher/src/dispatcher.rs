@@ -55,7 +55,7 @@ impl Dispatcher {
         let Self {
             core,
             feed,
-            queue,
+            mut queue,
             publications,
             worker,
         } = self;

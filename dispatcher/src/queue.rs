@@ -99,9 +99,12 @@ impl View for DispatchQueue {
         name: "dispatch_queue",
         sql: tidings_schema::views::DISPATCH_QUEUE,
     };
+    const NOUNS: &'static [&'static str] = &["delivery"];
+    // A delivery whose outcome it overlooked would go out again.
+    const MAY_SKIP: bool = false;
 
     fn fold(item: &Item, _: &KeyRing, rows: &mut Vec<QueueRow>) -> Result<(), UnderstandError> {
-        if item.recorded.noun() != "delivery" {
+        if !Self::NOUNS.contains(&item.recorded.noun()) {
             return Ok(());
         }
         let event = item.event.as_ref().map_err(|_| {

@@ -12,9 +12,11 @@ use crate::personal::Personal::Known;
 use crate::testing::{GlassVault, ShreddedVault};
 use crate::value::{
     Attributes, ChannelIds, ChannelKind, ChannelName, Code, Credentials, DisplayName, EmailAddress,
-    Evidence, Markdown, Settings, Title,
+    Evidence, Markdown, Settings, SkipReason, Title,
 };
-use crate::{address, channel, delivery, publication, subscriber, subscriber_import, suppression};
+use crate::{
+    address, channel, delivery, log, publication, subscriber, subscriber_import, suppression,
+};
 
 fn id(n: u8) -> Uuid {
     Uuid::from_bytes([n; 16])
@@ -219,6 +221,14 @@ fn address_events() -> Vec<address::Event> {
     ]
 }
 
+fn log_events() -> Vec<log::Event> {
+    vec![log::Event::ViewSkipped {
+        view: "delivery_log".to_owned(),
+        position: 1_234,
+        reason: SkipReason::parse("a bad import").unwrap(),
+    }]
+}
+
 fn golden_bytes(event_type: &str) -> Vec<u8> {
     let path =
         PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("golden/{event_type}.v1.hex"));
@@ -273,6 +283,7 @@ fn every_event_reads_as_it_was_written() {
     ));
     seen.extend(check::<suppression::Suppression>(&suppression_events()));
     seen.extend(check::<address::Address>(&address_events()));
+    seen.extend(check::<log::Log>(&log_events()));
     let all: BTreeSet<_> = tidings_proto::EVENT_TYPES.iter().copied().collect();
     assert_eq!(seen, all, "every event type needs a golden file");
 }

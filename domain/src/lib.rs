@@ -9,6 +9,7 @@ pub mod aggregate;
 pub mod channel;
 pub mod delivery;
 pub mod id;
+pub mod log;
 pub mod personal;
 pub mod publication;
 pub mod stream_id;

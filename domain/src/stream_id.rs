@@ -7,6 +7,11 @@ use uuid::Uuid;
 use crate::id::{IdKey, derive};
 use crate::value::EmailAddress;
 
+/// The `log` stream: the same in every installation, since a database holds one log.
+pub fn log() -> Uuid {
+    derive(OffsetDateTime::UNIX_EPOCH, "log", &[])
+}
+
 /// The `address` stream of an address.
 pub fn address(key: &IdKey, email: &EmailAddress) -> Uuid {
     key.derive("address", &[email.normalized().as_bytes()])
@@ -153,6 +158,7 @@ mod tests {
             key: "k",
         };
         let derived = [
+            ("log", log()),
             ("address", address(&key(), &email)),
             ("address_suppression", address_suppression(&key(), &email)),
             (
@@ -168,6 +174,7 @@ mod tests {
             ("principal", principal(&key(), "https://issuer", "ada")),
         ];
         let known = [
+            "00000000-0000-879e-b02c-7855edda16c4",
             "45bcf259-d225-85b3-aaef-9eb925c652cc",
             "2ea9833c-7d26-8016-b92c-575cde98db94",
             "068786b7-9f28-8eaf-aeba-3b2e79d78d57",

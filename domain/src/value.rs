@@ -26,7 +26,7 @@ pub use evidence::Evidence;
 pub use markdown::Markdown;
 pub use settings::Settings;
 pub(crate) use text::cut;
-pub use text::{ChannelName, DisplayName, Title};
+pub use text::{ChannelName, DisplayName, SkipReason, Title};
 
 /// What was wrong with a value, and what is allowed, in words for the person who sent it.
 /// Where it stood (a field, a line) is for the caller to say.

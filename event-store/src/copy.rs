@@ -1,12 +1,17 @@
 //! Rows in bulk: binary COPY, one message a row, decoded in place. A row costs no allocation, which is
 //! what makes reading the whole log fast.
 
+mod events;
+
 use std::pin::Pin;
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
+use futures_util::stream::Fuse;
 use tokio_postgres::{Client, CopyOutStream, Error};
 use uuid::Uuid;
+
+pub(crate) use events::copy_range;
 
 const SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0";
 /// In place of the number of fields: no more rows.
@@ -16,7 +21,8 @@ const EPOCH_US: i64 = 946_684_800_000_000;
 
 /// The rows of a query on their way.
 pub(crate) struct Rows {
-    stream: Pin<Box<CopyOutStream>>,
+    /// Fused: asked for more after its end, it would take the end of the statement for an error.
+    stream: Fuse<Pin<Box<CopyOutStream>>>,
     begun: bool,
 }
 
@@ -25,7 +31,7 @@ impl Rows {
     pub(crate) async fn of(client: &Client, query: &str) -> Result<Self, Error> {
         let copy = format!("copy ({query}) to stdout (format binary)");
         Ok(Self {
-            stream: Box::pin(client.copy_out(copy.as_str()).await?),
+            stream: Box::pin(client.copy_out(copy.as_str()).await?).fuse(),
             begun: false,
         })
     }

@@ -64,6 +64,9 @@ pub enum ReadError {
     /// The database answered with an error.
     #[error("the database could not answer")]
     Database(#[from] tokio_postgres::Error),
+    /// Rows of a COPY that are none of the log's.
+    #[error("the database sent rows that are not the log's")]
+    Garbled,
 }
 
 /// Where the log ends.

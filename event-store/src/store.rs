@@ -228,12 +228,16 @@ impl Store {
     /// The same for events that were decoded already, those of these nouns only.
     pub(crate) async fn keys_of_items(
         &self,
-        items: &[std::sync::Arc<crate::feed::Item>],
+        items: &[impl std::borrow::Borrow<crate::feed::Item>],
         nouns: &[&str],
     ) -> Result<KeyRing, VaultError> {
+        if nouns.is_empty() {
+            return Ok(KeyRing::default());
+        }
         let mut owners = Vec::new();
         let wanted = items
             .iter()
+            .map(std::borrow::Borrow::borrow)
             .filter(|item| nouns.contains(&item.recorded.noun()));
         for event in wanted.filter_map(|item| item.event.as_ref().ok()) {
             event.for_each_sealed(&mut |sealed| owners.extend(Uuid::from_slice(&sealed.key_id)));

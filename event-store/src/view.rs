@@ -1,11 +1,13 @@
 //! Views: disposable tables folded from the log. A view turns each event into rows (deltas with a key)
 //! and says how two rows of one key merge, associatively and without a clock. So the live fold (page by
-//! page) and a rebuild (the whole log in memory) run the same code and end in the same rows.
+//! page) and a rebuild (ranges of the log side by side) run the same code and end in the same rows.
 
+mod bulk;
 mod derived;
 mod rebuild;
 mod row;
 mod runner;
+mod skips;
 mod table;
 
 use std::sync::Arc;
@@ -15,12 +17,17 @@ use crate::log::ReadError;
 use crate::store::UnderstandError;
 use crate::vault::{KeyRing, VaultError};
 
-pub use derived::{Derivation, Derived, DerivedView};
-pub use rebuild::{RebuildMode, RebuildProgress, Rebuilt, rebuild};
+pub use derived::{Derivation, Derived, DerivedView, Totals};
+pub use rebuild::{
+    Bounds, Phase, RebuildMode, RebuildOptions, RebuildProgress, Rebuildable, Rebuilt, rebuild,
+};
 pub use row::{Column, Key, Merge, Row, SqlType};
-pub use runner::Runner;
+pub use runner::{Runner, fold_of};
+pub use skips::{SkipError, poison, skip};
 pub use table::{Definition, position};
-/// What a fold needs of the domain's contract: to open sealed values, and to say what is wrong with a field.
+/// What views need of the domain's contract: to open sealed values, to say what is wrong with a field, and
+/// why an event is skipped.
+pub use tidings_domain::value::{Invalid, SkipReason};
 pub use tidings_domain::{
     aggregate::CodecError,
     personal::{Open, Personal},
@@ -32,6 +39,10 @@ pub trait View: Send + Sync + 'static {
     type Row: Row;
     /// Its name: the rows can be queried as `publishing_<name>`.
     const DEFINITION: Definition;
+    /// Nouns of the streams whose events lead to rows: a rebuild reads no others. None: any.
+    const NOUNS: &'static [&'static str] = &[];
+    /// Whether an operator may have it skip an event that it can not fold. Not where rows are acted upon.
+    const MAY_SKIP: bool = true;
     /// Nouns of the streams whose sealed values the fold opens: their keys are at hand when it runs.
     const OPENS: &'static [&'static str] = &[];
 
@@ -82,6 +93,19 @@ pub enum ViewError {
         /// The view.
         view: &'static str,
     },
+    /// A later version of Tidings folds the view. This one leaves it alone.
+    #[error(
+        "a later version of Tidings folds the view {view} (fold {theirs}, here it is fold {ours}): upgrade this \
+         process"
+    )]
+    Outdated {
+        /// The view.
+        view: &'static str,
+        /// The number of this build's definition.
+        ours: i32,
+        /// The number of the definition in service.
+        theirs: i32,
+    },
     /// The view was started over or rebuilt by somebody else during this rebuild. Nothing was swapped.
     #[error("the view {view} was started over meanwhile; rebuild it again")]
     Superseded {
@@ -107,7 +131,10 @@ impl ViewError {
     pub fn is_final(&self) -> bool {
         matches!(
             self,
-            Self::Poison { .. } | Self::DeadTimeline { .. } | Self::Redefined { .. }
+            Self::Poison { .. }
+                | Self::DeadTimeline { .. }
+                | Self::Redefined { .. }
+                | Self::Outdated { .. }
         )
     }
 }

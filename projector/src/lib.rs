@@ -27,7 +27,7 @@ pub mod view_positions;
 
 pub use projector::{Projector, lags};
 pub use reader::{AT_LEAST_PATIENCE, Reader};
-pub use registry::{RebuildError, Registered, VIEWS, rebuild};
+pub use registry::{Registered, UnknownView, VIEWS, find, named, rebuild, skip};
 pub use routes::{Api, ROUTES, routes};
 pub use stops::Stops;
 pub use tidings_service::access::{Access, Route};

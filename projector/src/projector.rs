@@ -1,5 +1,7 @@
 //! Folds the log into every view, each at its own pace.
 
+use std::time::Duration;
+
 use tidings_event_store::feed::Feed;
 use tidings_event_store::view::ViewError;
 use tidings_event_store::{Progress, ReadError, Store};
@@ -8,6 +10,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::registry::{Registered, Steps};
 use crate::stops::Stops;
+
+/// How often a view that stands still looks whether it can go on.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// The views of one process. A view that meets an event it can not fold stops, alone.
 pub struct Projector {
@@ -38,16 +43,16 @@ impl Projector {
     /// Steps every view once.
     ///
     /// # Errors
-    /// What may be over when tried again. What can not be noted in [`Projector::stops`], and the view is
-    /// left alone from then on.
+    /// What may be over when tried again. What can not is noted in [`Projector::stops`]; such a view goes on
+    /// when somebody has acted.
     pub async fn step(&mut self) -> Result<Progress, ViewError> {
         let mut progress = Progress::Idle;
         for (name, view) in &mut self.views {
-            if self.stops.why(name).is_some() {
-                continue;
-            }
             match view.step().await {
-                Ok(stepped) => progress = progress.or(stepped),
+                Ok(stepped) => {
+                    self.stops.clear(name);
+                    progress = progress.or(stepped);
+                }
                 Err(error) if error.is_final() => self.stops.stop(name, &error),
                 Err(error) => return Err(error),
             }
@@ -62,14 +67,35 @@ impl Projector {
             let (stops, stop) = (self.stops.clone(), stop.clone());
             tasks.spawn(async move {
                 // A task of its own, so that a panic stops one view and is seen.
-                match tokio::spawn(view.run(stop)).await {
-                    Ok(Ok(())) => {}
-                    Ok(Err(error)) => stops.stop(name, &error),
-                    Err(panic) => stops.note(name, panic.to_string()),
+                let folding = tokio::spawn(keep(name, view, stops.clone(), stop));
+                if let Err(panic) = folding.await {
+                    stops.note(name, panic.to_string());
                 }
             });
         }
         while tasks.join_next().await.is_some() {}
+    }
+}
+
+/// Folds one view until told to stop. Standing still, it looks now and then whether it can go on: an operator
+/// may have had it skip an event, here or in another process.
+async fn keep(name: &'static str, mut view: Box<dyn Steps>, stops: Stops, stop: CancellationToken) {
+    while !stop.is_cancelled() {
+        match view.step().await {
+            Ok(_) => stops.clear(name),
+            Err(error) if error.is_final() => {
+                stops.stop(name, &error);
+                let pause = tokio::time::sleep(LOOK_EVERY);
+                // Cut short or not: the loop sees whether it is to end.
+                let _ = stop.run_until_cancelled(pause).await;
+                continue;
+            }
+            // It may be over when tried again, which running does.
+            Err(_) => {}
+        }
+        if let Err(error) = view.run(stop.clone()).await {
+            stops.stop(name, &error);
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use tidings_service::Problem;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
+use crate::registry::{Registered, VIEWS};
 use crate::stops::Stops;
 
 /// How long `?at_least=` waits unless configured otherwise.
@@ -22,6 +23,7 @@ pub struct Reader {
     store: Store,
     stops: Stops,
     patience: Duration,
+    views: Vec<Registered>,
 }
 
 impl Reader {
@@ -31,7 +33,19 @@ impl Reader {
             store,
             stops,
             patience,
+            views: VIEWS.to_vec(),
         }
+    }
+
+    /// Tells of these views too, which are another room's.
+    #[must_use]
+    pub fn with_views(mut self, others: &[Registered]) -> Self {
+        self.views.extend(others);
+        self
+    }
+
+    pub(crate) fn views(&self) -> &[Registered] {
+        &self.views
     }
 
     pub(crate) fn store(&self) -> &Store {
@@ -121,7 +135,7 @@ impl Reader {
 pub(crate) fn unreadable(error: &ReadError) -> Problem {
     match error {
         ReadError::Pool(source) => no_database(source),
-        ReadError::Database(_) => Problem::internal(error),
+        ReadError::Database(_) | ReadError::Garbled => Problem::internal(error),
     }
 }
 

@@ -3,9 +3,10 @@
 use futures_util::future::BoxFuture;
 use tidings_event_store::feed::Feed;
 use tidings_event_store::view::{
-    self, Merge, RebuildMode, RebuildProgress, Rebuilt, Runner, View, ViewError,
+    self, Merge, RebuildOptions, RebuildProgress, Rebuildable, Rebuilt, Runner, SkipError,
+    SkipReason, View, ViewError,
 };
-use tidings_event_store::{Progress, Store};
+use tidings_event_store::{Committed, Context, Progress, Store};
 use tokio_util::sync::CancellationToken;
 
 use crate::channel_list::ChannelList;
@@ -15,6 +16,9 @@ use crate::import_status::ImportStatus;
 use crate::publication_status::PublicationStatus;
 use crate::subscriber_profile::SubscriberProfile;
 use crate::suppression_list::SuppressionList;
+
+/// What asks for every view.
+const ALL: &str = "all";
 
 /// Every view of this room. `publication_accounting` and `publication_analytics` are derived from
 /// `delivery_log` and move with it.
@@ -32,13 +36,20 @@ pub const VIEWS: [Registered; 7] = [
 #[derive(Clone, Copy)]
 pub struct Registered {
     name: &'static str,
+    fold: fn() -> i32,
     runner: fn(Store, Feed) -> Box<dyn Steps>,
-    rebuild: Rebuild,
+    rebuildable: Rebuildable,
+    poison: Poison,
+    skip: Skip,
 }
 
-type Rebuild =
-    for<'a> fn(&'a Store, RebuildMode, Tell<'a>) -> BoxFuture<'a, Result<Rebuilt, ViewError>>;
-type Tell<'a> = &'a mut (dyn FnMut(RebuildProgress) + Send);
+type Poison = for<'a> fn(&'a Store, i64) -> BoxFuture<'a, Result<Option<ViewError>, ViewError>>;
+type Skip = for<'a> fn(
+    &'a Store,
+    &'a Context,
+    i64,
+    SkipReason,
+) -> BoxFuture<'a, Result<Committed, SkipError>>;
 
 impl Registered {
     /// A view of this type.
@@ -48,14 +59,33 @@ impl Registered {
     {
         Self {
             name: V::DEFINITION.name,
+            fold: view::fold_of::<V>,
             runner: |store, feed| Box::new(Runner::<V>::new(store, feed)),
-            rebuild: |store, mode, tell| Box::pin(view::rebuild::<V>(store, mode, tell)),
+            rebuildable: Rebuildable::of::<V>(),
+            poison: |store, position| Box::pin(view::poison::<V>(store, position)),
+            skip: |store, context, position, reason| {
+                Box::pin(view::skip::<V>(store, context, position, reason))
+            },
         }
     }
 
     /// Its name.
     pub fn name(&self) -> &'static str {
         self.name
+    }
+
+    /// The number of its definition in this build.
+    pub(crate) fn fold(&self) -> i32 {
+        (self.fold)()
+    }
+
+    /// Why it can not fold the event at a position, if it can not.
+    pub(crate) async fn poison(
+        &self,
+        store: &Store,
+        position: i64,
+    ) -> Result<Option<ViewError>, ViewError> {
+        (self.poison)(store, position).await
     }
 
     pub(crate) fn runner(&self, store: Store, feed: Feed) -> Box<dyn Steps> {
@@ -66,7 +96,7 @@ impl Registered {
 /// A runner, whatever its view is.
 pub(crate) trait Steps: Send {
     fn step(&mut self) -> BoxFuture<'_, Result<Progress, ViewError>>;
-    fn run(self: Box<Self>, stop: CancellationToken) -> BoxFuture<'static, Result<(), ViewError>>;
+    fn run(&mut self, stop: CancellationToken) -> BoxFuture<'_, Result<(), ViewError>>;
 }
 
 impl<V: View> Steps for Runner<V>
@@ -77,69 +107,76 @@ where
         Box::pin(Self::step(self))
     }
 
-    fn run(self: Box<Self>, stop: CancellationToken) -> BoxFuture<'static, Result<(), ViewError>> {
-        Box::pin(Self::run(*self, stop))
+    fn run(&mut self, stop: CancellationToken) -> BoxFuture<'_, Result<(), ViewError>> {
+        Box::pin(Self::run(self, stop))
     }
 }
 
-/// Why views could not be rebuilt.
+/// There is no view of that name.
 #[derive(Debug, thiserror::Error)]
-pub enum RebuildError {
-    /// There is no view of that name.
-    #[error("there is no view {name}; there are: all, {}", known.join(", "))]
-    Unknown {
-        /// What was asked for.
-        name: String,
-        /// What there is.
-        known: Vec<&'static str>,
-    },
-    /// One could not be rebuilt.
-    #[error("the view {view} could not be rebuilt")]
-    View {
-        /// The view.
-        view: &'static str,
-        /// Why.
-        #[source]
-        source: ViewError,
-    },
+#[error("there is no view {name}; there are: {}", known.join(", "))]
+pub struct UnknownView {
+    /// What was asked for.
+    name: String,
+    /// What there is.
+    known: Vec<&'static str>,
 }
 
-/// Rebuilds the view of that name, or `all` of `views`, one after the other. `progress` is told the view's
-/// name and how far it is.
+/// The view of that name, or `all` of them.
 ///
 /// # Errors
-/// When there is no such view, or at the first that can not be rebuilt.
+/// When there is none.
+pub fn named(views: &[Registered], name: &str) -> Result<Vec<Registered>, UnknownView> {
+    let mut found = views.to_vec();
+    found.retain(|view| name == ALL || view.name == name);
+    if found.is_empty() {
+        return Err(UnknownView {
+            name: name.to_owned(),
+            known: [ALL]
+                .into_iter()
+                .chain(views.iter().map(Registered::name))
+                .collect(),
+        });
+    }
+    Ok(found)
+}
+
+/// The view of that name.
+///
+/// # Errors
+/// When there is none.
+pub fn find(views: &[Registered], name: &str) -> Result<Registered, UnknownView> {
+    let found = views.iter().find(|view| view.name == name).copied();
+    found.ok_or_else(|| UnknownView {
+        name: name.to_owned(),
+        known: views.iter().map(Registered::name).collect(),
+    })
+}
+
+/// Rebuilds views, all in one pass over the log. `progress` is told how far it is.
+///
+/// # Errors
+/// When an event can not be folded, or the database fails.
 pub async fn rebuild(
     store: &Store,
     views: &[Registered],
-    name: &str,
-    mode: RebuildMode,
-    progress: &mut (dyn FnMut(&'static str, RebuildProgress) + Send),
-) -> Result<Vec<(&'static str, Rebuilt)>, RebuildError> {
-    let asked: Vec<&Registered> = views
-        .iter()
-        .filter(|view| name == "all" || view.name == name)
-        .collect();
-    if asked.is_empty() {
-        let known = views.iter().map(Registered::name).collect();
-        return Err(RebuildError::Unknown {
-            name: name.to_owned(),
-            known,
-        });
-    }
-    let mut rebuilt = Vec::with_capacity(asked.len());
-    for Registered {
-        name: view,
-        rebuild,
-        ..
-    } in asked
-    {
-        let mut tell = |at| progress(view, at);
-        let done = rebuild(store, mode, &mut tell).await;
-        rebuilt.push((
-            *view,
-            done.map_err(|source| RebuildError::View { view, source })?,
-        ));
-    }
-    Ok(rebuilt)
+    options: &RebuildOptions,
+    progress: &mut (dyn FnMut(RebuildProgress) + Send),
+) -> Result<Vec<Rebuilt>, ViewError> {
+    let views: Vec<Rebuildable> = views.iter().map(|view| view.rebuildable).collect();
+    view::rebuild(store, &views, options, progress).await
+}
+
+/// Has a view skip the event it stands still at, for ever; gives where that is on record.
+///
+/// # Errors
+/// When the view stands elsewhere, can fold the event after all, or must not skip anything.
+pub async fn skip(
+    store: &Store,
+    view: &Registered,
+    context: &Context,
+    position: i64,
+    reason: SkipReason,
+) -> Result<Committed, SkipError> {
+    (view.skip)(store, context, position, reason).await
 }

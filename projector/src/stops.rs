@@ -11,14 +11,24 @@ use tidings_service::problem::chain;
 pub struct Stops(Arc<Mutex<BTreeMap<&'static str, String>>>);
 
 impl Stops {
-    /// Notes that a view stands still, and says so in the log: once, here.
+    /// Notes that a view stands still, and says so in the log: once for each reason, here.
     pub(crate) fn stop(&self, view: &'static str, error: &ViewError) {
         self.note(view, chain(error));
     }
 
     pub(crate) fn note(&self, view: &'static str, why: String) {
-        tracing::error!(view, error = %why, "the view stopped");
-        self.list().insert(view, why);
+        let mut list = self.list();
+        if list.get(view) != Some(&why) {
+            tracing::error!(view, error = %why, "the view stopped");
+            list.insert(view, why);
+        }
+    }
+
+    /// Notes that a view has moved.
+    pub(crate) fn clear(&self, view: &'static str) {
+        if self.list().remove(view).is_some() {
+            tracing::info!(view, "the view goes on");
+        }
     }
 
     /// Why a view stands still, if it does.

@@ -44,6 +44,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "keys",
         sql: include_str!("../migrations/0006_keys.sql"),
     },
+    Migration {
+        number: 7,
+        name: "rebuilds",
+        sql: include_str!("../migrations/0007_rebuilds.sql"),
+    },
 ];
 
 /// One view each: the table its rows live in, with `{table}` where the table's name goes. Read by the

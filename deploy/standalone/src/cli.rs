@@ -15,6 +15,7 @@ mod rebuild;
 mod tests;
 pub(crate) mod token;
 mod up;
+mod views;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -57,8 +58,10 @@ enum Verb {
     #[command(subcommand)]
     Import(import::Import),
     Rebuild(rebuild::Rebuild),
+    Views(views::Views),
     #[command(subcommand)]
     Keys(keys::Keys),
+    #[command(subcommand)]
     Audit(audit::Audit),
     Doctor(doctor::Doctor),
 }
@@ -92,6 +95,7 @@ async fn dispatch(cli: Cli, out: &Out) -> Result<ExitCode, CliError> {
         Verb::Migrate(migrate) => migrate.run(&global, out).await.map(done),
         Verb::Import(import) => import.run(&global, out).await.map(done),
         Verb::Rebuild(rebuild) => rebuild.run(&global, out).await,
+        Verb::Views(views) => views.run(&global, out).await.map(done),
         Verb::Keys(keys) => keys.run(&global, out).await.map(done),
         Verb::Audit(audit) => audit.run(&global, out).await,
         Verb::Doctor(doctor) => doctor.run(&global, out).await,

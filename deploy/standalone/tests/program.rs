@@ -316,6 +316,7 @@ fn the_master_key_comes_from_elsewhere(root: &Path) {
         text.contains("cat ended with exit status: 1 and said: cat: nowhere: "),
         "{text}"
     );
+}
 
 fn the_head_is_shown_to_compliance(root: &Path, url: &str) {
     let token = tidings(root)

@@ -73,6 +73,11 @@ line_text! {
 }
 
 line_text! {
+    /// Why an operator has a view skip an event.
+    SkipReason, "the reason", 200
+}
+
+line_text! {
     /// What a publication is called: a mail's subject, a message's headline.
     Title, "the title", 200
 }
@@ -129,6 +134,11 @@ mod tests {
         display_name,
         DisplayName,
         "the name is empty; it needs 1 to 200 characters"
+    );
+    tested!(
+        skip_reason,
+        SkipReason,
+        "the reason is empty; it needs 1 to 200 characters"
     );
     tested!(
         title,

@@ -1,29 +1,26 @@
-//! Rebuilding a view from the log while it goes on serving: the whole log is folded in memory into the
-//! tables of the next generation, caught up, and put into service in one short transaction.
+//! Rebuilding views from the log while the old ones go on serving. Ranges of the log are read by COPY, side
+//! by side, folded into every view that is rebuilt, and put together in order; what does not fit in memory
+//! is staged; the new tables are filled, keyed, indexed and caught up, and put into service in one short
+//! transaction each. What is staged is on record, so that a rebuild whose process died goes on from there.
 
-use std::collections::HashMap;
-use std::marker::PhantomData;
-use std::sync::Arc;
-use std::time::Duration;
+mod build;
+mod ledger;
+mod pass;
+mod stage;
+mod swap;
 
-use deadpool_postgres::{ClientWrapper, Object, Transaction};
-use tokio_postgres::error::SqlState;
+use std::future::Future;
 
-use super::derived::Derivation;
+use deadpool_postgres::{ClientWrapper, Object};
+use futures_util::future::BoxFuture;
+
 use super::row::Merge;
-use super::runner::{add, apply, fingerprint, fold};
-use super::{Row, View, ViewError};
-use crate::feed::Item;
+use super::{View, ViewError};
 use crate::store::Store;
 
-const PAGE: i64 = 5_000;
-/// Rows held in memory before they are merged into the new table.
-const ROWS_MAX: usize = 200_000;
-/// This close to the live view, the rest is folded in the transaction that swaps.
-const CLOSE: i64 = 2_000;
-/// Times the swap waits for its turn: waiting in line for a table's lock, it holds up every reader behind it.
-const SWAPS_MAX: u32 = 5;
-const PAUSE_BETWEEN_SWAPS: Duration = Duration::from_millis(500);
+use build::{Build, Building};
+use pass::Pass;
+pub(super) use stage::Stage;
 
 /// What to do with the rebuilt rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,9 +31,68 @@ pub enum RebuildMode {
     Verify,
 }
 
+/// How to rebuild.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RebuildOptions {
+    /// What to do with the rows.
+    pub mode: RebuildMode,
+    /// Ranges of the log read side by side; at least 1. Each takes a connection and a core.
+    pub readers: usize,
+    /// Forget what an earlier rebuild that ended half way has left, and begin anew.
+    pub restart: bool,
+    /// Limits, for tests to make small.
+    pub bounds: Bounds,
+}
+
+impl RebuildOptions {
+    /// With one reader, going on where an earlier rebuild ended.
+    pub fn new(mode: RebuildMode) -> Self {
+        Self {
+            mode,
+            readers: 1,
+            restart: false,
+            bounds: Bounds::default(),
+        }
+    }
+}
+
+/// Limits of a rebuild.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// Positions of a range: what a reader folds before it hands on what came of it.
+    pub range: i64,
+    /// Bytes of rows in memory, texts not counted, before they are staged. All views together.
+    pub memory: usize,
+    /// Positions after which rows are staged in any case, so that a rebuild that dies keeps so much.
+    pub stage_every: i64,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            range: 100_000,
+            memory: 256 << 20,
+            stage_every: 5_000_000,
+        }
+    }
+}
+
+/// What a rebuild is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// The log is read.
+    Folding,
+    /// The table of a view is written and caught up.
+    Writing(&'static str),
+}
+
 /// How far a rebuild is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RebuildProgress {
+    /// What it is doing.
+    pub phase: Phase,
+    /// Where it began: 0, or where an earlier one ended.
+    pub from: i64,
     /// Events folded.
     pub position: i64,
     /// Events there are.
@@ -46,278 +102,127 @@ pub struct RebuildProgress {
 /// How a rebuild ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rebuilt {
-    /// The position both old and new stood at.
+    /// The view.
+    pub view: &'static str,
+    /// The position its rows stand at.
     pub position: i64,
+    /// Where the rebuild began: 0, or where an earlier one ended.
+    pub from: i64,
     /// Rows of the new tables that differ from the old ones', and the other way round. Always 0 unless
     /// the mode was to verify.
     pub differences: i64,
 }
 
-/// Rebuilds a view. `progress` is told after each page.
-pub async fn rebuild<V: View>(
+/// A view to rebuild, whatever its rows are.
+#[derive(Clone, Copy)]
+pub struct Rebuildable {
+    name: &'static str,
+    begin: Begin,
+}
+
+type Begin = for<'a> fn(
+    &'a Store,
+    &'a mut ClientWrapper,
+    &'a RebuildOptions,
+) -> BoxFuture<'a, Result<Box<dyn Building>, ViewError>>;
+
+impl Rebuildable {
+    /// This view.
+    pub const fn of<V: View>() -> Self
+    where
+        V::Row: Merge,
+    {
+        Self {
+            name: V::DEFINITION.name,
+            begin: |store, session, options| {
+                Box::pin(async move {
+                    let build = Build::<V>::begin(store, session, options).await?;
+                    Ok(Box::new(build) as Box<dyn Building>)
+                })
+            },
+        }
+    }
+}
+
+/// Rebuilds views in one pass over the log. One that is being rebuilt by somebody else is waited for.
+/// `progress` is told after each range, and when a view's table is written.
+///
+/// # Errors
+/// When an event can not be folded, or the database does not do what it is asked. Every view that was not
+/// replaced by then serves on as before, and what is staged stays for the next time.
+pub async fn rebuild(
     store: &Store,
-    mode: RebuildMode,
+    views: &[Rebuildable],
+    options: &RebuildOptions,
     progress: &mut (dyn FnMut(RebuildProgress) + Send),
-) -> Result<Rebuilt, ViewError>
-where
-    V::Row: Merge,
-{
-    let mut rebuild = Rebuild::<V>::begin(store).await?;
-    loop {
-        let target = rebuild.target().await?;
-        while rebuild.position < target {
-            rebuild.page(target).await?;
-            progress(RebuildProgress {
-                position: rebuild.position,
-                head: target,
-            });
-        }
-        rebuild.flush().await?;
-        if rebuild.target().await? - rebuild.position < CLOSE {
-            break;
-        }
+) -> Result<Vec<Rebuilt>, ViewError> {
+    // In one order, so that two rebuilds do not wait for each other.
+    let mut views = views.to_vec();
+    views.sort_unstable_by_key(|view| view.name);
+    let mut sessions = Sessions {
+        writer: session(store).await?,
+        reader: session(store).await?,
+    };
+    let mut builds = Vec::with_capacity(views.len());
+    for view in views {
+        builds.push((view.begin)(store, &mut sessions.writer, options).await?);
     }
-    rebuild.finish(mode).await
-}
-
-struct Rebuild<'a, V: View> {
-    store: &'a Store,
-    /// Holds the advisory lock, one rebuild of a view at a time. It is not the pool's: however the
-    /// rebuild ends, the session ends with it, and the lock with the session.
-    client: ClientWrapper,
-    derived: Vec<Arc<dyn Derivation<V::Row>>>,
-    before: i32,
-    generation: i32,
-    position: i64,
-    rows: HashMap<<V::Row as Row>::Key, V::Row>,
-    view: PhantomData<V>,
-}
-
-impl<'a, V: View> Rebuild<'a, V>
-where
-    V::Row: Merge,
-{
-    async fn begin(store: &'a Store) -> Result<Self, ViewError> {
-        // The view must exist to be replaced; a runner's first step creates it.
-        let feed = crate::feed::Feed::open(store.log().clone()).await?;
-        super::Runner::<V>::new(store.clone(), feed).step().await?;
-        let view = V::DEFINITION.name;
-        let write = || ViewError::write(view);
-        let mut client = Object::take(store.log().pool().get().await?);
-        client
-            .execute("select pg_advisory_lock(hashtext($1))", &[&view])
-            .await
-            .map_err(write())?;
-        let row = client
-            .query_one(
-                "select generation from publishing_views where view = $1",
-                &[&view],
-            )
-            .await
-            .map_err(write())?;
-        let before: i32 = row.get(0);
-        let generation = before + 1;
-        let derived = V::derived();
-        let transaction = client.transaction().await.map_err(write())?;
-        for definition in definitions::<V>(&derived) {
-            definition
-                .create(&transaction, generation)
-                .await
-                .map_err(write())?;
-        }
-        transaction.commit().await.map_err(write())?;
-        Ok(Self {
-            store,
-            client,
-            derived,
-            before,
-            generation,
-            position: 0,
-            rows: HashMap::new(),
-            view: PhantomData,
-        })
-    }
-
-    async fn target(&self) -> Result<i64, ViewError> {
-        Ok(super::position(self.store.log().pool(), V::DEFINITION.name)
-            .await?
-            .unwrap_or(0))
-    }
-
-    /// Folds one page in memory.
-    async fn page(&mut self, target: i64) -> Result<(), ViewError> {
-        let page = page_after(self.store, self.position, target).await?;
-        for (_, row) in fold::<V>(self.store, &page).await? {
-            add(&mut self.rows, row);
-        }
-        self.position = page.last().map_or(target, |item| item.position());
-        if self.rows.len() > ROWS_MAX {
-            self.flush().await?;
-        }
-        Ok(())
-    }
-
-    /// Merges what is in memory into the new table.
-    async fn flush(&mut self) -> Result<(), ViewError> {
-        let write = || ViewError::write(V::DEFINITION.name);
-        let transaction = self.client.transaction().await.map_err(write())?;
-        still_ours::<V>(&transaction, self.before).await?;
-        apply::<V>(
-            &transaction,
-            self.generation,
-            std::mem::take(&mut self.rows),
-            &self.derived,
-        )
+    let pass = Pass::over(store, &builds, options);
+    pass.run(&mut builds, &mut sessions.writer, progress)
         .await?;
-        transaction.commit().await.map_err(write())
+    let mut rebuilt = Vec::with_capacity(builds.len());
+    for mut build in builds {
+        let span = build.span();
+        progress(RebuildProgress {
+            phase: Phase::Writing(span.view),
+            from: span.from,
+            position: span.to,
+            head: span.to,
+        });
+        build.write(&mut sessions).await?;
+        rebuilt.push(
+            build
+                .finish(store, &mut sessions.writer, options.mode)
+                .await?,
+        );
     }
-
-    /// Swaps or compares, once the lock for it is to be had.
-    async fn finish(mut self, mode: RebuildMode) -> Result<Rebuilt, ViewError> {
-        if mode == RebuildMode::Replace {
-            self.create_indexes().await?;
-        }
-        for attempt in 1..SWAPS_MAX {
-            match self.swap(mode).await {
-                Err(ViewError::Write { source, .. })
-                    if source.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => {}
-                swapped => return swapped,
-            }
-            tokio::time::sleep(PAUSE_BETWEEN_SWAPS * attempt).await;
-        }
-        self.swap(mode).await
-    }
-
-    /// While the old tables serve: it may take long.
-    async fn create_indexes(&mut self) -> Result<(), ViewError> {
-        let write = || ViewError::write(V::DEFINITION.name);
-        let transaction = self.client.transaction().await.map_err(write())?;
-        still_ours::<V>(&transaction, self.before).await?;
-        for definition in definitions::<V>(&self.derived) {
-            definition
-                .create_indexes(&transaction, self.generation)
-                .await
-                .map_err(write())?;
-        }
-        transaction.commit().await.map_err(write())
-    }
-
-    /// Stops the live view for a moment, folds the rest, and swaps or compares.
-    async fn swap(&mut self, mode: RebuildMode) -> Result<Rebuilt, ViewError> {
-        let view = V::DEFINITION.name;
-        let write = || ViewError::write(view);
-        let transaction = self.client.transaction().await.map_err(write())?;
-        transaction
-            .batch_execute("set local lock_timeout = '2s'")
-            .await
-            .map_err(write())?;
-        let row = transaction
-            .query_one(
-                "select position, generation from publishing_views where view = $1 for update",
-                &[&view],
-            )
-            .await
-            .map_err(write())?;
-        let live: i64 = row.get(0);
-        if row.get::<_, i32>(1) != self.before {
-            return Err(ViewError::Superseded { view });
-        }
-        // Not self's: the next attempt starts from what is committed.
-        let mut position = self.position;
-        while position < live {
-            let page = page_after(self.store, position, live).await?;
-            let rows = fold::<V>(self.store, &page).await?;
-            apply::<V>(&transaction, self.generation, rows, &self.derived).await?;
-            position = page.last().map_or(live, |item| item.position());
-        }
-        let mut differences = 0;
-        for definition in definitions::<V>(&self.derived) {
-            match mode {
-                RebuildMode::Replace => {
-                    definition
-                        .serve(&transaction, self.generation, Some(self.before))
-                        .await
-                        .map_err(write())?;
-                }
-                RebuildMode::Verify => {
-                    let (old, new) = (
-                        definition.table(self.before),
-                        definition.table(self.generation),
-                    );
-                    differences += compare(&transaction, &old, &new).await.map_err(write())?;
-                    transaction
-                        .batch_execute(&format!("drop table {new}"))
-                        .await
-                        .map_err(write())?;
-                }
-            }
-        }
-        if mode == RebuildMode::Replace {
-            let definition = fingerprint(V::DEFINITION, &self.derived);
-            transaction
-                .execute(
-                    "update publishing_views set generation = $2, definition = $3, rebuilt_at = clock_timestamp() \
-                     where view = $1",
-                    &[&view, &self.generation, &definition],
-                )
-                .await
-                .map_err(write())?;
-        }
-        transaction.commit().await.map_err(write())?;
-        Ok(Rebuilt {
-            position: live,
-            differences,
-        })
-    }
+    Ok(rebuilt)
 }
 
-/// Fails if the view was started over since the rebuild began: its next table is then the live one. The
-/// lock comes first, so that nobody can take the table away between this look and the commit.
-async fn still_ours<V: View>(transaction: &Transaction<'_>, before: i32) -> Result<(), ViewError> {
-    let view = V::DEFINITION.name;
-    let table = V::DEFINITION.table(before + 1);
-    transaction
-        .batch_execute(&format!("lock table {table} in row exclusive mode"))
+/// Sessions of a rebuild's own. They are not the pool's: however the rebuild ends they end with it, and so
+/// do the locks of the first.
+struct Sessions {
+    /// Holds the advisory locks, one rebuild of a view at a time, and writes.
+    writer: ClientWrapper,
+    /// Reads what is staged while the other writes.
+    reader: ClientWrapper,
+}
+
+async fn session(store: &Store) -> Result<ClientWrapper, ViewError> {
+    let session = Object::take(store.log().pool().get().await?);
+    // Filling a table may take longer than anything else may.
+    session
+        .batch_execute("set statement_timeout = 0")
         .await
-        .map_err(ViewError::write(view))?;
-    let row = transaction
-        .query_one(
-            "select generation from publishing_views where view = $1",
-            &[&view],
-        )
-        .await
-        .map_err(ViewError::write(view))?;
-    if row.get::<_, i32>(0) == before {
-        Ok(())
-    } else {
-        Err(ViewError::Superseded { view })
-    }
+        .map_err(crate::ReadError::from)?;
+    Ok(session)
 }
 
-fn definitions<V: View>(derived: &[Arc<dyn Derivation<V::Row>>]) -> Vec<super::Definition> {
-    [V::DEFINITION]
-        .into_iter()
-        .chain(derived.iter().map(|derivation| derivation.definition()))
-        .collect()
+/// What a view is rebuilt from.
+#[derive(Clone, Copy, Debug)]
+struct Span {
+    view: &'static str,
+    nouns: &'static [&'static str],
+    opens: &'static [&'static str],
+    /// Staged up to here by an earlier rebuild.
+    from: i64,
+    to: i64,
 }
 
-async fn page_after(store: &Store, position: i64, up_to: i64) -> Result<Vec<Arc<Item>>, ViewError> {
-    let limit = PAGE.min(up_to - position);
-    let page = store.log().page_after(position, limit).await?;
-    Ok(page
-        .into_iter()
-        .map(|recorded| Arc::new(Item::new(recorded, None)))
-        .collect())
-}
-
-async fn compare(
-    transaction: &Transaction<'_>,
-    old: &str,
-    new: &str,
-) -> Result<i64, tokio_postgres::Error> {
-    let sql = format!(
-        "select (select count(*) from (table {old} except all table {new}) a) \
-              + (select count(*) from (table {new} except all table {old}) b)"
-    );
-    Ok(transaction.query_one(&sql, &[]).await?.get(0))
+/// A future that ends with an answer of the database about a view.
+async fn of_view<T>(
+    view: &'static str,
+    answer: impl Future<Output = Result<T, tokio_postgres::Error>>,
+) -> Result<T, ViewError> {
+    answer.await.map_err(ViewError::write(view))
 }

@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 use std::hash::Hash;
 
-use tokio_postgres::types::{FromSqlOwned, ToSql};
+use tokio_postgres::types::{FromSqlOwned, ToSql, Type};
 
 /// A column of a view's table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +32,12 @@ pub trait Row: Clone + PartialEq + Debug + Send + Sync + 'static {
 
     /// One array for each column.
     fn arrays(rows: &[Self]) -> Vec<Box<dyn ToSql + Sync + Send>>;
+
+    /// The value of each column.
+    fn values(&self) -> Vec<&(dyn ToSql + Sync)>;
+
+    /// The type of each column.
+    fn types() -> Vec<Type>;
 
     /// One array for each key column.
     fn key_arrays(keys: &[Self::Key]) -> Vec<Box<dyn ToSql + Sync + Send>> {
@@ -75,29 +81,33 @@ pub trait Merge: Row {
 pub trait SqlType: ToSql + FromSqlOwned + Sync + Send {
     /// The SQL type's name.
     const NAME: &'static str;
+    /// The SQL type.
+    const TYPE: Type;
 }
 
 macro_rules! sql_types {
-    ($($rust:ty => $sql:literal),* $(,)?) => {
+    ($($rust:ty => $sql:literal $type:ident),* $(,)?) => {
         $(impl SqlType for $rust {
             const NAME: &'static str = $sql;
+            const TYPE: Type = Type::$type;
         })*
     };
 }
 
 sql_types! {
-    uuid::Uuid => "uuid",
-    String => "text",
-    i64 => "bigint",
-    i32 => "integer",
-    bool => "boolean",
-    time::OffsetDateTime => "timestamptz",
-    Vec<u8> => "bytea",
-    serde_json::Value => "jsonb",
+    uuid::Uuid => "uuid" UUID,
+    String => "text" TEXT,
+    i64 => "bigint" INT8,
+    i32 => "integer" INT4,
+    bool => "boolean" BOOL,
+    time::OffsetDateTime => "timestamptz" TIMESTAMPTZ,
+    Vec<u8> => "bytea" BYTEA,
+    serde_json::Value => "jsonb" JSONB,
 }
 
 impl<T: SqlType> SqlType for Option<T> {
     const NAME: &'static str = T::NAME;
+    const TYPE: Type = T::TYPE;
 }
 
 /// Declares a view's row: `view_row! { pub struct Name { key { id: Uuid } title: Option<String> } }`.
@@ -151,6 +161,17 @@ macro_rules! view_row {
                 vec![
                     $( Box::new(rows.iter().map(|row| row.$key.clone()).collect::<Vec<$key_type>>()), )+
                     $( Box::new(rows.iter().map(|row| row.$field.clone()).collect::<Vec<$field_type>>()), )*
+                ]
+            }
+
+            fn values(&self) -> Vec<&(dyn $crate::tokio_postgres::types::ToSql + Sync)> {
+                vec![ $( &self.$key, )+ $( &self.$field, )* ]
+            }
+
+            fn types() -> Vec<$crate::tokio_postgres::types::Type> {
+                vec![
+                    $( <$key_type as $crate::view::SqlType>::TYPE, )+
+                    $( <$field_type as $crate::view::SqlType>::TYPE, )*
                 ]
             }
         }

@@ -2,7 +2,9 @@
 //! transaction. The checkpoint moves by compare-and-set, so whoever else folds the same view can not
 //! fold the same page twice.
 
-use std::collections::HashMap;
+use std::borrow::Borrow;
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, HashMap};
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::derived::Derivation;
 use super::row::Merge;
+use super::skips::skipped;
 use super::table::Table;
 use super::{View, ViewError};
 use crate::feed::{Feed, Item};
@@ -21,6 +24,7 @@ use crate::log::SLOW_TIMER;
 use crate::progress::Progress;
 use crate::store::Store;
 use crate::stream::hex;
+use crate::vault::KeyRing;
 use crate::why::why;
 
 const PAGE: usize = 1_000;
@@ -40,6 +44,10 @@ pub struct Runner<V: View> {
     store: Store,
     feed: Feed,
     at: Option<Checkpoint>,
+    /// What an operator had it skip, as of the last look at the checkpoint.
+    skips: BTreeSet<i64>,
+    /// It stands still at an event it can not fold.
+    stopped: bool,
     /// The view had this runner's definition once: if it has another, a newer process gave it that.
     opened: bool,
     /// Events of the last page.
@@ -48,12 +56,13 @@ pub struct Runner<V: View> {
     view: PhantomData<V>,
 }
 
-struct Checkpoint {
-    generation: i32,
+/// Where a view stands.
+pub(super) struct Checkpoint {
+    pub(super) generation: i32,
     /// What the table says.
     written: i64,
     /// Folded up to here; events after `written` led to no rows.
-    position: i64,
+    pub(super) position: i64,
     /// The batch hash that came with the last of them, if it came through JetStream.
     claimed: Option<String>,
     /// When the first of them was folded.
@@ -86,6 +95,8 @@ where
             store,
             feed,
             at: None,
+            skips: BTreeSet::new(),
+            stopped: false,
             opened: false,
             folded: 0,
             derived: V::derived(),
@@ -93,7 +104,8 @@ where
         }
     }
 
-    /// Folds one page; with none to fold, writes down how far the view has come.
+    /// Folds one page; with none to fold, writes down how far the view has come. At an event that can not be
+    /// folded it fails, as often as it is asked, until the event is skipped.
     pub async fn step(&mut self) -> Result<Progress, ViewError> {
         match self.page().await? {
             Progress::Advanced => Ok(Progress::Advanced),
@@ -105,19 +117,27 @@ where
     async fn page(&mut self) -> Result<Progress, ViewError> {
         self.folded = 0;
         if self.at.is_none() {
-            self.at = Some(open::<V>(&self.store, &self.derived, !self.opened).await?);
-            self.opened = true;
+            self.look().await?;
         }
         let position = self.at.as_ref().map_or(0, |at| at.position);
-        let mut page = self.feed.page_after(position, PAGE).await?;
+        let limit = if self.stopped { 1 } else { PAGE };
+        let mut page = self.feed.page_after(position, limit).await?;
         if page.is_empty() {
             return Ok(Progress::Idle);
         }
-        let rows = match fold::<V>(&self.store, &page).await {
+        self.stopped = false;
+        let rows = match fold::<V>(&self.store, &page, &self.skips).await {
             // What stands before the poison is folded, so that the view stops right at it.
             Err(ViewError::Poison { position, .. }) if position > page[0].position() => {
                 page.retain(|item| item.position() < position);
-                fold::<V>(&self.store, &page).await?
+                fold::<V>(&self.store, &page, &self.skips).await?
+            }
+            Err(poison @ ViewError::Poison { .. }) => {
+                // The table says where it stands, and whoever skips the event moves that.
+                self.write_down().await?;
+                self.at = None;
+                self.stopped = true;
+                return Err(poison);
             }
             folded => folded?,
         };
@@ -142,18 +162,14 @@ where
     async fn write_down(&mut self) -> Result<Progress, ViewError> {
         match self.at.take_if(|at| at.is_unwritten()) {
             Some(at) => {
-                self.write(at, HashMap::new()).await?;
+                self.write(at, Rows::<V::Row>::new()).await?;
                 Ok(Progress::Advanced)
             }
             None => Ok(Progress::Idle),
         }
     }
 
-    async fn write(
-        &mut self,
-        at: Checkpoint,
-        rows: HashMap<<V::Row as super::Row>::Key, V::Row>,
-    ) -> Result<(), ViewError> {
+    async fn write(&mut self, at: Checkpoint, rows: Rows<V::Row>) -> Result<(), ViewError> {
         let write = || ViewError::write(V::DEFINITION.name);
         let mut client = self.store.log().pool().get().await?;
         let transaction = client.transaction().await.map_err(write())?;
@@ -167,8 +183,18 @@ where
         Ok(())
     }
 
+    /// Reads the checkpoint, and then what is skipped: whoever skips moves the checkpoint, so that nobody
+    /// folds on with an older list.
+    async fn look(&mut self) -> Result<(), ViewError> {
+        let at = open::<V>(&self.store, &self.derived, !self.opened).await?;
+        self.opened = true;
+        self.skips = skipped::<V>(&self.store).await?;
+        self.at = Some(at);
+        Ok(())
+    }
+
     /// Steps until told to stop, or until an event can not be folded.
-    pub async fn run(mut self, stop: CancellationToken) -> Result<(), ViewError> {
+    pub async fn run(&mut self, stop: CancellationToken) -> Result<(), ViewError> {
         let mut moves = self.feed.moves();
         let mut gather = GATHER;
         while !stop.is_cancelled() {
@@ -219,45 +245,74 @@ async fn gathered(moves: &mut watch::Receiver<i64>, gather: Duration) {
     drop(moves.changed().await);
 }
 
+/// Rows by key. None is ever absent: the option lets a row be merged where it lies.
+pub(super) type Rows<R> = HashMap<<R as super::Row>::Key, Option<R>>;
+
 /// Adds a row to others of its key.
-pub(super) fn add<R: Merge>(rows: &mut HashMap<R::Key, R>, row: R) {
-    let key = row.key();
-    let merged = match rows.remove(&key) {
-        Some(earlier) => earlier.merge(row),
-        None => row,
-    };
-    rows.insert(key, merged);
+pub(super) fn add<R: Merge>(rows: &mut Rows<R>, row: R) {
+    match rows.entry(row.key()) {
+        Entry::Vacant(free) => {
+            free.insert(Some(row));
+        }
+        Entry::Occupied(mut taken) => {
+            let earlier = taken.get_mut().take();
+            taken.insert(Some(match earlier {
+                Some(earlier) => earlier.merge(row),
+                None => row,
+            }));
+        }
+    }
 }
 
 /// The rows a page of events leads to, one for each key.
 pub(super) async fn fold<V: View>(
     store: &Store,
-    page: &[Arc<Item>],
-) -> Result<HashMap<<V::Row as super::Row>::Key, V::Row>, ViewError>
+    page: &[impl Borrow<Item>],
+    skips: &BTreeSet<i64>,
+) -> Result<Rows<V::Row>, ViewError>
 where
     V::Row: Merge,
 {
     let ring = store.keys_of_items(page, V::OPENS).await?;
-    let mut rows = HashMap::new();
+    let mut rows = Rows::<V::Row>::new();
     let mut of_event = Vec::new();
     for item in page {
-        V::fold(item, &ring, &mut of_event).map_err(|source| ViewError::Poison {
-            view: V::DEFINITION.name,
-            position: item.position(),
-            source,
-        })?;
-        for row in of_event.drain(..) {
-            add(&mut rows, row);
-        }
+        fold_one::<V>(item.borrow(), &ring, skips, &mut of_event, &mut rows)?;
     }
     Ok(rows)
+}
+
+/// Adds the rows one event leads to. `of_event` is empty before and after: room to work in.
+pub(super) fn fold_one<V: View>(
+    item: &Item,
+    ring: &KeyRing,
+    skips: &BTreeSet<i64>,
+    of_event: &mut Vec<V::Row>,
+    rows: &mut Rows<V::Row>,
+) -> Result<(), ViewError>
+where
+    V::Row: Merge,
+{
+    let position = item.position();
+    if skips.contains(&position) {
+        return Ok(());
+    }
+    V::fold(item, ring, of_event).map_err(|source| ViewError::Poison {
+        view: V::DEFINITION.name,
+        position,
+        source,
+    })?;
+    for row in of_event.drain(..) {
+        add(rows, row);
+    }
+    Ok(())
 }
 
 /// Merges rows into a generation's table and passes the changes on to the views derived from it.
 pub(super) async fn apply<V: View>(
     transaction: &Transaction<'_>,
     generation: i32,
-    rows: HashMap<<V::Row as super::Row>::Key, V::Row>,
+    rows: Rows<V::Row>,
     derived: &[Arc<dyn Derivation<V::Row>>],
 ) -> Result<(), ViewError>
 where
@@ -303,7 +358,7 @@ async fn advance<V: View>(
 
 /// Reads the checkpoint; creates the view, or starts it over if its definition has changed. Only the
 /// first look of a process may: two versions side by side would start each other over for ever.
-async fn open<V: View>(
+pub(super) async fn open<V: View>(
     store: &Store,
     derived: &[Arc<dyn Derivation<V::Row>>],
     may_start_over: bool,
@@ -313,6 +368,7 @@ where
 {
     let view = V::DEFINITION.name;
     let fingerprint = fingerprint(V::DEFINITION, derived);
+    let ours = folds(V::DEFINITION, derived);
     let mut client = store.log().pool().get().await?;
     let transaction = client.transaction().await.map_err(ViewError::write(view))?;
     transaction
@@ -321,13 +377,17 @@ where
         .map_err(ViewError::write(view))?;
     let row = transaction
         .query_opt(
-            "select generation, position, definition from publishing_views where view = $1",
+            "select generation, position, definition, fold from publishing_views where view = $1",
             &[&view],
         )
         .await
         .map_err(ViewError::write(view))?;
     let at = match row {
         Some(row) if row.get::<_, &str>(2) == fingerprint => Checkpoint::at(row.get(0), row.get(1)),
+        Some(row) if row.get::<_, i32>(3) > ours => {
+            let theirs = row.get(3);
+            return Err(ViewError::Outdated { view, ours, theirs });
+        }
         Some(_) if !may_start_over => return Err(ViewError::Redefined { view }),
         before => {
             // A changed definition starts over: the view is behind until it has caught up, never wrong.
@@ -341,9 +401,10 @@ where
             }
             transaction
                 .execute(
-                    "insert into publishing_views (view, definition, generation, position) values ($1, $2, $3, 0) \
-                     on conflict (view) do update set definition = $2, generation = $3, position = 0",
-                    &[&view, &fingerprint, &generation],
+                    "insert into publishing_views (view, definition, generation, position, fold) \
+                     values ($1, $2, $3, 0, $4) on conflict (view) do update \
+                     set definition = $2, generation = $3, position = 0, fold = $4",
+                    &[&view, &fingerprint, &generation, &ours],
                 )
                 .await
                 .map_err(ViewError::write(view))?;
@@ -376,4 +437,24 @@ pub(super) fn fingerprint<R>(
     all.map(|definition| definition.fingerprint())
         .collect::<Vec<_>>()
         .join("-")
+}
+
+/// The number of the view's definition and of those derived from it, added up: each is only ever raised.
+/// When a derived one goes, the view's own number makes up for it.
+pub(super) fn folds<R>(definition: super::Definition, derived: &[Arc<dyn Derivation<R>>]) -> i32 {
+    let derived = derived.iter().map(|derivation| derivation.definition());
+    [definition]
+        .into_iter()
+        .chain(derived)
+        .map(|it| it.fold())
+        .sum()
+}
+
+/// The number of a view's definition, those of the views derived from it included. One in service whose
+/// number is greater is left alone.
+pub fn fold_of<V: View>() -> i32
+where
+    V::Row: Merge,
+{
+    folds(V::DEFINITION, &V::derived())
 }

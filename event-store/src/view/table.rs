@@ -10,6 +10,7 @@ use tokio_postgres::types::ToSql;
 
 use super::ViewError;
 use super::row::{Merge, Row};
+use super::runner::Rows;
 use crate::stream::hex;
 
 /// A view's name and its DDL, `{table}` standing for the table's name. What stands after a line
@@ -23,11 +24,21 @@ pub struct Definition {
 }
 
 const INDEXES: &str = "-- indexes";
+const FOLD: &str = " fold ";
 
 impl Definition {
     /// Changes when the DDL changes: the view is then rebuilt.
     pub fn fingerprint(&self) -> String {
         hex(&Sha256::digest(self.sql.as_bytes())[..8])
+    }
+
+    /// The number behind the word "fold" in the comment before the DDL; 0 without one. It is raised with
+    /// every change, so that an older version knows that it is one.
+    pub fn fold(&self) -> i32 {
+        let comment = self.sql.split("create table").next().unwrap_or_default();
+        let number = comment.rsplit_once(FOLD).map_or("", |(_, rest)| rest);
+        let digits = number.split(|c: char| !c.is_ascii_digit()).next();
+        digits.and_then(|it| it.parse().ok()).unwrap_or(0)
     }
 
     pub(super) fn table(&self, generation: i32) -> String {
@@ -42,8 +53,8 @@ impl Definition {
         }
     }
 
-    /// Creates the table of a generation, without its secondary indexes. A table a killed rebuild left
-    /// behind is dropped first.
+    /// Creates the table of a generation, without its secondary indexes. Tables a killed rebuild left
+    /// behind are dropped first.
     pub(super) async fn create(
         &self,
         transaction: &Transaction<'_>,
@@ -51,9 +62,22 @@ impl Definition {
     ) -> Result<(), Error> {
         let (table, _) = self.parts(generation);
         let name = self.table(generation);
+        let (runs, again) = (self.runs(generation), self.again(generation));
         transaction
-            .batch_execute(&format!("drop table if exists {name} cascade; {table}"))
+            .batch_execute(&format!(
+                "drop table if exists {name} cascade; drop table if exists {runs}, {again}; {table}"
+            ))
             .await
+    }
+
+    /// Where a rebuild stages the rows of a generation, run by run.
+    pub(super) fn runs(&self, generation: i32) -> String {
+        format!("{}_runs", self.table(generation))
+    }
+
+    /// Keys that stand in more than one run.
+    pub(super) fn again(&self, generation: i32) -> String {
+        format!("{}_again", self.table(generation))
     }
 
     pub(super) async fn create_indexes(
@@ -156,7 +180,7 @@ impl<R: Merge> Table<R> {
     pub(super) async fn merge(
         &self,
         transaction: &Transaction<'_>,
-        rows: HashMap<R::Key, R>,
+        rows: Rows<R>,
     ) -> Result<Vec<(Option<R>, R)>, ViewError> {
         if rows.is_empty() {
             return Ok(Vec::new());
@@ -171,7 +195,8 @@ impl<R: Merge> Table<R> {
         let mut rows = rows;
         let mut changes = Vec::with_capacity(keys.len());
         for key in &keys {
-            let later = rows.remove(key).expect("the keys are the map's");
+            let later = rows.remove(key).flatten();
+            let later = later.expect("the keys are the map's, and no row is absent");
             let earlier = before.remove(key);
             let after = match earlier.clone() {
                 Some(earlier) => earlier.merge(later),
@@ -226,6 +251,12 @@ impl<R: Merge> Table<R> {
         }
         Ok(())
     }
+}
+
+/// The names of columns, separated.
+pub(super) fn names(columns: &[super::Column], separator: &str) -> String {
+    let names: Vec<&str> = columns.iter().map(|column| column.name).collect();
+    names.join(separator)
 }
 
 fn params(arrays: &[Box<dyn ToSql + Sync + Send>]) -> Vec<&(dyn ToSql + Sync)> {

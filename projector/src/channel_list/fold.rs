@@ -44,13 +44,14 @@ impl View for ChannelList {
         name: "channel_list",
         sql: tidings_schema::views::CHANNEL_LIST,
     };
+    const NOUNS: &'static [&'static str] = &["channel"];
 
     fn fold(
         item: &Item,
         _ring: &KeyRing,
         rows: &mut Vec<Self::Row>,
     ) -> Result<(), UnderstandError> {
-        let Some(event) = of_nouns(item, &["channel"])? else {
+        let Some(event) = of_nouns(item, Self::NOUNS)? else {
             return Ok(());
         };
         let fields = Fields::of(event);

@@ -79,13 +79,14 @@ impl View for DeliveryLog {
         name: "delivery_log",
         sql: tidings_schema::views::DELIVERY_LOG,
     };
+    const NOUNS: &'static [&'static str] = &["delivery"];
 
     fn fold(
         item: &Item,
         _ring: &KeyRing,
         rows: &mut Vec<Self::Row>,
     ) -> Result<(), UnderstandError> {
-        if let Some(event) = of_nouns(item, &["delivery"])? {
+        if let Some(event) = of_nouns(item, Self::NOUNS)? {
             rows.extend(row(item, event)?);
         }
         Ok(())

@@ -32,13 +32,14 @@ impl View for ImportRejections {
         name: "import_rejections",
         sql: tidings_schema::views::IMPORT_REJECTIONS,
     };
+    const NOUNS: &'static [&'static str] = &["subscriber_import"];
 
     fn fold(
         item: &Item,
         _ring: &KeyRing,
         rows: &mut Vec<Self::Row>,
     ) -> Result<(), UnderstandError> {
-        if let Some(Event::SubscriberImportAdvanced(it)) = of_nouns(item, &["subscriber_import"])? {
+        if let Some(Event::SubscriberImportAdvanced(it)) = of_nouns(item, Self::NOUNS)? {
             rows.extend(it.rejected.iter().map(|rejected| RejectionRow {
                 import_id: item.recorded.stream_id,
                 line: rejected.line,

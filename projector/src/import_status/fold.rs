@@ -52,13 +52,14 @@ impl View for ImportStatus {
         name: "import_status",
         sql: tidings_schema::views::IMPORT_STATUS,
     };
+    const NOUNS: &'static [&'static str] = &["subscriber_import"];
 
     fn fold(
         item: &Item,
         _ring: &KeyRing,
         rows: &mut Vec<Self::Row>,
     ) -> Result<(), UnderstandError> {
-        let Some(event) = of_nouns(item, &["subscriber_import"])? else {
+        let Some(event) = of_nouns(item, Self::NOUNS)? else {
             return Ok(());
         };
         let at = Some(item.recorded.occurred_at);

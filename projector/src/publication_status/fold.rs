@@ -71,10 +71,11 @@ impl View for PublicationStatus {
         name: "publication_status",
         sql: tidings_schema::views::PUBLICATION_STATUS,
     };
+    const NOUNS: &'static [&'static str] = &["publication"];
     const OPENS: &'static [&'static str] = &["publication"];
 
     fn fold(item: &Item, ring: &KeyRing, rows: &mut Vec<Self::Row>) -> Result<(), UnderstandError> {
-        if let Some(event) = of_nouns(item, &["publication"])? {
+        if let Some(event) = of_nouns(item, Self::NOUNS)? {
             rows.extend(row(item, event, ring)?);
         }
         Ok(())

@@ -66,10 +66,11 @@ impl View for SubscriberProfile {
         name: "subscriber_profile",
         sql: tidings_schema::views::SUBSCRIBER_PROFILE,
     };
+    const NOUNS: &'static [&'static str] = &["subscriber", "address"];
     const OPENS: &'static [&'static str] = &["subscriber"];
 
     fn fold(item: &Item, ring: &KeyRing, rows: &mut Vec<Self::Row>) -> Result<(), UnderstandError> {
-        if let Some(event) = of_nouns(item, &["subscriber", "address"])? {
+        if let Some(event) = of_nouns(item, Self::NOUNS)? {
             rows.extend(row(item, event, ring)?.map(SubscriberRow::judged));
         }
         Ok(())

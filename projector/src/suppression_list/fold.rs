@@ -43,13 +43,14 @@ impl View for SuppressionList {
         name: "suppression_list",
         sql: tidings_schema::views::SUPPRESSION_LIST,
     };
+    const NOUNS: &'static [&'static str] = &["suppression"];
 
     fn fold(
         item: &Item,
         _ring: &KeyRing,
         rows: &mut Vec<Self::Row>,
     ) -> Result<(), UnderstandError> {
-        let Some(event) = of_nouns(item, &["suppression"])? else {
+        let Some(event) = of_nouns(item, Self::NOUNS)? else {
             return Ok(());
         };
         let fields = Fields::of(event);

@@ -2,7 +2,7 @@
 
 use tidings_event_store::uuid_bytes;
 use tidings_proto::{
-    Event, address, channel, delivery, publication, subscriber, subscriber_import, suppression,
+    Event, address, channel, delivery, log, publication, subscriber, subscriber_import, suppression,
 };
 
 use super::id;
@@ -16,6 +16,7 @@ pub(crate) fn sample(event_type: &str, salt: u8) -> Event {
         "address" => address_sample(event_type, salt),
         "channel" => channel_sample(event_type, salt),
         "delivery" => delivery_sample(event_type, i32::from(salt % 4), i64::from(salt)),
+        "log" => log_sample(event_type, salt),
         "publication" => publication_sample(event_type, i64::from(salt)),
         "subscriber" => subscriber_sample(event_type, salt),
         "subscriber_import" => import_sample(event_type, i64::from(salt)),
@@ -23,6 +24,18 @@ pub(crate) fn sample(event_type: &str, salt: u8) -> Event {
         _ => None,
     };
     found.unwrap_or_else(|| panic!("a sample of {event_type} is missing here"))
+}
+
+fn log_sample(event_type: &str, salt: u8) -> Option<Event> {
+    Some(match event_type {
+        "log.ViewSkipped" => log::ViewSkipped {
+            view: "channel_list".to_owned(),
+            position: i64::from(salt) + 1,
+            reason: "a bad import".to_owned(),
+        }
+        .into(),
+        _ => return None,
+    })
 }
 
 fn address_sample(event_type: &str, salt: u8) -> Option<Event> {

@@ -12,6 +12,8 @@ mod relay;
 mod rotation;
 mod schema_page;
 mod shredding;
+mod skips;
+mod staged;
 mod tally;
 mod tampered;
 mod vault;

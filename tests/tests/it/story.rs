@@ -3,4 +3,5 @@
 mod commands;
 mod lanes;
 mod publication;
+mod rebuilt;
 mod unsubscribe;

@@ -20,7 +20,7 @@ impl Bar {
         }
         let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stdout());
         let template = format!(
-            "{what:24} {{bar:30}} {{human_pos}} of {{human_len}} {unit}, {{rate}}, {{eta}} left"
+            "{what:20} {{bar:24}} {{human_pos}} of {{human_len}} {unit}, {{rate}}, {{eta}} left {{msg}}"
         );
         let style = ProgressStyle::with_template(&template)
             .unwrap_or_else(|_| ProgressStyle::default_bar())
@@ -28,6 +28,19 @@ impl Bar {
         bar.set_style(style);
         bar.enable_steady_tick(REDRAW_EVERY);
         Self(bar)
+    }
+
+    /// It goes on from there: what came before took no time of its own.
+    pub(crate) fn start_from(&self, position: u64) {
+        if self.0.position() == 0 && position > 0 {
+            self.0.set_position(position);
+            self.0.reset_eta();
+        }
+    }
+
+    /// Shows what it is doing.
+    pub(crate) fn say(&self, what: &str) {
+        self.0.set_message(what.to_owned());
     }
 
     /// Shows how far it is.

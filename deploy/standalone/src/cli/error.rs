@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use tidings_event_store::ReadError;
 use tidings_event_store::audit::{ProofError, ProveError};
 use tidings_event_store::vault::{RotateError, VaultError};
+use tidings_event_store::view::{SkipError, ViewError};
 use tidings_event_store::witness::WitnessError;
-use tidings_projector::RebuildError;
+use tidings_projector::UnknownView;
 use tidings_servers::ServersError;
 use tidings_service::auth::MintError;
 use tidings_service::config::ConfigError;
@@ -51,7 +52,15 @@ pub enum CliError {
     #[error(transparent)]
     Token(#[from] MintError),
     #[error(transparent)]
-    Rebuild(#[from] RebuildError),
+    View(#[from] UnknownView),
+    #[error(
+        "the rebuild ended half way: the views in use serve on, and what is staged is kept for the next time"
+    )]
+    Rebuild(#[from] ViewError),
+    #[error("the views cannot be looked at")]
+    Views(#[source] ReadError),
+    #[error(transparent)]
+    Skip(#[from] SkipError),
     #[error(
         "the log cannot be verified: check that the database runs and holds a log of this version"
     )]
@@ -87,7 +96,7 @@ impl CliError {
             | Self::Start(StartError::Config(_))
             | Self::Usage(_)
             | Self::Telemetry(TelemetryError::Filter(_))
-            | Self::Rebuild(RebuildError::Unknown { .. }) => USAGE,
+            | Self::View(_) => USAGE,
             _ => FAILED,
         }
     }
@@ -99,10 +108,7 @@ mod tests {
 
     #[test]
     fn misunderstandings_and_failures_have_codes_of_their_own() {
-        let unknown = RebuildError::Unknown {
-            name: "x".to_owned(),
-            known: vec!["y"],
-        };
+        let unknown = tidings_projector::named(&[], "x").err().unwrap();
         assert_eq!(CliError::from(unknown).exit_code(), 64);
         assert_eq!(CliError::Usage("no".to_owned()).exit_code(), 64);
         let busy = StartError::listen(

@@ -12,7 +12,7 @@ fn the_definitions_are_consistent() {
 #[test]
 fn every_verb_teaches_with_an_example() {
     let mut help = String::new();
-    for verb in ["up", "token", "migrate", "rebuild", "doctor"] {
+    for verb in ["up", "token", "migrate", "rebuild", "views", "doctor"] {
         help.push_str(&help_of(&["tidings", verb, "--help"]));
         help.push_str("\n----\n");
     }
@@ -23,11 +23,12 @@ fn every_verb_teaches_with_an_example() {
         ("audit", "verify"),
         ("audit", "prove"),
         ("audit", "check"),
+        ("views", "skip"),
     ] {
         help.push_str(&help_of(&["tidings", group, verb, "--help"]));
         help.push_str("\n----\n");
     }
-    assert_eq!(help.matches("\nExample").count(), 11);
+    assert_eq!(help.matches("\nExample").count(), 13);
     insta::assert_snapshot!("verbs", help);
     insta::assert_snapshot!("tidings", help_of(&["tidings", "--help"]));
 }
@@ -70,6 +71,26 @@ async fn bad_usage_is_64_and_help_is_no_failure() {
             "x",
             "--public-key",
             "no key",
+        ],
+        &["tidings", "rebuild", "all", "--readers", "0"],
+        &[
+            "tidings",
+            "views",
+            "skip",
+            "channel_list",
+            "0",
+            "--reason",
+            "x",
+        ],
+        &["tidings", "views", "skip", "channel_list", "7"],
+        &[
+            "tidings",
+            "views",
+            "skip",
+            "no_such_view",
+            "7",
+            "--reason",
+            "x",
         ],
     ] {
         assert_eq!(code(wrong).await, ended_with(64), "{wrong:?}");

@@ -131,7 +131,7 @@ mod tests {
         let (_root, home) = home();
         assert!(home.master_keys().unwrap().is_empty());
         let key = home.make_master_key(&Ids::seeded(1)).unwrap();
-        assert_eq!(home.master_keys().unwrap(), [key.clone()]);
+        assert_eq!(home.master_keys().unwrap(), std::slice::from_ref(&key));
         assert_eq!(home.make_master_key(&Ids::seeded(2)).unwrap(), key);
         let mode = home.master_key_file().metadata().unwrap().permissions();
         assert_eq!(mode.mode() & 0o777, 0o600);
@@ -158,7 +158,7 @@ mod tests {
             new
         );
         let kept = home.replace_master_key("0a0b").unwrap().unwrap();
-        assert_eq!(home.master_keys().unwrap(), [new.clone()]);
+        assert_eq!(home.master_keys().unwrap(), std::slice::from_ref(&new));
         assert_eq!(key_in(&kept).unwrap(), Some(old));
         assert_eq!(home.replace_master_key("0a0b").unwrap(), None);
         assert_eq!(home.master_keys().unwrap(), [new]);

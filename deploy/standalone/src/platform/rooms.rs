@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use actix_web::web;
 use serde_json::Value;
-use tidings_command_api::{Commands, ImportWorker, docs};
+use tidings_command_api::{Commands, ImportWorker, NotSkipped, SkipInView, docs};
 use tidings_dispatcher::channel::Environment;
 use tidings_dispatcher::channels::email;
 use tidings_dispatcher::queue::DispatchQueue;
@@ -13,7 +13,8 @@ use tidings_dispatcher::{Dispatcher, Limits};
 use tidings_event_store::feed::Feed;
 use tidings_event_store::view::Runner;
 use tidings_event_store::witness::Standings;
-use tidings_projector::{AT_LEAST_PATIENCE, Projector, Reader, Stops};
+use tidings_event_store::{Context, Store};
+use tidings_projector::{AT_LEAST_PATIENCE, Projector, Reader, Stops, find, skip};
 use tidings_service::Outbound;
 use tidings_service::config::{Config, PublicUrl};
 use tidings_service::metrics::Metrics;
@@ -22,6 +23,7 @@ use utoipa::OpenApi as _;
 
 use super::http::Routes;
 use super::supervisor::Supervisor;
+use super::views::{QUEUE, all_views};
 use super::{Core, Ground, Roles, StartError};
 
 /// What the rooms are built on.
@@ -52,6 +54,7 @@ impl Rooms {
         let environment = environment(site)?;
         let projector = Projector::new(&core.store, site.feed);
         let reader = Reader::new(core.store.clone(), projector.stops(), AT_LEAST_PATIENCE);
+        let reader = reader.with_views(&[QUEUE]);
         let commands = Commands::new(
             core.store.clone(),
             ground.clock.clone(),
@@ -66,6 +69,7 @@ impl Rooms {
             }),
             site.config.http,
         );
+        let commands = commands.with_views(skip_in_view(core.store.clone()));
         Ok(Self {
             commands: web::Data::new(commands),
             reader: web::Data::new(reader),
@@ -177,6 +181,17 @@ fn dispatcher(site: &Site<'_>, environment: Environment) -> Dispatcher {
         link_keys: Arc::new(core.link_keys.clone()),
         metrics: site.metrics.clone(),
         limits: Limits::from(&site.config.dispatcher),
+    })
+}
+
+/// How any room's view skips an event.
+fn skip_in_view(store: Store) -> SkipInView {
+    Arc::new(move |view: String, position, reason, context: Context| {
+        let store = store.clone();
+        Box::pin(async move {
+            let view = find(&all_views(), &view).map_err(|_| NotSkipped::Unknown)?;
+            Ok(skip(&store, &view, &context, position, reason).await?)
+        })
     })
 }
 

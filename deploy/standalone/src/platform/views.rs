@@ -17,11 +17,14 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// A view that has events to fold and folds none for this long stands still.
 pub(crate) const STILL_AFTER: Duration = Duration::from_secs(30);
 
+/// The dispatcher's own view.
+pub(super) const QUEUE: Registered = Registered::of::<tidings_dispatcher::queue::DispatchQueue>();
+
 /// Every view there is, those of the projector and those of the dispatcher.
 #[must_use]
 pub fn all_views() -> Vec<Registered> {
     let mut views = tidings_projector::VIEWS.to_vec();
-    views.push(Registered::of::<tidings_dispatcher::queue::DispatchQueue>());
+    views.push(QUEUE);
     views
 }
 

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use tidings_event_store::view::{
-    RebuildMode, RebuildProgress, Rebuilt, Runner, View, ViewError, position, rebuild,
+    Phase, RebuildMode, RebuildOptions, RebuildProgress, Rebuildable, Rebuilt, Runner, View,
+    ViewError, position, rebuild,
 };
 use tidings_event_store::{CONTRACT_REVISION, Progress};
 use tidings_proto::common::Metadata;
@@ -12,7 +13,10 @@ use tidings_tests::{Platform, audit};
 use super::tally::{TallyView, expected, rows};
 
 async fn run(platform: &Platform, mode: RebuildMode) -> Result<Rebuilt, ViewError> {
-    rebuild::<TallyView>(&platform.store, mode, &mut |_| ()).await
+    let view = [Rebuildable::of::<TallyView>()];
+    let options = RebuildOptions::new(mode);
+    let mut rebuilt = rebuild(&platform.store, &view, &options, &mut |_| ()).await?;
+    Ok(rebuilt.remove(0))
 }
 
 /// A platform whose view has folded `events` events.
@@ -30,19 +34,29 @@ async fn a_rebuilt_view_is_the_same_and_goes_on() {
     let (platform, mut runner) = folded(2_500).await;
     let before = rows(&platform.store).await;
     let same = Rebuilt {
+        view: "tally",
         position: 2_500,
+        from: 0,
         differences: 0,
     };
     assert_eq!(run(&platform, RebuildMode::Verify).await.unwrap(), same);
     let mut told = Vec::new();
     let mut tell = |progress: RebuildProgress| told.push(progress);
-    let replaced = rebuild::<TallyView>(&platform.store, RebuildMode::Replace, &mut tell).await;
-    assert_eq!(replaced.unwrap(), same);
-    let end = RebuildProgress {
+    let view = [Rebuildable::of::<TallyView>()];
+    let options = RebuildOptions::new(RebuildMode::Replace);
+    let replaced = rebuild(&platform.store, &view, &options, &mut tell).await;
+    assert_eq!(replaced.unwrap(), [same]);
+    let folding = RebuildProgress {
+        phase: Phase::Folding,
+        from: 0,
         position: 2_500,
         head: 2_500,
     };
-    assert_eq!(told.last(), Some(&end));
+    let writing = RebuildProgress {
+        phase: Phase::Writing("tally"),
+        ..folding
+    };
+    assert_eq!(told, [folding, writing]);
     assert_eq!(rows(&platform.store).await, before);
     // The runner finds out by itself that its table was replaced.
     platform.fill(60, 9).await;

@@ -5,13 +5,15 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
 use tidings_event_store::feed::Feed;
-use tidings_event_store::view::{Runner, View, ViewError, position};
+use tidings_event_store::view::{
+    RebuildMode, RebuildOptions, Rebuildable, Runner, View, ViewError, position, rebuild,
+};
 use tidings_event_store::{CONTRACT_REVISION, Progress, Store};
 use tidings_proto::common::Metadata;
 use tidings_tests::{Platform, audit};
 use uuid::Uuid;
 
-use super::tally::{EventsView, TallyView, WiderTallyView, expected, rows};
+use super::tally::{EventsView, LaterTallyView, TallyView, WiderTallyView, expected, rows};
 
 async fn position_of<V: View>(store: &Store) -> i64 {
     let position = position(store.log().pool(), V::DEFINITION.name).await;
@@ -182,4 +184,44 @@ async fn a_changed_definition_starts_over() {
         ["publishing_tally_g2", "publishing_tally_totals_g2"],
         "the old generation is gone"
     );
+}
+
+#[tokio::test]
+async fn an_older_version_leaves_the_view_of_a_later_one_alone() {
+    let platform = Platform::start().await;
+    platform.fill(40, 6).await;
+    platform.settle().await;
+    let mut later = Runner::<LaterTallyView>::new(platform.store.clone(), platform.feed.clone());
+    while later.step().await.unwrap() == Progress::Advanced {}
+    let before = rows(&platform.store).await;
+    let mut older = Runner::<TallyView>::new(platform.store.clone(), platform.feed.clone());
+    for _ in 0..2 {
+        let refused = older.step().await.unwrap_err();
+        assert!(refused.is_final());
+        assert!(
+            matches!(
+                refused,
+                ViewError::Outdated {
+                    ours: 0,
+                    theirs: 2,
+                    ..
+                }
+            ),
+            "{refused:?}"
+        );
+    }
+    let options = RebuildOptions::new(RebuildMode::Replace);
+    let view = [Rebuildable::of::<TallyView>()];
+    let refused = rebuild(&platform.store, &view, &options, &mut |_| ()).await;
+    assert!(
+        matches!(refused, Err(ViewError::Outdated { .. })),
+        "{refused:?}"
+    );
+    assert_eq!(rows(&platform.store).await, before);
+    // Whoever comes back to the later version takes it over again, and so does the later one an older.
+    platform.fill(3, 3).await;
+    platform.settle().await;
+    while later.step().await.unwrap() == Progress::Advanced {}
+    let log = audit::sound_log(platform.store.log()).await;
+    assert_eq!(rows(&platform.store).await, expected(&log));
 }

@@ -116,6 +116,18 @@ pub(super) async fn caught_up(
     Ok(())
 }
 
+fn bounced_and_lifted() -> (suppression::Added, suppression::Lifted) {
+    let added = suppression::Added {
+        scope: "address".to_owned(),
+        reason: "hard_bounce".to_owned(),
+        ..Default::default()
+    };
+    let lifted = suppression::Lifted {
+        reasons: vec!["hard_bounce".to_owned()],
+    };
+    (added, lifted)
+}
+
 #[tokio::test]
 async fn heads_and_facts_about_consent_are_written_down_and_nothing_personal() {
     let witnessed = Witnessed::new().await;
@@ -134,14 +146,7 @@ async fn heads_and_facts_about_consent_are_written_down_and_nothing_personal() {
         method: "page".to_owned(),
         evidence: None,
     };
-    let added = suppression::Added {
-        scope: "address".to_owned(),
-        reason: "hard_bounce".to_owned(),
-        ..Default::default()
-    };
-    let lifted = suppression::Lifted {
-        reasons: vec!["hard_bounce".to_owned()],
-    };
+    let (added, lifted) = bounced_and_lifted();
     platform.fill(5, 2).await;
     witnessed.commit(vec![witnessed.left(ada)]).await;
     witnessed

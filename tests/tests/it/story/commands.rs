@@ -8,13 +8,15 @@ use actix_web::middleware::from_fn;
 use actix_web::test::{TestRequest, call_service, init_service, read_body_json};
 use actix_web::{App, web};
 use serde_json::{Value, json};
-use tidings_command_api::{Commands, ImportWorker, routes};
+use tidings_command_api::{Commands, ImportWorker, NotSkipped, SkipInView, routes};
 use tidings_domain::id::IdKey;
 use tidings_domain::subscriber::Subscriber;
 use tidings_domain::subscriber_import::SubscriberImport;
 use tidings_domain::suppression::Suppression;
 use tidings_domain::token::{LinkKey, LinkKeys, UnsubscribeLink};
-use tidings_event_store::Progress;
+use tidings_event_store::{CONTRACT_REVISION, Context, Progress, Store};
+use tidings_projector::{Projector, VIEWS, find, skip};
+use tidings_proto::common::Metadata;
 use tidings_service::auth::{Authenticator, Role, TokenRequest, mint};
 use tidings_service::config::{Config, Secret};
 use tidings_service::http::{Edge, body_deadline, configure, request_context, security_headers};
@@ -41,6 +43,18 @@ pub(super) fn commands(platform: &Platform, id_key: IdKey, link_keys: LinkKeys) 
         Arc::new(|_, _, _| Ok(())),
         config().http,
     )
+    .with_views(views(platform.store.clone()))
+}
+
+/// How the views of the projector skip.
+fn views(store: Store) -> SkipInView {
+    Arc::new(move |view: String, position, reason, context: Context| {
+        let store = store.clone();
+        Box::pin(async move {
+            let view = find(&VIEWS, &view).map_err(|_| NotSkipped::Unknown)?;
+            Ok(skip(&store, &view, &context, position, reason).await?)
+        })
+    })
 }
 
 pub(super) fn edge(platform: &Platform) -> Edge {
@@ -214,6 +228,41 @@ async fn a_publication_is_drafted_revised_and_published_once() {
         (row.get::<_, &str>(0), row.get::<_, &str>(1)),
         ("tidings", "ada")
     );
+}
+
+#[actix_web::test]
+async fn a_view_that_stands_still_skips_the_event_once() {
+    let platform = Platform::start().await;
+    let app = app!(platform);
+    let metadata = Metadata {
+        min_reader: CONTRACT_REVISION + 1,
+        ..Metadata::default()
+    };
+    let mut poison = platform.event(platform.ids.next(), Vec::new(), &metadata);
+    poison.event_type = "channel.Configured";
+    platform.commit(vec![], vec![poison]).await.unwrap();
+    platform.settle().await;
+    let mut projector = Projector::new(&platform.store, &platform.feed);
+    while projector.step().await.unwrap() == Progress::Advanced {}
+    assert!(projector.stops().why("channel_list").is_some());
+    let asked = |view: &str, position: i64| {
+        post(&platform, &format!("/api/v1/views/{view}/skip"))
+            .insert_header(("idempotency-key", "\"k\""))
+            .set_json(json!({"position": position, "reason": "of a later version"}))
+    };
+    assert_eq!(send!(app, asked("no_such_view", 1)).0, 404);
+    assert_eq!(send!(app, asked("delivery_log", 1)).0, 409);
+    let (status, _, body) = send!(app, asked("channel_list", 2));
+    assert_eq!(status, 409, "{body}");
+    for _ in 0..2 {
+        let (status, headers, body) = send!(app, asked("channel_list", 1));
+        let skipped = json!({"view": "channel_list", "skipped": 1, "position": 2});
+        assert_eq!((status, body), (200, skipped));
+        assert_eq!(headers.get("log-position").unwrap(), "2");
+    }
+    platform.settle().await;
+    while projector.step().await.unwrap() == Progress::Advanced {}
+    assert_eq!(projector.stops().why("channel_list"), None);
 }
 
 #[actix_web::test]

@@ -1,0 +1,89 @@
+//! The log's surroundings: what an operator decided about them. One stream an installation.
+
+mod codec;
+mod decide;
+mod evolve;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+
+use crate::aggregate::{Aggregate, CodecError};
+use crate::personal::{Open, Seal};
+use crate::value::SkipReason;
+
+/// State of the `log` stream: what is skipped.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Log {
+    /// View and position.
+    skipped: BTreeSet<(String, i64)>,
+}
+
+impl Log {
+    /// The positions a view skips.
+    pub fn skipped_by(&self, view: &str) -> BTreeSet<i64> {
+        let of_view = self.skipped.iter().filter(|(name, _)| name == view);
+        of_view.map(|(_, position)| *position).collect()
+    }
+}
+
+/// What somebody wants of the log's surroundings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// The event at a position leads to no rows in a view.
+    SkipInView {
+        /// The view.
+        view: String,
+        /// The position.
+        position: i64,
+        /// Why.
+        reason: SkipReason,
+    },
+}
+
+/// What happened to the log's surroundings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The event at a position leads to no rows in a view, for ever.
+    ViewSkipped {
+        /// The view.
+        view: String,
+        /// The position; at least 1.
+        position: i64,
+        /// Why.
+        reason: SkipReason,
+    },
+}
+
+/// Nothing is refused here: what is skipped already gives no events, and whether a view may skip is
+/// for those to say who know the views.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {}
+
+impl Aggregate for Log {
+    const NOUN: &'static str = "log";
+    const SEALS: bool = false;
+    type Command = Command;
+    type Event = Event;
+    type Refusal = Refusal;
+
+    fn decide(&self, command: Command) -> Result<Vec<Event>, Refusal> {
+        Ok(decide::decide(self, command))
+    }
+
+    fn evolve(self, event: &Event) -> Self {
+        evolve::evolve(self, event)
+    }
+
+    fn event_type(event: &Event) -> &'static str {
+        codec::event_type(event)
+    }
+
+    fn encode(event: &Event, _: &dyn Seal) -> tidings_proto::Event {
+        codec::encode(event)
+    }
+
+    fn decode(event: &tidings_proto::Event, _: &dyn Open) -> Result<Event, CodecError> {
+        codec::decode(event)
+    }
+}

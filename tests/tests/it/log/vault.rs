@@ -220,9 +220,9 @@ struct Place {
 }
 
 fn places() -> impl Strategy<Value = Place> {
-    let ids = (0..3u128, 0..3u128, 0..3u128);
+    let ids = (0..2u128, 0..2u128, 0..2u128);
     // Words that run into each other, so that only their lengths tell them apart.
-    (ids, "[ab]{1,3}", "[ab]{1,3}").prop_map(|((owner, stream, event), event_type, field)| Place {
+    (ids, "a{1,3}", "a{1,3}").prop_map(|((owner, stream, event), event_type, field)| Place {
         owner,
         stream,
         event,
@@ -256,7 +256,7 @@ proptest! {
         one_key_for_all in any::<bool>(),
     ) {
         let mut ring = KeyRing::default();
-        for owner in 0..3u8 {
+        for owner in 0..2u8 {
             // Even if two owners had the same key, a value stays with its owner.
             let key = if one_key_for_all { [9; 32] } else { [owner; 32] };
             ring.insert(Uuid::from_u128(owner.into()), Some(DataKey::from_bytes(key)));

@@ -24,6 +24,9 @@ const WAIT_TIMEOUT: Duration = Duration::from_secs(5);
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
 /// A server that vanished without a word is noticed after this.
 const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(30);
+/// A transaction in which nothing happens ends after this, and gives back what it has locked: its process
+/// may be frozen, and the system goes on answering for it.
+const IDLE_IN_TRANSACTION_MAX: Duration = Duration::from_secs(20);
 /// Notifications nobody has taken; more are dropped, since one wake-up is as good as many.
 const NOTIFICATIONS_MAX: usize = 1_024;
 
@@ -34,7 +37,7 @@ pub struct Settings {
     pub application_name: String,
     /// Connections in the pool.
     pub pool_size_max: usize,
-    /// A statement that runs longer is cancelled.
+    /// A statement that runs longer is cancelled; a transaction left idle ends by itself. `None`: neither.
     pub statement_timeout: Option<Duration>,
 }
 
@@ -221,7 +224,11 @@ impl Target {
             .tcp_user_timeout(UNACKNOWLEDGED_MAX);
         if let Some(timeout) = statement_timeout {
             let given = config.get_options().unwrap_or_default();
-            let options = format!("{given} -c statement_timeout={}", timeout.as_millis());
+            let options = format!(
+                "{given} -c statement_timeout={} -c idle_in_transaction_session_timeout={}",
+                timeout.as_millis(),
+                IDLE_IN_TRANSACTION_MAX.as_millis()
+            );
             config.options(options.trim());
         }
         let by_socket = !config

@@ -202,7 +202,7 @@ async fn session(store: &Store) -> Result<ClientWrapper, ViewError> {
     let session = Object::take(store.log().pool().get().await?);
     // Filling a table may take longer than anything else may.
     session
-        .batch_execute("set statement_timeout = 0")
+        .batch_execute("set statement_timeout = 0; set idle_in_transaction_session_timeout = 0")
         .await
         .map_err(crate::ReadError::from)?;
     Ok(session)

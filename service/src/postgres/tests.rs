@@ -67,13 +67,18 @@ fn the_mode_decides_about_tls_but_never_on_a_socket() {
 }
 
 #[test]
-fn the_statement_timeout_joins_the_urls_own_options() {
+fn the_timeouts_join_the_urls_own_options() {
     let plain = target("postgres://h/db").unwrap().config;
-    assert_eq!(plain.get_options(), Some("-c statement_timeout=1500"));
+    assert_eq!(
+        plain.get_options(),
+        Some("-c statement_timeout=1500 -c idle_in_transaction_session_timeout=20000")
+    );
     let given = target("host=h options='-c search_path=x'").unwrap().config;
     assert_eq!(
         given.get_options(),
-        Some("-c search_path=x -c statement_timeout=1500")
+        Some(
+            "-c search_path=x -c statement_timeout=1500 -c idle_in_transaction_session_timeout=20000"
+        )
     );
 }
 

@@ -7,7 +7,7 @@ use tidings_domain::aggregate::Aggregate;
 use tidings_domain::delivery::{Command, Delivery, Event, Permit};
 use tidings_domain::token::UnsubscribeLink;
 use tidings_domain::value::Code;
-use tidings_event_store::{CommitError, Committed, Loaded};
+use tidings_event_store::{CommitError, Committed, Loaded, crash_point};
 use tidings_service::trace::{Scope, in_scope};
 use tracing::Instrument as _;
 use uuid::Uuid;
@@ -91,7 +91,9 @@ impl Core {
                     let (Some(rendered), Some(channel)) = (&rendered, &case.way.channel) else {
                         unreachable!("an attempt without a message or a way");
                     };
+                    crash_point!("attempt.recorded");
                     let found = self.send(channel.as_ref(), rendered, sent_by).await;
+                    crash_point!("attempt.sent");
                     let position =
                         outcome::record(self, pick, &case.way, *delivery, &committed, found)
                             .await?;
@@ -231,6 +233,7 @@ impl Core {
             draft.guard(guard.stream_id, guard.version);
         }
         let sent_by = self.clock.monotonic();
+        crash_point!("attempt.before_recorded");
         match draft.commit().await {
             Ok(committed) if attempts => Ok(Permitted::Attempt {
                 committed,

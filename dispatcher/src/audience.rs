@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use deadpool_postgres::Pool;
-use tidings_event_store::{ReadError, Store};
+use tidings_event_store::{ReadError, Store, crash_point};
 use tidings_proto::Event;
 use uuid::Uuid;
 
@@ -68,7 +68,9 @@ pub(crate) async fn freeze(
         transaction.execute(READ_VIEW, &[&publication_id]).await?;
     }
     let (subscribers, digest) = sum_up(&transaction, publication_id).await?;
+    crash_point!("freeze.audience_read");
     transaction.commit().await?;
+    crash_point!("freeze.audience_kept");
     Ok(Some(Frozen {
         view_position,
         subscribers,

@@ -4,7 +4,7 @@
 use tidings_domain::aggregate::Aggregate;
 use tidings_domain::delivery::{Command, Delivery, DoubtPolicy, DoubtReason};
 use tidings_domain::stream_id::reaction;
-use tidings_event_store::{CommitError, Progress, ReadError};
+use tidings_event_store::{CommitError, Progress, ReadError, crash_point};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -73,8 +73,10 @@ impl Core {
         let channel_id = loaded.state.plan().map(|plan| plan.channel_id);
         let mut draft = self.store.draft(&context);
         draft.append_for(loaded, events, owner, None);
+        crash_point!("doubt.before_recorded");
         match draft.commit().await {
             Ok(_) => {
+                crash_point!("doubt.recorded");
                 tracing::warn!(delivery = %open.delivery_id, ?reason, "an attempt is in doubt");
                 if let Some(channel_id) = channel_id {
                     self.count(self.roster.get(channel_id).await?.as_ref(), "in_doubt");

@@ -7,7 +7,7 @@ use tidings_domain::delivery::retry::{Family, Trouble};
 use tidings_domain::delivery::{Command, Delivery, DoubtPolicy, DoubtReason, Event, Reply};
 use tidings_domain::id::derive_from;
 use tidings_domain::value::Code;
-use tidings_event_store::{CommitError, Committed, Loaded};
+use tidings_event_store::{CommitError, Committed, Loaded, crash_point};
 use uuid::Uuid;
 
 use crate::channel::{Blame, Outcome, Reach};
@@ -77,8 +77,10 @@ pub(crate) async fn record(
         );
         let mut draft = core.store.draft(&context);
         draft.append_for(loaded, events, pick.receiver_id(), None);
+        crash_point!("outcome.before_recorded");
         match draft.commit().await {
             Ok(committed) => {
+                crash_point!("outcome.recorded");
                 core.count(way, label);
                 return Ok(committed.last_position);
             }

@@ -10,7 +10,7 @@ use tidings_domain::delivery::{self, Delivery};
 use tidings_domain::publication::{Audience, Command, Plan, Publication};
 use tidings_domain::stream_id::{ReceiverId, delivery as delivery_id, reaction};
 use tidings_domain::value::Code;
-use tidings_event_store::{CommitError, Loaded, Past, Progress};
+use tidings_event_store::{CommitError, Loaded, Past, Progress, crash_point};
 use tidings_service::clock::Monotonic;
 use uuid::Uuid;
 
@@ -125,8 +125,12 @@ impl Planner {
             planned,
             not_planned: planning.audience.deliveries.saturating_sub(planned),
         };
-        core.react(id, &planning.frozen, "plan", Command::CompletePlan(plan))
-            .await
+        crash_point!("plan.before_completed");
+        let progress = core
+            .react(id, &planning.frozen, "plan", Command::CompletePlan(plan))
+            .await?;
+        crash_point!("plan.completed");
+        Ok(progress)
     }
 }
 
@@ -277,7 +281,10 @@ impl Planning<'_> {
                 *subscriber_id,
             );
         }
-        Ok(draft.commit().await?.last_position)
+        crash_point!("plan.before_chunk");
+        let committed = draft.commit().await?;
+        crash_point!("plan.chunk_recorded");
+        Ok(committed.last_position)
     }
 
     fn delivery_id(&self, (channel_id, subscriber_id): (Uuid, Option<Uuid>)) -> Uuid {

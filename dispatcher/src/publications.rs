@@ -4,7 +4,7 @@
 use deadpool_postgres::Pool;
 use tidings_domain::publication::{self, Accounting, Audience, Plan, Publication, Stage};
 use tidings_domain::stream_id::reaction;
-use tidings_event_store::{Context, ExecuteError, Loaded, Past, Progress, ReadError};
+use tidings_event_store::{Context, ExecuteError, Loaded, Past, Progress, ReadError, crash_point};
 use uuid::Uuid;
 
 use crate::audience;
@@ -113,6 +113,7 @@ impl Core {
         };
         let command = publication::Command::Freeze(audience);
         let progress = self.react(id, &published, "freeze", command).await?;
+        crash_point!("freeze.recorded");
         let state = &self.causes.refresh(id).await?.state;
         if !state.may_send() && state.audience().is_none() {
             // Cancelled a moment before: nobody will ask for this audience.
@@ -147,8 +148,11 @@ impl Core {
         // Everything is planned: the audience has served. Before the last event, or a crash between
         // would leave it behind.
         audience::forget(pool, id).await?;
+        crash_point!("complete.audience_forgotten");
         let command = publication::Command::Complete { totals };
-        self.react(id, &cause, "complete", command).await
+        let progress = self.react(id, &cause, "complete", command).await?;
+        crash_point!("complete.recorded");
+        Ok(progress)
     }
 
     /// Channels that make one delivery for each subscriber, and those that make one in all.

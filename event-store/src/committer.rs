@@ -14,6 +14,7 @@ use tokio::time::{Instant, timeout};
 use uuid::Uuid;
 
 use crate::counters::Counters;
+use crate::crash_point;
 use crate::event::{Commit, Committed};
 use crate::session::Connect;
 use crate::why::why;
@@ -199,6 +200,7 @@ impl Task {
             let started = Instant::now();
             match session.commit(&batch).await {
                 Ok(verdicts) => {
+                    crash_point!("commit.recorded");
                     let refused = verdicts
                         .each
                         .iter()
@@ -211,6 +213,7 @@ impl Task {
                         self.head.send_replace(verdicts.last_position);
                     }
                     self.answer(session, batch, verdicts).await;
+                    crash_point!("commit.answered");
                 }
                 Err(Failure::Lost) => {
                     let first = batch.submissions.len();
@@ -265,9 +268,11 @@ impl Task {
         for submission in &mut submissions[..sent] {
             submission.tried = true;
         }
+        crash_point!("commit.lost");
         loop {
             match timeout(ATTEMPT_WITHIN, self.find_after(&lost, &submissions)).await {
                 Ok(Ok((session, found))) => {
+                    crash_point!("commit.found");
                     for (submission, found) in submissions.into_iter().zip(found).rev() {
                         match found {
                             Some(committed) => submission.answer(Ok(committed)),

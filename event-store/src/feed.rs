@@ -19,6 +19,7 @@ use tidings_proto::{DecodeError, Event};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::crash_point;
 use crate::event::Recorded;
 use crate::log::{Log, ReadError, SLOW_TIMER};
 use crate::stream::{BATCH_HASH, StreamName};
@@ -156,6 +157,7 @@ impl Feed {
             .messages()
             .await
             .map_err(|error| error.to_string())?;
+        crash_point!("subscribe.following");
         loop {
             match tokio::time::timeout(SLOW_TIMER, messages.next()).await {
                 Ok(Some(message)) => {
@@ -187,6 +189,7 @@ impl Feed {
             .filter(|envelope| envelope.position == sequence);
         match envelope.and_then(Recorded::from_envelope) {
             Some(recorded) if sequence == expected => {
+                crash_point!("subscribe.received");
                 let claimed = message
                     .headers
                     .as_ref()
@@ -215,6 +218,7 @@ impl Feed {
     /// Reads the next page from the log; gives how many events it found.
     async fn backfill(&self) -> Result<usize, ReadError> {
         let page = self.log.page_after(self.head(), BACKFILL_PAGE).await?;
+        crash_point!("subscribe.backfilled");
         let count = page.len();
         for recorded in page {
             self.push(Item::new(recorded, None));

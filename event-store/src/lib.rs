@@ -6,6 +6,8 @@ pub mod audit;
 mod committer;
 mod copy;
 pub mod counters;
+#[cfg(debug_assertions)]
+pub mod crash;
 pub mod digest;
 mod event;
 pub mod feed;

@@ -20,6 +20,7 @@ use tidings_proto::common::Envelope;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
+use crate::crash_point;
 use crate::event::Recorded;
 use crate::log::{Log, ReadError, SLOW_TIMER};
 use crate::progress::Progress;
@@ -103,6 +104,7 @@ impl Relay {
             (Some(last), ahead) if self.connection == connection => (last, ahead),
             _ => {
                 let last = self.look().await?;
+                crash_point!("relay.looked");
                 // Known from the first look on, also when there is nothing to publish.
                 let counters = self.log.counters();
                 counters.relay_position.store(last as u64, Relaxed);
@@ -119,6 +121,7 @@ impl Relay {
             return Ok(Progress::Idle);
         }
         let messages = self.messages(&page);
+        crash_point!("relay.before_publish");
         let count = messages.len() as i64;
         let next = async {
             // After a full page there is more: it is read while this one is on its way.
@@ -130,6 +133,7 @@ impl Relay {
         };
         let (published, ahead) = join(self.publish(last, messages), next).await;
         published?;
+        crash_point!("relay.published");
         // Only a complete success leaves the position known.
         self.last = Some(last + count);
         self.ahead = ahead;
@@ -233,6 +237,7 @@ impl Relay {
                     .await
                     .map_err(stream_error)?,
             );
+            crash_point!("relay.within_singles");
         }
         let acks = join_all(acks.into_iter().map(PublishAckFuture::into_future)).await;
         for (position, ack) in (last + 1..).zip(acks) {
@@ -270,6 +275,7 @@ impl Relay {
                     .publish_with_headers(subject, headers, payload)
                     .await
                     .map_err(stream_error)?;
+                crash_point!("relay.within_batch");
                 continue;
             }
             headers.insert(NATS_BATCH_COMMIT, "1");

@@ -7,6 +7,7 @@ use async_nats::jetstream::Context as JetStream;
 use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, StorageType, Stream};
 use uuid::Uuid;
 
+use crate::crash_point;
 use crate::event::Recorded;
 
 /// Header of every message: the hash of the batch its event was committed in, hex.
@@ -54,7 +55,7 @@ impl StreamName {
         if let Ok(stream) = jetstream.get_stream(&self.stream).await {
             return Ok(stream);
         }
-        jetstream
+        let created = jetstream
             .create_stream(Config {
                 name: self.stream.clone(),
                 subjects: vec![format!("{}.log.>", self.prefix)],
@@ -70,7 +71,9 @@ impl StreamName {
                 deny_delete: true,
                 ..Config::default()
             })
-            .await
+            .await;
+        crash_point!("relay.stream_created");
+        created
     }
 }
 

@@ -22,6 +22,7 @@ use tokio::time::{Duration, Instant};
 use tokio_postgres::error::SqlState;
 use uuid::Uuid;
 
+use crate::crash_point;
 use crate::witness::SigningKey;
 
 use cache::{Bounds, Cache};
@@ -205,6 +206,7 @@ impl Vault {
             owners,
         };
         let client = self.inner.pool.get().await?;
+        crash_point!("shred.before_call");
         client
             .execute(
                 "insert into publishing_keys (key_id, wrapped, created_at, shredded_at) \
@@ -215,6 +217,7 @@ impl Vault {
                 &[&owners, &now],
             )
             .await?;
+        crash_point!("shred.recorded");
         self.inner.cache.destroy(owners);
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! Configuration: read once at the start, checked, and handed on as typed values.
 
+mod crash;
 mod error;
 mod layers;
 mod master_key;
@@ -13,6 +14,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use reqwest::Url;
 
+pub use crash::CrashAt;
 pub use error::{ConfigError, Origin};
 use layers::Layers;
 pub use layers::{ConfigFile, DEFAULTS};
@@ -98,7 +100,9 @@ impl Config {
         file: &ConfigFile,
         variables: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, ConfigError> {
-        read::config(&Layers::load(file, variables)?)
+        let variables: Vec<_> = variables.into_iter().collect();
+        let crash_at = CrashAt::of(&variables)?;
+        read::config(&Layers::load(file, variables)?, crash_at)
     }
 
     /// As [`Config::load`], with this process's environment: the one place that reads it.

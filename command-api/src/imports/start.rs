@@ -4,6 +4,7 @@ use actix_web::web::{self, Bytes};
 use actix_web::{HttpMessage as _, HttpRequest};
 use tidings_domain::aggregate::Aggregate as _;
 use tidings_domain::subscriber_import::{Command, SubscriberImport};
+use tidings_event_store::crash_point;
 use tidings_service::Problem;
 use tidings_service::auth::Role;
 use tidings_service::http::read_body;
@@ -77,6 +78,7 @@ pub(crate) async fn start(
     }
     let file_digest = commands.id_key.digest("import.file", &[&file]);
     let lines = store(&commands, import_id, file, &file_digest).await?;
+    crash_point!("import.stored");
     // The chunks are durable: from this commit on the import runs to its end whatever happens here.
     let started = commands
         .store

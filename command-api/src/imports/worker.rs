@@ -11,6 +11,7 @@ use tidings_domain::subscriber_import::{self, Command, SubscriberImport};
 use tidings_event_store::vault::VaultError;
 use tidings_event_store::{
     CommitError, Context, ExecuteError, LoadError, Loaded, Progress, ReadError, Recorded, Store,
+    crash_point,
 };
 use tidings_proto::Event;
 use tidings_service::Clock;
@@ -254,6 +255,7 @@ impl ImportWorker {
                 Command::Complete,
             )
             .await?;
+            crash_point!("import.completed");
             stored::delete(self.store.log(), started.import.id).await?;
             return Ok(false);
         }
@@ -272,6 +274,7 @@ impl ImportWorker {
         }
         let through = progress.through + rows.len() as u64;
         let tally = chunk::sign_up(self, started, rows).await?;
+        crash_point!("import.signed_up");
         let command = Command::Advance {
             through,
             accepted: tally.accepted,
@@ -280,6 +283,7 @@ impl ImportWorker {
         };
         self.record(started, "subscriber_import.advance", through, command)
             .await?;
+        crash_point!("import.advanced");
         Ok(true)
     }
 

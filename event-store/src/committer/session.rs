@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::batch::Batch;
 use super::columns::Columns;
 use super::{CommitError, Submission};
+use crate::crash_point;
 use crate::event::Committed;
 use crate::session::{Connect, Session};
 
@@ -81,6 +82,7 @@ impl CommitSession {
         let columns = Columns::of(batch);
         let params = columns.params();
         let call = self.client.query_one(&self.commit, &params);
+        crash_point!("commit.before_call");
         match tokio::time::timeout(ANSWER_WITHIN, call).await {
             Ok(Ok(row)) => Ok(verdicts(batch, &row)),
             Ok(Err(error)) if self.client.is_closed() || is_loss(&error) => Err(Failure::Lost),

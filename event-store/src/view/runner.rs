@@ -176,8 +176,11 @@ where
         // The checkpoint first: whoever swaps or folds this view meanwhile holds its row, and then the
         // rows below belong to a page already folded, or to a table already gone.
         if advance::<V>(&transaction, &at).await? {
+            crate::crash_point!("view.advanced");
             apply::<V>(&transaction, at.generation, rows, &self.derived).await?;
+            crate::crash_point!("view.applied");
             transaction.commit().await.map_err(write())?;
+            crate::crash_point!("view.committed");
             self.at = Some(Checkpoint::at(at.generation, at.position));
         }
         Ok(())
@@ -411,6 +414,7 @@ where
             Checkpoint::at(generation, 0)
         }
     };
+    crate::crash_point!("view.before_opened");
     transaction.commit().await.map_err(ViewError::write(view))?;
     Ok(at)
 }

@@ -8,13 +8,14 @@ use reqwest::Url;
 use super::layers::Layers;
 use super::master_key::words;
 use super::{
-    AuthConfig, Config, ConfigError, DatabaseConfig, DispatcherConfig, HS256_SECRET_BYTES_MIN,
-    HttpConfig, JwksConfig, JwksSource, LogFormat, MailConfig, MasterKey, MasterKeyCommand,
-    MasterKeySource, OutboundConfig, PublicUrl, Secret, TelemetryConfig, WitnessConfig,
+    AuthConfig, Config, ConfigError, CrashAt, DatabaseConfig, DispatcherConfig,
+    HS256_SECRET_BYTES_MIN, HttpConfig, JwksConfig, JwksSource, LogFormat, MailConfig, MasterKey,
+    MasterKeyCommand, MasterKeySource, OutboundConfig, PublicUrl, Secret, TelemetryConfig,
+    WitnessConfig,
 };
 
 /// All settings, or the first that is wrong.
-pub(super) fn config(layers: &Layers) -> Result<Config, ConfigError> {
+pub(super) fn config(layers: &Layers, crash_at: Option<CrashAt>) -> Result<Config, ConfigError> {
     let secret = |key| layers.text(key).map(Secret::new);
     Ok(Config {
         listen: required(layers, "listen", |text| text.parse().ok(), LISTEN)?,
@@ -50,6 +51,7 @@ pub(super) fn config(layers: &Layers) -> Result<Config, ConfigError> {
             folder: layers.text("witness.folder").map(Into::into),
         },
         telemetry: telemetry(layers)?,
+        crash_at,
     })
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use reqwest::Url;
 
-use super::{MasterKeySource, PublicUrl, Secret};
+use super::{CrashAt, MasterKeySource, PublicUrl, Secret};
 
 /// Everything that can be set; `defaults.toml` explains each value.
 #[derive(Clone, Debug)]
@@ -41,6 +41,8 @@ pub struct Config {
     pub witness: WitnessConfig,
     /// Logs and traces.
     pub telemetry: TelemetryConfig,
+    /// Where this process shall die: for tests of debug builds.
+    pub crash_at: Option<CrashAt>,
 }
 
 /// Limits of the HTTP edge.

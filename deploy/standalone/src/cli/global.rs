@@ -64,6 +64,10 @@ impl Global {
         if let Some(data) = &self.data {
             config.data.clone_from(data);
         }
+        #[cfg(debug_assertions)]
+        if let Some(at) = &config.crash_at {
+            tidings_event_store::crash::arm(&at.point, at.time.get());
+        }
         Ok(config)
     }
 

@@ -2,6 +2,7 @@
 
 use std::{borrow::Cow, time::Duration};
 
+use tidings_event_store::crash_point;
 use tokio::time::Instant;
 
 use super::{
@@ -197,6 +198,7 @@ impl Connection {
         if let Err(fault) = self.wire.write(b".\r\n", until_answered).await {
             return done(in_doubt(&fault), false);
         }
+        crash_point!("attempt.dot_sent");
         match self.wire.reply(until_answered).await {
             Err(fault) => done(in_doubt(&fault), false),
             Ok(reply) if reply.code == 250 => {

@@ -10,6 +10,7 @@ use super::ledger::{Entry, shredded};
 use super::stage::Stage;
 use super::swap::{Next, Swap, still_ours};
 use super::{RebuildMode, RebuildOptions, Rebuilt, Sessions, Span, of_view};
+use crate::crash_point;
 use crate::feed::Item;
 use crate::store::Store;
 use crate::vault::KeyRing;
@@ -135,6 +136,7 @@ where
         }
         of_view(view, build.entry.begin(&transaction, from, to)).await?;
         of_view(view, transaction.commit()).await?;
+        crash_point!("rebuild.begun");
         Ok(build)
     }
 
@@ -176,7 +178,9 @@ where
             totals.iter_mut().for_each(|it| it.change(before, after));
         };
         of_view(view, stage.write(&transaction, reader, &mut change)).await?;
+        crash_point!("rebuild.before_written");
         of_view(view, transaction.commit()).await?;
+        crash_point!("rebuild.written");
 
         for totals in &mut self.totals {
             let transaction = of_view(view, writer.transaction()).await?;

@@ -9,6 +9,7 @@ use super::build::{Building, Part};
 use super::{Bounds, Phase, RebuildOptions, RebuildProgress, Span};
 use crate::ReadError;
 use crate::copy::copy_range;
+use crate::crash_point;
 use crate::feed::Item;
 use crate::store::Store;
 use crate::view::ViewError;
@@ -98,6 +99,7 @@ impl Pass {
                 part.deliver();
             }
             builds.iter_mut().for_each(|build| build.gather());
+            crash_point!("rebuild.folded");
             let memory: usize = builds.iter().map(|build| build.bytes()).sum();
             let far = range.through - staged >= self.bounds.stage_every;
             if range.through < self.to && (far || memory > self.bounds.memory) {

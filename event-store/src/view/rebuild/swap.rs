@@ -10,6 +10,7 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 
 use super::{RebuildMode, of_view};
+use crate::crash_point;
 use crate::feed::Item;
 use crate::store::Store;
 use crate::view::derived::Derivation;
@@ -72,6 +73,7 @@ where
             let created = definition.create_indexes(&transaction, self.next.generation);
             of_view(view, created).await?;
         }
+        crash_point!("rebuild.before_indexed");
         of_view(view, transaction.commit()).await
     }
 
@@ -115,6 +117,7 @@ where
         if row.get::<_, i32>(1) != before || skipped::<V>(self.store).await? != *self.skips {
             return Err(ViewError::Superseded { view });
         }
+        crash_point!("rebuild.live_view_stopped");
         // Not self's: the next attempt starts from what is committed.
         fold_up_to::<V>(
             self.store,
@@ -131,7 +134,9 @@ where
             }
             RebuildMode::Verify => compare_all::<V>(&transaction, &self.next).await?,
         };
+        crash_point!("rebuild.before_swapped");
         of_view(view, transaction.commit()).await?;
+        crash_point!("rebuild.swapped");
         Ok((position, differences))
     }
 }

@@ -2,13 +2,11 @@
 
 use std::collections::HashMap;
 
-use prost::Message as _;
 use tidings_event_store::audit;
-use tidings_event_store::stream::BATCH_HASH;
 use tidings_event_store::{Log, Recorded};
-use tidings_proto::common::Envelope;
 use uuid::Uuid;
 
+use crate::messages::sound_messages;
 use crate::platform::Platform;
 
 const PAGE: i64 = 1_000;
@@ -52,34 +50,9 @@ pub async fn sound_log(log: &Log) -> Vec<Recorded> {
 /// batch's hash and subject, from `first` to the log's end. Gives how many of them are stubs.
 pub async fn sound_stream(platform: &Platform, first: i64) -> usize {
     let log = platform.store.log();
-    let jetstream = async_nats::jetstream::new(platform.nats.clone());
-    let mut stream = jetstream.get_stream(&platform.name.stream).await.unwrap();
-    let state = stream.info().await.unwrap().state.clone();
     let head = log.head().await.unwrap().position;
-    assert_eq!(
-        (state.first_sequence, state.last_sequence),
-        (first as u64, head as u64)
-    );
-    let mut stubs = 0;
-    let events = log.page_after(first - 1, head).await.unwrap();
-    for event in events {
-        let message = stream.get_raw_message(event.position as u64).await.unwrap();
-        let envelope = Envelope::decode(message.payload).unwrap();
-        assert_eq!(
-            message.subject.as_str(),
-            platform.name.subject(&event),
-            "at {}",
-            event.position
-        );
-        let hash = log.batch_hash(event.position).await.unwrap().unwrap();
-        let hash: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(message.headers.get(BATCH_HASH).unwrap().as_str(), hash);
-        if envelope.read_from_log {
-            stubs += 1;
-            assert_eq!(envelope.position, event.position);
-        } else {
-            assert_eq!(envelope, event.to_envelope());
-        }
-    }
-    stubs
+    let held = sound_messages(log, &platform.nats, &platform.name).await;
+    let held = held.expect("the stream is there");
+    assert_eq!((held.first, held.last), (first, head));
+    held.stubs
 }

@@ -6,10 +6,15 @@
 )]
 
 pub mod audit;
+pub mod checker;
+pub mod cluster;
+pub mod dice;
 mod events;
 pub mod forger;
 pub mod house;
 mod janitor;
+pub mod link;
+pub mod messages;
 mod platform;
 mod proxy;
 mod servers;

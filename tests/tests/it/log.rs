@@ -1,5 +1,6 @@
 //! The log: what it promises while all is well, and while servers die.
 
+mod cluster;
 mod commits;
 mod feed;
 mod migrations;

@@ -1,0 +1,104 @@
+//! One checker for every run that killed, froze, filled or cut something. It reads the log, the stream,
+//! the receivers' journals and what callers were told, knows nothing of how any of it came about, and
+//! panics at the first invariant that does not hold.
+//!
+//! | invariant | read from |
+//! |---|---|
+//! | 1, 3, 8 | the log: positions, versions, and what `tidings audit verify` recomputes ([`crate::audit`]) |
+//! | 2 | every message of the stream, against the log ([`crate::messages`]) |
+//! | 4 | not here: `tidings rebuild all --verify`, since it needs the views' code |
+//! | 5, 6 | the deliveries' events, by a model of its own, against the journals ([`deliveries`]) |
+//! | 7 | no shredded key lies beside its tombstone; what was shredded is told in [`Evidence::shredded`] |
+//! | 9 | what callers were told: [`Evidence::told`] |
+
+pub mod deliveries;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashSet;
+
+use tidings_event_store::stream::StreamName;
+use tidings_event_store::{Log, Recorded};
+use uuid::Uuid;
+
+use crate::audit::sound_log;
+use crate::messages::sound_messages;
+
+use deliveries::{Deliveries, Received};
+
+/// A change that a caller was told is in the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// Where it stands.
+    pub position: i64,
+    /// Whose event it is.
+    pub stream_id: Uuid,
+}
+
+/// All there is to see of a run.
+pub struct Evidence<'a> {
+    /// The log.
+    pub log: &'a Log,
+    /// A connection to the server that holds the stream.
+    pub nats: &'a async_nats::Client,
+    /// The stream.
+    pub stream: &'a StreamName,
+    /// Every copy that any receiver has.
+    pub copies: &'a [Received],
+    /// Every answer of 2xx.
+    pub told: &'a [Told],
+    /// Every key whose shredding was acknowledged.
+    pub shredded: &'a [Uuid],
+}
+
+/// Checks what must hold at every moment, also right after a crash. Gives the log.
+pub async fn safe(evidence: &Evidence<'_>) -> Vec<Recorded> {
+    let (events, deliveries) = check(evidence).await;
+    deliveries.compare(evidence.copies, false);
+    events
+}
+
+/// Checks that besides, everything has come to its end: the stream is complete, every planned delivery is
+/// settled, every publication that was published is completed or was cancelled before. Gives the log.
+pub async fn settled(evidence: &Evidence<'_>) -> Vec<Recorded> {
+    let (events, deliveries) = check(evidence).await;
+    deliveries.compare(evidence.copies, true);
+    deliveries.all_settled();
+    let held = sound_messages(evidence.log, evidence.nats, evidence.stream).await;
+    let last = held.expect("the stream is there").last;
+    assert_eq!(last, events.len() as i64, "the stream has the whole log");
+    events
+}
+
+async fn check(evidence: &Evidence<'_>) -> (Vec<Recorded>, Deliveries) {
+    // The stream first: the log may grow meanwhile, and may be ahead of it.
+    sound_messages(evidence.log, evidence.nats, evidence.stream).await;
+    let events = sound_log(evidence.log).await;
+    for told in evidence.told {
+        let event = events.get(told.position as usize - 1);
+        assert_eq!(
+            event.map(|event| event.stream_id),
+            Some(told.stream_id),
+            "acknowledged at {}, so it is there",
+            told.position
+        );
+    }
+    keys_stay_shredded(evidence).await;
+    let deliveries = Deliveries::of(&events);
+    (events, deliveries)
+}
+
+async fn keys_stay_shredded(evidence: &Evidence<'_>) {
+    let client = evidence.log.pool().get().await.unwrap();
+    let sql = "select key_id, wrapped is null from publishing_keys where shredded_at is not null";
+    let tombstones = client.query(sql, &[]).await.unwrap();
+    let mut erased = HashSet::new();
+    for row in &tombstones {
+        let key_id: Uuid = row.get(0);
+        assert!(row.get::<_, bool>(1), "key {key_id} was shredded");
+        erased.insert(key_id);
+    }
+    for key_id in evidence.shredded {
+        assert!(erased.contains(key_id), "key {key_id} has its tombstone");
+    }
+}

@@ -1,0 +1,288 @@
+//! Deliveries as the contract says they fold, written down once more and apart from the product: each is
+//! settled exactly once (5), none is attempted after its receiver has left (6), and the receivers have
+//! what the log says they have.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use tidings_event_store::Recorded;
+use tidings_proto::{Event, delivery, publication};
+use uuid::Uuid;
+
+/// One message that a receiver has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Received {
+    /// It bears its delivery's id.
+    Delivery(Uuid),
+    /// It bears only what it is a copy of, and came by this channel.
+    Broadcast {
+        /// What was published.
+        publication_id: Uuid,
+        /// The way it came.
+        channel_id: Uuid,
+    },
+}
+
+/// How an attempt stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Attempt {
+    Open,
+    Taken,
+    NotTaken,
+    Doubtful,
+}
+
+/// The class a delivery was settled in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Class {
+    Sent,
+    Failed,
+    Suppressed,
+    Cancelled,
+    InDoubt,
+}
+
+#[derive(Debug)]
+struct Delivery {
+    publication_id: Uuid,
+    channel_id: Uuid,
+    subscriber_id: Option<Uuid>,
+    attempts: BTreeMap<i32, Attempt>,
+    class: Option<Class>,
+}
+
+#[derive(Debug, Default)]
+struct Publication {
+    published: bool,
+    frozen: bool,
+    cancelled: bool,
+    planned: Option<publication::PlanCompleted>,
+    completed: Option<publication::Completed>,
+}
+
+/// Everything the log says about deliveries.
+#[derive(Default)]
+pub struct Deliveries {
+    deliveries: HashMap<Uuid, Delivery>,
+    publications: HashMap<Uuid, Publication>,
+    /// The suppression streams of each subscriber: of the address, and of its domain.
+    suppressions_of: HashMap<Uuid, [Uuid; 2]>,
+    left: HashSet<Uuid>,
+    suppressed: HashMap<Uuid, HashSet<String>>,
+}
+
+impl Deliveries {
+    /// Folds the log. Panics at the first event that must not stand where it does.
+    pub fn of(events: &[Recorded]) -> Self {
+        let mut deliveries = Self::default();
+        for event in events {
+            deliveries.fold(event);
+        }
+        deliveries
+    }
+
+    fn fold(&mut self, recorded: &Recorded) {
+        let (id, at) = (recorded.stream_id, recorded.position);
+        // Tests have events of their own, which are nobody's business here.
+        let Ok(event) = recorded.decode() else { return };
+        match event {
+            Event::SubscriberSignedUp(it) => {
+                let streams = [it.address_suppression_id, it.domain_suppression_id];
+                let streams = streams.map(|stream| uuid(&stream));
+                self.suppressions_of.insert(id, streams);
+            }
+            Event::SubscriberUnsubscribed(it) if it.topic_id.is_empty() => {
+                self.left.insert(id);
+            }
+            Event::SubscriberResubscribed(_) => {
+                self.left.remove(&id);
+            }
+            Event::SuppressionAdded(it) => {
+                self.suppressed.entry(id).or_default().insert(it.reason);
+            }
+            Event::SuppressionLifted(it) => {
+                let reasons = self.suppressed.entry(id).or_default();
+                for reason in &it.reasons {
+                    reasons.remove(reason);
+                }
+            }
+            Event::DeliveryPlanned(it) => self.planned(id, &it, at),
+            Event::DeliveryAttempted(it) => self.attempted(id, it.attempt, at),
+            Event::DeliverySent(it) => self.ended(id, it.attempt, Attempt::Taken, at),
+            Event::DeliveryDeferred(it) => self.ended(id, it.attempt, Attempt::NotTaken, at),
+            Event::DeliveryAbandoned(it) => self.ended(id, it.attempt, Attempt::NotTaken, at),
+            Event::DeliveryFailed(it) => {
+                if it.attempt > 0 {
+                    self.ended(id, it.attempt, Attempt::NotTaken, at);
+                }
+                self.settle(id, Class::Failed, at);
+            }
+            Event::DeliverySuppressed(_) => self.settle(id, Class::Suppressed, at),
+            Event::DeliveryCancelled(_) => self.settle(id, Class::Cancelled, at),
+            Event::DeliveryInDoubt(it) => {
+                self.ended(id, it.attempt, Attempt::Doubtful, at);
+                if it.retry_at_us == 0 {
+                    self.settle(id, Class::InDoubt, at);
+                }
+            }
+            event => self.of_publication(id, &event),
+        }
+    }
+
+    fn of_publication(&mut self, id: Uuid, event: &Event) {
+        let publication = self.publications.entry(id).or_default();
+        match event {
+            Event::PublicationPublished(_) => publication.published = true,
+            Event::PublicationAudienceFrozen(_) => publication.frozen = true,
+            Event::PublicationCancelled(_) => publication.cancelled = true,
+            Event::PublicationPlanCompleted(it) => publication.planned = Some(*it),
+            Event::PublicationCompleted(it) => publication.completed = Some(*it),
+            _ => {}
+        }
+    }
+
+    fn planned(&mut self, id: Uuid, planned: &delivery::Planned, at: i64) {
+        let subscriber = &planned.subscriber_id;
+        let before = self.deliveries.insert(
+            id,
+            Delivery {
+                publication_id: uuid(&planned.cause_id),
+                channel_id: uuid(&planned.channel_id),
+                subscriber_id: (!subscriber.is_empty()).then(|| uuid(subscriber)),
+                attempts: BTreeMap::new(),
+                class: None,
+            },
+        );
+        assert!(before.is_none(), "planned twice, at {at}");
+    }
+
+    fn attempted(&mut self, id: Uuid, attempt: i32, at: i64) {
+        let delivery = self.deliveries.get_mut(&id).expect("planned before");
+        assert_eq!(delivery.class, None, "attempted after its end, at {at}");
+        assert_eq!(
+            attempt as usize,
+            delivery.attempts.len() + 1,
+            "attempts are counted, at {at}"
+        );
+        let open = delivery.attempts.values().any(|it| *it == Attempt::Open);
+        assert!(!open, "two attempts open at once, at {at}");
+        delivery.attempts.insert(attempt, Attempt::Open);
+        if let Some(subscriber_id) = delivery.subscriber_id {
+            assert!(
+                !self.left.contains(&subscriber_id),
+                "attempted after an unsubscribe, at {at}"
+            );
+            let suppressed = self.suppressions_of[&subscriber_id]
+                .iter()
+                .any(|stream| self.suppressed.get(stream).is_some_and(|it| !it.is_empty()));
+            assert!(!suppressed, "attempted after a suppression, at {at}");
+        }
+    }
+
+    /// An outcome closes the attempt it names, and no other.
+    fn ended(&mut self, id: Uuid, attempt: i32, how: Attempt, at: i64) {
+        let delivery = self.deliveries.get_mut(&id).expect("planned before");
+        let before = delivery.attempts.insert(attempt, how);
+        let fits = match before {
+            Some(Attempt::Open) => true,
+            Some(Attempt::Doubtful) => how != Attempt::Doubtful,
+            _ => false,
+        };
+        assert!(fits, "{how:?} after {before:?}, at {at}");
+        if how == Attempt::Taken {
+            self.settle(id, Class::Sent, at);
+        }
+    }
+
+    fn settle(&mut self, id: Uuid, class: Class, at: i64) {
+        let delivery = self.deliveries.get_mut(&id).expect("planned before");
+        // What was in doubt may still turn out one way or the other.
+        let late =
+            delivery.class == Some(Class::InDoubt) && matches!(class, Class::Sent | Class::Failed);
+        assert!(
+            delivery.class.is_none() || late,
+            "{class:?} after {:?}, at {at}",
+            delivery.class
+        );
+        delivery.class = Some(class);
+    }
+
+    /// Compares the receivers' copies with the attempts: at least one for each that was taken, at most one
+    /// more for each that is in doubt or open, none from nowhere. `ended`: no attempt may be open any more.
+    pub fn compare(&self, copies: &[Received], ended: bool) {
+        let broadcasts: HashMap<(Uuid, Uuid), Uuid> = self
+            .deliveries
+            .iter()
+            .filter(|(_, delivery)| delivery.subscriber_id.is_none())
+            .map(|(id, delivery)| ((delivery.publication_id, delivery.channel_id), *id))
+            .collect();
+        let mut counts: HashMap<Uuid, usize> = HashMap::new();
+        for copy in copies {
+            let id = match copy {
+                Received::Delivery(id) => Some(id),
+                Received::Broadcast {
+                    publication_id,
+                    channel_id,
+                } => broadcasts.get(&(*publication_id, *channel_id)),
+            };
+            let known = id.filter(|id| self.deliveries.contains_key(id));
+            *counts
+                .entry(*known.unwrap_or_else(|| panic!("a copy from nowhere: {copy:?}")))
+                .or_default() += 1;
+        }
+        for (id, delivery) in &self.deliveries {
+            let count = |how| delivery.attempts.values().filter(|it| **it == how).count();
+            let (taken, open) = (count(Attempt::Taken), count(Attempt::Open));
+            let most = taken + open + count(Attempt::Doubtful);
+            let copies = counts.get(id).copied().unwrap_or(0);
+            assert!(
+                (taken..=most).contains(&copies),
+                "{copies} copies of delivery {id}: {delivery:?}"
+            );
+            assert!(!ended || open == 0, "delivery {id} is open: {delivery:?}");
+        }
+    }
+
+    /// Panics unless every publication has come to its end with every delivery in one class.
+    pub fn all_settled(&self) {
+        for (id, publication) in &self.publications {
+            let Some(completed) = &publication.completed else {
+                let ended = publication.cancelled && !publication.frozen;
+                assert!(
+                    !publication.published || ended,
+                    "publication {id} never came to its end: {publication:?}"
+                );
+                continue;
+            };
+            let of_it: Vec<Option<Class>> = self
+                .deliveries
+                .values()
+                .filter(|delivery| delivery.publication_id == *id)
+                .map(|delivery| delivery.class)
+                .collect();
+            assert!(!of_it.contains(&None), "a delivery of {id} is not settled");
+            let count = |class| of_it.iter().filter(|it| **it == Some(class)).count() as i64;
+            let counted = publication::Completed {
+                sent: completed.sent,
+                failed: completed.failed,
+                in_doubt: completed.in_doubt,
+                suppressed: count(Class::Suppressed),
+                cancelled: count(Class::Cancelled),
+                not_planned: publication.planned.as_ref().map_or(0, |it| it.not_planned),
+            };
+            assert_eq!(*completed, counted, "the books of {id}");
+            // What was in doubt then may have turned out one way or the other since.
+            let open_ended = completed.sent + completed.failed + completed.in_doubt;
+            let now = [Class::Sent, Class::Failed, Class::InDoubt].map(count);
+            assert_eq!(open_ended, now.iter().sum::<i64>(), "the books of {id}");
+            assert!(
+                count(Class::Sent) >= completed.sent && count(Class::Failed) >= completed.failed
+            );
+            let planned = publication.planned.as_ref().map(|it| it.planned);
+            assert_eq!(planned, Some(of_it.len() as i64), "planned of {id}");
+        }
+    }
+}
+
+fn uuid(bytes: &[u8]) -> Uuid {
+    Uuid::from_slice(bytes).unwrap()
+}

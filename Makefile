@@ -5,7 +5,7 @@
 #   TIDINGS_SERVERS=fetched make test
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test coverage bench clean-data
+.PHONY: help demo up test soak coverage bench clean-data
 
 tidings := ./target/release/tidings
 
@@ -28,6 +28,9 @@ test: ## Runs everything that CI runs, with the time of each step
 	  'lint' 'cargo clippy --workspace --all-targets --locked -- -D warnings' \
 	  'build' 'cargo test --workspace --locked --no-run' \
 	  'test' 'cargo test --workspace --locked'
+
+soak: ## Kills, freezes and starves the platform, run after run, for MINUTES=30; a printed seed replays a run
+	@deploy/soak.sh "$(or $(MINUTES),30)"
 
 coverage: ## Measures line coverage; fails below 85 %
 	deploy/coverage.sh 85

@@ -344,6 +344,56 @@ fn nothing_is_left_for_later() {
     );
 }
 
+/// What stands between these two, wherever it stands.
+fn between<'a>(text: &'a str, start: &str, end: &str) -> Vec<&'a str> {
+    let after = text.split(start).skip(1);
+    after.filter_map(|rest| rest.split(end).next()).collect()
+}
+
+#[test]
+fn every_crash_point_has_a_name_of_its_own_and_is_documented() {
+    // The macro's own file only shows how it is used.
+    let code = files(".rs").into_iter().filter(|(path, _)| {
+        path.contains("/src/") && path != "event-store/src/crash.rs" && !path.starts_with("tests/")
+    });
+    let mut points = Vec::new();
+    for (path, text) in code {
+        for name in between(&text, "crash_point!(", ")") {
+            let literal = name.strip_prefix('"').and_then(|it| it.strip_suffix('"'));
+            points.push(
+                literal
+                    .unwrap_or_else(|| panic!("{path}: {name} is no literal"))
+                    .to_owned(),
+            );
+        }
+    }
+    let page = fs::read_to_string(root().join("docs/guarantees.md")).unwrap();
+    let section = between(&page, "## Crash points", "\n## ")[0];
+    let documented: Vec<&str> = section
+        .lines()
+        .filter(|line| line.starts_with("| `"))
+        .flat_map(|line| between(line, "| `", "` |"))
+        .collect();
+    let named = |name: &str| {
+        let parts: Vec<&str> = name.split('.').collect();
+        let lower = |byte: u8| byte.is_ascii_lowercase() || byte == b'_';
+        parts.len() == 2
+            && parts
+                .iter()
+                .all(|part| !part.is_empty() && part.bytes().all(lower))
+    };
+    let wrong: Vec<String> = points.iter().filter(|name| !named(name)).cloned().collect();
+    none(&wrong, "a point is named room.step, in lower case");
+    let unique: BTreeSet<&str> = points.iter().map(String::as_str).collect();
+    assert_eq!(unique.len(), points.len(), "two points have one name");
+    assert_eq!(
+        unique,
+        documented.iter().copied().collect(),
+        "docs/guarantees.md lists them"
+    );
+    assert_eq!(unique.len(), documented.len(), "each is listed once");
+}
+
 #[test]
 fn no_file_knows_the_machine_it_was_written_on() {
     let own = root().to_str().unwrap().to_owned();

@@ -1,63 +1,107 @@
-//! The program as a child process over a data folder of its own, and its API.
+//! The program as a child process over a data folder of its own.
 
 use std::fs::{self, File};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use reqwest::Client;
 use serde_json::Value;
 use tidings_servers::template::Watched;
 
+use crate::api::{Api, client};
+
 /// How often an answer of the program is asked for again: another process tells nobody when it is ready.
-const ASK_AGAIN: Duration = Duration::from_millis(50);
+pub(crate) const ASK_AGAIN: Duration = Duration::from_millis(50);
 const START_WITHIN: Duration = Duration::from_secs(120);
 
 /// `tidings up` over a folder that goes, with its servers, when this process ends.
 pub(crate) struct Program {
     folder: Watched,
-    child: Child,
+    settings: Vec<(&'static str, String)>,
+    child: Option<Child>,
     url: String,
     token: String,
 }
 
 impl Program {
+    /// Over private servers of its own, with the settings of a new platform.
     pub(crate) async fn start() -> Self {
-        let folder = Watched::new(std::path::Path::new("/tmp")).unwrap();
-        let child = command(&folder)
-            .args(["up", "--listen", "127.0.0.1:0"])
-            .spawn()
-            .unwrap();
+        let mut program = Self::with(Vec::new());
+        assert!(program.up(None).await, "it ended at its start");
+        program
+    }
+
+    /// Over a new folder, with these settings on top. It does not run yet.
+    pub(crate) fn with(settings: Vec<(&'static str, String)>) -> Self {
         let mut program = Self {
-            folder,
-            child,
+            folder: Watched::new(std::path::Path::new("/tmp")).unwrap(),
+            settings,
+            child: None,
             url: String::new(),
             token: String::new(),
         };
-        program.wait().await;
-        let token = command(&program.folder)
-            .args(["token", "--role", "admin"])
-            .stdout(Stdio::piped())
-            .output()
-            .unwrap();
+        let token = program.run(&["token", "--role", "admin"], None);
         program.token = String::from_utf8(token.stdout).unwrap().trim().to_owned();
         program
     }
 
+    /// Starts it, and waits until it is ready; false: it died before. `crash_at`: a crash point, and which
+    /// time it is reached.
+    pub(crate) async fn up(&mut self, crash_at: Option<&str>) -> bool {
+        // Left by a process that was killed: it would lead to a listener that is gone.
+        let _none = fs::remove_file(self.run_file());
+        let mut command = self.command(crash_at);
+        command.args(["up", "--listen", "127.0.0.1:0"]);
+        self.child = Some(command.stdout(Stdio::null()).spawn().unwrap());
+        self.wait().await
+    }
+
+    /// Runs a verb to its end.
+    pub(crate) fn run(&self, arguments: &[&str], crash_at: Option<&str>) -> Output {
+        let mut command = self.command(crash_at);
+        command.args(arguments).stdout(Stdio::piped());
+        command.output().unwrap()
+    }
+
+    /// How it ended, if it has.
+    pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.as_mut()?.try_wait().unwrap()
+    }
+
+    /// Whether it runs, as far as anybody knows.
+    pub(crate) fn runs(&mut self) -> bool {
+        self.child.is_some() && self.ended().is_none()
+    }
+
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        let child = self.child.as_ref().expect("it was started");
+        kill(Pid::from_raw(child.id() as i32), signal).unwrap();
+    }
+
+    /// Where its `file` channels write.
+    pub(crate) fn files(&self) -> PathBuf {
+        self.folder.dir().join("data/files")
+    }
+
+    /// What it has said, the end of it, for the message of a failed test.
+    pub(crate) fn said(&self) -> String {
+        let said = fs::read_to_string(self.log()).unwrap_or_default();
+        let lines: Vec<&str> = said.lines().collect();
+        lines[lines.len().saturating_sub(60)..].join("\n")
+    }
+
     pub(crate) fn api(&self) -> Api {
-        Api {
-            client: client(),
-            url: self.url.clone(),
-            token: self.token.clone(),
-        }
+        Api::new(&self.url, &self.token)
     }
 
     /// kill -9, of the servers too if wanted.
     pub(crate) fn kill(&mut self, servers_too: bool) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
+        let mut child = self.child.take().expect("it was started");
+        child.kill().unwrap();
+        child.wait().unwrap();
         if servers_too {
             let folder = self.folder.dir().to_str().unwrap().to_owned();
             let servers = processes_naming(&folder);
@@ -70,73 +114,62 @@ impl Program {
                 let _gone = kill(server, Signal::SIGKILL);
             }
         }
-        fs::remove_file(self.run_file()).unwrap();
-    }
-
-    pub(crate) async fn restart(&mut self) {
-        self.child = command(&self.folder)
-            .args(["up", "--listen", "127.0.0.1:0"])
-            .spawn()
-            .unwrap();
-        self.wait().await;
     }
 
     /// Every view equals one folded anew from the log (invariant 4).
-    pub(crate) async fn verify_views(&self) {
+    pub(crate) fn verify_views(&self) {
         self.succeeds(&["rebuild", "all", "--verify", "--json"]);
     }
 
     /// The log is what was recorded, and what the witness outside of it saw (invariant 8).
-    pub(crate) async fn verify_log(&self) {
-        self.succeeds(&["audit", "verify", "--witness", "--json"]);
+    pub(crate) fn verify_log(&self) {
+        let mut arguments = vec!["audit", "verify", "--json"];
+        // It is made when there has been time to see something.
+        if self.folder.dir().join("data/witness").is_dir() {
+            arguments.push("--witness");
+        }
+        self.succeeds(&arguments);
     }
 
     fn succeeds(&self, arguments: &[&str]) {
-        let output = command(&self.folder)
-            .args(arguments)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .output()
-            .unwrap();
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let output = self.run(arguments, None);
         assert!(
             output.status.success(),
-            "{text}{}",
-            String::from_utf8_lossy(&output.stderr)
+            "{}{}",
+            String::from_utf8_lossy(&output.stdout),
+            self.said()
         );
     }
 
     /// SIGTERM, and it ends by itself.
     pub(crate) async fn stop(mut self) {
-        kill(Pid::from_raw(self.child.id() as i32), Signal::SIGTERM).unwrap();
-        let ended = tokio::task::spawn_blocking(move || self.child.wait().unwrap());
+        self.signal(Signal::SIGTERM);
+        let mut child = self.child.take().expect("it was started");
+        let ended = tokio::task::spawn_blocking(move || child.wait().unwrap());
         assert!(ended.await.unwrap().success());
     }
 
-    async fn wait(&mut self) {
-        let ready = async {
+    /// Waits until it is ready; false: it died meanwhile.
+    async fn wait(&mut self) -> bool {
+        let waiting = tokio::time::timeout(START_WITHIN, async {
             loop {
+                if !self.runs() {
+                    return false;
+                }
                 if let Some(url) = self.announced() {
                     let answer = client().get(format!("{url}/readyz")).send().await;
                     if answer.is_ok_and(|answer| answer.status().is_success()) {
-                        return url;
+                        self.url = url;
+                        return true;
                     }
                 }
                 tokio::time::sleep(ASK_AGAIN).await;
             }
-        };
-        self.url = match tokio::time::timeout(START_WITHIN, ready).await {
-            Ok(url) => url,
-            Err(_) => panic!(
-                "it never was ready: {:?}\n{}",
-                client()
-                    .get(format!("{}/readyz", self.announced().unwrap_or_default()))
-                    .send()
-                    .await
-                    .map(|answer| answer.status()),
-                fs::read_to_string(log(&self.folder)).unwrap()
-            ),
-        };
+        });
+        match waiting.await {
+            Ok(ready) => ready,
+            Err(_) => panic!("it never was ready:\n{}", self.said()),
+        }
     }
 
     fn announced(&self) -> Option<String> {
@@ -147,36 +180,39 @@ impl Program {
     fn run_file(&self) -> PathBuf {
         self.folder.dir().join("data/run.json")
     }
+
+    fn log(&self) -> PathBuf {
+        self.folder.dir().join("log")
+    }
+
+    fn command(&self, crash_at: Option<&str>) -> Command {
+        let log = File::options().create(true).append(true).open(self.log());
+        let mut command = Command::new(program());
+        command
+            .env("TIDINGS_DATA", self.folder.dir().join("data"))
+            .env("TIDINGS_STATE_DIR", self.folder.dir().join("state"))
+            .envs(self.settings.iter().map(|(name, value)| (name, value)))
+            .envs(crash_at.map(|at| ("TIDINGS_TEST_CRASH_AT", at)))
+            .stdin(Stdio::null())
+            .stderr(log.unwrap());
+        command
+    }
 }
 
-fn command(folder: &Watched) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tidings"));
-    command
-        .env("TIDINGS_DATA", folder.dir().join("data"))
-        .env("TIDINGS_STATE_DIR", folder.dir().join("state"))
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(
-            File::options()
-                .create(true)
-                .append(true)
-                .open(log(folder))
-                .unwrap(),
-        );
-    command
+impl Drop for Program {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            // Also one that is frozen; one that has ended already does not mind.
+            let _gone = child.kill();
+            let _gone = child.wait();
+        }
+    }
 }
 
-/// What the program says, for the message of a failed test.
-fn log(folder: &Watched) -> PathBuf {
-    folder.dir().join("log")
-}
-
-#[allow(
-    clippy::disallowed_methods,
-    reason = "it speaks to the program under test only"
-)]
-fn client() -> Client {
-    Client::new()
+/// The program under test: where the runner says it is, else where it was built.
+fn program() -> PathBuf {
+    let said = std::env::var_os("CARGO_BIN_EXE_tidings");
+    said.map_or_else(|| env!("CARGO_BIN_EXE_tidings").into(), PathBuf::from)
 }
 
 /// Processes whose command line names a folder.
@@ -194,71 +230,4 @@ fn processes_naming(folder: &str) -> Vec<Pid> {
             (is_server && names).then(|| Pid::from_raw(pid.parse().unwrap()))
         })
         .collect()
-}
-
-/// The program's HTTP API, for an admin.
-pub(crate) struct Api {
-    client: Client,
-    url: String,
-    token: String,
-}
-
-impl Api {
-    pub(crate) async fn post(&self, path: &str, body: &Value) -> Value {
-        let request = self.client.post(format!("{}{path}", self.url)).json(body);
-        self.answer(request).await
-    }
-
-    pub(crate) async fn post_csv(&self, path: &str, csv: String) -> Value {
-        let request = self
-            .client
-            .post(format!("{}{path}", self.url))
-            .header("content-type", "text/csv")
-            .body(csv);
-        self.answer(request).await
-    }
-
-    pub(crate) async fn get(&self, path: &str) -> Value {
-        self.answer(self.client.get(format!("{}{path}", self.url)))
-            .await
-    }
-
-    /// Every item of a list.
-    pub(crate) async fn all(&self, path: &str) -> Vec<Value> {
-        let mut items = Vec::new();
-        let mut page = self.get(path).await;
-        loop {
-            items.extend(page["items"].as_array().unwrap().iter().cloned());
-            let Some(next) = page["next"].as_str() else {
-                return items;
-            };
-            page = self.get(&format!("{path}&cursor={next}")).await;
-        }
-    }
-
-    /// Asks until the answer is as wanted. What is written a moment ago may not be readable yet.
-    pub(crate) async fn until(&self, path: &str, wanted: impl Fn(&Value) -> bool) -> Value {
-        loop {
-            let request = self
-                .client
-                .get(format!("{}{path}", self.url))
-                .bearer_auth(&self.token);
-            let answer = request.send().await.unwrap();
-            if answer.status().is_success() {
-                let answer = answer.json().await.unwrap();
-                if wanted(&answer) {
-                    return answer;
-                }
-            }
-            tokio::time::sleep(ASK_AGAIN).await;
-        }
-    }
-
-    async fn answer(&self, request: reqwest::RequestBuilder) -> Value {
-        let answer = request.bearer_auth(&self.token).send().await.unwrap();
-        let status = answer.status();
-        let body = answer.text().await.unwrap();
-        assert!(status.is_success(), "{status}: {body}");
-        serde_json::from_str(&body).unwrap()
-    }
 }

@@ -1,0 +1,142 @@
+//! The program's HTTP API, for an admin: for tests that expect an answer, and for those that kill whoever
+//! would give it.
+
+use std::time::Duration;
+
+use reqwest::{Client, RequestBuilder};
+use serde_json::Value;
+
+use crate::tidings::ASK_AGAIN;
+
+/// Longer than the program lets anybody wait for a log that is away.
+const ANSWER_WITHIN: Duration = Duration::from_secs(20);
+
+/// Nobody was there to answer, or the answer was that something it needs is away.
+#[derive(Debug, thiserror::Error)]
+#[error("nobody answered: {0}")]
+pub(crate) struct Away(String);
+
+#[allow(
+    clippy::disallowed_methods,
+    reason = "it speaks to the program under test only"
+)]
+pub(crate) fn client() -> Client {
+    Client::new()
+}
+
+/// The program's HTTP API, for an admin.
+pub(crate) struct Api {
+    client: Client,
+    url: String,
+    token: String,
+}
+
+impl Api {
+    pub(crate) fn new(url: &str, token: &str) -> Self {
+        Self {
+            client: client(),
+            url: url.to_owned(),
+            token: token.to_owned(),
+        }
+    }
+
+    /// A command; `None`: it was refused, as commands may be that come a second time.
+    pub(crate) async fn command(&self, path: &str, body: &Value) -> Result<Option<Value>, Away> {
+        self.ask(self.client.post(format!("{}{path}", self.url)).json(body))
+            .await
+    }
+
+    /// A file of subscribers.
+    pub(crate) async fn file(&self, csv: String) -> Result<Option<Value>, Away> {
+        let request = self.client.post(format!("{}/api/v1/imports", self.url));
+        self.ask(request.header("content-type", "text/csv").body(csv))
+            .await
+    }
+
+    /// Asks until the answer is as wanted, or nobody answers.
+    pub(crate) async fn await_answer(
+        &self,
+        path: &str,
+        wanted: impl Fn(&Value) -> bool,
+    ) -> Result<Value, Away> {
+        loop {
+            let answer = self.ask(self.client.get(format!("{}{path}", self.url)));
+            // What is written a moment ago may not be readable yet.
+            if let Some(answer) = answer.await?.filter(&wanted) {
+                return Ok(answer);
+            }
+            tokio::time::sleep(ASK_AGAIN).await;
+        }
+    }
+
+    async fn ask(&self, request: RequestBuilder) -> Result<Option<Value>, Away> {
+        let away = |error: reqwest::Error| Away(error.to_string());
+        let request = request.bearer_auth(&self.token).timeout(ANSWER_WITHIN);
+        let answer = request.send().await.map_err(away)?;
+        let status = answer.status();
+        let body = answer.text().await.map_err(away)?;
+        if status.is_server_error() {
+            return Err(Away(format!("{status}: {body}")));
+        }
+        let accepted = status.is_success();
+        Ok(accepted.then(|| serde_json::from_str(&body).unwrap()))
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Value {
+        let request = self.client.post(format!("{}{path}", self.url)).json(body);
+        self.answer(request).await
+    }
+
+    pub(crate) async fn post_csv(&self, path: &str, csv: String) -> Value {
+        let request = self
+            .client
+            .post(format!("{}{path}", self.url))
+            .header("content-type", "text/csv")
+            .body(csv);
+        self.answer(request).await
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Value {
+        self.answer(self.client.get(format!("{}{path}", self.url)))
+            .await
+    }
+
+    /// Every item of a list.
+    pub(crate) async fn all(&self, path: &str) -> Vec<Value> {
+        let mut items = Vec::new();
+        let mut page = self.get(path).await;
+        loop {
+            items.extend(page["items"].as_array().unwrap().iter().cloned());
+            let Some(next) = page["next"].as_str() else {
+                return items;
+            };
+            page = self.get(&format!("{path}&cursor={next}")).await;
+        }
+    }
+
+    /// Asks until the answer is as wanted. What is written a moment ago may not be readable yet.
+    pub(crate) async fn until(&self, path: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        loop {
+            let request = self
+                .client
+                .get(format!("{}{path}", self.url))
+                .bearer_auth(&self.token);
+            let answer = request.send().await.unwrap();
+            if answer.status().is_success() {
+                let answer = answer.json().await.unwrap();
+                if wanted(&answer) {
+                    return answer;
+                }
+            }
+            tokio::time::sleep(ASK_AGAIN).await;
+        }
+    }
+
+    async fn answer(&self, request: RequestBuilder) -> Value {
+        let answer = request.bearer_auth(&self.token).send().await.unwrap();
+        let status = answer.status();
+        let body = answer.text().await.unwrap();
+        assert!(status.is_success(), "{status}: {body}");
+        serde_json::from_str(&body).unwrap()
+    }
+}

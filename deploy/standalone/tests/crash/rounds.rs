@@ -1,0 +1,177 @@
+//! One round: readers are imported, something is published to them by mail, Slack and file, some leave
+//! meanwhile, and it comes to its end. It passes every crash point of `tidings up`.
+
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::api::{Api, Away};
+use crate::world::{FOLDER, LATER, NEVER, WEBHOOK, World};
+
+/// What a round is like.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Round {
+    /// Readers that come new.
+    pub(crate) readers: usize,
+    /// Whether the committer's session is ended from outside now and then.
+    pub(crate) lose_session: bool,
+}
+
+impl Default for Round {
+    fn default() -> Self {
+        Self {
+            readers: 6,
+            lose_session: false,
+        }
+    }
+}
+
+impl World {
+    /// Carries a round out, as far as there is somebody to answer.
+    pub(crate) async fn round(&self, round: Round) -> Result<(), Away> {
+        let number = {
+            let mut known = self.known();
+            known.rounds += 1;
+            known.rounds
+        };
+        let api = self.program.api();
+        let channels = self.channels(&api).await?;
+        self.import(&api, number, round.readers).await?;
+        if round.lose_session {
+            self.lose_session().await;
+        }
+        let id = self.publish(&api, number, &channels).await?;
+        if round.lose_session {
+            self.lose_session().await;
+        }
+        self.some_leave(&api, number).await?;
+        self.see_to_its_end(&api, id).await
+    }
+
+    /// The channels there are, configured where they are not known yet.
+    async fn channels(&self, api: &Api) -> Result<Vec<Uuid>, Away> {
+        let kinds = [
+            (
+                "email",
+                json!({
+                    "host": "127.0.0.1",
+                    "port": self.links.smtp.address().port(),
+                    "encryption": "none",
+                    "from": "News <news@example.org>",
+                }),
+                Value::Null,
+            ),
+            (
+                "slack",
+                json!({}),
+                json!({ "webhook_url": self.slack.url(WEBHOOK) }),
+            ),
+            ("file", json!({ "folder": FOLDER }), Value::Null),
+        ];
+        for (kind, settings, credentials) in kinds {
+            if self.known().channels.contains_key(kind) {
+                continue;
+            }
+            let mut channel = json!({ "kind": kind, "name": kind, "settings": settings });
+            if !credentials.is_null() {
+                channel["credentials"] = credentials;
+            }
+            let answer = api.command("/api/v1/channels", &channel).await?;
+            let id = self.tell(&answer.expect("a channel may be configured"));
+            self.known().channels.insert(kind, id);
+        }
+        Ok(self.known().channels.values().copied().collect())
+    }
+
+    async fn import(&self, api: &Api, number: usize, readers: usize) -> Result<(), Away> {
+        let mut csv = "email,name\n".to_owned();
+        for n in 0..readers {
+            csv += &format!("r{number}-{n}@example.org,Reader {n}\n");
+        }
+        csv += &format!("r{number}{LATER},Later\nr{number}{NEVER},Never\nnobody,Nobody\n");
+        let answer = api.file(csv).await?;
+        let id = self.tell(&answer.expect("a file may be imported"));
+        let done = |import: &Value| import["state"] == json!("completed");
+        api.await_answer(&format!("/api/v1/imports/{id}"), done)
+            .await?;
+        Ok(())
+    }
+
+    async fn publish(&self, api: &Api, number: usize, channels: &[Uuid]) -> Result<Uuid, Away> {
+        let title = format!("Edition {number} of {}", self.seed);
+        let draft = json!({ "title": title, "markdown": "All is **well**.", "channels": channels });
+        let answer = api.command("/api/v1/publications", &draft).await?;
+        let id = self.tell(&answer.expect("a draft may be made"));
+        self.known().titles.insert(title, id);
+        let path = format!("/api/v1/publications/{id}/publish");
+        let answer = api.command(&path, &json!({})).await?;
+        self.tell(&answer.expect("a draft may be published"));
+        Ok(id)
+    }
+
+    /// Two readers leave, whoever they are.
+    async fn some_leave(&self, api: &Api, number: usize) -> Result<(), Away> {
+        let Some(readers) = self.readers().await else {
+            return Ok(());
+        };
+        let mut dice = self.dice(&format!("leave {number}"));
+        for _ in 0..2 {
+            let reader = readers[dice.below(readers.len())];
+            let path = format!("/api/v1/subscribers/{reader}/unsubscribe");
+            if let Some(answer) = api.command(&path, &json!({})).await? {
+                self.tell(&answer);
+            }
+        }
+        Ok(())
+    }
+
+    /// Everybody who ever signed up, in the log's order; `None`: the database is away.
+    async fn readers(&self) -> Option<Vec<Uuid>> {
+        let client = self.store.log().pool().get().await.ok()?;
+        let sql = "select stream_id from publishing_events where type = 'subscriber.SignedUp' order by position";
+        let rows = client.query(sql, &[]).await.ok()?;
+        let readers: Vec<Uuid> = rows.iter().map(|row| row.get(0)).collect();
+        (!readers.is_empty()).then_some(readers)
+    }
+
+    /// What the receivers put off is tried again in half an hour: then it is cancelled, so that the
+    /// publication ends.
+    pub(crate) async fn see_to_its_end(&self, api: &Api, id: Uuid) -> Result<(), Away> {
+        let publication = format!("/api/v1/publications/{id}");
+        let planned = |it: &Value| {
+            let state = it["state"].as_str().unwrap_or_default();
+            ["planned", "cancelled", "completed"].contains(&state)
+        };
+        let found = api.await_answer(&publication, planned).await?;
+        if found["state"] == json!("completed") {
+            return Ok(());
+        }
+        let pending = format!("{publication}/deliveries?class=pending&limit=1000");
+        let put_off = |page: &Value| {
+            let mut pending = page["items"].as_array().unwrap().iter();
+            pending.all(|delivery| delivery["status"] == json!("deferred"))
+        };
+        api.await_answer(&pending, put_off).await?;
+        let path = format!("{publication}/cancel");
+        // Refused if it has completed meanwhile.
+        if let Some(answer) = api.command(&path, &json!({})).await? {
+            self.tell(&answer);
+        }
+        let accounting = format!("{publication}/accounting");
+        let over = |it: &Value| {
+            let nothing_left = it["pending"] == json!(0);
+            nothing_left && ["completed", "cancelled"].contains(&it["state"].as_str().unwrap_or(""))
+        };
+        api.await_answer(&accounting, over).await?;
+        Ok(())
+    }
+
+    /// Ends the committer's session, as an administrator may.
+    async fn lose_session(&self) {
+        let end = "select pg_terminate_backend(pid) from pg_stat_activity \
+                   where application_name = 'tidings committer' and datname = current_database()";
+        if let Ok(client) = self.store.log().pool().get().await {
+            // The database may be away as well.
+            drop(client.query(end, &[]).await);
+        }
+    }
+}

@@ -45,6 +45,7 @@ pub(crate) fn not_skipped(error: NotSkipped) -> Problem {
     match error {
         NotSkipped::Unknown => Problem::not_found("There is no view of that name."),
         NotSkipped::View(SkipError::Execute(error)) => of(*error),
+        NotSkipped::View(SkipError::OtherIntent) => Problem::idempotency_key_reused(),
         NotSkipped::View(error @ SkipError::View(_)) => log_away(&error),
         NotSkipped::View(refused) => Problem::conflict(sentence(&refused.to_string())),
     }

@@ -17,9 +17,12 @@ use crate::queue::LANES;
 
 /// How often a dispatcher looks whether its share has changed.
 const SHARE_EVERY: Duration = Duration::from_secs(1);
-/// Dispatchers that live, this one included.
-const INSTANCES: &str = "select count(*) from pg_locks \
-     where locktype = 'advisory' and objsubid = 2 and granted and classid = $1::bigint::oid \
+/// Dispatchers that live, this one included; and the lanes this session holds.
+const STANDING: &str = "select count(*) filter (where classid = $1::bigint::oid), \
+         coalesce(array_agg(objid::bigint::integer order by objid) \
+             filter (where classid = $2::bigint::oid and pid = pg_backend_pid()), '{}') \
+     from pg_locks \
+     where locktype = 'advisory' and objsubid = 2 and granted \
        and database = (select oid from pg_database where datname = current_database())";
 /// Takes up to so many lanes that nobody holds.
 const TAKE: &str = "select lane from ( \
@@ -124,14 +127,16 @@ impl Held {
     /// Takes or gives back lanes until this instance holds its share.
     async fn share(&mut self) -> Result<(), tokio_postgres::Error> {
         let client = &self.session.client;
-        let row = client
-            .query_one(INSTANCES, &[&i64::from(INSTANCE_LOCK)])
-            .await?;
+        let kinds = [i64::from(INSTANCE_LOCK), i64::from(LANE_LOCK)];
+        let row = client.query_one(STANDING, &[&kinds[0], &kinds[1]]).await?;
+        // As the server has them: a statement that was cut off may have done its work.
+        self.lanes = row.get(1);
         let share = share(row.get(0));
         if self.lanes.len() > share {
             // The last ones: whoever holds lane 0 looks after publications, and had better keep doing so.
-            let surplus = self.lanes.split_off(share);
+            let surplus = &self.lanes[share..];
             client.execute(GIVE_BACK, &[&LANE_LOCK, &surplus]).await?;
+            self.lanes.truncate(share);
         } else if self.lanes.len() < share {
             let wanted = (share - self.lanes.len()) as i64;
             let rows = client

@@ -226,6 +226,7 @@ fn log_events() -> Vec<log::Event> {
         view: "delivery_log".to_owned(),
         position: 1_234,
         reason: SkipReason::parse("a bad import").unwrap(),
+        fold: 2,
     }]
 }
 

@@ -38,6 +38,8 @@ pub enum Command {
         position: i64,
         /// Why.
         reason: SkipReason,
+        /// The number of the fold that can not fold it.
+        fold: i32,
     },
 }
 
@@ -52,6 +54,8 @@ pub enum Event {
         position: i64,
         /// Why.
         reason: SkipReason,
+        /// The number of the fold that could not fold it.
+        fold: i32,
     },
 }
 

@@ -117,7 +117,7 @@ pub enum ViewError {
     DeadTimeline {
         /// The view.
         view: &'static str,
-        /// The last position of the page.
+        /// The last position that came with a claim.
         position: i64,
     },
 }
@@ -136,5 +136,11 @@ impl ViewError {
                 | Self::Redefined { .. }
                 | Self::Outdated { .. }
         )
+    }
+
+    /// It is final for now: somebody may have the event skipped, or the view redefined, and then it goes on.
+    /// Whoever met another history must not: what it knows of the log is not the log's.
+    pub fn may_be_mended(&self) -> bool {
+        self.is_final() && !matches!(self, Self::DeadTimeline { .. })
     }
 }

@@ -85,6 +85,9 @@ async fn keep(name: &'static str, mut view: Box<dyn Steps>, stops: Stops, stop: 
             Ok(_) => stops.clear(name),
             Err(error) if error.is_final() => {
                 stops.stop(name, &error);
+                if !error.may_be_mended() {
+                    return;
+                }
                 let pause = tokio::time::sleep(LOOK_EVERY);
                 // Cut short or not: the loop sees whether it is to end.
                 let _ = stop.run_until_cancelled(pause).await;

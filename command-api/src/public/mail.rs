@@ -4,6 +4,7 @@
 
 use actix_web::web::{self, Bytes};
 use actix_web::{HttpRequest, HttpResponse};
+use mail_parser::MessageParser;
 use tidings_domain::subscriber::UnsubscribeMethod;
 use tidings_domain::token::UnsubscribeLink;
 use tidings_service::Problem;
@@ -45,7 +46,9 @@ pub(crate) async fn receive(
     body: web::Payload,
 ) -> Result<HttpResponse, Problem> {
     let mail: Bytes = read_body(&request, &mut body.into_inner(), BODY_BYTES_MAX).await?;
-    let link = tokens(&mail)
+    let subject = subject(&mail);
+    let link = tokens(subject.as_bytes())
+        .chain(tokens(&mail))
         .find_map(|token| UnsubscribeLink::verify(token, &commands.link_keys).ok())
         .ok_or_else(|| {
             Problem::validation().detail("The mail holds no unsubscribe token that was made here.")
@@ -54,7 +57,14 @@ pub(crate) async fn receive(
     Ok(HttpResponse::NoContent().finish())
 }
 
-/// Whatever in the mail may be a token, in its order: the subject comes before quoted text.
+/// The subject as its writer meant it: on its way it may have been folded and encoded, being long (RFC 2047).
+fn subject(mail: &[u8]) -> String {
+    let headers = MessageParser::default().parse_headers(mail);
+    let subject = headers.as_ref().and_then(|mail| mail.subject());
+    subject.unwrap_or_default().to_owned()
+}
+
+/// Whatever may be a token, in its order.
 fn tokens(mail: &[u8]) -> impl Iterator<Item = &str> {
     mail.split(|byte| !(byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')))
         .filter(|word| word.len() == UnsubscribeLink::TOKEN_CHARS)
@@ -64,6 +74,37 @@ fn tokens(mail: &[u8]) -> impl Iterator<Item = &str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+
+    #[test]
+    fn a_long_subject_is_read_however_it_was_folded_and_encoded() {
+        let token = "A-_9".repeat(UnsubscribeLink::TOKEN_CHARS / 4);
+        let (first, rest) = token.split_at(50);
+        let base64 = |text: &str| STANDARD.encode(text);
+        for encoded in [
+            format!("unsubscribe {token}"),
+            format!(
+                "=?utf-8?b?{}?=\r\n =?utf-8?B?{}?=",
+                base64(&format!("unsubscribe {first}")),
+                base64(rest)
+            ),
+            format!(
+                "=?us-ascii?q?unsubscribe_{}?=\r\n =?us-ascii?q?{}?=",
+                first.replace('_', "=5F"),
+                rest.replace('_', "=5F")
+            ),
+        ] {
+            let mail = format!("From: a@example.org\r\nSubject: {encoded}\r\n\r\nhello\r\n");
+            let subject = subject(mail.as_bytes());
+            assert_eq!(
+                tokens(subject.as_bytes()).collect::<Vec<_>>(),
+                [&token],
+                "{encoded}"
+            );
+        }
+        assert_eq!(subject(b"no mail at all"), "");
+    }
 
     #[test]
     fn a_token_is_found_wherever_it_stands_and_nothing_else_is_tried() {

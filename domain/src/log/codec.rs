@@ -19,10 +19,12 @@ pub(super) fn encode(event: &Event) -> Wire {
             view,
             position,
             reason,
+            fold,
         } => wire::ViewSkipped {
             view: view.clone(),
             position: *position,
             reason: reason.to_string(),
+            fold: *fold,
         }
         .into(),
     }
@@ -36,6 +38,7 @@ pub(super) fn decode(event: &Wire) -> Result<Event, CodecError> {
             view: e.view.clone(),
             position: e.position,
             reason: SkipReason::recorded(e.reason.clone()),
+            fold: e.fold,
         }),
         other => Err(CodecError::WrongStream {
             noun: Log::NOUN,

@@ -13,10 +13,12 @@ pub(super) fn decide(state: &Log, command: Command) -> Vec<Event> {
             view,
             position,
             reason,
+            fold,
         } => vec![Event::ViewSkipped {
             view,
             position,
             reason,
+            fold,
         }],
     }
 }

@@ -14,6 +14,7 @@ fn skip(view: &str, position: i64) -> Command {
         view: view.to_owned(),
         position,
         reason: reason(),
+        fold: 2,
     }
 }
 
@@ -22,6 +23,7 @@ fn skipped(view: &str, position: i64) -> Event {
         view: view.to_owned(),
         position,
         reason: reason(),
+        fold: 2,
     }
 }
 

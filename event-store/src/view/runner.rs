@@ -63,8 +63,8 @@ pub(super) struct Checkpoint {
     written: i64,
     /// Folded up to here; events after `written` led to no rows.
     pub(super) position: i64,
-    /// The batch hash that came with the last of them, if it came through JetStream.
-    claimed: Option<String>,
+    /// The last batch hash that came with one of them through JetStream, and with which position.
+    claimed: Option<(i64, String)>,
     /// When the first of them was folded.
     unwritten_since: Option<Instant>,
 }
@@ -146,9 +146,10 @@ where
             return Ok(Progress::Advanced);
         };
         self.folded = page.len();
-        let last = &page[page.len() - 1];
-        at.position = last.position();
-        at.claimed.clone_from(&last.claimed_batch_hash);
+        at.position = page[page.len() - 1].position();
+        // The last claim there was stands for all before it, also when later events came from the log itself.
+        let claim = |item: &Arc<Item>| Some((item.position(), item.claimed_batch_hash.clone()?));
+        at.claimed = page.iter().rev().find_map(claim).or(at.claimed);
         if rows.is_empty() {
             at.unwritten_since.get_or_insert_with(Instant::now);
             self.at = Some(at);
@@ -202,7 +203,7 @@ where
         let mut gather = GATHER;
         while !stop.is_cancelled() {
             let stepped = match self.page().await {
-                Ok(Progress::Idle) if self.unwritten_for() >= UNWRITTEN => self.write_down().await,
+                Ok(_) if self.unwritten_for() >= UNWRITTEN => self.write_down().await,
                 paged => paged,
             };
             match stepped {
@@ -337,10 +338,13 @@ async fn advance<V: View>(
 ) -> Result<bool, ViewError> {
     let view = V::DEFINITION.name;
     let to = at.position;
-    if let Some(claimed) = &at.claimed {
-        let in_log = crate::log::batch_hash(transaction, to).await?;
+    if let Some((position, claimed)) = &at.claimed {
+        let in_log = crate::log::batch_hash(transaction, *position).await?;
         if in_log.map(|hash| hex(&hash)).as_ref() != Some(claimed) {
-            return Err(ViewError::DeadTimeline { view, position: to });
+            return Err(ViewError::DeadTimeline {
+                view,
+                position: *position,
+            });
         }
     }
     // Not waiting for the disk: after a crash of the server rows and checkpoint are both as they were a

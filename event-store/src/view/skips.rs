@@ -9,7 +9,7 @@ use tidings_domain::value::SkipReason;
 use tidings_proto::EventMessage as _;
 use tidings_proto::log::ViewSkipped;
 
-use super::runner::fold;
+use super::runner::{fold, fold_of};
 use super::{Merge, View, ViewError};
 use crate::event::Committed;
 use crate::feed::Item;
@@ -48,6 +48,9 @@ pub enum SkipError {
         /// What was to be skipped.
         position: i64,
     },
+    /// The same intent has led to another skip before.
+    #[error("the same request has had another event skipped before: ask anew")]
+    OtherIntent,
     /// The view could not be looked at or moved.
     #[error(transparent)]
     View(#[from] ViewError),
@@ -134,9 +137,14 @@ where
             view: view.to_owned(),
             position,
             reason: reason.clone(),
+            fold: fold_of::<V>(),
         })
         .await
         .map_err(|error| SkipError::Execute(Box::new(error)))?;
+    // The intent may have been carried out before, for another event.
+    if !executed.after.state.skipped_by(view).contains(&position) {
+        return Err(SkipError::OtherIntent);
+    }
     // Should this process die here, the view finds the word in the log when it stops at the event anew.
     transaction
         .execute(

@@ -61,6 +61,8 @@ view_row! {
 }
 
 impl View for SubscriberProfile {
+    // Whether somebody still wants mail is looked up here: overlooking it would let mail out.
+    const MAY_SKIP: bool = false;
     type Row = SubscriberRow;
     const DEFINITION: Definition = Definition {
         name: "subscriber_profile",

@@ -32,6 +32,7 @@ fn log_sample(event_type: &str, salt: u8) -> Option<Event> {
             view: "channel_list".to_owned(),
             position: i64::from(salt) + 1,
             reason: "a bad import".to_owned(),
+            fold: 1,
         }
         .into(),
         _ => return None,

@@ -1,6 +1,7 @@
 //! An event no version can fold: the view that stops at it skips it, live and in every rebuild, and no
 //! other view does.
 
+use tidings_dispatcher::queue::DispatchQueue;
 use tidings_domain::log::{Command, Log as Surroundings};
 use tidings_domain::stream_id;
 use tidings_event_store::view::{
@@ -138,6 +139,51 @@ async fn only_what_stops_a_view_is_skipped() {
     assert_eq!(store.log().head().await.unwrap().position, 11);
 }
 
+/// One intent is one skip: repeated for another event, it must not move the view past that one.
+#[tokio::test]
+async fn a_repeated_intent_skips_no_second_event() {
+    let (platform, mut projector) = poisoned().await;
+    let store = &platform.store;
+    let context = context(&platform);
+    for _ in 0..2 {
+        let skipped = skip::<TallyView>(store, &context, POISON, reason()).await;
+        assert_eq!(skipped.unwrap().last_position, 12);
+    }
+    let metadata = Metadata {
+        min_reader: CONTRACT_REVISION + 1,
+        ..Metadata::default()
+    };
+    let event = platform.event(platform.ids.next(), vec![0; 8], &metadata);
+    let second = platform.commit(vec![], vec![event]).await.unwrap();
+    settle(&platform, &mut projector).await;
+    let other = skip::<TallyView>(store, &context, second.last_position, reason()).await;
+    assert!(matches!(other, Err(SkipError::OtherIntent)), "{other:?}");
+    settle(&platform, &mut projector).await;
+    let why = projector.stops().why("tally").unwrap();
+    assert!(why.contains("position 13"), "{why}");
+}
+
+/// Whatever is asked whether mail may go out must overlook nothing.
+#[tokio::test]
+async fn views_that_sends_are_judged_by_skip_nothing() {
+    let platform = Platform::start().await;
+    let mut views = tidings_projector::VIEWS.to_vec();
+    views.push(Registered::of::<DispatchQueue>());
+    let mut never = Vec::new();
+    for view in &views {
+        let context = context(&platform);
+        let asked = tidings_projector::skip(&platform.store, view, &context, 1, reason()).await;
+        if matches!(asked, Err(SkipError::Never { .. })) {
+            never.push(view.name());
+        }
+    }
+    never.sort_unstable();
+    assert_eq!(
+        never,
+        ["dispatch_queue", "subscriber_profile", "suppression_list"]
+    );
+}
+
 #[tokio::test]
 async fn the_word_in_the_log_is_enough() {
     let (platform, mut projector) = poisoned().await;
@@ -145,6 +191,7 @@ async fn the_word_in_the_log_is_enough() {
         view: "tally".to_owned(),
         position: POISON,
         reason: reason(),
+        fold: 1,
     };
     let context = context(&platform);
     let log = stream_id::log();

@@ -11,6 +11,9 @@ use crate::event::Recorded;
 use crate::log::{COLUMNS, ReadError};
 
 const SECOND_US: i64 = 1_000_000;
+/// Bytes of rows at which a page ends, so that a page of the largest events is no burden on memory: each
+/// reader of a rebuild holds one.
+const PAGE_BYTES_MAX: usize = 16 << 20;
 
 /// Events on their way out of the database, in order.
 pub(crate) struct Copied {
@@ -44,13 +47,15 @@ pub(crate) async fn copy_range(
 }
 
 impl Copied {
-    /// The next events, `limit` at most; none: there are no more.
+    /// The next events, `limit` at most and no more after 16 MiB; none: there are no more.
     pub(crate) async fn page(&mut self, limit: usize) -> Result<Vec<Recorded>, ReadError> {
         let mut page = Vec::with_capacity(limit);
-        while page.len() < limit {
+        let mut bytes = 0;
+        while page.len() < limit && bytes < PAGE_BYTES_MAX {
             let Some(row) = self.rows.next().await? else {
                 break;
             };
+            bytes += row.len();
             page.push(recorded(&row).ok_or(ReadError::Garbled)?);
         }
         Ok(page)

@@ -61,7 +61,7 @@ impl RebuildOptions {
 pub struct Bounds {
     /// Positions of a range: what a reader folds before it hands on what came of it.
     pub range: i64,
-    /// Bytes of rows in memory, texts not counted, before they are staged. All views together.
+    /// Bytes of rows in memory, their texts included, before they are staged. All views together.
     pub memory: usize,
     /// Positions after which rows are staged in any case, so that a rebuild that dies keeps so much.
     pub stage_every: i64,
@@ -189,8 +189,8 @@ pub async fn rebuild(
     Ok(rebuilt)
 }
 
-/// Sessions of a rebuild's own. They are not the pool's: however the rebuild ends they end with it, and so
-/// do the locks of the first.
+/// Sessions of a rebuild's own, besides those of its readers. They are not the pool's: however the rebuild
+/// ends they end with it, and so do the locks of the first.
 struct Sessions {
     /// Holds the advisory locks, one rebuild of a view at a time, and writes.
     writer: ClientWrapper,
@@ -198,9 +198,11 @@ struct Sessions {
     reader: ClientWrapper,
 }
 
+/// A session of a rebuild's own.
 async fn session(store: &Store) -> Result<ClientWrapper, ViewError> {
     let session = Object::take(store.log().pool().get().await?);
-    // Filling a table may take longer than anything else may.
+    // Filling a table may take longer than anything else may, and so may reading a range: the database
+    // waits while what it sent is folded.
     session
         .batch_execute("set statement_timeout = 0; set idle_in_transaction_session_timeout = 0")
         .await

@@ -3,6 +3,7 @@
 use std::fmt::Debug;
 use std::hash::Hash;
 
+use serde_json::Value;
 use tokio_postgres::types::{FromSqlOwned, ToSql, Type};
 
 /// A column of a view's table.
@@ -38,6 +39,9 @@ pub trait Row: Clone + PartialEq + Debug + Send + Sync + 'static {
 
     /// The type of each column.
     fn types() -> Vec<Type>;
+
+    /// Bytes that its values take besides the row itself, at the least.
+    fn heap_bytes(&self) -> usize;
 
     /// One array for each key column.
     fn key_arrays(keys: &[Self::Key]) -> Vec<Box<dyn ToSql + Sync + Send>> {
@@ -83,31 +87,59 @@ pub trait SqlType: ToSql + FromSqlOwned + Sync + Send {
     const NAME: &'static str;
     /// The SQL type.
     const TYPE: Type;
+
+    /// Bytes that the value takes besides itself, at the least.
+    fn heap_bytes(&self) -> usize {
+        0
+    }
 }
 
 macro_rules! sql_types {
-    ($($rust:ty => $sql:literal $type:ident),* $(,)?) => {
+    ($($rust:ty => $sql:literal $type:ident $($heap:path)?),* $(,)?) => {
         $(impl SqlType for $rust {
             const NAME: &'static str = $sql;
             const TYPE: Type = Type::$type;
+
+            $(fn heap_bytes(&self) -> usize {
+                $heap(self)
+            })?
         })*
     };
 }
 
 sql_types! {
     uuid::Uuid => "uuid" UUID,
-    String => "text" TEXT,
+    String => "text" TEXT String::len,
     i64 => "bigint" INT8,
     i32 => "integer" INT4,
     bool => "boolean" BOOL,
     time::OffsetDateTime => "timestamptz" TIMESTAMPTZ,
-    Vec<u8> => "bytea" BYTEA,
-    serde_json::Value => "jsonb" JSONB,
+    Vec<u8> => "bytea" BYTEA Vec::len,
+    Value => "jsonb" JSONB json_bytes,
 }
 
 impl<T: SqlType> SqlType for Option<T> {
     const NAME: &'static str = T::NAME;
     const TYPE: Type = T::TYPE;
+
+    fn heap_bytes(&self) -> usize {
+        self.as_ref().map_or(0, T::heap_bytes)
+    }
+}
+
+fn json_bytes(value: &Value) -> usize {
+    let inner = size_of::<Value>();
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+        Value::String(text) => text.len(),
+        Value::Array(items) => items.iter().map(|item| inner + json_bytes(item)).sum(),
+        Value::Object(fields) => {
+            let fields = fields.iter();
+            fields
+                .map(|(name, value)| size_of::<String>() + name.len() + inner + json_bytes(value))
+                .sum()
+        }
+    }
 }
 
 /// Declares a view's row: `view_row! { pub struct Name { key { id: Uuid } title: Option<String> } }`.
@@ -174,6 +206,32 @@ macro_rules! view_row {
                     $( <$field_type as $crate::view::SqlType>::TYPE, )*
                 ]
             }
+
+            fn heap_bytes(&self) -> usize {
+                let of_each = [
+                    $( <$key_type as $crate::view::SqlType>::heap_bytes(&self.$key), )+
+                    $( <$field_type as $crate::view::SqlType>::heap_bytes(&self.$field), )*
+                ];
+                of_each.iter().sum()
+            }
         }
     };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn texts_bytes_and_json_are_counted() {
+        assert_eq!(7_i64.heap_bytes(), 0);
+        assert_eq!("seven".to_owned().heap_bytes(), 5);
+        assert_eq!(Some(vec![1_u8, 2, 3]).heap_bytes(), 3);
+        assert_eq!(None::<String>.heap_bytes(), 0);
+        let (value, text) = (size_of::<Value>(), size_of::<String>());
+        assert_eq!(json!([1, "two", null]).heap_bytes(), 3 * value + 3);
+        let nested = json!({ "a": { "bc": "def" } });
+        assert_eq!(nested.heap_bytes(), 2 * (text + value) + 6);
+    }
 }

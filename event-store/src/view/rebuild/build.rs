@@ -7,8 +7,8 @@ use deadpool_postgres::{ClientWrapper, Transaction};
 use futures_util::future::BoxFuture;
 
 use super::ledger::{Entry, shredded};
-use super::stage::Stage;
-use super::swap::{Next, Swap, still_ours};
+use super::stage::{Stage, keep_through};
+use super::swap::{Next, Swap, definitions, still_ours};
 use super::{RebuildMode, RebuildOptions, Rebuilt, Sessions, Span, of_view};
 use crate::crash_point;
 use crate::feed::Item;
@@ -31,7 +31,7 @@ pub(super) trait Building: Send {
     /// Takes in the parts delivered since the last time.
     fn gather(&mut self);
 
-    /// What its rows take in memory, bytes, at the least.
+    /// What its rows take in memory, bytes, about.
     fn bytes(&self) -> usize;
 
     /// Stages what is in memory, which the events up to a position have led to.
@@ -133,6 +133,12 @@ where
             for totals in &build.totals {
                 totals.create(&transaction).await?;
             }
+        } else {
+            // There are none beyond it. If there were, what they hold would be counted twice.
+            for definition in definitions::<V>(&derived) {
+                let kept = keep_through(&transaction, &definition, generation, from);
+                of_view(view, kept).await?;
+            }
         }
         of_view(view, build.entry.begin(&transaction, from, to)).await?;
         of_view(view, transaction.commit()).await?;
@@ -150,16 +156,20 @@ where
         of_view(view, self.stage.compare_runs(transaction)).await
     }
 
+    /// Stages the rows in memory and what they contributed to the totals, as the run that ends at a position,
+    /// and puts that position on record. One without the others, and a rebuild that goes on from there
+    /// would count the run twice or not at all.
     async fn spill(&mut self, transaction: &Transaction<'_>, run: i64) -> Result<(), ViewError> {
+        let view = V::DEFINITION.name;
         let (stage, totals) = (&mut self.stage, &mut self.totals);
         let mut change = |before: Option<&V::Row>, after: Option<&V::Row>| {
             totals.iter_mut().for_each(|it| it.change(before, after));
         };
-        of_view(
-            V::DEFINITION.name,
-            stage.spill(transaction, run, &mut change),
-        )
-        .await
+        of_view(view, stage.spill(transaction, run, &mut change)).await?;
+        for totals in &mut self.totals {
+            totals.spill(transaction, run).await?;
+        }
+        of_view(view, self.entry.advance(transaction, run)).await
     }
 
     async fn write_all(&mut self, sessions: &mut Sessions) -> Result<(), ViewError> {
@@ -247,11 +257,7 @@ where
             }
             let through = through.min(self.to);
             still_ours::<V>(transaction, self.entry.generation - 1).await?;
-            self.spill(transaction, through).await?;
-            for totals in &mut self.totals {
-                totals.spill(transaction, through).await?;
-            }
-            of_view(V::DEFINITION.name, self.entry.advance(transaction, through)).await
+            self.spill(transaction, through).await
         })
     }
 

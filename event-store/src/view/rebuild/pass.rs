@@ -1,12 +1,14 @@
 //! One pass over the log for all views that are rebuilt: ranges of positions are read and folded side by
 //! side, and what came of them is put together in order.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use deadpool_postgres::ClientWrapper;
 use futures_util::{StreamExt as _, stream};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::build::{Building, Part};
-use super::{Bounds, Phase, RebuildOptions, RebuildProgress, Span};
+use super::{Bounds, Phase, RebuildOptions, RebuildProgress, Span, session};
 use crate::ReadError;
 use crate::copy::copy_range;
 use crate::crash_point;
@@ -14,18 +16,29 @@ use crate::feed::Item;
 use crate::store::Store;
 use crate::view::ViewError;
 
-/// Events decoded before they are folded: their keys are fetched at once.
+/// Events decoded before they are folded, at most: their keys are fetched at once.
 const PAGE: usize = 2_000;
 
 /// A pass.
 pub(super) struct Pass {
-    store: Store,
-    nouns: Vec<&'static str>,
-    opens: Vec<&'static str>,
+    reader: Reader,
     from: i64,
     to: i64,
     readers: usize,
     bounds: Bounds,
+}
+
+/// Reads and folds ranges. Clones share their sessions.
+#[derive(Clone)]
+struct Reader {
+    store: Store,
+    /// Nouns of the streams that are read; none: of all.
+    nouns: Vec<&'static str>,
+    /// Nouns of the streams whose keys are fetched.
+    opens: Vec<&'static str>,
+    /// Sessions that are between two ranges. They are not the pool's: the keys come through that while a
+    /// range is read, and readers that held all of it would wait for each other.
+    idle: Arc<Mutex<Vec<ClientWrapper>>>,
 }
 
 /// Positions after one up to and with another.
@@ -55,13 +68,16 @@ impl Pass {
         };
         let everything = spans.iter().any(|span| span.nouns.is_empty());
         Self {
-            store: store.clone(),
-            nouns: if everything {
-                Vec::new()
-            } else {
-                all(|span| span.nouns)
+            reader: Reader {
+                store: store.clone(),
+                nouns: if everything {
+                    Vec::new()
+                } else {
+                    all(|span| span.nouns)
+                },
+                opens: all(|span| span.opens),
+                idle: Arc::default(),
             },
-            opens: all(|span| span.opens),
             from: spans.iter().map(|span| span.from).min().unwrap_or(0),
             to: spans.iter().map(|span| span.to).max().unwrap_or(0),
             readers: options.readers.max(1),
@@ -80,13 +96,7 @@ impl Pass {
         let mut folded = stream::iter(self.ranges())
             .map(|range| {
                 let parts = parts.iter().map(|make| make()).collect();
-                let reading = read(
-                    self.store.clone(),
-                    range,
-                    self.nouns.clone(),
-                    self.opens.clone(),
-                    parts,
-                );
+                let reading = self.reader.clone().read(range, parts);
                 AbortOnDropHandle::new(tokio::spawn(reading))
             })
             .buffered(self.readers);
@@ -144,28 +154,47 @@ async fn stage(
     Ok(())
 }
 
-/// Reads and folds one range.
-async fn read(
-    store: Store,
-    range: Range,
-    nouns: Vec<&'static str>,
-    opens: Vec<&'static str>,
-    mut parts: Vec<Box<dyn Part>>,
-) -> Result<(Range, Vec<Box<dyn Part>>), ViewError> {
-    let client = store.log().pool().get().await?;
-    let mut rows = copy_range(&client, range.after, range.through, &nouns).await?;
-    loop {
-        let page = rows.page(PAGE).await?;
-        if page.is_empty() {
-            return Ok((range, parts));
+impl Reader {
+    /// Reads and folds one range.
+    async fn read(
+        self,
+        range: Range,
+        mut parts: Vec<Box<dyn Part>>,
+    ) -> Result<(Range, Vec<Box<dyn Part>>), ViewError> {
+        let session = self.session().await?;
+        let mut rows = copy_range(&session, range.after, range.through, &self.nouns).await?;
+        loop {
+            let page = rows.page(PAGE).await?;
+            if page.is_empty() {
+                self.give_back(session);
+                return Ok((range, parts));
+            }
+            let items: Vec<Item> = page
+                .into_iter()
+                .map(|recorded| Item::new(recorded, None))
+                .collect();
+            let ring = self.store.keys_of_items(&items, &self.opens).await?;
+            for part in &mut parts {
+                part.fold(&items, &ring)?;
+            }
         }
-        let items: Vec<Item> = page
-            .into_iter()
-            .map(|recorded| Item::new(recorded, None))
-            .collect();
-        let ring = store.keys_of_items(&items, &opens).await?;
-        for part in &mut parts {
-            part.fold(&items, &ring)?;
+    }
+
+    /// One that an earlier range has left, or a new one.
+    async fn session(&self) -> Result<ClientWrapper, ViewError> {
+        let idle = self
+            .idle
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .pop();
+        match idle {
+            Some(session) => Ok(session),
+            None => session(&self.store).await,
         }
+    }
+
+    fn give_back(&self, session: ClientWrapper) {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        idle.push(session);
     }
 }

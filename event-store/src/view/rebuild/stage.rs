@@ -19,6 +19,9 @@ pub(in crate::view) struct Stage<R: Merge> {
     definition: Definition,
     generation: i32,
     rows: Rows<R>,
+    /// Bytes of texts taken in since the last run. Those that were merged away meanwhile count too: finding
+    /// out which would cost a second look at every row.
+    texts: usize,
     /// The staging table holds rows.
     spilled: bool,
 }
@@ -30,6 +33,7 @@ impl<R: Merge> Stage<R> {
             definition,
             generation,
             rows: Rows::<R>::new(),
+            texts: 0,
             spilled,
         }
     }
@@ -55,6 +59,8 @@ impl<R: Merge> Stage<R> {
 
     /// Adds rows that come later than all before.
     pub(in crate::view) fn absorb(&mut self, rows: Rows<R>) {
+        let texts = rows.values().flatten().map(R::heap_bytes);
+        self.texts += texts.sum::<usize>();
         if self.rows.is_empty() {
             self.rows = rows;
             return;
@@ -66,12 +72,13 @@ impl<R: Merge> Stage<R> {
 
     /// Adds a row that comes later than all before.
     pub(in crate::view) fn add(&mut self, row: R) {
+        self.texts += row.heap_bytes();
         add(&mut self.rows, row);
     }
 
-    /// What the rows take in memory, at the least: texts are not counted.
+    /// What the rows take in memory, about: what the map leaves free is not counted.
     pub(in crate::view) fn bytes(&self) -> usize {
-        self.rows.len() * size_of::<(R::Key, Option<R>)>()
+        self.rows.len() * size_of::<(R::Key, Option<R>)>() + self.texts
     }
 
     /// The staging table holds rows.
@@ -97,8 +104,13 @@ impl<R: Merge> Stage<R> {
             writer.staged(run, row.is_gone(), row).await?;
         }
         writer.finish().await?;
-        self.rows = Rows::<R>::new();
+        self.clear();
         Ok(())
+    }
+
+    fn clear(&mut self) {
+        self.rows = Rows::<R>::new();
+        self.texts = 0;
     }
 
     /// Finds the keys that stand in more than one run, in a transaction before [`Self::write`].
@@ -141,7 +153,7 @@ impl<R: Merge> Stage<R> {
                 }
             }
             writer.finish().await?;
-            self.rows = Rows::<R>::new();
+            self.clear();
         }
         let (runs, again) = (
             self.definition.runs(self.generation),
@@ -211,6 +223,19 @@ impl<R: Merge> Stage<R> {
     fn table(&self) -> String {
         self.definition.table(self.generation)
     }
+}
+
+/// Takes away the runs that stand beyond a position.
+pub(super) async fn keep_through(
+    transaction: &Transaction<'_>,
+    definition: &Definition,
+    generation: i32,
+    position: i64,
+) -> Result<(), Error> {
+    let runs = definition.runs(generation);
+    transaction
+        .batch_execute(&format!("delete from {runs} where run > {position}"))
+        .await
 }
 
 async fn end<R: Merge>(

@@ -227,7 +227,8 @@ pub(super) async fn still_ours<V: View>(
     }
 }
 
-fn definitions<V: View>(derived: &[Arc<dyn Derivation<V::Row>>]) -> Vec<Definition> {
+/// The view's definition, and those of the views derived from it.
+pub(super) fn definitions<V: View>(derived: &[Arc<dyn Derivation<V::Row>>]) -> Vec<Definition> {
     [V::DEFINITION]
         .into_iter()
         .chain(derived.iter().map(|derivation| derivation.definition()))

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
@@ -132,6 +133,60 @@ async fn a_rebuild_that_is_stopped_anywhere_goes_on_from_what_is_staged() {
         assert_eq!(rows(&platform.store).await, expected(&log), "{steps}");
     }
     assert!(resumed > 4, "resumed {resumed} times");
+    assert_eq!(staging_tables(&platform).await, 0);
+}
+
+const TALLY: [Rebuildable; 1] = [Rebuildable::of::<TallyView>()];
+
+/// Lets a rebuild go until it has filled the new table and wants its staging table gone, which it can not
+/// have, and drops it there.
+async fn stopped_in_the_write(platform: &Platform) {
+    let begun = Arc::new(Notify::new());
+    let bell = begun.clone();
+    let mut tell = move |_: RebuildProgress| bell.notify_one();
+    let options = tiny(RebuildMode::Replace);
+    let mut rebuilding = Box::pin(rebuild(&platform.store, &TALLY, &options, &mut tell));
+    tokio::select! {
+        biased;
+        () = begun.notified() => {}
+        ended = &mut rebuilding => panic!("it told of no progress: {ended:?}"),
+    }
+    // Whoever does not poll it holds it where it is. Reading and writing the table are still allowed then.
+    let other = platform.pool.get().await.unwrap();
+    let hold = "begin; lock table publishing_tally_g2_runs in access share mode";
+    other.batch_execute(hold).await.unwrap();
+    let waiting = "select count(*) from pg_locks where not granted and mode = 'AccessExclusiveLock' \
+                   and relation = 'publishing_tally_g2_runs'::regclass \
+                   and database = (select oid from pg_database where datname = current_database())";
+    let waits = async {
+        loop {
+            let row = other.query_one(waiting, &[]).await.unwrap();
+            if row.get::<_, i64>(0) > 0 {
+                break;
+            }
+        }
+    };
+    tokio::select! {
+        waits = tokio::time::timeout(Duration::from_secs(60), waits) => waits.unwrap(),
+        ended = &mut rebuilding => panic!("it did not wait: {ended:?}"),
+    }
+    drop(rebuilding);
+    other.batch_execute("rollback").await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rebuild_that_is_stopped_while_it_writes_goes_on_from_all_it_folded() {
+    let platform = folded(300).await;
+    let log = audit::sound_log(platform.store.log()).await;
+    for mode in [RebuildMode::Verify, RebuildMode::Replace] {
+        stopped_in_the_write(&platform).await;
+        let again = rebuild(&platform.store, &TALLY, &tiny(mode), &mut |_| ()).await;
+        for rebuilt in again.unwrap() {
+            let ended = (rebuilt.position, rebuilt.differences, rebuilt.from);
+            assert_eq!(ended, (300, 0, 300), "{mode:?}");
+        }
+        assert_eq!(rows(&platform.store).await, expected(&log), "{mode:?}");
+    }
     assert_eq!(staging_tables(&platform).await, 0);
 }
 

@@ -18,7 +18,7 @@ pub use facts::CONSENT_FACTS;
 pub use folder::Folder;
 pub use keeper::{Keeper, Standing, Standings};
 pub use key::{PublicKey, SigningKey};
-pub use line::{Entry, FORMAT, Fact, Line, LineError};
+pub use line::{Entry, FORMAT, Fact, Line, LineError, hash as line_hash};
 
 pub(crate) use line::check_signature;
 
@@ -47,6 +47,9 @@ pub enum WitnessError {
     /// There is no witness in the folder.
     #[error("there is no witness in {}: name its folder", .0.display())]
     Absent(PathBuf),
+    /// A witness that has begun is not in its folder any more.
+    #[error("the witness has begun, but {} holds no line of it", .0.display())]
+    Gone(PathBuf),
     /// A line is not what was written.
     #[error("{}, line {line}: {what}; the witness was tampered with or damaged", file.display())]
     Tampered {

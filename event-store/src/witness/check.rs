@@ -1,13 +1,14 @@
 //! Reads a witness back: that nobody changed it, and that the log is still the one it saw.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use serde::Serialize;
+use serde_json::Value;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::WitnessError;
-use super::facts;
+use super::facts::{self, CONSENT_FACTS};
 use super::folder::{self, Folder, Text};
 use super::key::PublicKey;
 use super::line::{Entry, Fact, Line, LineError};
@@ -33,6 +34,8 @@ pub struct WitnessReport {
     pub heads: u64,
     /// Facts about consent.
     pub facts: u64,
+    /// Lines of kinds that only a later build knows.
+    pub unknown: u64,
     /// The last witnessed position.
     pub position: i64,
     /// When that was written.
@@ -80,10 +83,8 @@ pub fn check(
     each: &mut dyn FnMut(&str, &Line),
 ) -> Result<WitnessReport, WitnessError> {
     let mut state = State::default();
-    let (mut heads, mut facts) = (0, 0);
+    let mut tally = Tally::default();
     let mut last: Option<Text> = None;
-    let mut given_up = Vec::new();
-    let mut position = 0;
     for (_, path) in folder.files()? {
         // Whoever writes cuts off a half line before the next file begins.
         if let Some(text) = last.filter(|text| text.rest > 0) {
@@ -91,29 +92,7 @@ pub fn check(
         }
         let text = folder::read(&path)?;
         text.follow(&mut state, &mut |text, line| {
-            match &line.entry {
-                Entry::Opened { position: at, .. } => position = *at,
-                Entry::Head { position: at, .. } => {
-                    heads += 1;
-                    position = *at;
-                }
-                Entry::Fact(_) => facts += 1,
-                Entry::Restored {
-                    incarnation,
-                    after_position,
-                } => {
-                    if *after_position < position {
-                        given_up.push(GivenUp {
-                            line: line.line,
-                            at: line.at,
-                            incarnation: *incarnation,
-                            after: *after_position,
-                            through: position,
-                        });
-                        position = *after_position;
-                    }
-                }
-            }
+            tally.take(&line);
             each(text, &line);
         })?;
         last = Some(text);
@@ -131,21 +110,66 @@ pub fn check(
         public_key,
         begins_at_line: state.begins_at,
         line: state.line,
-        heads,
-        facts,
+        heads: tally.heads,
+        facts: tally.facts,
+        unknown: tally.unknown,
         position: state.position,
         at: state.at,
         half_written_bytes: last.map_or(0, |text| text.rest),
-        given_up,
+        given_up: tally.given_up,
     })
 }
 
+/// What is counted on the way through the lines.
+#[derive(Default)]
+struct Tally {
+    heads: u64,
+    facts: u64,
+    unknown: u64,
+    /// The last witnessed position.
+    position: i64,
+    given_up: Vec<GivenUp>,
+}
+
+impl Tally {
+    fn take(&mut self, line: &Line) {
+        match &line.entry {
+            Entry::Opened { position, .. } => self.position = *position,
+            Entry::Head { position, .. } => {
+                self.heads += 1;
+                self.position = *position;
+            }
+            Entry::Fact(_) => self.facts += 1,
+            Entry::Restored {
+                incarnation,
+                after_position,
+            } => {
+                if *after_position < self.position {
+                    self.given_up.push(GivenUp {
+                        line: line.line,
+                        at: line.at,
+                        incarnation: *incarnation,
+                        after: *after_position,
+                        through: self.position,
+                    });
+                    self.position = *after_position;
+                }
+            }
+            Entry::Other => self.unknown += 1,
+        }
+    }
+}
+
 impl WitnessReport {
+    /// How much of what a line says up to this position still counts: restores after it may have given up the rest.
+    fn lasting(&self, line: u64, position: i64) -> i64 {
+        let later = self.given_up.iter().filter(|it| it.line > line);
+        later.map(|it| it.after).fold(position, i64::min)
+    }
+
     /// Whether a line about this position still counts: no restore after it gave the position up.
     fn counts(&self, line: u64, position: i64) -> bool {
-        let later = |it: &&GivenUp| it.line > line;
-        let mut later = self.given_up.iter().filter(later);
-        later.all(|it| position <= it.after)
+        self.lasting(line, position) == position
     }
 }
 
@@ -175,7 +199,9 @@ pub fn head_after(
     Ok(None)
 }
 
-/// Compares a witness that was checked with the log: every head, and every fact.
+/// Compares a witness that was checked with the log: every head, and every fact. A fact is compared for what its line
+/// says, for the build that wrote it may have known fewer fields; and only those are missed that the `opened` line
+/// before promised. Facts of types that this build does not know are passed over: the heads cover their events.
 ///
 /// # Errors
 /// When the log or the files can not be read.
@@ -190,6 +216,7 @@ pub async fn compare(
         same_up_to: 0,
         heads: Vec::new(),
         facts: Vec::new(),
+        promises: Promises::default(),
         compared: Compared {
             heads: 0,
             finding: None,
@@ -204,34 +231,7 @@ pub async fn compare(
             if line.line > report.line {
                 continue;
             }
-            match line.entry {
-                Entry::Opened {
-                    position,
-                    batch_hash,
-                    ..
-                } if line.line == report.begins_at_line && position > 0 => {
-                    if report.counts(line.line, position) {
-                        comparison.heads.push((position, batch_hash));
-                        comparison.heads_now().await?;
-                        comparison.same_up_to = position;
-                    }
-                }
-                Entry::Head {
-                    position,
-                    batch_hash,
-                    ..
-                } if report.counts(line.line, position) => {
-                    comparison.heads.push((position, batch_hash));
-                }
-                Entry::Fact(fact) if report.counts(line.line, fact.position) => {
-                    comparison.facts.push(fact);
-                    continue;
-                }
-                _ => continue,
-            }
-            if comparison.heads.len() >= HEADS || comparison.facts.len() >= FACTS {
-                comparison.all_now().await?;
-            }
+            comparison.take(report, line).await?;
             if comparison.compared.finding.is_some() {
                 return Ok(comparison.compared);
             }
@@ -248,10 +248,92 @@ struct Comparison<'a> {
     same_up_to: i64,
     heads: Vec<(i64, Hash)>,
     facts: Vec<Fact>,
+    promises: Promises,
     compared: Compared,
 }
 
+/// Which types of facts are written down where.
+#[derive(Default)]
+struct Promises {
+    /// All that are promised are written down up to here.
+    up_to: i64,
+    /// Types by the position after which they are promised; rising.
+    since: Vec<(i64, BTreeSet<String>)>,
+}
+
+impl Promises {
+    fn follow(&mut self, entry: &Entry) {
+        match entry {
+            Entry::Opened {
+                position, facts, ..
+            } => {
+                self.up_to = self.up_to.max(*position);
+                self.go_on(facts.iter().cloned().collect());
+            }
+            Entry::Head { position, .. } => self.up_to = *position,
+            Entry::Fact(fact) => self.up_to = fact.position,
+            Entry::Restored { after_position, .. } => {
+                self.up_to = self.up_to.min(*after_position);
+                if let Some((_, types)) = self.since.last().cloned() {
+                    self.go_on(types);
+                }
+            }
+            Entry::Other => {}
+        }
+    }
+
+    fn go_on(&mut self, types: BTreeSet<String>) {
+        let up_to = self.up_to;
+        self.since.retain(|(after, _)| *after < up_to);
+        self.since.push((up_to, types));
+    }
+
+    fn cover(&self, fact: &Fact) -> bool {
+        let mut latest = self.since.iter().rev();
+        latest
+            .find(|(after, _)| *after < fact.position)
+            .is_some_and(|(_, types)| types.contains(&fact.event_type))
+    }
+}
+
 impl Comparison<'_> {
+    /// Takes the next line, and compares what is at hand when it has become much.
+    async fn take(&mut self, report: &WitnessReport, line: Line) -> Result<(), WitnessError> {
+        self.promises.follow(&line.entry);
+        let number = line.line;
+        match line.entry {
+            Entry::Opened {
+                position,
+                batch_hash,
+                ..
+            } if number == report.begins_at_line => {
+                if position > 0 && report.counts(number, position) {
+                    self.heads.push((position, batch_hash));
+                    self.heads_now().await?;
+                }
+                // The facts up to here are in files that are elsewhere.
+                self.same_up_to = report.lasting(number, position);
+            }
+            Entry::Head {
+                position,
+                batch_hash,
+                ..
+            } if report.counts(number, position) => {
+                self.heads.push((position, batch_hash));
+                if self.heads.len() >= HEADS || self.facts.len() >= FACTS {
+                    self.all_now().await?;
+                }
+            }
+            Entry::Fact(fact) if report.counts(number, fact.position) => self.facts.push(fact),
+            // Facts that had no head yet are given up without being on record as such.
+            Entry::Restored { after_position, .. } => {
+                self.facts.retain(|fact| fact.position <= after_position);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
     async fn all_now(&mut self) -> Result<(), WitnessError> {
         let from = self.same_up_to;
         let up_to = self.heads_now().await?;
@@ -292,19 +374,38 @@ impl Comparison<'_> {
         let in_log = facts::between(self.log, after, up_to).await?;
         // Those beyond the last head wait for the next one.
         let count = self.facts.partition_point(|fact| fact.position <= up_to);
-        let witnessed: Vec<Fact> = self.facts.drain(..count).collect();
-        let same = witnessed.iter().zip(&in_log).take_while(|(a, b)| a == b);
-        let same = same.count();
-        let differs = [witnessed.get(same), in_log.get(same)];
-        let position = differs
+        let known = self.facts.drain(..count);
+        let known = known.filter(|fact| CONSENT_FACTS.contains(&fact.event_type.as_str()));
+        let witnessed: HashMap<i64, Fact> = known.map(|fact| (fact.position, fact)).collect();
+        let in_log: HashMap<i64, Fact> = in_log
             .into_iter()
-            .flatten()
-            .map(|fact| fact.position)
-            .min();
+            .map(|fact| (fact.position, fact))
+            .collect();
+        let differs = witnessed.values().filter(|fact| {
+            let other = in_log.get(&fact.position);
+            other.is_none_or(|other| !agrees(fact, other))
+        });
+        let lacks = in_log
+            .values()
+            .filter(|fact| !witnessed.contains_key(&fact.position) && self.promises.cover(fact));
+        let position = differs.chain(lacks).map(|fact| fact.position).min();
         self.compared.finding =
             position.map(|position| Finding::at(position, Defect::WitnessFactDiffers));
         Ok(())
     }
+}
+
+/// Whether the log has every field that the line has, and has it so.
+fn agrees(line: &Fact, in_log: &Fact) -> bool {
+    if line == in_log {
+        return true;
+    }
+    let fields = |fact: &Fact| -> Value {
+        serde_json::to_value(fact).expect("facts are made of plain values")
+    };
+    let (said, held) = (fields(line), fields(in_log));
+    let mut said = said.as_object().into_iter().flatten();
+    said.all(|(name, value)| held.get(name) == Some(value))
 }
 
 async fn log_position(log: &Log) -> Result<i64, ReadError> {

@@ -8,6 +8,7 @@ use time::OffsetDateTime;
 use tokio::sync::watch;
 use uuid::Uuid;
 
+use super::facts::CONSENT_FACTS;
 use super::folder::{self, Folder, Lock, Tail};
 use super::key::{PublicKey, SigningKey};
 use super::line::{Entry, FORMAT, Line};
@@ -46,6 +47,8 @@ pub struct Keeper {
     folder: Folder,
     key: Arc<SigningKey>,
     standing: watch::Sender<Standing>,
+    /// The witness has lines: a folder without any is not the one where they are.
+    begun: bool,
     /// `None`: not open, or not known how a write ended.
     open: Option<Open>,
 }
@@ -87,8 +90,14 @@ impl Keeper {
             folder,
             key: Arc::new(key),
             standing,
+            begun: false,
             open: None,
         }
+    }
+
+    /// Says that this witness has begun earlier: a folder that holds no line of it is an error, not a place to begin.
+    pub fn must_go_on(&mut self) {
+        self.begun = true;
     }
 
     /// How it is doing, now and later.
@@ -122,6 +131,7 @@ impl Keeper {
             open = write(open, self.folder.clone(), page).await?;
         }
         let state = &open.state;
+        self.begun |= state.line > 0;
         self.standing.send_modify(|it| {
             it.elsewhere = false;
             it.position = state.position;
@@ -137,7 +147,8 @@ impl Keeper {
 
     async fn reopen(&self) -> Result<Option<Open>, WitnessError> {
         let (folder, key) = (self.folder.clone(), self.key.public());
-        blocking(move || reopen(&folder, key)).await
+        let begun = self.begun;
+        blocking(move || reopen(&folder, key, begun)).await
     }
 
     /// The lines to write next, with what they come to; and where the log ends.
@@ -165,19 +176,8 @@ impl Keeper {
         let Some(end) = end else {
             return Ok((None, log_position));
         };
-        let new_file = match &open.tail {
-            None => true,
-            Some(tail) => tail.is_empty() || (tail.is_full() && open.state.after_head),
-        };
-        if new_file {
-            let opened = Entry::Opened {
-                format: FORMAT.to_owned(),
-                public_key: self.key.public(),
-                incarnation: open.state.incarnation.unwrap_or(incarnation),
-                position: open.state.position,
-                batch_hash: open.state.batch_hash.unwrap_or(Hex([0; 32])),
-            };
-            entries.insert(0, opened);
+        if open.begins_file() || !open.promises_ours() {
+            entries.insert(0, self.opened(&open.state, incarnation));
         }
         let facts = facts::between(&self.log, after, end.position).await?;
         entries.extend(facts.into_iter().map(Entry::Fact));
@@ -193,6 +193,18 @@ impl Keeper {
             .map(|entry| self.line(&mut state, now, entry))
             .collect::<Result<_, _>>()?;
         Ok((Some(Page { lines, state }), log_position))
+    }
+
+    /// What stands before the first lines of a file, or of a build that writes other facts.
+    fn opened(&self, state: &State, incarnation: Uuid) -> Entry {
+        Entry::Opened {
+            format: FORMAT.to_owned(),
+            public_key: self.key.public(),
+            incarnation: state.incarnation.unwrap_or(incarnation),
+            position: state.position,
+            batch_hash: state.batch_hash.unwrap_or(Hex([0; 32])),
+            facts: Vec::from(CONSENT_FACTS.map(str::to_owned)),
+        }
     }
 
     /// Signs the next line.
@@ -298,8 +310,33 @@ impl Keeper {
     }
 }
 
-/// Takes the folder and finds the end of its lines; `None`: another process has it.
-fn reopen(folder: &Folder, key: PublicKey) -> Result<Option<Open>, WitnessError> {
+impl Open {
+    /// Whether the last `opened` line promises just the facts that this build writes.
+    fn promises_ours(&self) -> bool {
+        let promised = &self.state.promised;
+        promised.len() == CONSENT_FACTS.len()
+            && CONSENT_FACTS.iter().all(|ours| promised.contains(*ours))
+    }
+
+    /// Whether the next lines are the first of a file.
+    fn begins_file(&self) -> bool {
+        self.tail.as_ref().is_none_or(Tail::is_empty) || self.ends_file()
+    }
+
+    /// Whether the last file has all its lines, and another one follows.
+    fn ends_file(&self) -> bool {
+        let ends = |tail: &Tail| !tail.is_empty() && (tail.is_full() || !self.promises_ours());
+        self.state.after_head && self.tail.as_ref().is_some_and(ends)
+    }
+}
+
+/// Takes the folder and finds the end of its lines; `None`: another process has it. `begun`: there must be some.
+fn reopen(folder: &Folder, key: PublicKey, begun: bool) -> Result<Option<Open>, WitnessError> {
+    let gone = || WitnessError::Gone(folder.path().to_owned());
+    // Before anything is made there: it may be the place of a mount that is missing.
+    if begun && folder.files()?.is_empty() {
+        return Err(gone());
+    }
     let Some(lock) = folder.lock()? else {
         return Ok(None);
     };
@@ -323,6 +360,9 @@ fn reopen(folder: &Folder, key: PublicKey) -> Result<Option<Open>, WitnessError>
             break;
         }
     }
+    if begun && state.line == 0 {
+        return Err(gone());
+    }
     match state.public_key {
         Some(found) if found != key => Err(WitnessError::OtherKey {
             folder: folder.path().to_owned(),
@@ -340,8 +380,7 @@ fn reopen(folder: &Folder, key: PublicKey) -> Result<Option<Open>, WitnessError>
 /// Appends the lines, to a new file where they begin one.
 async fn write(mut open: Open, folder: Folder, page: Page) -> Result<Open, WitnessError> {
     blocking(move || {
-        let full = |tail: &Tail| tail.is_full() && open.state.after_head;
-        if open.tail.as_ref().is_none_or(full) {
+        if open.tail.is_none() || open.ends_file() {
             open.tail = Some(folder.begin(open.tail.as_ref())?);
         }
         if let Some(tail) = &mut open.tail {

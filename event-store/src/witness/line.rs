@@ -1,4 +1,5 @@
-//! One line of the witness. Its format never changes.
+//! One line of the witness. Its format never changes; later builds may write more kinds and more fields, which a
+//! reader that does not know them passes over.
 //!
 //! A line is one JSON object that ends with `,"signature":"<128 digits>"}`. The signature is Ed25519 over
 //! `tidings.witness.v1` and the bytes of the line before that ending, just as they stand: nobody has to write JSON
@@ -39,7 +40,7 @@ pub struct Line {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Entry {
-    /// The first line of a file.
+    /// The first line of a file; inside a file where a build goes on, after a crash, that writes other facts.
     Opened {
         /// [`FORMAT`].
         format: String,
@@ -49,8 +50,10 @@ pub enum Entry {
         incarnation: Uuid,
         /// The last position that was witnessed in earlier files; 0: none.
         position: i64,
-        /// The hash of the batch that ends there; zeros for position 0.
+        /// The hash of the batch that ends there; zeros for position 0, and where a restore left none that counts.
         batch_hash: Hash,
+        /// The types of the facts that are all written down from here on, up to the next line of this kind.
+        facts: Vec<String>,
     },
     /// The log reached so far. All facts about consent up to here stand before this line.
     Head {
@@ -73,6 +76,9 @@ pub enum Entry {
         /// The last position of the old ones that still counts.
         after_position: i64,
     },
+    /// A kind that a later build writes: a line like any other, but it says nothing to this one.
+    #[serde(other)]
+    Other,
 }
 
 /// A fact about consent: an event of the log without what is sealed in it.
@@ -126,7 +132,7 @@ pub enum LineError {
 
 impl Line {
     /// The line as it is written, without its newline.
-    pub(super) fn sign(&self, key: &SigningKey) -> String {
+    pub fn sign(&self, key: &SigningKey) -> String {
         let mut text = serde_json::to_string(self).expect("lines are made of plain values");
         text.truncate(text.len() - 1);
         let signature = key.sign(&signed(&text));
@@ -151,7 +157,7 @@ pub(crate) fn check_signature(text: &str, key: &PublicKey) -> Result<(), LineErr
 }
 
 /// What the next line names as its previous one.
-pub(super) fn hash(text: &str) -> Hash {
+pub fn hash(text: &str) -> Hash {
     Hex(Sha256::digest(text).into())
 }
 
@@ -220,6 +226,58 @@ mod tests {
     }
 
     #[test]
+    fn the_first_line_of_a_file_has_a_known_answer() {
+        let opened = Entry::Opened {
+            format: FORMAT.to_owned(),
+            public_key: key().public(),
+            incarnation: Uuid::from_u128(1),
+            position: 0,
+            batch_hash: Hex([0; 32]),
+            facts: ["subscriber.Unsubscribed", "suppression.Added"]
+                .map(str::to_owned)
+                .to_vec(),
+        };
+        let line = Line {
+            entry: opened,
+            ..head()
+        };
+        assert_eq!(
+            line.sign(&key()),
+            "{\"line\":7,\
+             \"previous\":\"abababababababababababababababababababababababababababababababab\",\
+             \"at\":\"2026-03-02T09:00:00.5Z\",\"kind\":\"opened\",\"format\":\"tidings.witness.v1\",\
+             \"public_key\":\"edaed98ac069c95d1a1a8f79bb42ad440aa7d33442bacf4dab3862036db593f2\",\
+             \"incarnation\":\"00000000-0000-0000-0000-000000000001\",\"position\":0,\
+             \"batch_hash\":\"0000000000000000000000000000000000000000000000000000000000000000\",\
+             \"facts\":[\"subscriber.Unsubscribed\",\"suppression.Added\"],\
+             \"signature\":\"c99ca94310dadeccceefed66c6f75b9566e43fb43bc4c53722439900ae7d980b\
+             99b74ab3744fc37579e24432855e5bb8aed45db9a689c5eb0654e6935109990c\"}"
+        );
+    }
+
+    #[test]
+    fn what_a_later_build_says_besides_is_passed_over() {
+        let text = head().sign(&key());
+        let (body, _) = text.split_once(BEFORE_SIGNATURE).unwrap();
+        let signed_anew = |body: String| {
+            let signature = key().sign(&signed(&body));
+            format!("{body}{BEFORE_SIGNATURE}{signature}{AFTER_SIGNATURE}")
+        };
+        let more = signed_anew(format!("{body},\"groups\":[1,{{\"of\":2}}]"));
+        assert_eq!(Line::parse(&more), Ok(head()));
+        let kind = "\"kind\":\"rotated\",\"reason\":{\"kind\":\"head\"},";
+        let other = signed_anew(body.replace("\"kind\":\"head\",", kind));
+        let expected = Line {
+            entry: Entry::Other,
+            ..head()
+        };
+        assert_eq!(Line::parse(&other), Ok(expected));
+        assert_eq!(check_signature(&other, &key().public()), Ok(()));
+        let none = signed_anew(body.replace("\"kind\":\"head\",", ""));
+        assert_eq!(Line::parse(&none), Err(LineError::Malformed));
+    }
+
+    #[test]
     fn a_line_reads_as_it_was_written() {
         let lines = [
             head().entry,
@@ -229,6 +287,7 @@ mod tests {
                 incarnation: Uuid::from_u128(1),
                 position: 0,
                 batch_hash: Hex([0; 32]),
+                facts: vec!["subscriber.Unsubscribed".to_owned()],
             },
             Entry::Fact(Fact {
                 position: 39,

@@ -1,5 +1,7 @@
 //! What the lines of a witness come to, one after the other, and which line can follow which.
 
+use std::collections::BTreeSet;
+
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -30,7 +32,10 @@ pub(super) struct State {
     pub(super) at: Option<OffsetDateTime>,
     /// The facts are written down up to here: beyond `position` after a crash between facts and their head.
     pub(super) facts_up_to: i64,
-    /// Whether the last line is a head: only then may a new file begin.
+    /// The types of the facts that the last `opened` line promises.
+    pub(super) promised: BTreeSet<String>,
+    /// Whether the last line that says something is a head: only then may a new file begin, for the files before it may
+    /// go elsewhere, with facts that still lack their head.
     pub(super) after_head: bool,
 }
 
@@ -46,6 +51,7 @@ impl Default for State {
             batch_hash: None,
             at: None,
             facts_up_to: 0,
+            promised: BTreeSet::new(),
             after_head: false,
         }
     }
@@ -65,7 +71,9 @@ impl State {
             return Err(LineError::Chain);
         }
         self.say(line)?;
-        self.after_head = matches!(line.entry, Entry::Head { .. });
+        if !matches!(line.entry, Entry::Other) {
+            self.after_head = matches!(line.entry, Entry::Head { .. });
+        }
         self.line = line.line;
         self.previous = hash(text);
         Ok(())
@@ -79,6 +87,7 @@ impl State {
                 incarnation,
                 position,
                 batch_hash,
+                facts,
             } => {
                 let first = self.line == 0;
                 let continues = self.public_key == Some(*public_key)
@@ -91,8 +100,11 @@ impl State {
                 self.public_key = Some(*public_key);
                 self.incarnation = Some(*incarnation);
                 self.position = *position;
-                self.batch_hash = (*position > 0).then_some(*batch_hash);
+                // Zeros beyond 0: a restore, and no head since.
+                let counts = *position > 0 && *batch_hash != ZEROS;
+                self.batch_hash = counts.then_some(*batch_hash);
                 self.facts_up_to = self.facts_up_to.max(*position);
+                self.promised = facts.iter().cloned().collect();
             }
             Entry::Head {
                 position,
@@ -127,6 +139,7 @@ impl State {
                 }
                 self.facts_up_to = self.facts_up_to.min(*after_position).max(self.position);
             }
+            Entry::Other => {}
         }
         Ok(())
     }

@@ -45,6 +45,13 @@ pub(super) enum Ended {
         pinned: PublicKey,
         found: PublicKey,
     },
+    /// The folder is not mounted, was emptied, or is another one than before.
+    #[error(
+        "the witness has begun (its key is pinned in {}), but {} holds no line of it: mount that folder again or put \
+         its files back; only if they are really gone, remove {} to begin a new witness",
+        file.display(), folder.display(), file.display()
+    )]
+    Gone { file: PathBuf, folder: PathBuf },
 }
 
 /// Where the witness of a platform lies.
@@ -122,11 +129,21 @@ impl Witness {
 
     /// Signs what the log has got, every second, and once more when told to stop.
     pub(super) async fn run(mut self, stop: CancellationToken) -> Result<(), Ended> {
+        let file = self.home.witness_key_file();
         let public_key = self.keeper.standings().borrow().public_key;
-        self.fail_with(pin(&self.home.witness_key_file(), public_key))?;
+        let mut pinned = self.fail_with(is_pinned(&file, public_key))?;
+        if pinned {
+            self.keeper.must_go_on();
+        }
         loop {
             let more = until(&stop, SIGN_EVERY).await;
             self.catch_up().await?;
+            // Not before the first line stands there: a pinned key says that there is one.
+            let witnessed = self.keeper.standings().borrow().position > 0;
+            if witnessed && !pinned {
+                self.fail_with(pin(&file, public_key))?;
+                pinned = true;
+            }
             if !more {
                 return Ok(());
             }
@@ -141,6 +158,10 @@ impl Witness {
                     self.trouble.note(None);
                     return Ok(());
                 }
+                Err(WitnessError::Gone(folder)) => {
+                    let file = self.home.witness_key_file();
+                    return self.fail_with(Err(Ended::Gone { file, folder }));
+                }
                 Err(error) if error.is_final() => return self.fail_with(Err(error.into())),
                 Err(error) => {
                     self.trouble.note(Some(chain(&error)));
@@ -151,7 +172,7 @@ impl Witness {
     }
 
     /// Counts what ends the task: it stays on record with the task itself.
-    fn fail_with(&self, result: Result<(), Ended>) -> Result<(), Ended> {
+    fn fail_with<T>(&self, result: Result<T, Ended>) -> Result<T, Ended> {
         if result.is_err() {
             self.trouble.failures.fetch_add(1, Relaxed);
         }
@@ -213,25 +234,31 @@ pub(crate) fn pinned(file: &Path) -> Result<Option<PublicKey>, HomeError> {
     }
 }
 
-/// Pins the key, or finds that another one was pinned.
-fn pin(file: &Path, key: PublicKey) -> Result<(), Ended> {
+/// Whether this key is pinned; an error, if another one is.
+fn is_pinned(file: &Path, key: PublicKey) -> Result<bool, Ended> {
     match pinned(file)? {
-        Some(pinned) if pinned == key => Ok(()),
+        Some(pinned) if pinned == key => Ok(true),
         Some(pinned) => Err(Ended::KeyReplaced {
             file: file.to_owned(),
             pinned,
             found: key,
         }),
-        None => {
-            let draft = file.with_extension("pub.new");
-            let written = std::fs::File::create(&draft).and_then(|mut out| {
-                writeln!(out, "{key}")?;
-                out.sync_all()?;
-                std::fs::rename(&draft, file)
-            });
-            Ok(written.map_err(io_error("write", file))?)
-        }
+        None => Ok(false),
     }
+}
+
+/// Pins the key, or finds that another one was pinned.
+fn pin(file: &Path, key: PublicKey) -> Result<(), Ended> {
+    if is_pinned(file, key)? {
+        return Ok(());
+    }
+    let draft = file.with_extension("pub.new");
+    let written = std::fs::File::create(&draft).and_then(|mut out| {
+        writeln!(out, "{key}")?;
+        out.sync_all()?;
+        std::fs::rename(&draft, file)
+    });
+    Ok(written.map_err(io_error("write", file))?)
 }
 
 #[cfg(test)]
@@ -272,13 +299,29 @@ mod tests {
     }
 
     #[test]
+    fn a_witness_that_is_gone_says_what_to_do() {
+        let gone = Ended::Gone {
+            file: "/data/witness.pub".into(),
+            folder: "/mnt/witness".into(),
+        };
+        assert_eq!(
+            gone.to_string(),
+            "the witness has begun (its key is pinned in /data/witness.pub), but /mnt/witness holds no line of it: \
+             mount that folder again or put its files back; only if they are really gone, remove /data/witness.pub to \
+             begin a new witness"
+        );
+    }
+
+    #[test]
     fn the_first_key_is_pinned_and_another_is_refused() {
         let root = tempfile::tempdir().unwrap();
         let file = root.path().join("witness.pub");
         assert_eq!(pinned(&file).unwrap(), None);
         let key = standing().public_key;
+        assert!(!is_pinned(&file, key).unwrap());
         pin(&file, key).unwrap();
         pin(&file, key).unwrap();
+        assert!(is_pinned(&file, key).unwrap());
         assert_eq!(pinned(&file).unwrap(), Some(key));
         let other = SigningKey::from_seed(&[8; 32]).public();
         let refused = pin(&file, other).unwrap_err().to_string();

@@ -5,9 +5,10 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
+use tidings_event_store::hex::Hex;
 use tidings_event_store::witness::{
-    CONSENT_FACTS, Compared, Entry, Fact, Folder, Keeper, SigningKey, WitnessError, WitnessReport,
-    check, compare,
+    CONSENT_FACTS, Compared, Entry, Fact, Folder, Keeper, Line, SigningKey, WitnessError,
+    WitnessReport, check, compare, line_hash,
 };
 use tidings_event_store::{NewEvent, Progress};
 use tidings_proto::{EventMessage, subscriber, suppression};
@@ -57,13 +58,49 @@ impl Witnessed {
 
     pub(super) fn facts(&self) -> Vec<Fact> {
         let mut facts = Vec::new();
-        let mut keep = |_: &str, line: &tidings_event_store::witness::Line| {
+        let mut keep = |_: &str, line: &Line| {
             if let Entry::Fact(fact) = &line.entry {
                 facts.push(fact.clone());
             }
         };
         check(&self.folder, None, &mut keep).unwrap();
         facts
+    }
+
+    /// Puts the first file in place as a build would have written it that says this instead of each line.
+    pub(super) fn let_another_build_write(&self, instead: &dyn Fn(Entry) -> Vec<Entry>) {
+        let file = self.files().remove(0);
+        let written = fs::read_to_string(&file).unwrap();
+        let (mut line, mut previous, mut text) = (0, Hex([0; 32]), String::new());
+        for own in written.lines().map(|own| Line::parse(own).unwrap()) {
+            let at = own.at;
+            for entry in instead(own.entry) {
+                line += 1;
+                let signed = Line {
+                    line,
+                    previous,
+                    at,
+                    entry,
+                }
+                .sign(&key());
+                previous = line_hash(&signed);
+                text.push_str(&signed);
+                text.push('\n');
+            }
+        }
+        fs::write(&file, text).unwrap();
+    }
+
+    /// The types of facts that the `opened` lines promise, one after the other.
+    pub(super) fn promised(&self) -> Vec<Vec<String>> {
+        let mut promised = Vec::new();
+        let mut keep = |_: &str, line: &Line| {
+            if let Entry::Opened { facts, .. } = &line.entry {
+                promised.push(facts.clone());
+            }
+        };
+        check(&self.folder, None, &mut keep).unwrap();
+        promised
     }
 
     /// Its files, oldest first.
@@ -116,7 +153,7 @@ pub(super) async fn caught_up(
     Ok(())
 }
 
-fn bounced_and_lifted() -> (suppression::Added, suppression::Lifted) {
+pub(super) fn bounced_and_lifted() -> (suppression::Added, suppression::Lifted) {
     let added = suppression::Added {
         scope: "address".to_owned(),
         reason: "hard_bounce".to_owned(),

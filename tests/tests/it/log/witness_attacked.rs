@@ -1,12 +1,16 @@
-//! What an owner of the database, or of the witness's folder, could try, and how it is found.
+//! What an owner of the database, or of the witness's folder, could try, and how it is found. And what only looks like
+//! it: lines that another build wrote, and files that were moved away.
 
 use std::fs;
 
 use tidings_event_store::audit::{Defect, Finding, verify};
-use tidings_event_store::witness::{Keeper, SigningKey, WitnessError, check};
+use tidings_event_store::witness::{
+    CONSENT_FACTS, Entry, Fact, Folder, Keeper, SigningKey, WitnessError, check,
+};
 use tidings_tests::forger;
+use uuid::Uuid;
 
-use super::witness::{Witnessed, caught_up, key};
+use super::witness::{Witnessed, bounced_and_lifted, caught_up, key};
 
 /// Ten events in as many batches, witnessed after each but the last two.
 async fn witnessed() -> Witnessed {
@@ -197,6 +201,41 @@ async fn a_witness_signed_anew_with_another_key_is_not_believed() {
     );
 }
 
+/// A wiped folder, or a mount that is missing, is no place to sign the log anew that may have been rewritten.
+#[tokio::test]
+async fn a_witness_that_has_begun_is_not_begun_anew_in_an_empty_folder() {
+    let witnessed = witnessed().await;
+    let platform = &witnessed.platform;
+    let folder = witnessed.folder.path();
+    let away = folder.with_extension("away");
+    fs::rename(folder, &away).unwrap();
+    let refused = async |what: &str| {
+        let mut keeper = witnessed.keeper();
+        keeper.must_go_on();
+        let refused = caught_up(&mut keeper, platform).await;
+        assert!(
+            matches!(&refused, Err(WitnessError::Gone(gone)) if gone == folder),
+            "{what}: {refused:?}"
+        );
+        assert!(refused.unwrap_err().is_final());
+    };
+    refused("no folder").await;
+    assert!(!folder.exists(), "nothing is made where a mount is missing");
+    fs::create_dir(folder).unwrap();
+    refused("an empty folder").await;
+    let file = folder.join("witness-00000001.jsonl");
+    for empty in ["", "{\"line\":1,"] {
+        fs::write(&file, empty).unwrap();
+        refused("a file without a line").await;
+    }
+    fs::remove_dir_all(folder).unwrap();
+    fs::rename(&away, folder).unwrap();
+    let mut keeper = witnessed.keeper();
+    keeper.must_go_on();
+    caught_up(&mut keeper, platform).await.unwrap();
+    assert_eq!(witnessed.report().unwrap().position, 10);
+}
+
 #[tokio::test]
 async fn the_signing_key_is_made_once_and_wrapped() {
     let witnessed = Witnessed::new().await;
@@ -208,4 +247,190 @@ async fn the_signing_key_is_made_once_and_wrapped() {
     let sql = "select octet_length(wrapped) from publishing_keys";
     let row = client.query_one(sql, &[]).await.unwrap();
     assert!(row.get::<_, i32>(0) >= 61, "nonce, key, tag");
+}
+
+/// Two people leave; then a suppression is lifted.
+async fn consent_changes(witnessed: &Witnessed) {
+    let platform = &witnessed.platform;
+    for _ in 0..2 {
+        witnessed
+            .commit(vec![witnessed.left(platform.ids.next())])
+            .await;
+        witnessed.witness().await;
+    }
+    lifted(witnessed).await;
+    witnessed.witness().await;
+}
+
+async fn lifted(witnessed: &Witnessed) {
+    let (_, lifted) = bounced_and_lifted();
+    let list = witnessed.platform.ids.next();
+    witnessed.commit(vec![witnessed.event(list, &lifted)]).await;
+}
+
+const LEFT: &str = "subscriber.Unsubscribed";
+
+/// A build that knows only who left, and not how.
+fn older(entry: Entry) -> Vec<Entry> {
+    match entry {
+        Entry::Fact(fact) if fact.event_type != LEFT => Vec::new(),
+        Entry::Fact(fact) => vec![Entry::Fact(Fact {
+            method: None,
+            ..fact
+        })],
+        other => vec![promising(other, &[LEFT])],
+    }
+}
+
+fn promising(mut entry: Entry, types: &[&str]) -> Entry {
+    if let Entry::Opened { facts, .. } = &mut entry {
+        *facts = types.iter().map(|&it| it.to_owned()).collect();
+    }
+    entry
+}
+
+#[tokio::test]
+async fn what_a_build_wrote_that_knew_fewer_facts_and_fields_is_no_difference() {
+    let witnessed = Witnessed::new().await;
+    consent_changes(&witnessed).await;
+    witnessed.let_another_build_write(&older);
+    let compared = witnessed.compared().await;
+    assert_eq!((compared.heads, compared.finding), (3, None));
+    // This build promises more from where it goes on, in a new file.
+    lifted(&witnessed).await;
+    witnessed.witness().await;
+    assert_eq!(witnessed.files().len(), 2);
+    let ours = CONSENT_FACTS.map(str::to_owned).to_vec();
+    assert_eq!(witnessed.promised(), [vec![LEFT.to_owned()], ours]);
+    let told: Vec<i64> = witnessed.facts().iter().map(|fact| fact.position).collect();
+    assert_eq!(told, [1, 2, 4]);
+    assert_eq!(witnessed.compared().await.finding, None);
+    lifted(&witnessed).await;
+    witnessed.witness().await;
+    assert_eq!(witnessed.files().len(), 2);
+}
+
+#[tokio::test]
+async fn what_a_build_wrote_that_knows_more_is_no_difference() {
+    let witnessed = Witnessed::new().await;
+    witnessed.platform.fill(1, 1).await;
+    consent_changes(&witnessed).await;
+    let newer = |entry: Entry| match entry {
+        Entry::Fact(fact) if fact.position == 2 => {
+            let counted = Fact {
+                position: 1,
+                event_type: "tally.Counted".to_owned(),
+                ..fact.clone()
+            };
+            vec![Entry::Fact(counted), Entry::Other, Entry::Fact(fact)]
+        }
+        other => {
+            let mut types = CONSENT_FACTS.to_vec();
+            types.push("tally.Counted");
+            vec![promising(other, &types)]
+        }
+    };
+    witnessed.let_another_build_write(&newer);
+    let report = witnessed.report().unwrap();
+    assert_eq!((report.facts, report.unknown, report.position), (4, 1, 4));
+    assert_eq!(witnessed.compared().await.finding, None);
+    lifted(&witnessed).await;
+    witnessed.witness().await;
+    assert_eq!(witnessed.promised()[1], CONSENT_FACTS);
+    assert_eq!(witnessed.compared().await.finding, None);
+}
+
+/// Facts that lack their head must stay in one file with it; what is promised changes there.
+#[tokio::test]
+async fn a_build_that_goes_on_after_the_crash_of_another_says_what_it_promises() {
+    let witnessed = Witnessed::new().await;
+    consent_changes(&witnessed).await;
+    let crashed = |entry: Entry| match entry {
+        Entry::Head { position, .. } if position > 1 => Vec::new(),
+        other => older(other),
+    };
+    witnessed.let_another_build_write(&crashed);
+    witnessed.witness().await;
+    assert_eq!(witnessed.files().len(), 1);
+    assert_eq!(witnessed.promised().len(), 2);
+    let told: Vec<i64> = witnessed.facts().iter().map(|fact| fact.position).collect();
+    assert_eq!(told, [1, 2, 3]);
+    let compared = witnessed.compared().await;
+    assert_eq!((compared.heads, compared.finding), (2, None));
+    lifted(&witnessed).await;
+    witnessed.witness().await;
+    assert_eq!(witnessed.files().len(), 1);
+}
+
+#[tokio::test]
+async fn a_promised_fact_that_is_missing_or_said_otherwise_is_found() {
+    let witnessed = Witnessed::new().await;
+    consent_changes(&witnessed).await;
+    let differs = |position| {
+        Some(Finding {
+            position,
+            through: position,
+            code: Defect::WitnessFactDiffers,
+        })
+    };
+    let file = witnessed.files().remove(0);
+    let own = fs::read(&file).unwrap();
+    witnessed.let_another_build_write(&|entry| match entry {
+        Entry::Fact(fact) if fact.position == 2 => Vec::new(),
+        other => vec![other],
+    });
+    assert_eq!(witnessed.compared().await.finding, differs(2));
+    fs::write(&file, &own).unwrap();
+    let changes: [fn(&mut Fact); 4] = [
+        |fact| fact.method = Some("page".to_owned()),
+        |fact| fact.scope = Some("address".to_owned()),
+        |fact| fact.event_id = Uuid::nil(),
+        |fact| fact.event_type = "suppression.Added".to_owned(),
+    ];
+    for change in changes {
+        witnessed.let_another_build_write(&|mut entry| {
+            if let Entry::Fact(fact) = &mut entry
+                && fact.position == 2
+            {
+                change(fact);
+            }
+            vec![entry]
+        });
+        assert_eq!(witnessed.compared().await.finding, differs(2));
+        fs::write(&file, &own).unwrap();
+    }
+    assert_eq!(witnessed.compared().await.finding, None);
+}
+
+#[tokio::test]
+async fn a_restore_to_before_the_oldest_file_that_is_kept_is_no_difference() {
+    let mut witnessed = Witnessed::new().await;
+    witnessed.folder = Folder::with_files_of(witnessed.folder.path(), 1_200);
+    for _ in 0..6 {
+        witnessed
+            .commit(vec![witnessed.left(witnessed.platform.ids.next())])
+            .await;
+        witnessed.witness().await;
+    }
+    let files = witnessed.files();
+    assert!(files.len() > 2, "{files:?}");
+    for file in &files[..files.len() - 1] {
+        fs::remove_file(file).unwrap();
+    }
+    let client = witnessed.platform.pool.get().await.unwrap();
+    client
+        .batch_execute(
+            "delete from publishing_events where position > 1; \
+             delete from publishing_batches where last_position > 1; \
+             insert into publishing_incarnations values (gen_random_uuid(), 2, 1, clock_timestamp())",
+        )
+        .await
+        .unwrap();
+    lifted(&witnessed).await;
+    witnessed.witness().await;
+    let report = witnessed.report().unwrap();
+    assert!(report.begins_at_line > 1, "{report:?}");
+    assert_eq!((report.position, report.given_up[0].after), (2, 1));
+    let compared = witnessed.compared().await;
+    assert_eq!((compared.heads, compared.finding), (1, None));
 }

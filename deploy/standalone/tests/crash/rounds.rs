@@ -145,6 +145,10 @@ impl World {
         if found["state"] == json!("completed") {
             return Ok(());
         }
+        // Until then the view of deliveries has not seen all of them.
+        let accounting = format!("{publication}/accounting");
+        api.await_answer(&accounting, |it| it["balanced"] == json!(true))
+            .await?;
         let pending = format!("{publication}/deliveries?class=pending&limit=1000");
         let put_off = |page: &Value| {
             let mut pending = page["items"].as_array().unwrap().iter();
@@ -156,7 +160,6 @@ impl World {
         if let Some(answer) = api.command(&path, &json!({})).await? {
             self.tell(&answer);
         }
-        let accounting = format!("{publication}/accounting");
         let over = |it: &Value| {
             let nothing_left = it["pending"] == json!(0);
             nothing_left && ["completed", "cancelled"].contains(&it["state"].as_str().unwrap_or(""))

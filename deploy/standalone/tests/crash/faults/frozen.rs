@@ -55,7 +55,8 @@ async fn what_was_recorded_too_long_ago_is_not_sent() {
     let stalled = world.smtp.add_rule(stall.times(1));
     let round = world.round(Round::default());
     let frozen = async {
-        world.smtp.wait_for_hits(stalled, 1).await;
+        let attempted = world.smtp.wait_for_hits(stalled, 1);
+        tokio::time::timeout(OVERDUE, attempted).await.unwrap();
         world.program.signal(Signal::SIGSTOP);
         world.smtp.release();
         tokio::time::sleep(FRESH * 2).await;
@@ -86,7 +87,8 @@ async fn an_attempt_past_its_deadline_is_in_doubt_whatever_its_process_says_late
     let stalled = world.slack.add_rule(stall.times(1));
     let round = world.round(Round::default());
     let frozen = async {
-        world.slack.wait_for_hits(stalled, 1).await;
+        let attempted = world.slack.wait_for_hits(stalled, 1);
+        tokio::time::timeout(OVERDUE, attempted).await.unwrap();
         world.program.signal(Signal::SIGSTOP);
         // Only now: before, it would have taken its share of the deliveries.
         assert!(other.up(None).await, "{}", other.said());

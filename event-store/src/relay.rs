@@ -56,7 +56,7 @@ pub enum RelayError {
     /// The stream holds what the log does not: the database went back in time. Never retried.
     #[error(
         "the stream holds another history than the log at position {position}: the database has gone back in time; \
-         restore it with `tidings restore`, which starts a new incarnation"
+         stop whatever writes to it, and bring the one back that has the missing events"
     )]
     Diverged {
         /// The last position the stream holds.

@@ -13,7 +13,8 @@ use crate::platform::Backing;
 const NAME: &str = "stream";
 const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
 const NATS_REMEDY: &str = "check that nats-server runs with JetStream and that TIDINGS_NATS_URL is right; nothing is lost meanwhile";
-const RESTORE: &str = "the database has gone back in time: restore it with `tidings restore`, which starts a new incarnation";
+const GONE_BACK: &str = "the database has gone back in time: stop whatever writes to it, and bring the one back that has the \
+                         missing events";
 
 /// What can be said of both.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,7 +40,7 @@ pub(super) async fn against_log(session: &Session, backing: &Backing, log: &Log)
 
 async fn look(session: &Session, backing: &Backing, log: &Log) -> Result<Standing, String> {
     let text = |error: &dyn std::error::Error| tidings_service::problem::chain(error);
-    let head = log.head().await.map_err(|error| text(&error))?.position;
+    let head = async || Ok::<_, String>(log.head().await.map_err(|error| text(&error))?.position);
     let incarnation = log.incarnation().await.map_err(|error| text(&error))?;
     let name = StreamName::new(&session.config.nats_subject_prefix, incarnation);
     let client = nats::connect(backing.nats_url(), "tidings doctor").await;
@@ -53,7 +54,7 @@ async fn look(session: &Session, backing: &Backing, log: &Log) -> Result<Standin
         .map_err(|error| text(&error))?;
     let Ok(mut stream) = jetstream.get_stream(&name.stream).await else {
         return Ok(Standing {
-            head,
+            head: head().await?,
             last: None,
             same: None,
         });
@@ -83,7 +84,8 @@ async fn look(session: &Session, backing: &Backing, log: &Log) -> Result<Standin
         same = Some(claimed.is_some() && claimed == in_log.map(|hash| hex(&hash)));
     }
     Ok(Standing {
-        head,
+        // After the stream: a log that goes on meanwhile is ahead of it, never behind.
+        head: head().await?,
         last: Some(position),
         same,
     })
@@ -103,11 +105,11 @@ fn judge(standing: &Standing) -> Finding {
     };
     if last > head {
         let found = format!("the stream is at {last}, beyond the log's end at {head}");
-        return Finding::ill(NAME, found, RESTORE);
+        return Finding::ill(NAME, found, GONE_BACK);
     }
     if same == Some(false) {
         let found = format!("the stream's message {last} is not the log's event {last}");
-        return Finding::ill(NAME, found, RESTORE);
+        return Finding::ill(NAME, found, GONE_BACK);
     }
     Finding::well(NAME, format!("at {last} of {head} events"))
 }
@@ -127,11 +129,11 @@ mod tests {
         assert!(at(0, Some(0), None).well);
         assert_eq!(
             at(10, Some(11), Some(true)).remedy.as_deref(),
-            Some(RESTORE)
+            Some(GONE_BACK)
         );
         assert_eq!(
             at(10, Some(7), Some(false)).remedy.as_deref(),
-            Some(RESTORE)
+            Some(GONE_BACK)
         );
     }
 }

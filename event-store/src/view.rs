@@ -112,6 +112,14 @@ pub enum ViewError {
         /// The view.
         view: &'static str,
     },
+    /// Positions are dense, and yet events are missing.
+    #[error(
+        "the log lacks {missing} of its events, so nothing was rebuilt: `tidings audit verify` says where"
+    )]
+    Incomplete {
+        /// How many.
+        missing: i64,
+    },
     /// The events that came through JetStream are not the log's.
     #[error("the view {view} met another history than the log's at position {position}")]
     DeadTimeline {

@@ -16,6 +16,7 @@ use futures_util::future::BoxFuture;
 
 use super::row::Merge;
 use super::{View, ViewError};
+use crate::log::ReadError;
 use crate::store::Store;
 
 use build::{Build, Building};
@@ -144,6 +145,18 @@ impl Rebuildable {
     }
 }
 
+/// A log that lacks events is not folded: the views would be made to agree with what is left of it, and what is
+/// done by them would go on record.
+async fn complete(client: &ClientWrapper) -> Result<(), ViewError> {
+    let sql = "select coalesce((select max(last_position) from publishing_batches), 0) - count(*) \
+               from publishing_events";
+    let row = client.query_one(sql, &[]).await.map_err(ReadError::from)?;
+    match row.get(0) {
+        0 => Ok(()),
+        missing => Err(ViewError::Incomplete { missing }),
+    }
+}
+
 /// Rebuilds views in one pass over the log. One that is being rebuilt by somebody else is waited for.
 /// `progress` is told after each range, and when a view's table is written.
 ///
@@ -163,6 +176,7 @@ pub async fn rebuild(
         writer: session(store).await?,
         reader: session(store).await?,
     };
+    complete(&sessions.reader).await?;
     let mut builds = Vec::with_capacity(views.len());
     for view in views {
         builds.push((view.begin)(store, &mut sessions.writer, options).await?);
@@ -206,7 +220,7 @@ async fn session(store: &Store) -> Result<ClientWrapper, ViewError> {
     session
         .batch_execute("set statement_timeout = 0; set idle_in_transaction_session_timeout = 0")
         .await
-        .map_err(crate::ReadError::from)?;
+        .map_err(ReadError::from)?;
     Ok(session)
 }
 

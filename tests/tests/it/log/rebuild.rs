@@ -101,6 +101,21 @@ async fn verify_counts_rows_that_were_changed_added_or_lost() {
     );
 }
 
+#[tokio::test]
+async fn a_log_that_lacks_an_event_is_not_folded_anew() {
+    let (platform, _) = folded(50).await;
+    let client = platform.pool.get().await.unwrap();
+    let lost = "delete from publishing_events where position = 20";
+    client.batch_execute(lost).await.unwrap();
+    for mode in [RebuildMode::Verify, RebuildMode::Replace] {
+        let refused = run(&platform, mode).await;
+        assert!(
+            matches!(refused, Err(ViewError::Incomplete { missing: 1 })),
+            "{refused:?}"
+        );
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_view_is_rebuilt_while_it_goes_on_being_folded() {
     let (platform, mut runner) = folded(500).await;

@@ -46,8 +46,10 @@ pub(crate) async fn receive(
     body: web::Payload,
 ) -> Result<HttpResponse, Problem> {
     let mail: Bytes = read_body(&request, &mut body.into_inner(), BODY_BYTES_MAX).await?;
-    let subject = subject(&mail);
-    let link = tokens(subject.as_bytes())
+    let texts = texts(&mail);
+    let link = texts
+        .iter()
+        .flat_map(|text| tokens(text.as_bytes()))
         .chain(tokens(&mail))
         .find_map(|token| UnsubscribeLink::verify(token, &commands.link_keys).ok())
         .ok_or_else(|| {
@@ -57,11 +59,18 @@ pub(crate) async fn receive(
     Ok(HttpResponse::NoContent().finish())
 }
 
-/// The subject as its writer meant it: on its way it may have been folded and encoded, being long (RFC 2047).
-fn subject(mail: &[u8]) -> String {
-    let headers = MessageParser::default().parse_headers(mail);
-    let subject = headers.as_ref().and_then(|mail| mail.subject());
-    subject.unwrap_or_default().to_owned()
+/// Subject and texts as their writer meant them: on its way a long subject is folded and encoded (RFC 2047), and
+/// so is a reply that quotes the link.
+fn texts(mail: &[u8]) -> Vec<String> {
+    let Some(mail) = MessageParser::default().parse(mail) else {
+        return Vec::new();
+    };
+    let parts = mail.parts.iter().filter_map(|part| part.text_contents());
+    mail.subject()
+        .into_iter()
+        .chain(parts)
+        .map(str::to_owned)
+        .collect()
 }
 
 /// Whatever may be a token, in its order.
@@ -96,14 +105,33 @@ mod tests {
             ),
         ] {
             let mail = format!("From: a@example.org\r\nSubject: {encoded}\r\n\r\nhello\r\n");
-            let subject = subject(mail.as_bytes());
-            assert_eq!(
-                tokens(subject.as_bytes()).collect::<Vec<_>>(),
-                [&token],
-                "{encoded}"
-            );
+            assert_eq!(found_in(&mail), [token.as_str()], "{encoded}");
         }
-        assert_eq!(subject(b"no mail at all"), "");
+        assert!(found_in("no mail at all").is_empty());
+    }
+
+    #[test]
+    fn a_reply_that_quotes_the_link_is_read_however_its_text_is_encoded() {
+        let token = "A-_9".repeat(UnsubscribeLink::TOKEN_CHARS / 4);
+        let text = format!("please stop\r\n> https://news.example.org/u/{token}\r\n");
+        let (first, rest) = text.split_at(60);
+        let quoted_printable = format!("{first}=\r\n{rest}");
+        for (encoding, body) in [
+            ("base64", STANDARD.encode(&text)),
+            ("quoted-printable", quoted_printable),
+        ] {
+            let mail = format!(
+                "Subject: Re: news\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n\
+                 Content-Transfer-Encoding: {encoding}\r\n\r\n{body}\r\n"
+            );
+            assert_eq!(found_in(&mail), [token.as_str()], "{encoding}");
+        }
+    }
+
+    fn found_in(mail: &str) -> Vec<String> {
+        let texts = texts(mail.as_bytes());
+        let tokens = texts.iter().flat_map(|text| tokens(text.as_bytes()));
+        tokens.map(str::to_owned).collect()
     }
 
     #[test]

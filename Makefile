@@ -13,12 +13,12 @@ help: ## Shows this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 
 demo: ## Builds, starts the platform with sample content, publishes it, and shows what happened
-	cargo build --release --locked -p tidings-standalone
+	cargo build --release --locked -p tidings-standalone -p tidings-sinks
 	@# On a terminal it stays up; in a script it ends once everything has settled.
 	@if [ -t 1 ]; then $(tidings) up --demo --data ./data/demo; else $(tidings) up --demo --exit-when-settled --data ./data/demo; fi
 
 up: ## Builds and starts an empty, durable platform over ./data
-	cargo build --release --locked -p tidings-standalone
+	cargo build --release --locked -p tidings-standalone -p tidings-sinks
 	@printf 'export TOKEN=%s\n' "$$($(tidings) token --role admin --data ./data)"
 	$(tidings) up --data ./data
 

@@ -12,6 +12,8 @@ pub use secrets::SecretError;
 
 /// Left by the private servers in root's data folder: where the data really lie.
 const POINTER: &str = "where";
+/// What a data folder of PostgreSQL always holds.
+const POSTGRES_MARK: &str = "postgres/PG_VERSION";
 
 /// A data folder that exists.
 #[derive(Clone, Debug)]
@@ -82,6 +84,12 @@ impl Home {
     pub fn location(&self) -> PathBuf {
         std::fs::read_to_string(self.dir.join(POINTER))
             .map_or_else(|_| self.dir.clone(), |text| PathBuf::from(text.trim()))
+    }
+
+    /// Whether private servers have ever run over it.
+    #[must_use]
+    pub fn was_used(&self) -> bool {
+        self.location().join(POSTGRES_MARK).exists()
     }
 
     /// The secret that signs tokens.

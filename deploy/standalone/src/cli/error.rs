@@ -56,7 +56,13 @@ pub enum CliError {
     #[error(
         "the rebuild ended half way: the views in use serve on, and what is staged is kept for the next time"
     )]
-    Rebuild(#[from] ViewError),
+    Rebuild(#[source] ViewError),
+    #[error(transparent)]
+    Incomplete(ViewError),
+    #[error(
+        "no platform has run over {} yet: name its data folder with --data", dir.display()
+    )]
+    NothingHere { dir: PathBuf },
     #[error("the views cannot be looked at")]
     Views(#[source] ReadError),
     #[error(transparent)]
@@ -87,6 +93,15 @@ pub enum CliError {
     },
     #[error("the system refuses to tell about signals")]
     Signals(#[source] std::io::Error),
+}
+
+impl From<ViewError> for CliError {
+    fn from(error: ViewError) -> Self {
+        match error {
+            ViewError::Incomplete { .. } => Self::Incomplete(error),
+            error => Self::Rebuild(error),
+        }
+    }
 }
 
 impl CliError {

@@ -87,6 +87,18 @@ impl Global {
         })
     }
 
+    /// The same for commands that look at a platform, or change what there is: a mistyped folder is not taken
+    /// for one, and nothing is made in it.
+    pub(crate) fn existing(&self) -> Result<Session, CliError> {
+        let config = self.config()?;
+        let dir = config.data.clone();
+        let used = || Home::open(&dir).is_ok_and(|home| home.was_used());
+        if config.database_url.is_none() && !(dir.exists() && used()) {
+            return Err(CliError::NothingHere { dir });
+        }
+        self.session()
+    }
+
     /// How other commands reach the same platform, for hints that can be copied.
     pub(crate) fn hints(&self) -> Hints {
         let called = std::env::args_os().next().unwrap_or_default();

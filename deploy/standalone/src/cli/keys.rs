@@ -18,7 +18,7 @@ pub(super) enum Keys {
 
 impl Keys {
     pub(super) async fn run(self, global: &Global, out: &Out) -> Result<(), CliError> {
-        let session = global.session()?;
+        let session = global.existing()?;
         let telemetry = session.telemetry(Logs::Quiet)?;
         let Session { config, ground } = &session;
         let mut masters = MasterKeys::of(config, ground);

@@ -49,7 +49,7 @@ impl Rebuild {
     pub(super) async fn run(self, global: &Global, out: &Out) -> Result<ExitCode, CliError> {
         // Before any server is started for nothing.
         let views = tidings_projector::named(&all_views(), &self.view)?;
-        let session = global.session()?;
+        let session = global.existing()?;
         let telemetry = session.telemetry(Logs::Quiet)?;
         let Session { config, ground } = &session;
         let backing = Backing::start_database(config, &ground.home).await?;

@@ -18,7 +18,7 @@ const ACTOR: &str = "cli";
 /// Show where every view stands
 ///
 /// Of each view: its state (current, behind, stopped or redefined), how far it has folded the log and how many events
-/// it has yet to fold, the number of its definition, which generation of its table serves, how many rows it has, and
+/// it has yet to fold, the number of its definition, which generation of its table serves, about how many rows it has, and
 /// when it was last rebuilt. Below stands why a view is stopped, and how far a rebuild is that has not ended.
 #[derive(Args, Debug)]
 #[command(after_help = "\
@@ -63,7 +63,7 @@ impl Views {
             // Before any server is started for nothing.
             find(&all_views(), &asked.view)?;
         }
-        let session = global.session()?;
+        let session = global.existing()?;
         let telemetry = session.telemetry(Logs::Quiet)?;
         let Session { config, ground } = &session;
         let backing = Backing::start_database(config, &ground.home).await?;

@@ -37,7 +37,7 @@ pub(in crate::cli) struct Prove {
 
 impl Prove {
     pub(super) async fn run(self, global: &Global, out: Out) -> Result<ExitCode, CliError> {
-        let session = global.session()?;
+        let session = global.existing()?;
         let telemetry = session.telemetry(Logs::Quiet)?;
         let backing = Backing::start_database(&session.config, &session.ground.home).await?;
         let proven = match Opened::open(&session, &backing).await {

@@ -46,7 +46,7 @@ struct Witnessed {
 
 impl Verify {
     pub(super) async fn run(self, global: &Global, out: Out) -> Result<ExitCode, CliError> {
-        let session = global.session()?;
+        let session = global.existing()?;
         let telemetry = session.telemetry(Logs::Quiet)?;
         let backing = Backing::start_database(&session.config, &session.ground.home).await?;
         let verified = match Opened::open(&session, &backing).await {

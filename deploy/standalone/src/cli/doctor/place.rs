@@ -10,8 +10,6 @@ use crate::cli::Session;
 
 /// Less free space than this, and PostgreSQL may soon stop.
 const FREE_BYTES_MIN: u64 = 1 << 30;
-/// What a Postgres data folder always holds.
-const POSTGRES_MARK: &str = "postgres/PG_VERSION";
 
 pub(super) fn folder(session: &Session) -> Finding {
     let home = &session.ground.home;
@@ -32,8 +30,7 @@ pub(super) fn folder(session: &Session) -> Finding {
 
 /// Whether a platform has ever run here; a configured database may be anywhere.
 pub(super) fn was_used(session: &Session) -> bool {
-    session.config.database_url.is_some()
-        || session.ground.home.location().join(POSTGRES_MARK).exists()
+    session.config.database_url.is_some() || session.ground.home.was_used()
 }
 
 pub(super) fn disk(session: &Session) -> Finding {

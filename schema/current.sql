@@ -271,7 +271,8 @@ create table publishing_suppression_list_g1 (
     hard_bounce boolean,
     complaint boolean,
     import boolean,
-    suppressed boolean not null generated always as ((COALESCE(manual, false) OR COALESCE(hard_bounce, false) OR COALESCE(complaint, false) OR COALESCE(import, false))) stored,
+    unsubscribed boolean,
+    suppressed boolean not null generated always as ((COALESCE(manual, false) OR COALESCE(hard_bounce, false) OR COALESCE(complaint, false) OR COALESCE(import, false) OR COALESCE(unsubscribed, false))) stored,
     version integer not null,
     position bigint not null,
     PRIMARY KEY (suppression_id)

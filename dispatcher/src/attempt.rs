@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tidings_domain::aggregate::Aggregate;
 use tidings_domain::delivery::{Command, Delivery, Event, Permit};
+use tidings_domain::stream_id;
 use tidings_domain::token::UnsubscribeLink;
 use tidings_domain::value::Code;
 use tidings_event_store::{CommitError, Committed, Loaded, crash_point};
@@ -17,6 +18,7 @@ use crate::channel::{Channel, Job, Outcome, Reach, Recipient, RenderError, Rende
 use crate::core::{Core, DispatchError};
 use crate::pick::{KnownReceiver, Pick};
 use crate::roster::Way;
+use crate::surroundings::Known;
 use crate::{judge, outcome};
 
 /// Refusals in a row before a delivery rests.
@@ -41,6 +43,7 @@ struct Case {
     receiver: KnownReceiver,
     cause: Arc<Cause>,
     way: Arc<Way>,
+    surroundings: Known,
 }
 
 impl Core {
@@ -68,6 +71,7 @@ impl Core {
             };
             let rendered = match self.ready(&case, pick) {
                 Ready::No => return Ok(Ended::ChannelRests),
+                Ready::Held => return Ok(Ended::Rest),
                 Ready::Forbidden => None,
                 Ready::Yes(Ok(rendered)) => Some(rendered),
                 Ready::Yes(Err(error)) => return self.fail_to_render(pick, case, error).await,
@@ -114,6 +118,7 @@ impl Core {
                 receiver,
                 cause: self.causes.get(plan.cause_id).await?,
                 way: self.roster.get(plan.channel_id).await?,
+                surroundings: self.surroundings.get().await?,
             }));
         }
         let Some(delivery) = judge::pending(&self.store, pick.delivery.id).await? else {
@@ -127,6 +132,7 @@ impl Core {
             receiver,
             cause: self.causes.refresh(plan.cause_id).await?,
             way: self.roster.refresh(plan.channel_id).await?,
+            surroundings: self.surroundings.refresh().await?,
         }))
     }
 
@@ -134,6 +140,9 @@ impl Core {
     fn ready(&self, case: &Case, pick: &Pick) -> Ready {
         if !case.cause.state.may_send() || case.receiver.receiver.forbids().is_some() {
             return Ready::Forbidden;
+        }
+        if case.surroundings.held {
+            return Ready::Held;
         }
         match &case.way.channel {
             Some(channel) if case.way.enabled => {
@@ -229,6 +238,8 @@ impl Core {
         let delivery = draft.append_for(case.delivery.clone(), events, pick.receiver_id(), None);
         draft.guard(case.cause.publication_id, case.cause.version);
         draft.guard(case.way.channel_id, case.way.version);
+        // Whatever is restored meanwhile: no attempt comes after it.
+        draft.guard(stream_id::log(), case.surroundings.version);
         for guard in &case.receiver.guards {
             draft.guard(guard.stream_id, guard.version);
         }
@@ -351,6 +362,8 @@ impl Core {
 enum Ready {
     /// The channel is disabled or can not be used.
     No,
+    /// Nothing may be sent.
+    Held,
     /// It must not go out: that is what will be recorded.
     Forbidden,
     /// The message, or why there is none.

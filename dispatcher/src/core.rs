@@ -15,6 +15,7 @@ use crate::causes::Causes;
 use crate::channel::Environment;
 use crate::instance::Instance;
 use crate::roster::Roster;
+use crate::surroundings::Surroundings;
 
 /// Who writes what the dispatcher writes.
 pub(crate) const ACTOR: &str = "system:dispatcher";
@@ -82,6 +83,7 @@ pub(crate) struct Core {
     pub(crate) instance: Instance,
     pub(crate) roster: Roster,
     pub(crate) causes: Causes,
+    pub(crate) surroundings: Surroundings,
 }
 
 impl Core {
@@ -90,6 +92,7 @@ impl Core {
             instance: Instance::new(options.ids.next(), options.connect, options.clock.clone()),
             roster: Roster::new(options.store.clone(), options.environment),
             causes: Causes::new(options.store.clone()),
+            surroundings: Surroundings::new(options.store.clone()),
             store: options.store,
             clock: options.clock,
             ids: options.ids,

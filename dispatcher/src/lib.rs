@@ -11,6 +11,7 @@ pub mod content;
 mod core;
 mod dispatcher;
 mod doubt;
+pub mod held;
 mod instance;
 mod judge;
 mod outcome;
@@ -19,6 +20,7 @@ mod plan;
 mod publications;
 pub mod queue;
 mod roster;
+mod surroundings;
 mod worker;
 
 pub use crate::core::{DispatchError, Limits, Options};

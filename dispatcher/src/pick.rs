@@ -63,6 +63,8 @@ pub(crate) struct Wanted<'a> {
     pub(crate) taken: &'a [Uuid],
     /// Publications whose deliveries are settled whenever they are due: cancelled ones.
     pub(crate) whenever_due: &'a [Uuid],
+    /// Nothing else: the others must not be sent.
+    pub(crate) held: bool,
     /// At most so many.
     pub(crate) limit: i64,
 }
@@ -81,6 +83,7 @@ pub(crate) async fn pick(pool: &Pool, wanted: &Wanted<'_>) -> Result<Vec<Pick>, 
                 &wanted.taken,
                 &wanted.limit,
                 &wanted.whenever_due,
+                &wanted.held,
             ],
         )
         .await?;

@@ -1,5 +1,6 @@
 -- Due deliveries in the order they should go out, with what the views know of each receiver and the
--- versions they know it at. Those of cancelled publications are settled whenever they are due.
+-- versions they know it at. Those of cancelled publications are settled whenever they are due,
+-- and alone while nothing may be sent ($7).
 select q.delivery_id, q.publication_id, q.content_version, q.channel_id, q.subscriber_id, q.correlation_id,
        q.traceparent, q.planned_position, q.priority, q.planned_at, q.due_at, q.attempt, q.version,
        s.email, s.name, s.state, s.version, s.address_suppression_id, s.domain_suppression_id,
@@ -7,7 +8,7 @@ select q.delivery_id, q.publication_id, q.content_version, q.channel_id, q.subsc
     from (
         (
             select * from publishing_dispatch_queue
-                where open_attempt = 0 and due_at <= $2 and lane = any($1)
+                where not $7 and open_attempt = 0 and due_at <= $2 and lane = any($1)
                   and channel_id <> all($3) and delivery_id <> all($4)
                 order by priority desc, due_at, delivery_id
                 limit $5

@@ -149,6 +149,10 @@ impl Worker {
                 self.core.causes.refresh(*publication_id).await?;
             }
         }
+        let held = self.core.surroundings.refresh().await?.held;
+        if held {
+            self.put_back(|pick| !whenever_due.contains(&pick.plan.cause_id));
+        }
         let taken: Vec<Uuid> = self.taken.keys().copied().collect();
         let busy_channels = self.busy_channels();
         let picks = pick(
@@ -159,6 +163,7 @@ impl Worker {
                 busy_channels: &busy_channels,
                 taken: &taken,
                 whenever_due: &whenever_due,
+                held,
                 limit: PAGE,
             },
         )

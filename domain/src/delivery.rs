@@ -172,6 +172,8 @@ code_enum! {
         ProcessDied = "process_died",
         /// The attempt's deadline passed:
         DeadlinePassed = "deadline_passed",
+        /// The attempt was open in the backup the log was restored from:
+        Restored = "restored",
     }
 }
 

@@ -222,12 +222,21 @@ fn address_events() -> Vec<address::Event> {
 }
 
 fn log_events() -> Vec<log::Event> {
-    vec![log::Event::ViewSkipped {
-        view: "delivery_log".to_owned(),
-        position: 1_234,
-        reason: SkipReason::parse("a bad import").unwrap(),
-        fold: 2,
-    }]
+    vec![
+        log::Event::ViewSkipped {
+            view: "delivery_log".to_owned(),
+            position: 1_234,
+            reason: SkipReason::parse("a bad import").unwrap(),
+            fold: 2,
+        },
+        log::Event::Restored(log::Restored {
+            incarnation: id(1),
+            after_position: 1_000,
+            lost_through: 1_234,
+            backed_up_at: Some(datetime!(2026-03-01 02:00 UTC)),
+        }),
+        log::Event::DispatchReleased { incarnation: id(1) },
+    ]
 }
 
 fn golden_bytes(event_type: &str) -> Vec<u8> {

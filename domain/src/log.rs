@@ -8,15 +8,33 @@ mod tests;
 
 use std::collections::BTreeSet;
 
+use time::OffsetDateTime;
+use uuid::Uuid;
+
 use crate::aggregate::{Aggregate, CodecError};
 use crate::personal::{Open, Seal};
 use crate::value::SkipReason;
 
-/// State of the `log` stream: what is skipped.
+/// State of the `log` stream: what is skipped, and whether anything may be sent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Log {
     /// View and position.
     skipped: BTreeSet<(String, i64)>,
+    /// The last restore that no operator has answered yet.
+    held_by: Option<Restored>,
+}
+
+/// The log was put back to an earlier state and goes on from there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Restored {
+    /// The incarnation that began.
+    pub incarnation: Uuid,
+    /// The last position of before that still counts.
+    pub after_position: i64,
+    /// The last position that is known to have been recorded before; not less than `after_position`.
+    pub lost_through: i64,
+    /// When the backup was taken; none: there was none.
+    pub backed_up_at: Option<OffsetDateTime>,
 }
 
 impl Log {
@@ -24,6 +42,11 @@ impl Log {
     pub fn skipped_by(&self, view: &str) -> BTreeSet<i64> {
         let of_view = self.skipped.iter().filter(|(name, _)| name == view);
         of_view.map(|(_, position)| *position).collect()
+    }
+
+    /// The restore because of which nothing may be sent until an operator says so; none: sending goes on.
+    pub fn held_by(&self) -> Option<&Restored> {
+        self.held_by.as_ref()
     }
 }
 
@@ -41,6 +64,10 @@ pub enum Command {
         /// The number of the fold that can not fold it.
         fold: i32,
     },
+    /// The log goes on from an earlier state, and nothing is sent.
+    Restore(Restored),
+    /// Sending goes on.
+    ReleaseDispatch,
 }
 
 /// What happened to the log's surroundings.
@@ -57,10 +84,17 @@ pub enum Event {
         /// The number of the fold that could not fold it.
         fold: i32,
     },
+    /// The log goes on from an earlier state, and nothing is sent.
+    Restored(Restored),
+    /// Sending goes on.
+    DispatchReleased {
+        /// The incarnation that had begun.
+        incarnation: Uuid,
+    },
 }
 
-/// Nothing is refused here: what is skipped already gives no events, and whether a view may skip is
-/// for those to say who know the views.
+/// Nothing is refused here: what is so already gives no events, and whether a view may skip is for those
+/// to say who know the views.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {}
 

@@ -33,6 +33,8 @@ code_enum! {
         Page = "page",
         /// Through the API:
         Api = "api",
+        /// The witness says so; how was lost when the log was restored:
+        Restored = "restored",
     }
 }
 
@@ -43,6 +45,8 @@ code_enum! {
         Page = "page",
         /// Through the API:
         Api = "api",
+        /// The witness says so; how was lost when the log was restored:
+        Restored = "restored",
     }
 }
 

@@ -34,6 +34,8 @@ code_enum! {
         Complaint = "complaint",
         /// It came with a file:
         Import = "import",
+        /// They left, and the log that knew the subscriber was lost:
+        Unsubscribed = "unsubscribed",
     }
 }
 

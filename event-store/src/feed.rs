@@ -5,7 +5,7 @@
 
 mod window;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_nats::connection::State;
@@ -21,8 +21,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::crash_point;
 use crate::event::Recorded;
-use crate::log::{Log, ReadError, SLOW_TIMER};
-use crate::stream::{BATCH_HASH, StreamName};
+use crate::log::{Log, Page, ReadError, SLOW_TIMER};
+use crate::stream::{BATCH_HASH, StreamName, hex};
 use crate::why::why;
 
 use window::Window;
@@ -37,17 +37,22 @@ pub struct Item {
     pub recorded: Recorded,
     /// What it says; an error is for whoever needs to know to stop at.
     pub event: Result<Event, DecodeError>,
-    /// The hash of its batch as JetStream claims it; `None` when it came from the log itself.
+    /// The hash of its batch (hex) as whoever brought it says, JetStream or the log; a view that moves on compares
+    /// it with the log as it is then.
     pub claimed_batch_hash: Option<String>,
+    /// It came through JetStream, not from the log itself.
+    pub through_stream: bool,
 }
 
 impl Item {
+    /// An event that was read from the log.
     pub(crate) fn new(recorded: Recorded, claimed_batch_hash: Option<String>) -> Self {
         let event = recorded.decode();
         Self {
             recorded,
             event,
             claimed_batch_hash,
+            through_stream: false,
         }
     }
 
@@ -63,36 +68,52 @@ pub struct Feed {
     log: Log,
     window: Arc<Window>,
     head: watch::Sender<i64>,
+    tip: Arc<Mutex<Tip>>,
+}
+
+/// What the feed ends with.
+struct Tip {
+    /// The hash (hex) of the batch that holds the last event; `None` before the first.
+    batch_hash: Option<String>,
+    /// The log is not the one that was followed up to this position: what is in memory is not to be had any more.
+    dead_at: Option<i64>,
 }
 
 impl Feed {
     /// A feed that starts at the log's present end; earlier events are read from the log.
     pub async fn open(log: Log) -> Result<Self, ReadError> {
-        let head = log.head().await?.position;
+        let head = log.head().await?;
         Ok(Self {
             log,
-            window: Arc::new(Window::after(head)),
-            head: watch::Sender::new(head),
+            window: Arc::new(Window::after(head.position)),
+            head: watch::Sender::new(head.position),
+            tip: Arc::new(Mutex::new(Tip {
+                batch_hash: (head.position > 0).then(|| hex(&head.batch_hash)),
+                dead_at: None,
+            })),
         })
     }
 
     /// Up to `limit` events after a position, in order. Empty: the feed has not seen any yet.
+    ///
+    /// # Errors
+    /// When the log can not be read, or is not the one that was followed so far: then for ever.
     pub async fn page_after(
         &self,
         position: i64,
         limit: usize,
     ) -> Result<Vec<Arc<Item>>, ReadError> {
+        if let Some(position) = self.tip().dead_at {
+            return Err(ReadError::WentBack { position });
+        }
         if position >= self.head() {
             return Ok(Vec::new());
         }
         if let Some(page) = self.window.page_after(position, limit) {
             return Ok(page);
         }
-        let page = self.log.page_after(position, limit as i64).await?;
-        Ok(page
-            .into_iter()
-            .map(|recorded| Arc::new(Item::new(recorded, None)))
-            .collect())
+        let page = self.log.page_with_batches(position, limit as i64).await?;
+        Ok(items(page).map(Arc::new).collect())
     }
 
     /// The last position the feed has seen.
@@ -117,25 +138,34 @@ impl Feed {
     }
 
     /// Follows JetStream until told to stop; with JetStream away, polls the log.
-    pub async fn run(self, client: async_nats::Client, name: StreamName, stop: CancellationToken) {
+    ///
+    /// # Errors
+    /// When the log is not the one that was followed so far.
+    pub async fn run(
+        self,
+        client: async_nats::Client,
+        name: StreamName,
+        stop: CancellationToken,
+    ) -> Result<(), ReadError> {
         let jetstream = async_nats::jetstream::new(client.clone());
         while !stop.is_cancelled() {
             // Asking a server that is away would only wait for time-outs.
             if client.connection_state() == State::Connected {
                 let followed = tokio::select! {
-                    () = stop.cancelled() => return,
+                    () = stop.cancelled() => return Ok(()),
                     followed = self.follow(&jetstream, &name) => followed,
                 };
                 if let Err(error) = followed {
                     tracing::debug!(error, "the feed reads the log");
                 }
             }
-            self.backfill_all(&stop).await;
+            self.backfill_all(&stop).await?;
             tokio::select! {
-                () = stop.cancelled() => return,
+                () = stop.cancelled() => return Ok(()),
                 () = tokio::time::sleep(PAUSE_AFTER_ERROR) => {}
             }
         }
+        Ok(())
     }
 
     /// Takes messages in order until something is wrong with them.
@@ -158,6 +188,7 @@ impl Feed {
             .await
             .map_err(|error| error.to_string())?;
         crash_point!("subscribe.following");
+        let mut compared = false;
         loop {
             match tokio::time::timeout(SLOW_TIMER, messages.next()).await {
                 Ok(Some(message)) => {
@@ -166,6 +197,12 @@ impl Feed {
                         .info()
                         .map_err(|error| error.to_string())?
                         .stream_sequence as i64;
+                    if !compared {
+                        // The stream goes on from the log as it is now. Does what was read so far, perhaps from a
+                        // log that has gone back since?
+                        self.compare().await.map_err(|error| error.to_string())?;
+                        compared = true;
+                    }
                     self.receive(sequence, &message).await?;
                 }
                 Ok(None) => return Err("the subscription ended".to_owned()),
@@ -187,17 +224,15 @@ impl Feed {
         let envelope = Envelope::decode(message.payload.clone())
             .ok()
             .filter(|envelope| envelope.position == sequence);
-        match envelope.and_then(Recorded::from_envelope) {
-            Some(recorded) if sequence == expected => {
+        let headers = message.headers.as_ref();
+        let claimed = headers.and_then(|headers| headers.get(BATCH_HASH));
+        match (envelope.and_then(Recorded::from_envelope), claimed) {
+            (Some(recorded), Some(hash)) if sequence == expected => {
                 crash_point!("subscribe.received");
-                let claimed = message
-                    .headers
-                    .as_ref()
-                    .and_then(|headers| headers.get(BATCH_HASH));
-                self.push(Item::new(
-                    recorded,
-                    claimed.map(|value| value.as_str().to_owned()),
-                ));
+                self.push(Item {
+                    through_stream: true,
+                    ..Item::new(recorded, Some(hash.as_str().to_owned()))
+                });
                 Ok(())
             }
             // A hole, a stub or a stranger's message: the log knows.
@@ -217,31 +252,68 @@ impl Feed {
 
     /// Reads the next page from the log; gives how many events it found.
     async fn backfill(&self) -> Result<usize, ReadError> {
-        let page = self.log.page_after(self.head(), BACKFILL_PAGE).await?;
+        let head = self.head();
+        let page = self.log.page_with_batches(head, BACKFILL_PAGE).await?;
+        let goes_on = page.continues(head, self.tip().batch_hash.as_deref());
+        self.alive(head, goes_on)?;
         crash_point!("subscribe.backfilled");
-        let count = page.len();
-        for recorded in page {
-            self.push(Item::new(recorded, None));
+        let count = page.events.len();
+        for item in items(page) {
+            self.push(item);
         }
         Ok(count)
     }
 
-    async fn backfill_all(&self, stop: &CancellationToken) {
+    async fn backfill_all(&self, stop: &CancellationToken) -> Result<(), ReadError> {
         while !stop.is_cancelled() {
             match self.backfill().await {
-                Ok(0) => return,
+                Ok(0) => break,
                 Ok(_) => {}
+                Err(error) if error.is_final() => return Err(error),
                 Err(error) => {
                     tracing::warn!(error = why(&error), "the feed waits for the log");
-                    return;
+                    break;
                 }
             }
         }
+        Ok(())
+    }
+
+    /// Whether the log still holds what was read so far.
+    async fn compare(&self) -> Result<(), ReadError> {
+        let head = self.head();
+        let in_log = self.log.batch_hash(head).await?.map(|hash| hex(&hash));
+        let same = head == 0 || in_log == self.tip().batch_hash;
+        self.alive(head, same)
+    }
+
+    /// Once the log is another one, nothing that was read is handed out any more.
+    fn alive(&self, position: i64, same: bool) -> Result<(), ReadError> {
+        if same {
+            return Ok(());
+        }
+        self.tip().dead_at.get_or_insert(position);
+        Err(ReadError::WentBack { position })
     }
 
     fn push(&self, item: Item) {
         let position = item.position();
+        self.tip().batch_hash.clone_from(&item.claimed_batch_hash);
         self.window.push(Arc::new(item));
         self.head.send_replace(position);
     }
+
+    fn tip(&self) -> std::sync::MutexGuard<'_, Tip> {
+        self.tip.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn items(page: Page) -> impl Iterator<Item = Item> {
+    let hashes: Vec<String> = page
+        .events
+        .iter()
+        .map(|event| page.batch_hash(event.position).to_owned())
+        .collect();
+    let items = page.events.into_iter().zip(hashes);
+    items.map(|(recorded, hash)| Item::new(recorded, Some(hash)))
 }

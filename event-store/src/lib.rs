@@ -16,6 +16,7 @@ mod log;
 pub mod migrate;
 mod progress;
 pub mod relay;
+pub mod restore;
 pub mod session;
 mod store;
 pub mod stream;

@@ -23,9 +23,9 @@ const ACTOR_BYTES_MAX: usize = 64;
 
 pub(crate) const COLUMNS: &str = "position, stream_id, version, event_id, type, subject, occurred_at, \
      recorded_at, actor, correlation_id, causation, metadata, payload, digest";
-/// The batches of a page; past the end of the log, those up to it.
+/// The batches of a page, after the one that holds the position before it; past the end of the log, those up to it.
 const BATCHES: &str = "select last_position, hash from publishing_batches \
-     where last_position > $1 and last_position <= coalesce( \
+     where last_position >= $1 and last_position <= coalesce( \
          (select min(last_position) from publishing_batches where last_position >= $1 + $2), 9223372036854775807) \
      order by last_position";
 
@@ -67,6 +67,47 @@ pub enum ReadError {
     /// Rows of a COPY that are none of the log's.
     #[error("the database sent rows that are not the log's")]
     Garbled,
+    /// The log is not the one this process has followed so far. Never retried.
+    #[error(
+        "the database has gone back in time: the log is not the one this process has followed up to position \
+         {position}; stop all processes, run `tidings restore --in-place`, and start them again"
+    )]
+    WentBack {
+        /// The last position that was followed.
+        position: i64,
+    },
+}
+
+impl ReadError {
+    /// Trying again can not help.
+    pub fn is_final(&self) -> bool {
+        matches!(self, Self::WentBack { .. })
+    }
+}
+
+/// Some events in order, with the batches that hold them.
+pub(crate) struct Page {
+    /// The hash (hex) of the batch that holds the position before the first event; `None`: the log does not reach
+    /// it, or it is 0.
+    pub(crate) before: Option<String>,
+    /// The events.
+    pub(crate) events: Vec<Recorded>,
+    /// Last position and hash (hex) of each batch, in order.
+    batches: Vec<(i64, String)>,
+}
+
+impl Page {
+    /// The hash (hex) of the batch that holds an event of the page.
+    pub(crate) fn batch_hash(&self, position: i64) -> &str {
+        let covering = self.batches.partition_point(|(up_to, _)| *up_to < position);
+        // Read after the events, and in the same order: every event has its batch.
+        &self.batches[covering].1
+    }
+
+    /// Whether the page continues what ends in a batch with this hash (`None`: at position 0).
+    pub(crate) fn continues(&self, position: i64, batch_hash: Option<&str>) -> bool {
+        position == 0 || self.before.as_deref() == batch_hash
+    }
 }
 
 /// Where the log ends.
@@ -133,6 +174,14 @@ impl Log {
         ))
     }
 
+    /// All incarnations, oldest first.
+    pub async fn incarnations(&self) -> Result<Vec<Uuid>, ReadError> {
+        let client = self.inner.pool.get().await?;
+        let sql = "select incarnation from publishing_incarnations order by ordinal";
+        let rows = client.query(sql, &[]).await?;
+        Ok(rows.iter().map(|row| row.get(0)).collect())
+    }
+
     /// The incarnation: another one after the log was restored from a backup.
     pub async fn incarnation(&self) -> Result<Uuid, ReadError> {
         let client = self.inner.pool.get().await?;
@@ -159,12 +208,12 @@ impl Log {
         Ok(rows.iter().map(recorded).collect())
     }
 
-    /// The same, and the batches that hold them: last position and hash (hex) of each. One round trip.
+    /// The same, and the batches that hold them. One round trip.
     pub(crate) async fn page_with_batches(
         &self,
         position: i64,
         limit: i64,
-    ) -> Result<(Vec<Recorded>, Vec<(i64, String)>), ReadError> {
+    ) -> Result<Page, ReadError> {
         let client = self.inner.pool.get().await?;
         let events = client.prepare_cached(&page()).await?;
         let batches = client.prepare_cached(BATCHES).await?;
@@ -174,10 +223,18 @@ impl Log {
             client.query(&batches, &[&position, &limit]),
         )
         .await?;
-        let batches = batches
+        let batches: Vec<(i64, String)> = batches
             .iter()
-            .map(|row| (row.get(0), crate::stream::hex(row.get(1))));
-        Ok((events.iter().map(recorded).collect(), batches.collect()))
+            .map(|row| (row.get(0), crate::stream::hex(row.get(1))))
+            .collect();
+        Ok(Page {
+            before: batches
+                .first()
+                .filter(|_| position > 0)
+                .map(|(_, hash)| hash.clone()),
+            events: events.iter().map(recorded).collect(),
+            batches,
+        })
     }
 
     /// Every event of a stream, oldest first.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use async_nats::header::{
     NATS_BATCH_COMMIT, NATS_BATCH_ID, NATS_BATCH_SEQUENCE, NATS_EXPECTED_LAST_SEQUENCE,
+    NATS_EXPECTED_STREAM,
 };
 use async_nats::jetstream::Context as JetStream;
 use async_nats::jetstream::context::PublishAckFuture;
@@ -22,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::crash_point;
 use crate::event::Recorded;
-use crate::log::{Log, ReadError, SLOW_TIMER};
+use crate::log::{Log, Page, ReadError, SLOW_TIMER};
 use crate::progress::Progress;
 use crate::session::{Connect, Session};
 use crate::stream::{BATCH_HASH, StreamName, headers, hex};
@@ -56,12 +57,22 @@ pub enum RelayError {
     /// The stream holds what the log does not: the database went back in time. Never retried.
     #[error(
         "the stream holds another history than the log at position {position}: the database has gone back in time; \
-         stop whatever writes to it, and bring the one back that has the missing events"
+         stop all processes and run `tidings restore --in-place`, which starts a new incarnation"
     )]
     Diverged {
         /// The last position the stream holds.
         position: i64,
     },
+    /// The log goes on under another incarnation, in another stream. Never retried.
+    #[error("the log was restored and goes on under another incarnation: restart this process")]
+    Superseded,
+}
+
+impl RelayError {
+    /// Trying again can not help.
+    pub fn is_final(&self) -> bool {
+        matches!(self, Self::Diverged { .. } | Self::Superseded)
+    }
 }
 
 /// Publishes the log. One step at a time.
@@ -70,16 +81,35 @@ pub struct Relay {
     client: Client,
     jetstream: JetStream,
     name: StreamName,
-    /// The stream's last sequence, known for certain; `None`: look.
-    last: Option<i64>,
+    /// What the stream ends with, known for certain; `None`: look.
+    last: Option<Last>,
     /// The connection to JetStream it was seen over, by number: another server may hold another stream.
     connection: u64,
     /// What follows `last`, read while the page before was on its way.
     ahead: Option<Page>,
 }
 
-/// Events in order, and the batches that hold them: last position and hash (hex) of each.
-type Page = (Vec<Recorded>, Vec<(i64, String)>);
+/// What the stream ends with.
+struct Last {
+    /// Its last sequence.
+    position: i64,
+    /// The hash (hex) of the batch that holds it; `None`: the stream holds nothing yet.
+    batch_hash: Option<String>,
+}
+
+impl Last {
+    /// Whether the page of the log goes on from here. After the database has gone back, it does not: also where
+    /// nobody has noticed a lost connection.
+    fn goes_on(&self, page: &Page) -> Result<(), RelayError> {
+        let goes_on = match &self.batch_hash {
+            None => self.position == 0 || page.before.is_some(),
+            some => page.continues(self.position, some.as_deref()),
+        };
+        goes_on.then_some(()).ok_or(RelayError::Diverged {
+            position: self.position,
+        })
+    }
+}
 
 impl Relay {
     /// A relay for this log and stream.
@@ -107,19 +137,20 @@ impl Relay {
                 crash_point!("relay.looked");
                 // Known from the first look on, also when there is nothing to publish.
                 let counters = self.log.counters();
-                counters.relay_position.store(last as u64, Relaxed);
+                counters.relay_position.store(last.position as u64, Relaxed);
                 (last, None)
             }
         };
         self.connection = connection;
         let page = match ahead {
             Some(page) => page,
-            None => self.log.page_with_batches(last, WINDOW).await?,
+            None => self.log.page_with_batches(last.position, WINDOW).await?,
         };
-        if page.0.is_empty() {
+        last.goes_on(&page)?;
+        let Some(end) = page.events.last().map(|event| event.position) else {
             self.last = Some(last);
             return Ok(Progress::Idle);
-        }
+        };
         let messages = self.messages(&page);
         crash_point!("relay.before_publish");
         let count = messages.len() as i64;
@@ -128,25 +159,32 @@ impl Relay {
             if count < WINDOW {
                 return None;
             }
-            let page = self.log.page_with_batches(last + count, WINDOW).await;
-            page.ok().filter(|(events, _)| !events.is_empty())
+            let page = self.log.page_with_batches(end, WINDOW).await;
+            page.ok().filter(|page| !page.events.is_empty())
         };
-        let (published, ahead) = join(self.publish(last, messages), next).await;
+        let (published, ahead) = join(self.publish(last.position, messages), next).await;
         published?;
         crash_point!("relay.published");
         // Only a complete success leaves the position known.
-        self.last = Some(last + count);
+        self.last = Some(Last {
+            position: end,
+            batch_hash: Some(page.batch_hash(end).to_owned()),
+        });
         self.ahead = ahead;
         let counters = self.log.counters();
         counters.relayed.fetch_add(count as u64, Relaxed);
-        counters
-            .relay_position
-            .store((last + count) as u64, Relaxed);
+        counters.relay_position.store(end as u64, Relaxed);
         Ok(Progress::Advanced)
     }
 
     /// Where the stream stands, after comparing its last message with the log.
-    async fn look(&self) -> Result<i64, RelayError> {
+    async fn look(&self) -> Result<Last, RelayError> {
+        if self.log.incarnation().await? != self.name.incarnation() {
+            return Err(RelayError::Superseded);
+        }
+        if self.jetstream.get_stream(&self.name.stream).await.is_err() {
+            self.retire_earlier().await?;
+        }
         let head = self.log.head().await?;
         let first = (head.position - REFILL).max(0) as u64 + 1;
         let mut stream = self
@@ -157,7 +195,10 @@ impl Relay {
         let state = stream.info().await.map_err(stream_error)?.state.clone();
         let last = state.last_sequence as i64;
         if state.messages == 0 && last == 0 {
-            return Ok(0);
+            return Ok(Last {
+                position: 0,
+                batch_hash: None,
+            });
         }
         if last > head.position {
             // Read anew: the log may have grown since.
@@ -165,13 +206,32 @@ impl Relay {
                 return Err(RelayError::Diverged { position: last });
             }
         }
-        if state.messages > 0 {
-            self.compare(&stream, last).await?;
-        }
-        Ok(last)
+        let batch_hash = match state.messages {
+            0 => None,
+            _ => Some(self.compare(&stream, last).await?),
+        };
+        Ok(Last {
+            position: last,
+            batch_hash,
+        })
     }
 
-    async fn compare(&self, stream: &Stream, last: i64) -> Result<(), RelayError> {
+    /// Before the stream of a new incarnation is made: two streams can not have the same subjects.
+    async fn retire_earlier(&self) -> Result<(), RelayError> {
+        for incarnation in self.log.incarnations().await? {
+            if incarnation != self.name.incarnation() {
+                let earlier = self.name.of(incarnation);
+                earlier
+                    .retire(&self.jetstream)
+                    .await
+                    .map_err(stream_error)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The hash of the batch that holds the stream's last message, if it is the log's.
+    async fn compare(&self, stream: &Stream, last: i64) -> Result<String, RelayError> {
         let message = stream
             .get_raw_message(last as u64)
             .await
@@ -181,24 +241,23 @@ impl Relay {
             .get(BATCH_HASH)
             .map(|value| value.as_str().to_owned());
         let in_log = self.log.batch_hash(last).await?.map(|hash| hex(&hash));
-        if in_stream.is_some() && in_stream == in_log {
-            Ok(())
-        } else {
-            Err(RelayError::Diverged { position: last })
+        match in_log {
+            Some(hash) if in_stream.as_ref() == Some(&hash) => Ok(hash),
+            _ => Err(RelayError::Diverged { position: last }),
         }
     }
 
-    fn messages(&self, (events, batches): &Page) -> Vec<(String, HeaderMap, Bytes)> {
+    fn messages(&self, page: &Page) -> Vec<(String, HeaderMap, Bytes)> {
         let payload_max = self
             .client
             .server_info()
             .max_payload
             .saturating_sub(HEADER_ROOM);
-        events
+        page.events
             .iter()
             .map(|event| {
-                let covering = batches.partition_point(|(up_to, _)| *up_to < event.position);
-                let headers = headers(&batches[covering].1, &event.metadata().traceparent);
+                let hash = page.batch_hash(event.position);
+                let headers = headers(hash, &event.metadata().traceparent);
                 (
                     self.name.subject(event),
                     headers,
@@ -230,6 +289,8 @@ impl Relay {
             let message = PublishMessage::build()
                 .headers(headers)
                 .payload(payload)
+                // The subjects of a stream that was retired are another one's.
+                .expected_stream(&self.name.stream)
                 .expected_last_sequence(expected as u64);
             acks.push(
                 self.jetstream
@@ -268,6 +329,7 @@ impl Relay {
             headers.insert(NATS_BATCH_ID, batch_id.as_str());
             headers.insert(NATS_BATCH_SEQUENCE, (index + 1).to_string().as_str());
             if index == 0 {
+                headers.insert(NATS_EXPECTED_STREAM, self.name.stream.as_str());
                 headers.insert(NATS_EXPECTED_LAST_SEQUENCE, last.to_string().as_str());
             }
             if index + 1 < count {
@@ -344,7 +406,7 @@ impl Relay {
                         () = sleep(SLOW_TIMER) => {}
                     }
                 }
-                Err(error @ RelayError::Diverged { .. }) => return Err(error),
+                Err(error) if error.is_final() => return Err(error),
                 Err(error) => {
                     tracing::warn!(error = why(&error), "the relay waits");
                     sleep(PAUSE_AFTER_ERROR).await;

@@ -27,6 +27,8 @@ pub struct StreamName {
     pub stream: String,
     /// First part of every subject.
     prefix: String,
+    /// The incarnation it carries.
+    incarnation: Uuid,
 }
 
 impl StreamName {
@@ -35,7 +37,18 @@ impl StreamName {
         Self {
             stream: format!("{}_{}", prefix.to_ascii_uppercase(), incarnation.simple()),
             prefix: prefix.to_owned(),
+            incarnation,
         }
+    }
+
+    /// The incarnation of the log that this stream carries.
+    pub fn incarnation(&self) -> Uuid {
+        self.incarnation
+    }
+
+    /// The stream of another incarnation of the same log.
+    pub fn of(&self, incarnation: Uuid) -> Self {
+        Self::new(&self.prefix, incarnation)
     }
 
     /// `<prefix>.log.<noun>.<PastTense>.<stream id>`: no personal data.
@@ -44,6 +57,21 @@ impl StreamName {
             "{}.log.{}.{}",
             self.prefix, event.event_type, event.stream_id
         )
+    }
+
+    /// Takes the subjects away from this stream, for that of a later incarnation to have them; what it holds can
+    /// still be read. One that is not there is left alone.
+    pub async fn retire(
+        &self,
+        jetstream: &JetStream,
+    ) -> Result<(), async_nats::jetstream::context::UpdateStreamError> {
+        let Ok(stream) = jetstream.get_stream(&self.stream).await else {
+            return Ok(());
+        };
+        let retired = format!("{}.retired.{}.>", self.prefix, self.incarnation.simple());
+        let mut config = stream.cached_info().config.clone();
+        config.subjects = vec![retired];
+        jetstream.update_stream(config).await.map(drop)
     }
 
     /// Gets the stream, or creates it so that its first message will be `first_position`.

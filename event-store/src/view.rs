@@ -120,8 +120,11 @@ pub enum ViewError {
         /// How many.
         missing: i64,
     },
-    /// The events that came through JetStream are not the log's.
-    #[error("the view {view} met another history than the log's at position {position}")]
+    /// The events that came are not the log's.
+    #[error(
+        "the view {view} met another history than the log's at position {position}: the database has gone back in \
+         time; stop all processes, run `tidings restore --in-place`, and start them again"
+    )]
     DeadTimeline {
         /// The view.
         view: &'static str,
@@ -143,12 +146,17 @@ impl ViewError {
                 | Self::DeadTimeline { .. }
                 | Self::Redefined { .. }
                 | Self::Outdated { .. }
+                | Self::Read(ReadError::WentBack { .. })
         )
     }
 
     /// It is final for now: somebody may have the event skipped, or the view redefined, and then it goes on.
     /// Whoever met another history must not: what it knows of the log is not the log's.
     pub fn may_be_mended(&self) -> bool {
-        self.is_final() && !matches!(self, Self::DeadTimeline { .. })
+        self.is_final()
+            && !matches!(
+                self,
+                Self::DeadTimeline { .. } | Self::Read(ReadError::WentBack { .. })
+            )
     }
 }

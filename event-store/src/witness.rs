@@ -3,7 +3,8 @@
 //! facts about consent, without personal data, so that a log that was restored from a backup learns again who left
 //! meanwhile.
 //!
-//! `line` is the format, `folder` the files, `keeper` writes them, `check` reads them back and compares.
+//! `line` is the format, `folder` the files, `keeper` writes them, `check` reads them back and
+//! compares, `lost` finds what a log that was put back has lost.
 
 mod check;
 mod facts;
@@ -11,6 +12,7 @@ mod folder;
 mod keeper;
 mod key;
 mod line;
+mod lost;
 mod state;
 
 pub use check::{Compared, GivenUp, WitnessReport, check, compare, head_after};
@@ -19,8 +21,11 @@ pub use folder::Folder;
 pub use keeper::{Keeper, Standing, Standings};
 pub use key::{PublicKey, SigningKey};
 pub use line::{Entry, FORMAT, Fact, Line, LineError, hash as line_hash};
+pub use lost::{Growth, Lost, LostError, lost};
 
+pub(crate) use facts::of_event;
 pub(crate) use line::check_signature;
+pub(crate) use lost::known;
 
 use std::io;
 use std::path::PathBuf;

@@ -135,7 +135,9 @@ impl Reader {
 pub(crate) fn unreadable(error: &ReadError) -> Problem {
     match error {
         ReadError::Pool(source) => no_database(source),
-        ReadError::Database(_) | ReadError::Garbled => Problem::internal(error),
+        ReadError::Database(_) | ReadError::Garbled | ReadError::WentBack { .. } => {
+            Problem::internal(error)
+        }
     }
 }
 

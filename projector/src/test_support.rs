@@ -59,6 +59,7 @@ fn item(position: i64, stream_id: Uuid, version: i32, event: Event) -> Item {
         },
         event: Ok(event),
         claimed_batch_hash: None,
+        through_stream: false,
     }
 }
 

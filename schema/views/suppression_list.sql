@@ -1,5 +1,5 @@
 -- Addresses and domains nothing may be sent to, by keyed hash. Suppressed while any reason stands.
--- Raise the number when its fold changes: fold 1.
+-- Raise the number when its fold changes: fold 2.
 create table {table} (
     suppression_id uuid    not null primary key,
     scope          text,                         -- address, domain
@@ -7,9 +7,11 @@ create table {table} (
     hard_bounce    boolean,
     complaint      boolean,
     import         boolean,
+    unsubscribed   boolean,
     suppressed     boolean not null generated always as (
         coalesce(manual, false) or coalesce(hard_bounce, false)
         or coalesce(complaint, false) or coalesce(import, false)
+        or coalesce(unsubscribed, false)
     ) stored,
     version        integer not null,
     position       bigint  not null

@@ -16,7 +16,8 @@ use crate::problem::Problem;
 /// A check that takes longer than this has failed.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
 
-type Verdict = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
+/// Ready, perhaps with a remark; or why not.
+type Verdict = Pin<Box<dyn Future<Output = Result<Option<String>, String>> + Send>>;
 
 #[derive(Clone)]
 struct Check {
@@ -44,7 +45,7 @@ pub struct Component {
     pub name: String,
     /// Whether it is ready.
     pub ready: bool,
-    /// Why it is not ready.
+    /// Why it is not ready; or what an operator should know although it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
 }
@@ -62,13 +63,36 @@ impl Health {
         F: Fn() -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<(), String>> + Send + 'static,
     {
+        self.push(
+            name.into(),
+            Arc::new(move || {
+                let verdict = run();
+                Box::pin(async move { verdict.await.map(|()| None) })
+            }),
+        );
+    }
+
+    /// Adds something that keeps nobody from taking requests, but that an operator should know: the component is
+    /// ready and has a detail while there is something to say. No secrets.
+    pub fn remark<F, Fut>(&self, name: impl Into<String>, run: F)
+    where
+        F: Fn() -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Option<String>> + Send + 'static,
+    {
+        self.push(
+            name.into(),
+            Arc::new(move || {
+                let remark = run();
+                Box::pin(async move { Ok(remark.await) })
+            }),
+        );
+    }
+
+    fn push(&self, name: String, run: Arc<dyn Fn() -> Verdict + Send + Sync>) {
         self.0
             .write()
             .unwrap_or_else(PoisonError::into_inner)
-            .push(Check {
-                name: name.into(),
-                run: Arc::new(move || Box::pin(run())),
-            });
+            .push(Check { name, run });
     }
 
     /// Runs all checks at the same time, each for at most 2 s.
@@ -88,13 +112,12 @@ impl Health {
 
 async fn component(check: Check) -> Component {
     let verdict = tokio::time::timeout(CHECK_TIMEOUT, (check.run)()).await;
-    let failure = verdict
-        .unwrap_or_else(|_| Err(format!("no answer within {} s", CHECK_TIMEOUT.as_secs())))
-        .err();
+    let verdict =
+        verdict.unwrap_or_else(|_| Err(format!("no answer within {} s", CHECK_TIMEOUT.as_secs())));
     Component {
         name: check.name,
-        ready: failure.is_none(),
-        detail: failure,
+        ready: verdict.is_ok(),
+        detail: verdict.unwrap_or_else(Some),
     }
 }
 
@@ -164,6 +187,20 @@ mod tests {
         let scrape = call_service(&app, TestRequest::get().uri("/metrics").to_request()).await;
         let text = read_body(scrape).await;
         assert!(text.starts_with(b"# HELP tidings_"));
+    }
+
+    #[tokio::test]
+    async fn a_remark_is_told_and_keeps_nobody_away() {
+        let health = Health::new();
+        health.remark("dispatch", || async { Some("nothing is sent".to_owned()) });
+        health.remark("disk", || async { None });
+        let readiness = health.readiness().await;
+        assert!(readiness.ready);
+        let [dispatch, disk] = &readiness.components[..] else {
+            panic!("two components");
+        };
+        assert_eq!(dispatch.detail.as_deref(), Some("nothing is sent"));
+        assert_eq!((disk.ready, disk.detail.as_deref()), (true, None));
     }
 
     #[tokio::test(start_paused = true)]

@@ -210,6 +210,19 @@ impl House {
         id
     }
 
+    /// A channel lets nothing through.
+    pub async fn disable(&self, channel_id: Uuid) {
+        let context = self.context();
+        let command = || channel::Command::Disable {
+            reason: tidings_domain::value::Code::from_static("operator"),
+        };
+        let store = &self.platform.store;
+        store
+            .execute::<Channel>(channel_id, &context, None, command)
+            .await
+            .unwrap();
+    }
+
     /// A subscriber, with the claim on their address in the same commit.
     pub async fn subscriber(&self, email: &str) -> Uuid {
         let email = EmailAddress::parse(email).unwrap();

@@ -17,10 +17,12 @@ pub mod link;
 pub mod messages;
 mod platform;
 mod proxy;
+mod replica;
 mod servers;
 mod worker;
 
 pub use events::{COUNTED, amount, guard};
 pub use platform::{MASTER_KEY, Platform};
 pub use proxy::{Cut, Proxy};
+pub use replica::Replica;
 pub use worker::{BoxError, Worker};

@@ -23,6 +23,7 @@ use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use crate::janitor::{self, Leftovers};
+use crate::proxy::Proxy;
 use crate::servers::{self, Home};
 use crate::worker::{BoxError, Stepped, Worker};
 
@@ -79,6 +80,15 @@ impl Platform {
         let servers = servers::alone(change).await;
         let url = servers.database_url().to_owned();
         Self::on(Home::Own(servers), url, None, servers::next_number()).await
+    }
+
+    /// A platform on servers of its own, whose database it reaches through a proxy.
+    pub async fn start_behind_proxy() -> (Self, Proxy) {
+        let servers = servers::alone(|_| ()).await;
+        let proxy = Proxy::before(servers.database_url());
+        let url = proxy.database_url();
+        let platform = Self::on(Home::Own(servers), url, None, servers::next_number()).await;
+        (platform, proxy)
     }
 
     async fn on(home: Home, database_url: String, database: Option<String>, number: u32) -> Self {

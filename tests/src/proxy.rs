@@ -1,4 +1,5 @@
-//! A stand-in for the database's socket that cuts connections at chosen moments.
+//! A stand-in for the database's socket that cuts connections at chosen moments, and leads to another server when
+//! told to.
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
@@ -8,6 +9,7 @@ use tempfile::TempDir;
 use tidings_event_store::session::{Connect, connect_plain};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::watch;
 use tokio_postgres::config::Host;
 
 const SOCKET: &str = ".s.PGSQL.5432";
@@ -30,20 +32,39 @@ pub struct Proxy {
     dir: TempDir,
     cuts: Arc<Mutex<VecDeque<Cut>>>,
     config: tokio_postgres::Config,
+    /// The socket behind; a change ends all connections.
+    real: watch::Sender<PathBuf>,
 }
 
 impl Proxy {
     /// In front of the database of this URL, which names a socket folder.
     pub fn before(database_url: &str) -> Self {
         let config: tokio_postgres::Config = database_url.parse().unwrap();
-        let Some(Host::Unix(sockets)) = config.get_hosts().first() else {
-            panic!("the private database listens on a socket");
-        };
         let dir = tempfile::tempdir().unwrap();
         let cuts = Arc::new(Mutex::default());
         let listener = UnixListener::bind(dir.path().join(SOCKET)).unwrap();
-        tokio::spawn(accept(listener, sockets.join(SOCKET), Arc::clone(&cuts)));
-        Self { dir, cuts, config }
+        let (real, behind) = watch::channel(socket(&config));
+        tokio::spawn(accept(listener, behind, Arc::clone(&cuts)));
+        Self {
+            dir,
+            cuts,
+            config,
+            real,
+        }
+    }
+
+    /// The same database behind this proxy, as a URL.
+    pub fn database_url(&self) -> String {
+        let host = self.dir.path().display();
+        let user = self.config.get_user().unwrap();
+        let database = self.config.get_dbname().unwrap();
+        format!("postgresql://{user}@/{database}?host={host}")
+    }
+
+    /// Ends all connections and leads the next ones to the database of another URL.
+    pub fn switch_to(&self, database_url: &str) {
+        self.real
+            .send_replace(socket(&database_url.parse().unwrap()));
     }
 
     /// Sessions through this proxy.
@@ -67,9 +88,27 @@ impl Proxy {
     }
 }
 
-async fn accept(listener: UnixListener, real: PathBuf, cuts: Arc<Mutex<VecDeque<Cut>>>) {
+fn socket(config: &tokio_postgres::Config) -> PathBuf {
+    let Some(Host::Unix(sockets)) = config.get_hosts().first() else {
+        panic!("the private database listens on a socket");
+    };
+    sockets.join(SOCKET)
+}
+
+async fn accept(
+    listener: UnixListener,
+    real: watch::Receiver<PathBuf>,
+    cuts: Arc<Mutex<VecDeque<Cut>>>,
+) {
     while let Ok((client, _)) = listener.accept().await {
-        tokio::spawn(forward(client, real.clone(), Arc::clone(&cuts)));
+        let (mut real, cuts) = (real.clone(), Arc::clone(&cuts));
+        tokio::spawn(async move {
+            let behind = real.borrow_and_update().clone();
+            tokio::select! {
+                _ = real.changed() => {}
+                _ = forward(client, behind, cuts) => {}
+            }
+        });
     }
 }
 

@@ -35,7 +35,7 @@ pub(super) struct Platform {
     pub(super) database: Database,
     stop: CancellationToken,
     relay: JoinHandle<Result<(), RelayError>>,
-    feed: JoinHandle<()>,
+    feed: JoinHandle<Result<(), tidings_event_store::ReadError>>,
     projector: JoinHandle<()>,
     dispatcher: JoinHandle<Result<(), DispatchError>>,
 }
@@ -77,7 +77,7 @@ impl Platform {
         self.stop.cancel();
         self.dispatcher.await??;
         self.projector.await?;
-        self.feed.await?;
+        self.feed.await??;
         Ok(self.relay.await??)
     }
 

@@ -48,7 +48,7 @@ pub(super) async fn row(site: &Site) -> Result<Row, Error> {
     }
     stop.cancel();
     relaying.await??;
-    following.await?;
+    following.await??;
     let p50 = percentile_ms(&mut added, 50);
     Ok(Row {
         name: NAME.to_owned(),

@@ -22,7 +22,9 @@ pub(super) async fn depart(
     let actor = match method {
         UnsubscribeMethod::OneClick => "subscriber:link",
         UnsubscribeMethod::Mail => "subscriber:mail",
-        UnsubscribeMethod::Page | UnsubscribeMethod::Api => "subscriber:page",
+        UnsubscribeMethod::Page | UnsubscribeMethod::Api | UnsubscribeMethod::Restored => {
+            "subscriber:page"
+        }
     };
     let context = Context {
         actor: actor.to_owned(),

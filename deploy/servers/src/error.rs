@@ -120,6 +120,28 @@ pub enum ServersError {
         /// The last lines of the log since this start.
         tail: String,
     },
+    /// A program of PostgreSQL that copies or examines data failed.
+    #[error("{program} failed: {said}")]
+    Tool {
+        /// The program.
+        program: &'static str,
+        /// The last line it printed.
+        said: String,
+    },
+    /// The PostgreSQL in use comes without a program.
+    #[error(
+        "{program} is not in {}: install the client programs of that PostgreSQL, or set TIDINGS_POSTGRES_BIN to \
+         the bin folder of a complete one", .bin_dir.display()
+    )]
+    NoTool {
+        /// The program.
+        program: &'static str,
+        /// Where it should be.
+        bin_dir: PathBuf,
+    },
+    /// A folder that was to be filled holds data.
+    #[error("{} already holds the data of a platform: choose another folder", .0.display())]
+    Used(PathBuf),
     /// The private Postgres answers, but not as it should.
     #[error("the private PostgreSQL refused a connection")]
     Refused(#[source] tokio_postgres::Error),

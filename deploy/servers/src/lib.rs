@@ -4,6 +4,7 @@
 //! a throw-away pair to a test process. Linux only: processes are recognised through `/proc`.
 
 mod account;
+mod backup;
 mod error;
 mod fetch;
 mod files;
@@ -16,6 +17,7 @@ mod process;
 mod servers;
 pub mod template;
 
+pub use backup::{lay, verify};
 pub use error::{FetchError, ServersError};
 pub use locate::{Found, NatsServer, Needed, PostgresBin, locate};
 pub use options::{Needs, Options, Profile};

@@ -2,7 +2,9 @@
 
 mod api;
 mod audit;
+mod backup;
 mod bar;
+mod dispatch;
 mod doctor;
 mod error;
 mod global;
@@ -11,6 +13,7 @@ mod keys;
 mod migrate;
 mod out;
 mod rebuild;
+mod restore;
 #[cfg(test)]
 mod tests;
 pub(crate) mod token;
@@ -63,6 +66,10 @@ enum Verb {
     Keys(keys::Keys),
     #[command(subcommand)]
     Audit(audit::Audit),
+    Backup(backup::Backup),
+    Restore(restore::Restore),
+    #[command(subcommand)]
+    Dispatch(dispatch::Dispatch),
     Doctor(doctor::Doctor),
 }
 
@@ -98,6 +105,9 @@ async fn dispatch(cli: Cli, out: &Out) -> Result<ExitCode, CliError> {
         Verb::Views(views) => views.run(&global, out).await.map(done),
         Verb::Keys(keys) => keys.run(&global, out).await.map(done),
         Verb::Audit(audit) => audit.run(&global, out).await,
+        Verb::Backup(backup) => backup.run(&global, *out).await.map(done),
+        Verb::Restore(restore) => restore.run(&global, *out).await.map(done),
+        Verb::Dispatch(dispatch) => dispatch.run(&global, *out).await.map(done),
         Verb::Doctor(doctor) => doctor.run(&global, out).await,
     }
 }

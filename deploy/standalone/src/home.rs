@@ -1,12 +1,14 @@
 //! The data folder that names a platform: its secrets, and who runs over it at the moment.
 
 mod master_key;
+mod restoring;
 mod run;
 mod secrets;
 
 use std::io;
 use std::path::{Path, PathBuf};
 
+pub use restoring::{Restored, Restoring};
 pub use run::{Claim, Running};
 pub use secrets::SecretError;
 
@@ -50,6 +52,12 @@ pub enum HomeError {
         /// Who; unknown while it starts.
         running: Option<Running>,
     },
+    /// A restore over the folder was killed or failed.
+    #[error(
+        "a restore over {} has not ended: run it again, as it was; until then nothing else may run over the folder",
+        .0.display()
+    )]
+    HalfRestored(PathBuf),
 }
 
 pub(crate) fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> HomeError {

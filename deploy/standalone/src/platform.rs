@@ -139,7 +139,8 @@ impl Platform {
         others.spawn("view watch", watch.clone().run(others.stopping()));
         let http = http::serve(common, routes, listener, &serving)?;
         let groups = [&serving, &delivery, &others];
-        health::register(&health, &core.pool, &nats, (&watch, &stops), &groups);
+        let database = (&core.pool, &core.store);
+        health::register(&health, database, &nats, (&watch, &stops), &groups);
         Ok(Self {
             address,
             public_url,
@@ -225,10 +226,7 @@ fn spawn_log_tasks(
     let following = feed
         .clone()
         .run(nats.clone(), stream.clone(), tasks.stopping());
-    tasks.spawn("feed", async move {
-        following.await;
-        Ok::<(), std::convert::Infallible>(())
-    });
+    tasks.spawn("feed", following);
 }
 
 /// Waits for `period`; false: told to stop meanwhile.

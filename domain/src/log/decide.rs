@@ -1,4 +1,4 @@
-//! When something is skipped.
+//! When something is skipped, and when sending stops and goes on.
 
 use super::{Command, Event, Log};
 
@@ -20,5 +20,13 @@ pub(super) fn decide(state: &Log, command: Command) -> Vec<Event> {
             reason,
             fold,
         }],
+        Command::Restore(restored) => vec![Event::Restored(restored)],
+        Command::ReleaseDispatch => state
+            .held_by
+            .map(|restored| Event::DispatchReleased {
+                incarnation: restored.incarnation,
+            })
+            .into_iter()
+            .collect(),
     }
 }

@@ -1,6 +1,9 @@
 //! Decisions about the log's surroundings.
 
-use super::{Command, Event, Log};
+use time::macros::datetime;
+use uuid::Uuid;
+
+use super::{Command, Event, Log, Restored};
 use crate::aggregate::fold;
 use crate::testing::table;
 use crate::value::SkipReason;
@@ -27,17 +30,36 @@ fn skipped(view: &str, position: i64) -> Event {
     }
 }
 
+fn restored(n: u128) -> Restored {
+    Restored {
+        incarnation: Uuid::from_u128(n),
+        after_position: 40,
+        lost_through: 50,
+        backed_up_at: Some(datetime!(2026-03-01 02:00 UTC)),
+    }
+}
+
+fn released(n: u128) -> Event {
+    Event::DispatchReleased {
+        incarnation: Uuid::from_u128(n),
+    }
+}
+
 #[test]
 fn every_command_in_every_state() {
     let table = table::<Log>(
         &[
             ("nothing skipped", vec![]),
             ("a skips 7", vec![skipped("a", 7)]),
+            ("restored", vec![Event::Restored(restored(1))]),
+            ("released", vec![Event::Restored(restored(1)), released(1)]),
         ],
         &[
             ("a skips 7", || skip("a", 7)),
             ("a skips 8", || skip("a", 8)),
             ("b skips 7", || skip("b", 7)),
+            ("restore", || Command::Restore(restored(2))),
+            ("release", || Command::ReleaseDispatch),
         ],
     );
     insta::assert_snapshot!(table);
@@ -49,4 +71,16 @@ fn a_view_skips_what_was_said_of_it_alone() {
     assert_eq!(log.skipped_by("a"), [7, 9].into());
     assert_eq!(log.skipped_by("b"), [8].into());
     assert!(log.skipped_by("c").is_empty());
+}
+
+#[test]
+fn nothing_is_sent_from_a_restore_until_the_word_on_that_very_restore() {
+    let held = |events: &[Event]| fold::<Log>(events).held_by().copied();
+    let [first, second] = [1, 2].map(restored);
+    assert_eq!(held(&[]), None);
+    assert_eq!(held(&[Event::Restored(first)]), Some(first));
+    assert_eq!(held(&[Event::Restored(first), released(1)]), None);
+    let twice = [Event::Restored(first), Event::Restored(second)];
+    assert_eq!(held(&[&twice[..], &[released(1)]].concat()), Some(second));
+    assert_eq!(held(&[&twice[..], &[released(2)]].concat()), None);
 }

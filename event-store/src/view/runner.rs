@@ -63,7 +63,7 @@ pub(super) struct Checkpoint {
     written: i64,
     /// Folded up to here; events after `written` led to no rows.
     pub(super) position: i64,
-    /// The last batch hash that came with one of them through JetStream, and with which position.
+    /// The last batch hash that came with one of them, and with which position.
     claimed: Option<(i64, String)>,
     /// When the first of them was folded.
     unwritten_since: Option<Instant>,

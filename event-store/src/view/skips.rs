@@ -79,7 +79,9 @@ async fn on_record<V: View>(store: &Store) -> Result<BTreeMap<i64, Committed>, V
             source,
         };
         let past = understand::<Surroundings>(recorded, &KeyRing::default()).map_err(poison)?;
-        let Event::ViewSkipped { view, position, .. } = past;
+        let Event::ViewSkipped { view, position, .. } = past else {
+            continue;
+        };
         if view == V::DEFINITION.name {
             skips.entry(position).or_insert(Committed {
                 first_position: recorded.position,

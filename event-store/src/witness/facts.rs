@@ -2,10 +2,12 @@
 
 use prost::Message as _;
 use tidings_proto::{EventMessage as _, subscriber, suppression};
+use time::OffsetDateTime;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::line::Fact;
+use crate::event::Recorded;
 use crate::log::{Log, ReadError};
 
 /// The events whose facts go to the witness.
@@ -19,31 +21,66 @@ pub const CONSENT_FACTS: [&str; 4] = [
 /// Those after one position, up to and with another, in order.
 pub(super) async fn between(log: &Log, after: i64, up_to: i64) -> Result<Vec<Fact>, ReadError> {
     let client = log.pool().get().await?;
-    let sql = "select position, type, stream_id, event_id, occurred_at, recorded_at, payload from publishing_events \
-               where position > $1 and position <= $2 and type = any($3) order by position";
+    let sql = "select e.position, e.type, e.stream_id, e.event_id, e.occurred_at, e.recorded_at, e.payload, s.payload \
+               from publishing_events e left join publishing_events s \
+                 on s.stream_id = e.stream_id and s.version = 1 and s.type = $4 \
+               where e.position > $1 and e.position <= $2 and e.type = any($3) order by e.position";
     let statement = client.prepare_cached(sql).await?;
+    let facts = CONSENT_FACTS.as_slice();
+    let signed_up = subscriber::SignedUp::TYPE;
     let rows = client
-        .query(&statement, &[&after, &up_to, &CONSENT_FACTS.as_slice()])
+        .query(&statement, &[&after, &up_to, &facts, &signed_up])
         .await?;
     rows.iter().map(|row| Ok(fact(row)?)).collect()
 }
 
-/// What a payload does not say, because it can not be read, stays away: the fact itself does not.
+/// The fact in an event that was read elsewhere; `None`: it is none about consent. `signed_up`: the payload of the
+/// first event of a subscriber's stream, if it is at hand.
+pub(crate) fn of_event(recorded: &Recorded, signed_up: Option<&[u8]>) -> Option<Fact> {
+    if !CONSENT_FACTS.contains(&recorded.event_type.as_str()) {
+        return None;
+    }
+    let mut fact = blank(recorded.position, recorded.event_type.clone());
+    fact.stream_id = recorded.stream_id;
+    fact.event_id = recorded.event_id;
+    fact.occurred_at = recorded.occurred_at;
+    fact.recorded_at = recorded.recorded_at;
+    fill(&mut fact, &recorded.payload, signed_up);
+    Some(fact)
+}
+
 fn fact(row: &Row) -> Result<Fact, tokio_postgres::Error> {
     // Somebody may have tampered with the row: what `time` can not hold is an error, no panic.
-    let mut fact = Fact {
-        position: row.try_get(0)?,
-        event_type: row.try_get(1)?,
-        stream_id: row.try_get(2)?,
-        event_id: row.try_get(3)?,
-        occurred_at: row.try_get(4)?,
-        recorded_at: row.try_get(5)?,
+    let mut fact = blank(row.try_get(0)?, row.try_get(1)?);
+    fact.stream_id = row.try_get(2)?;
+    fact.event_id = row.try_get(3)?;
+    fact.occurred_at = row.try_get(4)?;
+    fact.recorded_at = row.try_get(5)?;
+    fill(&mut fact, row.try_get(6)?, row.try_get(7)?);
+    Ok(fact)
+}
+
+fn blank(position: i64, event_type: String) -> Fact {
+    Fact {
+        position,
+        event_type,
+        stream_id: Uuid::nil(),
+        event_id: Uuid::nil(),
+        occurred_at: OffsetDateTime::UNIX_EPOCH,
+        recorded_at: OffsetDateTime::UNIX_EPOCH,
         topic_id: None,
         method: None,
+        address_suppression_id: None,
         scope: None,
         reasons: Vec::new(),
-    };
-    let payload: &[u8] = row.try_get(6)?;
+    }
+}
+
+/// What a payload does not say, because it can not be read, stays away: the fact itself does not.
+fn fill(fact: &mut Fact, payload: &[u8], signed_up: Option<&[u8]>) {
+    fact.address_suppression_id = signed_up
+        .and_then(|payload| subscriber::SignedUp::decode(payload).ok())
+        .and_then(|signed_up| Uuid::from_slice(&signed_up.address_suppression_id).ok());
     match fact.event_type.as_str() {
         subscriber::Unsubscribed::TYPE => {
             let left = subscriber::Unsubscribed::decode(payload).unwrap_or_default();
@@ -65,7 +102,6 @@ fn fact(row: &Row) -> Result<Fact, tokio_postgres::Error> {
         }
         _ => {}
     }
-    Ok(fact)
 }
 
 fn some(code: String) -> Option<String> {

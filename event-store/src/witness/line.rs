@@ -105,6 +105,9 @@ pub struct Fact {
     /// How a subscriber said so, as a code.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub method: Option<String>,
+    /// The keyed id of a subscriber's address as a suppression: for a log that does not know the subscriber.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address_suppression_id: Option<Uuid>,
     /// What a suppression covers: `address` or `domain`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scope: Option<String>,
@@ -298,6 +301,7 @@ mod tests {
                 recorded_at: datetime!(2026-03-02 08:59:59 UTC),
                 topic_id: Some(Uuid::from_u128(4)),
                 method: Some("one_click".to_owned()),
+                address_suppression_id: Some(Uuid::from_u128(6)),
                 scope: None,
                 reasons: Vec::new(),
             }),

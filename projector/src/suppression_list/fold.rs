@@ -30,6 +30,8 @@ view_row! {
         complaint: Option<bool>,
         /// It came in a list.
         import: Option<bool>,
+        /// They left, and the log that knew them was lost.
+        unsubscribed: Option<bool>,
         /// Stream version.
         version: i32,
         /// Log position.
@@ -85,6 +87,7 @@ impl SuppressionRow {
             hard_bounce: None,
             complaint: None,
             import: None,
+            unsubscribed: None,
             version: item.recorded.version,
             position: item.position(),
         }
@@ -97,6 +100,7 @@ impl SuppressionRow {
             "hard_bounce" => &mut self.hard_bounce,
             "complaint" => &mut self.complaint,
             "import" => &mut self.import,
+            "unsubscribed" => &mut self.unsubscribed,
             _ => return None,
         };
         *place = Some(stands);
@@ -113,6 +117,7 @@ impl Merge for SuppressionRow {
             hard_bounce: later.hard_bounce.or(self.hard_bounce),
             complaint: later.complaint.or(self.complaint),
             import: later.import.or(self.import),
+            unsubscribed: later.unsubscribed.or(self.unsubscribed),
             version: later.version,
             position: later.position,
         }

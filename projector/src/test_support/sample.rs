@@ -35,6 +35,17 @@ fn log_sample(event_type: &str, salt: u8) -> Option<Event> {
             fold: 1,
         }
         .into(),
+        "log.Restored" => log::Restored {
+            incarnation: uuid_bytes(id(salt)),
+            after_position: i64::from(salt),
+            lost_through: i64::from(salt) + 10,
+            backed_up_at_us: 0,
+        }
+        .into(),
+        "log.DispatchReleased" => log::DispatchReleased {
+            incarnation: uuid_bytes(id(salt)),
+        }
+        .into(),
         _ => return None,
     })
 }
@@ -130,8 +141,14 @@ fn import_sample(event_type: &str, number: i64) -> Option<Event> {
 }
 
 fn suppression_sample(event_type: &str, salt: u8) -> Option<Event> {
-    let reasons = ["manual", "hard_bounce", "complaint", "import"];
-    let salt = usize::from(salt % 4);
+    let reasons = [
+        "manual",
+        "hard_bounce",
+        "complaint",
+        "import",
+        "unsubscribed",
+    ];
+    let salt = usize::from(salt % 5);
     Some(match event_type {
         "suppression.Added" => suppression::Added {
             scope: "address".to_owned(),

@@ -2,6 +2,7 @@
 
 mod cluster;
 mod commits;
+mod failover;
 mod feed;
 mod migrations;
 mod model;
@@ -10,6 +11,7 @@ mod outcome;
 mod proof;
 mod rebuild;
 mod relay;
+mod restored;
 mod rotation;
 mod schema_page;
 mod shredding;

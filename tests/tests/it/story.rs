@@ -1,6 +1,7 @@
 //! What the platform is for, end to end: real Postgres, real nats-server, a real SMTP dialogue.
 
 mod commands;
+mod held;
 mod lanes;
 mod publication;
 mod rebuilt;

@@ -35,13 +35,13 @@ impl Audit {
 }
 
 /// The log alone. Nothing is migrated and no key is opened: an auditor reads, and needs no secret to do so.
-struct Opened {
-    pool: Pool,
-    log: Log,
+pub(super) struct Opened {
+    pub(super) pool: Pool,
+    pub(super) log: Log,
 }
 
 impl Opened {
-    async fn open(session: &Session, backing: &Backing) -> Result<Self, StartError> {
+    pub(super) async fn open(session: &Session, backing: &Backing) -> Result<Self, StartError> {
         let settings = Settings {
             // Reading a large range may take longer than an answer to a request may.
             statement_timeout: None,

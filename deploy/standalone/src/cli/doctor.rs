@@ -32,7 +32,7 @@ pub(super) struct Doctor {}
 
 impl Doctor {
     pub(super) async fn run(self, global: &Global, out: &Out) -> Result<ExitCode, CliError> {
-        let session = global.session()?;
+        let session = global.session_whatever_state()?;
         let telemetry = session.telemetry(Logs::Quiet)?;
         let findings = examine(&session).await;
         telemetry.shutdown().await;
@@ -58,6 +58,10 @@ impl Doctor {
 async fn examine(session: &Session) -> Vec<Finding> {
     let mut findings = vec![place::folder(session), place::disk(session)];
     findings.extend(place::servers(session).await);
+    if let Some(finding) = place::half_restored(session) {
+        findings.push(finding);
+        return findings;
+    }
     if !place::was_used(session) {
         findings.push(Finding::ill(
             "platform",
@@ -119,6 +123,7 @@ async fn look(
         findings.push(database::master_key(session, client, pool).await);
         findings.push(stream::against_log(session, backing, &log).await);
         findings.push(database::views(client).await);
+        findings.push(database::dispatch(client).await);
     }
     findings.extend(running::readiness(session).await);
     findings

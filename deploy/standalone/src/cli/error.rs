@@ -14,9 +14,11 @@ use tidings_service::config::ConfigError;
 use tidings_service::telemetry::TelemetryError;
 
 use super::ApiError;
+use crate::backup::BackupError;
 use crate::demo::DemoError;
 use crate::home::{HomeError, SecretError};
 use crate::platform::{MasterKeyError, StartError};
+use crate::restore::RestoringError;
 
 /// Exit code for a failure.
 const FAILED: u8 = 1;
@@ -67,6 +69,14 @@ pub enum CliError {
     Views(#[source] ReadError),
     #[error(transparent)]
     Skip(#[from] SkipError),
+    #[error(transparent)]
+    Backup(#[from] BackupError),
+    #[error(transparent)]
+    Restore(#[from] RestoringError),
+    #[error("it cannot be found out what waits: check that the database runs")]
+    Waiting(#[source] ReadError),
+    #[error("the log cannot be read or written: check that the database runs")]
+    Surroundings(#[source] Box<dyn std::error::Error + Send + Sync>),
     #[error(
         "the log cannot be verified: check that the database runs and holds a log of this version"
     )]

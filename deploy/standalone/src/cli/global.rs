@@ -8,7 +8,7 @@ use tidings_service::telemetry::{self, Telemetry};
 use tidings_service::{Clock, Ids};
 
 use super::CliError;
-use crate::home::Home;
+use crate::home::{Home, HomeError};
 use crate::platform::Ground;
 
 const NAME: &str = "tidings";
@@ -72,8 +72,18 @@ impl Global {
     }
 
     /// The settings and the data folder, which is made if absent; tokens are checked with the secret in it unless
-    /// one is configured.
+    /// one is configured. Refused while a restore over the folder has not ended.
     pub(crate) fn session(&self) -> Result<Session, CliError> {
+        let session = self.session_whatever_state()?;
+        let home = &session.ground.home;
+        if home.restoring()?.is_some() {
+            return Err(HomeError::HalfRestored(home.dir().to_owned()).into());
+        }
+        Ok(session)
+    }
+
+    /// The same for commands that know what to do about half a restore.
+    pub(crate) fn session_whatever_state(&self) -> Result<Session, CliError> {
         let mut config = self.config()?;
         let home = Home::open(&config.data)?;
         let clock = Clock::system();

@@ -12,7 +12,9 @@ fn the_definitions_are_consistent() {
 #[test]
 fn every_verb_teaches_with_an_example() {
     let mut help = String::new();
-    for verb in ["up", "token", "migrate", "rebuild", "views", "doctor"] {
+    for verb in [
+        "up", "token", "migrate", "rebuild", "views", "doctor", "backup", "restore",
+    ] {
         help.push_str(&help_of(&["tidings", verb, "--help"]));
         help.push_str("\n----\n");
     }
@@ -24,11 +26,13 @@ fn every_verb_teaches_with_an_example() {
         ("audit", "prove"),
         ("audit", "check"),
         ("views", "skip"),
+        ("dispatch", "show"),
+        ("dispatch", "release"),
     ] {
         help.push_str(&help_of(&["tidings", group, verb, "--help"]));
         help.push_str("\n----\n");
     }
-    assert_eq!(help.matches("\nExample").count(), 13);
+    assert_eq!(help.matches("\nExample").count(), 17);
     insta::assert_snapshot!("verbs", help);
     insta::assert_snapshot!("tidings", help_of(&["tidings", "--help"]));
 }
@@ -61,6 +65,18 @@ async fn bad_usage_is_64_and_help_is_no_failure() {
         &["tidings", "rebuild"],
         &["tidings", "rebuild", "no_such_view"],
         &["tidings", "audit"],
+        &["tidings", "backup"],
+        &["tidings", "restore"],
+        &["tidings", "restore", "x", "--in-place"],
+        &[
+            "tidings",
+            "restore",
+            "x",
+            "--witness",
+            "y",
+            "--without-witness",
+        ],
+        &["tidings", "dispatch"],
         &["tidings", "audit", "prove", "0", "--out", "x"],
         &["tidings", "audit", "prove", "7"],
         &[

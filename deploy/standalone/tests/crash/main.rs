@@ -16,6 +16,7 @@ mod faults;
 mod mid_send;
 #[cfg(debug_assertions)]
 mod points;
+mod restored;
 mod rounds;
 mod settle;
 #[cfg(debug_assertions)]

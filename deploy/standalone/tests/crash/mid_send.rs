@@ -78,7 +78,7 @@ fn subscribers() -> usize {
 }
 
 /// The way of any editorial tool: a channel, a file of subscribers, a draft, and off it goes.
-async fn publish(api: &Api, smtp_port: u16, subscribers: usize) -> String {
+pub(crate) async fn publish(api: &Api, smtp_port: u16, subscribers: usize) -> String {
     let channel = json!({
         "kind": "email",
         "name": "News",
@@ -111,11 +111,11 @@ async fn publish(api: &Api, smtp_port: u16, subscribers: usize) -> String {
     id(&draft)
 }
 
-fn id(answer: &Value) -> String {
+pub(crate) fn id(answer: &Value) -> String {
     answer["id"].as_str().unwrap().to_owned()
 }
 
-async fn settled(api: &Api, publication: &str) -> Value {
+pub(crate) async fn settled(api: &Api, publication: &str) -> Value {
     let path = format!("/api/v1/publications/{publication}/accounting");
     api.until(&path, |accounting| {
         accounting["state"] == json!("completed")

@@ -1,7 +1,8 @@
 //! The program as a child process over a data folder of its own.
 
 use std::fs::{self, File};
-use std::path::PathBuf;
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::Duration;
 
@@ -19,6 +20,8 @@ const START_WITHIN: Duration = Duration::from_secs(120);
 /// `tidings up` over a folder that goes, with its servers, when this process ends.
 pub(crate) struct Program {
     folder: Watched,
+    /// The data folder below it.
+    data: &'static str,
     settings: Vec<(&'static str, String)>,
     child: Option<Child>,
     url: String,
@@ -36,15 +39,75 @@ impl Program {
     /// Over a new folder, with these settings on top. It does not run yet.
     pub(crate) fn with(settings: Vec<(&'static str, String)>) -> Self {
         let mut program = Self {
-            folder: Watched::new(std::path::Path::new("/tmp")).unwrap(),
+            folder: Watched::new(Path::new("/tmp")).unwrap(),
+            data: "data",
             settings,
             child: None,
             url: String::new(),
             token: String::new(),
         };
-        let token = program.run(&["token", "--role", "admin"], None);
-        program.token = String::from_utf8(token.stdout).unwrap().trim().to_owned();
+        program.let_in();
         program
+    }
+
+    /// Makes the token of its API anew: another data folder has another secret.
+    pub(crate) fn let_in(&mut self) {
+        let token = self.run(&["token", "--role", "admin"], None);
+        self.token = String::from_utf8(token.stdout).unwrap().trim().to_owned();
+    }
+
+    /// The folder of this test.
+    pub(crate) fn dir(&self) -> &Path {
+        self.folder.dir()
+    }
+
+    /// The data folder.
+    pub(crate) fn data(&self) -> PathBuf {
+        self.folder.dir().join(self.data)
+    }
+
+    /// Stops it; what follows is about another data folder. Gives the old one.
+    pub(crate) async fn stop_and_move_on(mut self, data: &'static str) -> (Self, PathBuf) {
+        self.end().await;
+        let old = self.data();
+        self.data = data;
+        (self, old)
+    }
+
+    /// Runs a verb, which must succeed; gives what it prints as JSON, null if it is none.
+    pub(crate) fn says(&self, arguments: &[&str]) -> Value {
+        let output = self.run(arguments, None);
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(
+            output.status.success(),
+            "{arguments:?}: {text}{}",
+            self.said()
+        );
+        serde_json::from_str(&text).unwrap_or_default()
+    }
+
+    /// Runs a verb, which must fail; gives what it says.
+    pub(crate) fn refuses(&self, arguments: &[&str]) -> String {
+        let mut command = self.command(None);
+        command.args(arguments).stdout(Stdio::piped());
+        let output = command.stderr(Stdio::piped()).output().unwrap();
+        assert!(!output.status.success(), "{arguments:?} succeeded");
+        let [out, err] = [output.stdout, output.stderr];
+        String::from_utf8_lossy(&out).into_owned() + &String::from_utf8_lossy(&err)
+    }
+
+    /// Runs a verb and kills it as soon as it prints a line that begins so.
+    pub(crate) fn kill_when_it_says(&self, arguments: &[&str], beginning: &str) {
+        let mut command = self.command(None);
+        command.args(arguments).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let said = lines
+            .map(Result::unwrap)
+            .any(|line| line.starts_with(beginning));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(said, "it never said {beginning}");
     }
 
     /// Starts it, and waits until it is ready; false: it died before. `crash_at`: a crash point, and which
@@ -83,7 +146,7 @@ impl Program {
 
     /// Where its `file` channels write.
     pub(crate) fn files(&self) -> PathBuf {
-        self.folder.dir().join("data/files")
+        self.data().join("files")
     }
 
     /// What it has said, the end of it, for the message of a failed test.
@@ -118,31 +181,30 @@ impl Program {
 
     /// Every view equals one folded anew from the log (invariant 4).
     pub(crate) fn verify_views(&self) {
-        self.succeeds(&["rebuild", "all", "--verify", "--json"]);
+        self.says(&["rebuild", "all", "--verify", "--json"]);
     }
 
     /// The log is what was recorded, and what the witness outside of it saw (invariant 8).
     pub(crate) fn verify_log(&self) {
         let mut arguments = vec!["audit", "verify", "--json"];
         // It is made when there has been time to see something.
-        if self.folder.dir().join("data/witness").is_dir() {
+        if self.data().join("witness").is_dir() {
             arguments.push("--witness");
         }
-        self.succeeds(&arguments);
+        self.says(&arguments);
     }
 
-    fn succeeds(&self, arguments: &[&str]) {
-        let output = self.run(arguments, None);
-        assert!(
-            output.status.success(),
-            "{}{}",
-            String::from_utf8_lossy(&output.stdout),
-            self.said()
-        );
+    /// The log is what was recorded, whatever any witness has to say.
+    pub(crate) fn verify_log_alone(&self) {
+        self.says(&["audit", "verify", "--json"]);
     }
 
     /// SIGTERM, and it ends by itself.
     pub(crate) async fn stop(mut self) {
+        self.end().await;
+    }
+
+    async fn end(&mut self) {
         self.signal(Signal::SIGTERM);
         let mut child = self.child.take().expect("it was started");
         let ended = tokio::task::spawn_blocking(move || child.wait().unwrap());
@@ -178,7 +240,7 @@ impl Program {
     }
 
     fn run_file(&self) -> PathBuf {
-        self.folder.dir().join("data/run.json")
+        self.data().join("run.json")
     }
 
     fn log(&self) -> PathBuf {
@@ -189,7 +251,7 @@ impl Program {
         let log = File::options().create(true).append(true).open(self.log());
         let mut command = Command::new(program());
         command
-            .env("TIDINGS_DATA", self.folder.dir().join("data"))
+            .env("TIDINGS_DATA", self.data())
             .env("TIDINGS_STATE_DIR", self.folder.dir().join("state"))
             .envs(self.settings.iter().map(|(name, value)| (name, value)))
             .envs(crash_at.map(|at| ("TIDINGS_TEST_CRASH_AT", at)))

@@ -156,6 +156,26 @@ async fn opens(
         .map(drop)
 }
 
+/// Whether anything may be sent.
+pub(super) async fn dispatch(client: &Client) -> Finding {
+    let name = "dispatch";
+    let sql = "select coalesce(max(position) filter (where type = 'log.Restored'), 0) \
+                    > coalesce(max(position) filter (where type = 'log.DispatchReleased'), 0) \
+               from publishing_events where stream_id = $1";
+    match client
+        .query_one(sql, &[&tidings_domain::stream_id::log()])
+        .await
+    {
+        Ok(row) if row.get(0) => Finding::ill(
+            name,
+            "nothing is sent, because the log was restored",
+            "see `tidings dispatch show`, cancel what must not go out, then `tidings dispatch release`",
+        ),
+        Ok(_) => Finding::well(name, "may send"),
+        Err(error) => Finding::failed(name, &error, "check the rights of the database user"),
+    }
+}
+
 /// How far the views are behind the log.
 pub(super) async fn views(client: &Client) -> Finding {
     let sql = "select v.view, coalesce((select max(last_position) from publishing_batches), 0) - v.position \

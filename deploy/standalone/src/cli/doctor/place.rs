@@ -28,6 +28,20 @@ pub(super) fn folder(session: &Session) -> Finding {
     )
 }
 
+/// A restore that has not ended, if there is one.
+pub(super) fn half_restored(session: &Session) -> Option<Finding> {
+    let name = "restore";
+    match session.ground.home.restoring() {
+        Ok(None) => None,
+        Ok(Some(_)) => Some(Finding::ill(
+            name,
+            "a restore over this folder has not ended",
+            "run `tidings restore` again, as it was",
+        )),
+        Err(error) => Some(Finding::failed(name, &error, "restore into another folder")),
+    }
+}
+
 /// Whether a platform has ever run here; a configured database may be anywhere.
 pub(super) fn was_used(session: &Session) -> bool {
     session.config.database_url.is_some() || session.ground.home.was_used()

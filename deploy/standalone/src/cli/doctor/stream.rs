@@ -13,8 +13,8 @@ use crate::platform::Backing;
 const NAME: &str = "stream";
 const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
 const NATS_REMEDY: &str = "check that nats-server runs with JetStream and that TIDINGS_NATS_URL is right; nothing is lost meanwhile";
-const GONE_BACK: &str = "the database has gone back in time: stop whatever writes to it, and bring the one back that has the \
-                         missing events";
+const GONE_BACK: &str = "the database has gone back in time: stop all processes and run `tidings restore --in-place`, which \
+                         starts a new incarnation";
 
 /// What can be said of both.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,0 +1,210 @@
+//! A backup: a folder with a copy of the private PostgreSQL's data and a page that says what it is. The master key is
+//! not in it.
+
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, Write as _};
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use tidings_event_store::hex::{Hash, Hex};
+use tidings_event_store::{Log, ReadError};
+use tidings_servers::{Options, Servers, ServersError};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+/// Names the format of the page.
+const FORMAT: &str = "tidings.backup.v1";
+const PAGE: &str = "backup.json";
+const DATA: &str = "postgres";
+
+/// What a backup is of: the content of `backup.json`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Backup {
+    format: String,
+    /// The version that took it.
+    pub version: String,
+    /// When it was begun.
+    #[serde(with = "time::serde::rfc3339")]
+    pub taken_at: OffsetDateTime,
+    /// The incarnation of the log.
+    pub incarnation: Uuid,
+    /// The last position of the log when it was begun; it holds this and what came while it was taken.
+    pub position: i64,
+    /// The hash of the batch that holds the position; zeros for 0.
+    pub batch_hash: Hash,
+    /// The version of PostgreSQL, such as `18.6`.
+    pub postgres: String,
+}
+
+/// Why there is no backup.
+#[derive(Debug, thiserror::Error)]
+pub enum BackupError {
+    /// The system refused.
+    #[error("cannot {action} {}: check the path, its permissions and the space on the disk", path.display())]
+    Io {
+        /// What was tried, as a verb.
+        action: &'static str,
+        /// Where.
+        path: PathBuf,
+        /// The system's answer.
+        #[source]
+        source: io::Error,
+    },
+    /// The folder holds something else.
+    #[error("{} is no backup that this version reads: name a folder that `tidings backup` made", .0.display())]
+    NoBackup(PathBuf),
+    /// The log could not be read.
+    #[error("the log cannot be read")]
+    Read(#[from] ReadError),
+    /// The data could not be copied, or the copy is not what was copied.
+    #[error(transparent)]
+    Servers(#[from] ServersError),
+}
+
+fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> BackupError {
+    let path = path.to_owned();
+    move |source| BackupError::Io {
+        action,
+        path,
+        source,
+    }
+}
+
+impl Backup {
+    /// Copies what the servers hold into a new folder below `dir`, checks the copy, and gives the folder. Until it is
+    /// complete the folder's name begins with a dot.
+    ///
+    /// # Errors
+    /// What hindered it.
+    pub async fn take(
+        dir: &Path,
+        (servers, options): (&Servers, &Options),
+        log: &Log,
+        now: OffsetDateTime,
+    ) -> Result<(Self, PathBuf), BackupError> {
+        private_dir(dir)?;
+        let dir = dir.canonicalize().map_err(io_error("enter", dir))?;
+        let head = log.head().await?;
+        let backup = Self {
+            format: FORMAT.to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            taken_at: now,
+            incarnation: log.incarnation().await?,
+            position: head.position,
+            batch_hash: Hex(head.batch_hash),
+            postgres: servers
+                .postgres_bin()
+                .map_or_else(String::new, |bin| bin.version.clone()),
+        };
+        let name = backup.name();
+        let (staged, folder) = (dir.join(format!(".{name}")), dir.join(name));
+        private_dir(&staged)?;
+        let data = staged.join(DATA);
+        servers.base_backup(&data).await?;
+        tidings_servers::verify(options, &data).await?;
+        backup.write(&staged)?;
+        fs::rename(&staged, &folder).map_err(io_error("create", &folder))?;
+        sync(&dir)?;
+        Ok((backup, folder))
+    }
+
+    /// What the backup in a folder is of.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn read(folder: &Path) -> Result<Self, BackupError> {
+        let no_backup = || BackupError::NoBackup(folder.to_owned());
+        let text = fs::read(folder.join(PAGE)).map_err(|_| no_backup())?;
+        let backup: Self = serde_json::from_slice(&text).map_err(|_| no_backup())?;
+        let complete = backup.format == FORMAT && Self::data(folder).is_dir();
+        complete.then_some(backup).ok_or_else(no_backup)
+    }
+
+    /// The copied data in a backup's folder.
+    #[must_use]
+    pub fn data(folder: &Path) -> PathBuf {
+        folder.join(DATA)
+    }
+
+    /// By time and position, so that a list of names is in order.
+    fn name(&self) -> String {
+        let at = self.taken_at.to_offset(time::UtcOffset::UTC);
+        format!(
+            "tidings-{:04}{:02}{:02}T{:02}{:02}{:02}Z-{}",
+            at.year(),
+            u8::from(at.month()),
+            at.day(),
+            at.hour(),
+            at.minute(),
+            at.second(),
+            self.position,
+        )
+    }
+
+    fn write(&self, folder: &Path) -> Result<(), BackupError> {
+        let path = folder.join(PAGE);
+        let text = serde_json::to_vec_pretty(self).expect("plain values make JSON");
+        let written = File::create(&path).and_then(|mut file| {
+            file.write_all(&text)?;
+            file.sync_all()
+        });
+        written.map_err(io_error("write", &path))?;
+        sync(folder)
+    }
+}
+
+/// A backup holds readers' addresses in the rows of views: nobody else may read it.
+fn private_dir(path: &Path) -> Result<(), BackupError> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(io_error("make", path))
+}
+
+fn sync(folder: &Path) -> Result<(), BackupError> {
+    let synced = File::open(folder).and_then(|folder| folder.sync_all());
+    synced.map_err(io_error("write", folder))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use time::macros::datetime;
+
+    #[test]
+    fn what_was_written_is_read_and_anything_else_is_no_backup() {
+        let root = tempfile::tempdir().unwrap();
+        let backup = Backup {
+            format: FORMAT.to_owned(),
+            version: "0.1.0".to_owned(),
+            taken_at: datetime!(2026-03-01 02:03:04.5 UTC),
+            incarnation: Uuid::from_u128(7),
+            position: 4_711,
+            batch_hash: Hex([0xab; 32]),
+            postgres: "18.6".to_owned(),
+        };
+        assert_eq!(backup.name(), "tidings-20260301T020304Z-4711");
+        backup.write(root.path()).unwrap();
+        assert!(Backup::read(root.path()).is_err(), "the data are missing");
+        fs::create_dir(root.path().join(DATA)).unwrap();
+        assert_eq!(Backup::read(root.path()).unwrap(), backup);
+        let text = fs::read_to_string(root.path().join(PAGE)).unwrap();
+        insta::assert_snapshot!(text, @r#"
+        {
+          "format": "tidings.backup.v1",
+          "version": "0.1.0",
+          "taken_at": "2026-03-01T02:03:04.5Z",
+          "incarnation": "00000000-0000-0000-0000-000000000007",
+          "position": 4711,
+          "batch_hash": "abababababababababababababababababababababababababababababababab",
+          "postgres": "18.6"
+        }
+        "#);
+        let newer = text.replace("backup.v1", "backup.v2");
+        fs::write(root.path().join(PAGE), newer).unwrap();
+        let refused = Backup::read(root.path()).unwrap_err().to_string();
+        assert!(refused.contains("is no backup"), "{refused}");
+    }
+}

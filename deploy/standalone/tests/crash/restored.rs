@@ -1,0 +1,256 @@
+//! A platform that was lost and comes back from a backup: nobody who left meanwhile is mailed, nothing goes out before
+//! an operator says so, and a restore that is killed goes on.
+
+use std::collections::HashSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tidings_sinks::smtp;
+
+use crate::api::Api;
+use crate::mid_send::{id, publish, settled};
+use crate::tidings::Program;
+
+const READERS: usize = 300;
+const LEAVE: usize = 100;
+
+async fn sink() -> smtp::Handle {
+    smtp::start(smtp::Options {
+        keep: smtp::Keep::Headers,
+        ..Default::default()
+    })
+    .await
+    .unwrap()
+}
+
+/// The folder of the only backup in `dir`.
+fn only_backup(dir: &Path) -> PathBuf {
+    let entries = fs::read_dir(dir).unwrap();
+    let folders: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+    let [folder] = &folders[..] else {
+        panic!("one backup, and nothing half-made: {folders:?}");
+    };
+    folder.clone()
+}
+
+fn files(dir: &Path, all: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        match path.is_dir() {
+            true => files(&path, all),
+            false => all.push(path),
+        }
+    }
+}
+
+fn holds_no_master_key(backup: &Path, master_key: &Path) {
+    use base64::Engine as _;
+    let text = fs::read_to_string(master_key).unwrap();
+    let text = text.trim().as_bytes();
+    let key = base64::engine::general_purpose::STANDARD.decode(text);
+    let key = key.unwrap();
+    let mut all = Vec::new();
+    files(backup, &mut all);
+    assert!(all.len() > 100, "a whole database");
+    for file in all {
+        let bytes = fs::read(&file).unwrap();
+        for secret in [&key[..], text] {
+            let found = bytes.windows(secret.len()).any(|it| it == secret);
+            assert!(!found, "{} holds the master key", file.display());
+        }
+    }
+}
+
+/// What of the old data folder an operator has kept elsewhere.
+fn keep_key(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    fs::copy(from.join("master.key"), to.join("master.key")).unwrap();
+}
+
+async fn article(api: &Api, title: &str, channel: &Value) -> String {
+    let draft = json!({ "title": title, "markdown": "All is **well**.", "channels": [channel] });
+    let draft = api.post("/api/v1/publications", &draft).await;
+    let path = format!("/api/v1/publications/{}/publish", id(&draft));
+    api.post(&path, &json!({})).await;
+    id(&draft)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_left_after_the_backup_is_not_mailed() {
+    let sink = sink().await;
+    let program = Program::start().await;
+    let api = program.api();
+    let first = publish(&api, sink.addr().port(), READERS).await;
+    settled(&api, &first).await;
+    assert_eq!(sink.count(), READERS);
+    let backups = program.dir().join("backups");
+    program.says(&["backup", backups.to_str().unwrap()]);
+    let backup = only_backup(&backups);
+    holds_no_master_key(&backup, &program.data().join("master.key"));
+
+    // Another day: a hundred leave, one signs up and leaves.
+    let path = format!("/api/v1/publications/{first}/deliveries?limit=200");
+    let readers = api.all(&path).await;
+    let mut left = HashSet::new();
+    for delivery in &readers[..LEAVE] {
+        let subscriber = delivery["subscriber_id"].as_str().unwrap();
+        let path = format!("/api/v1/subscribers/{subscriber}");
+        let email = api.get(&path).await["email"].as_str().unwrap().to_owned();
+        api.post(&format!("{path}/unsubscribe"), &json!({})).await;
+        left.insert(email);
+    }
+    let passing = json!({ "email": "passing@example.org" });
+    let passing = api.post("/api/v1/subscribers", &passing).await;
+    let path = format!("/api/v1/subscribers/{}/unsubscribe", id(&passing));
+    api.post(&path, &json!({})).await;
+    left.insert("passing@example.org".to_owned());
+    let witness = program.data().join("witness");
+    // Its last line is written when the platform stops.
+    let (program, old) = program.stop_and_move_on("restored").await;
+    keep_key(&old, &program.data());
+
+    let backup = backup.to_str().unwrap();
+    let refused = program.refuses(&["restore", backup]);
+    assert!(refused.contains("there is no witness in"), "{refused}");
+    let witness = witness.to_str().unwrap();
+    let restored = program.says(&["restore", backup, "--witness", witness, "--json"]);
+    assert_eq!(restored["again"]["facts"], json!(LEAVE + 1), "{restored}");
+    assert_eq!(restored["again"]["unknown"], json!(1), "{restored}");
+    assert!(restored["lost_through"].as_i64() > restored["after_position"].as_i64());
+    let again = program.refuses(&["restore", backup, "--witness", witness]);
+    assert!(again.contains("already holds the data"), "{again}");
+    program.verify_log_alone();
+
+    let mut program = program;
+    assert!(program.up(None).await, "it ended at its start");
+    program.let_in();
+    let api = program.api();
+    nobody_hears_of_it(&program, &api, &sink, &left).await;
+    program.verify_views();
+    program.verify_log();
+    program.stop().await;
+}
+
+/// Publishes to everybody there is, held and released; whoever left gets nothing, also when a file brings them again.
+async fn nobody_hears_of_it(
+    program: &Program,
+    api: &Api,
+    sink: &smtp::Handle,
+    left: &HashSet<String>,
+) {
+    let import = api
+        .post_csv("/api/v1/imports", "email\npassing@example.org\n".to_owned())
+        .await;
+    let path = format!("/api/v1/imports/{}", id(&import));
+    api.until(&path, |import| import["state"] == json!("completed"))
+        .await;
+    let channels = api.get("/api/v1/channels").await;
+    let channel = &channels["items"][0]["id"];
+    let before = sink.count();
+    let article = article(api, "Tomorrow", channel).await;
+    let path = format!("/api/v1/publications/{article}/accounting");
+    let everybody = json!(READERS - LEAVE + 1);
+    let held = api.until(&path, |it| it["pending"] == everybody).await;
+    assert_eq!(held["sent"], json!(0), "{held}");
+    let ready = api.get("/readyz").await;
+    let dispatch = ready["components"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|it| it["name"] == json!("dispatch"))
+        .unwrap();
+    let detail = dispatch["detail"].as_str().unwrap();
+    assert!(detail.starts_with("nothing is sent"), "{detail}");
+    let doctor = program.refuses(&["doctor"]);
+    assert!(doctor.contains("nothing is sent"), "{doctor}");
+    let shown = program.says(&["dispatch", "show", "--json"]);
+    assert_eq!(shown["held"], json!(true));
+    assert_eq!(shown["waiting"][0]["pending"], everybody, "{shown}");
+    let asked = program.refuses(&["dispatch", "release"]);
+    assert!(asked.contains("nothing was released"), "{asked}");
+    assert_eq!(sink.count(), before);
+
+    let released = program.says(&["dispatch", "release", "--yes", "--json"]);
+    assert_eq!(released["released"], json!(true));
+    let accounting = settled(api, &article).await;
+    assert_eq!(accounting["sent"], json!(READERS - LEAVE), "{accounting}");
+    assert_eq!(accounting["suppressed"], json!(1), "{accounting}");
+    let mailed = &sink.messages()[before..];
+    assert_eq!(mailed.len(), READERS - LEAVE);
+    for message in mailed {
+        for receiver in &message.to {
+            assert!(!left.contains(receiver), "{receiver} had left");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn taken_in_mid_send_restored_with_kills_and_cancelled_it_sends_nothing_more() {
+    let sink = sink().await;
+    let slow = smtp::Action::Delay(Duration::from_millis(400));
+    sink.add_rule(smtp::Rule::new(smtp::Phase::RcptTo, slow));
+    let program = Program::start().await;
+    let api = program.api();
+    let publication = publish(&api, sink.addr().port(), 1_500).await;
+    sink.wait_for(200).await;
+    let backups = program.dir().join("backups");
+    program.says(&["backup", backups.to_str().unwrap()]);
+    assert!(
+        sink.count() < 1_500,
+        "the backup came too late to mean anything"
+    );
+    settled(&api, &publication).await;
+    let sent = sink.count();
+    let witness = program.data().join("witness");
+    let (mut program, old) = program.stop_and_move_on("restored").await;
+
+    let backup = only_backup(&backups);
+    let arguments = [
+        "restore",
+        backup.to_str().unwrap(),
+        "--witness",
+        witness.to_str().unwrap(),
+    ];
+    let refused = program.refuses(&arguments);
+    assert!(refused.contains("the master key"), "{refused}");
+    keep_key(&old, &program.data());
+    for step in [
+        "Comparing the backup",
+        "Laying",
+        "Starting the database",
+        "Comparing the log",
+        "Beginning",
+        "Putting",
+    ] {
+        program.kill_when_it_says(&arguments, step);
+        let refused = program.refuses(&["up", "--listen", "127.0.0.1:0"]);
+        assert!(refused.contains("run it again"), "after {step}: {refused}");
+    }
+    program.says(&arguments);
+    program.verify_log_alone();
+    let shown = program.says(&["dispatch", "show", "--json"]);
+    let waiting = &shown["waiting"][0];
+    assert!(waiting["in_doubt"].as_i64().unwrap() <= 64, "{shown}");
+    assert!(waiting["pending"].as_i64().unwrap() > 0, "{shown}");
+
+    assert!(program.up(None).await, "it ended at its start");
+    program.let_in();
+    let api = program.api();
+    // What went out after the backup is not on record any more: whoever cancels has nobody mailed twice.
+    let path = format!("/api/v1/publications/{publication}/cancel");
+    api.post(&path, &json!({ "reason": "sent_before" })).await;
+    let path = format!("/api/v1/publications/{publication}/accounting");
+    let accounting = api.until(&path, |it| it["pending"] == json!(0)).await;
+    program.says(&["dispatch", "release", "--yes"]);
+    assert_eq!(accounting["balanced"], json!(true), "{accounting}");
+    assert!(
+        accounting["cancelled"].as_i64().unwrap() > 0,
+        "{accounting}"
+    );
+    assert_eq!(sink.count(), sent);
+    program.verify_views();
+    program.verify_log();
+    program.stop().await;
+}

@@ -1,0 +1,251 @@
+//! Time going backwards: the database fails over to a replica that lacks the last commits, beneath a process that
+//! lives on. Nobody goes on as if nothing had happened, and a new incarnation brings everything back to work.
+
+use prost::Message as _;
+use tidings_domain::log::Restored;
+use tidings_event_store::feed::Feed;
+use tidings_event_store::relay::{Relay, RelayError};
+use tidings_event_store::view::{Runner, ViewError};
+use tidings_event_store::{Progress, ReadError, restore};
+use tidings_proto::common::Envelope;
+use tidings_tests::house::{Accounting, House};
+use tidings_tests::{Platform, Proxy, Replica, audit};
+use tokio_util::sync::CancellationToken;
+
+use super::tally::{TallyView, expected, rows};
+
+/// Positions the replica lacks.
+const LACKING: i64 = 10;
+
+/// A platform whose database has failed over to a replica that lacks the last positions, all of which were relayed.
+struct FailedOver {
+    platform: Platform,
+    _proxy: Proxy,
+    _replica: Replica,
+    /// Where the replica ended.
+    common: i64,
+}
+
+impl FailedOver {
+    /// `before` is called when the replica has everything but the last positions, `lost` when it gets nothing more.
+    async fn new(before: impl AsyncFnOnce(&Platform), lost: impl AsyncFnOnce(&Platform)) -> Self {
+        let (platform, proxy) = Platform::start_behind_proxy().await;
+        before(&platform).await;
+        let replica = Replica::of(platform.servers()).await;
+        let common = platform.store.log().head().await.unwrap().position;
+        replica.reached(common).await;
+        replica.cut_off().await;
+        lost(&platform).await;
+        platform.servers().kill_postgres_immediate().await.unwrap();
+        replica.promote().await;
+        proxy.switch_to(&replica.database_url());
+        Self {
+            platform,
+            _proxy: proxy,
+            _replica: replica,
+            common,
+        }
+    }
+}
+
+fn is_dead<T>(stepped: &Result<T, ViewError>) -> bool {
+    matches!(
+        stepped,
+        Err(ViewError::DeadTimeline { .. } | ViewError::Read(ReadError::WentBack { .. }))
+    )
+}
+
+/// Steps through lost connections until the log answers again.
+async fn relay_ends(relay: &mut Relay) -> RelayError {
+    for _ in 0..20 {
+        match relay.step().await {
+            Ok(Progress::Advanced) => panic!("it relayed"),
+            Ok(Progress::Idle) => {}
+            Err(error) if error.is_final() => return error,
+            Err(_) => {}
+        }
+    }
+    panic!("it never noticed");
+}
+
+async fn view_ends(runner: &mut Runner<TallyView>) {
+    for _ in 0..200 {
+        let stepped = runner.step().await;
+        if is_dead(&stepped) {
+            return;
+        }
+        // A connection that ended with the old server, or a feed that has not looked yet.
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    panic!("it never noticed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_that_lacks_ten_positions_stops_relay_feed_and_a_lagging_view() {
+    let mut lagging = None;
+    let failed = FailedOver::new(
+        async |platform| {
+            platform.fill(80, 7).await;
+            platform.settle().await;
+            let mut runner =
+                Runner::<TallyView>::new(platform.store.clone(), platform.feed.clone());
+            while runner.step().await.unwrap() == Progress::Advanced {}
+            lagging = Some(runner);
+        },
+        async |platform| {
+            for _ in 0..LACKING {
+                platform.fill(1, 1).await;
+            }
+            platform.settle().await;
+        },
+    )
+    .await;
+    let FailedOver {
+        platform, common, ..
+    } = &failed;
+    let mut lagging = lagging.unwrap();
+
+    // The log goes on at positions that were others' before, past where the feed is, before anybody looks.
+    let mut filled = 0;
+    while filled < 2 * LACKING {
+        let event = platform.counted(platform.ids.next(), 1_000 + filled);
+        // The first ones meet the lost session.
+        filled += i64::from(platform.commit(vec![], vec![event]).await.is_ok());
+    }
+    let ended = relay_ends(&mut *platform.relay_itself().lock().await).await;
+    assert!(
+        matches!(ended, RelayError::Diverged { position } if position == common + LACKING),
+        "{ended}"
+    );
+    let ended = relay_ends(&mut platform.another_relay().await).await;
+    assert!(matches!(ended, RelayError::Diverged { .. }), "{ended}");
+    view_ends(&mut lagging).await;
+    let log = audit::sound_log(platform.store.log()).await;
+    let until_common: Vec<_> = log
+        .iter()
+        .filter(|event| event.position <= *common)
+        .cloned()
+        .collect();
+    assert_eq!(rows(&platform.store).await, expected(&until_common));
+    // And whoever asks the feed from anywhere is told.
+    let mut moves = 0;
+    while !matches!(
+        platform.feed.page_after(*common, 5).await,
+        Err(ReadError::WentBack { .. })
+    ) {
+        moves += 1;
+        assert!(moves < 200, "the feed never noticed");
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    goes_on_in_a_new_incarnation(platform).await;
+}
+
+/// What `tidings restore --in-place` does, and a start after it.
+async fn goes_on_in_a_new_incarnation(platform: &Platform) {
+    let (store, now) = (&platform.store, platform.clock.clock().now());
+    let incarnation = platform.ids.next();
+    let after = restore::begin(store, incarnation, now).await.unwrap();
+    assert_eq!(
+        restore::begin(store, incarnation, now).await.unwrap(),
+        after
+    );
+    let restored = Restored {
+        incarnation,
+        after_position: after,
+        lost_through: after,
+        backed_up_at: None,
+    };
+    restore::record(store, restored, now).await.unwrap();
+    let log = store.log();
+    // The processes of before do not go on with the old name.
+    let superseded = platform.another_relay().await.step().await;
+    assert!(
+        matches!(superseded, Err(RelayError::Superseded)),
+        "{superseded:?}"
+    );
+    let name = platform.name.of(incarnation);
+    let mut relay = Relay::new(log.clone(), platform.nats.clone(), name.clone());
+    while relay.step().await.unwrap() == Progress::Advanced {}
+    let feed = Feed::open(log.clone()).await.unwrap();
+    let stop = CancellationToken::new();
+    let following = feed
+        .clone()
+        .run(platform.nats.clone(), name.clone(), stop.clone());
+    let following = tokio::spawn(following);
+    let head = platform.fill(30, 3).await;
+    while relay.step().await.unwrap() == Progress::Advanced {}
+    Platform::reached(&feed, head).await;
+    let mut runner = Runner::<TallyView>::new(store.clone(), feed);
+    while runner.step().await.unwrap() == Progress::Advanced {}
+    let events = audit::sound_log(log).await;
+    assert_eq!(rows(store).await, expected(&events));
+    let jetstream = async_nats::jetstream::new(platform.nats.clone());
+    let stream = jetstream.get_stream(&name.stream).await.unwrap();
+    for event in &events {
+        let message = stream.get_raw_message(event.position as u64).await.unwrap();
+        let envelope = Envelope::decode(message.payload).unwrap();
+        assert_eq!(envelope, event.to_envelope());
+    }
+    // What the old stream held can still be read.
+    let old = jetstream.get_stream(&platform.name.stream).await.unwrap();
+    old.get_raw_message(1).await.unwrap();
+    stop.cancel();
+    following.await.unwrap().unwrap();
+}
+
+/// The deliveries were planned in what was lost: nobody is mailed for them, before a restart or after it.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_sent_for_deliveries_that_are_not_in_the_log_any_more() {
+    let (platform, proxy) = Platform::start_behind_proxy().await;
+    let house = House::on(platform).await;
+    for n in 0..4 {
+        house.subscriber(&format!("reader{n}@example.org")).await;
+    }
+    let ada = house.subscriber("ada@example.org").await;
+    let channel = house.email_channel().await;
+    house.platform.settle().await;
+    let replica = Replica::of(house.platform.servers()).await;
+    let common = house.platform.store.log().head().await.unwrap().position;
+    replica.reached(common).await;
+    replica.cut_off().await;
+
+    // Planned, and waiting for a channel that is disabled; in the replica it is not.
+    house.disable(channel).await;
+    let id = house
+        .publish("The ferry", "It runs again.", &[channel])
+        .await;
+    house.platform.settle().await;
+    let waiting = Accounting {
+        planned: 5,
+        pending: 5,
+        ..Accounting::default()
+    };
+    assert_eq!(house.accounting(id).await, waiting);
+    house.unsubscribe(ada).await;
+    house.platform.settle().await;
+    let through = house.platform.store.log().head().await.unwrap().position;
+    let servers = house.platform.servers();
+    servers.kill_postgres_immediate().await.unwrap();
+    replica.promote().await;
+    proxy.switch_to(&replica.database_url());
+
+    let mut dispatcher = house.dispatcher();
+    let mut ended = 0;
+    while ended < 3 {
+        // Connections that ended with the old server, then the queue that met another history; or nothing to do.
+        drop(dispatcher.step().await);
+        ended += 1;
+    }
+    assert_eq!(house.smtp.count(), 0);
+    let log = house.platform.store.log();
+    let events = audit::sound_log(log).await;
+    assert!(events.iter().all(|event| event.noun() != "delivery"));
+    assert_eq!(events.len() as i64, common);
+    // The stream of before knows who left.
+    let (nats, name) = (house.platform.nats.clone(), &house.platform.name);
+    let found = restore::in_stream(log, nats, name, 0, common).await;
+    let found = found.unwrap();
+    assert_eq!(found.through, through);
+    let left: Vec<_> = found.facts.iter().map(|fact| fact.stream_id).collect();
+    assert_eq!(left, [ada]);
+}

@@ -150,7 +150,7 @@ impl ViewError {
         )
     }
 
-    /// It is final for now: somebody may have the event skipped, or the view redefined, and then it goes on.
+    /// Final until somebody acts: has the event skipped, or the view redefined. Then the view goes on.
     /// Whoever met another history must not: what it knows of the log is not the log's.
     pub fn may_be_mended(&self) -> bool {
         self.is_final()

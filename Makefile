@@ -26,6 +26,7 @@ test: ## Runs everything that CI runs, with the time of each step
 	@deploy/steps.sh \
 	  'format' 'cargo fmt --all --check' \
 	  'lint' 'cargo clippy --workspace --all-targets --locked -- -D warnings' \
+	  'lint as released' 'cargo clippy --workspace --all-targets --release --features tidings-bench/peers --locked -- -D warnings' \
 	  'build' 'cargo test --workspace --locked --no-run' \
 	  'test' 'cargo test --workspace --locked'
 
@@ -36,7 +37,8 @@ coverage: ## Measures line coverage; fails below 85 %
 	deploy/coverage.sh 85
 
 bench: ## Runs the benchmarks into target/bench/results.json
-	cargo run --release --locked -p tidings-bench
+	cargo build --release --locked -p tidings-standalone -p tidings-bench
+	./target/release/tidings-bench
 
 clean-data: ## Stops the private servers of ./data and ./data/demo and removes their data
 	@deploy/clean-data.sh ./data/demo ./data

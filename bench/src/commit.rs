@@ -1,11 +1,13 @@
 //! `commit.*`: durable commits of one guarded event each, by many callers at once.
 
+mod message_db;
 mod naive;
+mod pooled;
 mod raw;
 
 use std::time::Duration;
 
-use tidings_event_store::Log;
+use tidings_event_store::{Log, NewEvent};
 
 use crate::load::{Load, drive};
 use crate::report::{Report, Row};
@@ -14,25 +16,37 @@ use crate::site::{Database, Site};
 use crate::stats::median;
 use crate::{Error, Wanted};
 
-use naive::Naive;
+use message_db::message_db;
+use naive::naive;
 use raw::Raw;
 
 const CALLERS: [usize; 4] = [1, 16, 256, 2_000];
-/// The naive pools; the better one counts.
+/// Connections of a peer; the better pool counts.
 const POOLS: [usize; 2] = [16, 64];
 const ROUNDS: usize = 5;
 const ROUND: Duration = Duration::from_millis(700);
 const WARM_UP: Duration = Duration::from_millis(300);
 /// The row against the ceiling.
 const VS_RAW: &str = "commit.2000.vs_raw";
+/// The row against message-db's way.
+const VS_MESSAGE_DB: &str = "commit.256.vs_message_db";
+
+/// Whoever keeps a log of its own, to be compared with ours. A cheap handle.
+pub(crate) trait Peer: Clone + Send + Sync + 'static {
+    /// Commits the first event of a new stream.
+    fn commit(&self, event: NewEvent) -> impl Future<Output = Result<(), Error>> + Send;
+}
 
 /// Runs the rows of this family that were asked for.
 pub(crate) async fn rows(site: &Site, wanted: &Wanted, report: &mut Report) -> Result<(), Error> {
     for callers in CALLERS {
         let name = format!("commit.{callers}.vs_naive");
         if wanted.row(&name) {
-            report.add(vs_naive(site, name, callers).await?);
+            report.add(vs_peer(site, &name, callers, naive).await?);
         }
+    }
+    if wanted.row(VS_MESSAGE_DB) {
+        report.add(vs_peer(site, VS_MESSAGE_DB, 256, message_db).await?);
     }
     if wanted.row(VS_RAW) {
         report.add(vs_raw(site, 2_000).await?);
@@ -58,22 +72,47 @@ pub(crate) async fn through_log(
     .await
 }
 
-async fn vs_naive(site: &Site, name: String, callers: usize) -> Result<Row, Error> {
-    let database = site.database(&format!("commit_{callers}")).await?;
+/// The same by a peer.
+async fn through_peer<P: Peer>(
+    peer: &P,
+    sample: &Sample,
+    callers: usize,
+    period: Duration,
+) -> Result<Load, Error> {
+    let (peer, sample) = (peer.clone(), sample.clone());
+    drive(callers, period, move || {
+        let (peer, event) = (peer.clone(), sample.event());
+        async move { peer.commit(event).await }
+    })
+    .await
+}
+
+/// The log against the better of a peer's pools.
+pub(crate) async fn vs_peer<P: Peer>(
+    site: &Site,
+    name: &str,
+    callers: usize,
+    connect: impl AsyncFn(&Database, usize) -> Result<P, Error>,
+) -> Result<Row, Error> {
+    let database = site.database(&name.replace('.', "_")).await?;
     let (log, sample) = (database.log(), site.sample());
-    let mut naive = Vec::new();
+    let mut peers = Vec::new();
     for size in POOLS {
-        naive.push(Naive::new(&database, size).await?);
+        peers.push(connect(&database, size).await?);
     }
-    warm_up(&database, &log, &sample, &naive, callers).await?;
+    through_log(&log, &sample, callers, WARM_UP).await?;
+    for peer in &peers {
+        through_peer(peer, &sample, callers, WARM_UP).await?;
+    }
+    database.calm().await?;
     let mut ours = Tally::default();
     let mut theirs: Vec<Tally> = POOLS.iter().map(|_| Tally::default()).collect();
     let mut ratios = Vec::new();
     for _ in 0..ROUNDS {
         let subject = ours.add(through_log(&log, &sample, callers, ROUND).await?);
         let mut best: f64 = 0.0;
-        for (naive, tally) in naive.iter().zip(&mut theirs) {
-            best = best.max(tally.add(naive.run(&sample, callers, ROUND).await?));
+        for (peer, tally) in peers.iter().zip(&mut theirs) {
+            best = best.max(tally.add(through_peer(peer, &sample, callers, ROUND).await?));
         }
         ratios.push(subject / best);
     }
@@ -82,7 +121,7 @@ async fn vs_naive(site: &Site, name: String, callers: usize) -> Result<Row, Erro
         .map(|(size, tally)| format!("pool {size}: {tally}"))
         .collect();
     Ok(Row {
-        name,
+        name: name.to_owned(),
         ratio: Some(median(ratios)),
         unit: "commits/s",
         subject: ours.per_s(),
@@ -91,20 +130,6 @@ async fn vs_naive(site: &Site, name: String, callers: usize) -> Result<Row, Erro
         note: format!("log: {ours}; {}", pools.join("; ")),
         ..Row::default()
     })
-}
-
-async fn warm_up(
-    database: &Database,
-    log: &Log,
-    sample: &Sample,
-    naive: &[Naive],
-    callers: usize,
-) -> Result<(), Error> {
-    through_log(log, sample, callers, WARM_UP).await?;
-    for naive in naive {
-        naive.run(sample, callers, WARM_UP).await?;
-    }
-    database.calm().await
 }
 
 async fn vs_raw(site: &Site, callers: usize) -> Result<Row, Error> {

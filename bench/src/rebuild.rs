@@ -1,7 +1,7 @@
 //! `rebuild.*`: views folded anew from a log of millions of deliveries, against a COPY of the same events
 //! into nothing, and against what engines in the field do.
 
-mod fill;
+pub(crate) mod fill;
 mod narrow;
 mod peers;
 
@@ -21,8 +21,10 @@ use crate::site::{Database, Site};
 use crate::stats::median;
 use crate::{Error, Wanted};
 
-use narrow::Narrow;
+pub(crate) use narrow::Narrow;
 
+/// Deliveries of the log.
+const DELIVERIES: usize = 2_000_000;
 const ROUNDS: usize = 3;
 const VS_COPY: [(&str, usize); 2] = [("rebuild.1.vs_copy", 1), ("rebuild.2.vs_copy", 2)];
 const VS_PER_EVENT: &str = "rebuild.vs_per_event";
@@ -42,7 +44,7 @@ pub(crate) async fn rows(site: &Site, wanted: &Wanted, report: &mut Report) -> R
         return Ok(());
     }
     let database = site.database("rebuild").await?;
-    let events = fill::fill(&database, site).await?;
+    let events = fill::deliveries(&database, site, DELIVERIES).await?;
     let vault = Vault::new(database.pool.clone(), MasterKey::new(&[7; 32])?);
     let store = Store::new(database.log(), vault);
     for (name, readers) in VS_COPY {
@@ -62,7 +64,8 @@ pub(crate) async fn rows(site: &Site, wanted: &Wanted, report: &mut Report) -> R
     Ok(())
 }
 
-async fn rebuilt(
+/// Builds a view anew; gives the seconds it took.
+pub(crate) async fn rebuilt(
     store: &Store,
     view: Rebuildable,
     readers: usize,
@@ -76,8 +79,9 @@ async fn rebuilt(
     Ok((rebuilt.remove(0), started.elapsed().as_secs_f64()))
 }
 
+/// A rate.
 #[allow(clippy::cast_precision_loss, reason = "a rate for people")]
-fn per_s(events: i64, seconds: f64) -> f64 {
+pub(crate) fn per_s(events: i64, seconds: f64) -> f64 {
     events as f64 / seconds
 }
 

@@ -51,7 +51,7 @@ impl Report {
         let machine = machine(site).await?;
         println!("{machine:#}\n");
         println!(
-            "{:<24} {:>9} {:>12} {:>12}  {:<9} {:>9}  note",
+            "{:<28} {:>9} {:>12} {:>12}  {:<9} {:>9}  note",
             "name", "result", "subject", "against", "unit", "fsync µs"
         );
         Ok(Self {
@@ -67,7 +67,7 @@ impl Report {
             |it| format!("{it:.2} ×"),
         );
         println!(
-            "{:<24} {:>9} {:>12} {:>12}  {:<9} {:>9}  {}",
+            "{:<28} {:>9} {:>12} {:>12}  {:<9} {:>9}  {}",
             row.name,
             result,
             short(row.subject),

@@ -6,7 +6,6 @@ pub mod audit;
 mod committer;
 mod copy;
 pub mod counters;
-#[cfg(debug_assertions)]
 pub mod crash;
 pub mod digest;
 mod event;

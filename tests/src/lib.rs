@@ -16,6 +16,7 @@ mod janitor;
 pub mod link;
 pub mod messages;
 mod platform;
+pub mod program;
 mod proxy;
 mod replica;
 mod servers;

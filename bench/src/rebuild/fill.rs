@@ -14,7 +14,6 @@ use uuid::Uuid;
 use crate::Error;
 use crate::site::{Database, Site};
 
-const DELIVERIES: usize = 2_000_000;
 /// Deliveries planned before the first of them is attempted.
 const CHUNK: usize = 2_000;
 const TYPES: [Type; 14] = [
@@ -34,8 +33,18 @@ const TYPES: [Type; 14] = [
     Type::BYTEA,
 ];
 
-/// Writes the log; gives the count of its events.
-pub(super) async fn fill(database: &Database, site: &Site) -> Result<i64, Error> {
+/// Events of so many deliveries: each is planned and attempted, half of them are sent.
+pub(crate) const fn events(deliveries: usize) -> usize {
+    deliveries * 2 + deliveries / 2
+}
+
+/// Writes the events of so many deliveries, thousands of them, after what is in the log; gives its new head.
+pub(crate) async fn deliveries(
+    database: &Database,
+    site: &Site,
+    deliveries: usize,
+) -> Result<i64, Error> {
+    let head = database.log().head().await?.position;
     let sink = database
         .client
         .copy_in("copy publishing_events from stdin (format binary)")
@@ -53,8 +62,8 @@ pub(super) async fn fill(database: &Database, site: &Site) -> Result<i64, Error>
         ..Metadata::default()
     };
     let (metadata, digest) = (metadata.encode_to_vec(), [0_u8; 32].as_slice());
-    let mut position = 0_i64;
-    for first in (0..DELIVERIES).step_by(CHUNK) {
+    let mut position = head;
+    for first in (0..deliveries).step_by(CHUNK) {
         for (stream, version, event) in source.chunk(first, site) {
             position += 1;
             let at = source.start + Duration::milliseconds(position);
@@ -79,9 +88,12 @@ pub(super) async fn fill(database: &Database, site: &Site) -> Result<i64, Error>
         }
     }
     writer.finish().await?;
-    let batch = "insert into publishing_batches select $1, 1, sha256(''), sha256(''), clock_timestamp(), incarnation \
+    let batch = "insert into publishing_batches select $1, $2, sha256(''), sha256(''), clock_timestamp(), incarnation \
                  from publishing_incarnations";
-    database.client.execute(batch, &[&position]).await?;
+    database
+        .client
+        .execute(batch, &[&position, &(head + 1)])
+        .await?;
     // As autovacuum leaves a log that is not new.
     database
         .client

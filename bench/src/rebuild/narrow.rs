@@ -31,7 +31,7 @@ impl Merge for Hour {
 }
 
 /// The view.
-pub(super) struct Narrow;
+pub(crate) struct Narrow;
 
 /// Its table, which the peer fills as well.
 pub(super) const TABLE: &str = "create table {table} (attempt integer not null, hour bigint not null, \

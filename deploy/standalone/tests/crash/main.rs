@@ -9,7 +9,6 @@
     allow(dead_code, reason = "a release build has no crash points to die at")
 )]
 
-mod api;
 #[cfg(debug_assertions)]
 mod death;
 mod faults;
@@ -21,5 +20,23 @@ mod rounds;
 mod settle;
 #[cfg(debug_assertions)]
 mod soak;
-mod tidings;
 mod world;
+
+use std::path::{Path, PathBuf};
+
+use tidings_tests::program::Program;
+
+/// The program with these settings on top of those of a new platform. It does not run yet.
+fn program(settings: Vec<(&'static str, String)>) -> Program {
+    // Where the runner says it is, else where it was built.
+    let said = std::env::var_os("CARGO_BIN_EXE_tidings");
+    let binary = said.map_or_else(|| env!("CARGO_BIN_EXE_tidings").into(), PathBuf::from);
+    Program::new(binary, Path::new("/tmp"), settings)
+}
+
+/// The program over private servers of its own, ready.
+async fn start() -> Program {
+    let mut program = program(Vec::new());
+    assert!(program.up(None).await, "it ended at its start");
+    program
+}

@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
+use serde_json::json;
 use tidings_sinks::smtp;
+use tidings_tests::program::Api;
+use tidings_tests::program::newsroom::{publish, settled};
 
-use crate::api::Api;
-use crate::tidings::Program;
+use crate::start;
 
 /// Deliveries of one send; `TIDINGS_TEST_SUBSCRIBERS` asks for more.
 const SUBSCRIBERS: usize = 1_500;
@@ -33,7 +34,7 @@ async fn killed_in_mid_send(servers_too: bool) {
     })
     .await
     .unwrap();
-    let mut program = Program::start().await;
+    let mut program = start().await;
     let api = program.api();
     let publication = publish(&api, sink.addr().port(), subscribers).await;
 
@@ -75,52 +76,6 @@ fn subscribers() -> usize {
     )]
     let wanted = std::env::var("TIDINGS_TEST_SUBSCRIBERS").ok();
     wanted.map_or(SUBSCRIBERS, |count| count.parse().unwrap())
-}
-
-/// The way of any editorial tool: a channel, a file of subscribers, a draft, and off it goes.
-pub(crate) async fn publish(api: &Api, smtp_port: u16, subscribers: usize) -> String {
-    let channel = json!({
-        "kind": "email",
-        "name": "News",
-        "settings": {
-            "host": "127.0.0.1",
-            "port": smtp_port,
-            "encryption": "none",
-            "from": "News <news@example.org>",
-        },
-    });
-    let channel = api.post("/api/v1/channels", &channel).await;
-    let mut csv = "email,name\n".to_owned();
-    for n in 0..subscribers {
-        csv += &format!("reader{n}@example.org,Reader {n}\n");
-    }
-    let import = api.post_csv("/api/v1/imports", csv).await;
-    let path = format!("/api/v1/imports/{}", id(&import));
-    let import = api
-        .until(&path, |import| import["state"] == json!("completed"))
-        .await;
-    assert_eq!(import["accepted"], json!(subscribers), "{import}");
-    let draft =
-        json!({ "title": "News", "markdown": "All is **well**.", "channels": [channel["id"]] });
-    let draft = api.post("/api/v1/publications", &draft).await;
-    api.post(
-        &format!("/api/v1/publications/{}/publish", id(&draft)),
-        &json!({}),
-    )
-    .await;
-    id(&draft)
-}
-
-pub(crate) fn id(answer: &Value) -> String {
-    answer["id"].as_str().unwrap().to_owned()
-}
-
-pub(crate) async fn settled(api: &Api, publication: &str) -> Value {
-    let path = format!("/api/v1/publications/{publication}/accounting");
-    api.until(&path, |accounting| {
-        accounting["state"] == json!("completed")
-    })
-    .await
 }
 
 /// Invariant 5: at least one copy of a sent one, none or one of a doubtful one, none of any other.

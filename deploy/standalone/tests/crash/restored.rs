@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tidings_sinks::smtp;
+use tidings_tests::program::newsroom::{id, publish, settled};
+use tidings_tests::program::{Api, Program};
 
-use crate::api::Api;
-use crate::mid_send::{id, publish, settled};
-use crate::tidings::Program;
+use crate::start;
 
 const READERS: usize = 300;
 const LEAVE: usize = 100;
@@ -80,7 +80,7 @@ async fn article(api: &Api, title: &str, channel: &Value) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn who_left_after_the_backup_is_not_mailed() {
     let sink = sink().await;
-    let program = Program::start().await;
+    let program = start().await;
     let api = program.api();
     let first = publish(&api, sink.addr().port(), READERS).await;
     settled(&api, &first).await;
@@ -191,7 +191,7 @@ async fn taken_in_mid_send_restored_with_kills_and_cancelled_it_sends_nothing_mo
     let sink = sink().await;
     let slow = smtp::Action::Delay(Duration::from_millis(400));
     sink.add_rule(smtp::Rule::new(smtp::Phase::RcptTo, slow));
-    let program = Program::start().await;
+    let program = start().await;
     let api = program.api();
     let publication = publish(&api, sink.addr().port(), 1_500).await;
     sink.wait_for(200).await;

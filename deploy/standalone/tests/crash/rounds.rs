@@ -2,9 +2,9 @@
 //! meanwhile, and it comes to its end. It passes every crash point of `tidings up`.
 
 use serde_json::{Value, json};
+use tidings_tests::program::{Api, Away};
 use uuid::Uuid;
 
-use crate::api::{Api, Away};
 use crate::world::{FOLDER, LATER, NEVER, WEBHOOK, World};
 
 /// What a round is like.

@@ -22,10 +22,11 @@ use tidings_tests::checker::deliveries::Received;
 use tidings_tests::checker::{Evidence, Told, safe, settled};
 use tidings_tests::dice::Dice;
 use tidings_tests::link::Link;
+use tidings_tests::program::{ASK_AGAIN, Program};
 use tokio_postgres::error::SqlState;
 use uuid::Uuid;
 
-use crate::tidings::{ASK_AGAIN, Program};
+use crate::program;
 
 /// Addresses whose mail server says "later" for ever, and "never".
 pub(crate) const LATER: &str = "@later.example";
@@ -122,7 +123,7 @@ impl World {
         let connect = connect_plain(servers.database_url().parse().unwrap());
         let log = Log::open(connect, pool.clone());
         let vault = Vault::new(pool, MasterKey::new(&MASTER_KEY).unwrap());
-        let program = Program::with(all.clone());
+        let program = program(all.clone());
         let known = Known {
             files: vec![program.files()],
             ..Known::default()
@@ -143,7 +144,7 @@ impl World {
 
     /// A second program beside the first. It does not run yet.
     pub(crate) fn another_program(&self) -> Program {
-        let program = Program::with(self.settings.clone());
+        let program = program(self.settings.clone());
         self.known().files.push(program.files());
         program
     }

@@ -9,10 +9,10 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, geteuid};
 use serde_json::json;
 use tidings_tests::dice::Seed;
+use tidings_tests::program::ASK_AGAIN;
 
 use super::{Fault, survives};
 use crate::rounds::Round;
-use crate::tidings::ASK_AGAIN;
 use crate::world::World;
 
 /// Room for a few segments of 16 MiB: enough to run, and soon full.

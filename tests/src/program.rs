@@ -1,4 +1,7 @@
-//! The program as a child process over a data folder of its own.
+//! `tidings` as a child process over a data folder of its own, and the ways of those who use it.
+
+mod api;
+pub mod newsroom;
 
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader};
@@ -11,14 +14,15 @@ use nix::unistd::Pid;
 use serde_json::Value;
 use tidings_servers::template::Watched;
 
-use crate::api::{Api, client};
+pub use api::{Api, Away};
 
 /// How often an answer of the program is asked for again: another process tells nobody when it is ready.
-pub(crate) const ASK_AGAIN: Duration = Duration::from_millis(50);
+pub const ASK_AGAIN: Duration = Duration::from_millis(50);
 const START_WITHIN: Duration = Duration::from_secs(120);
 
 /// `tidings up` over a folder that goes, with its servers, when this process ends.
-pub(crate) struct Program {
+pub struct Program {
+    binary: PathBuf,
     folder: Watched,
     /// The data folder below it.
     data: &'static str,
@@ -29,17 +33,11 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    /// Over private servers of its own, with the settings of a new platform.
-    pub(crate) async fn start() -> Self {
-        let mut program = Self::with(Vec::new());
-        assert!(program.up(None).await, "it ended at its start");
-        program
-    }
-
-    /// Over a new folder, with these settings on top. It does not run yet.
-    pub(crate) fn with(settings: Vec<(&'static str, String)>) -> Self {
+    /// `binary` over a new folder in `place`, with these settings on top. It does not run yet.
+    pub fn new(binary: PathBuf, place: &Path, settings: Vec<(&'static str, String)>) -> Self {
         let mut program = Self {
-            folder: Watched::new(Path::new("/tmp")).unwrap(),
+            binary,
+            folder: Watched::new(place).unwrap(),
             data: "data",
             settings,
             child: None,
@@ -51,23 +49,23 @@ impl Program {
     }
 
     /// Makes the token of its API anew: another data folder has another secret.
-    pub(crate) fn let_in(&mut self) {
+    pub fn let_in(&mut self) {
         let token = self.run(&["token", "--role", "admin"], None);
         self.token = String::from_utf8(token.stdout).unwrap().trim().to_owned();
     }
 
     /// The folder of this test.
-    pub(crate) fn dir(&self) -> &Path {
+    pub fn dir(&self) -> &Path {
         self.folder.dir()
     }
 
     /// The data folder.
-    pub(crate) fn data(&self) -> PathBuf {
+    pub fn data(&self) -> PathBuf {
         self.folder.dir().join(self.data)
     }
 
     /// Stops it; what follows is about another data folder. Gives the old one.
-    pub(crate) async fn stop_and_move_on(mut self, data: &'static str) -> (Self, PathBuf) {
+    pub async fn stop_and_move_on(mut self, data: &'static str) -> (Self, PathBuf) {
         self.end().await;
         let old = self.data();
         self.data = data;
@@ -75,7 +73,7 @@ impl Program {
     }
 
     /// Runs a verb, which must succeed; gives what it prints as JSON, null if it is none.
-    pub(crate) fn says(&self, arguments: &[&str]) -> Value {
+    pub fn says(&self, arguments: &[&str]) -> Value {
         let output = self.run(arguments, None);
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(
@@ -87,7 +85,7 @@ impl Program {
     }
 
     /// Runs a verb, which must fail; gives what it says.
-    pub(crate) fn refuses(&self, arguments: &[&str]) -> String {
+    pub fn refuses(&self, arguments: &[&str]) -> String {
         let mut command = self.command(None);
         command.args(arguments).stdout(Stdio::piped());
         let output = command.stderr(Stdio::piped()).output().unwrap();
@@ -97,7 +95,7 @@ impl Program {
     }
 
     /// Runs a verb and kills it as soon as it prints a line that begins so.
-    pub(crate) fn kill_when_it_says(&self, arguments: &[&str], beginning: &str) {
+    pub fn kill_when_it_says(&self, arguments: &[&str], beginning: &str) {
         let mut command = self.command(None);
         command.args(arguments).stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();
@@ -112,7 +110,7 @@ impl Program {
 
     /// Starts it, and waits until it is ready; false: it died before. `crash_at`: a crash point, and which
     /// time it is reached.
-    pub(crate) async fn up(&mut self, crash_at: Option<&str>) -> bool {
+    pub async fn up(&mut self, crash_at: Option<&str>) -> bool {
         // Left by a process that was killed: it would lead to a listener that is gone.
         let _none = fs::remove_file(self.run_file());
         let mut command = self.command(crash_at);
@@ -122,46 +120,47 @@ impl Program {
     }
 
     /// Runs a verb to its end.
-    pub(crate) fn run(&self, arguments: &[&str], crash_at: Option<&str>) -> Output {
+    pub fn run(&self, arguments: &[&str], crash_at: Option<&str>) -> Output {
         let mut command = self.command(crash_at);
         command.args(arguments).stdout(Stdio::piped());
         command.output().unwrap()
     }
 
     /// How it ended, if it has.
-    pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
+    pub fn ended(&mut self) -> Option<ExitStatus> {
         self.child.as_mut()?.try_wait().unwrap()
     }
 
     /// Whether it runs, as far as anybody knows.
-    pub(crate) fn runs(&mut self) -> bool {
+    pub fn runs(&mut self) -> bool {
         self.child.is_some() && self.ended().is_none()
     }
 
     /// Sends it a signal.
-    pub(crate) fn signal(&self, signal: Signal) {
+    pub fn signal(&self, signal: Signal) {
         let child = self.child.as_ref().expect("it was started");
         kill(Pid::from_raw(child.id() as i32), signal).unwrap();
     }
 
     /// Where its `file` channels write.
-    pub(crate) fn files(&self) -> PathBuf {
+    pub fn files(&self) -> PathBuf {
         self.data().join("files")
     }
 
     /// What it has said, the end of it, for the message of a failed test.
-    pub(crate) fn said(&self) -> String {
+    pub fn said(&self) -> String {
         let said = fs::read_to_string(self.log()).unwrap_or_default();
         let lines: Vec<&str> = said.lines().collect();
         lines[lines.len().saturating_sub(60)..].join("\n")
     }
 
-    pub(crate) fn api(&self) -> Api {
+    /// Its HTTP API, for an admin.
+    pub fn api(&self) -> Api {
         Api::new(&self.url, &self.token)
     }
 
     /// kill -9, of the servers too if wanted.
-    pub(crate) fn kill(&mut self, servers_too: bool) {
+    pub fn kill(&mut self, servers_too: bool) {
         let mut child = self.child.take().expect("it was started");
         child.kill().unwrap();
         child.wait().unwrap();
@@ -180,12 +179,12 @@ impl Program {
     }
 
     /// Every view equals one folded anew from the log (invariant 4).
-    pub(crate) fn verify_views(&self) {
+    pub fn verify_views(&self) {
         self.says(&["rebuild", "all", "--verify", "--json"]);
     }
 
     /// The log is what was recorded, and what the witness outside of it saw (invariant 8).
-    pub(crate) fn verify_log(&self) {
+    pub fn verify_log(&self) {
         let mut arguments = vec!["audit", "verify", "--json"];
         // It is made when there has been time to see something.
         if self.data().join("witness").is_dir() {
@@ -195,12 +194,12 @@ impl Program {
     }
 
     /// The log is what was recorded, whatever any witness has to say.
-    pub(crate) fn verify_log_alone(&self) {
+    pub fn verify_log_alone(&self) {
         self.says(&["audit", "verify", "--json"]);
     }
 
     /// SIGTERM, and it ends by itself.
-    pub(crate) async fn stop(mut self) {
+    pub async fn stop(mut self) {
         self.end().await;
     }
 
@@ -219,7 +218,7 @@ impl Program {
                     return false;
                 }
                 if let Some(url) = self.announced() {
-                    let answer = client().get(format!("{url}/readyz")).send().await;
+                    let answer = api::client().get(format!("{url}/readyz")).send().await;
                     if answer.is_ok_and(|answer| answer.status().is_success()) {
                         self.url = url;
                         return true;
@@ -249,7 +248,7 @@ impl Program {
 
     fn command(&self, crash_at: Option<&str>) -> Command {
         let log = File::options().create(true).append(true).open(self.log());
-        let mut command = Command::new(program());
+        let mut command = Command::new(&self.binary);
         command
             .env("TIDINGS_DATA", self.data())
             .env("TIDINGS_STATE_DIR", self.folder.dir().join("state"))
@@ -269,12 +268,6 @@ impl Drop for Program {
             let _gone = child.wait();
         }
     }
-}
-
-/// The program under test: where the runner says it is, else where it was built.
-fn program() -> PathBuf {
-    let said = std::env::var_os("CARGO_BIN_EXE_tidings");
-    said.map_or_else(|| env!("CARGO_BIN_EXE_tidings").into(), PathBuf::from)
 }
 
 /// Processes whose command line names a folder.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use reqwest::{Client, RequestBuilder};
 use serde_json::Value;
 
-use crate::tidings::ASK_AGAIN;
+use super::ASK_AGAIN;
 
 /// Longer than the program lets anybody wait for a log that is away.
 const ANSWER_WITHIN: Duration = Duration::from_secs(20);
@@ -14,25 +14,25 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(20);
 /// Nobody was there to answer, or the answer was that something it needs is away.
 #[derive(Debug, thiserror::Error)]
 #[error("nobody answered: {0}")]
-pub(crate) struct Away(String);
+pub struct Away(String);
 
 #[allow(
     clippy::disallowed_methods,
     reason = "it speaks to the program under test only"
 )]
-pub(crate) fn client() -> Client {
+pub(super) fn client() -> Client {
     Client::new()
 }
 
 /// The program's HTTP API, for an admin.
-pub(crate) struct Api {
+pub struct Api {
     client: Client,
     url: String,
     token: String,
 }
 
 impl Api {
-    pub(crate) fn new(url: &str, token: &str) -> Self {
+    pub(super) fn new(url: &str, token: &str) -> Self {
         Self {
             client: client(),
             url: url.to_owned(),
@@ -41,20 +41,20 @@ impl Api {
     }
 
     /// A command; `None`: it was refused, as commands may be that come a second time.
-    pub(crate) async fn command(&self, path: &str, body: &Value) -> Result<Option<Value>, Away> {
+    pub async fn command(&self, path: &str, body: &Value) -> Result<Option<Value>, Away> {
         self.ask(self.client.post(format!("{}{path}", self.url)).json(body))
             .await
     }
 
     /// A file of subscribers.
-    pub(crate) async fn file(&self, csv: String) -> Result<Option<Value>, Away> {
+    pub async fn file(&self, csv: String) -> Result<Option<Value>, Away> {
         let request = self.client.post(format!("{}/api/v1/imports", self.url));
         self.ask(request.header("content-type", "text/csv").body(csv))
             .await
     }
 
     /// Asks until the answer is as wanted, or nobody answers.
-    pub(crate) async fn await_answer(
+    pub async fn await_answer(
         &self,
         path: &str,
         wanted: impl Fn(&Value) -> bool,
@@ -82,12 +82,14 @@ impl Api {
         Ok(accepted.then(|| serde_json::from_str(&body).unwrap()))
     }
 
-    pub(crate) async fn post(&self, path: &str, body: &Value) -> Value {
+    /// A command, which must be accepted; gives the answer.
+    pub async fn post(&self, path: &str, body: &Value) -> Value {
         let request = self.client.post(format!("{}{path}", self.url)).json(body);
         self.answer(request).await
     }
 
-    pub(crate) async fn post_csv(&self, path: &str, csv: String) -> Value {
+    /// A file of subscribers, which must be accepted; gives the answer.
+    pub async fn post_csv(&self, path: &str, csv: String) -> Value {
         let request = self
             .client
             .post(format!("{}{path}", self.url))
@@ -96,13 +98,14 @@ impl Api {
         self.answer(request).await
     }
 
-    pub(crate) async fn get(&self, path: &str) -> Value {
+    /// A query, which must be answered.
+    pub async fn get(&self, path: &str) -> Value {
         self.answer(self.client.get(format!("{}{path}", self.url)))
             .await
     }
 
     /// Every item of a list.
-    pub(crate) async fn all(&self, path: &str) -> Vec<Value> {
+    pub async fn all(&self, path: &str) -> Vec<Value> {
         let mut items = Vec::new();
         let mut page = self.get(path).await;
         loop {
@@ -115,7 +118,7 @@ impl Api {
     }
 
     /// Asks until the answer is as wanted. What is written a moment ago may not be readable yet.
-    pub(crate) async fn until(&self, path: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+    pub async fn until(&self, path: &str, wanted: impl Fn(&Value) -> bool) -> Value {
         loop {
             let request = self
                 .client

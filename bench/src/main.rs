@@ -64,8 +64,9 @@ async fn run(wanted: &Wanted) -> Result<(), Error> {
         _ = tokio::signal::ctrl_c() => Err("interrupted".into()),
     };
     site.stop().await?;
-    measured?;
-    report.finish()
+    // Whatever was measured before something went wrong is worth keeping.
+    report.finish()?;
+    measured
 }
 
 async fn measure(site: &Site, wanted: &Wanted, report: &mut Report) -> Result<(), Error> {

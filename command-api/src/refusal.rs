@@ -95,6 +95,10 @@ pub(crate) fn commit(error: &CommitError) -> Problem {
             "The log went away before it answered, so the change may or may not be in it. \
              The same request with the same Idempotency-Key finds out.",
         ),
+        CommitError::WentBack(_) => unavailable(
+            "The database has gone back in time: nothing is recorded before an operator has restored the platform. \
+             Nothing was changed.",
+        ),
         CommitError::Invalid(_) | CommitError::Refused(_) => Problem::internal(error),
     }
 }
@@ -165,8 +169,8 @@ mod tests {
     use super::*;
     use actix_web::ResponseError as _;
     use tidings_domain::aggregate::CodecError;
-    use tidings_event_store::UnderstandError;
     use tidings_event_store::vault::VaultError;
+    use tidings_event_store::{UnderstandError, WentBack};
     use uuid::Uuid;
 
     #[derive(Debug, thiserror::Error)]
@@ -232,6 +236,7 @@ mod tests {
             (ExecuteError::Commit(conflict), 409),
             (ExecuteError::Commit(CommitError::Unavailable), 503),
             (ExecuteError::Commit(CommitError::Unknown), 503),
+            (ExecuteError::Commit(WentBack { position: 7 }.into()), 503),
             (
                 ExecuteError::Commit(CommitError::Invalid("too large".to_owned())),
                 500,

@@ -65,9 +65,14 @@ impl Core {
     }
 
     async fn deliver_in_scope(&self, pick: &Pick) -> Result<Ended, DispatchError> {
+        let mut unknown = Vec::new();
         for refusals in 0..REFUSALS_MAX {
             let Some(case) = self.case(pick, refusals).await? else {
-                return Ok(Ended::Gone);
+                // What makes it look under way may be an attempt of ours that was recorded after all.
+                return Ok(match self.abandon_unknown(pick, &unknown).await? {
+                    Some(position) => Ended::Recorded(position),
+                    None => Ended::Gone,
+                });
             };
             let rendered = match self.ready(&case, pick) {
                 Ready::No => return Ok(Ended::ChannelRests),
@@ -79,7 +84,8 @@ impl Core {
             match self.permit(pick, &case, rendered.as_ref()).await? {
                 Permitted::Refused => {}
                 Permitted::Unknown(intent) => {
-                    if let Some(position) = self.abandon_unknown(pick, &case.way, intent).await? {
+                    unknown.push((intent, Arc::clone(&case.way)));
+                    if let Some(position) = self.abandon_unknown(pick, &unknown).await? {
                         return Ok(Ended::Recorded(position));
                     }
                 }
@@ -279,13 +285,15 @@ impl Core {
     }
 
     /// The connection broke while an attempt was being recorded. If it is on record, nothing was sent for
-    /// it, and that goes on record too; `None`: it is not.
+    /// it, and that goes on record too; `None`: none of these is, so far.
     async fn abandon_unknown(
         &self,
         pick: &Pick,
-        way: &Way,
-        intent: Uuid,
+        unknown: &[(Uuid, Arc<Way>)],
     ) -> Result<Option<i64>, DispatchError> {
+        if unknown.is_empty() {
+            return Ok(None);
+        }
         let mut waits = outcome::Waits::default();
         let loaded = loop {
             match self.store.load::<Delivery>(pick.delivery.id).await {
@@ -294,7 +302,11 @@ impl Core {
                 Err(error) => return Err(error.into()),
             }
         };
-        let Some(past) = loaded.repeated(intent).cloned() else {
+        let recorded = unknown.iter().find_map(|(intent, way)| {
+            let past = loaded.repeated(*intent)?;
+            Some((past.clone(), way))
+        });
+        let Some((past, way)) = recorded else {
             return Ok(None);
         };
         let attempted = Committed {

@@ -17,10 +17,11 @@ use crate::counters::Counters;
 use crate::crash_point;
 use crate::event::{Commit, Committed};
 use crate::session::Connect;
+use crate::timeline::{Timeline, WentBack};
 use crate::why::why;
 
 use batch::Batch;
-use session::{CommitSession, Failure, Lost};
+use session::{CommitSession, Failure, Lost, Seen};
 
 /// How long a caller waits for a database that is away before it is told so.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -49,6 +50,9 @@ pub enum CommitError {
     /// The database refused the statement. Nothing was written.
     #[error("the database refused the commit")]
     Refused(#[source] Arc<tokio_postgres::Error>),
+    /// The log is not the one this process has seen. Never retried.
+    #[error(transparent)]
+    WentBack(#[from] WentBack),
     /// The log is away. Nothing was written.
     #[error("the log can not be written at the moment")]
     Unavailable,
@@ -56,6 +60,15 @@ pub enum CommitError {
     /// same event ids is safe, after a look at the stream.
     #[error("the log went away before it answered: the outcome is unknown")]
     Unknown,
+}
+
+/// Why there is no session.
+#[derive(Debug, thiserror::Error)]
+enum OpenError {
+    #[error(transparent)]
+    Database(#[from] tokio_postgres::Error),
+    #[error(transparent)]
+    WentBack(#[from] WentBack),
 }
 
 pub(crate) struct Submission {
@@ -87,6 +100,7 @@ impl Submission {
 #[derive(Clone)]
 pub(crate) struct Committer {
     line: mpsc::Sender<Submission>,
+    timeline: Arc<Timeline>,
 }
 
 impl Committer {
@@ -95,6 +109,7 @@ impl Committer {
         connect: Connect,
         counters: Arc<Counters>,
         head: watch::Sender<i64>,
+        timeline: Arc<Timeline>,
     ) -> Self {
         let (line, waiting) = mpsc::channel(LINE_COMMITS);
         let task = Task {
@@ -102,14 +117,18 @@ impl Committer {
             counters,
             head,
             waiting,
+            timeline: timeline.clone(),
             line: VecDeque::new(),
             session: None,
+            seen: None,
+            lost: Vec::new(),
         };
         tokio::spawn(task.run());
-        Self { line }
+        Self { line, timeline }
     }
 
     pub(crate) async fn submit(&self, commit: Commit) -> Result<Committed, CommitError> {
+        self.timeline.alive()?;
         let (answer, verdict) = oneshot::channel();
         let digests = commit.events.iter().map(crate::NewEvent::digest).collect();
         let submission = Submission {
@@ -131,8 +150,14 @@ struct Task {
     counters: Arc<Counters>,
     head: watch::Sender<i64>,
     waiting: mpsc::Receiver<Submission>,
+    timeline: Arc<Timeline>,
     line: VecDeque<Submission>,
     session: Option<CommitSession>,
+    /// The end of the log when it was last heard of: another session must find it there.
+    seen: Option<Seen>,
+    /// Sessions that were lost, and that nobody has made sure of since: what was sent over them may still be
+    /// committed.
+    lost: Vec<CommitSession>,
 }
 
 impl Task {
@@ -170,9 +195,14 @@ impl Task {
         if let Some(session) = self.session.take() {
             return Some(session);
         }
-        match timeout(ATTEMPT_WITHIN, CommitSession::open(&self.connect)).await {
+        match timeout(ATTEMPT_WITHIN, self.open()).await {
             Ok(Ok(session)) => return Some(session),
-            Ok(Err(error)) => {
+            Ok(Err(OpenError::WentBack(went_back))) => {
+                self.take_waiting();
+                self.refuse(went_back);
+                return None;
+            }
+            Ok(Err(OpenError::Database(error))) => {
                 tracing::warn!(error = why(&error), "the committer has no database");
             }
             Err(_) => tracing::warn!("the committer's database does not answer"),
@@ -180,6 +210,24 @@ impl Task {
         self.give_up_on_the_impatient();
         tokio::time::sleep(RECONNECT_PAUSE).await;
         None
+    }
+
+    /// A session with the log that was seen before. Nothing is committed any more over those that were lost.
+    async fn open(&mut self) -> Result<CommitSession, OpenError> {
+        self.timeline.alive()?;
+        let (session, seen) = CommitSession::open(&self.connect, self.seen.as_ref()).await?;
+        self.seen = seen.map_err(|position| self.timeline.end(position))?;
+        for lost in &self.lost {
+            session.end(lost).await?;
+        }
+        self.lost.clear();
+        Ok(session)
+    }
+
+    fn refuse(&mut self, went_back: WentBack) {
+        for submission in self.line.drain(..) {
+            submission.answer(Err(went_back.into()));
+        }
     }
 
     fn give_up_on_the_impatient(&mut self) {
@@ -209,8 +257,9 @@ impl Task {
                     let accepted = verdicts.each.len() as u64 - refused;
                     self.counters
                         .batch(accepted, refused, verdicts.events, started.elapsed());
-                    if verdicts.last_position > 0 {
-                        self.head.send_replace(verdicts.last_position);
+                    if let Some(seen) = &verdicts.seen {
+                        self.head.send_replace(seen.position);
+                        self.seen = Some(seen.clone());
                     }
                     self.answer(session, batch, verdicts).await;
                     crash_point!("commit.answered");
@@ -265,12 +314,13 @@ impl Task {
         mut submissions: Vec<Submission>,
         sent: usize,
     ) {
+        self.lost.push(lost);
         for submission in &mut submissions[..sent] {
             submission.tried = true;
         }
         crash_point!("commit.lost");
         loop {
-            match timeout(ATTEMPT_WITHIN, self.find_after(&lost, &submissions)).await {
+            match timeout(ATTEMPT_WITHIN, self.find_after(&submissions)).await {
                 Ok(Ok((session, found))) => {
                     crash_point!("commit.found");
                     for (submission, found) in submissions.into_iter().zip(found).rev() {
@@ -282,7 +332,11 @@ impl Task {
                     self.session = Some(session);
                     return;
                 }
-                Ok(Err(error)) => {
+                Ok(Err(OpenError::WentBack(went_back))) => {
+                    self.line.extend(submissions);
+                    return self.refuse(went_back);
+                }
+                Ok(Err(OpenError::Database(error))) => {
                     tracing::warn!(
                         error = why(&error),
                         "the outcome of a batch is still unknown"
@@ -304,12 +358,10 @@ impl Task {
     }
 
     async fn find_after(
-        &self,
-        lost: &CommitSession,
+        &mut self,
         submissions: &[Submission],
-    ) -> Result<(CommitSession, Vec<Option<Committed>>), tokio_postgres::Error> {
-        let session = CommitSession::open(&self.connect).await?;
-        session.end(lost).await?;
+    ) -> Result<(CommitSession, Vec<Option<Committed>>), OpenError> {
+        let session = self.open().await?;
         let found = session.find(submissions).await?;
         Ok((session, found))
     }

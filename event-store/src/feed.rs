@@ -75,8 +75,6 @@ pub struct Feed {
 struct Tip {
     /// The hash (hex) of the batch that holds the last event; `None` before the first.
     batch_hash: Option<String>,
-    /// The log is not the one that was followed up to this position: what is in memory is not to be had any more.
-    dead_at: Option<i64>,
 }
 
 impl Feed {
@@ -89,7 +87,6 @@ impl Feed {
             head: watch::Sender::new(head.position),
             tip: Arc::new(Mutex::new(Tip {
                 batch_hash: (head.position > 0).then(|| hex(&head.batch_hash)),
-                dead_at: None,
             })),
         })
     }
@@ -103,9 +100,7 @@ impl Feed {
         position: i64,
         limit: usize,
     ) -> Result<Vec<Arc<Item>>, ReadError> {
-        if let Some(position) = self.tip().dead_at {
-            return Err(ReadError::WentBack { position });
-        }
+        self.log.alive()?;
         if position >= self.head() {
             return Ok(Vec::new());
         }
@@ -292,8 +287,7 @@ impl Feed {
         if same {
             return Ok(());
         }
-        self.tip().dead_at.get_or_insert(position);
-        Err(ReadError::WentBack { position })
+        Err(self.log.went_back(position).into())
     }
 
     fn push(&self, item: Item) {

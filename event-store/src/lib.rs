@@ -19,6 +19,7 @@ pub mod restore;
 pub mod session;
 mod store;
 pub mod stream;
+mod timeline;
 pub mod vault;
 pub mod view;
 mod why;
@@ -26,11 +27,12 @@ pub mod witness;
 
 pub use committer::CommitError;
 pub use event::{Commit, Committed, Guard, NewEvent, Recorded, uuid_bytes};
-pub use log::{COMMIT_EVENTS_MAX, EVENT_BYTES_MAX, Head, Log, ReadError};
+pub use log::{COMMIT_EVENTS_MAX, EVENT_BYTES_MAX, Head, Log, ReadError, in_time};
 pub use progress::Progress;
 pub use store::{
     CONTRACT_REVISION, Context, Draft, ExecuteError, Executed, LoadError, Loaded, Past,
     RETRY_AFTER, Store, UnderstandError, understand,
 };
+pub use timeline::WentBack;
 
 pub use tokio_postgres;

@@ -8,18 +8,22 @@ use deadpool_postgres::Pool;
 use futures_util::future::try_join;
 use tokio::sync::watch;
 use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use crate::committer::{CommitError, Committer};
 use crate::counters::Counters;
 use crate::event::{Commit, Committed, Recorded};
 use crate::session::Connect;
+use crate::timeline::{Timeline, WentBack};
 
 /// Events one commit may hold.
 pub const COMMIT_EVENTS_MAX: usize = 1_000;
 /// Bytes one event may take, so that it fits a JetStream message of the default 1 MB with its headers.
 pub const EVENT_BYTES_MAX: usize = 900 << 10;
 const ACTOR_BYTES_MAX: usize = 64;
+/// Longer than a server that works ever takes for a page.
+pub(crate) const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
 pub(crate) const COLUMNS: &str = "position, stream_id, version, event_id, type, subject, occurred_at, \
      recorded_at, actor, correlation_id, causation, metadata, payload, digest";
@@ -53,6 +57,7 @@ struct Inner {
     pool: Pool,
     counters: Arc<Counters>,
     head: watch::Receiver<i64>,
+    timeline: Arc<Timeline>,
 }
 
 /// Why the log could not be read.
@@ -64,18 +69,15 @@ pub enum ReadError {
     /// The database answered with an error.
     #[error("the database could not answer")]
     Database(#[from] tokio_postgres::Error),
+    /// The database hangs.
+    #[error("the database does not answer")]
+    NoAnswer,
     /// Rows of a COPY that are none of the log's.
     #[error("the database sent rows that are not the log's")]
     Garbled,
-    /// The log is not the one this process has followed so far. Never retried.
-    #[error(
-        "the database has gone back in time: the log is not the one this process has followed up to position \
-         {position}; stop all processes, run `tidings restore --in-place`, and start them again"
-    )]
-    WentBack {
-        /// The last position that was followed.
-        position: i64,
-    },
+    /// The log is not the one this process has seen. Never retried.
+    #[error(transparent)]
+    WentBack(#[from] WentBack),
 }
 
 impl ReadError {
@@ -124,13 +126,15 @@ impl Log {
     pub fn open(connect: Connect, pool: Pool) -> Self {
         let counters = Arc::new(Counters::default());
         let (sender, head) = watch::channel(0);
-        let committer = Committer::start(connect, counters.clone(), sender);
+        let timeline = Arc::new(Timeline::default());
+        let committer = Committer::start(connect, counters.clone(), sender, timeline.clone());
         Self {
             inner: Arc::new(Inner {
                 committer,
                 pool,
                 counters,
                 head,
+                timeline,
             }),
         }
     }
@@ -139,6 +143,19 @@ impl Log {
     pub async fn commit(&self, commit: Commit) -> Result<Committed, CommitError> {
         validate(&commit).map_err(CommitError::Invalid)?;
         self.inner.committer.submit(commit).await
+    }
+
+    /// Whether the log is still the one this process has seen.
+    ///
+    /// # Errors
+    /// When it is not: then nothing is recorded any more.
+    pub fn alive(&self) -> Result<(), WentBack> {
+        self.inner.timeline.alive()
+    }
+
+    /// Says that what was seen up to a position is not what the log holds: from now on nothing is recorded.
+    pub(crate) fn went_back(&self, position: i64) -> WentBack {
+        self.inner.timeline.end(position)
     }
 
     /// The last position this process has committed: a wake-up call for the relay.
@@ -156,13 +173,28 @@ impl Log {
         &self.inner.pool
     }
 
+    /// The rows of a short statement.
+    ///
+    /// # Errors
+    /// When the database does not answer within 10 s: a server that hangs must not hang whoever asks.
+    pub async fn query(
+        &self,
+        sql: &str,
+        params: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>, ReadError> {
+        in_time(async {
+            let client = self.inner.pool.get().await?;
+            let statement = client.prepare_cached(sql).await?;
+            Ok(client.query(&statement, params).await?)
+        })
+        .await
+    }
+
     /// The end of the log.
     pub async fn head(&self) -> Result<Head, ReadError> {
-        let client = self.inner.pool.get().await?;
-        let statement = client
-            .prepare_cached("select last_position, hash from publishing_batches order by last_position desc limit 1")
-            .await?;
-        Ok(client.query_opt(&statement, &[]).await?.map_or(
+        let sql = "select last_position, hash from publishing_batches order by last_position desc limit 1";
+        let rows = self.query(sql, &[]).await?;
+        Ok(rows.first().map_or(
             Head {
                 position: 0,
                 batch_hash: [0; 32],
@@ -176,35 +208,30 @@ impl Log {
 
     /// All incarnations, oldest first.
     pub async fn incarnations(&self) -> Result<Vec<Uuid>, ReadError> {
-        let client = self.inner.pool.get().await?;
         let sql = "select incarnation from publishing_incarnations order by ordinal";
-        let rows = client.query(sql, &[]).await?;
+        let rows = self.query(sql, &[]).await?;
         Ok(rows.iter().map(|row| row.get(0)).collect())
     }
 
     /// The incarnation: another one after the log was restored from a backup.
     pub async fn incarnation(&self) -> Result<Uuid, ReadError> {
-        let client = self.inner.pool.get().await?;
-        let row = client
-            .query_one(
-                "select incarnation from publishing_incarnations order by ordinal desc limit 1",
-                &[],
-            )
-            .await?;
-        Ok(row.get(0))
+        // The first one is made with the table.
+        let all = self.incarnations().await?;
+        Ok(all.last().copied().unwrap_or_default())
     }
 
     /// The hash of the batch that holds a position; `None` past the end of the log.
     pub async fn batch_hash(&self, position: i64) -> Result<Option<[u8; 32]>, ReadError> {
-        let client = self.inner.pool.get().await?;
-        batch_hash(&client, position).await
+        in_time(async {
+            let client = self.inner.pool.get().await?;
+            batch_hash(&client, position).await
+        })
+        .await
     }
 
     /// Up to `limit` events after a position, in order.
     pub async fn page_after(&self, position: i64, limit: i64) -> Result<Vec<Recorded>, ReadError> {
-        let client = self.inner.pool.get().await?;
-        let statement = client.prepare_cached(&page()).await?;
-        let rows = client.query(&statement, &[&position, &limit]).await?;
+        let rows = self.query(&page(), &[&position, &limit]).await?;
         Ok(rows.iter().map(recorded).collect())
     }
 
@@ -214,14 +241,18 @@ impl Log {
         position: i64,
         limit: i64,
     ) -> Result<Page, ReadError> {
-        let client = self.inner.pool.get().await?;
-        let events = client.prepare_cached(&page()).await?;
-        let batches = client.prepare_cached(BATCHES).await?;
-        // Sent in this order, answered in this order: the later look sees every batch of the earlier one.
-        let (events, batches) = try_join(
-            client.query(&events, &[&position, &limit]),
-            client.query(&batches, &[&position, &limit]),
-        )
+        let (events, batches) = in_time(async {
+            let client = self.inner.pool.get().await?;
+            let events = client.prepare_cached(&page()).await?;
+            let batches = client.prepare_cached(BATCHES).await?;
+            // Sent in this order, answered in this order: the later look sees every batch of the earlier one.
+            let both = try_join(
+                client.query(&events, &[&position, &limit]),
+                client.query(&batches, &[&position, &limit]),
+            )
+            .await?;
+            Ok(both)
+        })
         .await?;
         let batches: Vec<(i64, String)> = batches
             .iter()
@@ -239,43 +270,40 @@ impl Log {
 
     /// Every event of a stream, oldest first.
     pub async fn stream(&self, stream_id: Uuid) -> Result<Vec<Recorded>, ReadError> {
-        let client = self.inner.pool.get().await?;
-        let statement = client
-            .prepare_cached(&format!(
-                "select {COLUMNS} from publishing_events where stream_id = $1 order by version"
-            ))
-            .await?;
-        let rows = client.query(&statement, &[&stream_id]).await?;
+        let sql = format!(
+            "select {COLUMNS} from publishing_events where stream_id = $1 order by version"
+        );
+        let rows = self.query(&sql, &[&stream_id]).await?;
         Ok(rows.iter().map(recorded).collect())
     }
 
     /// Which of these streams exist.
     pub async fn existing(&self, stream_ids: &[Uuid]) -> Result<Vec<Uuid>, ReadError> {
-        let client = self.inner.pool.get().await?;
-        let statement = client
-            .prepare_cached(
-                "select stream_id from publishing_events where stream_id = any($1) and version = 1",
-            )
-            .await?;
-        Ok(client
-            .query(&statement, &[&stream_ids])
-            .await?
-            .iter()
-            .map(|row| row.get(0))
-            .collect())
+        let sql =
+            "select stream_id from publishing_events where stream_id = any($1) and version = 1";
+        let rows = self.query(sql, &[&stream_ids]).await?;
+        Ok(rows.iter().map(|row| row.get(0)).collect())
     }
 
     /// Every event of several streams, by stream and version.
     pub async fn streams(&self, stream_ids: &[Uuid]) -> Result<Vec<Recorded>, ReadError> {
-        let client = self.inner.pool.get().await?;
-        let statement = client
-            .prepare_cached(&format!(
-                "select {COLUMNS} from publishing_events where stream_id = any($1) order by stream_id, version"
-            ))
-            .await?;
-        let rows = client.query(&statement, &[&stream_ids]).await?;
+        let sql = format!(
+            "select {COLUMNS} from publishing_events where stream_id = any($1) order by stream_id, version"
+        );
+        let rows = self.query(&sql, &[&stream_ids]).await?;
         Ok(rows.iter().map(recorded).collect())
     }
+}
+
+/// The answer, or word that there is none in time.
+///
+/// # Errors
+/// When the database does not answer within 10 s.
+pub async fn in_time<T>(
+    answer: impl Future<Output = Result<T, ReadError>>,
+) -> Result<T, ReadError> {
+    let answer = tokio::time::timeout(ANSWER_WITHIN, answer).await;
+    answer.unwrap_or(Err(ReadError::NoAnswer))
 }
 
 pub(crate) async fn batch_hash(

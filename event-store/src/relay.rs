@@ -128,7 +128,19 @@ impl Relay {
     }
 
     /// Publishes what is pending, up to a window.
+    ///
+    /// # Errors
+    /// [`RelayError::is_final`] tells whether to try again. A stream that holds another history ends the process's
+    /// timeline too: nothing is recorded any more.
     pub async fn step(&mut self) -> Result<Progress, RelayError> {
+        let stepped = self.publish_pending().await;
+        if let Err(RelayError::Diverged { position }) = &stepped {
+            self.log.went_back(*position);
+        }
+        stepped
+    }
+
+    async fn publish_pending(&mut self) -> Result<Progress, RelayError> {
         let connection = self.client.statistics().connects.load(Relaxed);
         let (last, ahead) = match (self.last.take(), self.ahead.take()) {
             (Some(last), ahead) if self.connection == connection => (last, ahead),

@@ -18,11 +18,12 @@ use deadpool_postgres::Pool;
 use tidings_domain::id::IdKey;
 use tidings_domain::token::{LinkKey, LinkKeys};
 use time::OffsetDateTime;
-use tokio::time::{Duration, Instant};
+use tokio::time::{Duration, Instant, timeout};
 use tokio_postgres::error::SqlState;
 use uuid::Uuid;
 
 use crate::crash_point;
+use crate::log::ANSWER_WITHIN;
 use crate::witness::SigningKey;
 
 use cache::{Bounds, Cache};
@@ -172,13 +173,16 @@ impl Vault {
     }
 
     async fn read(&self, owners: &[Uuid]) -> Result<Vec<(Uuid, Option<DataKey>)>, VaultError> {
-        let client = self.inner.pool.get().await?;
-        let statement = client
-            .prepare_cached("select key_id, wrapped from publishing_keys where key_id = any($1)")
-            .await?;
-        let rows = client.query(&statement, &[&owners]).await?;
+        let sql = "select key_id, wrapped from publishing_keys where key_id = any($1)";
+        let answer = async {
+            let client = self.inner.pool.get().await?;
+            let statement = client.prepare_cached(sql).await?;
+            Ok::<_, VaultError>(client.query(&statement, &[&owners]).await?)
+        };
         // A source may take its time; others need the connection meanwhile.
-        drop(client);
+        let rows = timeout(ANSWER_WITHIN, answer)
+            .await
+            .unwrap_or(Err(VaultError::NoAnswer))?;
         let mut keys = Vec::with_capacity(rows.len());
         for row in rows {
             let owner: Uuid = row.get(0);

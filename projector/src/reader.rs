@@ -115,19 +115,8 @@ impl Reader {
         sql: &str,
         params: &[&(dyn ToSql + Sync)],
     ) -> Result<Vec<Row>, Problem> {
-        self.query(sql, params)
-            .await
-            .map_err(|error| unreadable(&error))
-    }
-
-    async fn query(
-        &self,
-        sql: &str,
-        params: &[&(dyn ToSql + Sync)],
-    ) -> Result<Vec<Row>, ReadError> {
-        let client = self.store.log().pool().get().await?;
-        let statement = client.prepare_cached(sql).await?;
-        Ok(client.query(&statement, params).await?)
+        let rows = self.store.log().query(sql, params).await;
+        rows.map_err(|error| unreadable(&error))
     }
 }
 
@@ -135,6 +124,7 @@ impl Reader {
 pub(crate) fn unreadable(error: &ReadError) -> Problem {
     match error {
         ReadError::Pool(source) => no_database(source),
+        ReadError::NoAnswer => no_database(error),
         ReadError::Database(_) | ReadError::Garbled | ReadError::WentBack { .. } => {
             Problem::internal(error)
         }
@@ -145,6 +135,7 @@ pub(crate) fn unreadable(error: &ReadError) -> Problem {
 pub(crate) fn no_keys(error: &VaultError) -> Problem {
     match error {
         VaultError::Pool(source) => no_database(source),
+        VaultError::NoAnswer => no_database(error),
         _ => Problem::internal(error),
     }
 }

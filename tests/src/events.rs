@@ -1,7 +1,7 @@
 //! Events and commits for tests of the log itself: they count something, and no room knows them.
 
 use prost::Message as _;
-use tidings_event_store::{Commit, CommitError, Committed, Guard, NewEvent};
+use tidings_event_store::{Commit, CommitError, Committed, Guard, NewEvent, Store};
 use tidings_proto::common::Metadata;
 use uuid::Uuid;
 
@@ -57,10 +57,18 @@ impl Platform {
 
     /// Commits `count` events over `streams` streams, one a commit, without guards; gives the last position.
     pub async fn fill(&self, count: usize, streams: usize) -> i64 {
+        self.fill_as(&self.store, count, streams).await
+    }
+
+    /// The same by another process.
+    pub async fn fill_as(&self, process: &Store, count: usize, streams: usize) -> i64 {
         let streams: Vec<Uuid> = (0..streams).map(|_| self.ids.next()).collect();
         let commits = (0..count).map(|n| {
             let event = self.counted(streams[n % streams.len()], n as i64);
-            self.commit(Vec::new(), vec![event])
+            process.log().commit(Commit {
+                guards: Vec::new(),
+                events: vec![event],
+            })
         });
         let all = futures_util::future::join_all(commits).await;
         all.into_iter()

@@ -17,7 +17,8 @@ use tidings_domain::token::LinkKeys;
 use tidings_domain::value::{
     ChannelIds, ChannelKind, ChannelName, Credentials, EmailAddress, Markdown, Settings, Title,
 };
-use tidings_event_store::{Context, Loaded};
+use tidings_event_store::feed::Feed;
+use tidings_event_store::{Context, Loaded, Store};
 use tidings_projector::Projector;
 use tidings_service::Outbound;
 use tidings_service::config::{Config, PublicUrl};
@@ -119,12 +120,18 @@ impl House {
             .await;
     }
 
-    /// One more dispatcher, as another process would run it.
+    /// One more dispatcher of this process.
     pub fn dispatcher(&self) -> Dispatcher {
         let platform = &self.platform;
+        self.dispatcher_on(platform.store.clone(), platform.feed.clone())
+    }
+
+    /// The dispatcher of another process.
+    pub fn dispatcher_on(&self, store: Store, feed: Feed) -> Dispatcher {
+        let platform = &self.platform;
         Dispatcher::new(Options {
-            store: platform.store.clone(),
-            feed: platform.feed.clone(),
+            store,
+            feed,
             connect: platform.connect.clone(),
             clock: platform.clock.clock(),
             ids: platform.ids.clone(),

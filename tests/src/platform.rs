@@ -138,6 +138,11 @@ impl Platform {
         store(connect, pool(&self.database_url))
     }
 
+    /// Log and vault of a process that is started anew: it has not seen what was in the database before.
+    pub fn restart_log(&mut self) {
+        self.store = self.another_store(self.connect.clone());
+    }
+
     /// Another process's relay, over a connection of its own.
     pub async fn another_relay(&self) -> Relay {
         let client = nats(self.servers()).await;

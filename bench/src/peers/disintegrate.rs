@@ -55,10 +55,21 @@ impl Peer for Events {
             let empty = query!(Measurement; meter_id == meter_id);
             match self.0.append(vec![measured.clone()], empty, 0).await {
                 Ok(_) => return Ok(()),
-                Err(disintegrate_postgres::Error::Concurrency) => {}
+                Err(error) if is_contention(&error) => {}
                 Err(error) => return Err(error.into()),
             }
         }
+    }
+}
+
+/// Others were in the way: found out by the library at the commit, or by the database before.
+fn is_contention(error: &disintegrate_postgres::Error) -> bool {
+    match error {
+        disintegrate_postgres::Error::Concurrency => true,
+        disintegrate_postgres::Error::Database(sqlx::Error::Database(error)) => {
+            error.code().as_deref() == Some("40001")
+        }
+        _ => false,
     }
 }
 

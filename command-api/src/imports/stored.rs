@@ -4,6 +4,7 @@ use bytes::Bytes;
 use prost::Message as _;
 use tidings_domain::id::derive_from;
 use tidings_domain::personal::{Open as _, Seal as _};
+use tidings_event_store::tokio_postgres::types::ToSql;
 use tidings_event_store::vault::{EventOpener, EventSealer, KeyRing, VaultError};
 use tidings_event_store::{Log, ReadError, Store};
 use tidings_proto::common::Sealed;
@@ -86,43 +87,29 @@ pub(super) async fn insert(
     prepared: &Prepared,
     now: OffsetDateTime,
 ) -> Result<(), ReadError> {
-    let mut client = log.pool().get().await?;
-    let transaction = client.transaction().await?;
-    let statement = transaction
-        .prepare_cached(
-            "insert into publishing_import_chunks (import_id, file_digest, after_records, received_at, records) \
-             values ($1, $2, $3, $4, $5) on conflict do nothing",
-        )
-        .await?;
-    for (after_records, chunk) in (0..).step_by(CHUNK_RECORDS).zip(&prepared.chunks) {
-        let after_records: i64 = after_records;
-        transaction
-            .execute(
-                &statement,
-                &[
-                    &import_id,
-                    &file_digest.as_slice(),
-                    &after_records,
-                    &now,
-                    &chunk,
-                ],
-            )
-            .await?;
-    }
-    transaction.commit().await?;
+    let sql = "insert into publishing_import_chunks (import_id, file_digest, after_records, received_at, records) \
+               select $1, $2, c.after_records, $3, c.records \
+                   from unnest($4::bigint[], $5::bytea[]) as c(after_records, records) on conflict do nothing";
+    let starts: Vec<i64> = (0..)
+        .step_by(CHUNK_RECORDS)
+        .take(prepared.chunks.len())
+        .collect();
+    let values: [&(dyn ToSql + Sync); 5] = [
+        &import_id,
+        &file_digest.as_slice(),
+        &now,
+        &starts,
+        &prepared.chunks,
+    ];
+    log.query(sql, &values).await?;
     Ok(())
 }
 
 /// The imports under way, oldest first.
 pub(super) async fn pending(log: &Log) -> Result<Vec<Pending>, ReadError> {
-    let client = log.pool().get().await?;
-    let statement = client
-        .prepare_cached(
-            "select import_id, max(received_at) from publishing_import_chunks where after_records = 0 \
-             group by import_id order by min(received_at), import_id limit $1",
-        )
-        .await?;
-    let rows = client.query(&statement, &[&PENDING_MAX]).await?;
+    let sql = "select import_id, max(received_at) from publishing_import_chunks where after_records = 0 \
+               group by import_id order by min(received_at), import_id limit $1";
+    let rows = log.query(sql, &[&PENDING_MAX]).await?;
     Ok(rows
         .iter()
         .map(|row| Pending {
@@ -169,31 +156,17 @@ async fn sealed_chunk(
     after_records: u64,
 ) -> Result<Option<Vec<u8>>, ReadError> {
     let after_records = i64::try_from(after_records).unwrap_or(i64::MAX);
-    let client = log.pool().get().await?;
-    let statement = client
-        .prepare_cached(
-            "select records from publishing_import_chunks \
-             where import_id = $1 and file_digest = $2 and after_records = $3",
-        )
-        .await?;
-    let row = client
-        .query_opt(
-            &statement,
-            &[&import_id, &file_digest.as_slice(), &after_records],
-        )
-        .await?;
-    Ok(row.map(|row| row.get(0)))
+    let sql = "select records from publishing_import_chunks \
+               where import_id = $1 and file_digest = $2 and after_records = $3";
+    let values: [&(dyn ToSql + Sync); 3] = [&import_id, &file_digest.as_slice(), &after_records];
+    let rows = log.query(sql, &values).await?;
+    Ok(rows.first().map(|row| row.get(0)))
 }
 
 /// Deletes whatever is stored of an import.
 pub(super) async fn delete(log: &Log, import_id: Uuid) -> Result<(), ReadError> {
-    let client = log.pool().get().await?;
-    client
-        .execute(
-            "delete from publishing_import_chunks where import_id = $1",
-            &[&import_id],
-        )
-        .await?;
+    let sql = "delete from publishing_import_chunks where import_id = $1";
+    log.query(sql, &[&import_id]).await?;
     Ok(())
 }
 

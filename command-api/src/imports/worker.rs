@@ -69,7 +69,10 @@ impl ImportError {
         match self {
             Self::Read(_) | Self::Load(LoadError::Read(_) | LoadError::Vault(_)) => true,
             Self::Vault(error) => error.is_temporary(),
-            Self::Commit(error) => matches!(error, CommitError::Unavailable | CommitError::Unknown),
+            Self::Commit(error) => matches!(
+                error,
+                CommitError::Unavailable | CommitError::Unknown | CommitError::WentBack(_)
+            ),
             _ => false,
         }
     }

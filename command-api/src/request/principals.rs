@@ -63,15 +63,10 @@ async fn write_down(
     issuer: &str,
     subject: &str,
 ) -> Result<(), ReadError> {
-    let client = commands.store.log().pool().get().await?;
-    let statement = client
-        .prepare_cached(
-            "insert into publishing_principals (principal_id, issuer, subject, first_seen_at) \
-             values ($1, $2, $3, $4) on conflict (principal_id) do nothing",
-        )
-        .await?;
-    client
-        .execute(&statement, &[&id, &issuer, &subject, &commands.clock.now()])
-        .await?;
+    let sql = "insert into publishing_principals (principal_id, issuer, subject, first_seen_at) \
+               values ($1, $2, $3, $4) on conflict (principal_id) do nothing";
+    let now = commands.clock.now();
+    let log = commands.store.log();
+    log.query(sql, &[&id, &issuer, &subject, &now]).await?;
     Ok(())
 }

@@ -105,7 +105,7 @@ impl Platform {
         let health = Health::new();
         let [serving, delivery, others] = [(); 3].map(|()| Supervisor::new());
         let watch = Watch::new(core.store.clone(), ground.clock.clone());
-        let witness = Witness::open(&config, &ground, &core).await?;
+        let mut witness = Witness::open(&config, &ground, &core).await?;
         let mut rooms = Rooms::build(&Site {
             config: &config,
             ground: &ground,
@@ -129,7 +129,12 @@ impl Platform {
         let (routes, stops) = (rooms.routes(), rooms.stops());
         rooms.prepare().await?;
 
-        spawn_log_tasks(&others, &core, &feed, &nats, &stream);
+        let mut relay = Relay::new(core.store.log().clone(), nats.clone(), stream.clone());
+        // Whoever has seen a later history of this log speaks before anything is recorded or sent on the strength of
+        // this one. What else is wrong, both meet again.
+        drop(relay.step().await);
+        witness.compare().await;
+        spawn_log_tasks(&others, &core, relay, &feed, (&nats, &stream));
         rooms.spawn(&delivery, &others, roles);
         witness.register(&health, &metrics)?;
         others.spawn("witness", witness.run(others.stopping()));
@@ -204,11 +209,10 @@ impl Platform {
 fn spawn_log_tasks(
     tasks: &Supervisor,
     core: &Core,
+    relay: Relay,
     feed: &Feed,
-    nats: &async_nats::Client,
-    stream: &StreamName,
+    (nats, stream): (&async_nats::Client, &StreamName),
 ) {
-    let relay = Relay::new(core.store.log().clone(), nats.clone(), stream.clone());
     tasks.spawn(
         "relay",
         relay.run(Arc::clone(&core.connect), tasks.stopping()),

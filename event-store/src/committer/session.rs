@@ -15,11 +15,17 @@ use crate::event::Committed;
 use crate::session::{Connect, Session};
 
 const COMMIT: &str = "select first_position, last_position, committed_at, \
-     refused_commit_no, refused_stream, refused_expected, refused_actual \
+     refused_commit_no, refused_stream, refused_expected, refused_actual, batch_hash \
      from publishing_commit($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17)";
 const FIND: &str = "select w.ordinal, e.position, e.recorded_at \
      from unnest($1::uuid[], $2::uuid[]) with ordinality as w(stream_id, event_id, ordinal) \
      join publishing_events e on e.stream_id = w.stream_id and e.event_id = w.event_id";
+/// Who serves this session, the end of the log, and the hash that the batch has which ended at a position.
+const ARRIVE: &str = "select a.pid, a.backend_start, b.last_position, b.hash, \
+        (select s.hash from publishing_batches s where s.last_position = $1) \
+     from pg_stat_activity a \
+     left join (select last_position, hash from publishing_batches order by last_position desc limit 1) b on true \
+     where a.pid = pg_backend_pid()";
 /// Longer than the server lets a batch take; a hung server must not hang its callers.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
@@ -44,16 +50,28 @@ pub(super) struct CommitSession {
     backend_start: OffsetDateTime,
 }
 
+/// The batch the log ended with when it was heard of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Seen {
+    pub(super) position: i64,
+    batch_hash: Vec<u8>,
+}
+
 pub(super) struct Verdicts {
-    /// 0 when nothing was written.
-    pub(super) last_position: i64,
+    /// The batch that was written; none when nothing was.
+    pub(super) seen: Option<Seen>,
     pub(super) events: u64,
     /// One for each commit, in the batch's order.
     pub(super) each: Vec<Result<Committed, CommitError>>,
 }
 
 impl CommitSession {
-    pub(super) async fn open(connect: &Connect) -> Result<Self, Error> {
+    /// Opens a session; gives the end of the log too, or, as an error, the position at which the log is not the one
+    /// that was `seen` before.
+    pub(super) async fn open(
+        connect: &Connect,
+        seen: Option<&Seen>,
+    ) -> Result<(Self, Result<Option<Seen>, i64>), Error> {
         // Nobody listens on this session: its notifications may go.
         let Session { client, .. } = connect().await?;
         client
@@ -63,18 +81,23 @@ impl CommitSession {
             )
             .await?;
         let commit = client.prepare(COMMIT).await?;
-        let row = client
-            .query_one(
-                "select pid, backend_start from pg_stat_activity where pid = pg_backend_pid()",
-                &[],
-            )
-            .await?;
-        Ok(Self {
+        let seen_at = seen.map_or(0, |seen| seen.position);
+        let row = client.query_one(ARRIVE, &[&seen_at]).await?;
+        let there: Option<Vec<u8>> = row.get(4);
+        let now = match seen {
+            Some(seen) if there.as_ref() != Some(&seen.batch_hash) => Err(seen.position),
+            _ => Ok(row.get::<_, Option<i64>>(2).map(|position| Seen {
+                position,
+                batch_hash: row.get(3),
+            })),
+        };
+        let session = Self {
             commit,
             backend_pid: row.get(0),
             backend_start: row.get(1),
             client,
-        })
+        };
+        Ok((session, now))
     }
 
     /// Commits the batch.
@@ -196,7 +219,10 @@ fn verdicts(batch: &Batch, row: &Row) -> Verdicts {
     debug_assert_eq!(next - 1, last_position);
     let events = (next - first_position) as u64;
     Verdicts {
-        last_position: if events > 0 { last_position } else { 0 },
+        seen: (events > 0).then(|| Seen {
+            position: last_position,
+            batch_hash: row.get(7),
+        }),
         events,
         each,
     }

@@ -14,6 +14,9 @@ pub enum VaultError {
     /// The database answered with an error.
     #[error("the database could not answer")]
     Database(#[from] tokio_postgres::Error),
+    /// The database hangs.
+    #[error("the database does not answer")]
+    NoAnswer,
     /// Keys are wrapped by a master key that this process does not have, and its source does not either.
     #[error("keys are wrapped by the master key {0}, which is not at hand")]
     WrongMasterKey(MasterId),
@@ -36,7 +39,11 @@ impl VaultError {
     /// new master key yet.
     pub fn is_temporary(&self) -> bool {
         match self {
-            Self::Pool(_) | Self::Database(_) | Self::Source(_) | Self::WrongMasterKey(_) => true,
+            Self::Pool(_)
+            | Self::Database(_)
+            | Self::NoAnswer
+            | Self::Source(_)
+            | Self::WrongMasterKey(_) => true,
             Self::NoMasterKey | Self::Damaged(_) | Self::InstallationKeyGone(_) => false,
         }
     }

@@ -1,6 +1,7 @@
 //! Keeps the witness: whenever the log has moved, the facts about consent since the last head and a new head are
-//! signed, appended and made durable. It only ever reads the log, so it can not stop a commit; when it can not go on
-//! it says so, finds its place again from its own last lines, and catches up from the log.
+//! signed, appended and made durable. It only ever reads the log, so no trouble with its folder stops a commit; when it
+//! can not go on it says so, finds its place again from its own last lines, and catches up from the log. A log that is
+//! not the one it saw is another matter: then nothing is recorded any more.
 
 use std::sync::Arc;
 
@@ -115,8 +116,17 @@ impl Keeper {
     ///
     /// # Errors
     /// [`WitnessError::is_final`] tells whether to try again. After an error the folder is free for others, and the
-    /// next step opens it anew.
+    /// next step opens it anew. A log that is not the one that was witnessed ends the process's timeline too: nothing
+    /// is recorded any more.
     pub async fn step(&mut self, now: OffsetDateTime) -> Result<Progress, WitnessError> {
+        let stepped = self.witness(now).await;
+        if let Err(WitnessError::Diverged { position }) = &stepped {
+            self.log.went_back(*position);
+        }
+        stepped
+    }
+
+    async fn witness(&mut self, now: OffsetDateTime) -> Result<Progress, WitnessError> {
         let open = match self.open.take() {
             Some(open) => Some(open),
             None => self.reopen().await?,

@@ -87,10 +87,7 @@ pub async fn standings(
     known: &[Registered],
     stops: &Stops,
 ) -> Result<ViewPositions, ReadError> {
-    let client = store.log().pool().get().await?;
-    let statement = client.prepare_cached(SELECT).await?;
-    let rows = client.query(&statement, &[]).await?;
-    drop(client);
+    let rows = store.log().query(SELECT, &[]).await?;
     let head = rows.first().map_or(0, |row| row.get("head"));
     let mut items = Vec::with_capacity(rows.len());
     for row in &rows {

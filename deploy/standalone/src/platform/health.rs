@@ -36,6 +36,10 @@ pub(super) fn register(
         let pool = pool.clone();
         async move { postgres::ready(&pool).await }
     });
+    let log = store.log().clone();
+    health.check("log", move || {
+        std::future::ready(log.alive().map_err(|went_back| went_back.to_string()))
+    });
     let nats = nats.clone();
     health.check("nats", move || std::future::ready(nats::ready(&nats)));
     let (watch, stops) = (views.0.clone(), views.1.clone());

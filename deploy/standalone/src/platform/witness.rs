@@ -129,12 +129,8 @@ impl Witness {
 
     /// Signs what the log has got, every second, and once more when told to stop.
     pub(super) async fn run(mut self, stop: CancellationToken) -> Result<(), Ended> {
-        let file = self.home.witness_key_file();
-        let public_key = self.keeper.standings().borrow().public_key;
-        let mut pinned = self.fail_with(is_pinned(&file, public_key))?;
-        if pinned {
-            self.keeper.must_go_on();
-        }
+        let begun = self.begin();
+        let (file, public_key, mut pinned) = self.fail_with(begun)?;
         loop {
             let more = until(&stop, SIGN_EVERY).await;
             self.catch_up().await?;
@@ -148,6 +144,25 @@ impl Witness {
                 return Ok(());
             }
         }
+    }
+
+    /// Before anything is recorded or sent: a log that is not the one that was witnessed ends the timeline. Whatever
+    /// else is wrong, [`Self::run`] meets again.
+    pub(super) async fn compare(&mut self) {
+        if self.begin().is_ok() {
+            drop(self.keeper.step(self.clock.now()).await);
+        }
+    }
+
+    /// The file that pins the key, the key, and whether it is pinned: then the witness has begun.
+    fn begin(&mut self) -> Result<(PathBuf, PublicKey, bool), Ended> {
+        let file = self.home.witness_key_file();
+        let public_key = self.keeper.standings().borrow().public_key;
+        let pinned = is_pinned(&file, public_key)?;
+        if pinned {
+            self.keeper.must_go_on();
+        }
+        Ok((file, public_key, pinned))
     }
 
     async fn catch_up(&mut self) -> Result<(), Ended> {

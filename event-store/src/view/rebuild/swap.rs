@@ -24,6 +24,10 @@ const PAGE: i64 = 5_000;
 const CLOSE: i64 = 2_000;
 /// Times the swap waits for its turn: waiting in line for a table's lock, it holds up every reader behind it.
 const SWAPS_MAX: u32 = 5;
+/// The swap stops the live view, and then all its readers: one whose process freezes meanwhile must not stop them for
+/// longer.
+const BRIEFLY: &str =
+    "set local lock_timeout = '2s'; set local idle_in_transaction_session_timeout = '20s'";
 const PAUSE_BETWEEN_SWAPS: Duration = Duration::from_millis(500);
 
 /// The tables of the next generation.
@@ -105,11 +109,7 @@ where
         let view = V::DEFINITION.name;
         let before = self.next.generation - 1;
         let transaction = of_view(view, self.writer.transaction()).await?;
-        of_view(
-            view,
-            transaction.batch_execute("set local lock_timeout = '2s'"),
-        )
-        .await?;
+        of_view(view, transaction.batch_execute(BRIEFLY)).await?;
         let sql = "select position, generation from publishing_views where view = $1 for update";
         let row = of_view(view, transaction.query_one(sql, &[&view])).await?;
         let live: i64 = row.get(0);

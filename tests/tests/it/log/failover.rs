@@ -1,19 +1,26 @@
 //! Time going backwards: the database fails over to a replica that lacks the last commits, beneath a process that
 //! lives on. Nobody goes on as if nothing had happened, and a new incarnation brings everything back to work.
 
+use std::time::Duration;
+
 use prost::Message as _;
 use tidings_domain::log::Restored;
 use tidings_event_store::feed::Feed;
 use tidings_event_store::relay::{Relay, RelayError};
 use tidings_event_store::view::{Runner, ViewError};
-use tidings_event_store::{Progress, ReadError, restore};
+use tidings_event_store::{CommitError, Progress, ReadError, restore};
 use tidings_proto::common::Envelope;
+use tidings_sinks::smtp::{Phase, Rule};
 use tidings_tests::house::{Accounting, House};
 use tidings_tests::{Platform, Proxy, Replica, audit};
 use tokio_util::sync::CancellationToken;
 
 use super::tally::{TallyView, expected, rows};
 
+/// Steps in which a dispatcher has met whatever there is to meet.
+const LOOKS: usize = 40;
+/// Connections that ended with the old server, or a feed that has not looked yet.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// Positions the replica lacks.
 const LACKING: i64 = 10;
 
@@ -74,8 +81,7 @@ async fn view_ends(runner: &mut Runner<TallyView>) {
         if is_dead(&stepped) {
             return;
         }
-        // A connection that ended with the old server, or a feed that has not looked yet.
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        tokio::time::sleep(LOOK_AGAIN).await;
     }
     panic!("it never noticed");
 }
@@ -105,20 +111,32 @@ async fn a_replica_that_lacks_ten_positions_stops_relay_feed_and_a_lagging_view(
     } = &failed;
     let mut lagging = lagging.unwrap();
 
-    // The log goes on at positions that were others' before, past where the feed is, before anybody looks.
-    let mut filled = 0;
-    while filled < 2 * LACKING {
-        let event = platform.counted(platform.ids.next(), 1_000 + filled);
-        // The first ones meet the lost session.
-        filled += i64::from(platform.commit(vec![], vec![event]).await.is_ok());
-    }
+    // A process that has seen what is lost records nothing on what is left.
+    let event = platform.counted(platform.ids.next(), 1_000);
+    let refused = platform.commit(vec![], vec![event]).await;
+    assert!(
+        matches!(refused, Err(CommitError::WentBack(it)) if it.position == common + LACKING),
+        "{refused:?}"
+    );
+    assert_eq!(platform.store.log().head().await.unwrap().position, *common);
+    // The log goes on at positions that were others' before, past where the feed is, before anybody looks: by somebody
+    // who was started since, and has not seen them.
+    let newcomer = platform.another_store(platform.connect.clone());
+    platform.fill_as(&newcomer, 2 * LACKING as usize, 5).await;
     let ended = relay_ends(&mut *platform.relay_itself().lock().await).await;
     assert!(
         matches!(ended, RelayError::Diverged { position } if position == common + LACKING),
         "{ended}"
     );
-    let ended = relay_ends(&mut platform.another_relay().await).await;
+    // Its relay tells the newcomer what it has not seen: from then on it records nothing either.
+    let mut relay = Relay::new(
+        newcomer.log().clone(),
+        platform.nats.clone(),
+        platform.name.clone(),
+    );
+    let ended = relay_ends(&mut relay).await;
     assert!(matches!(ended, RelayError::Diverged { .. }), "{ended}");
+    assert!(newcomer.log().alive().is_err());
     view_ends(&mut lagging).await;
     let log = audit::sound_log(platform.store.log()).await;
     let until_common: Vec<_> = log
@@ -135,14 +153,15 @@ async fn a_replica_that_lacks_ten_positions_stops_relay_feed_and_a_lagging_view(
     ) {
         moves += 1;
         assert!(moves < 200, "the feed never noticed");
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        tokio::time::sleep(LOOK_AGAIN).await;
     }
     goes_on_in_a_new_incarnation(platform).await;
 }
 
 /// What `tidings restore --in-place` does, and a start after it.
 async fn goes_on_in_a_new_incarnation(platform: &Platform) {
-    let (store, now) = (&platform.store, platform.clock.clock().now());
+    let store = &platform.another_store(platform.connect.clone());
+    let now = platform.clock.clock().now();
     let incarnation = platform.ids.next();
     let after = restore::begin(store, incarnation, now).await.unwrap();
     assert_eq!(
@@ -158,7 +177,8 @@ async fn goes_on_in_a_new_incarnation(platform: &Platform) {
     restore::record(store, restored, now).await.unwrap();
     let log = store.log();
     // The processes of before do not go on with the old name.
-    let superseded = platform.another_relay().await.step().await;
+    let mut superseded = Relay::new(log.clone(), platform.nats.clone(), platform.name.clone());
+    let superseded = superseded.step().await;
     assert!(
         matches!(superseded, Err(RelayError::Superseded)),
         "{superseded:?}"
@@ -172,7 +192,7 @@ async fn goes_on_in_a_new_incarnation(platform: &Platform) {
         .clone()
         .run(platform.nats.clone(), name.clone(), stop.clone());
     let following = tokio::spawn(following);
-    let head = platform.fill(30, 3).await;
+    let head = platform.fill_as(store, 30, 3).await;
     while relay.step().await.unwrap() == Progress::Advanced {}
     Platform::reached(&feed, head).await;
     let mut runner = Runner::<TallyView>::new(store.clone(), feed);
@@ -248,4 +268,51 @@ async fn nothing_is_sent_for_deliveries_that_are_not_in_the_log_any_more() {
     assert_eq!(found.through, through);
     let left: Vec<_> = found.facts.iter().map(|fact| fact.stream_id).collect();
     assert_eq!(left, [ada]);
+}
+
+/// It is planned in what is left, and was sent in what was lost: neither the process that sent it nor one that is
+/// started since sends it again.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_sent_in_the_lost_part_is_not_sent_again() {
+    let (platform, proxy) = Platform::start_behind_proxy().await;
+    let house = House::on(platform).await;
+    let later = Rule::reply(Phase::RcptTo, 450, "4.7.1 later").times(1);
+    house.smtp.add_rule(later);
+    house.subscriber("ada@example.org").await;
+    let channel = house.email_channel().await;
+    house
+        .publish("The ferry", "It runs again.", &[channel])
+        .await;
+    house.platform.settle().await;
+    assert_eq!(house.smtp.count(), 0);
+    let servers = house.platform.servers();
+    let replica = Replica::of(servers).await;
+    let common = house.platform.store.log().head().await.unwrap().position;
+    replica.reached(common).await;
+    replica.cut_off().await;
+    house.platform.clock.advance(Duration::from_secs(3_600));
+    house.platform.settle().await;
+    assert_eq!(house.smtp.count(), 1);
+
+    servers.kill_postgres_immediate().await.unwrap();
+    replica.promote().await;
+    proxy.switch_to(&replica.database_url());
+    let mut dispatcher = house.dispatcher();
+    for _ in 0..LOOKS {
+        // Connections that ended with the old server, and then a log that is another one.
+        drop(dispatcher.step().await);
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+    assert!(house.platform.store.log().alive().is_err());
+    let newcomer = house.platform.another_store(house.platform.connect.clone());
+    let feed = Feed::open(newcomer.log().clone()).await.unwrap();
+    let nats = house.platform.nats.clone();
+    let mut relay = Relay::new(newcomer.log().clone(), nats, house.platform.name.clone());
+    relay_ends(&mut relay).await;
+    let mut dispatcher = house.dispatcher_on(newcomer, feed);
+    for _ in 0..LOOKS {
+        drop(dispatcher.step().await);
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+    assert_eq!(house.smtp.count(), 1, "it was sent again");
 }

@@ -397,17 +397,16 @@ async fn a_folder_that_cannot_be_written_stops_no_commit_and_is_caught_up() {
 
 #[tokio::test]
 async fn a_restored_log_goes_on_and_what_was_given_up_stays_on_record() {
-    let witnessed = Witnessed::new().await;
-    let platform = &witnessed.platform;
+    let mut witnessed = Witnessed::new().await;
     let mut keeper = witnessed.keeper();
     let mut left = Vec::new();
     for _ in 0..4 {
-        let subscriber = platform.ids.next();
+        let subscriber = witnessed.platform.ids.next();
         left.push(subscriber);
         witnessed.commit(vec![witnessed.left(subscriber)]).await;
-        caught_up(&mut keeper, platform).await.unwrap();
+        caught_up(&mut keeper, &witnessed.platform).await.unwrap();
     }
-    let client = platform.pool.get().await.unwrap();
+    let client = witnessed.platform.pool.get().await.unwrap();
     client
         .batch_execute(
             "delete from publishing_events where position > 2; \
@@ -415,7 +414,9 @@ async fn a_restored_log_goes_on_and_what_was_given_up_stays_on_record() {
         )
         .await
         .unwrap();
-    let gone_back = caught_up(&mut keeper, platform).await.unwrap_err();
+    let gone_back = caught_up(&mut keeper, &witnessed.platform)
+        .await
+        .unwrap_err();
     assert!(
         matches!(gone_back, WitnessError::Diverged { position: 4 }),
         "{gone_back}"
@@ -427,8 +428,10 @@ async fn a_restored_log_goes_on_and_what_was_given_up_stays_on_record() {
         )
         .await
         .unwrap();
+    witnessed.platform.restart_log();
+    let mut keeper = witnessed.keeper();
     witnessed.commit(vec![witnessed.left(left[3])]).await;
-    caught_up(&mut keeper, platform).await.unwrap();
+    caught_up(&mut keeper, &witnessed.platform).await.unwrap();
     let report = witnessed.report().unwrap();
     let given_up: Vec<_> = report
         .given_up
@@ -456,7 +459,7 @@ async fn a_restored_log_goes_on_and_what_was_given_up_stays_on_record() {
     );
     drop(keeper);
     witnessed
-        .commit(vec![witnessed.left(platform.ids.next())])
+        .commit(vec![witnessed.left(witnessed.platform.ids.next())])
         .await;
     witnessed.witness().await;
     assert_eq!(

@@ -58,7 +58,7 @@ async fn a_log_rewritten_and_hashed_anew_is_found_at_the_first_rewritten_head() 
             format!("update publishing_events set actor = 'user:x' where position = {position}");
         let found = found_after(&witnessed, &sql).await;
         assert_eq!(found, rewritten(position, position));
-        // The platform itself notices, signs nothing, and goes on committing.
+        // The platform itself notices, signs nothing, and records nothing any more.
         let lines = witnessed.report().unwrap().line;
         let refused = caught_up(&mut witnessed.keeper(), &witnessed.platform).await;
         assert!(
@@ -66,7 +66,7 @@ async fn a_log_rewritten_and_hashed_anew_is_found_at_the_first_rewritten_head() 
             "{refused:?}"
         );
         assert_eq!(witnessed.report().unwrap().line, lines);
-        witnessed.platform.fill(1, 1).await;
+        assert!(witnessed.platform.store.log().alive().is_err());
     }
 }
 

@@ -76,6 +76,7 @@ impl Verify {
             Some(named) => {
                 let folder = folder(session, named);
                 let report = witness::check(&folder, public_key, &mut |_, _| ())?;
+                believed(&folder, &report, public_key)?;
                 Some((folder, report))
             }
         };
@@ -111,6 +112,22 @@ impl Verify {
             }
         })
     }
+}
+
+/// Somebody who rewrote the log and the witness would have signed it with a key of their own.
+fn believed(
+    folder: &Folder,
+    report: &WitnessReport,
+    public_key: Option<PublicKey>,
+) -> Result<(), CliError> {
+    if public_key.is_some() {
+        return Ok(());
+    }
+    let (folder, signer) = (folder.path().display(), report.public_key);
+    Err(CliError::Usage(format!(
+        "nothing says who must have signed the witness in {folder}: if {signer} is the key that your platform told you \
+         (GET /api/v1/audit), say --public-key {signer}"
+    )))
 }
 
 /// What the log says of itself and what the witness says of it, whichever is more precise.

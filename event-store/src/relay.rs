@@ -194,7 +194,8 @@ impl Relay {
         if self.log.incarnation().await? != self.name.incarnation() {
             return Err(RelayError::Superseded);
         }
-        if self.jetstream.get_stream(&self.name.stream).await.is_err() {
+        let found = self.name.find(&self.jetstream).await;
+        if found.map_err(stream_error)?.is_none() {
             self.retire_earlier().await?;
         }
         let head = self.log.head().await?;

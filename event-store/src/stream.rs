@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use async_nats::HeaderMap;
-use async_nats::jetstream::Context as JetStream;
+use async_nats::jetstream::context::{CreateStreamError, GetStreamError, GetStreamErrorKind};
 use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, StorageType, Stream};
+use async_nats::jetstream::{Context as JetStream, ErrorCode};
 use uuid::Uuid;
 
 use crate::crash_point;
@@ -61,17 +62,15 @@ impl StreamName {
 
     /// Takes the subjects away from this stream, for that of a later incarnation to have them; what it holds can
     /// still be read. One that is not there is left alone.
-    pub async fn retire(
-        &self,
-        jetstream: &JetStream,
-    ) -> Result<(), async_nats::jetstream::context::UpdateStreamError> {
-        let Ok(stream) = jetstream.get_stream(&self.stream).await else {
+    pub async fn retire(&self, jetstream: &JetStream) -> Result<(), StreamError> {
+        let Some(stream) = self.find(jetstream).await? else {
             return Ok(());
         };
         let retired = format!("{}.retired.{}.>", self.prefix, self.incarnation.simple());
         let mut config = stream.cached_info().config.clone();
         config.subjects = vec![retired];
-        jetstream.update_stream(config).await.map(drop)
+        jetstream.update_stream(config).await?;
+        Ok(())
     }
 
     /// Gets the stream, or creates it so that its first message will be `first_position`.
@@ -79,8 +78,8 @@ impl StreamName {
         &self,
         jetstream: &JetStream,
         first_position: u64,
-    ) -> Result<Stream, async_nats::jetstream::context::CreateStreamError> {
-        if let Ok(stream) = jetstream.get_stream(&self.stream).await {
+    ) -> Result<Stream, StreamError> {
+        if let Some(stream) = self.find(jetstream).await? {
             return Ok(stream);
         }
         let created = jetstream
@@ -101,8 +100,37 @@ impl StreamName {
             })
             .await;
         crash_point!("relay.stream_created");
-        created
+        Ok(created?)
     }
+
+    /// The stream, if there is one.
+    ///
+    /// # Errors
+    /// When nobody tells: it may well be there.
+    pub async fn find(&self, jetstream: &JetStream) -> Result<Option<Stream>, StreamError> {
+        match jetstream.get_stream(&self.stream).await {
+            Ok(stream) => Ok(Some(stream)),
+            Err(error) => match error.kind() {
+                GetStreamErrorKind::JetStream(refusal)
+                    if refusal.error_code() == ErrorCode::STREAM_NOT_FOUND =>
+                {
+                    Ok(None)
+                }
+                _ => Err(error.into()),
+            },
+        }
+    }
+}
+
+/// Why the stream could not be had.
+#[derive(Debug, thiserror::Error)]
+pub enum StreamError {
+    /// Nobody tells whether it is there.
+    #[error(transparent)]
+    Get(#[from] GetStreamError),
+    /// It could not be made, or changed.
+    #[error(transparent)]
+    Change(#[from] CreateStreamError),
 }
 
 /// The headers of an event's message.

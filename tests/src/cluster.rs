@@ -85,6 +85,10 @@ impl Cluster {
             while jetstream.update_stream(config.clone()).await.is_err() {
                 tokio::time::sleep(LOOK_AGAIN).await;
             }
+            // Until the others have it, they can not do without the first.
+            while !kept_three_times(&jetstream, name).await {
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
         };
         tokio::time::timeout(READY_WITHIN, update).await.unwrap();
     }
@@ -144,6 +148,19 @@ impl Drop for Cluster {
             self.end(index);
         }
     }
+}
+
+/// Whether two more servers have all that the leader has.
+async fn kept_three_times(jetstream: &jetstream::Context, name: &StreamName) -> bool {
+    let Ok(stream) = jetstream.get_stream(&name.stream).await else {
+        return false;
+    };
+    let replicas = stream
+        .cached_info()
+        .cluster
+        .iter()
+        .flat_map(|it| &it.replicas);
+    replicas.filter(|replica| replica.current).count() == 2
 }
 
 /// The name of the server that leads the stream, once there is one.

@@ -5,6 +5,7 @@
 
 mod build;
 mod ledger;
+mod leftover;
 mod pass;
 mod stage;
 mod swap;
@@ -20,6 +21,7 @@ use crate::log::ReadError;
 use crate::store::Store;
 
 use build::{Build, Building};
+pub(super) use leftover::drop_leftover;
 use pass::Pass;
 pub(super) use stage::Stage;
 

@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::derived::Derivation;
+use super::rebuild::drop_leftover;
 use super::row::Merge;
 use super::skips::skipped;
 use super::table::Table;
@@ -191,6 +192,9 @@ where
     /// folds on with an older list.
     async fn look(&mut self) -> Result<(), ViewError> {
         let at = open::<V>(&self.store, &self.derived, !self.opened).await?;
+        if !self.opened {
+            drop_leftover::<V>(&self.store, &self.derived, at.generation).await?;
+        }
         self.opened = true;
         self.skips = skipped::<V>(&self.store).await?;
         self.at = Some(at);

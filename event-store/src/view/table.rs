@@ -61,11 +61,21 @@ impl Definition {
         generation: i32,
     ) -> Result<(), Error> {
         let (table, _) = self.parts(generation);
+        self.discard(transaction, generation).await?;
+        transaction.batch_execute(&table).await
+    }
+
+    /// Drops the tables of a generation that is not in service, as far as there are any.
+    pub(super) async fn discard(
+        &self,
+        transaction: &Transaction<'_>,
+        generation: i32,
+    ) -> Result<(), Error> {
         let name = self.table(generation);
         let (runs, again) = (self.runs(generation), self.again(generation));
         transaction
             .batch_execute(&format!(
-                "drop table if exists {name} cascade; drop table if exists {runs}, {again}; {table}"
+                "drop table if exists {name} cascade; drop table if exists {runs}, {again}"
             ))
             .await
     }

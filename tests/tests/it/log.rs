@@ -4,6 +4,7 @@ mod cluster;
 mod commits;
 mod failover;
 mod feed;
+mod leftover;
 mod migrations;
 mod model;
 mod outage;

@@ -294,9 +294,7 @@ async fn what_was_sent_in_the_lost_part_is_not_sent_again() {
     house.platform.settle().await;
     assert_eq!(house.smtp.count(), 1);
     // A process that has seen it, and whose feed tells it nothing: its commits alone must notice.
-    let witness = house
-        .platform
-        .another_store(house.platform.connect.clone());
+    let witness = house.platform.another_store(house.platform.connect.clone());
     let feed = Feed::open(witness.log().clone()).await.unwrap();
     house.platform.fill_as(&witness, 1, 1).await;
 

@@ -21,12 +21,13 @@ impl World {
     /// The program stands still for a while.
     pub(super) async fn freeze(&self, time: Duration) {
         self.program.signal(Signal::SIGSTOP);
+        self.nothing_is_answered().await;
         tokio::time::sleep(time).await;
         self.program.signal(Signal::SIGCONT);
     }
 
     /// How many events of a type give this reason.
-    async fn reasons(&self, event_type: &str, reason: &str) -> usize {
+    pub(super) async fn reasons(&self, event_type: &str, reason: &str) -> usize {
         let head = self.store.log().head().await.unwrap().position;
         let events = self.store.log().page_after(0, head).await.unwrap();
         events
@@ -102,7 +103,7 @@ async fn an_attempt_past_its_deadline_is_in_doubt_whatever_its_process_says_late
         world.program.signal(Signal::SIGCONT);
         assert!(doubted.is_ok(), "nobody noticed:\n{}", other.said());
     };
-    // Its callers had waited for a frozen process.
+    // Its callers may have waited too long for a frozen process.
     let (_, ()) = tokio::join!(round, frozen);
     world.settle().await;
     other.stop().await;

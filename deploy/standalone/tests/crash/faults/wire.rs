@@ -5,18 +5,51 @@ use std::time::Duration;
 use tidings_tests::dice::Dice;
 use tidings_tests::link::{Link, Way};
 
-use super::{Fault, survives};
+use super::{Fault, LOOK_AGAIN, MAILS_AT_ONCE, SEEN_WITHIN, survives};
 use crate::world::World;
 
 impl World {
-    /// Nothing comes through for a while; then it does, or every connection turns out to be dead.
-    pub(super) async fn silence(&self, link: &Link, time: Duration, dice: &mut Dice) {
+    /// No byte comes from the database or goes there for a while.
+    pub(super) async fn silence_database(&self, time: Duration, dice: &mut Dice) {
+        let link = &self.links.database;
         link.set(Way::Silent);
+        self.nothing_is_answered().await;
         tokio::time::sleep(time).await;
+        self.speak_again(link, dice).await;
+    }
+
+    /// None from nats-server, or there: what is told to callers meanwhile is in the log alone.
+    pub(super) async fn silence_nats(&self, time: Duration, dice: &mut Dice) {
+        let link = &self.links.nats;
+        link.set(Way::Silent);
+        self.somebody_leaves_in_time().await;
+        let told = self.known().told.last().expect("somebody left").position;
+        tokio::time::sleep(time).await;
+        let last = self.last_sequence().await;
+        assert!(last < told, "sequence {last} came through after {told}");
+        self.speak_again(link, dice).await;
+    }
+
+    /// Everything comes through again, or every connection turns out to be dead.
+    async fn speak_again(&self, link: &Link, dice: &mut Dice) {
         if dice.once_in(2) {
             self.cut(link).await;
         }
         link.set(Way::Open);
+    }
+
+    /// The mail server is gone while mails wait for its last answer: nobody knows what became of them.
+    pub(super) async fn cut_mail(&self) {
+        let doubts = async || self.reasons("delivery.InDoubt", "connection_lost").await;
+        let expected = doubts().await + MAILS_AT_ONCE as usize;
+        self.cut(&self.links.smtp).await;
+        let doubted = async {
+            while doubts().await < expected {
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+        };
+        let doubted = tokio::time::timeout(SEEN_WITHIN, doubted).await;
+        assert!(doubted.is_ok(), "no doubt:\n{}", self.program.said());
     }
 
     /// Every connection ends, and for a moment there is none to be had.

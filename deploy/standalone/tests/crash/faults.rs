@@ -10,7 +10,7 @@ mod wire;
 use std::time::Duration;
 
 use serde_json::json;
-use tidings_sinks::smtp;
+use tidings_sinks::{slack, smtp};
 use tidings_tests::dice::{Dice, Seed};
 use tidings_tests::program::Away;
 use uuid::Uuid;
@@ -29,10 +29,11 @@ pub(crate) enum Fault {
     DatabaseSilent,
     NatsSilent,
     MailCut,
+    SlackCut,
     ProgramFrozen,
 }
 
-pub(crate) const FAULTS: [Fault; 9] = [
+pub(crate) const FAULTS: [Fault; 10] = [
     Fault::NatsRolledBack,
     Fault::StreamPurged,
     Fault::StreamDeleted,
@@ -41,6 +42,7 @@ pub(crate) const FAULTS: [Fault; 9] = [
     Fault::DatabaseSilent,
     Fault::NatsSilent,
     Fault::MailCut,
+    Fault::SlackCut,
     Fault::ProgramFrozen,
 ];
 
@@ -62,7 +64,7 @@ impl Fault {
         match self {
             Self::ServersCrashed | Self::DatabaseHung | Self::DatabaseSilent => true,
             Self::NatsRolledBack | Self::StreamPurged | Self::StreamDeleted => false,
-            Self::NatsSilent | Self::MailCut | Self::ProgramFrozen => false,
+            Self::NatsSilent | Self::MailCut | Self::SlackCut | Self::ProgramFrozen => false,
         }
     }
 }
@@ -76,13 +78,18 @@ impl World {
         }
         let stall = smtp::Rule::new(smtp::Phase::FinalDot, smtp::Action::Stall).recorded();
         let stalled = self.smtp.add_rule(stall.times(MAILS_AT_ONCE));
+        let message = slack::Rule::new(slack::Action::Stall).recorded();
+        let message = self.slack.add_rule(message.times(1));
         let round = self.round(Round {
             readers: READERS,
             lose_session: false,
         });
         let strike = async {
             // Every connection waits for the last answer of its mail.
-            let begun = self.smtp.wait_for_hits(stalled, MAILS_AT_ONCE);
+            let begun = async {
+                self.smtp.wait_for_hits(stalled, MAILS_AT_ONCE).await;
+                self.slack.wait_for_hits(message, 1).await;
+            };
             let begun = tokio::time::timeout(BEGUN_WITHIN, begun).await;
             assert!(begun.is_ok(), "nothing was sent:\n{}", self.program.said());
             self.somebody_leaves_in_time().await;
@@ -91,6 +98,8 @@ impl World {
             self.strike(fault).await;
             self.smtp.remove_rule(stalled);
             self.smtp.release();
+            self.slack.remove_rule(message);
+            self.slack.release();
         };
         let (round, ()) = tokio::join!(round, strike);
         // Whoever is told that something is away tries again later, as `settle` does.
@@ -163,7 +172,10 @@ impl World {
                     .await;
             }
             Fault::NatsSilent => self.silence_nats(seconds(&mut dice, 1), &mut dice).await,
-            Fault::MailCut => self.cut_mail().await,
+            Fault::MailCut => {
+                self.cut_off(&self.links.smtp, MAILS_AT_ONCE as usize).await;
+            }
+            Fault::SlackCut => self.cut_off(&self.links.slack, 1).await,
             Fault::ProgramFrozen => self.freeze(seconds(&mut dice, 1)).await,
         }
     }

@@ -8,7 +8,7 @@ use tidings_tests::checker::readers::Handed;
 use tidings_tests::program::{Api, Away};
 use uuid::Uuid;
 
-use crate::world::{FOLDER, LATER, NEVER, WEBHOOK, World};
+use crate::world::{FOLDER, LATER, NEVER, World};
 
 /// A round ends within this, or it counts as never.
 const ROUND_WITHIN: Duration = Duration::from_secs(120);
@@ -74,11 +74,7 @@ impl World {
                 }),
                 Value::Null,
             ),
-            (
-                "slack",
-                json!({}),
-                json!({ "webhook_url": self.slack.url(WEBHOOK) }),
-            ),
+            ("slack", json!({}), json!({ "webhook_url": self.webhook() })),
             ("file", json!({ "folder": FOLDER }), Value::Null),
         ];
         for (kind, settings, credentials) in kinds {

@@ -30,7 +30,7 @@ pub(crate) const LATER: &str = "@later.example";
 pub(crate) const NEVER: &str = "@never.example";
 /// Folder of the file channel, and webhook of the Slack channel.
 pub(crate) const FOLDER: &str = "editions";
-pub(crate) const WEBHOOK: &str = "news";
+const WEBHOOK: &str = "news";
 
 /// What this process calls itself to the servers.
 pub(crate) const CHECKER: &str = "tidings checker";
@@ -51,6 +51,7 @@ pub(crate) struct World {
     pub(crate) nats: async_nats::Client,
     pub(crate) servers: EphemeralServers,
     pub(crate) master_keys: MasterKeys,
+    /// What all programs are told.
     settings: Vec<(&'static str, String)>,
     known: Mutex<Known>,
 }
@@ -58,7 +59,16 @@ pub(crate) struct World {
 pub(crate) struct Links {
     pub(crate) database: Link,
     pub(crate) nats: Link,
+    /// All programs send through these two.
     pub(crate) smtp: Link,
+    pub(crate) slack: Link,
+}
+
+/// A second program, with wires of its own to the same servers.
+pub(crate) struct Another {
+    pub(crate) program: Program,
+    pub(crate) database: Link,
+    _nats: Link,
 }
 
 /// What the run has led to so far, as its callers know it.
@@ -91,8 +101,7 @@ impl World {
     /// The same with other settings of the program.
     pub(crate) async fn with(seed: u64, settings: Vec<(&'static str, String)>) -> Self {
         let servers = EphemeralServers::start().await.unwrap();
-        let (database, database_url) = Link::before_database(servers.database_url()).await;
-        let (nats, nats_url) = Link::before_nats(servers.nats_url()).await;
+        let (database, nats, wired) = wires(&servers).await;
         let smtp_sink = smtp::start(smtp::Options {
             keep: smtp::Keep::Headers,
             rules: vec![
@@ -107,15 +116,15 @@ impl World {
             rate_limit: None,
             ..slack::Options::default()
         });
+        let slack = slack.await.unwrap();
         let links = Links {
             database,
             nats,
             smtp: Link::before(smtp_sink.addr()).await,
+            slack: Link::before(slack.addr()).await,
         };
         let master_keys = MasterKeys::new(servers.location().join("master.keys"));
         let mut all = vec![
-            ("TIDINGS_DATABASE_URL", database_url),
-            ("TIDINGS_NATS_URL", nats_url),
             (
                 "TIDINGS_MASTER_KEY_FILE",
                 master_keys.file().to_str().unwrap().to_owned(),
@@ -128,7 +137,7 @@ impl World {
         let connect = connect_plain(servers.database_url().parse().unwrap());
         let log = Log::open(connect, pool.clone());
         let vault = master_keys.vault(pool);
-        let program = program(all.clone());
+        let program = program([wired, all.clone()].concat());
         let known = Known {
             folders: vec![program.files()],
             ..Known::default()
@@ -139,7 +148,7 @@ impl World {
             settings: all,
             master_keys,
             smtp: smtp_sink,
-            slack: slack.await.unwrap(),
+            slack,
             links,
             store: Store::new(log, vault),
             nats: connect_nats(servers.nats_url()).await,
@@ -149,10 +158,22 @@ impl World {
     }
 
     /// A second program beside the first. It does not run yet.
-    pub(crate) fn another_program(&self) -> Program {
-        let program = program(self.settings.clone());
+    pub(crate) async fn another_program(&self) -> Another {
+        let (database, nats, wired) = wires(&self.servers).await;
+        let program = program([wired, self.settings.clone()].concat());
         self.known().folders.push(program.files());
-        program
+        Another {
+            program,
+            database,
+            _nats: nats,
+        }
+    }
+
+    /// The webhook of the Slack channel, as programs reach it.
+    pub(crate) fn webhook(&self) -> String {
+        let (own, wire) = (self.slack.addr(), self.links.slack.address());
+        let url = self.slack.url(WEBHOOK);
+        url.replace(&own.to_string(), &wire.to_string())
     }
 
     /// Chances of one part of the run.
@@ -212,6 +233,17 @@ impl World {
             tokio::join!(self.servers.restart_postgres(), self.servers.restart_nats());
         postgres.and(nats).unwrap();
     }
+}
+
+/// Wires of one program to the servers, and the settings that lead through them.
+async fn wires(servers: &EphemeralServers) -> (Link, Link, Vec<(&'static str, String)>) {
+    let (database, database_url) = Link::before_database(servers.database_url()).await;
+    let (nats, nats_url) = Link::before_nats(servers.nats_url()).await;
+    let settings = vec![
+        ("TIDINGS_DATABASE_URL", database_url),
+        ("TIDINGS_NATS_URL", nats_url),
+    ];
+    (database, nats, settings)
 }
 
 pub(crate) fn pool(url: &str) -> Pool {

@@ -1,6 +1,6 @@
 //! What every endpoint reads with: the views' tables, and how far the views have come.
 
-use std::error::Error as _;
+use std::error::Error as StdError;
 use std::io;
 use std::time::Duration;
 
@@ -158,14 +158,12 @@ pub(crate) fn no_keys(error: &VaultError) -> Problem {
 
 /// Whether the connection broke or the server gave the question up, and not the question is wrong.
 fn is_away(error: &tokio_postgres::Error) -> bool {
-    let broke = error
-        .source()
-        .is_some_and(|source| source.is::<io::Error>());
+    let broke = error.source().is_some_and(<dyn StdError>::is::<io::Error>);
     let gave_up = |code: &SqlState| GAVE_UP.iter().any(|class| code.code().starts_with(class));
     broke || error.is_closed() || error.code().is_some_and(gave_up)
 }
 
-fn no_database(error: &(dyn std::error::Error + 'static)) -> Problem {
+fn no_database(error: &(dyn StdError + 'static)) -> Problem {
     tracing::warn!(error = %tidings_service::problem::chain(error), "no connection to the database");
     Problem::unavailable("The database does not answer.", RETRY_AFTER_S, None)
 }

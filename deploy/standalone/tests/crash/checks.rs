@@ -41,6 +41,7 @@ impl World {
         settled(&self.evidence(&seen)).await;
         self.who_left_in_time_got_nothing().await;
         self.program.verify_views();
+        self.program.is_witnessed().await;
         self.program.verify_log();
     }
 

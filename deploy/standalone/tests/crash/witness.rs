@@ -16,6 +16,7 @@ async fn a_folder_that_is_gone_is_no_place_to_begin_anew() {
     let mut program = start().await;
     let reader = json!({ "email": "ada@example.org" });
     program.api().post("/api/v1/subscribers", &reader).await;
+    program.is_witnessed().await;
     program.verify_log();
     let (folder, pinned) = (
         program.data().join("witness"),

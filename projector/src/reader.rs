@@ -1,11 +1,14 @@
 //! What every endpoint reads with: the views' tables, and how far the views have come.
 
+use std::error::Error as StdError;
+use std::io;
 use std::time::Duration;
 
 use tidings_event_store::vault::VaultError;
 use tidings_event_store::{ReadError, Store};
 use tidings_service::Problem;
 use tokio_postgres::Row;
+use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 
 use crate::registry::{Registered, VIEWS};
@@ -14,6 +17,8 @@ use crate::stops::Stops;
 /// How long `?at_least=` waits unless configured otherwise.
 pub const AT_LEAST_PATIENCE: Duration = Duration::from_secs(5);
 const RETRY_AFTER_S: u64 = 1;
+/// Classes of the server's codes: it lacks disk, memory or connections; it was stopped, crashed, or was told to cancel.
+const GAVE_UP: [&str; 2] = ["53", "57"];
 const POLL_MIN: Duration = Duration::from_millis(5);
 const POLL_MAX: Duration = Duration::from_millis(100);
 
@@ -125,6 +130,7 @@ pub(crate) fn unreadable(error: &ReadError) -> Problem {
     match error {
         ReadError::Pool(source) => no_database(source),
         ReadError::NoAnswer => no_database(error),
+        ReadError::Database(source) if is_away(source) => no_database(source),
         ReadError::Database(_) | ReadError::Garbled | ReadError::WentBack { .. } => {
             Problem::internal(error)
         }
@@ -136,11 +142,19 @@ pub(crate) fn no_keys(error: &VaultError) -> Problem {
     match error {
         VaultError::Pool(source) => no_database(source),
         VaultError::NoAnswer => no_database(error),
+        VaultError::Database(source) if is_away(source) => no_database(source),
         _ => Problem::internal(error),
     }
 }
 
-fn no_database(error: &(dyn std::error::Error + 'static)) -> Problem {
+/// Whether the connection broke or the server gave the question up, and not the question is wrong.
+fn is_away(error: &tokio_postgres::Error) -> bool {
+    let broke = error.source().is_some_and(<dyn StdError>::is::<io::Error>);
+    let gave_up = |code: &SqlState| GAVE_UP.iter().any(|class| code.code().starts_with(class));
+    broke || error.is_closed() || error.code().is_some_and(gave_up)
+}
+
+fn no_database(error: &(dyn StdError + 'static)) -> Problem {
     tracing::warn!(error = %tidings_service::problem::chain(error), "no connection to the database");
     Problem::unavailable("The database does not answer.", RETRY_AFTER_S, None)
 }

@@ -1,7 +1,7 @@
 //! Configuration: read once at the start, checked, and handed on as typed values.
 
-mod crash;
 mod error;
+mod hooks;
 mod layers;
 mod master_key;
 mod read;
@@ -14,8 +14,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use reqwest::Url;
 
-pub use crash::CrashAt;
 pub use error::{ConfigError, Origin};
+pub use hooks::{CrashAt, Hooks};
 use layers::Layers;
 pub use layers::{ConfigFile, DEFAULTS};
 pub use master_key::{MasterKey, MasterKeyCommand, MasterKeySource, MasterKeyTextError};
@@ -101,8 +101,8 @@ impl Config {
         variables: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, ConfigError> {
         let variables: Vec<_> = variables.into_iter().collect();
-        let crash_at = CrashAt::of(&variables)?;
-        read::config(&Layers::load(file, variables)?, crash_at)
+        let hooks = Hooks::of(&variables)?;
+        read::config(&Layers::load(file, variables)?, hooks)
     }
 
     /// As [`Config::load`], with this process's environment: the one place that reads it.

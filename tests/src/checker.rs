@@ -8,14 +8,17 @@
 //! | 2 | every message of the stream, against the log ([`crate::messages`]) |
 //! | 4 | not here: `tidings rebuild all --verify`, since it needs the views' code |
 //! | 5, 6 | the deliveries' events, by a model of its own, against the journals ([`deliveries`]) |
+//! | 5 | who is to get what: the readers' and publications' events, by a model of its own (`publications`), and the files that brought the readers ([`readers`]) |
 //! | 7 | no shredded key lies beside its tombstone; what was shredded is told in [`Evidence::shredded`] |
 //! | 9 | what callers were told: [`Evidence::told`] |
 
 pub mod deliveries;
+mod publications;
+pub mod readers;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use tidings_event_store::stream::StreamName;
 use tidings_event_store::{Log, Recorded};
@@ -25,6 +28,7 @@ use crate::audit::sound_log;
 use crate::messages::sound_messages;
 
 use deliveries::{Deliveries, Received};
+use readers::Handed;
 
 /// A change that a caller was told is in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +49,10 @@ pub struct Evidence<'a> {
     pub stream: &'a StreamName,
     /// Every copy that any receiver has.
     pub copies: &'a [Received],
+    /// The address of each subscriber, opened from the log.
+    pub addresses: &'a HashMap<Uuid, String>,
+    /// Every file of readers that was handed in.
+    pub files: &'a [Handed],
     /// Every answer of 2xx.
     pub told: &'a [Told],
     /// Every key whose shredding was acknowledged.
@@ -54,7 +62,7 @@ pub struct Evidence<'a> {
 /// Checks what must hold at every moment, also right after a crash. Gives the log.
 pub async fn safe(evidence: &Evidence<'_>) -> Vec<Recorded> {
     let (events, deliveries) = check(evidence).await;
-    deliveries.compare(evidence.copies, false);
+    deliveries.compare(evidence.copies, evidence.addresses, false);
     events
 }
 
@@ -62,7 +70,7 @@ pub async fn safe(evidence: &Evidence<'_>) -> Vec<Recorded> {
 /// settled, every publication that was published is completed or was cancelled before. Gives the log.
 pub async fn settled(evidence: &Evidence<'_>) -> Vec<Recorded> {
     let (events, deliveries) = check(evidence).await;
-    deliveries.compare(evidence.copies, true);
+    deliveries.compare(evidence.copies, evidence.addresses, true);
     deliveries.all_settled();
     let held = sound_messages(evidence.log, evidence.nats, evidence.stream).await;
     let last = held.expect("the stream is there").last;
@@ -84,8 +92,19 @@ async fn check(evidence: &Evidence<'_>) -> (Vec<Recorded>, Deliveries) {
         );
     }
     keys_stay_shredded(evidence).await;
+    no_id_twice(&events);
+    readers::are_those_of(evidence.files, &events, evidence.addresses);
     let deliveries = Deliveries::of(&events);
     (events, deliveries)
+}
+
+/// An event's id derives from what led to it: one that stands twice was carried out twice.
+fn no_id_twice(events: &[Recorded]) {
+    let mut ids = HashSet::new();
+    for event in events {
+        let first = ids.insert(event.event_id);
+        assert!(first, "an event stands twice, at {}", event.position);
+    }
 }
 
 async fn keys_stay_shredded(evidence: &Evidence<'_>) {

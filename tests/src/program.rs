@@ -7,7 +7,8 @@ use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
-use std::time::Duration;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -19,6 +20,9 @@ pub use api::{Api, Away};
 /// How often an answer of the program is asked for again: another process tells nobody when it is ready.
 pub const ASK_AGAIN: Duration = Duration::from_millis(50);
 const START_WITHIN: Duration = Duration::from_secs(120);
+/// A verb that takes longer counts as one that never ends.
+const VERB_WITHIN: Duration = Duration::from_secs(300);
+const WITNESSED_WITHIN: Duration = Duration::from_secs(30);
 
 /// `tidings up` over a folder that goes, with its servers, when this process ends.
 pub struct Program {
@@ -111,19 +115,58 @@ impl Program {
     /// Starts it, and waits until it is ready; false: it died before. `crash_at`: a crash point, and which
     /// time it is reached.
     pub async fn up(&mut self, crash_at: Option<&str>) -> bool {
+        self.start(crash_at);
+        self.wait().await
+    }
+
+    fn start(&mut self, crash_at: Option<&str>) {
         // Left by a process that was killed: it would lead to a listener that is gone.
         let _none = fs::remove_file(self.run_file());
         let mut command = self.command(crash_at);
         command.args(["up", "--listen", "127.0.0.1:0"]);
         self.child = Some(command.stdout(Stdio::null()).spawn().unwrap());
-        self.wait().await
     }
 
-    /// Runs a verb to its end.
+    /// Starts it, and waits only until it says where it is: it may never be ready.
+    pub async fn announces_itself(&mut self) {
+        self.start(None);
+        let started = Instant::now();
+        while self.announced().is_none() {
+            assert!(self.runs(), "it died at its start:\n{}", self.said());
+            assert!(started.elapsed() < START_WITHIN, "{}", self.said());
+            tokio::time::sleep(ASK_AGAIN).await;
+        }
+        self.url = self.announced().expect("it was there a moment ago");
+    }
+
+    /// Runs a verb to its end. One that does not end is aborted, and has failed.
     pub fn run(&self, arguments: &[&str], crash_at: Option<&str>) -> Output {
+        self.run_with(arguments, crash_at, &[])
+    }
+
+    /// The same with more of its environment.
+    pub fn run_with(
+        &self,
+        arguments: &[&str],
+        crash_at: Option<&str>,
+        variables: &[(&str, &str)],
+    ) -> Output {
         let mut command = self.command(crash_at);
         command.args(arguments).stdout(Stdio::piped());
-        command.output().unwrap()
+        command.envs(variables.iter().copied());
+        let child = command.spawn().unwrap();
+        let pid = Pid::from_raw(child.id() as i32);
+        let (ended, end) = mpsc::channel::<()>();
+        let watch = std::thread::spawn(move || {
+            if end.recv_timeout(VERB_WITHIN) == Err(RecvTimeoutError::Timeout) {
+                // Not SIGKILL: that is how a process dies at a crash point.
+                let _gone = kill(pid, Signal::SIGABRT);
+            }
+        });
+        let output = child.wait_with_output().unwrap();
+        drop(ended);
+        watch.join().unwrap();
+        output
     }
 
     /// How it ended, if it has.
@@ -183,14 +226,32 @@ impl Program {
         self.says(&["rebuild", "all", "--verify", "--json"]);
     }
 
-    /// The log is what was recorded, and what the witness outside of it saw (invariant 8).
+    /// The log is what was recorded, and what the witness outside of it saw (invariant 8). It has seen
+    /// something: [`Self::is_witnessed`] waits for that.
     pub fn verify_log(&self) {
-        let mut arguments = vec!["audit", "verify", "--json"];
-        // It is made when there has been time to see something.
-        if self.data().join("witness").is_dir() {
-            arguments.push("--witness");
-        }
-        self.says(&arguments);
+        let verified = self.says(&["audit", "verify", "--witness", "--json"]);
+        let heads = verified["witness"]["heads_compared"].as_i64();
+        assert!(heads > Some(0), "{verified}");
+    }
+
+    /// Waits until the witness has signed a head: within a second of the first commit.
+    pub async fn is_witnessed(&self) {
+        let signed = async {
+            while !self.has_signed() {
+                tokio::time::sleep(ASK_AGAIN).await;
+            }
+        };
+        let signed = tokio::time::timeout(WITNESSED_WITHIN, signed).await;
+        assert!(signed.is_ok(), "no head:\n{}", self.said());
+    }
+
+    fn has_signed(&self) -> bool {
+        let files = fs::read_dir(self.data().join("witness"));
+        let mut paths = files.into_iter().flatten().map(|it| it.unwrap().path());
+        paths.any(|path| {
+            let text = fs::read_to_string(path).unwrap_or_default();
+            text.contains(r#""kind":"head""#)
+        })
     }
 
     /// The log is what was recorded, whatever any witness has to say.

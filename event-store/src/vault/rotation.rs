@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::master::{MasterId, MasterKey, Wrapped};
 use super::{Vault, VaultError};
+use crate::crash_point;
 use crate::progress::Progress;
 
 /// Keys wrapped anew in one transaction.
@@ -137,6 +138,7 @@ impl Vault {
             )
             .await?;
         transaction.commit().await?;
+        crash_point!("rotate.begun");
         Ok(())
     }
 
@@ -207,6 +209,7 @@ impl Rotation {
                 .await?;
         }
         transaction.commit().await?;
+        crash_point!("rotate.wrapped");
         self.progress.looked_at += rows.len() as u64;
         self.progress.rewrapped += owners.len() as u64;
         Ok(after(&rows))
@@ -235,6 +238,7 @@ impl Rotation {
                 &[&self.to.id().bytes(), &now],
             )
             .await?;
+        crash_point!("rotate.finished");
         Ok(())
     }
 }

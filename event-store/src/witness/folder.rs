@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use super::WitnessError;
 use super::line::{Line, LineError, check_signature};
 use super::state::State;
+use crate::crash_point;
 
 const PREFIX: &str = "witness-";
 const SUFFIX: &str = ".jsonl";
@@ -144,6 +145,7 @@ impl Folder {
         // A file whose name a crash takes away again would be a hole in the witness.
         let named = File::open(&self.path).and_then(|folder| folder.sync_all());
         named.map_err(WitnessError::io("write", &self.path))?;
+        crash_point!("witness.file_begun");
         Ok(Tail {
             file,
             path,
@@ -174,6 +176,7 @@ impl Tail {
             .write_all(text.as_bytes())
             .and_then(|()| self.file.sync_data());
         written.map_err(WitnessError::io("write", &self.path))?;
+        crash_point!("witness.appended");
         self.bytes += text.len() as u64;
         Ok(())
     }

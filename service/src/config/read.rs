@@ -8,14 +8,13 @@ use reqwest::Url;
 use super::layers::Layers;
 use super::master_key::words;
 use super::{
-    AuthConfig, Config, ConfigError, CrashAt, DatabaseConfig, DispatcherConfig,
-    HS256_SECRET_BYTES_MIN, HttpConfig, JwksConfig, JwksSource, LogFormat, MailConfig, MasterKey,
-    MasterKeyCommand, MasterKeySource, OutboundConfig, PublicUrl, Secret, TelemetryConfig,
-    WitnessConfig,
+    AuthConfig, Config, ConfigError, DatabaseConfig, DispatcherConfig, HS256_SECRET_BYTES_MIN,
+    Hooks, HttpConfig, JwksConfig, JwksSource, LogFormat, MailConfig, MasterKey, MasterKeyCommand,
+    MasterKeySource, OutboundConfig, PublicUrl, Secret, TelemetryConfig, WitnessConfig,
 };
 
 /// All settings, or the first that is wrong.
-pub(super) fn config(layers: &Layers, crash_at: Option<CrashAt>) -> Result<Config, ConfigError> {
+pub(super) fn config(layers: &Layers, hooks: Hooks) -> Result<Config, ConfigError> {
     let secret = |key| layers.text(key).map(Secret::new);
     Ok(Config {
         listen: required(layers, "listen", |text| text.parse().ok(), LISTEN)?,
@@ -51,7 +50,7 @@ pub(super) fn config(layers: &Layers, crash_at: Option<CrashAt>) -> Result<Confi
             folder: layers.text("witness.folder").map(Into::into),
         },
         telemetry: telemetry(layers)?,
-        crash_at,
+        hooks,
     })
 }
 

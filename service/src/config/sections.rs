@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use reqwest::Url;
 
-use super::{CrashAt, MasterKeySource, PublicUrl, Secret};
+use super::{Hooks, MasterKeySource, PublicUrl, Secret};
 
 /// Everything that can be set; `defaults.toml` explains each value.
 #[derive(Clone, Debug)]
@@ -41,8 +41,8 @@ pub struct Config {
     pub witness: WitnessConfig,
     /// Logs and traces.
     pub telemetry: TelemetryConfig,
-    /// Where this process shall die: for tests of debug builds.
-    pub crash_at: Option<CrashAt>,
+    /// What tests have told a debug build.
+    pub hooks: Hooks,
 }
 
 /// Limits of the HTTP edge.

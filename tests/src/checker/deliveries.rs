@@ -5,14 +5,21 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use tidings_event_store::Recorded;
-use tidings_proto::{Event, delivery, publication};
+use tidings_proto::{Event, delivery};
 use uuid::Uuid;
 
+use super::publications::Publications;
+
 /// One message that a receiver has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Received {
     /// It bears its delivery's id.
-    Delivery(Uuid),
+    Mail {
+        /// What it is a copy of.
+        delivery_id: Uuid,
+        /// The address it came to.
+        mailbox: String,
+    },
     /// It bears only what it is a copy of, and came by this channel.
     Broadcast {
         /// What was published.
@@ -33,7 +40,7 @@ enum Attempt {
 
 /// The class a delivery was settled in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Class {
+pub(super) enum Class {
     Sent,
     Failed,
     Suppressed,
@@ -50,20 +57,11 @@ struct Delivery {
     class: Option<Class>,
 }
 
-#[derive(Debug, Default)]
-struct Publication {
-    published: bool,
-    frozen: bool,
-    cancelled: bool,
-    planned: Option<publication::PlanCompleted>,
-    completed: Option<publication::Completed>,
-}
-
 /// Everything the log says about deliveries.
 #[derive(Default)]
 pub struct Deliveries {
     deliveries: HashMap<Uuid, Delivery>,
-    publications: HashMap<Uuid, Publication>,
+    publications: Publications,
     /// The suppression streams of each subscriber: of the address, and of its domain.
     suppressions_of: HashMap<Uuid, [Uuid; 2]>,
     left: HashSet<Uuid>,
@@ -84,6 +82,7 @@ impl Deliveries {
         let (id, at) = (recorded.stream_id, recorded.position);
         // Tests have events of their own, which are nobody's business here.
         let Ok(event) = recorded.decode() else { return };
+        self.publications.fold(recorded, &event);
         match event {
             Event::SubscriberSignedUp(it) => {
                 let streams = [it.address_suppression_id, it.domain_suppression_id];
@@ -124,18 +123,6 @@ impl Deliveries {
                     self.settle(id, Class::InDoubt, at);
                 }
             }
-            event => self.of_publication(id, &event),
-        }
-    }
-
-    fn of_publication(&mut self, id: Uuid, event: &Event) {
-        let publication = self.publications.entry(id).or_default();
-        match event {
-            Event::PublicationPublished(_) => publication.published = true,
-            Event::PublicationAudienceFrozen(_) => publication.frozen = true,
-            Event::PublicationCancelled(_) => publication.cancelled = true,
-            Event::PublicationPlanCompleted(it) => publication.planned = Some(*it),
-            Event::PublicationCompleted(it) => publication.completed = Some(*it),
             _ => {}
         }
     }
@@ -207,8 +194,9 @@ impl Deliveries {
     }
 
     /// Compares the receivers' copies with the attempts: at least one for each that was taken, at most one
-    /// more for each that is in doubt or open, none from nowhere. `ended`: no attempt may be open any more.
-    pub fn compare(&self, copies: &[Received], ended: bool) {
+    /// more for each that is in doubt or open, none from nowhere, none in another's mailbox. `addresses`: of each
+    /// subscriber. `ended`: no attempt may be open any more.
+    pub fn compare(&self, copies: &[Received], addresses: &HashMap<Uuid, String>, ended: bool) {
         let broadcasts: HashMap<(Uuid, Uuid), Uuid> = self
             .deliveries
             .iter()
@@ -218,71 +206,51 @@ impl Deliveries {
         let mut counts: HashMap<Uuid, usize> = HashMap::new();
         for copy in copies {
             let id = match copy {
-                Received::Delivery(id) => Some(id),
+                Received::Mail { delivery_id, .. } => Some(delivery_id),
                 Received::Broadcast {
                     publication_id,
                     channel_id,
                 } => broadcasts.get(&(*publication_id, *channel_id)),
             };
-            let known = id.filter(|id| self.deliveries.contains_key(id));
-            *counts
-                .entry(*known.unwrap_or_else(|| panic!("a copy from nowhere: {copy:?}")))
-                .or_default() += 1;
+            let known = id.and_then(|id| Some((*id, self.deliveries.get(id)?)));
+            let (id, delivery) = known.unwrap_or_else(|| panic!("a copy from nowhere: {copy:?}"));
+            if let Received::Mail { mailbox, .. } = copy {
+                let reader = delivery.subscriber_id.and_then(|id| addresses.get(&id));
+                assert_eq!(Some(mailbox), reader, "the mailbox of delivery {id}");
+            }
+            *counts.entry(id).or_default() += 1;
         }
         for (id, delivery) in &self.deliveries {
-            let count = |how| delivery.attempts.values().filter(|it| **it == how).count();
-            let (taken, open) = (count(Attempt::Taken), count(Attempt::Open));
-            let most = taken + open + count(Attempt::Doubtful);
-            let copies = counts.get(id).copied().unwrap_or(0);
-            assert!(
-                (taken..=most).contains(&copies),
-                "{copies} copies of delivery {id}: {delivery:?}"
-            );
-            assert!(!ended || open == 0, "delivery {id} is open: {delivery:?}");
+            delivery.has(*id, counts.get(id).copied().unwrap_or(0), ended);
         }
     }
 
     /// Panics unless every publication has come to its end with every delivery in one class.
     pub fn all_settled(&self) {
-        for (id, publication) in &self.publications {
-            let Some(completed) = &publication.completed else {
-                let ended = publication.cancelled && !publication.frozen;
-                assert!(
-                    !publication.published || ended,
-                    "publication {id} never came to its end: {publication:?}"
-                );
-                continue;
-            };
-            let of_it: Vec<Option<Class>> = self
-                .deliveries
-                .values()
-                .filter(|delivery| delivery.publication_id == *id)
-                .map(|delivery| delivery.class)
-                .collect();
-            assert!(!of_it.contains(&None), "a delivery of {id} is not settled");
-            let count = |class| of_it.iter().filter(|it| **it == Some(class)).count() as i64;
-            let counted = publication::Completed {
-                sent: completed.sent,
-                failed: completed.failed,
-                in_doubt: completed.in_doubt,
-                suppressed: count(Class::Suppressed),
-                cancelled: count(Class::Cancelled),
-                not_planned: publication.planned.as_ref().map_or(0, |it| it.not_planned),
-            };
-            assert_eq!(*completed, counted, "the books of {id}");
-            // What was in doubt then may have turned out one way or the other since.
-            let open_ended = completed.sent + completed.failed + completed.in_doubt;
-            let now = [Class::Sent, Class::Failed, Class::InDoubt].map(count);
-            assert_eq!(open_ended, now.iter().sum::<i64>(), "the books of {id}");
-            assert!(
-                count(Class::Sent) >= completed.sent && count(Class::Failed) >= completed.failed
-            );
-            let planned = publication.planned.as_ref().map(|it| it.planned);
-            assert_eq!(planned, Some(of_it.len() as i64), "planned of {id}");
+        let mut classes: HashMap<Uuid, Vec<Option<Class>>> = HashMap::new();
+        for delivery in self.deliveries.values() {
+            let of_it = classes.entry(delivery.publication_id).or_default();
+            of_it.push(delivery.class);
         }
+        self.publications
+            .all_settled(|id| classes.get(&id).cloned().unwrap_or_default());
     }
 }
 
-fn uuid(bytes: &[u8]) -> Uuid {
+impl Delivery {
+    /// Panics unless its attempts explain so many copies.
+    fn has(&self, id: Uuid, copies: usize, ended: bool) {
+        let count = |how| self.attempts.values().filter(|it| **it == how).count();
+        let (taken, open) = (count(Attempt::Taken), count(Attempt::Open));
+        let most = taken + open + count(Attempt::Doubtful);
+        assert!(
+            (taken..=most).contains(&copies),
+            "{copies} copies of delivery {id}: {self:?}"
+        );
+        assert!(!ended || open == 0, "delivery {id} is open: {self:?}");
+    }
+}
+
+pub(super) fn uuid(bytes: &[u8]) -> Uuid {
     Uuid::from_slice(bytes).unwrap()
 }

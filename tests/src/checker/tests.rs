@@ -1,17 +1,27 @@
 //! The checker notices what it is there for: logs that must not be, and journals that do not fit.
 
+use std::collections::HashMap;
+
 use tidings_event_store::{Recorded, uuid_bytes};
-use tidings_proto::{EventMessage, delivery, publication, subscriber, suppression};
+use tidings_proto::{
+    EventMessage, channel, delivery, publication, subscriber, subscriber_import, suppression,
+};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::deliveries::{Deliveries, Received};
+use super::no_id_twice;
+use super::readers::{Handed, are_those_of};
 
 const READER: Uuid = Uuid::from_u128(1);
 const ADDRESS: Uuid = Uuid::from_u128(2);
 const DELIVERY: Uuid = Uuid::from_u128(3);
 const PUBLICATION: Uuid = Uuid::from_u128(4);
 const CHANNEL: Uuid = Uuid::from_u128(5);
+const ANOTHER: Uuid = Uuid::from_u128(7);
+const IMPORT: Uuid = Uuid::from_u128(8);
+const FOLDER: Uuid = Uuid::from_u128(9);
+const MAILBOX: &str = "amy@example.org";
 
 /// A log as it grows.
 #[derive(Clone, Default)]
@@ -20,21 +30,75 @@ struct Story(Vec<Recorded>);
 impl Story {
     /// A reader signed up, a publication was published, and its delivery to them is planned.
     fn planned() -> Self {
+        Self::published().frozen(1, 1).plans(DELIVERY, READER)
+    }
+
+    /// A reader signed up, and a publication was published to everybody.
+    fn published() -> Self {
+        Self::default().signs_up(READER).publishes(&[CHANNEL])
+    }
+
+    fn publishes(self, channels: &[Uuid]) -> Self {
+        let drafted = publication::Drafted {
+            channel_ids: channels.iter().map(|id| uuid_bytes(*id)).collect(),
+            ..publication::Drafted::default()
+        };
+        let published = publication::Published { content_version: 1 };
+        self.configures(CHANNEL, "email")
+            .then(PUBLICATION, &drafted)
+            .then(PUBLICATION, &published)
+    }
+
+    fn configures(self, channel_id: Uuid, kind: &str) -> Self {
+        let configured = channel::Configured {
+            kind: kind.to_owned(),
+            ..channel::Configured::default()
+        };
+        self.then(channel_id, &configured)
+    }
+
+    fn signs_up(self, reader: Uuid) -> Self {
         let signed_up = subscriber::SignedUp {
             address_suppression_id: uuid_bytes(ADDRESS),
             domain_suppression_id: uuid_bytes(Uuid::from_u128(6)),
+            confirmation: "not_required".to_owned(),
             ..subscriber::SignedUp::default()
         };
+        self.then(reader, &signed_up)
+    }
+
+    fn leaves(self, reader: Uuid) -> Self {
+        self.then(reader, &subscriber::Unsubscribed::default())
+    }
+
+    /// As of now.
+    fn frozen(self, subscribers: i64, deliveries: i64) -> Self {
+        let frozen = publication::AudienceFrozen {
+            view_position: self.0.len() as i64,
+            subscribers,
+            deliveries,
+            ..publication::AudienceFrozen::default()
+        };
+        self.then(PUBLICATION, &frozen)
+    }
+
+    fn plans(self, delivery_id: Uuid, reader: Uuid) -> Self {
         let planned = delivery::Planned {
             cause_id: uuid_bytes(PUBLICATION),
+            content_version: 1,
             channel_id: uuid_bytes(CHANNEL),
-            subscriber_id: uuid_bytes(READER),
+            subscriber_id: uuid_bytes(reader),
             ..delivery::Planned::default()
         };
-        Self::default()
-            .then(READER, &signed_up)
-            .then(PUBLICATION, &publication::Published::default())
-            .then(DELIVERY, &planned)
+        self.then(delivery_id, &planned)
+    }
+
+    fn plan_completed(self, planned: i64, not_planned: i64) -> Self {
+        let completed = publication::PlanCompleted {
+            planned,
+            not_planned,
+        };
+        self.then(PUBLICATION, &completed)
     }
 
     fn attempted(self, attempt: i32) -> Self {
@@ -62,11 +126,13 @@ impl Story {
     }
 
     fn then<M: EventMessage>(mut self, stream_id: Uuid, event: &M) -> Self {
+        let before = self.0.iter().filter(|it| it.stream_id == stream_id);
+        let version = before.count() as i32 + 1;
         self.0.push(Recorded {
             position: self.0.len() as i64 + 1,
             stream_id,
-            version: 1,
-            event_id: Uuid::nil(),
+            version,
+            event_id: Uuid::from_u128(1_000 + self.0.len() as u128),
             event_type: M::TYPE.to_owned(),
             subject: None,
             occurred_at: OffsetDateTime::UNIX_EPOCH,
@@ -83,8 +149,32 @@ impl Story {
 
     /// What the checker says to it with so many copies in the reader's mailbox.
     fn with_copies(self, copies: usize) {
-        let copies = vec![Received::Delivery(DELIVERY); copies];
-        Deliveries::of(&self.0).compare(&copies, true);
+        self.with_copies_in(MAILBOX, copies);
+    }
+
+    fn with_copies_in(self, mailbox: &str, copies: usize) {
+        let copy = Received::Mail {
+            delivery_id: DELIVERY,
+            mailbox: mailbox.to_owned(),
+        };
+        let addresses = HashMap::from([(READER, MAILBOX.to_owned())]);
+        Deliveries::of(&self.0).compare(&vec![copy; copies], &addresses, true);
+    }
+
+    fn folded(self) {
+        Deliveries::of(&self.0);
+    }
+
+    /// What the checker says to it after a file with these addresses was worked off.
+    fn with_file(self, lines: &[&str]) {
+        let story = self.then(IMPORT, &subscriber_import::Completed::default());
+        let file = Handed {
+            import_id: Some(IMPORT),
+            addresses: lines.iter().map(ToString::to_string).collect(),
+        };
+        let addresses = [(READER, MAILBOX), (ANOTHER, "bob@example.org")];
+        let addresses = addresses.map(|(id, address)| (id, address.to_owned()));
+        are_those_of(&[file], &story.0, &HashMap::from(addresses));
     }
 }
 
@@ -128,7 +218,7 @@ fn an_attempt_without_an_end_is_noticed() {
 }
 
 #[test]
-#[should_panic(expected = "attempted after its end, at 6")]
+#[should_panic(expected = "attempted after its end, at 9")]
 fn an_attempt_after_the_end_is_noticed() {
     Story::planned()
         .attempted(1)
@@ -138,22 +228,19 @@ fn an_attempt_after_the_end_is_noticed() {
 }
 
 #[test]
-#[should_panic(expected = "two attempts open at once, at 5")]
+#[should_panic(expected = "two attempts open at once, at 8")]
 fn two_open_attempts_are_noticed() {
     Story::planned().attempted(1).attempted(2).with_copies(1);
 }
 
 #[test]
-#[should_panic(expected = "attempted after an unsubscribe, at 5")]
+#[should_panic(expected = "attempted after an unsubscribe, at 8")]
 fn an_attempt_after_an_unsubscribe_is_noticed() {
-    Story::planned()
-        .then(READER, &subscriber::Unsubscribed::default())
-        .attempted(1)
-        .with_copies(0);
+    Story::planned().leaves(READER).attempted(1).with_copies(0);
 }
 
 #[test]
-#[should_panic(expected = "attempted after a suppression, at 5")]
+#[should_panic(expected = "attempted after a suppression, at 8")]
 fn an_attempt_after_a_suppression_is_noticed() {
     let added = suppression::Added {
         reason: "complaint".to_owned(),
@@ -177,7 +264,133 @@ fn wrong_books_are_noticed() {
     let story = Story::planned()
         .attempted(1)
         .in_doubt(1)
-        .then(PUBLICATION, &publication::PlanCompleted::default())
+        .plan_completed(1, 0)
         .then(PUBLICATION, &publication::Completed::default());
     Deliveries::of(&story.0).all_settled();
+}
+
+#[test]
+#[should_panic(expected = "the mailbox of delivery")]
+fn a_copy_in_another_mailbox_is_noticed() {
+    let story = Story::planned().attempted(1).sent(1);
+    story.with_copies_in("bob@example.org", 1);
+}
+
+#[test]
+fn an_audience_is_whoever_wants_mail_at_its_position_once_by_each_channel() {
+    let came_back = subscriber::Resubscribed::default();
+    let topic = subscriber::Unsubscribed {
+        topic_id: uuid_bytes(ANOTHER),
+        ..subscriber::Unsubscribed::default()
+    };
+    let story = Story::default()
+        .configures(FOLDER, "file")
+        .signs_up(READER)
+        .signs_up(ANOTHER)
+        .leaves(READER)
+        .then(READER, &came_back)
+        .then(READER, &topic)
+        .leaves(ANOTHER)
+        .publishes(&[CHANNEL, FOLDER])
+        .frozen(1, 2);
+    let to_all = delivery::Planned {
+        cause_id: uuid_bytes(PUBLICATION),
+        content_version: 1,
+        channel_id: uuid_bytes(FOLDER),
+        ..delivery::Planned::default()
+    };
+    let story = story
+        .signs_up(Uuid::from_u128(10))
+        .plans(DELIVERY, READER)
+        .then(Uuid::from_u128(11), &to_all);
+    story.plan_completed(2, 0).folded();
+    let only_broadcast = Story::default().configures(FOLDER, "file").signs_up(READER);
+    only_broadcast.publishes(&[FOLDER]).frozen(0, 1).folded();
+}
+
+#[test]
+#[should_panic(expected = "readers of")]
+fn an_audience_that_skips_somebody_is_noticed() {
+    Story::published().signs_up(ANOTHER).frozen(1, 1).folded();
+}
+
+#[test]
+#[should_panic(expected = "readers of")]
+fn an_audience_with_somebody_who_left_is_noticed() {
+    Story::published().leaves(READER).frozen(1, 1).folded();
+}
+
+#[test]
+#[should_panic(expected = "is not in the audience, at 6")]
+fn a_delivery_to_somebody_else_is_noticed() {
+    let story = Story::published().frozen(1, 1);
+    story.plans(DELIVERY, ANOTHER).folded();
+}
+
+#[test]
+#[should_panic(expected = "has two deliveries, at 7")]
+fn a_second_delivery_to_a_reader_is_noticed() {
+    Story::planned().plans(Uuid::from_u128(12), READER).folded();
+}
+
+#[test]
+#[should_panic(expected = "leaves out")]
+fn a_plan_that_leaves_somebody_out_is_noticed() {
+    let story = Story::published().signs_up(ANOTHER).frozen(2, 2);
+    story.plans(DELIVERY, READER).plan_completed(1, 1).folded();
+}
+
+#[test]
+fn a_cancelled_plan_may_leave_somebody_out() {
+    let story = Story::published().signs_up(ANOTHER).frozen(2, 2);
+    story
+        .plans(DELIVERY, READER)
+        .then(PUBLICATION, &publication::Cancelled::default())
+        .plan_completed(1, 1)
+        .folded();
+}
+
+#[test]
+#[should_panic(expected = "planned after the plan had ended")]
+fn a_delivery_planned_too_late_is_noticed() {
+    Story::published()
+        .frozen(1, 1)
+        .then(PUBLICATION, &publication::Cancelled::default())
+        .plans(DELIVERY, READER)
+        .folded();
+}
+
+#[test]
+#[should_panic(expected = "an event stands twice, at 2")]
+fn an_event_that_was_carried_out_twice_is_noticed() {
+    let mut story = Story::default().signs_up(READER).leaves(READER).0;
+    story[1].event_id = story[0].event_id;
+    no_id_twice(&story);
+}
+
+#[test]
+fn the_subscribers_are_those_of_the_files() {
+    let both = Story::default().signs_up(READER).signs_up(ANOTHER);
+    both.with_file(&["bob@example.org", MAILBOX]);
+}
+
+#[test]
+#[should_panic(expected = "the import has lost")]
+fn a_line_that_led_to_nobody_is_noticed() {
+    let one = Story::default().signs_up(READER);
+    one.with_file(&[MAILBOX, "bob@example.org"]);
+}
+
+#[test]
+#[should_panic(expected = "nobody brought")]
+fn a_subscriber_from_nowhere_is_noticed() {
+    let both = Story::default().signs_up(READER).signs_up(ANOTHER);
+    both.with_file(&[MAILBOX]);
+}
+
+#[test]
+#[should_panic(expected = "belongs to two readers")]
+fn two_subscribers_with_one_address_are_noticed() {
+    let twice = Story::default().signs_up(READER).signs_up(READER);
+    twice.with_file(&[MAILBOX]);
 }

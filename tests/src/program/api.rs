@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use reqwest::{Client, RequestBuilder};
+use reqwest::{Client, RequestBuilder, StatusCode};
 use serde_json::Value;
 
 use super::ASK_AGAIN;
@@ -13,8 +13,14 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(20);
 
 /// Nobody was there to answer, or the answer was that something it needs is away.
 #[derive(Debug, thiserror::Error)]
-#[error("nobody answered: {0}")]
-pub struct Away(String);
+pub enum Away {
+    /// The connection broke, or nothing came in time.
+    #[error("nobody answered: {0}")]
+    Silent(String),
+    /// 503: the answer says what is away.
+    #[error("the answer is 503: {0}")]
+    Unavailable(String),
+}
 
 #[allow(
     clippy::disallowed_methods,
@@ -46,6 +52,23 @@ impl Api {
             .await
     }
 
+    /// The same with an `Idempotency-Key`: however often it is sent, it is carried out once.
+    pub async fn command_once(
+        &self,
+        key: &str,
+        path: &str,
+        body: &Value,
+    ) -> Result<Option<Value>, Away> {
+        let request = self.client.post(format!("{}{path}", self.url)).json(body);
+        self.ask(request.header("idempotency-key", key)).await
+    }
+
+    /// What the program answers to this at once; `None`: no such thing, or not yet.
+    pub async fn query(&self, path: &str) -> Result<Option<Value>, Away> {
+        self.ask(self.client.get(format!("{}{path}", self.url)))
+            .await
+    }
+
     /// A file of subscribers.
     pub async fn file(&self, csv: String) -> Result<Option<Value>, Away> {
         let request = self.client.post(format!("{}/api/v1/imports", self.url));
@@ -60,9 +83,8 @@ impl Api {
         wanted: impl Fn(&Value) -> bool,
     ) -> Result<Value, Away> {
         loop {
-            let answer = self.ask(self.client.get(format!("{}{path}", self.url)));
             // What is written a moment ago may not be readable yet.
-            if let Some(answer) = answer.await?.filter(&wanted) {
+            if let Some(answer) = self.query(path).await?.filter(&wanted) {
                 return Ok(answer);
             }
             tokio::time::sleep(ASK_AGAIN).await;
@@ -70,14 +92,16 @@ impl Api {
     }
 
     async fn ask(&self, request: RequestBuilder) -> Result<Option<Value>, Away> {
-        let away = |error: reqwest::Error| Away(error.to_string());
+        let away = |error: reqwest::Error| Away::Silent(error.to_string());
         let request = request.bearer_auth(&self.token).timeout(ANSWER_WITHIN);
         let answer = request.send().await.map_err(away)?;
         let status = answer.status();
         let body = answer.text().await.map_err(away)?;
-        if status.is_server_error() {
-            return Err(Away(format!("{status}: {body}")));
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            return Err(Away::Unavailable(body));
         }
+        // Whatever is away, no request may break the program.
+        assert!(!status.is_server_error(), "{status}: {body}");
         let accepted = status.is_success();
         Ok(accepted.then(|| serde_json::from_str(&body).unwrap()))
     }

@@ -1,5 +1,6 @@
 //! The log: what it promises while all is well, and while servers die.
 
+mod audited;
 mod cluster;
 mod commits;
 mod failover;
@@ -11,6 +12,7 @@ mod outage;
 mod outcome;
 mod proof;
 mod rebuild;
+mod rebuild_races;
 mod relay;
 mod restored;
 mod rotation;
@@ -24,3 +26,4 @@ mod vault;
 mod views;
 mod witness;
 mod witness_attacked;
+mod witness_restored;

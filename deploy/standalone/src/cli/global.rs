@@ -65,7 +65,7 @@ impl Global {
             config.data.clone_from(data);
         }
         #[cfg(debug_assertions)]
-        if let Some(at) = &config.crash_at {
+        if let Some(at) = &config.hooks.crash_at {
             tidings_event_store::crash::arm(&at.point, at.time.get());
         }
         Ok(config)

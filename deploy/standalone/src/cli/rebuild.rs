@@ -4,8 +4,11 @@ use std::process::ExitCode;
 
 use clap::Args;
 use serde_json::json;
-use tidings_event_store::view::{Phase, RebuildMode, RebuildOptions, RebuildProgress, Rebuilt};
+use tidings_event_store::view::{
+    Bounds, Phase, RebuildMode, RebuildOptions, RebuildProgress, Rebuilt,
+};
 use tidings_projector::Registered;
+use tidings_service::config::Hooks;
 
 use super::global::{Global, Logs};
 use super::{Bar, CliError, Out, Session};
@@ -77,6 +80,7 @@ impl Rebuild {
         let options = RebuildOptions {
             readers: usize::try_from(self.readers).unwrap_or(1),
             restart: self.restart,
+            bounds: bounds(&session.config.hooks),
             ..RebuildOptions::new(self.mode())
         };
         let bar = Bar::new(out, &self.view, "events");
@@ -135,6 +139,16 @@ impl Rebuild {
         out.note("error: views differ from the log: run `tidings rebuild all` to put them right");
         ExitCode::FAILURE
     }
+}
+
+/// Short ranges, each of them staged, if a test wants them.
+fn bounds(hooks: &Hooks) -> Bounds {
+    let all = Bounds::default();
+    hooks.rebuild_range.map_or(all, |range| Bounds {
+        range: range.get().into(),
+        stage_every: range.get().into(),
+        ..all
+    })
 }
 
 fn line(view: &Rebuilt, mode: RebuildMode) -> String {

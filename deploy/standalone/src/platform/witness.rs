@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tidings_event_store::Progress;
 use tidings_event_store::witness::{Folder, Keeper, PublicKey, Standings, WitnessError};
+use tidings_event_store::{Progress, crash_point};
 use tidings_service::Clock;
 use tidings_service::config::Config;
 use tidings_service::health::Health;
@@ -271,9 +271,12 @@ fn pin(file: &Path, key: PublicKey) -> Result<(), Ended> {
     let written = std::fs::File::create(&draft).and_then(|mut out| {
         writeln!(out, "{key}")?;
         out.sync_all()?;
+        crash_point!("witness.key_drafted");
         std::fs::rename(&draft, file)
     });
-    Ok(written.map_err(io_error("write", file))?)
+    written.map_err(io_error("write", file))?;
+    crash_point!("witness.key_pinned");
+    Ok(())
 }
 
 #[cfg(test)]

@@ -1,16 +1,12 @@
 //! Dying at one crash point, and what is found right after.
 
+use std::fs;
 use std::os::unix::process::ExitStatusExt as _;
-use std::process::{Command, ExitStatus};
+use std::process::ExitStatus;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
-use tidings_event_store::crash;
-use tidings_event_store::vault::{MasterKey, Vault};
 use tidings_sinks::smtp;
-use tidings_tests::MASTER_KEY;
-use time::OffsetDateTime;
-use uuid::Uuid;
 
 use crate::rounds::Round;
 use crate::world::World;
@@ -30,11 +26,6 @@ const ROUNDS_MAX: usize = 4;
 /// A process that was told to die is gone within this.
 const GONE_WITHIN: Duration = Duration::from_secs(10);
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
-/// Views that can be rebuilt alone, of which one is.
-const VIEWS: [&str; 3] = ["delivery_log", "subscriber_profile", "publication_status"];
-/// Says to the process below which key to shred, where, and where to die.
-const SHRED: &str = "TIDINGS_TEST_SHRED";
-
 impl World {
     /// Has the process that passes this point die there, and checks what must hold right after. At times
     /// the servers crash with it. The program is dead afterwards.
@@ -43,6 +34,7 @@ impl World {
         match point.split('.').next() {
             Some("rebuild") => self.die_in_a_rebuild(point).await,
             Some("shred") => self.die_in_a_shred(point).await,
+            Some("rotate") => self.die_in_a_rotation(point).await,
             _ => {
                 let often = OFTEN.iter().any(|often| point.starts_with(often));
                 let time = if often { 1 + dice.below(4) } else { 1 };
@@ -62,6 +54,9 @@ impl World {
         match point {
             "relay.stream_created" => self.lose_the_stream().await,
             "doubt.before_recorded" | "doubt.recorded" => self.leave_in_doubt().await,
+            "witness.file_begun" | "witness.key_drafted" | "witness.key_pinned" => {
+                self.begin_a_new_witness();
+            }
             _ => {}
         }
         if self.program.runs() {
@@ -122,6 +117,17 @@ impl World {
         self.smtp.release();
     }
 
+    /// As an operator does on purpose: without a file and a pinned key the witness begins once more.
+    fn begin_a_new_witness(&mut self) {
+        if self.program.runs() {
+            self.program.kill(false);
+        }
+        let data = self.program.data();
+        // Neither is there before the program has run.
+        drop(fs::remove_dir_all(data.join("witness")));
+        drop(fs::remove_file(data.join("witness.pub")));
+    }
+
     async fn lose_the_stream(&mut self) {
         if self.program.runs() {
             self.program.kill(false);
@@ -132,68 +138,9 @@ impl World {
         let jetstream = async_nats::jetstream::new(self.nats.clone());
         drop(jetstream.delete_stream(&name.stream).await);
     }
-
-    /// The program goes on while another process rebuilds, dies, and is run again.
-    async fn die_in_a_rebuild(&mut self, point: &str) {
-        self.ensure_up().await;
-        self.round(Round::default()).await.unwrap();
-        let mut dice = self.dice("view");
-        let view = VIEWS[dice.below(VIEWS.len())];
-        let died = self
-            .program
-            .run(&["rebuild", view], Some(&format!("{point}:1")));
-        assert!(
-            killed(Some(died.status)),
-            "{point} was never reached ({:?}):\n{}",
-            died.status,
-            self.program.said()
-        );
-        self.round(Round::default()).await.unwrap();
-        let again = self.program.run(&["rebuild", view], None);
-        assert!(again.status.success(), "{}", self.program.said());
-    }
-
-    /// A key is shredded by a process that dies, and then once more.
-    async fn die_in_a_shred(&mut self, point: &str) {
-        self.ensure_up().await;
-        let (vault, key_id) = (self.store.vault(), Uuid::from_u128(self.seed.into()));
-        let now = OffsetDateTime::UNIX_EPOCH;
-        vault.ensure(&[key_id], now).await.unwrap();
-        let url = self.servers.database_url();
-        let mut shredder = Command::new(std::env::current_exe().unwrap());
-        let died = shredder
-            .args(["--exact", "death::the_process_that_shreds"])
-            .env(SHRED, format!("{point} {key_id} {url}"))
-            .output()
-            .unwrap();
-        assert!(killed(Some(died.status)), "{point} was never reached");
-        vault.shred(&[key_id], now).await.unwrap();
-        self.known().shredded.push(key_id);
-    }
 }
 
-fn killed(ended: Option<ExitStatus>) -> bool {
+/// Whether it died as a process does at its crash point.
+pub(crate) fn killed(ended: Option<ExitStatus>) -> bool {
     ended.and_then(|status| status.signal()) == Some(Signal::SIGKILL as i32)
-}
-
-/// Started by [`World::die_in_a_shred`]; by itself it does nothing.
-#[tokio::test]
-#[allow(
-    clippy::disallowed_methods,
-    reason = "how one process of the test tells another what to do"
-)]
-async fn the_process_that_shreds() {
-    let Ok(told) = std::env::var(SHRED) else {
-        return;
-    };
-    let told: Vec<&str> = told.splitn(3, ' ').collect();
-    let (point, key_id, url) = (told[0], told[1], told[2]);
-    let pool = crate::world::pool(url);
-    let vault = Vault::new(pool, MasterKey::new(&MASTER_KEY).unwrap());
-    crash::arm(point, 1);
-    let key_id = key_id.parse().unwrap();
-    vault
-        .shred(&[key_id], OffsetDateTime::UNIX_EPOCH)
-        .await
-        .unwrap();
 }

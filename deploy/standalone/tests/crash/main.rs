@@ -9,9 +9,11 @@
     allow(dead_code, reason = "a release build has no crash points to die at")
 )]
 
+mod checks;
 #[cfg(debug_assertions)]
 mod death;
 mod faults;
+mod master_keys;
 mod mid_send;
 #[cfg(debug_assertions)]
 mod points;
@@ -20,6 +22,9 @@ mod rounds;
 mod settle;
 #[cfg(debug_assertions)]
 mod soak;
+#[cfg(debug_assertions)]
+mod verbs;
+mod witness;
 mod world;
 
 use std::path::{Path, PathBuf};

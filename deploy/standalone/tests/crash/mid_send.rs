@@ -65,6 +65,7 @@ async fn killed_in_mid_send(servers_too: bool) {
     );
     compare_with_the_journal(&api, &publication, &sink, subscribers).await;
     program.verify_views();
+    program.is_witnessed().await;
     program.verify_log();
     program.stop().await;
 }

@@ -1,11 +1,17 @@
 //! One round: readers are imported, something is published to them by mail, Slack and file, some leave
 //! meanwhile, and it comes to its end. It passes every crash point of `tidings up`.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
+use tidings_tests::checker::readers::Handed;
 use tidings_tests::program::{Api, Away};
 use uuid::Uuid;
 
-use crate::world::{FOLDER, LATER, NEVER, WEBHOOK, World};
+use crate::world::{FOLDER, LATER, NEVER, World};
+
+/// A round ends within this, or it counts as never.
+const ROUND_WITHIN: Duration = Duration::from_secs(120);
 
 /// What a round is like.
 #[derive(Clone, Copy, Debug)]
@@ -26,8 +32,16 @@ impl Default for Round {
 }
 
 impl World {
-    /// Carries a round out, as far as there is somebody to answer.
+    /// Carries a round out, as far as there is somebody to answer. Panics when it does not end.
     pub(crate) async fn round(&self, round: Round) -> Result<(), Away> {
+        let ended = tokio::time::timeout(ROUND_WITHIN, self.carry_out(round)).await;
+        ended.unwrap_or_else(|_| {
+            let (seed, said) = (self.seed, self.program.said());
+            panic!("a round of {seed} never ended; the program's last words:\n{said}")
+        })
+    }
+
+    async fn carry_out(&self, round: Round) -> Result<(), Away> {
         let number = {
             let mut known = self.known();
             known.rounds += 1;
@@ -60,11 +74,7 @@ impl World {
                 }),
                 Value::Null,
             ),
-            (
-                "slack",
-                json!({}),
-                json!({ "webhook_url": self.slack.url(WEBHOOK) }),
-            ),
+            ("slack", json!({}), json!({ "webhook_url": self.webhook() })),
             ("file", json!({ "folder": FOLDER }), Value::Null),
         ];
         for (kind, settings, credentials) in kinds {
@@ -83,25 +93,44 @@ impl World {
     }
 
     async fn import(&self, api: &Api, number: usize, readers: usize) -> Result<(), Away> {
-        let mut csv = "email,name\n".to_owned();
-        for n in 0..readers {
-            csv += &format!("r{number}-{n}@example.org,Reader {n}\n");
-        }
-        csv += &format!("r{number}{LATER},Later\nr{number}{NEVER},Never\nnobody,Nobody\n");
+        let mut addresses = vec![format!("r{number}{LATER}"), format!("r{number}{NEVER}")];
+        addresses.extend((0..readers).map(|n| format!("r{number}-{n}@example.org")));
+        let lines = addresses.iter().map(|it| format!("{it},Reader\n"));
+        let csv = format!("email,name\n{}nobody,Nobody\n", lines.collect::<String>());
+        let file = self.hand_in(addresses);
         let answer = api.file(csv).await?;
         let id = self.tell(&answer.expect("a file may be imported"));
+        self.known().files[file].import_id = Some(id);
         let done = |import: &Value| import["state"] == json!("completed");
         api.await_answer(&format!("/api/v1/imports/{id}"), done)
             .await?;
         Ok(())
     }
 
+    /// Notes a file before it is sent: an answer may not come, and its readers all the same. Gives its number.
+    fn hand_in(&self, addresses: Vec<String>) -> usize {
+        let mut known = self.known();
+        known.files.push(Handed {
+            import_id: None,
+            addresses,
+        });
+        known.files.len() - 1
+    }
+
     async fn publish(&self, api: &Api, number: usize, channels: &[Uuid]) -> Result<Uuid, Away> {
         let title = format!("Edition {number} of {}", self.seed);
         let draft = json!({ "title": title, "markdown": "All is **well**.", "channels": channels });
-        let answer = api.command("/api/v1/publications", &draft).await?;
-        let id = self.tell(&answer.expect("a draft may be made"));
-        self.known().titles.insert(title, id);
+        // Said twice, as by somebody who missed the answer.
+        let drafted = api
+            .command_once(&title, "/api/v1/publications", &draft)
+            .await?;
+        let drafted = drafted.expect("a draft may be made");
+        let id = self.tell(&drafted);
+        self.known().titles.insert(title.clone(), id);
+        let again = api
+            .command_once(&title, "/api/v1/publications", &draft)
+            .await?;
+        assert_eq!(again, Some(drafted), "the same key, the same answer");
         let path = format!("/api/v1/publications/{id}/publish");
         let answer = api.command(&path, &json!({})).await?;
         self.tell(&answer.expect("a draft may be published"));

@@ -21,7 +21,8 @@ impl World {
         let settled = tokio::time::timeout(SETTLED_WITHIN, settling).await;
         assert!(
             settled.is_ok(),
-            "it never settled:\n{}",
+            "a run of {} never settled; the program's last words:\n{}",
+            self.seed,
             self.program.said()
         );
         self.check_settled().await;
@@ -64,7 +65,8 @@ impl World {
         .await
     }
 
-    async fn of_log(&self, sql: &str) -> Vec<Uuid> {
+    /// The ids that a question to the log finds.
+    pub(crate) async fn of_log(&self, sql: &str) -> Vec<Uuid> {
         loop {
             // Connections that a crash broke are found broken one by one.
             if let Ok(client) = self.store.log().pool().get().await

@@ -2,30 +2,27 @@
 //! and what callers were told. One seed decides all of its chances.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard};
 
-use base64::Engine as _;
 use deadpool_postgres::Pool;
 use serde_json::Value;
 use tidings_event_store::session::connect_plain;
 use tidings_event_store::stream::StreamName;
-use tidings_event_store::vault::{MasterKey, Vault};
 use tidings_event_store::{Log, ReadError, Store};
 use tidings_servers::template::EphemeralServers;
 use tidings_service::config::Secret;
 use tidings_service::postgres::Settings;
 use tidings_sinks::{slack, smtp};
-use tidings_tests::MASTER_KEY;
-use tidings_tests::checker::deliveries::Received;
-use tidings_tests::checker::{Evidence, Told, safe, settled};
+use tidings_tests::checker::Told;
+use tidings_tests::checker::readers::Handed;
 use tidings_tests::dice::Dice;
 use tidings_tests::link::Link;
 use tidings_tests::program::{ASK_AGAIN, Program};
 use tokio_postgres::error::SqlState;
 use uuid::Uuid;
 
+use crate::master_keys::MasterKeys;
 use crate::program;
 
 /// Addresses whose mail server says "later" for ever, and "never".
@@ -33,12 +30,12 @@ pub(crate) const LATER: &str = "@later.example";
 pub(crate) const NEVER: &str = "@never.example";
 /// Folder of the file channel, and webhook of the Slack channel.
 pub(crate) const FOLDER: &str = "editions";
-pub(crate) const WEBHOOK: &str = "news";
+const WEBHOOK: &str = "news";
 
 /// What this process calls itself to the servers.
-const CHECKER: &str = "tidings checker";
+pub(crate) const CHECKER: &str = "tidings checker";
 /// Looks at a database that is there after all.
-const LOOKS_MAX: usize = 200;
+pub(crate) const LOOKS_MAX: usize = 200;
 
 /// One run.
 pub(crate) struct World {
@@ -53,6 +50,8 @@ pub(crate) struct World {
     pub(crate) store: Store,
     pub(crate) nats: async_nats::Client,
     pub(crate) servers: EphemeralServers,
+    pub(crate) master_keys: MasterKeys,
+    /// What all programs are told.
     settings: Vec<(&'static str, String)>,
     known: Mutex<Known>,
 }
@@ -60,7 +59,16 @@ pub(crate) struct World {
 pub(crate) struct Links {
     pub(crate) database: Link,
     pub(crate) nats: Link,
+    /// All programs send through these two.
     pub(crate) smtp: Link,
+    pub(crate) slack: Link,
+}
+
+/// A second program, with wires of its own to the same servers.
+pub(crate) struct Another {
+    pub(crate) program: Program,
+    pub(crate) database: Link,
+    _nats: Link,
 }
 
 /// What the run has led to so far, as its callers know it.
@@ -68,14 +76,20 @@ pub(crate) struct Links {
 pub(crate) struct Known {
     /// Rounds that were begun.
     pub(crate) rounds: usize,
+    /// Changes of the master key.
+    pub(crate) rotations: usize,
     pub(crate) told: Vec<Told>,
     /// Publications by title.
     pub(crate) titles: BTreeMap<String, Uuid>,
     /// Channels by kind.
     pub(crate) channels: BTreeMap<&'static str, Uuid>,
     pub(crate) shredded: Vec<Uuid>,
+    /// Files of readers, as they were handed in.
+    pub(crate) files: Vec<Handed>,
+    /// Deliveries to readers who left while nothing could be sent.
+    pub(crate) left_in_time: Vec<Uuid>,
     /// Where the file channels of all programs write.
-    files: Vec<PathBuf>,
+    pub(crate) folders: Vec<PathBuf>,
 }
 
 impl World {
@@ -87,8 +101,7 @@ impl World {
     /// The same with other settings of the program.
     pub(crate) async fn with(seed: u64, settings: Vec<(&'static str, String)>) -> Self {
         let servers = EphemeralServers::start().await.unwrap();
-        let (database, database_url) = Link::before_database(servers.database_url()).await;
-        let (nats, nats_url) = Link::before_nats(servers.nats_url()).await;
+        let (database, nats, wired) = wires(&servers).await;
         let smtp_sink = smtp::start(smtp::Options {
             keep: smtp::Keep::Headers,
             rules: vec![
@@ -103,17 +116,18 @@ impl World {
             rate_limit: None,
             ..slack::Options::default()
         });
+        let slack = slack.await.unwrap();
         let links = Links {
             database,
             nats,
             smtp: Link::before(smtp_sink.addr()).await,
+            slack: Link::before(slack.addr()).await,
         };
+        let master_keys = MasterKeys::new(servers.location().join("master.keys"));
         let mut all = vec![
-            ("TIDINGS_DATABASE_URL", database_url),
-            ("TIDINGS_NATS_URL", nats_url),
             (
-                "TIDINGS_MASTER_KEY",
-                base64::engine::general_purpose::STANDARD.encode(MASTER_KEY),
+                "TIDINGS_MASTER_KEY_FILE",
+                master_keys.file().to_str().unwrap().to_owned(),
             ),
             ("TIDINGS_OUTBOUND__ALLOW_LOOPBACK", "true".to_owned()),
             ("TIDINGS_DATABASE__POOL_SIZE_MAX", "8".to_owned()),
@@ -122,18 +136,19 @@ impl World {
         let pool = pool(servers.database_url());
         let connect = connect_plain(servers.database_url().parse().unwrap());
         let log = Log::open(connect, pool.clone());
-        let vault = Vault::new(pool, MasterKey::new(&MASTER_KEY).unwrap());
-        let program = program(all.clone());
+        let vault = master_keys.vault(pool);
+        let program = program([wired, all.clone()].concat());
         let known = Known {
-            files: vec![program.files()],
+            folders: vec![program.files()],
             ..Known::default()
         };
         Self {
             seed,
             program,
             settings: all,
+            master_keys,
             smtp: smtp_sink,
-            slack: slack.await.unwrap(),
+            slack,
             links,
             store: Store::new(log, vault),
             nats: connect_nats(servers.nats_url()).await,
@@ -143,10 +158,22 @@ impl World {
     }
 
     /// A second program beside the first. It does not run yet.
-    pub(crate) fn another_program(&self) -> Program {
-        let program = program(self.settings.clone());
-        self.known().files.push(program.files());
-        program
+    pub(crate) async fn another_program(&self) -> Another {
+        let (database, nats, wired) = wires(&self.servers).await;
+        let program = program([wired, self.settings.clone()].concat());
+        self.known().folders.push(program.files());
+        Another {
+            program,
+            database,
+            _nats: nats,
+        }
+    }
+
+    /// The webhook of the Slack channel, as programs reach it.
+    pub(crate) fn webhook(&self) -> String {
+        let (own, wire) = (self.slack.addr(), self.links.slack.address());
+        let url = self.slack.url(WEBHOOK);
+        url.replace(&own.to_string(), &wire.to_string())
     }
 
     /// Chances of one part of the run.
@@ -206,95 +233,17 @@ impl World {
             tokio::join!(self.servers.restart_postgres(), self.servers.restart_nats());
         postgres.and(nats).unwrap();
     }
+}
 
-    /// What must hold at every moment, while the program is dead.
-    pub(crate) async fn check_safe(&self) {
-        let Some(stream) = self.stream().await else {
-            return; // It died before there was a log.
-        };
-        self.sessions_end().await;
-        let (copies, told, shredded) = self.journals();
-        let evidence = self.evidence(&stream, &copies, &told, &shredded);
-        safe(&evidence).await;
-    }
-
-    /// What must hold once all has settled.
-    pub(crate) async fn check_settled(&self) {
-        let stream = self.stream().await.expect("a log");
-        let (copies, told, shredded) = self.journals();
-        let evidence = self.evidence(&stream, &copies, &told, &shredded);
-        settled(&evidence).await;
-        self.program.verify_views();
-        self.program.verify_log();
-    }
-
-    /// Waits until the database has noticed: a commit that was on its way is carried out all the same.
-    async fn sessions_end(&self) {
-        let sql = "select count(*) from pg_stat_activity \
-             where application_name like 'tidings%' and application_name <> $1";
-        for _ in 0..LOOKS_MAX {
-            let client = self.store.log().pool().get().await.unwrap();
-            let row = client.query_one(sql, &[&CHECKER]).await.unwrap();
-            if row.get::<_, i64>(0) == 0 {
-                return;
-            }
-            tokio::time::sleep(ASK_AGAIN).await;
-        }
-        panic!("sessions of a dead program live on");
-    }
-
-    fn evidence<'a>(
-        &'a self,
-        stream: &'a StreamName,
-        copies: &'a [Received],
-        told: &'a [Told],
-        shredded: &'a [Uuid],
-    ) -> Evidence<'a> {
-        Evidence {
-            log: self.store.log(),
-            nats: &self.nats,
-            stream,
-            copies,
-            told,
-            shredded,
-        }
-    }
-
-    /// Every copy any receiver has, and what callers were told.
-    fn journals(&self) -> (Vec<Received>, Vec<Told>, Vec<Uuid>) {
-        let known = self.known();
-        let channel = |kind: &str| known.channels.get(kind).copied().unwrap_or_default();
-        let mails = self.smtp.messages();
-        let mut copies: Vec<Received> = mails
-            .iter()
-            .map(|mail| {
-                let id = mail.message_id.as_deref().unwrap().trim_start_matches('<');
-                Received::Delivery(id.split('@').next().unwrap().parse().unwrap())
-            })
-            .collect();
-        for message in self.slack.messages() {
-            let titles = known.titles.iter();
-            let mut of_title = titles.filter(|(title, _)| message.text().contains(title.as_str()));
-            let (_, publication_id) = of_title.next().expect("it names what was published");
-            copies.push(Received::Broadcast {
-                publication_id: *publication_id,
-                channel_id: channel("slack"),
-            });
-        }
-        let folders = known.files.iter();
-        let files = folders.filter_map(|folder| fs::read_dir(folder.join(FOLDER)).ok());
-        for file in files.flatten() {
-            let name = file.unwrap().file_name().into_string().unwrap();
-            // A draft that a kill left behind is not there as far as a reader is concerned.
-            if let Some(id) = name.strip_suffix(".eml") {
-                copies.push(Received::Broadcast {
-                    publication_id: id.parse().unwrap(),
-                    channel_id: channel("file"),
-                });
-            }
-        }
-        (copies, known.told.clone(), known.shredded.clone())
-    }
+/// Wires of one program to the servers, and the settings that lead through them.
+async fn wires(servers: &EphemeralServers) -> (Link, Link, Vec<(&'static str, String)>) {
+    let (database, database_url) = Link::before_database(servers.database_url()).await;
+    let (nats, nats_url) = Link::before_nats(servers.nats_url()).await;
+    let settings = vec![
+        ("TIDINGS_DATABASE_URL", database_url),
+        ("TIDINGS_NATS_URL", nats_url),
+    ];
+    (database, nats, settings)
 }
 
 pub(crate) fn pool(url: &str) -> Pool {

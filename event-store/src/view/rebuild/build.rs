@@ -178,6 +178,7 @@ where
         let transaction = of_view(view, writer.transaction()).await?;
         self.prepare(&transaction).await?;
         of_view(view, transaction.commit()).await?;
+        crash_point!("rebuild.prepared");
 
         let transaction = of_view(view, writer.transaction()).await?;
         still_ours::<V>(&transaction, self.entry.generation - 1).await?;
@@ -201,6 +202,7 @@ where
             still_ours::<V>(&transaction, self.entry.generation - 1).await?;
             totals.write(&transaction, reader).await?;
             of_view(view, transaction.commit()).await?;
+            crash_point!("rebuild.totals_written");
         }
         Ok(())
     }

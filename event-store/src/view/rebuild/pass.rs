@@ -151,6 +151,7 @@ async fn stage(
         build.stage(&transaction, through).await?;
     }
     transaction.commit().await.map_err(ReadError::from)?;
+    crash_point!("rebuild.staged");
     Ok(())
 }
 

@@ -40,12 +40,12 @@ async fn poisoned() -> (Platform, Projector) {
     (platform, projector)
 }
 
-async fn settle(platform: &Platform, projector: &mut Projector) {
+pub(super) async fn settle(platform: &Platform, projector: &mut Projector) {
     platform.settle().await;
     while projector.step().await.unwrap() == Progress::Advanced {}
 }
 
-fn context(platform: &Platform) -> Context {
+pub(super) fn context(platform: &Platform) -> Context {
     Context {
         actor: "cli".to_owned(),
         correlation_id: platform.ids.next(),
@@ -57,7 +57,7 @@ fn context(platform: &Platform) -> Context {
     }
 }
 
-fn reason() -> SkipReason {
+pub(super) fn reason() -> SkipReason {
     SkipReason::parse("written by hand").unwrap()
 }
 

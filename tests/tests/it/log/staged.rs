@@ -17,13 +17,13 @@ use tokio::sync::Notify;
 
 use super::tally::{EventsView, TallyView, expected, rows};
 
-const BOTH: [Rebuildable; 2] = [
+pub(super) const BOTH: [Rebuildable; 2] = [
     Rebuildable::of::<EventsView>(),
     Rebuildable::of::<TallyView>(),
 ];
 
 /// A platform whose views have folded `events` events of 23 streams.
-async fn folded(events: usize) -> Platform {
+pub(super) async fn folded(events: usize) -> Platform {
     let platform = Platform::start().await;
     let mut tally = Runner::<TallyView>::new(platform.store.clone(), platform.feed.clone());
     let mut types = Runner::<EventsView>::new(platform.store.clone(), platform.feed.clone());
@@ -35,7 +35,7 @@ async fn folded(events: usize) -> Platform {
 }
 
 /// Nearly nothing fits.
-fn tiny(mode: RebuildMode) -> RebuildOptions {
+pub(super) fn tiny(mode: RebuildMode) -> RebuildOptions {
     RebuildOptions {
         readers: 2,
         bounds: Bounds {
@@ -98,7 +98,12 @@ async fn staging_tables(platform: &Platform) -> i64 {
 }
 
 /// Lets a rebuild go until it has told of its progress `steps` times, and drops it there.
-async fn stopped_after(platform: &Platform, options: &RebuildOptions, steps: usize) -> bool {
+pub(super) async fn stopped_after(
+    platform: &Platform,
+    views: &[Rebuildable],
+    options: &RebuildOptions,
+    steps: usize,
+) -> bool {
     let (told, enough) = (Arc::new(AtomicUsize::new(0)), Arc::new(Notify::new()));
     let (counter, bell) = (told.clone(), enough.clone());
     let mut tell = move |_: RebuildProgress| {
@@ -109,7 +114,7 @@ async fn stopped_after(platform: &Platform, options: &RebuildOptions, steps: usi
     tokio::select! {
         biased;
         () = enough.notified() => true,
-        ended = rebuild(&platform.store, &BOTH, options, &mut tell) => {
+        ended = rebuild(&platform.store, views, options, &mut tell) => {
             ended.unwrap();
             false
         }
@@ -121,7 +126,7 @@ async fn a_rebuild_that_is_stopped_anywhere_goes_on_from_what_is_staged() {
     let platform = folded(300).await;
     let mut resumed = 0;
     for steps in 1..40 {
-        let stopped = stopped_after(&platform, &tiny(RebuildMode::Replace), steps).await;
+        let stopped = stopped_after(&platform, &BOTH, &tiny(RebuildMode::Replace), steps).await;
         for rebuilt in run(&platform, &tiny(RebuildMode::Verify)).await.unwrap() {
             assert_eq!((rebuilt.position, rebuilt.differences), (300, 0), "{steps}");
             resumed += i64::from(rebuilt.from > 0);
@@ -193,7 +198,7 @@ async fn a_rebuild_that_is_stopped_while_it_writes_goes_on_from_all_it_folded() 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_staged_is_left_when_asked_to_or_when_it_no_longer_fits() {
     let platform = folded(300).await;
-    assert!(stopped_after(&platform, &tiny(RebuildMode::Replace), 9).await);
+    assert!(stopped_after(&platform, &BOTH, &tiny(RebuildMode::Replace), 9).await);
     let anew = RebuildOptions {
         restart: true,
         ..tiny(RebuildMode::Verify)
@@ -201,7 +206,7 @@ async fn what_is_staged_is_left_when_asked_to_or_when_it_no_longer_fits() {
     for rebuilt in run(&platform, &anew).await.unwrap() {
         assert_eq!((rebuilt.from, rebuilt.differences), (0, 0));
     }
-    assert!(stopped_after(&platform, &tiny(RebuildMode::Replace), 9).await);
+    assert!(stopped_after(&platform, &BOTH, &tiny(RebuildMode::Replace), 9).await);
     let client = platform.pool.get().await.unwrap();
     let other = "update publishing_rebuilds set definition = 'another'";
     client.batch_execute(other).await.unwrap();

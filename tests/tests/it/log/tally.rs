@@ -117,6 +117,23 @@ impl View for ActedUponView {
     }
 }
 
+/// The same view, if its fold opened what is sealed in those streams.
+pub(super) struct OpeningTallyView;
+
+impl View for OpeningTallyView {
+    type Row = Tally;
+    const DEFINITION: Definition = TallyView::DEFINITION;
+    const OPENS: &'static [&'static str] = &["tally"];
+
+    fn fold(item: &Item, ring: &KeyRing, rows: &mut Vec<Tally>) -> Result<(), UnderstandError> {
+        TallyView::fold(item, ring, rows)
+    }
+
+    fn derived() -> Vec<Arc<dyn Derivation<Tally>>> {
+        TallyView::derived()
+    }
+}
+
 /// A view that has no trouble with any event: it counts them.
 pub(super) struct EventsView;
 

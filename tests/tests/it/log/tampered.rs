@@ -10,13 +10,13 @@ use uuid::Uuid;
 const CASES: u32 = 120;
 
 /// A log of three batches, positions 1, 2 to 71 and 72 to 76, over three streams in turn; and what puts it back.
-struct Victim {
-    platform: Platform,
-    client: Object,
+pub(super) struct Victim {
+    pub(super) platform: Platform,
+    pub(super) client: Object,
 }
 
 impl Victim {
-    async fn new() -> Self {
+    pub(super) async fn new() -> Self {
         let platform = Platform::start().await;
         let streams: [Uuid; 3] = std::array::from_fn(|_| platform.ids.next());
         let mut count = 0..;
@@ -45,11 +45,11 @@ impl Victim {
         self.verified().await.finding
     }
 
-    async fn verified(&self) -> Verified {
+    pub(super) async fn verified(&self) -> Verified {
         verify(&self.platform.pool, 2, &mut |_| ()).await.unwrap()
     }
 
-    async fn put_back(&self) {
+    pub(super) async fn put_back(&self) {
         self.client
             .batch_execute(
                 "truncate publishing_events, publishing_batches, publishing_incarnations; \
@@ -71,11 +71,11 @@ impl Victim {
     }
 }
 
-fn at(position: i64, code: Defect) -> Finding {
+pub(super) fn at(position: i64, code: Defect) -> Finding {
     within(position, position, code)
 }
 
-fn within(position: i64, through: i64, code: Defect) -> Finding {
+pub(super) fn within(position: i64, through: i64, code: Defect) -> Finding {
     Finding {
         position,
         through,

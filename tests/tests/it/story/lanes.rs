@@ -38,6 +38,14 @@ async fn a_second_dispatcher_takes_half_of_the_lanes() {
     };
     assert_eq!(house.accounting(id).await, all_sent);
     assert_eq!(house.smtp.count() as i64, SUBSCRIBERS);
+    let each = attempts(&house).await;
+    assert_eq!(each.iter().sum::<i64>(), SUBSCRIBERS, "one attempt each");
+    assert_eq!(each.len(), 2, "both dispatchers worked: {each:?}");
+    assert!(each[0] > SUBSCRIBERS / 4, "about half each: {each:?}");
+}
+
+/// How many attempts each dispatcher made, fewest first.
+async fn attempts(house: &House) -> Vec<i64> {
     let mut attempts: HashMap<Vec<u8>, i64> = HashMap::new();
     let log = house.platform.store.log();
     for event in log.page_after(0, 100_000).await.unwrap() {
@@ -47,7 +55,39 @@ async fn a_second_dispatcher_takes_half_of_the_lanes() {
     }
     let mut each: Vec<i64> = attempts.into_values().collect();
     each.sort_unstable();
-    assert_eq!(each.iter().sum::<i64>(), SUBSCRIBERS, "one attempt each");
-    assert_eq!(each.len(), 2, "both dispatchers worked: {each:?}");
-    assert!(each[0] > SUBSCRIBERS / 4, "about half each: {each:?}");
+    each
+}
+
+/// 64 lanes do not go evenly into three: none may be left without an owner.
+#[tokio::test(flavor = "multi_thread")]
+async fn three_dispatchers_leave_no_lane_to_nobody() {
+    let house = House::start_without_delivery().await;
+    for n in 0..SUBSCRIBERS {
+        house.subscriber(&format!("reader{n}@example.org")).await;
+    }
+    let channel = house.email_channel().await;
+    house.platform.settle().await;
+    let mut dispatchers = [(); 3].map(|()| house.dispatcher());
+    // The first one has to give lanes back before the others can take them.
+    for _ in 0..3 {
+        for dispatcher in &mut dispatchers {
+            dispatcher.step().await.unwrap();
+        }
+        house.platform.clock.advance(SHARE_AGAIN);
+    }
+    for dispatcher in dispatchers {
+        house.add_dispatcher(dispatcher).await;
+    }
+    let id = house.publish("The ferry", "It runs.", &[channel]).await;
+    house.platform.settle().await;
+
+    let all_sent = Accounting {
+        planned: SUBSCRIBERS,
+        sent: SUBSCRIBERS,
+        ..Accounting::default()
+    };
+    assert_eq!(house.accounting(id).await, all_sent);
+    let each = attempts(&house).await;
+    assert_eq!(each.len(), 3, "all of them worked: {each:?}");
+    assert!(each[0] > SUBSCRIBERS / 6, "about a third each: {each:?}");
 }

@@ -60,10 +60,15 @@ fn serve(house: &House) -> String {
 
 /// The link that stands in every mail to this reader.
 fn link(house: &House, subscriber_id: Uuid, email: &str) -> String {
+    link_from(house, subscriber_id, email, None)
+}
+
+/// The same for a topic alone, if there is one.
+fn link_from(house: &House, subscriber_id: Uuid, email: &str, topic_id: Option<Uuid>) -> String {
     let email = EmailAddress::parse(email).unwrap();
     let link = UnsubscribeLink {
         subscriber_id,
-        topic_id: None,
+        topic_id,
         delivery_id: None,
         address_suppression_id: stream_id::address_suppression(&house.id_key, &email),
         issued: date!(2026 - 03 - 02),
@@ -94,13 +99,11 @@ async fn a_mail_to_the_address_in_the_header_is_enough_to_leave() {
     assert_eq!(address, "leave@news.example.org");
     let subject = subject.replace("%20", " ");
 
-    let hook = format!("{}/hooks/mail", serve(&house));
-    let client = Client::builder().no_proxy().build().unwrap();
+    let url = serve(&house);
     let hand_over = async |subject: &str| {
         // Who it is from says nothing: anybody can write any address.
         let mail = format!("From: mallory@example.net\r\nSubject: {subject}\r\n\r\n");
-        let request = client.post(&hook).header("content-type", "message/rfc822");
-        request.body(mail).send().await.unwrap().status().as_u16()
+        hand_over(&url, mail).await
     };
     assert_eq!(hand_over("unsubscribe").await, 422);
     assert_eq!(hand_over(&subject[..subject.len() - 1]).await, 422);
@@ -115,6 +118,48 @@ async fn a_mail_to_the_address_in_the_header_is_enough_to_leave() {
         panic!("{}", log[1].event_type);
     };
     assert_eq!(left.method, "mail");
+}
+
+/// Hands a mail over as its server does; gives the status of the answer.
+async fn hand_over(url: &str, mail: String) -> u16 {
+    let client = Client::builder().no_proxy().build().unwrap();
+    let request = client.post(format!("{url}/hooks/mail"));
+    let request = request.header("content-type", "message/rfc822").body(mail);
+    request.send().await.unwrap().status().as_u16()
+}
+
+/// Where no subject or text has the token, any other line of the mail will do: programs keep a subject in headers of
+/// their own, too.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_anywhere_in_the_mail_is_enough_to_leave() {
+    let house = House::start().await;
+    let ada = house.subscriber("ada@example.org").await;
+    let link = link(&house, ada, "ada@example.org");
+    let token = link.strip_prefix("/u/").unwrap();
+    let mail = format!("Subject: goodbye\r\nThread-Topic: unsubscribe {token}\r\n\r\nhello\r\n");
+    assert_eq!(hand_over(&serve(&house), mail).await, 204);
+    let log = house.platform.store.log().stream(ada).await.unwrap();
+    assert_eq!(log[1].actor, "subscriber:mail");
+}
+
+/// Whoever leaves a topic still gets the rest.
+#[tokio::test(flavor = "multi_thread")]
+async fn leaving_a_topic_is_not_leaving() {
+    let house = House::start().await;
+    let ada = house.subscriber("ada@example.org").await;
+    let topic = house.platform.ids.next();
+    let link = link_from(&house, ada, "ada@example.org", Some(topic));
+    let client = Client::builder().no_proxy().build().unwrap();
+    one_click(&client, format!("{}{link}", serve(&house))).await;
+    let log = house.platform.store.log().stream(ada).await.unwrap();
+    let Ok(Event::SubscriberUnsubscribed(left)) = log[1].decode() else {
+        panic!("{}", log[1].event_type);
+    };
+    assert_eq!(left.topic_id, topic.as_bytes().as_slice());
+    let channel = house.email_channel().await;
+    house.publish("The ferry", "It runs.", &[channel]).await;
+    house.platform.settle().await;
+    assert_eq!(house.smtp.by_recipient("ada@example.org").len(), 1);
 }
 
 /// What a mail program does when somebody presses its button.

@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use async_nats::jetstream;
+use tidings_tests::link::Way;
 
-use super::{Fault, survives};
+use super::{Fault, LOOK_AGAIN, SEEN_WITHIN, survives};
 use crate::world::World;
 
 impl World {
@@ -18,22 +19,49 @@ impl World {
 
     /// The server crashes, and comes up with the copy from before.
     pub(super) async fn roll_back(&self) {
+        let before = self.last_sequence().await;
+        // Or it is filled again before anybody has looked.
+        self.links.nats.set(Way::Cut);
         self.servers.kill_nats().await.unwrap();
         copy(&self.stream_copy(), &self.stream_store());
         self.servers.restart_nats().await.unwrap();
+        let after = self.last_sequence().await;
+        self.links.nats.set(Way::Open);
+        assert!(after < before, "from {before} back to {after}");
     }
 
     pub(super) async fn purge(&self) {
-        let name = self.stream().await.expect("a log");
-        let jetstream = jetstream::new(self.nats.clone());
-        let stream = jetstream.get_stream(&name.stream).await.unwrap();
-        stream.purge().await.unwrap();
+        let stream = self.stream_itself().await;
+        let purged = stream.purge().await.unwrap();
+        assert!(purged.success && purged.purged > 0, "{purged:?}");
     }
 
     pub(super) async fn delete_stream(&self) {
         let name = self.stream().await.expect("a log");
         let jetstream = jetstream::new(self.nats.clone());
-        jetstream.delete_stream(&name.stream).await.unwrap();
+        let deleted = jetstream.delete_stream(&name.stream).await.unwrap();
+        assert!(deleted.success, "it was not deleted");
+    }
+
+    /// Where the stream ends now. A server that has just been started is waited for.
+    pub(super) async fn last_sequence(&self) -> i64 {
+        self.stream_itself().await.cached_info().state.last_sequence as i64
+    }
+
+    /// The stream as it is now.
+    async fn stream_itself(&self) -> jetstream::stream::Stream {
+        let name = self.stream().await.expect("a log");
+        let jetstream = jetstream::new(self.nats.clone());
+        let looking = async {
+            loop {
+                if let Ok(stream) = jetstream.get_stream(&name.stream).await {
+                    return stream;
+                }
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+        };
+        let found = tokio::time::timeout(SEEN_WITHIN, looking).await;
+        found.expect("the stream is there")
     }
 
     fn stream_store(&self) -> PathBuf {

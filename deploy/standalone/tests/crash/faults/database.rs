@@ -9,7 +9,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, geteuid};
 use serde_json::json;
 use tidings_tests::dice::Seed;
-use tidings_tests::program::ASK_AGAIN;
+use tidings_tests::program::{ASK_AGAIN, Away};
 
 use super::{Fault, survives};
 use crate::rounds::Round;
@@ -29,6 +29,7 @@ impl World {
             // One that has ended meanwhile hangs nobody.
             let _gone = kill(*pid, Signal::SIGSTOP);
         }
+        self.nothing_is_answered().await;
         tokio::time::sleep(time).await;
         for pid in &processes {
             let _gone = kill(*pid, Signal::SIGCONT);
@@ -56,7 +57,7 @@ impl World {
         assert!(recovered.is_ok(), "the database never recovered");
     }
 
-    fn postmaster(&self) -> Option<Pid> {
+    pub(super) fn postmaster(&self) -> Option<Pid> {
         let file = self.servers.location().join("postgres/postmaster.pid");
         let text = fs::read_to_string(file).ok()?;
         Some(Pid::from_raw(text.lines().next()?.parse().ok()?))
@@ -93,8 +94,13 @@ impl World {
         });
         let asked = api.command("/api/v1/channels", &channel);
         match tokio::time::timeout(TOLD_WITHIN, asked).await {
-            Ok(answer) => answer.is_err(),
-            Err(_) => panic!("nobody was told"),
+            Ok(Ok(accepted)) => {
+                self.tell(&accepted.expect("a channel may be configured"));
+                false
+            }
+            Ok(Err(Away::Unavailable(_))) => true,
+            Ok(Err(error)) => panic!("nobody was told: {error}"),
+            Err(_) => panic!("nobody was told in time"),
         }
     }
 }

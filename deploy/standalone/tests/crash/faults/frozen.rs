@@ -21,12 +21,13 @@ impl World {
     /// The program stands still for a while.
     pub(super) async fn freeze(&self, time: Duration) {
         self.program.signal(Signal::SIGSTOP);
+        self.nothing_is_answered().await;
         tokio::time::sleep(time).await;
         self.program.signal(Signal::SIGCONT);
     }
 
     /// How many events of a type give this reason.
-    async fn reasons(&self, event_type: &str, reason: &str) -> usize {
+    pub(super) async fn reasons(&self, event_type: &str, reason: &str) -> usize {
         let head = self.store.log().head().await.unwrap().position;
         let events = self.store.log().page_after(0, head).await.unwrap();
         events
@@ -82,7 +83,7 @@ async fn an_attempt_past_its_deadline_is_in_doubt_whatever_its_process_says_late
     ];
     let mut world = World::with(seed.0, settings).await;
     world.ensure_up().await;
-    let mut other = world.another_program();
+    let mut other = world.another_program().await;
     let stall = slack::Rule::new(slack::Action::Stall).recorded();
     let stalled = world.slack.add_rule(stall.times(1));
     let round = world.round(Round::default());
@@ -91,7 +92,7 @@ async fn an_attempt_past_its_deadline_is_in_doubt_whatever_its_process_says_late
         tokio::time::timeout(OVERDUE, attempted).await.unwrap();
         world.program.signal(Signal::SIGSTOP);
         // Only now: before, it would have taken its share of the deliveries.
-        assert!(other.up(None).await, "{}", other.said());
+        assert!(other.program.up(None).await, "{}", other.program.said());
         let doubted = async {
             while world.reasons("delivery.InDoubt", "deadline_passed").await == 0 {
                 tokio::time::sleep(LOOK_AGAIN).await;
@@ -100,10 +101,10 @@ async fn an_attempt_past_its_deadline_is_in_doubt_whatever_its_process_says_late
         let doubted = tokio::time::timeout(OVERDUE, doubted).await;
         world.slack.release();
         world.program.signal(Signal::SIGCONT);
-        assert!(doubted.is_ok(), "nobody noticed:\n{}", other.said());
+        assert!(doubted.is_ok(), "nobody noticed:\n{}", other.program.said());
     };
-    // Its callers had waited for a frozen process.
+    // Its callers may have waited too long for a frozen process.
     let (_, ()) = tokio::join!(round, frozen);
     world.settle().await;
-    other.stop().await;
+    other.program.stop().await;
 }

@@ -1,0 +1,173 @@
+//! What a run is checked for: right after a death, and when all has settled.
+
+use std::collections::{BTreeSet, HashMap};
+use std::fs;
+
+use tidings_domain::subscriber::Subscriber;
+use tidings_event_store::stream::StreamName;
+use tidings_tests::checker::deliveries::Received;
+use tidings_tests::checker::readers::Handed;
+use tidings_tests::checker::{Evidence, Told, safe, settled};
+use tidings_tests::program::ASK_AGAIN;
+use uuid::Uuid;
+
+use crate::world::{CHECKER, FOLDER, Known, LOOKS_MAX, World};
+
+/// All there is to see of a run, in the hands of whoever checks it.
+struct Seen {
+    stream: StreamName,
+    copies: Vec<Received>,
+    addresses: HashMap<Uuid, String>,
+    files: Vec<Handed>,
+    told: Vec<Told>,
+    shredded: Vec<Uuid>,
+}
+
+impl World {
+    /// What must hold at every moment, while the program is dead.
+    pub(crate) async fn check_safe(&self) {
+        let Some(stream) = self.stream().await else {
+            return; // It died before there was a log.
+        };
+        self.sessions_end().await;
+        let seen = self.seen(stream).await;
+        safe(&self.evidence(&seen)).await;
+    }
+
+    /// What must hold once all has settled.
+    pub(crate) async fn check_settled(&self) {
+        let stream = self.stream().await.expect("a log");
+        let seen = self.seen(stream).await;
+        settled(&self.evidence(&seen)).await;
+        self.who_left_in_time_got_nothing().await;
+        self.program.verify_views();
+        self.program.is_witnessed().await;
+        self.program.verify_log();
+    }
+
+    /// Nothing was attempted to whoever left while their delivery waited, and the log says why. What was cancelled as
+    /// well may say that instead.
+    async fn who_left_in_time_got_nothing(&self) {
+        let left = self.known().left_in_time.clone();
+        let of_type = async |name: &str| -> BTreeSet<Uuid> {
+            let sql = format!("select stream_id from publishing_events where type = '{name}'");
+            self.of_log(&sql).await.into_iter().collect()
+        };
+        let attempted = of_type("delivery.Attempted").await;
+        let suppressed = of_type("delivery.Suppressed").await;
+        let wrong: Vec<_> = left.iter().filter(|it| attempted.contains(it)).collect();
+        assert!(wrong.is_empty(), "attempted after they left: {wrong:?}");
+        let right = left.iter().any(|it| suppressed.contains(it));
+        assert!(left.is_empty() || right, "none of {left:?} is suppressed");
+    }
+
+    /// Waits until the database has noticed: a commit that was on its way is carried out all the same.
+    async fn sessions_end(&self) {
+        let sql = "select count(*) from pg_stat_activity \
+             where application_name like 'tidings%' and application_name <> $1";
+        for _ in 0..LOOKS_MAX {
+            let client = self.store.log().pool().get().await.unwrap();
+            let row = client.query_one(sql, &[&CHECKER]).await.unwrap();
+            if row.get::<_, i64>(0) == 0 {
+                return;
+            }
+            tokio::time::sleep(ASK_AGAIN).await;
+        }
+        panic!("sessions of a dead program live on");
+    }
+
+    fn evidence<'a>(&'a self, seen: &'a Seen) -> Evidence<'a> {
+        Evidence {
+            log: self.store.log(),
+            nats: &self.nats,
+            stream: &seen.stream,
+            copies: &seen.copies,
+            addresses: &seen.addresses,
+            files: &seen.files,
+            told: &seen.told,
+            shredded: &seen.shredded,
+        }
+    }
+
+    /// Every copy any receiver has, what callers were told, and what readers are called.
+    async fn seen(&self, stream: StreamName) -> Seen {
+        let addresses = self.addresses().await;
+        let known = self.known();
+        let mut copies = self.mails();
+        copies.extend(self.slack_messages(&known));
+        copies.extend(files(&known));
+        Seen {
+            stream,
+            copies,
+            addresses,
+            files: known.files.clone(),
+            told: known.told.clone(),
+            shredded: known.shredded.clone(),
+        }
+    }
+
+    /// The address of everybody who ever signed up, opened from their own stream.
+    async fn addresses(&self) -> HashMap<Uuid, String> {
+        let sql = "select stream_id from publishing_events where type = 'subscriber.SignedUp'";
+        let readers = self.of_log(sql).await;
+        let loaded = self.store.load_many::<Subscriber>(&readers).await.unwrap();
+        let address = |reader: &Subscriber| {
+            let email = &reader.profile().expect("they signed up").email;
+            email.known().expect("nobody was erased").normalized()
+        };
+        loaded
+            .iter()
+            .map(|it| (it.id, address(&it.state)))
+            .collect()
+    }
+
+    fn mails(&self) -> Vec<Received> {
+        let mails = self.smtp.messages();
+        let copy = |mail: &tidings_sinks::smtp::Message| {
+            let id = mail.message_id.as_deref().unwrap().trim_start_matches('<');
+            let [mailbox] = &mail.to[..] else {
+                panic!("one reader a mail: {:?}", mail.to);
+            };
+            Received::Mail {
+                delivery_id: id.split('@').next().unwrap().parse().unwrap(),
+                mailbox: mailbox.to_ascii_lowercase(),
+            }
+        };
+        mails.iter().map(|mail| copy(mail)).collect()
+    }
+
+    fn slack_messages(&self, known: &Known) -> Vec<Received> {
+        let mut copies = Vec::new();
+        for message in self.slack.messages() {
+            let titles = known.titles.iter();
+            let mut of_title = titles.filter(|(title, _)| message.text().contains(title.as_str()));
+            let (_, publication_id) = of_title.next().expect("it names what was published");
+            copies.push(Received::Broadcast {
+                publication_id: *publication_id,
+                channel_id: channel(known, "slack"),
+            });
+        }
+        copies
+    }
+}
+
+fn files(known: &Known) -> Vec<Received> {
+    let mut copies = Vec::new();
+    let folders = known.folders.iter();
+    let files = folders.filter_map(|folder| fs::read_dir(folder.join(FOLDER)).ok());
+    for file in files.flatten() {
+        let name = file.unwrap().file_name().into_string().unwrap();
+        // A draft that a kill left behind is not there as far as a reader is concerned.
+        if let Some(id) = name.strip_suffix(".eml") {
+            copies.push(Received::Broadcast {
+                publication_id: id.parse().unwrap(),
+                channel_id: channel(known, "file"),
+            });
+        }
+    }
+    copies
+}
+
+fn channel(known: &Known, kind: &str) -> Uuid {
+    known.channels.get(kind).copied().unwrap_or_default()
+}

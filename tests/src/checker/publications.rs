@@ -1,0 +1,213 @@
+//! Who is to get a publication, folded from the log and apart from the product: whoever had signed up and not left
+//! at the position its audience was frozen at, once by each channel that has single receivers; and each other
+//! channel once.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use tidings_event_store::Recorded;
+use tidings_proto::{Event, delivery, publication};
+use uuid::Uuid;
+
+use super::deliveries::{Class, uuid};
+
+/// The kind of channel that makes a delivery for each reader; the others make one in all.
+const ADDRESSED: &str = "email";
+
+/// A channel, and whom it leads to; `None`: one message for everybody.
+type Receiver = (Uuid, Option<Uuid>);
+
+/// What a reader said about mail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Said {
+    SignedUp,
+    Left,
+    CameBack,
+}
+
+#[derive(Debug, Default)]
+struct Publication {
+    /// The channels each version of its content names.
+    channels: HashMap<i32, Vec<Uuid>>,
+    /// The version of the content that goes out, and where that was said.
+    published: Option<(i32, i64)>,
+    frozen: Option<i64>,
+    /// Whoever the frozen audience and the channels make.
+    receivers: BTreeSet<Receiver>,
+    planned: BTreeSet<Receiver>,
+    cancelled: bool,
+    plan: Option<publication::PlanCompleted>,
+    completed: Option<publication::Completed>,
+}
+
+/// Everything the log says about publications and their audiences.
+#[derive(Default)]
+pub(super) struct Publications {
+    /// What readers said, in the log's order: an audience is read at a position further back.
+    said: Vec<(i64, Uuid, Said)>,
+    /// Channels by id: whether each has single receivers.
+    addressed: HashMap<Uuid, bool>,
+    publications: BTreeMap<Uuid, Publication>,
+}
+
+impl Publications {
+    /// Panics at an event that must not stand where it does.
+    pub(super) fn fold(&mut self, recorded: &Recorded, event: &Event) {
+        let (id, at) = (recorded.stream_id, recorded.position);
+        match event {
+            Event::SubscriberSignedUp(it) if it.confirmation == "not_required" => {
+                self.said.push((at, id, Said::SignedUp));
+            }
+            Event::SubscriberUnsubscribed(it) if it.topic_id.is_empty() => {
+                self.said.push((at, id, Said::Left));
+            }
+            Event::SubscriberResubscribed(_) => self.said.push((at, id, Said::CameBack)),
+            Event::ChannelConfigured(it) => {
+                self.addressed.insert(id, it.kind == ADDRESSED);
+            }
+            Event::PublicationDrafted(it) => self.written(recorded, &it.channel_ids),
+            Event::PublicationRevised(it) => self.written(recorded, &it.channel_ids),
+            Event::PublicationPublished(it) => {
+                self.of(id).published = Some((it.content_version, at));
+            }
+            Event::PublicationAudienceFrozen(it) => self.frozen(id, it, at),
+            Event::PublicationCancelled(_) => self.of(id).cancelled = true,
+            Event::PublicationPlanCompleted(it) => self.plan_completed(id, *it, at),
+            Event::PublicationCompleted(it) => self.of(id).completed = Some(*it),
+            Event::DeliveryPlanned(it) => self.planned(it, at),
+            _ => {}
+        }
+    }
+
+    fn of(&mut self, id: Uuid) -> &mut Publication {
+        self.publications.entry(id).or_default()
+    }
+
+    fn written<T: AsRef<[u8]>>(&mut self, recorded: &Recorded, channel_ids: &[T]) {
+        let channel_ids = channel_ids.iter().map(|id| uuid(id.as_ref())).collect();
+        let publication = self.of(recorded.stream_id);
+        publication.channels.insert(recorded.version, channel_ids);
+    }
+
+    /// Everybody who wanted mail once the log had come to this position.
+    fn readers(&self, through: i64) -> BTreeSet<Uuid> {
+        let (mut signed_up, mut left) = (BTreeSet::new(), HashSet::new());
+        let until = self.said.iter().take_while(|(at, ..)| *at <= through);
+        for (_, reader, said) in until {
+            match said {
+                Said::SignedUp => signed_up.insert(*reader),
+                Said::Left => left.insert(*reader),
+                Said::CameBack => left.remove(reader),
+            };
+        }
+        signed_up.retain(|reader| !left.contains(reader));
+        signed_up
+    }
+
+    fn frozen(&mut self, id: Uuid, frozen: &publication::AudienceFrozen, at: i64) {
+        let readers = self.readers(frozen.view_position);
+        let publication = self.publications.entry(id).or_default();
+        assert_eq!(publication.frozen, None, "frozen twice, at {at}");
+        let published = publication.published;
+        let (version, published_at) =
+            published.unwrap_or_else(|| panic!("frozen unpublished, at {at}"));
+        assert!(
+            (published_at..at).contains(&frozen.view_position),
+            "an audience as of {} for what was published at {published_at}, at {at}",
+            frozen.view_position
+        );
+        let mut subscribers = 0;
+        for channel_id in &publication.channels[&version] {
+            if self.addressed[channel_id] {
+                let each = readers.iter().map(|reader| (*channel_id, Some(*reader)));
+                publication.receivers.extend(each);
+                subscribers = readers.len() as i64;
+            } else {
+                publication.receivers.insert((*channel_id, None));
+            }
+        }
+        assert_eq!(frozen.subscribers, subscribers, "readers of {id}, at {at}");
+        let receivers = publication.receivers.len() as i64;
+        assert_eq!(frozen.deliveries, receivers, "deliveries of {id}, at {at}");
+        publication.frozen = Some(at);
+    }
+
+    fn planned(&mut self, planned: &delivery::Planned, at: i64) {
+        let publication = self.of(uuid(&planned.cause_id));
+        let subscriber = &planned.subscriber_id;
+        let receiver = (
+            uuid(&planned.channel_id),
+            (!subscriber.is_empty()).then(|| uuid(subscriber)),
+        );
+        assert!(
+            publication.receivers.contains(&receiver),
+            "{receiver:?} is not in the audience, at {at}"
+        );
+        assert!(
+            publication.planned.insert(receiver),
+            "{receiver:?} has two deliveries, at {at}"
+        );
+        let ended = publication.cancelled || publication.plan.is_some();
+        assert!(!ended, "planned after the plan had ended, at {at}");
+        let version = publication.published.map(|(version, _)| version);
+        assert_eq!(version, Some(planned.content_version), "content, at {at}");
+    }
+
+    fn plan_completed(&mut self, id: Uuid, plan: publication::PlanCompleted, at: i64) {
+        let publication = self.of(id);
+        assert_eq!(publication.plan, None, "planned twice, at {at}");
+        let left_out = publication.receivers.difference(&publication.planned);
+        let left_out: Vec<&Receiver> = left_out.collect();
+        assert!(
+            left_out.is_empty() || publication.cancelled,
+            "the plan of {id} leaves out {left_out:?}, at {at}"
+        );
+        let counted = publication::PlanCompleted {
+            planned: publication.planned.len() as i64,
+            not_planned: left_out.len() as i64,
+        };
+        assert_eq!(plan, counted, "the plan of {id}, at {at}");
+        publication.plan = Some(plan);
+    }
+
+    /// Panics unless every publication has come to its end, with these classes of its deliveries.
+    pub(super) fn all_settled(&self, classes: impl Fn(Uuid) -> Vec<Option<Class>>) {
+        for (id, publication) in &self.publications {
+            match &publication.completed {
+                Some(completed) => publication.books(*id, completed, &classes(*id)),
+                None => {
+                    let ended = publication.cancelled && publication.frozen.is_none();
+                    assert!(
+                        publication.published.is_none() || ended,
+                        "publication {id} never came to its end: {publication:?}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+impl Publication {
+    fn books(&self, id: Uuid, completed: &publication::Completed, classes: &[Option<Class>]) {
+        assert!(
+            !classes.contains(&None),
+            "a delivery of {id} is not settled"
+        );
+        let count = |class| classes.iter().filter(|it| **it == Some(class)).count() as i64;
+        let counted = publication::Completed {
+            sent: completed.sent,
+            failed: completed.failed,
+            in_doubt: completed.in_doubt,
+            suppressed: count(Class::Suppressed),
+            cancelled: count(Class::Cancelled),
+            not_planned: self.plan.as_ref().map_or(0, |it| it.not_planned),
+        };
+        assert_eq!(*completed, counted, "the books of {id}");
+        // What was in doubt then may have turned out one way or the other since.
+        let open_ended = completed.sent + completed.failed + completed.in_doubt;
+        let now = [Class::Sent, Class::Failed, Class::InDoubt].map(count);
+        assert_eq!(open_ended, now.iter().sum::<i64>(), "the books of {id}");
+        assert!(count(Class::Sent) >= completed.sent && count(Class::Failed) >= completed.failed);
+        let planned = self.plan.as_ref().map(|it| it.planned);
+        assert_eq!(planned, Some(classes.len() as i64), "planned of {id}");
+    }
+}

@@ -147,6 +147,15 @@ fn render_failed() -> Command {
     }
 }
 
+fn doubt_unrecorded() -> Command {
+    Command::DoubtUnrecorded {
+        instance: Uuid::from_u128(6),
+        deadline: DEADLINE,
+        subscriber_version: 1,
+        channel_version: 2,
+    }
+}
+
 #[test]
 fn every_command_in_every_state() {
     let hold = doubt(1, DoubtPolicy::Hold);
@@ -202,6 +211,7 @@ fn every_command_in_every_state() {
                 now: NOW,
                 policy: DoubtPolicy::Hold,
             }),
+            ("doubt unrecorded", doubt_unrecorded),
             ("render failed", render_failed),
             ("suppress", suppress),
             ("cancel", cancel),
@@ -381,6 +391,33 @@ fn a_rendering_that_fails_after_a_doubtful_attempt_leaves_room_for_its_late_word
 }
 
 #[test]
+fn an_attempt_that_the_log_has_lost_is_held_in_doubt_once() {
+    for pending in [planned(), then(attempting(), vec![deferred(1, NOW)])] {
+        let pending = after(pending);
+        let attempt = pending.tries().unwrap().attempts + 1;
+        let events = pending.decide(doubt_unrecorded()).unwrap();
+        assert!(matches!(
+            events[..],
+            [
+                Event::Attempted { attempt: first, .. },
+                Event::InDoubt {
+                    attempt: second,
+                    reason: DoubtReason::Restored,
+                    retry_at: None,
+                },
+            ] if (first, second) == (attempt, attempt)
+        ));
+        let held = events.iter().fold(pending, Delivery::evolve);
+        assert_eq!(held.accounting_class(), Some(AccountingClass::InDoubt));
+        assert_eq!(held.decide(doubt_unrecorded()), Ok(vec![]));
+    }
+    assert_eq!(
+        Delivery::default().decide(doubt_unrecorded()),
+        Err(Refusal::NotFound)
+    );
+}
+
+#[test]
 fn an_overdue_attempt_comes_in_doubt_at_its_deadline() {
     let overdue = |now| Command::Doubt {
         attempt: 1,
@@ -413,6 +450,7 @@ fn any_command() -> impl Strategy<Value = Command> {
         2 => n.clone().prop_map(abandon),
         2 => n.clone().prop_map(|n| doubt(n, DoubtPolicy::Hold)),
         3 => n.prop_map(|n| doubt(n, DoubtPolicy::ResendOnce)),
+        1 => Just(doubt_unrecorded()),
         1 => Just(render_failed()),
         1 => Just(suppress()),
         1 => Just(cancel()),
@@ -438,8 +476,9 @@ proptest! {
         for command in commands {
             let before = state.accounting_class().unwrap();
             let doubtful = !state.tries().unwrap().doubtful.is_empty();
+            let most = 1 + usize::from(command == doubt_unrecorded());
             let events = state.decide(command).unwrap_or_default();
-            prop_assert!(events.len() <= 1);
+            prop_assert!(events.len() <= most);
             for event in events {
                 if let Event::Attempted { attempt, .. } = &event {
                     attempts += 1;

@@ -12,6 +12,7 @@
 #[cfg(debug_assertions)]
 mod death;
 mod faults;
+mod in_place;
 mod mid_send;
 #[cfg(debug_assertions)]
 mod points;

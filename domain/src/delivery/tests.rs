@@ -1,5 +1,7 @@
 //! Delivery decisions: the table, late outcomes, and what holds over any sequence of commands.
 
+mod unrecorded;
+
 use proptest::prelude::*;
 use time::macros::datetime;
 use time::{Duration, OffsetDateTime};
@@ -10,6 +12,7 @@ use super::*;
 use crate::aggregate::fold;
 use crate::subscriber::Standing;
 use crate::testing::table;
+use unrecorded::doubt_unrecorded;
 
 const NOW: OffsetDateTime = datetime!(2026-01-02 03:04:05 UTC);
 const DEADLINE: OffsetDateTime = datetime!(2026-01-02 03:19:05 UTC);
@@ -144,15 +147,6 @@ fn cancel() -> Command {
 fn render_failed() -> Command {
     Command::FailToRender {
         reason: Code::from_static("unknown_placeholder"),
-    }
-}
-
-fn doubt_unrecorded() -> Command {
-    Command::DoubtUnrecorded {
-        instance: Uuid::from_u128(6),
-        deadline: DEADLINE,
-        subscriber_version: 1,
-        channel_version: 2,
     }
 }
 
@@ -388,33 +382,6 @@ fn a_rendering_that_fails_after_a_doubtful_attempt_leaves_room_for_its_late_word
     );
     let late = after(then(doubtful, vec![sent(1)]));
     assert_eq!(late.accounting_class(), Some(AccountingClass::Sent));
-}
-
-#[test]
-fn an_attempt_that_the_log_has_lost_is_held_in_doubt_once() {
-    for pending in [planned(), then(attempting(), vec![deferred(1, NOW)])] {
-        let pending = after(pending);
-        let attempt = pending.tries().unwrap().attempts + 1;
-        let events = pending.decide(doubt_unrecorded()).unwrap();
-        assert!(matches!(
-            events[..],
-            [
-                Event::Attempted { attempt: first, .. },
-                Event::InDoubt {
-                    attempt: second,
-                    reason: DoubtReason::Restored,
-                    retry_at: None,
-                },
-            ] if (first, second) == (attempt, attempt)
-        ));
-        let held = events.iter().fold(pending, Delivery::evolve);
-        assert_eq!(held.accounting_class(), Some(AccountingClass::InDoubt));
-        assert_eq!(held.decide(doubt_unrecorded()), Ok(vec![]));
-    }
-    assert_eq!(
-        Delivery::default().decide(doubt_unrecorded()),
-        Err(Refusal::NotFound)
-    );
 }
 
 #[test]

@@ -142,6 +142,7 @@ create table publishing_incarnations (
     ordinal integer not null,
     after_position bigint not null,
     started_at timestamp with time zone not null,
+    parted_after bigint not null,
     PRIMARY KEY (incarnation),
     UNIQUE (ordinal)
 );

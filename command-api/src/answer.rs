@@ -142,6 +142,7 @@ mod tests {
             version,
             occurred_at: OffsetDateTime::UNIX_EPOCH,
             recorded_at: OffsetDateTime::UNIX_EPOCH,
+            causation: None,
             request_digest: vec![1; 32].into(),
         }
     }

@@ -87,6 +87,22 @@ pub(crate) async fn stored(
     Ok(sum_up(&client, publication_id).await?)
 }
 
+/// Whether the table holds a subscriber for a publication.
+pub(crate) async fn holds(
+    pool: &Pool,
+    publication_id: Uuid,
+    subscriber_id: Uuid,
+) -> Result<bool, ReadError> {
+    let client = pool.get().await?;
+    let sql = "select exists (select from publishing_dispatch_audience \
+               where publication_id = $1 and subscriber_id = $2)";
+    let statement = client.prepare_cached(sql).await?;
+    let row = client
+        .query_one(&statement, &[&publication_id, &subscriber_id])
+        .await?;
+    Ok(row.get(0))
+}
+
 async fn sum_up(
     client: &impl deadpool_postgres::GenericClient,
     publication_id: Uuid,

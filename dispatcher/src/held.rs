@@ -1,5 +1,7 @@
-//! What an operator decides about after a restore: attempts that were open in the backup come in doubt, and what is
-//! left to deliver is counted.
+//! What an operator decides about after a restore: attempts that were open in the log, and those that only the
+//! stream of before knows, come in doubt, and what is left to deliver is counted.
+
+mod unrecorded;
 
 use deadpool_postgres::Pool;
 use serde::Serialize;
@@ -8,9 +10,11 @@ use tidings_domain::delivery::{Command, Delivery, DoubtPolicy, DoubtReason};
 use tidings_domain::stream_id::reaction;
 use tidings_event_store::feed::Feed;
 use tidings_event_store::view::Runner;
-use tidings_event_store::{CommitError, Context, Past, Progress, ReadError, Store};
+use tidings_event_store::{CommitError, Context, Loaded, Past, Progress, ReadError, Store};
 use time::OffsetDateTime;
 use uuid::Uuid;
+
+pub use unrecorded::{Unrecorded, doubt_unrecorded};
 
 use crate::core::{ACTOR, DispatchError};
 use crate::queue::DispatchQueue;
@@ -47,27 +51,34 @@ pub async fn doubt_open(
     while queue.step().await? == Progress::Advanced {}
     let mut doubted = 0;
     for (delivery_id, attempt) in open(store.log().pool()).await? {
-        doubted += u64::from(doubt(store, restored, delivery_id, attempt, now).await?);
+        let command = Command::Doubt {
+            attempt,
+            reason: DoubtReason::Restored,
+            now,
+            policy: DoubtPolicy::Hold,
+        };
+        let loaded = store.load::<Delivery>(delivery_id).await?;
+        doubted += u64::from(record(store, restored, loaded, vec![command], now).await?);
     }
     Ok(doubted)
 }
 
-async fn doubt(
+/// Carries commands out on a delivery because of the restore, in one commit; false: an earlier try did.
+async fn record(
     store: &Store,
     restored: &Past,
-    delivery_id: Uuid,
-    attempt: u32,
+    loaded: Loaded<Delivery>,
+    commands: Vec<Command>,
     now: OffsetDateTime,
 ) -> Result<bool, DispatchError> {
-    let loaded = store.load::<Delivery>(delivery_id).await?;
-    let command = Command::Doubt {
-        attempt,
-        reason: DoubtReason::Restored,
-        now,
-        policy: DoubtPolicy::Hold,
-    };
-    // One that is not open any more was put in doubt by an earlier try.
-    let events = loaded.state.decide(command).unwrap_or_default();
+    let (delivery_id, mut state) = (loaded.id, loaded.state.clone());
+    let mut events = Vec::new();
+    for command in commands {
+        for event in state.decide(command).unwrap_or_default() {
+            state = state.evolve(&event);
+            events.push(event);
+        }
+    }
     if events.is_empty() {
         return Ok(false);
     }
@@ -85,11 +96,10 @@ async fn doubt(
         ),
         request_digest: None,
     };
-    let owner = loaded.state.plan().map_or(delivery_id, |plan| {
-        plan.subscriber_id.unwrap_or(plan.channel_id)
-    });
+    let subject = state.plan().and_then(|plan| plan.subscriber_id);
+    let channel = state.plan().map_or(delivery_id, |plan| plan.channel_id);
     let mut draft = store.draft(&context);
-    draft.append_for(loaded, events, owner, None);
+    draft.append_for(loaded, events, subject.unwrap_or(channel), subject);
     match draft.commit().await {
         Ok(_) => Ok(true),
         Err(CommitError::Conflict { .. }) => Ok(false),

@@ -172,7 +172,7 @@ code_enum! {
         ProcessDied = "process_died",
         /// The attempt's deadline passed:
         DeadlinePassed = "deadline_passed",
-        /// The attempt was open in the backup the log was restored from:
+        /// The attempt was open in the log that was put back, or was made in what that has lost:
         Restored = "restored",
     }
 }

@@ -232,6 +232,7 @@ fn log_events() -> Vec<log::Event> {
         log::Event::Restored(log::Restored {
             incarnation: id(1),
             after_position: 1_000,
+            parted_after: 990,
             lost_through: 1_234,
             backed_up_at: Some(datetime!(2026-03-01 02:00 UTC)),
         }),

@@ -29,12 +29,24 @@ pub struct Log {
 pub struct Restored {
     /// The incarnation that began.
     pub incarnation: Uuid,
-    /// The last position of before that still counts.
+    /// The last position before it: the incarnation goes on from there.
     pub after_position: i64,
-    /// The last position that is known to have been recorded before; not less than `after_position`.
+    /// The last position at which the log is known to be the one of before; not greater than `after_position`, and
+    /// less when the log had gone on before anybody noticed that it was put back. 0: nothing tells.
+    pub parted_after: i64,
+    /// The last position that is known to have been recorded before; not less than `parted_after`.
     pub lost_through: i64,
     /// When the backup was taken; none: there was none.
     pub backed_up_at: Option<OffsetDateTime>,
+}
+
+impl Restored {
+    /// How many positions of before are known to be lost; none: nothing tells where the log parted from the one of
+    /// before.
+    pub fn lost(&self) -> Option<i64> {
+        let known = self.parted_after > 0 || self.after_position == 0;
+        known.then_some(self.lost_through - self.parted_after)
+    }
 }
 
 impl Log {

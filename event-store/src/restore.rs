@@ -3,7 +3,9 @@
 //! crash and then does nothing.
 
 mod facts;
+mod incarnation;
 mod stream;
+mod words;
 
 use std::collections::BTreeMap;
 
@@ -11,19 +13,17 @@ use tidings_domain::id::derive_from;
 use tidings_domain::log::{Command, Log as Surroundings, Restored};
 use tidings_domain::stream_id;
 use time::OffsetDateTime;
-use uuid::Uuid;
 
 use crate::committer::CommitError;
 use crate::log::ReadError;
 use crate::store::{Context, ExecuteError, LoadError, Past, Store};
 
-pub use facts::again;
-pub use stream::{InStream, in_stream};
+pub use facts::{Lacking, again};
+pub use incarnation::{Beginning, Begun, begin, begun};
+pub use stream::{Attempt, Before, InStream, Planned, in_stream};
 
 /// Who is said to have done it.
 pub const ACTOR: &str = "cli";
-/// The lock of the commit function: while it is held nobody commits.
-const COMMIT_LOCK: i64 = 7_310_575_178_592_774_515;
 
 /// Why a log could not go on.
 #[derive(Debug, thiserror::Error)]
@@ -37,9 +37,39 @@ pub enum RestoreError {
     /// A commit failed.
     #[error("the log could not be written")]
     Commit(#[from] CommitError),
-    /// The old stream could not be read.
-    #[error("the stream of before cannot be read: {0}")]
-    Stream(String),
+    /// The stream of before could not be read.
+    #[error(
+        "the stream of before, {stream}, cannot be read ({why}): start the NATS that holds it, or say \
+         --without-stream; then what only it knew is lost"
+    )]
+    Stream {
+        /// Its name.
+        stream: String,
+        /// Why.
+        why: String,
+    },
+    /// The log holds events, but there is no stream that has carried them.
+    #[error(
+        "the stream of before, {stream}, is not there: name the NATS that holds it and its nats_subject_prefix, or \
+         say --without-stream; then what only it knew is lost"
+    )]
+    NoStream {
+        /// Its name.
+        stream: String,
+    },
+    /// Between what is known and what the stream holds something is missing.
+    #[error(
+        "the stream of before, {stream}, begins at position {begins}, but what came before it is known only up to \
+         {known}: name a witness that goes on to there, or say --without-stream; then what only it knew is lost"
+    )]
+    StreamBeginsLate {
+        /// Its name.
+        stream: String,
+        /// The first position it holds.
+        begins: i64,
+        /// The last one that is known without it.
+        known: i64,
+    },
     /// The witness says something that only a newer version understands.
     #[error(
         "the witness holds a fact that this version does not understand ({what} in {event_type}, position {position}): \
@@ -64,43 +94,6 @@ pub struct Again {
     pub events: BTreeMap<&'static str, u64>,
     /// Subscribers the log does not know who had left: their addresses are suppressed.
     pub unknown: u64,
-}
-
-/// The position after which an incarnation began; `None`: it has not.
-///
-/// # Errors
-/// When the database does not answer.
-pub async fn begun(store: &Store, incarnation: Uuid) -> Result<Option<i64>, ReadError> {
-    let client = store.log().pool().get().await?;
-    let sql = "select after_position from publishing_incarnations where incarnation = $1";
-    let row = client.query_opt(sql, &[&incarnation]).await?;
-    Ok(row.map(|row| row.get(0)))
-}
-
-/// Begins an incarnation at the end of the log, unless it has begun. Gives the last position before it.
-///
-/// # Errors
-/// When the database does not answer.
-pub async fn begin(
-    store: &Store,
-    incarnation: Uuid,
-    now: OffsetDateTime,
-) -> Result<i64, ReadError> {
-    let mut client = store.log().pool().get().await?;
-    let transaction = client.transaction().await?;
-    transaction
-        .execute("select pg_advisory_xact_lock($1)", &[&COMMIT_LOCK])
-        .await?;
-    let sql = "insert into publishing_incarnations (incarnation, ordinal, after_position, started_at) \
-               select $1, max(ordinal) + 1, \
-                      coalesce((select max(last_position) from publishing_batches), 0), $2 \
-                   from publishing_incarnations \
-               on conflict (incarnation) do nothing";
-    transaction.execute(sql, &[&incarnation, &now]).await?;
-    let sql = "select after_position from publishing_incarnations where incarnation = $1";
-    let after = transaction.query_one(sql, &[&incarnation]).await?.get(0);
-    transaction.commit().await?;
-    Ok(after)
 }
 
 /// Puts on record that the log was restored: from here on nothing is sent until an operator says so.

@@ -60,6 +60,8 @@ pub struct Past {
     pub occurred_at: OffsetDateTime,
     /// When the log took it.
     pub recorded_at: OffsetDateTime,
+    /// Position of the event that caused it.
+    pub causation: Option<i64>,
     /// Keyed digest of the request body that led to it; empty without one.
     pub request_digest: bytes::Bytes,
 }
@@ -367,6 +369,7 @@ fn fold<A: Aggregate>(
             version: event.version,
             occurred_at: event.occurred_at,
             recorded_at: event.recorded_at,
+            causation: event.causation,
             request_digest: event.metadata().request_digest,
         });
     }

@@ -21,7 +21,7 @@ pub use folder::Folder;
 pub use keeper::{Keeper, Standing, Standings};
 pub use key::{PublicKey, SigningKey};
 pub use line::{Entry, FORMAT, Fact, Line, LineError, hash as line_hash};
-pub use lost::{Growth, Lost, LostError, lost};
+pub use lost::{Growth, Incarnation, Lost, LostError, lost};
 
 pub(crate) use facts::of_event;
 pub(crate) use line::check_signature;

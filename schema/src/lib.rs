@@ -49,6 +49,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "rebuilds",
         sql: include_str!("../migrations/0007_rebuilds.sql"),
     },
+    Migration {
+        number: 8,
+        name: "parting",
+        sql: include_str!("../migrations/0008_parting.sql"),
+    },
 ];
 
 /// One view each: the table its rows live in, with `{table}` where the table's name goes. Read by the

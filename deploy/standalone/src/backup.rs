@@ -17,6 +17,8 @@ use uuid::Uuid;
 const FORMAT: &str = "tidings.backup.v1";
 const PAGE: &str = "backup.json";
 const DATA: &str = "postgres";
+/// How the name of a backup begins that is not complete.
+const STAGED: &str = ".tidings-";
 
 /// What a backup is of: the content of `backup.json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,6 +53,12 @@ pub enum BackupError {
         #[source]
         source: io::Error,
     },
+    /// It was begun and could not be finished.
+    #[error(
+        "the backup was not finished; what there is of it holds readers' addresses: remove it with rm -r {}",
+        .0.display()
+    )]
+    Unfinished(PathBuf, #[source] Box<BackupError>),
     /// The folder holds something else.
     #[error("{} is no backup that this version reads: name a folder that `tidings backup` made", .0.display())]
     NoBackup(PathBuf),
@@ -100,22 +108,49 @@ impl Backup {
         let name = backup.name();
         let (staged, folder) = (dir.join(format!(".{name}")), dir.join(name));
         private_dir(&staged)?;
-        let data = staged.join(DATA);
-        servers.base_backup(&data).await?;
-        tidings_servers::verify(options, &data).await?;
-        backup.write(&staged)?;
+        let filled = backup.fill(&staged, servers, options).await;
+        filled.map_err(|error| BackupError::Unfinished(staged.clone(), Box::new(error)))?;
         fs::rename(&staged, &folder).map_err(io_error("create", &folder))?;
         sync(&dir)?;
         Ok((backup, folder))
     }
 
+    async fn fill(
+        &self,
+        staged: &Path,
+        servers: &Servers,
+        options: &Options,
+    ) -> Result<(), BackupError> {
+        let data = staged.join(DATA);
+        servers.base_backup(&data).await?;
+        tidings_servers::verify(options, &data).await?;
+        self.write(staged)
+    }
+
+    /// What backups into this folder have left that were killed, or are being taken.
+    #[must_use]
+    pub fn unfinished(dir: &Path) -> Vec<PathBuf> {
+        let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+        let is_staged = |path: &PathBuf| {
+            let name = path.file_name().unwrap_or_default().as_encoded_bytes();
+            name.starts_with(STAGED.as_bytes()) && path.is_dir()
+        };
+        let mut left: Vec<PathBuf> = entries.map(|it| it.path()).filter(is_staged).collect();
+        left.sort();
+        left
+    }
+
     /// What the backup in a folder is of.
     ///
     /// # Errors
-    /// When there is none.
+    /// When there is none, or it cannot be read.
     pub fn read(folder: &Path) -> Result<Self, BackupError> {
         let no_backup = || BackupError::NoBackup(folder.to_owned());
-        let text = fs::read(folder.join(PAGE)).map_err(|_| no_backup())?;
+        let page = folder.join(PAGE);
+        let text = fs::read(&page).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => no_backup(),
+            _ => io_error("read", &page)(error),
+        })?;
         let backup: Self = serde_json::from_slice(&text).map_err(|_| no_backup())?;
         let complete = backup.format == FORMAT && Self::data(folder).is_dir();
         complete.then_some(backup).ok_or_else(no_backup)
@@ -204,7 +239,30 @@ mod tests {
         "#);
         let newer = text.replace("backup.v1", "backup.v2");
         fs::write(root.path().join(PAGE), newer).unwrap();
-        let refused = Backup::read(root.path()).unwrap_err().to_string();
-        assert!(refused.contains("is no backup"), "{refused}");
+        let refused = |folder: &Path| Backup::read(folder).unwrap_err().to_string();
+        let text = refused(root.path());
+        assert!(text.contains("is no backup"), "{text}");
+        let text = refused(&root.path().join("nothing"));
+        assert!(text.contains("is no backup"), "{text}");
+        // What cannot be read may be one all the same.
+        fs::remove_file(root.path().join(PAGE)).unwrap();
+        fs::create_dir(root.path().join(PAGE)).unwrap();
+        let text = refused(root.path());
+        assert!(text.starts_with("cannot read"), "{text}");
+    }
+
+    #[test]
+    fn what_a_killed_backup_left_is_found() {
+        let root = tempfile::tempdir().unwrap();
+        for name in [
+            ".tidings-20260301T020304Z-7",
+            "tidings-20260302T020304Z-9",
+            ".other",
+        ] {
+            fs::create_dir(root.path().join(name)).unwrap();
+        }
+        let left = root.path().join(".tidings-20260301T020304Z-7");
+        assert_eq!(Backup::unfinished(root.path()), [left]);
+        assert!(Backup::unfinished(&root.path().join("nothing")).is_empty());
     }
 }

@@ -2,10 +2,9 @@
 //! a new incarnation of the log, makes the facts about consent part of it again that were lost, and leaves everything
 //! so that nothing is sent before an operator says so. Killed at any moment, it is run again and goes on.
 
+mod before;
 mod error;
 
-use std::collections::HashSet;
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -13,18 +12,18 @@ use tidings_dispatcher::held::{self, Waiting};
 use tidings_domain::log::Restored as RestoredLog;
 use tidings_event_store::feed::Feed;
 use tidings_event_store::hex::Hex;
-use tidings_event_store::restore::{self as log_restore, Again, InStream};
-use tidings_event_store::stream::StreamName;
-use tidings_event_store::witness::{self, Fact, Folder, Growth, Lost, WitnessError};
+use tidings_event_store::restore::{self as log_restore, Again, Beginning, Lacking};
+use tidings_event_store::witness::{self, Folder, WitnessError};
 use tidings_event_store::{Past, Progress, Store};
 use tidings_projector::Projector;
 use tidings_servers::Options;
 use tidings_service::config::Config;
-use tidings_service::nats;
-use tidings_service::problem::chain;
 use uuid::Uuid;
 
+pub use before::Witnessed;
 pub use error::RestoringError;
+
+use before::Known;
 
 use crate::backup::Backup;
 use crate::home::{Home, Restored, Restoring};
@@ -36,7 +35,10 @@ pub enum Source {
     /// The backup in this folder, over an empty data folder.
     Backup(PathBuf),
     /// Nothing: the database was put back by other means.
-    InPlace,
+    InPlace {
+        /// The stream of before is asked what the witness does not know yet; if not, that is lost.
+        read_stream: bool,
+    },
 }
 
 /// A step, for whoever looks on.
@@ -48,8 +50,10 @@ pub enum Step {
     Lay,
     /// The database starts, and recovers what was copied while it was written.
     Start,
-    /// The log is compared with the witness.
+    /// The log is compared with the witness, and with the stream of before.
     Compare,
+    /// So far the witness goes.
+    Witnessed(Witnessed),
     /// The new incarnation begins.
     Begin,
     /// Facts about consent become part of the log again: how many of how many streams are done.
@@ -63,18 +67,33 @@ pub enum Step {
 pub struct Summary {
     /// The incarnation that began.
     pub incarnation: Uuid,
-    /// The last position of before.
+    /// The last position before it.
     pub after_position: i64,
+    /// The last position at which the log is known to be the one of before.
+    pub parted_after: i64,
     /// The last position that is known to have been recorded before.
     pub lost_through: i64,
-    /// Why the stream of before was not asked, where it might still be: the witness alone was.
-    pub stream_not_read: Option<String>,
+    /// How many positions are known to be lost; none: nothing tells where the histories parted.
+    pub lost: Option<i64>,
+    /// How far the witness goes; none: there was none.
+    pub witness: Option<Witnessed>,
+    /// The stream of before was not read.
+    pub without_stream: bool,
     /// Facts about consent that were lost and are part of the log again.
     pub again: Again,
-    /// Attempts that were open, and are now in doubt.
+    /// Attempts that were open in the log, or that only the stream of before knows, and are now in doubt.
     pub doubted: u64,
+    /// Attempts that only the stream of before knows, of deliveries that the log does not know.
+    pub unknown_attempts: u64,
     /// What waits for the operator's word.
     pub waiting: Vec<Waiting>,
+}
+
+/// What the log has learnt again.
+struct Learnt {
+    again: Again,
+    doubted: u64,
+    unknown_attempts: u64,
 }
 
 /// A restore that was asked for.
@@ -103,7 +122,7 @@ impl Restore<'_> {
         let home = &self.ground.home;
         let backup = match &self.source {
             Source::Backup(folder) => Some(Backup::read(folder)?),
-            Source::InPlace => None,
+            Source::InPlace { .. } => None,
         };
         let restoring = self.begin(backup.as_ref())?;
         if let Source::Backup(folder) = &self.source {
@@ -111,9 +130,9 @@ impl Restore<'_> {
         }
         tell(Step::Start);
         let backing = match &self.source {
-            Source::Backup(_) => Backing::start_database(self.config, home).await?,
             // The stream may hold what the witness has not signed yet.
-            Source::InPlace => Backing::start(self.config, home).await?,
+            Source::InPlace { read_stream: true } => Backing::start(self.config, home).await?,
+            _ => Backing::start_database(self.config, home).await?,
         };
         let summary = match Core::open(self.config, self.ground, &backing).await {
             Ok(core) => {
@@ -211,40 +230,65 @@ impl Restore<'_> {
             None => store.log().head().await?.position,
         };
         tell(Step::Compare);
-        let lost = self.lost(store, end).await?;
-        let common = lost.as_ref().map_or(0, |lost| lost.common);
-        let stream = self
-            .in_stream((core, backing), restoring, common..end)
-            .await?;
+        let known = Known::of(self, (core, backing), restoring, end).await?;
+        if let Some(witnessed) = known.witnessed() {
+            tell(Step::Witnessed(witnessed));
+        }
         tell(Step::Begin);
         self.ground.home.begin_restoring(restoring)?;
-        let after = log_restore::begin(store, restoring.incarnation, now).await?;
-        let (found, stream_not_read) = match stream {
-            Ok(found) => (found, None),
-            Err(why) => (InStream::default(), Some(why)),
+        let beginning = Beginning {
+            incarnation: restoring.incarnation,
+            parted_after: known.parted_after(),
+            witnessed: known.incarnations(),
         };
-        let witnessed = lost.as_ref().map_or(0, |lost| lost.through);
-        let lost_through = witnessed.max(found.through).max(after);
+        let begun = log_restore::begin(store, beginning, now).await?;
         let restored = RestoredLog {
             incarnation: restoring.incarnation,
-            after_position: after,
-            lost_through,
+            after_position: begun.after_position,
+            parted_after: begun.parted_after,
+            lost_through: known.through().max(begun.parted_after),
             backed_up_at: restoring.backup.as_ref().map(|backup| backup.taken_at),
         };
-        let restored = log_restore::record(store, restored, now).await?;
-        let facts = together(lost.map(|lost| lost.facts).unwrap_or_default(), found.facts);
-        let mut told = |done, of| tell(Step::Facts(done, of));
-        let again = log_restore::again(store, &restored, &facts, now, &mut told).await?;
-        tell(Step::CatchUp);
-        let doubted = self.catch_up(store, &restored).await?;
+        let learnt = self.learn(core, &known, &restored, tell).await?;
         Ok(Summary {
             incarnation: restoring.incarnation,
-            after_position: after,
-            lost_through,
-            stream_not_read,
-            again,
-            doubted,
+            after_position: restored.after_position,
+            parted_after: restored.parted_after,
+            lost_through: restored.lost_through,
+            lost: restored.lost(),
+            witness: known.witnessed(),
+            without_stream: self.source == Source::InPlace { read_stream: false },
+            again: learnt.again,
+            doubted: learnt.doubted,
+            unknown_attempts: learnt.unknown_attempts,
             waiting: held::waiting(&core.pool).await?,
+        })
+    }
+
+    /// Puts the restore on record, and what is known of before.
+    async fn learn(
+        &self,
+        core: &Core,
+        known: &Known,
+        restored: &RestoredLog,
+        tell: &mut (dyn FnMut(Step) + Send),
+    ) -> Result<Learnt, RestoringError> {
+        let (store, now) = (&core.store, self.ground.clock.now());
+        let recorded = log_restore::record(store, *restored, now).await?;
+        // Before the facts: an attempt that was made stands before the word of whoever left after it.
+        let unrecorded = held::doubt_unrecorded(store, &recorded, known.attempts(), now).await?;
+        let lacking = Lacking {
+            facts: &known.facts(),
+            parted_after: known.same(restored.after_position),
+        };
+        let mut told = |done, of| tell(Step::Facts(done, of));
+        let again = log_restore::again(store, &recorded, lacking, now, &mut told).await?;
+        tell(Step::CatchUp);
+        let open = self.catch_up(store, &recorded).await?;
+        Ok(Learnt {
+            again,
+            doubted: open + unrecorded.doubted,
+            unknown_attempts: unrecorded.unknown,
         })
     }
 
@@ -267,45 +311,6 @@ impl Restore<'_> {
         })
     }
 
-    async fn lost(&self, store: &Store, end: i64) -> Result<Option<Lost>, RestoringError> {
-        let Some(folder) = &self.witness else {
-            return Ok(None);
-        };
-        let key = store.vault().witness_key(self.ground.clock.now()).await;
-        let key = key.map_err(RestoringError::Vault)?.public();
-        let growth = match self.source {
-            Source::Backup(_) => Growth::None,
-            Source::InPlace => Growth::Possible,
-        };
-        let lost = witness::lost(store.log(), folder, key, end, growth).await?;
-        Ok(Some(lost))
-    }
-
-    /// In place: what the stream of before holds beyond the log, or why that cannot be found out.
-    async fn in_stream(
-        &self,
-        (core, backing): (&Core, &Backing),
-        restoring: &Restoring,
-        range: Range<i64>,
-    ) -> Result<Result<InStream, String>, RestoringError> {
-        if self.source != Source::InPlace {
-            return Ok(Ok(InStream::default()));
-        }
-        let log = core.store.log();
-        let before = log.incarnations().await?;
-        let before = before.iter().rfind(|it| **it != restoring.incarnation);
-        let Some(before) = before else {
-            return Ok(Ok(InStream::default()));
-        };
-        let name = StreamName::new(&self.config.nats_subject_prefix, *before);
-        let client = match nats::connect(backing.nats_url(), "tidings restore").await {
-            Ok(client) => client,
-            Err(error) => return Ok(Err(chain(&error))),
-        };
-        let found = log_restore::in_stream(log, client, &name, range.start, range.end).await;
-        Ok(found.map_err(|error| chain(&error)))
-    }
-
     async fn catch_up(&self, store: &Store, restored: &Past) -> Result<u64, RestoringError> {
         let now = self.ground.clock.now();
         let feed = Feed::open(store.log().clone()).await?;
@@ -316,14 +321,6 @@ impl Restore<'_> {
         while projector.step().await? == Progress::Advanced {}
         Ok(doubted)
     }
-}
-
-/// Facts of both sources in the order they happened, each once.
-fn together(mut facts: Vec<Fact>, more: Vec<Fact>) -> Vec<Fact> {
-    let known: HashSet<Uuid> = facts.iter().map(|fact| fact.event_id).collect();
-    facts.extend(more.into_iter().filter(|it| !known.contains(&it.event_id)));
-    facts.sort_by_key(|fact| fact.position);
-    facts
 }
 
 fn postgres_data(home: &Home) -> PathBuf {

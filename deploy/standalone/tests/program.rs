@@ -66,6 +66,26 @@ fn a_data_folder_that_is_a_file_is_named() {
 }
 
 #[test]
+fn a_mistyped_data_folder_is_not_taken_for_a_platform() {
+    let root = folder();
+    let key = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+    for arguments in [
+        &["dispatch", "show"][..],
+        &["dispatch", "release", "--yes"],
+        &["backup", "backups"],
+        &["restore", "--in-place", "--without-witness"],
+    ] {
+        let mut command = tidings(root.path());
+        let output = command.args(arguments).env("TIDINGS_MASTER_KEY", key);
+        let (code, text) = said(&output.output().unwrap());
+        assert_eq!(code, Some(1), "{arguments:?}: {text}");
+        assert!(text.contains("no platform has run over"), "{text}");
+        let made = std::fs::read_dir(root.path()).unwrap().count();
+        assert_eq!(made, 0, "{arguments:?} made something");
+    }
+}
+
+#[test]
 fn a_token_is_made_without_any_server_and_keeps_its_secret() {
     let root = folder();
     let token = |role: &str| {

@@ -184,6 +184,17 @@ pub enum Command {
         /// What to do about it.
         policy: DoubtPolicy,
     },
+    /// It was attempted in what the log has lost, and nobody knows how that ended.
+    DoubtUnrecorded {
+        /// The process that attempted it.
+        instance: Uuid,
+        /// The deadline it had.
+        deadline: OffsetDateTime,
+        /// Version of the subscriber's stream the permission was judged at; 0 for a broadcast.
+        subscriber_version: i32,
+        /// Version of the channel's stream.
+        channel_version: i32,
+    },
     /// The receiver must not get it.
     Suppress {
         /// Why.

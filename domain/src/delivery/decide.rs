@@ -34,7 +34,8 @@ pub(super) fn decide(state: &Delivery, command: Command) -> Result<Vec<Event>, R
             | C::RecordFailed { .. }
             | C::RecordDeferred { .. }
             | C::Abandon { .. }
-            | C::Doubt { .. }),
+            | C::Doubt { .. }
+            | C::DoubtUnrecorded { .. }),
         ) => outcome::decide(state, word),
 
         (D::Pending { tries, .. }, C::FailToRender { reason }) => Ok(vec![Event::Failed {

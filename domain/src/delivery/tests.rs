@@ -1,5 +1,7 @@
 //! Delivery decisions: the table, late outcomes, and what holds over any sequence of commands.
 
+mod unrecorded;
+
 use proptest::prelude::*;
 use time::macros::datetime;
 use time::{Duration, OffsetDateTime};
@@ -10,6 +12,7 @@ use super::*;
 use crate::aggregate::fold;
 use crate::subscriber::Standing;
 use crate::testing::table;
+use unrecorded::doubt_unrecorded;
 
 const NOW: OffsetDateTime = datetime!(2026-01-02 03:04:05 UTC);
 const DEADLINE: OffsetDateTime = datetime!(2026-01-02 03:19:05 UTC);
@@ -202,6 +205,7 @@ fn every_command_in_every_state() {
                 now: NOW,
                 policy: DoubtPolicy::Hold,
             }),
+            ("doubt unrecorded", doubt_unrecorded),
             ("render failed", render_failed),
             ("suppress", suppress),
             ("cancel", cancel),
@@ -413,6 +417,7 @@ fn any_command() -> impl Strategy<Value = Command> {
         2 => n.clone().prop_map(abandon),
         2 => n.clone().prop_map(|n| doubt(n, DoubtPolicy::Hold)),
         3 => n.prop_map(|n| doubt(n, DoubtPolicy::ResendOnce)),
+        1 => Just(doubt_unrecorded()),
         1 => Just(render_failed()),
         1 => Just(suppress()),
         1 => Just(cancel()),
@@ -438,8 +443,9 @@ proptest! {
         for command in commands {
             let before = state.accounting_class().unwrap();
             let doubtful = !state.tries().unwrap().doubtful.is_empty();
+            let most = 1 + usize::from(command == doubt_unrecorded());
             let events = state.decide(command).unwrap_or_default();
-            prop_assert!(events.len() <= 1);
+            prop_assert!(events.len() <= most);
             for event in events {
                 if let Event::Attempted { attempt, .. } = &event {
                     attempts += 1;

@@ -34,6 +34,7 @@ pub(super) fn encode(event: &Event) -> Wire {
             after_position: restored.after_position,
             lost_through: restored.lost_through,
             backed_up_at_us: restored.backed_up_at.map_or(0, tidings_proto::to_us),
+            parted_after: restored.parted_after,
         }
         .into(),
         Event::DispatchReleased { incarnation } => wire::DispatchReleased {
@@ -54,12 +55,16 @@ pub(super) fn decode(event: &Wire) -> Result<Event, CodecError> {
             fold: e.fold,
         }),
         Wire::LogRestored(e) if e.after_position < 0 => Err(fields.impossible("after_position")),
-        Wire::LogRestored(e) if e.lost_through < e.after_position => {
+        Wire::LogRestored(e) if !(0..=e.after_position).contains(&e.parted_after) => {
+            Err(fields.impossible("parted_after"))
+        }
+        Wire::LogRestored(e) if e.lost_through < e.parted_after => {
             Err(fields.impossible("lost_through"))
         }
         Wire::LogRestored(e) => Ok(Event::Restored(Restored {
             incarnation: fields.id("incarnation", &e.incarnation)?,
             after_position: e.after_position,
+            parted_after: e.parted_after,
             lost_through: e.lost_through,
             backed_up_at: fields.optional_instant("backed_up_at_us", e.backed_up_at_us)?,
         })),

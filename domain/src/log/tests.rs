@@ -4,8 +4,8 @@ use time::macros::datetime;
 use uuid::Uuid;
 
 use super::{Command, Event, Log, Restored};
-use crate::aggregate::fold;
-use crate::testing::table;
+use crate::aggregate::{Aggregate as _, fold};
+use crate::testing::{GlassVault, table};
 use crate::value::SkipReason;
 
 fn reason() -> SkipReason {
@@ -34,6 +34,7 @@ fn restored(n: u128) -> Restored {
     Restored {
         incarnation: Uuid::from_u128(n),
         after_position: 40,
+        parted_after: 38,
         lost_through: 50,
         backed_up_at: Some(datetime!(2026-03-01 02:00 UTC)),
     }
@@ -83,4 +84,39 @@ fn nothing_is_sent_from_a_restore_until_the_word_on_that_very_restore() {
     let twice = [Event::Restored(first), Event::Restored(second)];
     assert_eq!(held(&[&twice[..], &[released(1)]].concat()), Some(second));
     assert_eq!(held(&[&twice[..], &[released(2)]].concat()), None);
+}
+
+#[test]
+fn what_is_lost_is_counted_from_where_the_histories_parted() {
+    let lost = |after_position, parted_after, lost_through| {
+        let restored = Restored {
+            after_position,
+            parted_after,
+            lost_through,
+            ..restored(1)
+        };
+        restored.lost()
+    };
+    assert_eq!(lost(40, 40, 50), Some(10));
+    // It had gone on: what is lost is no longer than what it holds instead.
+    assert_eq!(lost(120, 90, 100), Some(10));
+    assert_eq!(lost(40, 40, 40), Some(0));
+    assert_eq!(lost(0, 0, 7), Some(7));
+    assert_eq!(lost(40, 0, 50), None, "nothing tells");
+}
+
+#[test]
+fn no_restore_parts_after_it_begins_or_loses_less_than_nothing() {
+    let wire = |parted_after, lost_through| {
+        let restored = Restored {
+            after_position: 40,
+            parted_after,
+            lost_through,
+            ..restored(1)
+        };
+        let wire = Log::encode(&Event::Restored(restored), &GlassVault);
+        Log::decode(&wire, &GlassVault).is_ok()
+    };
+    assert!(wire(0, 0) && wire(40, 40) && wire(30, 35));
+    assert!(!wire(41, 50) && !wire(-1, 50) && !wire(30, 29));
 }

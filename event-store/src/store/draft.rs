@@ -66,6 +66,7 @@ impl<'a> Draft<'a> {
                 version: loaded.version,
                 occurred_at: self.context.occurred_at,
                 recorded_at: self.context.occurred_at,
+                causation: self.context.causation,
                 request_digest: bytes::Bytes::new(),
             });
             let context = self.context.clone();

@@ -168,9 +168,9 @@ impl Keeper {
         now: OffsetDateTime,
     ) -> Result<(Option<Page>, i64), WitnessError> {
         let mut state = open.state.clone();
-        let (incarnation, restored_to) = self.incarnation(&state).await?;
+        let (incarnation, common) = self.incarnation(&state).await?;
         let mut entries = Vec::new();
-        if let Some(after_position) = restored_to {
+        if let Some(after_position) = common {
             entries.push(Entry::Restored {
                 incarnation,
                 after_position,
@@ -260,11 +260,11 @@ impl Keeper {
         }
     }
 
-    /// The log's incarnation; and, if it was restored since the last line, the lowest position it went on from.
+    /// The log's incarnation; and, if it was restored since the last line, the lowest position up to which it is
+    /// known to be the log that was witnessed.
     async fn incarnation(&self, state: &State) -> Result<(Uuid, Option<i64>), WitnessError> {
         let client = self.log.pool().get().await.map_err(ReadError::from)?;
-        let sql =
-            "select incarnation, after_position from publishing_incarnations order by ordinal";
+        let sql = "select incarnation, parted_after from publishing_incarnations order by ordinal";
         let statement = client.prepare_cached(sql).await.map_err(ReadError::from)?;
         let rows = client
             .query(&statement, &[])
@@ -283,7 +283,7 @@ impl Keeper {
         };
         let known = all.iter().position(|(it, _)| *it == witnessed);
         let since = known.map(|at| &all[at + 1..]).ok_or(diverged)?;
-        Ok((*incarnation, since.iter().map(|(_, after)| *after).min()))
+        Ok((*incarnation, since.iter().map(|(_, parted)| *parted).min()))
     }
 
     /// The batch that ends the next page, and where the log ends.

@@ -73,7 +73,8 @@ pub enum Entry {
     Restored {
         /// The new incarnation.
         incarnation: Uuid,
-        /// The last position of the old ones that still counts.
+        /// The last position of the old ones that still counts. The incarnation may begin later: up to there the log
+        /// had gone on alone, and what it holds is witnessed anew.
         after_position: i64,
     },
     /// A kind that a later build writes: a line like any other, but it says nothing to this one.

@@ -3,12 +3,13 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
+use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::check::{WitnessReport, check};
 use super::folder::Folder;
 use super::key::PublicKey;
-use super::line::{Entry, Fact};
+use super::line::{Entry, Fact, Line};
 use super::{WitnessError, facts};
 use crate::hex::Hash;
 use crate::log::{Log, ReadError};
@@ -29,14 +30,29 @@ pub enum Growth {
 /// What is missing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lost {
-    /// The last witnessed position at which the log is still the one that was witnessed; 0: none is known.
+    /// The last witnessed head at which the log is still the one that was witnessed; 0: none is known.
     pub common: i64,
-    /// The last position that was witnessed; not less than the last one the log has.
+    /// The last position at which the log holds what was witnessed: `common`, or that of a fact after it.
+    pub same: i64,
+    /// The last position that was witnessed; not less than `common`.
     pub through: i64,
     /// Facts the log lacks, in their order.
     pub facts: Vec<Fact>,
+    /// The incarnations that were witnessed, oldest first.
+    pub incarnations: Vec<Incarnation>,
     /// What was found in the files.
     pub report: WitnessReport,
+}
+
+/// An incarnation that was witnessed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Incarnation {
+    /// Its id.
+    pub incarnation: Uuid,
+    /// The last position before it, or the greatest that can be.
+    pub after_position: i64,
+    /// When the first line that names it was written.
+    pub at: OffsetDateTime,
 }
 
 /// Why a witness is of no use for this log.
@@ -93,6 +109,7 @@ struct Counting {
     heads: VecDeque<(i64, Hash)>,
     through: i64,
     facts: Vec<Fact>,
+    incarnations: Vec<Incarnation>,
 }
 
 /// Compares a witness with a log that ends at `end`, and gives what comes after it. `expected`: who must have signed
@@ -110,7 +127,7 @@ pub async fn lost(
 ) -> Result<Lost, LostError> {
     let mut counting = Counting::default();
     let report = check(folder, Some(expected), &mut |_, line| {
-        counting.take(&line.entry, end);
+        counting.take(line, end);
     })?;
     let name = || folder.path().display().to_string();
     if counting.through < end && growth == Growth::None {
@@ -149,11 +166,18 @@ pub async fn lost(
     let mut facts = counting.facts;
     facts.retain(|fact| fact.position > common);
     let in_log = known(log, common, end).await.map_err(read)?;
-    facts.retain(|fact| !in_log.contains(&(fact.position, fact.event_id)));
+    let mut same = common;
+    facts.retain(|fact| {
+        let held = in_log.contains(&(fact.position, fact.event_id));
+        same = same.max(if held { fact.position } else { common });
+        !held
+    });
     Ok(Lost {
         common,
-        through: counting.through.max(end),
+        same,
+        through: counting.through.max(common),
         facts,
+        incarnations: counting.incarnations,
         report,
     })
 }
@@ -163,13 +187,15 @@ fn read(error: ReadError) -> LostError {
 }
 
 impl Counting {
-    fn take(&mut self, entry: &Entry, end: i64) {
-        match entry {
+    fn take(&mut self, line: &Line, end: i64) {
+        match &line.entry {
             Entry::Opened {
                 position,
                 batch_hash,
+                incarnation,
                 ..
             } => {
+                self.name(*incarnation, *position, line.at);
                 if self.begins.is_none() {
                     self.begins = Some(*position);
                     self.through = *position;
@@ -179,8 +205,10 @@ impl Counting {
             Entry::Head {
                 position,
                 batch_hash,
+                incarnation,
                 ..
             } => {
+                self.name(*incarnation, *position, line.at);
                 self.through = *position;
                 self.head(*position, *batch_hash, end);
             }
@@ -190,13 +218,37 @@ impl Counting {
             }
             // It says nothing of what was lost: a later version wrote it.
             Entry::Other => {}
-            Entry::Restored { after_position, .. } => {
+            Entry::Restored {
+                incarnation,
+                after_position,
+            } => {
+                self.incarnations.push(Incarnation {
+                    incarnation: *incarnation,
+                    after_position: *after_position,
+                    at: line.at,
+                });
                 self.heads
                     .retain(|(position, _)| position <= after_position);
                 self.facts.retain(|fact| fact.position <= *after_position);
                 self.through = self.through.min(*after_position);
             }
         }
+    }
+
+    /// Notes an incarnation that a line names by the way. One that no line said had begun came before the last that
+    /// did: the log had been restored twice before anybody looked.
+    fn name(&mut self, incarnation: Uuid, after_position: i64, at: OffsetDateTime) {
+        let is_it = |it: &Incarnation| it.incarnation == incarnation;
+        if self.incarnations.iter().any(is_it) {
+            return;
+        }
+        let before_last = self.incarnations.len().saturating_sub(1);
+        let named = Incarnation {
+            incarnation,
+            after_position,
+            at,
+        };
+        self.incarnations.insert(before_last, named);
     }
 
     fn head(&mut self, position: i64, hash: Hash, end: i64) {

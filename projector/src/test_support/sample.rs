@@ -38,6 +38,7 @@ fn log_sample(event_type: &str, salt: u8) -> Option<Event> {
         "log.Restored" => log::Restored {
             incarnation: uuid_bytes(id(salt)),
             after_position: i64::from(salt),
+            parted_after: i64::from(salt),
             lost_through: i64::from(salt) + 10,
             backed_up_at_us: 0,
         }

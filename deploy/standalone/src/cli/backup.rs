@@ -35,7 +35,7 @@ pub(super) struct Backup {
 
 impl Backup {
     pub(super) async fn run(self, global: &Global, out: Out) -> Result<(), CliError> {
-        let session = global.session()?;
+        let session = global.existing()?;
         if session.config.database_url.is_some() {
             return Err(CliError::Usage(
                 "the database is yours (database_url): back it up with its own tools, and after putting it back run \
@@ -61,6 +61,13 @@ impl Backup {
         backing.stop().await?;
         telemetry.shutdown().await;
         let (taken, folder) = taken?;
+        let unfinished = backup::Backup::unfinished(&self.dir);
+        for left in &unfinished {
+            out.say(format!(
+                "A backup was begun in {} and is not finished: unless it is under way, remove it with rm -r",
+                left.display()
+            ));
+        }
         let key = MasterKeys::of(&session.config, &session.ground).place();
         let witness = witness_folder(&session.config, &session.ground.home);
         out.say(format!(
@@ -75,6 +82,7 @@ impl Backup {
         out.result(&json!({
             "folder": folder,
             "backup": taken,
+            "unfinished": unfinished,
             "not_in_it": { "master_key": key, "witness": witness.path() },
         }));
         Ok(())

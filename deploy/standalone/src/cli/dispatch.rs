@@ -51,7 +51,7 @@ pub(super) struct Release {
 
 impl Dispatch {
     pub(super) async fn run(self, global: &Global, out: Out) -> Result<(), CliError> {
-        let session = global.session()?;
+        let session = global.existing()?;
         let telemetry = session.telemetry(Logs::Quiet)?;
         let Session { config, ground } = &session;
         let backing = Backing::start_database(config, &ground.home).await?;
@@ -85,6 +85,12 @@ impl Dispatch {
         out.result(&json!({
             "held": held_by.is_some() && !released,
             "released": released,
+            "restored": held_by.map(|restored| json!({
+                "after_position": restored.after_position,
+                "parted_after": restored.parted_after,
+                "lost_through": restored.lost_through,
+                "lost": restored.lost(),
+            })),
             "waiting": waiting,
         }));
         Ok(())
@@ -142,9 +148,19 @@ fn standing(held_by: Option<&Restored>) -> String {
     match held_by {
         None => "Sending is not held.".to_owned(),
         Some(restored) => format!(
-            "Nothing is sent: the log was restored to position {}, and {} positions after it are known to be lost.",
+            "Nothing is sent: the log was restored and goes on after position {}; {}.",
             restored.after_position,
-            restored.lost_through - restored.after_position
+            lost(restored)
+        ),
+    }
+}
+
+fn lost(restored: &Restored) -> String {
+    match restored.lost() {
+        None => "nothing tells how much was lost".to_owned(),
+        Some(lost) => format!(
+            "{lost} positions after {} are known to be lost",
+            restored.parted_after
         ),
     }
 }
@@ -190,13 +206,19 @@ mod tests {
         let held = Restored {
             incarnation: Uuid::from_u128(8),
             after_position: 4_711,
+            parted_after: 4_711,
             lost_through: 5_000,
             backed_up_at: None,
         };
+        let blind = Restored {
+            parted_after: 0,
+            ..held
+        };
         let shown = format!(
-            "{}\n{}\n----\n{}\n{}",
+            "{}\n{}\n----\n{}\n----\n{}\n{}",
             standing(Some(&held)),
             waiting_lines(&[waiting]),
+            standing(Some(&blind)),
             standing(None),
             waiting_lines(&[])
         );

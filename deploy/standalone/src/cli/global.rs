@@ -8,7 +8,7 @@ use tidings_service::telemetry::{self, Telemetry};
 use tidings_service::{Clock, Ids};
 
 use super::CliError;
-use crate::home::{Home, HomeError};
+use crate::home::Home;
 use crate::platform::Ground;
 
 const NAME: &str = "tidings";
@@ -75,10 +75,7 @@ impl Global {
     /// one is configured. Refused while a restore over the folder has not ended.
     pub(crate) fn session(&self) -> Result<Session, CliError> {
         let session = self.session_whatever_state()?;
-        let home = &session.ground.home;
-        if home.restoring()?.is_some() {
-            return Err(HomeError::HalfRestored(home.dir().to_owned()).into());
-        }
+        session.ground.home.is_whole()?;
         Ok(session)
     }
 
@@ -100,13 +97,19 @@ impl Global {
     /// The same for commands that look at a platform, or change what there is: a mistyped folder is not taken
     /// for one, and nothing is made in it.
     pub(crate) fn existing(&self) -> Result<Session, CliError> {
+        self.must_exist()?;
+        self.session()
+    }
+
+    /// Whether there is a platform: one over a database of the operator's own, or in the data folder.
+    pub(crate) fn must_exist(&self) -> Result<(), CliError> {
         let config = self.config()?;
         let dir = config.data.clone();
         let used = || Home::open(&dir).is_ok_and(|home| home.was_used());
         if config.database_url.is_none() && !(dir.exists() && used()) {
             return Err(CliError::NothingHere { dir });
         }
-        self.session()
+        Ok(())
     }
 
     /// How other commands reach the same platform, for hints that can be copied.

@@ -79,6 +79,7 @@ fn caller(session: &Session, url: &str) -> Result<Api, CliError> {
 async fn import_alone(session: &Session, bytes: Vec<u8>, out: Out) -> Result<Answer, CliError> {
     let Session { config, ground } = session;
     let claim = ground.home.claim().await?;
+    ground.home.is_whole()?;
     let address = (Ipv4Addr::LOCALHOST, 0);
     let listener = TcpListener::bind(address).map_err(|e| StartError::listen(address.into(), e))?;
     let backing = Backing::start(config, &ground.home).await?;

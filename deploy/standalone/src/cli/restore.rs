@@ -3,12 +3,14 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use tidings_event_store::restore::Again;
+use time::format_description::well_known::Rfc3339;
 
 use super::dispatch::waiting_lines;
 use super::global::{Global, Hints, Logs};
 use super::{Bar, CliError, Out};
 use crate::platform::witness_folder;
-use crate::restore::{Restore as Engine, Source, Step, Summary};
+use crate::restore::{Restore as Engine, Source, Step, Summary, Witnessed};
 
 /// Bring a platform back from a backup
 ///
@@ -21,7 +23,8 @@ use crate::restore::{Restore as Engine, Source, Step, Summary};
 /// show`), cancelled what must not go out a second time, and said so (`tidings dispatch release`).
 ///
 /// With --in-place no backup is laid: the database was put back by other means, or has failed over to a replica that
-/// lacked the last commits. Stop all processes of the platform first.
+/// lacked the last commits. Stop all processes of the platform first, and leave NATS as it is: its stream knows of the
+/// last second who left, and to whom something was sent.
 ///
 /// A restore that was killed is run again, as it was, and goes on.
 #[derive(Args, Debug)]
@@ -42,10 +45,17 @@ pub(super) struct Restore {
     /// There is none: those who left after the backup are written to again
     #[arg(long, conflicts_with = "witness")]
     without_witness: bool,
+    /// The stream of before is gone: who left in the last second is written to again, and who was written to may be
+    /// once more
+    #[arg(long, requires = "in_place", conflicts_with = "backup")]
+    without_stream: bool,
 }
 
 impl Restore {
     pub(super) async fn run(self, global: &Global, out: Out) -> Result<(), CliError> {
+        if self.in_place {
+            global.must_exist()?;
+        }
         let session = global.session_whatever_state()?;
         let (config, ground) = (&session.config, &session.ground);
         let source = match self.backup {
@@ -57,7 +67,9 @@ impl Restore {
                 ));
             }
             Some(folder) => Source::Backup(folder),
-            None => Source::InPlace,
+            None => Source::InPlace {
+                read_stream: !self.without_stream,
+            },
         };
         let telemetry = session.telemetry(Logs::Quiet)?;
         let claim = ground.home.claim().await?;
@@ -89,11 +101,16 @@ struct Shown {
 
 impl Shown {
     fn show(&mut self, step: Step) {
+        let ends_at;
         let line = match step {
             Step::Verify => "Comparing the backup with its checksums …",
             Step::Lay => "Laying the data …",
             Step::Start => "Starting the database …",
-            Step::Compare => "Comparing the log with the witness …",
+            Step::Compare => "Comparing the log with what is known of before …",
+            Step::Witnessed(witnessed) => {
+                ends_at = format!("  {}", ends(witnessed));
+                ends_at.as_str()
+            }
             Step::Begin => "Beginning a new incarnation of the log …",
             Step::Facts(done, of) => {
                 let out = self.out;
@@ -110,39 +127,15 @@ impl Shown {
     }
 }
 
+/// So far a witness goes: who names an old copy sees it.
+fn ends(Witnessed { position, at }: Witnessed) -> String {
+    let written = at.and_then(|at| at.format(&Rfc3339).ok());
+    let written = written.map_or_else(String::new, |at| format!(", written {at}"));
+    format!("the witness ends at position {position}{written}")
+}
+
 fn tell(out: Out, summary: &Summary, hints: &Hints) {
-    let Summary {
-        incarnation,
-        after_position,
-        lost_through,
-        stream_not_read,
-        again,
-        doubted,
-        waiting,
-    } = summary;
-    out.say(format!(
-        "Restored: the log goes on after position {after_position}, as incarnation {incarnation}."
-    ));
-    if let Some(why) = stream_not_read {
-        out.say(format!("  the stream of before was not read: {why}"));
-    }
-    let lost = lost_through - after_position;
-    out.say(format!("  positions known to be lost        {lost}"));
-    out.say(format!(
-        "  facts about consent among them    {}",
-        again.facts
-    ));
-    for (event_type, count) in &again.events {
-        out.say(format!("    recorded again as {event_type:28} {count}"));
-    }
-    if again.unknown > 0 {
-        out.say(format!(
-            "    of subscribers the log lacks, whose addresses are suppressed: {}",
-            again.unknown
-        ));
-    }
-    out.say(format!("  open attempts, now in doubt       {doubted}"));
-    out.say(waiting_lines(waiting));
+    out.say(report(summary));
     let Hints { program, data } = hints;
     out.say(format!(
         "Nothing is sent until you say so. Next:\n\
@@ -151,4 +144,107 @@ fn tell(out: Out, summary: &Summary, hints: &Hints) {
          \x20 {program} dispatch show{data}\n\
          \x20 {program} dispatch release{data}"
     ));
+}
+
+/// What came of it, for people.
+fn report(summary: &Summary) -> String {
+    let mut lines = vec![format!(
+        "Restored: the log goes on after position {}, as incarnation {}.",
+        summary.after_position, summary.incarnation
+    )];
+    if summary.lost.is_some() && summary.parted_after < summary.after_position {
+        lines.push(format!(
+            "  up to position {} it is known to be the log of before; what it holds after that stays too",
+            summary.parted_after
+        ));
+    }
+    lines.push(match summary.witness {
+        Some(witnessed) => format!("  {}", ends(witnessed)),
+        None => "  there was no witness".to_owned(),
+    });
+    if summary.without_stream {
+        lines.push("  the stream of before was not read".to_owned());
+    }
+    let lost = summary.lost.map(|lost| lost.to_string());
+    lines.push(format!(
+        "  positions known to be lost        {}",
+        lost.as_deref().unwrap_or("nothing tells how many")
+    ));
+    lines.extend(again(&summary.again));
+    lines.push(format!(
+        "  attempts to deliver, now in doubt {}",
+        summary.doubted
+    ));
+    if summary.unknown_attempts > 0 {
+        lines.push(format!(
+            "    besides, of deliveries the log lacks: {}",
+            summary.unknown_attempts
+        ));
+    }
+    lines.push(waiting_lines(&summary.waiting));
+    lines.join("\n")
+}
+
+fn again(again: &Again) -> Vec<String> {
+    let mut lines = vec![format!(
+        "  facts about consent among them    {}",
+        again.facts
+    )];
+    for (event_type, count) in &again.events {
+        lines.push(format!("    recorded again as {event_type:28} {count}"));
+    }
+    if again.unknown > 0 {
+        lines.push(format!(
+            "    of subscribers the log lacks, whose addresses are suppressed: {}",
+            again.unknown
+        ));
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use time::macros::datetime;
+    use uuid::Uuid;
+
+    fn summary() -> Summary {
+        Summary {
+            incarnation: Uuid::from_u128(8),
+            after_position: 120,
+            parted_after: 90,
+            lost_through: 100,
+            lost: Some(10),
+            witness: Some(Witnessed {
+                position: 100,
+                at: Some(datetime!(2026-03-01 10:00:00.25 UTC)),
+            }),
+            without_stream: false,
+            again: Again {
+                facts: 3,
+                events: [("subscriber.Unsubscribed", 2)].into(),
+                unknown: 1,
+            },
+            doubted: 4,
+            unknown_attempts: 5,
+            waiting: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn an_operator_sees_what_was_known_and_what_came_of_it() {
+        let blind = Summary {
+            after_position: 120,
+            parted_after: 0,
+            lost: None,
+            witness: None,
+            without_stream: true,
+            again: Again::default(),
+            doubted: 0,
+            unknown_attempts: 0,
+            ..summary()
+        };
+        let shown = format!("{}\n----\n{}", report(&summary()), report(&blind));
+        insta::assert_snapshot!(shown);
+    }
 }

@@ -68,6 +68,7 @@ async fn bad_usage_is_64_and_help_is_no_failure() {
         &["tidings", "backup"],
         &["tidings", "restore"],
         &["tidings", "restore", "x", "--in-place"],
+        &["tidings", "restore", "x", "--without-stream"],
         &[
             "tidings",
             "restore",

@@ -73,6 +73,7 @@ impl Up {
         let shutdown = Shutdown::new();
         shutdown.on_signals().map_err(CliError::Signals)?;
         let claim = session.ground.home.claim().await?;
+        session.ground.home.is_whole()?;
         let listen = session.config.listen;
         let listener = TcpListener::bind(listen).map_err(|e| StartError::listen(listen, e))?;
         if session.config.database_url.is_none() || session.config.nats_url.is_none() {

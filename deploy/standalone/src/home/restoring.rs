@@ -70,13 +70,26 @@ impl Home {
         written.map_err(io_error("write", &path))
     }
 
-    /// The restore has ended.
+    /// The restore has ended, durably: come back after a power cut, the file would ask for it once more.
     ///
     /// # Errors
     /// When the file cannot be removed.
     pub fn end_restoring(&self) -> Result<(), HomeError> {
         let path = self.restore_file();
-        fs::remove_file(&path).map_err(io_error("remove", &path))
+        let removed = fs::remove_file(&path).and_then(|()| File::open(self.dir())?.sync_all());
+        removed.map_err(io_error("remove", &path))
+    }
+
+    /// Whether the folder is whole. Whoever runs over it asks after claiming it too, for a restore may have begun
+    /// before.
+    ///
+    /// # Errors
+    /// [`HomeError::HalfRestored`] when a restore has not ended.
+    pub fn is_whole(&self) -> Result<(), HomeError> {
+        match self.restoring()? {
+            None => Ok(()),
+            Some(_) => Err(HomeError::HalfRestored(self.dir().to_owned())),
+        }
     }
 }
 
@@ -101,8 +114,11 @@ mod tests {
         };
         home.begin_restoring(&restoring).unwrap();
         assert_eq!(home.restoring().unwrap(), Some(restoring));
+        let refused = home.is_whole().unwrap_err().to_string();
+        assert!(refused.contains("run it again"), "{refused}");
         home.end_restoring().unwrap();
         assert_eq!(home.restoring().unwrap(), None);
+        home.is_whole().unwrap();
         fs::write(root.path().join("restore.json"), "{").unwrap();
         assert!(home.restoring().is_err());
     }

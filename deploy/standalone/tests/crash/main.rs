@@ -13,6 +13,7 @@ mod checks;
 #[cfg(debug_assertions)]
 mod death;
 mod faults;
+mod in_place;
 mod master_keys;
 mod mid_send;
 #[cfg(debug_assertions)]

@@ -16,7 +16,7 @@ use crate::start;
 const READERS: usize = 300;
 const LEAVE: usize = 100;
 
-async fn sink() -> smtp::Handle {
+pub(crate) async fn sink() -> smtp::Handle {
     smtp::start(smtp::Options {
         keep: smtp::Keep::Headers,
         ..Default::default()
@@ -69,7 +69,7 @@ fn keep_key(from: &Path, to: &Path) {
     fs::copy(from.join("master.key"), to.join("master.key")).unwrap();
 }
 
-async fn article(api: &Api, title: &str, channel: &Value) -> String {
+pub(crate) async fn article(api: &Api, title: &str, channel: &Value) -> String {
     let draft = json!({ "title": title, "markdown": "All is **well**.", "channels": [channel] });
     let draft = api.post("/api/v1/publications", &draft).await;
     let path = format!("/api/v1/publications/{}/publish", id(&draft));

@@ -66,6 +66,18 @@ pub(super) fn decide(state: &Delivery, command: Command) -> Result<Vec<Event>, R
             now,
             policy,
         } => doubt(state, attempt, reason, now, policy),
+        Command::DoubtUnrecorded {
+            instance,
+            deadline,
+            subscriber_version,
+            channel_version,
+        } => Ok(unrecorded(state, |attempt| Event::Attempted {
+            attempt,
+            instance,
+            deadline,
+            subscriber_version,
+            channel_version,
+        })),
         _ => Ok(vec![]),
     }
 }
@@ -218,4 +230,19 @@ fn doubt(
         reason,
         retry_at: resend.then(|| now.saturating_add(retry::RESEND_AFTER)),
     }])
+}
+
+/// The attempt and its doubt, as the next one of a delivery that waits. Of any other the log has a word, or an attempt
+/// of its own.
+fn unrecorded(state: &Delivery, attempted: impl FnOnce(u32) -> Event) -> Vec<Event> {
+    let Delivery::Pending { tries, .. } = state else {
+        return Vec::new();
+    };
+    let attempt = tries.attempts.saturating_add(1);
+    let in_doubt = Event::InDoubt {
+        attempt,
+        reason: DoubtReason::Restored,
+        retry_at: None,
+    };
+    vec![attempted(attempt), in_doubt]
 }

@@ -163,15 +163,18 @@ async fn goes_on_in_a_new_incarnation(platform: &Platform) {
     let store = &platform.another_store(platform.connect.clone());
     let now = platform.clock.clock().now();
     let incarnation = platform.ids.next();
-    let after = restore::begin(store, incarnation, now).await.unwrap();
-    assert_eq!(
-        restore::begin(store, incarnation, now).await.unwrap(),
-        after
-    );
+    let beginning = restore::Beginning {
+        incarnation,
+        parted_after: None,
+        witnessed: &[],
+    };
+    let begun = restore::begin(store, beginning, now).await.unwrap();
+    assert_eq!(restore::begin(store, beginning, now).await.unwrap(), begun);
     let restored = Restored {
         incarnation,
-        after_position: after,
-        lost_through: after,
+        after_position: begun.after_position,
+        parted_after: begun.parted_after,
+        lost_through: begun.after_position,
         backed_up_at: None,
     };
     restore::record(store, restored, now).await.unwrap();
@@ -263,9 +266,15 @@ async fn nothing_is_sent_for_deliveries_that_are_not_in_the_log_any_more() {
     assert_eq!(events.len() as i64, common);
     // The stream of before knows who left.
     let (nats, name) = (house.platform.nats.clone(), &house.platform.name);
-    let found = restore::in_stream(log, nats, name, 0, common).await;
+    let before = restore::Before {
+        same: 0,
+        witnessed: 0,
+        end: common,
+    };
+    let found = restore::in_stream(log, nats, name, before).await;
     let found = found.unwrap();
-    assert_eq!(found.through, through);
+    assert_eq!((found.same, found.through), (common, through));
+    assert!(found.attempts.is_empty());
     let left: Vec<_> = found.facts.iter().map(|fact| fact.stream_id).collect();
     assert_eq!(left, [ada]);
 }

@@ -8,9 +8,13 @@ use tidings_domain::stream_id;
 use tidings_domain::subscriber::{self, ResubscribeMethod, Standing, Subscriber};
 use tidings_domain::suppression::{self, Reason, Scope, Suppression};
 use tidings_domain::value::EmailAddress;
-use tidings_event_store::Recorded;
-use tidings_event_store::restore::{Again, again, begin, begun, record};
-use tidings_event_store::witness::{Folder, Growth, Keeper, Lost, LostError, PublicKey, lost};
+use tidings_event_store::audit::verify;
+use tidings_event_store::relay::Relay;
+use tidings_event_store::restore::{Again, Beginning, Lacking, again, begin, begun, record};
+use tidings_event_store::witness::{
+    self, Folder, Growth, Keeper, Lost, LostError, PublicKey, SigningKey, WitnessReport, lost,
+};
+use tidings_event_store::{Progress, Recorded};
 use tidings_tests::audit;
 use tidings_tests::house::House;
 use uuid::Uuid;
@@ -18,15 +22,15 @@ use uuid::Uuid;
 use super::witness::caught_up;
 
 /// A house whose log is witnessed, and can be put back to where it was.
-struct Witnessed {
-    house: House,
+pub(super) struct Witnessed {
+    pub(super) house: House,
     root: TempDir,
-    folder: Folder,
-    key: PublicKey,
+    pub(super) folder: Folder,
+    pub(super) key: PublicKey,
 }
 
 impl Witnessed {
-    async fn new() -> Self {
+    pub(super) async fn new() -> Self {
         let house = House::start_without_delivery().await;
         let root = tempfile::tempdir().unwrap();
         let key = key(&house).await.public();
@@ -38,19 +42,19 @@ impl Witnessed {
         }
     }
 
-    async fn witness(&self) {
+    pub(super) async fn witness(&self) {
         let log = self.house.platform.store.log().clone();
         let mut keeper = Keeper::new(log, self.folder.clone(), key(&self.house).await);
         caught_up(&mut keeper, &self.house.platform).await.unwrap();
     }
 
-    async fn head(&self) -> i64 {
+    pub(super) async fn head(&self) -> i64 {
         let log = self.house.platform.store.log();
         log.head().await.unwrap().position
     }
 
     /// As a backup of that position would have it.
-    async fn go_back_to(&self, position: i64) {
+    pub(super) async fn go_back_to(&self, position: i64) {
         let client = self.house.platform.pool.get().await.unwrap();
         let sql = format!(
             "delete from publishing_events where position > {position};
@@ -64,7 +68,19 @@ impl Witnessed {
         lost(log, folder, self.key, self.head().await, Growth::None).await
     }
 
-    async fn restore(&self, incarnation: Uuid, growth: Growth) -> Again {
+    /// The same of a backup from before the restores that followed.
+    pub(super) async fn go_back_behind_restores_to(&self, position: i64) {
+        self.go_back_to(position).await;
+        let client = self.house.platform.pool.get().await.unwrap();
+        let sql = "delete from publishing_incarnations where ordinal > 1";
+        client.batch_execute(sql).await.unwrap();
+    }
+
+    pub(super) async fn restore(&self, incarnation: Uuid, growth: Growth) -> Again {
+        self.restore_with(&self.folder, incarnation, growth).await
+    }
+
+    async fn restore_with(&self, folder: &Folder, incarnation: Uuid, growth: Growth) -> Again {
         let (store, now) = (
             &self.house.platform.store,
             self.house.platform.clock.clock().now(),
@@ -73,28 +89,60 @@ impl Witnessed {
             Some(after) => after,
             None => self.head().await,
         };
-        let lost = lost(store.log(), &self.folder, self.key, end, growth).await;
+        let lost = lost(store.log(), folder, self.key, end, growth).await;
         let lost = lost.unwrap();
-        let after = begin(store, incarnation, now).await.unwrap();
+        let grown = growth == Growth::Possible;
+        let beginning = Beginning {
+            incarnation,
+            parted_after: grown.then_some(lost.common),
+            witnessed: &lost.incarnations,
+        };
+        let begun = begin(store, beginning, now).await.unwrap();
         let restored = Restored {
             incarnation,
-            after_position: after,
-            lost_through: lost.through.max(after),
+            after_position: begun.after_position,
+            parted_after: begun.parted_after,
+            lost_through: lost.through.max(begun.parted_after),
             backed_up_at: None,
         };
         let restored = record(store, restored, now).await.unwrap();
-        again(store, &restored, &lost.facts, now, &mut |_, _| ())
+        let lacking = Lacking {
+            facts: &lost.facts,
+            parted_after: if grown { lost.same } else { end },
+        };
+        again(store, &restored, lacking, now, &mut |_, _| ())
             .await
             .unwrap()
     }
 
-    async fn standing(&self, subscriber_id: Uuid) -> Standing {
+    /// The relay of an incarnation brings it up to date.
+    async fn relay(&self, incarnation: Uuid) {
+        let platform = &self.house.platform;
+        let (log, nats) = (platform.store.log().clone(), platform.nats.clone());
+        let mut relay = Relay::new(log, nats, platform.name.of(incarnation));
+        while relay.step().await.unwrap() == Progress::Advanced {}
+    }
+
+    /// The witness goes on in the same files, and the log is what it says and what its own hashes say.
+    pub(super) async fn witness_finds_nothing_wrong(&self) -> WitnessReport {
+        self.witness().await;
+        let log = self.house.platform.store.log();
+        let report = witness::check(&self.folder, Some(self.key), &mut |_, _| ()).unwrap();
+        let compared = witness::compare(log, &self.folder, &report).await;
+        assert_eq!(compared.unwrap().finding, None);
+        assert_eq!(report.position, self.head().await);
+        let verified = verify(log.pool(), 1, &mut |_| ()).await.unwrap();
+        assert_eq!(verified.finding, None);
+        report
+    }
+
+    pub(super) async fn standing(&self, subscriber_id: Uuid) -> Standing {
         let store = &self.house.platform.store;
         let loaded = store.load::<Subscriber>(subscriber_id).await.unwrap();
         loaded.state.standing()
     }
 
-    async fn come_back(&self, subscriber_id: Uuid) {
+    pub(super) async fn come_back(&self, subscriber_id: Uuid) {
         let context = self.house.context();
         let command = || subscriber::Command::Resubscribe {
             method: ResubscribeMethod::Api,
@@ -123,7 +171,7 @@ impl Witnessed {
     }
 }
 
-async fn key(house: &House) -> tidings_event_store::witness::SigningKey {
+async fn key(house: &House) -> SigningKey {
     let vault = house.platform.store.vault();
     vault
         .witness_key(house.platform.clock.clock().now())
@@ -163,17 +211,6 @@ async fn another_day(
     let reasons = vec![Reason::Manual];
     it.suppression(lifted, suppression::Command::Lift { reasons })
         .await;
-}
-
-/// It goes on with the same files after a restore.
-async fn the_witness_finds_nothing_wrong(it: &Witnessed) {
-    it.witness().await;
-    let report =
-        tidings_event_store::witness::check(&it.folder, Some(it.key), &mut |_, _| ()).unwrap();
-    assert_eq!(report.given_up.len(), 1);
-    let log = it.house.platform.store.log();
-    let compared = tidings_event_store::witness::compare(log, &it.folder, &report).await;
-    assert_eq!(compared.unwrap().finding, None);
 }
 
 /// Everything after a restore was said again because of it.
@@ -253,41 +290,92 @@ async fn the_last_word_of_everybody_counts_again_and_once() {
     let restored = restored.unwrap().position;
     assert_eq!(restored, backup + 1);
     all_follow_from(restored, &log);
-    the_witness_finds_nothing_wrong(&it).await;
+    assert_eq!(it.witness_finds_nothing_wrong().await.given_up.len(), 1);
     // And a second restore to the same place learns the same from it.
-    it.go_back_to(backup).await;
-    let client = house.platform.pool.get().await.unwrap();
-    let sql = "delete from publishing_incarnations where ordinal > 1";
-    client.batch_execute(sql).await.unwrap();
+    it.go_back_behind_restores_to(backup).await;
     it.restore(house.platform.ids.next(), Growth::None).await;
     learnt().await;
+    assert_eq!(it.witness_finds_nothing_wrong().await.given_up.len(), 2);
 }
 
+/// The log has lost that it was restored before. The witness has not, and the stream of that life is still there.
 #[tokio::test]
-async fn a_log_that_went_on_meanwhile_knows_better() {
+async fn a_second_restore_goes_back_behind_the_first() {
+    let it = Witnessed::new().await;
+    let (house, platform) = (&it.house, &it.house.platform);
+    let ada = house.subscriber("ada@example.org").await;
+    let grace = house.subscriber("grace@example.org").await;
+    let original = platform.name.incarnation();
+    let [first, second] = [platform.ids.next(), platform.ids.next()];
+    it.relay(original).await;
+    it.witness().await;
+    let backup = it.head().await;
+    house.unsubscribe(ada).await;
+    it.relay(original).await;
+    it.witness().await;
+
+    it.go_back_to(backup).await;
+    it.restore(first, Growth::None).await;
+    it.relay(first).await;
+    house.unsubscribe(grace).await;
+    it.relay(first).await;
+    it.witness_finds_nothing_wrong().await;
+
+    it.go_back_behind_restores_to(backup).await;
+    for _ in 0..2 {
+        it.restore(second, Growth::None).await;
+        let all = platform.store.log().incarnations().await.unwrap();
+        assert_eq!(all, [original, first, second]);
+        assert_eq!(it.standing(ada).await, Standing::Unsubscribed);
+        assert_eq!(it.standing(grace).await, Standing::Unsubscribed);
+    }
+    it.relay(second).await;
+    it.witness_finds_nothing_wrong().await;
+    house.subscriber("edsger@example.org").await;
+    it.relay(second).await;
+    let report = it.witness_finds_nothing_wrong().await;
+    let began: Vec<_> = report.given_up.iter().map(|it| it.incarnation).collect();
+    assert_eq!(began, [first, second]);
+}
+
+/// A run of the restore that knows less than the one before it is as good as none.
+#[tokio::test]
+async fn run_again_it_adds_what_is_known_since_and_takes_nothing_back() {
     let it = Witnessed::new().await;
     let house = &it.house;
     let ada = house.subscriber("ada@example.org").await;
-    let grace = house.subscriber("grace@example.org").await;
     it.witness().await;
-    let common = it.head().await;
-    // Lost: Ada leaves and comes back, Grace leaves.
+    let backup = it.head().await;
     house.unsubscribe(ada).await;
     it.come_back(ada).await;
-    house.unsubscribe(grace).await;
     it.witness().await;
-    it.go_back_to(common).await;
-    // On the replica that took over Ada leaves later, and others come.
-    for n in 0..5 {
-        house.subscriber(&format!("new{n}@example.org")).await;
-    }
+    let older = Folder::new(it.root.path().join("older"));
+    copy(&it.folder, &older);
     house.unsubscribe(ada).await;
-    let done = it
-        .restore(house.platform.ids.next(), Growth::Possible)
-        .await;
-    assert_eq!(done.facts, 3);
-    assert_eq!(it.standing(ada).await, Standing::Unsubscribed);
-    assert_eq!(it.standing(grace).await, Standing::Unsubscribed);
+    it.witness().await;
+
+    let newest = &it.folder;
+    for runs in [
+        &[&older, newest, &older, newest][..],
+        &[newest, &older, newest],
+    ] {
+        it.go_back_behind_restores_to(backup).await;
+        let incarnation = house.platform.ids.next();
+        let mut end = None;
+        for folder in runs {
+            it.restore_with(folder, incarnation, Growth::None).await;
+            let knows_less = end.is_none() && *folder == &older;
+            let standing = if knows_less {
+                Standing::Active
+            } else {
+                end.get_or_insert(it.head().await);
+                Standing::Unsubscribed
+            };
+            assert_eq!(it.standing(ada).await, standing);
+        }
+        assert_eq!(Some(it.head().await), end, "nothing is recorded twice");
+    }
+    it.witness_finds_nothing_wrong().await;
 }
 
 #[tokio::test]

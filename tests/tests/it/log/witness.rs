@@ -423,7 +423,7 @@ async fn a_restored_log_goes_on_and_what_was_given_up_stays_on_record() {
     );
     client
         .execute(
-            "insert into publishing_incarnations values (gen_random_uuid(), 2, 2, clock_timestamp())",
+            "insert into publishing_incarnations values (gen_random_uuid(), 2, 2, clock_timestamp(), 2)",
             &[],
         )
         .await

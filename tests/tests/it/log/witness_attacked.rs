@@ -422,7 +422,7 @@ async fn a_restore_to_before_the_oldest_file_that_is_kept_is_no_difference() {
         .batch_execute(
             "delete from publishing_events where position > 1; \
              delete from publishing_batches where last_position > 1; \
-             insert into publishing_incarnations values (gen_random_uuid(), 2, 1, clock_timestamp())",
+             insert into publishing_incarnations values (gen_random_uuid(), 2, 1, clock_timestamp(), 1)",
         )
         .await
         .unwrap();

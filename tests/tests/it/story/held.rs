@@ -17,6 +17,7 @@ async fn restored(house: &House) -> Past {
     let restored = Restored {
         incarnation: house.platform.ids.next(),
         after_position: 0,
+        parted_after: 0,
         lost_through: 0,
         backed_up_at: None,
     };

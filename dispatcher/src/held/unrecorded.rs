@@ -1,0 +1,188 @@
+//! Attempts that only the stream of before knows. They come in doubt together with their deliveries: also with those
+//! that the log has lost and would plan again, for their ids follow from what it still holds.
+
+use std::collections::{HashMap, HashSet};
+
+use tidings_domain::channel::Channel;
+use tidings_domain::delivery::{Command, Delivery, Plan};
+use tidings_domain::publication::{Draft, Publication, Stage};
+use tidings_domain::stream_id::{ReceiverId, delivery as delivery_id};
+use tidings_domain::value::Code;
+use tidings_event_store::restore::{Attempt, Planned};
+use tidings_event_store::{LoadError, Loaded, Past, Store};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::record;
+use crate::audience;
+use crate::channel::Reach;
+use crate::channels;
+use crate::core::DispatchError;
+use crate::publications::last;
+
+/// Deliveries that are looked up at once.
+const LOOKED_UP: usize = 1_000;
+
+/// What became of attempts that only the stream of before knows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Unrecorded {
+    /// Deliveries that came in doubt.
+    pub doubted: u64,
+    /// Deliveries that nothing in the log leads to.
+    pub unknown: u64,
+}
+
+/// Puts on record, and in doubt, what only the stream of before knows to have been attempted: the receiver may have
+/// it. Only deliveries change that wait, so that it does nothing when it is repeated.
+///
+/// # Errors
+/// When the log can not be read or written.
+pub async fn doubt_unrecorded(
+    store: &Store,
+    restored: &Past,
+    attempts: &[Attempt],
+    now: OffsetDateTime,
+) -> Result<Unrecorded, DispatchError> {
+    let mut became = Unrecorded::default();
+    let mut plans = Plans::new(store);
+    for some in attempts.chunks(LOOKED_UP) {
+        let ids: Vec<Uuid> = some.iter().map(|it| it.delivery_id).collect();
+        let known: HashSet<Uuid> = store.log().existing(&ids).await?.into_iter().collect();
+        for attempt in some {
+            let mut commands = Vec::new();
+            if !known.contains(&attempt.delivery_id) {
+                let Some(plan) = plans.plan(attempt).await? else {
+                    became.unknown += 1;
+                    continue;
+                };
+                commands.push(Command::Plan(plan));
+            }
+            commands.push(doubt(attempt));
+            let loaded = store.load::<Delivery>(attempt.delivery_id).await?;
+            became.doubted += u64::from(record(store, restored, loaded, commands, now).await?);
+        }
+    }
+    Ok(became)
+}
+
+fn doubt(attempt: &Attempt) -> Command {
+    Command::DoubtUnrecorded {
+        instance: attempt.instance,
+        deadline: attempt.deadline,
+        subscriber_version: attempt.subscriber_version,
+        channel_version: attempt.channel_version,
+    }
+}
+
+/// The plans that the log still leads to.
+struct Plans<'a> {
+    store: &'a Store,
+    publications: HashMap<Uuid, Option<Planning>>,
+    reaches: HashMap<Uuid, Option<Reach>>,
+}
+
+/// A publication whose audience is frozen, and whose deliveries are not all planned.
+struct Planning {
+    draft: Draft,
+    frozen: Past,
+}
+
+impl<'a> Plans<'a> {
+    fn new(store: &'a Store) -> Self {
+        Self {
+            store,
+            publications: HashMap::new(),
+            reaches: HashMap::new(),
+        }
+    }
+
+    /// As the planner will make it; none: it will not. The stream says where to look, and is believed in nothing else.
+    async fn plan(&mut self, attempt: &Attempt) -> Result<Option<Plan>, DispatchError> {
+        let Some(planned) = attempt.planned else {
+            return Ok(None);
+        };
+        if !self.is_receiver(&planned).await? {
+            return Ok(None);
+        }
+        let planning = self.planning(planned.publication_id).await?;
+        let plan = planning.as_ref().and_then(|it| it.plan(&planned));
+        Ok(plan
+            .filter(|(id, _)| *id == attempt.delivery_id)
+            .map(|(_, plan)| plan))
+    }
+
+    async fn planning(&mut self, id: Uuid) -> Result<&Option<Planning>, DispatchError> {
+        if !self.publications.contains_key(&id) {
+            let loaded = found(self.store.load::<Publication>(id).await)?;
+            self.publications
+                .insert(id, loaded.as_ref().and_then(planning));
+        }
+        Ok(&self.publications[&id])
+    }
+
+    /// Whether the channel makes such deliveries, and the subscriber is in the frozen audience.
+    async fn is_receiver(&mut self, planned: &Planned) -> Result<bool, DispatchError> {
+        let channel_id = planned.channel_id;
+        if !self.reaches.contains_key(&channel_id) {
+            let loaded = found(self.store.load::<Channel>(channel_id).await)?;
+            self.reaches
+                .insert(channel_id, loaded.as_ref().and_then(reach));
+        }
+        match (self.reaches[&channel_id], planned.subscriber_id) {
+            (Some(Reach::Broadcast), None) => Ok(true),
+            (Some(Reach::Addressed), Some(subscriber_id)) => {
+                let pool = self.store.log().pool();
+                Ok(audience::holds(pool, planned.publication_id, subscriber_id).await?)
+            }
+            _ => Ok(false),
+        }
+    }
+}
+
+impl Planning {
+    fn plan(&self, planned: &Planned) -> Option<(Uuid, Plan)> {
+        let mut channels = self.draft.channel_ids.iter();
+        channels.find(|it| *it == planned.channel_id)?;
+        let receiver = match planned.subscriber_id {
+            Some(subscriber_id) => ReceiverId::Subscriber(subscriber_id),
+            None => ReceiverId::Channel(planned.channel_id),
+        };
+        let (frozen_at, frozen) = (self.frozen.recorded_at, self.frozen.event_id);
+        let id = delivery_id(frozen_at, frozen, planned.channel_id, receiver);
+        let plan = Plan {
+            cause_kind: Code::from_static("publication"),
+            cause_id: planned.publication_id,
+            content_version: self.draft.content_version,
+            channel_id: planned.channel_id,
+            subscriber_id: planned.subscriber_id,
+            due_at: self.frozen.occurred_at,
+            priority: 0,
+        };
+        Some((id, plan))
+    }
+}
+
+fn planning(loaded: &Loaded<Publication>) -> Option<Planning> {
+    let Stage::Frozen { draft, .. } = loaded.state.stage() else {
+        return None;
+    };
+    Some(Planning {
+        draft: draft.clone(),
+        frozen: last(loaded, "publication.AudienceFrozen")?,
+    })
+}
+
+fn reach(loaded: &Loaded<Channel>) -> Option<Reach> {
+    let setup = loaded.state.setup()?;
+    // One that this build does not know counts as a broadcast, as it does to the planner.
+    let kind = channels::find(setup.kind.as_str());
+    Some(kind.map_or(Reach::Broadcast, |kind| kind.reach))
+}
+
+/// What the stream names may be anything.
+fn found<A>(loaded: Result<Loaded<A>, LoadError>) -> Result<Option<Loaded<A>>, LoadError> {
+    match loaded {
+        Err(error) if error.is_wrong_stream() => Ok(None),
+        loaded => loaded.map(Some),
+    }
+}

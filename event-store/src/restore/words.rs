@@ -1,0 +1,227 @@
+//! Facts as words: what each of them does to which stream.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use tidings_domain::aggregate::Aggregate as _;
+use tidings_domain::subscriber::{self, ResubscribeMethod, Subscriber, UnsubscribeMethod};
+use tidings_domain::suppression::{self, Reason, Scope, Suppression};
+use tidings_proto::EventMessage as _;
+use tidings_proto::{subscriber as of_subscriber, suppression as of_suppression};
+use uuid::Uuid;
+
+use super::RestoreError;
+use crate::witness::Fact;
+
+/// Events that say the opposite of what somebody said who left.
+pub(super) const BACK: [&str; 2] = [
+    of_subscriber::Resubscribed::TYPE,
+    of_suppression::Lifted::TYPE,
+];
+
+/// What a fact does to a stream.
+#[derive(Debug)]
+pub(super) struct Word<C> {
+    /// The fact, by the id of its event.
+    pub(super) fact: Uuid,
+    /// It says that somebody must not be written to.
+    pub(super) leaves: bool,
+    pub(super) command: C,
+}
+
+/// The words for each stream, in their order.
+pub(super) type Words<C> = BTreeMap<Uuid, Vec<Word<C>>>;
+
+/// What all facts come to.
+#[derive(Debug, Default)]
+pub(super) struct AllWords {
+    pub(super) subscribers: Words<subscriber::Command>,
+    pub(super) suppressions: Words<suppression::Command>,
+    /// Subscribers the log does not know who had left.
+    pub(super) unknown: u64,
+}
+
+/// The subscribers that facts are about.
+pub(super) fn subscribers(facts: &[Fact]) -> Vec<Uuid> {
+    let about = facts
+        .iter()
+        .filter(|fact| noun(fact) == Some(Subscriber::NOUN));
+    about.map(|fact| fact.stream_id).collect()
+}
+
+/// The words in facts, which are in their order. `known`: the subscribers that the log has.
+///
+/// # Errors
+/// A new kind of fact needs an arm of its own: what is not understood stops the restore.
+pub(super) fn words(facts: &[Fact], known: &HashSet<Uuid>) -> Result<AllWords, RestoreError> {
+    let left = left_unknown(facts, known);
+    let mut all = AllWords {
+        unknown: left.len() as u64,
+        ..AllWords::default()
+    };
+    for fact in facts {
+        match noun(fact) {
+            Some(Subscriber::NOUN) => {
+                let command = subscriber_command(fact)?;
+                if known.contains(&fact.stream_id) {
+                    push(&mut all.subscribers, fact.stream_id, fact, command);
+                } else if let Some(suppression_id) = left.get(&fact.event_id) {
+                    push(&mut all.suppressions, *suppression_id, fact, unsubscribed());
+                }
+            }
+            Some(Suppression::NOUN) => {
+                let command = suppression_command(fact)?;
+                push(&mut all.suppressions, fact.stream_id, fact, command);
+            }
+            _ => return Err(unheard(fact, "the kind")),
+        }
+    }
+    Ok(all)
+}
+
+fn noun(fact: &Fact) -> Option<&str> {
+    fact.event_type.split('.').next()
+}
+
+fn push<C>(words: &mut Words<C>, stream_id: Uuid, fact: &Fact, command: C) {
+    words.entry(stream_id).or_default().push(Word {
+        fact: fact.event_id,
+        leaves: !BACK.contains(&fact.event_type.as_str()),
+        command,
+    });
+}
+
+/// The facts by which subscribers left whom the log does not know, with the suppressions of their addresses: they
+/// signed up and left in what was lost. Whoever brings the address again must not have it mailed.
+fn left_unknown(facts: &[Fact], known: &HashSet<Uuid>) -> HashMap<Uuid, Uuid> {
+    let mut unknown: HashMap<Uuid, Vec<&Fact>> = HashMap::new();
+    for fact in facts {
+        if noun(fact) == Some(Subscriber::NOUN) && !known.contains(&fact.stream_id) {
+            unknown.entry(fact.stream_id).or_default().push(fact);
+        }
+    }
+    unknown
+        .values()
+        .filter_map(|facts| left_as(facts))
+        .collect()
+}
+
+/// The fact by which somebody left everything in the end, and the suppression of their address.
+fn left_as(facts: &[&Fact]) -> Option<(Uuid, Uuid)> {
+    let last = facts
+        .iter()
+        .rfind(|fact| fact.topic_id.is_none())
+        .filter(|fact| fact.event_type == of_subscriber::Unsubscribed::TYPE)?;
+    Some((last.event_id, last.address_suppression_id?))
+}
+
+fn unsubscribed() -> suppression::Command {
+    suppression::Command::Add {
+        scope: Scope::Address,
+        reason: Reason::Unsubscribed,
+        delivery_id: None,
+        value: None,
+    }
+}
+
+fn subscriber_command(fact: &Fact) -> Result<subscriber::Command, RestoreError> {
+    match fact.event_type.as_str() {
+        of_subscriber::Unsubscribed::TYPE => Ok(subscriber::Command::Unsubscribe {
+            method: UnsubscribeMethod::Restored,
+            delivery_id: None,
+            evidence: None,
+            topic_id: fact.topic_id,
+        }),
+        of_subscriber::Resubscribed::TYPE => Ok(subscriber::Command::Resubscribe {
+            method: ResubscribeMethod::Restored,
+            evidence: None,
+        }),
+        _ => Err(unheard(fact, "the kind")),
+    }
+}
+
+fn suppression_command(fact: &Fact) -> Result<suppression::Command, RestoreError> {
+    let reasons = fact
+        .reasons
+        .iter()
+        .map(|reason| Reason::parse(reason).map_err(|_| unheard(fact, "the reason")))
+        .collect::<Result<Vec<_>, _>>()?;
+    match fact.event_type.as_str() {
+        of_suppression::Added::TYPE => {
+            let scope = fact.scope.as_deref().unwrap_or_default();
+            Ok(suppression::Command::Add {
+                scope: Scope::parse(scope).map_err(|_| unheard(fact, "the scope"))?,
+                reason: *reasons.first().ok_or_else(|| unheard(fact, "the reason"))?,
+                delivery_id: None,
+                value: None,
+            })
+        }
+        of_suppression::Lifted::TYPE => Ok(suppression::Command::Lift { reasons }),
+        _ => Err(unheard(fact, "the kind")),
+    }
+}
+
+fn unheard(fact: &Fact, what: &'static str) -> RestoreError {
+    RestoreError::Unheard {
+        what,
+        event_type: fact.event_type.clone(),
+        position: fact.position,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use time::macros::datetime;
+
+    fn fact(event_type: &str, topic_id: Option<Uuid>) -> Fact {
+        let at = datetime!(2026-03-01 10:00 UTC);
+        Fact {
+            position: 7,
+            event_type: event_type.to_owned(),
+            stream_id: Uuid::from_u128(1),
+            event_id: Uuid::from_u128(2),
+            occurred_at: at,
+            recorded_at: at,
+            topic_id,
+            method: None,
+            address_suppression_id: Some(Uuid::from_u128(3)),
+            scope: None,
+            reasons: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn only_who_left_everything_in_the_end_is_suppressed() {
+        let topic = Some(Uuid::from_u128(9));
+        let left = fact("subscriber.Unsubscribed", None);
+        let left_topic = fact("subscriber.Unsubscribed", topic);
+        let back = fact("subscriber.Resubscribed", None);
+        let suppression = Some((Uuid::from_u128(2), Uuid::from_u128(3)));
+        assert_eq!(left_as(&[&left]), suppression);
+        assert_eq!(left_as(&[&left, &left_topic]), suppression);
+        assert_eq!(left_as(&[&left, &back]), None);
+        assert_eq!(left_as(&[&left, &back, &left]), suppression);
+        assert_eq!(left_as(&[&left_topic]), None);
+    }
+
+    #[test]
+    fn a_word_goes_to_the_subscriber_if_there_is_one_else_to_the_address() {
+        let left = fact("subscriber.Unsubscribed", None);
+        let (subscriber, address) = (left.stream_id, Uuid::from_u128(3));
+        let known = words(std::slice::from_ref(&left), &[subscriber].into()).unwrap();
+        assert!(known.subscribers.contains_key(&subscriber) && known.suppressions.is_empty());
+        let unknown = words(&[left], &HashSet::new()).unwrap();
+        assert!(unknown.subscribers.is_empty() && unknown.suppressions.contains_key(&address));
+        assert_eq!((known.unknown, unknown.unknown), (0, 1));
+    }
+
+    #[test]
+    fn what_is_not_understood_is_no_consent() {
+        let refused = |fact: Fact| words(&[fact], &HashSet::new()).unwrap_err().to_string();
+        for unknown in ["subscriber.Vanished", "address.Claimed", ""] {
+            refused(fact(unknown, None));
+        }
+        let text = refused(fact("suppression.Added", None));
+        assert!(text.contains("suppression.Added, position 7"), "{text}");
+    }
+}

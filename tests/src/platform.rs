@@ -98,7 +98,10 @@ impl Platform {
         let store = store(connect.clone(), pool.clone());
         let incarnation = store.log().incarnation().await.unwrap();
         let name = StreamName::new(&format!("t{number}"), incarnation);
-        let feed = Feed::open(store.log().clone()).await.unwrap();
+        // As another process's: a test may put the database back beneath it, and go on with the store as a process
+        // does that was started since.
+        let followed = self::store(connect.clone(), pool.clone());
+        let feed = Feed::open(followed.log().clone()).await.unwrap();
         let relay = Relay::new(store.log().clone(), nats.clone(), name.clone());
         let stop = CancellationToken::new();
         tokio::spawn(

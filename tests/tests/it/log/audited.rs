@@ -20,7 +20,7 @@ async fn forged(victim: &Victim, sql: &str) -> Option<Finding> {
 async fn a_batch_of_an_incarnation_that_had_ended_is_found() {
     let victim = Victim::new().await;
     let restored = "insert into publishing_incarnations \
-         select md5('second')::uuid, 2, 1, clock_timestamp();";
+         select md5('second')::uuid, 2, 1, clock_timestamp(), 1;";
     let of_second =
         "update publishing_batches set incarnation = md5('second')::uuid where first_position";
     let gone_on = format!("{restored} {of_second} >= 2");

@@ -11,7 +11,7 @@ async fn restore_to(witnessed: &Witnessed, position: i64) {
     let sql = format!(
         "delete from publishing_events where position > {position}; \
          delete from publishing_batches where last_position > {position}; \
-         insert into publishing_incarnations values (gen_random_uuid(), 2, {position}, clock_timestamp())"
+         insert into publishing_incarnations values (gen_random_uuid(), 2, {position}, clock_timestamp(), {position})"
     );
     client.batch_execute(&sql).await.unwrap();
 }

@@ -4,6 +4,7 @@
 
 mod bulk;
 mod derived;
+mod opening;
 mod rebuild;
 mod row;
 mod runner;
@@ -18,11 +19,12 @@ use crate::store::UnderstandError;
 use crate::vault::{KeyRing, VaultError};
 
 pub use derived::{Derivation, Derived, DerivedView, Totals};
+pub use opening::fold_of;
 pub use rebuild::{
     Bounds, Phase, RebuildMode, RebuildOptions, RebuildProgress, Rebuildable, Rebuilt, rebuild,
 };
 pub use row::{Column, Key, Merge, Row, SqlType};
-pub use runner::{Runner, fold_of};
+pub use runner::Runner;
 pub use skips::{SkipError, poison, skip};
 pub use table::{Definition, position};
 /// What views need of the domain's contract: to open sealed values, to say what is wrong with a field, and

@@ -9,7 +9,8 @@ use tidings_domain::value::SkipReason;
 use tidings_proto::EventMessage as _;
 use tidings_proto::log::ViewSkipped;
 
-use super::runner::{fold, fold_of};
+use super::opening::fold_of;
+use super::runner::fold;
 use super::{Merge, View, ViewError};
 use crate::event::Committed;
 use crate::feed::Item;

@@ -15,8 +15,9 @@ use crate::feed::Item;
 use crate::store::Store;
 use crate::vault::KeyRing;
 use crate::view::derived::{Derivation, Totals};
+use crate::view::opening::{fingerprint, open};
 use crate::view::row::Merge;
-use crate::view::runner::{Rows, fingerprint, fold_one, open};
+use crate::view::runner::{Rows, fold_one};
 use crate::view::skips::skipped;
 use crate::view::{View, ViewError};
 

@@ -14,8 +14,9 @@ use crate::crash_point;
 use crate::feed::Item;
 use crate::store::Store;
 use crate::view::derived::Derivation;
+use crate::view::opening::{fingerprint, folds};
 use crate::view::row::Merge;
-use crate::view::runner::{apply, fingerprint, fold, folds};
+use crate::view::runner::{apply, fold};
 use crate::view::skips::skipped;
 use crate::view::{Definition, View, ViewError, position};
 

@@ -1,0 +1,116 @@
+//! Finds a view where it stands, makes it where it is not there, and starts it over where its definition has changed.
+
+use std::sync::Arc;
+
+use deadpool_postgres::Transaction;
+
+use super::derived::Derivation;
+use super::row::Merge;
+use super::runner::Checkpoint;
+use super::{Definition, View, ViewError};
+use crate::crash_point;
+use crate::store::Store;
+
+/// Guards the creation of views against two processes starting at once.
+const CREATE_LOCK: i64 = 7_310_575_178_592_774_518;
+
+/// Reads the checkpoint; creates the view, or starts it over if its definition has changed. Only the
+/// first look of a process may: two versions side by side would start each other over for ever.
+pub(super) async fn open<V: View>(
+    store: &Store,
+    derived: &[Arc<dyn Derivation<V::Row>>],
+    may_start_over: bool,
+) -> Result<Checkpoint, ViewError>
+where
+    V::Row: Merge,
+{
+    let view = V::DEFINITION.name;
+    let fingerprint = fingerprint(V::DEFINITION, derived);
+    let ours = folds(V::DEFINITION, derived);
+    let mut client = store.log().pool().get().await?;
+    let transaction = client.transaction().await.map_err(ViewError::write(view))?;
+    transaction
+        .execute("select pg_advisory_xact_lock($1)", &[&CREATE_LOCK])
+        .await
+        .map_err(ViewError::write(view))?;
+    let row = transaction
+        .query_opt(
+            "select generation, position, definition, fold from publishing_views where view = $1",
+            &[&view],
+        )
+        .await
+        .map_err(ViewError::write(view))?;
+    let at = match row {
+        Some(row) if row.get::<_, &str>(2) == fingerprint => Checkpoint::at(row.get(0), row.get(1)),
+        Some(row) if row.get::<_, i32>(3) > ours => {
+            let theirs = row.get(3);
+            return Err(ViewError::Outdated { view, ours, theirs });
+        }
+        Some(_) if !may_start_over => return Err(ViewError::Redefined { view }),
+        before => {
+            // A changed definition starts over: the view is behind until it has caught up, never wrong.
+            let before: Option<i32> = before.map(|row| row.get(0));
+            let generation = before.unwrap_or(0) + 1;
+            let definitions = derived.iter().map(|derivation| derivation.definition());
+            for definition in [V::DEFINITION].into_iter().chain(definitions) {
+                create(&transaction, &definition, generation, before)
+                    .await
+                    .map_err(ViewError::write(view))?;
+            }
+            transaction
+                .execute(
+                    "insert into publishing_views (view, definition, generation, position, fold) \
+                     values ($1, $2, $3, 0, $4) on conflict (view) do update \
+                     set definition = $2, generation = $3, position = 0, fold = $4",
+                    &[&view, &fingerprint, &generation, &ours],
+                )
+                .await
+                .map_err(ViewError::write(view))?;
+            Checkpoint::at(generation, 0)
+        }
+    };
+    crash_point!("view.before_opened");
+    transaction.commit().await.map_err(ViewError::write(view))?;
+    Ok(at)
+}
+
+async fn create(
+    transaction: &Transaction<'_>,
+    definition: &Definition,
+    generation: i32,
+    before: Option<i32>,
+) -> Result<(), tokio_postgres::Error> {
+    definition.create(transaction, generation).await?;
+    definition.create_indexes(transaction, generation).await?;
+    definition.serve(transaction, generation, before).await
+}
+
+/// Changes when the DDL of the view or of one derived from it changes.
+pub(super) fn fingerprint<R>(definition: Definition, derived: &[Arc<dyn Derivation<R>>]) -> String {
+    let all = [definition]
+        .into_iter()
+        .chain(derived.iter().map(|derivation| derivation.definition()));
+    all.map(|definition| definition.fingerprint())
+        .collect::<Vec<_>>()
+        .join("-")
+}
+
+/// The number of the view's definition and of those derived from it, added up: each is only ever raised.
+/// When a derived one goes, the view's own number makes up for it.
+pub(super) fn folds<R>(definition: Definition, derived: &[Arc<dyn Derivation<R>>]) -> i32 {
+    let derived = derived.iter().map(|derivation| derivation.definition());
+    [definition]
+        .into_iter()
+        .chain(derived)
+        .map(|it| it.fold())
+        .sum()
+}
+
+/// The number of a view's definition, those of the views derived from it included. One in service whose
+/// number is greater is left alone.
+pub fn fold_of<V: View>() -> i32
+where
+    V::Row: Merge,
+{
+    folds(V::DEFINITION, &V::derived())
+}

@@ -18,6 +18,11 @@ end() { # PID_FILE SIGNAL ARGUMENT
 for dir in "$@"; do
   [ -d "$dir" ] || continue
   dir=$(realpath "$dir")
+  # The lock that a running platform holds.
+  if [ -f "$dir/run.lock" ] && ! flock --nonblock "$dir/run.lock" true; then
+    echo "a platform runs over $dir: stop it first (Ctrl-C, or SIGTERM); nothing was removed" >&2
+    exit 1
+  fi
   location=$dir
   # Root's data lie elsewhere, and only there do we follow the pointer.
   if [ -f "$dir/where" ]; then

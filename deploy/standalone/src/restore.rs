@@ -27,7 +27,7 @@ use before::Known;
 
 use crate::backup::Backup;
 use crate::home::{Home, Restored, Restoring};
-use crate::platform::{Backing, Core, Ground, MasterKeys, StartError};
+use crate::platform::{Backing, Core, Ground, MasterKeys};
 
 /// What is restored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -164,8 +164,7 @@ impl Restore<'_> {
     async fn check_master_key(&self) -> Result<(), RestoringError> {
         let keys = MasterKeys::of(self.config, self.ground);
         if keys.read().await?.is_empty() {
-            let place = keys.place();
-            return Err(StartError::NoMasterKey { place }.into());
+            return Err(RestoringError::NoMasterKey(keys.place()));
         }
         Ok(())
     }

@@ -28,6 +28,7 @@ impl Folder {
     /// Makes the folder and starts its writer.
     pub(super) fn open(folder: PathBuf) -> io::Result<Self> {
         std::fs::create_dir_all(&folder)?;
+        let before = last_number(&folder)?;
         let (jobs, mut queue) = mpsc::channel(QUEUE_MESSAGES_MAX);
         // A thread of its own, so that no runtime waits for it when it shuts down.
         thread::Builder::new()
@@ -37,7 +38,7 @@ impl Folder {
                 while let Some(job) = queue.blocking_recv() {
                     match job {
                         Job::Write(message, raw) => {
-                            if let Err(error) = write(&folder, &message, &raw) {
+                            if let Err(error) = write(&folder, before, &message, &raw) {
                                 tracing::warn!(seq = message.seq, %error, "mail not written");
                                 failed.get_or_insert(error);
                             }
@@ -68,9 +69,23 @@ impl Folder {
     }
 }
 
-fn write(folder: &Path, message: &Message, raw: &[u8]) -> io::Result<()> {
+fn write(folder: &Path, before: u64, message: &Message, raw: &[u8]) -> io::Result<()> {
     let recipient = message.to.first().map_or("nobody", String::as_str);
-    std::fs::write(folder.join(file_name(message.seq, recipient)), raw)
+    std::fs::write(folder.join(file_name(before + message.seq, recipient)), raw)
+}
+
+/// The number of the last message that an earlier process has left; 0: none.
+fn last_number(folder: &Path) -> io::Result<u64> {
+    let mut last = 0;
+    for entry in std::fs::read_dir(folder)? {
+        let name = entry?.file_name().into_string().unwrap_or_default();
+        let number = name
+            .split('-')
+            .next()
+            .and_then(|digits| digits.parse().ok());
+        last = last.max(number.unwrap_or(0));
+    }
+    Ok(last)
 }
 
 /// `000012-ada@example.org.eml`: nothing in it that a file system could take amiss.
@@ -89,6 +104,20 @@ fn file_name(seq: u64, recipient: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_folder_that_holds_mail_is_gone_on_with() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(last_number(folder.path()).unwrap(), 0);
+        for name in [
+            "000007-ada@example.org.eml",
+            "000012-b@example.org.eml",
+            "notes.txt",
+        ] {
+            std::fs::write(folder.path().join(name), "").unwrap();
+        }
+        assert_eq!(last_number(folder.path()).unwrap(), 12);
+    }
 
     #[test]
     fn file_names_are_tame() {

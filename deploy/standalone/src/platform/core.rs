@@ -121,7 +121,8 @@ async fn master_keys(
     }
     if holds_keys(pool).await? {
         let place = masters.place();
-        return Err(StartError::NoMasterKey { place });
+        let dir = ground.home.dir().to_owned();
+        return Err(StartError::NoMasterKey { place, dir });
     }
     Ok(vec![ground.home.make_master_key(&ground.ids)?])
 }

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use tidings_event_store::migrate::MigrateError;
 use tidings_event_store::vault::{MasterId, VaultError};
@@ -56,9 +57,10 @@ pub enum StartError {
     WrongMasterKey { wrapped_by: MasterId, place: String },
     #[error(
         "the database holds keys, and the master key that opens them is missing: put it back ({place}); a new one \
-         could not open anything"
+         could not open anything; to begin anew without the old data, remove them first (deploy/clean-data.sh {})",
+        dir.display()
     )]
-    NoMasterKey { place: String },
+    NoMasterKey { place: String, dir: PathBuf },
     #[error(
         "{address} is taken by another program: stop it, or choose another address with --listen"
     )]

@@ -49,6 +49,10 @@ pub enum RestoringError {
     )]
     NoWitness(PathBuf),
     #[error(
+        "the master key that opens what is restored is missing: put it in first ({0}); nothing was restored"
+    )]
+    NoMasterKey(String),
+    #[error(
         "another restore over {} has not ended: run that one again, or name another folder with --data",
         .0.display()
     )]

@@ -88,6 +88,8 @@ pub(crate) struct Known {
     pub(crate) files: Vec<Handed>,
     /// Deliveries to readers who left while nothing could be sent.
     pub(crate) left_in_time: Vec<Uuid>,
+    /// Where the stream ended when its store was copied.
+    pub(crate) stream_copied_at: i64,
     /// Where the file channels of all programs write.
     pub(crate) folders: Vec<PathBuf>,
 }

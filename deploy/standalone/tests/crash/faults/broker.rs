@@ -15,10 +15,14 @@ impl World {
         self.servers.kill_nats().await.unwrap();
         copy(&self.stream_store(), &self.stream_copy());
         self.servers.restart_nats().await.unwrap();
+        let copied = self.last_sequence().await;
+        self.known().stream_copied_at = copied;
     }
 
     /// The server crashes, and comes up with the copy from before.
     pub(super) async fn roll_back(&self) {
+        let copied = self.known().stream_copied_at;
+        self.filled_past(copied).await;
         let before = self.last_sequence().await;
         // Or it is filled again before anybody has looked.
         self.links.nats.set(Way::Cut);
@@ -41,6 +45,17 @@ impl World {
         let jetstream = jetstream::new(self.nats.clone());
         let deleted = jetstream.delete_stream(&name.stream).await.unwrap();
         assert!(deleted.success, "it was not deleted");
+    }
+
+    /// Waits for the relay, which finds the restarted server a moment later than the senders of mail begin.
+    async fn filled_past(&self, sequence: i64) {
+        let filling = async {
+            while self.last_sequence().await <= sequence {
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+        };
+        let filled = tokio::time::timeout(SEEN_WITHIN, filling).await;
+        assert!(filled.is_ok(), "nothing was relayed past {sequence}");
     }
 
     /// Where the stream ends now. A server that has just been started is waited for.

@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tidings_domain::aggregate::Aggregate;
+use tidings_domain::channel::{self, Channel as ChannelState};
 use tidings_domain::delivery::{Command, Delivery, Event, Permit};
+use tidings_domain::publication::Sending;
 use tidings_domain::stream_id;
 use tidings_domain::token::UnsubscribeLink;
 use tidings_domain::value::Code;
-use tidings_event_store::{CommitError, Committed, Loaded, crash_point};
+use tidings_event_store::{CommitError, Committed, Draft, Loaded, crash_point};
 use tidings_service::trace::{Scope, in_scope};
 use tracing::Instrument as _;
 use uuid::Uuid;
@@ -24,6 +26,9 @@ use crate::{judge, outcome};
 /// Refusals in a row before a delivery rests.
 const REFUSALS_MAX: u32 = 5;
 
+/// How long others wait for the word of a probe.
+const PROBE_TIME_MAX: Duration = Duration::from_secs(120);
+
 /// What became of a picked delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ended {
@@ -31,7 +36,8 @@ pub(crate) enum Ended {
     Recorded(i64),
     /// Not now: its streams moved on too often.
     Rest,
-    /// Not now, and no other delivery of its channel either: the channel is disabled or can not be used.
+    /// Not now, and no other delivery of its channel either: the channel is disabled, can not be used, or takes
+    /// nothing.
     ChannelRests,
     /// The queue is behind: it is not pending any more.
     Gone,
@@ -75,6 +81,8 @@ impl Core {
                 });
             };
             let rendered = match self.ready(&case, pick) {
+                // What is known may be old: whoever could send would be told so by the guards, but not whoever can not.
+                Ready::No | Ready::Held if refusals == 0 => continue,
                 Ready::No => return Ok(Ended::ChannelRests),
                 Ready::Held => return Ok(Ended::Rest),
                 Ready::Forbidden => None,
@@ -144,14 +152,15 @@ impl Core {
 
     /// Whether the channel can send it, and the message if so.
     fn ready(&self, case: &Case, pick: &Pick) -> Ready {
-        if !case.cause.state.may_send() || case.receiver.receiver.forbids().is_some() {
+        let sending = case.cause.state.sending();
+        if sending == Sending::Never || case.receiver.receiver.forbids().is_some() {
             return Ready::Forbidden;
         }
-        if case.surroundings.held {
+        if sending == Sending::Later || case.surroundings.held {
             return Ready::Held;
         }
         match &case.way.channel {
-            Some(channel) if case.way.enabled => {
+            Some(channel) if case.way.lets_through(self.clock.now()) => {
                 Ready::Yes(self.render(channel.as_ref(), case, pick))
             }
             _ => Ready::No,
@@ -214,7 +223,8 @@ impl Core {
             .map_or(Duration::ZERO, |channel| channel.attempt_time_max());
         let deadline = now + self.deadline(&case.way).max(wait);
         // A cancelled publication's deliveries are settled whenever they are due.
-        let command = match case.cause.state.may_send() {
+        let wanted = case.cause.state.sending() != Sending::Never;
+        let command = match wanted {
             true => Command::Attempt {
                 instance: self.instance.id,
                 now,
@@ -243,7 +253,12 @@ impl Core {
         let mut draft = self.store.draft(&context);
         let delivery = draft.append_for(case.delivery.clone(), events, pick.receiver_id(), None);
         draft.guard(case.cause.publication_id, case.cause.version);
-        draft.guard(case.way.channel_id, case.way.version);
+        match attempts && !case.way.circuit().is_closed() {
+            true => self.probe(&mut draft, case, &delivery, now, deadline)?,
+            false => {
+                draft.guard(case.way.channel_id, case.way.version);
+            }
+        }
         // Whatever is restored meanwhile: no attempt comes after it.
         draft.guard(stream_id::log(), case.surroundings.version);
         for guard in &case.receiver.guards {
@@ -260,11 +275,7 @@ impl Core {
             Ok(committed) => {
                 self.count(
                     &case.way,
-                    if case.cause.state.may_send() {
-                        "suppressed"
-                    } else {
-                        "cancelled"
-                    },
+                    if wanted { "suppressed" } else { "cancelled" },
                 );
                 Ok(Permitted::Settled(committed))
             }
@@ -272,6 +283,36 @@ impl Core {
             Err(CommitError::Unknown) => Ok(Permitted::Unknown(context.intent)),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// The attempt finds out whether the channel works again: that stands in the same commit, so that of several
+    /// dispatchers one does.
+    fn probe(
+        &self,
+        draft: &mut Draft<'_>,
+        case: &Case,
+        delivery: &Loaded<Delivery>,
+        now: time::OffsetDateTime,
+        deadline: time::OffsetDateTime,
+    ) -> Result<(), DispatchError> {
+        let command = channel::Command::ProbeCircuit {
+            by: channel::Attempt {
+                delivery_id: delivery.id,
+                attempt: delivery.state.tries().map_or(0, |tries| tries.attempts),
+            },
+            instance: self.instance.id,
+            now,
+            // A probe that takes longer says nothing good: another one may be made.
+            deadline: deadline.min(now + PROBE_TIME_MAX),
+        };
+        let way = &case.way;
+        let events = way
+            .state
+            .decide(command)
+            .map_err(|refusal| DispatchError::Refused(format!("channel {}: {refusal}", way.channel_id)))?;
+        let channel = Loaded::known(way.channel_id, way.state.clone(), way.version);
+        draft.append::<ChannelState>(channel, events);
+        Ok(())
     }
 
     async fn send(
@@ -372,7 +413,7 @@ impl Core {
 }
 
 enum Ready {
-    /// The channel is disabled or can not be used.
+    /// The channel is disabled, can not be used, or takes nothing.
     No,
     /// Nothing may be sent.
     Held,

@@ -180,8 +180,10 @@ pub enum Blame {
     Receiver,
     /// Our account, credentials or settings: every delivery of the channel would meet it.
     Channel,
-    /// The way there: the other side was out of reach, overloaded, or broke off.
+    /// The way there: the other side was out of reach, or broke off, or is in trouble itself.
     Network,
+    /// We are too quick: the other side is there, and asks us to come back later.
+    Pace,
 }
 
 /// Why one delivery cannot be rendered. Names no personal data.

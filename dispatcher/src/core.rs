@@ -11,6 +11,7 @@ use tidings_service::metrics::Metrics;
 use tidings_service::{Clock, Ids};
 use uuid::Uuid;
 
+use crate::breaker::Breaker;
 use crate::causes::Causes;
 use crate::channel::Environment;
 use crate::instance::Instance;
@@ -82,6 +83,7 @@ pub(crate) struct Core {
     pub(crate) limits: Limits,
     pub(crate) instance: Instance,
     pub(crate) roster: Roster,
+    pub(crate) breaker: Breaker,
     pub(crate) causes: Causes,
     pub(crate) surroundings: Surroundings,
 }
@@ -91,6 +93,7 @@ impl Core {
         Self {
             instance: Instance::new(options.ids.next(), options.connect, options.clock.clone()),
             roster: Roster::new(options.store.clone(), options.environment),
+            breaker: Breaker::default(),
             causes: Causes::new(options.store.clone()),
             surroundings: Surroundings::new(options.store.clone()),
             store: options.store,

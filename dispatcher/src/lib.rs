@@ -4,6 +4,7 @@
 
 mod attempt;
 mod audience;
+mod breaker;
 mod causes;
 pub mod channel;
 pub mod channels;
@@ -19,7 +20,9 @@ mod pick;
 mod plan;
 mod publications;
 pub mod queue;
+mod reopen;
 mod roster;
+mod schedules;
 mod surroundings;
 mod worker;
 

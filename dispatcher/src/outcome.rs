@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use tidings_domain::aggregate::Aggregate;
+use tidings_domain::channel;
 use tidings_domain::delivery::retry::{Family, Trouble};
 use tidings_domain::delivery::{Command, Delivery, DoubtPolicy, DoubtReason, Event, Reply};
 use tidings_domain::id::derive_from;
@@ -10,6 +11,7 @@ use tidings_domain::value::Code;
 use tidings_event_store::{CommitError, Committed, Loaded, crash_point};
 use uuid::Uuid;
 
+use crate::breaker::Verdict;
 use crate::channel::{Blame, Outcome, Reach};
 use crate::core::{Core, DispatchError};
 use crate::pick::Pick;
@@ -32,6 +34,7 @@ pub(crate) async fn record(
         .history
         .last()
         .map_or(Uuid::nil(), |past| past.event_id);
+    let verdict = core.breaker.judge(way, &outcome, core.clock.now());
     // The same outcome tried again is the same event.
     let intent = derive_from(attempt_event, "reaction.outcome", &[]);
     // Only a plain success is decided from what the queue knows; the rest needs the whole history.
@@ -58,7 +61,7 @@ pub(crate) async fn record(
             .history
             .last()
             .map_or(attempted.last_position, |past| past.position);
-        let command = command(core, pick.delivery.id, way, attempt, &outcome);
+        let command = command(core, pick.delivery.id, way, attempt, &outcome, &verdict);
         let events = match loaded.state.decide(command) {
             Ok(events) if !events.is_empty() => events,
             // Somebody else settled it meanwhile; nothing of ours is news.
@@ -71,7 +74,7 @@ pub(crate) async fn record(
         let label = label(&events);
         let context = core.context(
             pick.correlation_id,
-            attempted.last_position,
+            attempted.first_position,
             pick.traceparent.clone(),
             intent,
         );
@@ -82,6 +85,15 @@ pub(crate) async fn record(
             Ok(committed) => {
                 crash_point!("outcome.recorded");
                 core.count(way, label);
+                let by = channel::Attempt {
+                    delivery_id: pick.delivery.id,
+                    attempt,
+                };
+                let cause = (pick.correlation_id, committed.last_position);
+                if let Err(error) = core.switch(way, by, cause, verdict).await {
+                    // A probe that nobody hears of ends by its deadline, and failures go on being counted.
+                    tracing::warn!(channel = %way.channel_id, %error, "a channel's circuit stays as it is");
+                }
                 return Ok(committed.last_position);
             }
             Err(CommitError::Conflict { .. }) => {}
@@ -108,7 +120,14 @@ impl Waits {
     }
 }
 
-fn command(core: &Core, delivery_id: Uuid, way: &Way, attempt: u32, outcome: &Outcome) -> Command {
+fn command(
+    core: &Core,
+    delivery_id: Uuid,
+    way: &Way,
+    attempt: u32,
+    outcome: &Outcome,
+    verdict: &Verdict,
+) -> Command {
     let now = core.clock.now();
     let reply = |code: i32, text: &str| {
         Reply::new(
@@ -135,8 +154,9 @@ fn command(core: &Core, delivery_id: Uuid, way: &Way, attempt: u32, outcome: &Ou
             reply: reply(*code, text),
             now,
             family: family(way),
-            trouble: match blame {
-                Blame::Network if *code == 0 => Trouble::Unreachable,
+            trouble: match (verdict.wait_until(), blame) {
+                (Some(until), _) => Trouble::ChannelDown { until },
+                (None, Blame::Network) if *code == 0 => Trouble::Unreachable,
                 _ => Trouble::PutOff {
                     retry_after: retry_after.and_then(|wait| wait.try_into().ok()),
                 },

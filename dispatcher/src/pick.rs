@@ -63,6 +63,8 @@ pub(crate) struct Wanted<'a> {
     pub(crate) taken: &'a [Uuid],
     /// Publications whose deliveries are settled whenever they are due: cancelled ones.
     pub(crate) whenever_due: &'a [Uuid],
+    /// Publications whose deliveries wait.
+    pub(crate) paused: &'a [Uuid],
     /// Nothing else: the others must not be sent.
     pub(crate) held: bool,
     /// At most so many.
@@ -84,6 +86,7 @@ pub(crate) async fn pick(pool: &Pool, wanted: &Wanted<'_>) -> Result<Vec<Pick>, 
                 &wanted.limit,
                 &wanted.whenever_due,
                 &wanted.held,
+                &wanted.paused,
             ],
         )
         .await?;

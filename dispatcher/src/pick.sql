@@ -9,7 +9,7 @@ select q.delivery_id, q.publication_id, q.content_version, q.channel_id, q.subsc
         (
             select * from publishing_dispatch_queue
                 where not $7 and open_attempt = 0 and due_at <= $2 and lane = any($1)
-                  and channel_id <> all($3) and delivery_id <> all($4)
+                  and channel_id <> all($3) and delivery_id <> all($4) and publication_id <> all($8)
                 order by priority desc, due_at, delivery_id
                 limit $5
         )

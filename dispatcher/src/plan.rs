@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use tidings_domain::delivery::{self, Delivery};
-use tidings_domain::publication::{Audience, Command, Plan, Publication};
+use tidings_domain::publication::{Audience, Command, Plan, Publication, Sending};
 use tidings_domain::stream_id::{ReceiverId, delivery as delivery_id, reaction};
 use tidings_domain::value::Code;
 use tidings_event_store::{CommitError, Loaded, Past, Progress, crash_point};
@@ -144,7 +144,7 @@ fn planning<'a>(core: &'a Core, loaded: &Loaded<Publication>) -> Option<Planning
         channel_ids: draft.channel_ids.iter().collect(),
         audience: *loaded.state.audience()?,
         frozen: last(loaded, "publication.AudienceFrozen")?,
-        cancelled: !loaded.state.may_send(),
+        cancelled: loaded.state.sending() == Sending::Never,
     })
 }
 

@@ -2,7 +2,7 @@
 //! Each is a reaction: idempotent, guarded, and started anew from the views after any crash.
 
 use deadpool_postgres::Pool;
-use tidings_domain::publication::{self, Accounting, Audience, Plan, Publication, Stage};
+use tidings_domain::publication::{self, Accounting, Audience, Plan, Publication, Sending, Stage};
 use tidings_domain::stream_id::reaction;
 use tidings_event_store::{Context, ExecuteError, Loaded, Past, Progress, ReadError, crash_point};
 use uuid::Uuid;
@@ -18,25 +18,35 @@ struct Underway {
     state: String,
     /// Deliveries planned, as the view counts them, once planning has ended.
     planned: Option<i64>,
+    /// Deliveries are to be tried again.
+    retries: bool,
 }
 
-const UNDERWAY: &str = "select publication_id, state, planned from publishing_publication_status \
+const UNDERWAY: &str = "select publication_id, state, planned, retries > 0 from publishing_publication_status \
      where state in ('published', 'frozen', 'planned') \
-        or (state = 'cancelled' and deliveries is not null and completed_at is null) \
+        or (state = 'cancelled' and deliveries is not null and coalesce(completed_position, 0) < under_way_since) \
      order by created_position";
 const CANCELLED: &str = "select publication_id from publishing_publication_status \
-     where state = 'cancelled' and deliveries is not null and completed_at is null";
+     where state = 'cancelled' and deliveries is not null and coalesce(completed_position, 0) < under_way_since";
+
+const PAUSED: &str = "select publication_id from publishing_publication_status \
+     where state in ('published', 'frozen', 'planned') and paused_reason <> ''";
+
+/// Publications whose deliveries wait.
+pub(crate) async fn paused(pool: &Pool) -> Result<Vec<Uuid>, ReadError> {
+    ids(pool, PAUSED).await
+}
 
 /// Publications whose deliveries are settled whenever they are due.
 pub(crate) async fn cancelled(pool: &Pool) -> Result<Vec<Uuid>, ReadError> {
+    ids(pool, CANCELLED).await
+}
+
+async fn ids(pool: &Pool, sql: &str) -> Result<Vec<Uuid>, ReadError> {
     let client = pool.get().await?;
-    let statement = client.prepare_cached(CANCELLED).await?;
-    Ok(client
-        .query(&statement, &[])
-        .await?
-        .iter()
-        .map(|row| row.get(0))
-        .collect())
+    let statement = client.prepare_cached(sql).await?;
+    let rows = client.query(&statement, &[]).await?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 
 /// Looks after publications; one dispatcher at a time does, the one that owns lane 0.
@@ -56,12 +66,13 @@ impl Publications {
         if !core.instance.lanes().await?.contains(&0) {
             return Ok(Progress::Idle);
         }
-        let mut progress = Progress::Idle;
+        let mut progress = core.fire_schedules().await?;
         for underway in underway(core.store.log().pool()).await? {
             let id = underway.publication_id;
             let step = match (underway.state.as_str(), underway.planned) {
                 ("published", _) => core.freeze(id).await,
                 ("frozen", _) | ("cancelled", None) => self.planner.step(core, id).await,
+                ("planned", _) if underway.retries => core.reopen(id).await,
                 _ => core.complete(id).await,
             };
             match step {
@@ -84,6 +95,7 @@ async fn underway(pool: &Pool) -> Result<Vec<Underway>, ReadError> {
             publication_id: row.get(0),
             state: row.get(1),
             planned: row.get(2),
+            retries: row.get(3),
         })
         .collect())
 }
@@ -115,7 +127,7 @@ impl Core {
         let progress = self.react(id, &published, "freeze", command).await?;
         crash_point!("freeze.recorded");
         let state = &self.causes.refresh(id).await?.state;
-        if !state.may_send() && state.audience().is_none() {
+        if state.sending() == Sending::Never && state.audience().is_none() {
             // Cancelled a moment before: nobody will ask for this audience.
             audience::forget(pool, id).await?;
         }
@@ -125,6 +137,7 @@ impl Core {
     /// Completes the publication once every delivery is settled.
     async fn complete(&self, id: Uuid) -> Result<Progress, DispatchError> {
         let pool = self.store.log().pool();
+        let seen = delivery_log_position(pool).await?;
         let (planned, pending, mut totals) = totals(pool, id).await?;
         if pending > 0 {
             return Ok(Progress::Idle);
@@ -142,9 +155,18 @@ impl Core {
         if planned as u64 != plan.planned || totals.settled() != plan.planned {
             return Ok(Progress::Idle);
         }
-        let Some(cause) = last(&loaded, "publication.PlanCompleted") else {
+        let ends = ["publication.PlanCompleted", "publication.RetryCompleted"];
+        let Some(cause) = ends
+            .iter()
+            .filter_map(|ends| last(&loaded, ends))
+            .max_by_key(|past| past.version)
+        else {
             return Ok(Progress::Idle);
         };
+        // Counted before what was reopened, everything is settled.
+        if seen < cause.position {
+            return Ok(Progress::Idle);
+        }
         // Everything is planned: the audience has served. Before the last event, or a crash between
         // would leave it behind.
         audience::forget(pool, id).await?;
@@ -235,6 +257,13 @@ pub(crate) fn last<A: tidings_domain::aggregate::Aggregate>(
         .iter()
         .rfind(|past| past.event_type == event_type)
         .cloned()
+}
+
+/// How far the view that deliveries are counted in has folded the log.
+pub(crate) async fn delivery_log_position(pool: &Pool) -> Result<i64, ReadError> {
+    Ok(tidings_event_store::view::position(pool, "delivery_log")
+        .await?
+        .unwrap_or(0))
 }
 
 /// Planned, pending, and the settled ones by class, over all channels.

@@ -6,6 +6,7 @@ use tidings_event_store::feed::Item;
 use tidings_event_store::vault::KeyRing;
 use tidings_event_store::view::{Definition, Merge, View};
 use tidings_event_store::{Recorded, UnderstandError, view_row};
+use tidings_proto::delivery::{Planned, Reopened};
 use tidings_proto::{Event, from_us};
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -34,7 +35,7 @@ view_row! {
         correlation_id: Option<Uuid>,
         /// Its trace.
         traceparent: Option<String>,
-        /// Position of the Planned event.
+        /// Position of the event that planned it or had it tried again.
         planned_position: Option<i64>,
         /// Greater goes first.
         priority: Option<i32>,
@@ -61,6 +62,12 @@ view_row! {
 
 impl Merge for QueueRow {
     fn merge(self, later: Self) -> Self {
+        if later.reopens() {
+            return Self {
+                attempt: later.attempt.max(self.attempt),
+                ..later
+            };
+        }
         Self {
             delivery_id: self.delivery_id,
             publication_id: later.publication_id.or(self.publication_id),
@@ -80,13 +87,21 @@ impl Merge for QueueRow {
             open_deadline_at: later.open_deadline_at,
             version: later.version,
             position: later.position,
-            // Settled is for ever: what comes late moves the accounting, not the queue.
+            // Settled until it is reopened: what comes late moves the accounting, not the queue.
             settled: self.settled || later.settled,
         }
     }
 
     fn is_gone(&self) -> bool {
         self.settled
+    }
+}
+
+impl QueueRow {
+    /// Whether it says all there is to know: it begins with the event that planned the delivery, or had it tried
+    /// again after it was settled.
+    fn reopens(&self) -> bool {
+        self.planned_position.is_some()
     }
 }
 
@@ -125,28 +140,12 @@ fn row(item: &Item, event: &Event) -> Option<QueueRow> {
         ..blank.clone()
     };
     Some(match event {
-        Event::DeliveryPlanned(planned) => {
-            let subscriber_id = id(&planned.subscriber_id);
-            QueueRow {
-                publication_id: id(&planned.cause_id),
-                content_version: Some(planned.content_version),
-                channel_id: id(&planned.channel_id),
-                subscriber_id,
-                lane: Some(lane(
-                    subscriber_id
-                        .or_else(|| id(&planned.channel_id))
-                        .unwrap_or_default(),
-                )),
-                correlation_id: Some(recorded.correlation_id),
-                traceparent: Some(recorded.metadata().traceparent)
-                    .filter(|trace| !trace.is_empty()),
-                planned_position: Some(recorded.position),
-                priority: Some(planned.priority),
-                planned_at: Some(recorded.occurred_at),
-                due_at: from_us(planned.due_at_us),
-                ..blank
-            }
-        }
+        Event::DeliveryPlanned(plan) => planned(plan, recorded),
+        Event::DeliveryReopened(reopened) => QueueRow {
+            attempt: reopened.attempts,
+            planned_at: from_us(reopened.planned_at_us),
+            ..planned(&plan_of(reopened), recorded)
+        },
         Event::DeliveryAttempted(attempted) => QueueRow {
             attempt: attempted.attempt,
             open_attempt: attempted.attempt,
@@ -173,6 +172,39 @@ fn row(item: &Item, event: &Event) -> Option<QueueRow> {
         | Event::DeliveryInDoubt(_) => settled,
         _ => return None,
     })
+}
+
+/// What a reopened delivery says of its plan.
+fn plan_of(reopened: &Reopened) -> Planned {
+    Planned {
+        cause_kind: reopened.cause_kind.clone(),
+        cause_id: reopened.cause_id.clone(),
+        content_version: reopened.content_version,
+        channel_id: reopened.channel_id.clone(),
+        subscriber_id: reopened.subscriber_id.clone(),
+        due_at_us: reopened.due_at_us,
+        priority: reopened.priority,
+    }
+}
+
+/// A row that says what is to be delivered, by the event that planned it or has it tried again.
+fn planned(plan: &Planned, recorded: &Recorded) -> QueueRow {
+    let id = |bytes: &[u8]| Uuid::from_slice(bytes).ok();
+    let (channel_id, subscriber_id) = (id(&plan.channel_id), id(&plan.subscriber_id));
+    QueueRow {
+        publication_id: id(&plan.cause_id),
+        content_version: Some(plan.content_version),
+        channel_id,
+        subscriber_id,
+        lane: Some(lane(subscriber_id.or(channel_id).unwrap_or_default())),
+        correlation_id: Some(recorded.correlation_id),
+        traceparent: Some(recorded.metadata().traceparent).filter(|trace| !trace.is_empty()),
+        planned_position: Some(recorded.position),
+        priority: Some(plan.priority),
+        planned_at: Some(recorded.occurred_at),
+        due_at: from_us(plan.due_at_us),
+        ..blank(recorded)
+    }
 }
 
 /// A row that says nothing but where it comes from.

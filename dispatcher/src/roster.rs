@@ -4,9 +4,12 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-use tidings_domain::channel::Channel as ChannelState;
+use tidings_domain::channel::circuit::Passage;
+use tidings_domain::channel::{Channel as ChannelState, Circuit};
 use tidings_domain::personal::Personal;
 use tidings_event_store::{LoadError, Loaded, Store};
+use tidings_proto::{EventMessage as _, channel as wire};
+use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::channel::{Channel, Environment, Kind};
@@ -19,12 +22,27 @@ pub(crate) struct Way {
     pub(crate) channel_id: Uuid,
     /// Version it was folded at.
     pub(crate) version: i32,
-    /// Whether it may send now.
-    pub(crate) enabled: bool,
+    /// Version of the event that set it up as it is.
+    pub(crate) setup_version: i32,
+    /// The channel itself.
+    pub(crate) state: ChannelState,
     /// What kind it is; none when this build does not know it.
     pub(crate) kind: Option<&'static Kind>,
     /// To send with; none when its settings or credentials can not be used.
     pub(crate) channel: Option<Arc<dyn Channel>>,
+}
+
+impl Way {
+    /// Whether anything gets through.
+    pub(crate) fn circuit(&self) -> Circuit {
+        self.state.circuit()
+    }
+
+    /// Whether an attempt may be made now, if only to find out whether the channel works again.
+    pub(crate) fn lets_through(&self, now: OffsetDateTime) -> bool {
+        let waits = matches!(self.circuit().passage(now), Passage::Wait { .. });
+        self.state.is_enabled() && self.channel.is_some() && !waits
+    }
 }
 
 /// Every channel met so far.
@@ -58,14 +76,16 @@ impl Roster {
         }
     }
 
-    /// How many attempts a channel can use at once; one for a channel not met yet.
+    /// How many attempts a channel can use at once; one for a channel not met yet, and one to find out whether it
+    /// works again.
     pub(crate) fn concurrency(&self, channel_id: Uuid) -> usize {
         let ways = self.ways.lock().expect("no panic while the roster is held");
-        let channel = ways.get(&channel_id).and_then(|way| way.channel.as_ref());
+        let way = ways.get(&channel_id).filter(|way| way.circuit().is_closed());
+        let channel = way.and_then(|way| way.channel.as_ref());
         channel.map_or(1, |channel| channel.concurrency())
     }
 
-    /// Folds the channel anew. It is built again, with new connections, only if it has moved on.
+    /// Folds the channel anew. It is built again, with new connections, only if it was set up anew.
     pub(crate) async fn refresh(&self, channel_id: Uuid) -> Result<Arc<Way>, LoadError> {
         let loaded = self.store.load::<ChannelState>(channel_id).await?;
         let known = self
@@ -74,16 +94,25 @@ impl Roster {
             .expect("no panic while the roster is held")
             .get(&channel_id)
             .cloned();
-        if let Some(way) = known.filter(|way| way.version == loaded.version) {
-            return Ok(way);
+        if let Some(way) = known.as_ref().filter(|way| way.version == loaded.version) {
+            return Ok(way.clone());
         }
-        let way = Arc::new(self.way(&loaded));
+        let way = match known.filter(|known| known.setup_version == setup_version(&loaded)) {
+            Some(known) => Way {
+                version: loaded.version,
+                state: loaded.state,
+                ..Way::clone(&known)
+            },
+            None => self.way(&loaded),
+        };
+        let way = Arc::new(way);
         let before = self
             .ways
             .lock()
             .expect("no panic while the roster is held")
             .insert(channel_id, way.clone());
-        if let Some(channel) = before.and_then(|before| before.channel.clone()) {
+        let replaced = before.filter(|before| before.setup_version != way.setup_version);
+        if let Some(channel) = replaced.and_then(|before| before.channel.clone()) {
             // Attempts under way keep their connections; idle ones say goodbye.
             tokio::spawn(async move { channel.close().await });
         }
@@ -94,7 +123,8 @@ impl Roster {
         let mut way = Way {
             channel_id: loaded.id,
             version: loaded.version,
-            enabled: loaded.state.is_enabled(),
+            setup_version: setup_version(loaded),
+            state: loaded.state.clone(),
             kind: None,
             channel: None,
         };
@@ -120,4 +150,13 @@ impl Roster {
         }
         way
     }
+}
+
+fn setup_version(loaded: &Loaded<ChannelState>) -> i32 {
+    let sets_up = [wire::Configured::TYPE, wire::Reconfigured::TYPE];
+    let last = loaded
+        .history
+        .iter()
+        .rfind(|past| sets_up.contains(&past.event_type.as_str()));
+    last.map_or(0, |past| past.version)
 }

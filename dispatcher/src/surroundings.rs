@@ -6,6 +6,9 @@ use std::sync::Mutex;
 use tidings_domain::log::Log;
 use tidings_domain::stream_id;
 use tidings_event_store::{LoadError, Store};
+use time::OffsetDateTime;
+
+use crate::publications::last;
 
 /// The `log` stream as it stood when it was folded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,6 +17,8 @@ pub(crate) struct Known {
     pub(crate) version: i32,
     /// Nothing may be sent.
     pub(crate) held: bool,
+    /// When the log was last put back to an earlier state.
+    pub(crate) restored_at: Option<OffsetDateTime>,
 }
 
 /// The `log` stream, as last folded.
@@ -46,6 +51,7 @@ impl Surroundings {
         let now = Known {
             version: loaded.version,
             held: loaded.state.held_by().is_some(),
+            restored_at: last(&loaded, "log.Restored").map(|restored| restored.occurred_at),
         };
         let before = self
             .known

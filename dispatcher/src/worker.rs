@@ -8,6 +8,7 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
+use tidings_domain::publication::Sending;
 use tidings_event_store::Progress;
 use tidings_event_store::feed::Feed;
 use tidings_service::clock::Monotonic;
@@ -135,6 +136,7 @@ impl Worker {
         }
         let pool = &self.core.store.log().pool().clone();
         self.forget_taken(queue::position(pool).await?);
+        self.wake().await?;
         let whenever_due = publications::cancelled(pool).await?;
         for publication_id in &whenever_due {
             // Judged as it was before the cancellation, what is not due yet would only be put back.
@@ -144,7 +146,8 @@ impl Worker {
                 .get(*publication_id)
                 .await?
                 .state
-                .may_send()
+                .sending()
+                != Sending::Never
             {
                 self.core.causes.refresh(*publication_id).await?;
             }
@@ -153,6 +156,8 @@ impl Worker {
         if held {
             self.put_back(|pick| !whenever_due.contains(&pick.plan.cause_id));
         }
+        let paused = publications::paused(pool).await?;
+        self.put_back(|pick| paused.contains(&pick.plan.cause_id));
         let taken: Vec<Uuid> = self.taken.keys().copied().collect();
         let busy_channels = self.busy_channels();
         let picks = pick(
@@ -163,6 +168,7 @@ impl Worker {
                 busy_channels: &busy_channels,
                 taken: &taken,
                 whenever_due: &whenever_due,
+                paused: &paused,
                 held,
                 limit: PAGE,
             },
@@ -197,7 +203,25 @@ impl Worker {
             Taken::Until(position) => *position > queue_position,
             Taken::Resting(since) => clock.age(*since) < REST,
         });
-        self.resting.retain(|_, since| clock.age(*since) < REST);
+    }
+
+    /// Looks again at channels that have rested.
+    async fn wake(&mut self) -> Result<(), DispatchError> {
+        let clock = &self.core.clock;
+        let rested: Vec<Uuid> = self
+            .resting
+            .iter()
+            .filter(|(_, since)| clock.age(**since) >= REST)
+            .map(|(channel_id, _)| *channel_id)
+            .collect();
+        for channel_id in rested {
+            let way = self.core.roster.refresh(channel_id).await?;
+            match way.lets_through(clock.now()) {
+                true => self.resting.remove(&channel_id),
+                false => self.resting.insert(channel_id, clock.monotonic()),
+            };
+        }
+        Ok(())
     }
 
     /// Channels to read nothing of: those that rest, and those of which enough waits already. So what a

@@ -1,14 +1,20 @@
 //! A channel: a way out of the house, with its settings and secrets.
 
+pub mod circuit;
 mod codec;
 mod decide;
 mod evolve;
 #[cfg(test)]
 mod tests;
 
+use time::OffsetDateTime;
+use uuid::Uuid;
+
 use crate::aggregate::{Aggregate, CodecError};
 use crate::personal::{Open, Personal, Seal};
 use crate::value::{ChannelKind, ChannelName, Code, Credentials, Settings};
+
+pub use circuit::Circuit;
 
 /// How a channel is set up.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,8 +35,13 @@ pub enum Channel {
     /// There is no such channel.
     #[default]
     Unknown,
-    /// It takes messages.
-    Enabled(Setup),
+    /// It takes messages, as far as its circuit lets them through.
+    Enabled {
+        /// How it is set up.
+        setup: Setup,
+        /// Whether anything goes out.
+        circuit: Circuit,
+    },
     /// It takes none.
     Disabled {
         /// How it is set up.
@@ -45,17 +56,34 @@ impl Channel {
     pub fn setup(&self) -> Option<&Setup> {
         match self {
             Self::Unknown => None,
-            Self::Enabled(setup) | Self::Disabled { setup, .. } => Some(setup),
+            Self::Enabled { setup, .. } | Self::Disabled { setup, .. } => Some(setup),
         }
     }
 
     /// Whether it takes messages.
     pub fn is_enabled(&self) -> bool {
-        matches!(self, Self::Enabled(_))
+        matches!(self, Self::Enabled { .. })
+    }
+
+    /// Its circuit; closed while it is not enabled, which is another thing.
+    pub fn circuit(&self) -> Circuit {
+        match self {
+            Self::Enabled { circuit, .. } => *circuit,
+            Self::Unknown | Self::Disabled { .. } => Circuit::Closed,
+        }
     }
 }
 
-/// What an operator wants of a channel.
+/// An attempt to deliver something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    /// The delivery.
+    pub delivery_id: Uuid,
+    /// 1, 2, 3, …
+    pub attempt: u32,
+}
+
+/// What an operator or a dispatcher wants of a channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
     /// Set it up.
@@ -84,6 +112,35 @@ pub enum Command {
     Disable {
         /// Why, as a code.
         reason: Code,
+    },
+    /// Too many attempts in a row failed, or a probe did.
+    OpenCircuit {
+        /// What the last attempt met, as a code.
+        reason: Code,
+        /// Attempts in a row that failed.
+        failures: u32,
+        /// When one attempt may find out whether it works again.
+        probe_at: OffsetDateTime,
+        /// How often it was opened since it was closed, this time included.
+        openings: u32,
+        /// The attempt.
+        by: Attempt,
+    },
+    /// An attempt is about to find out.
+    ProbeCircuit {
+        /// The attempt.
+        by: Attempt,
+        /// The process that makes it.
+        instance: Uuid,
+        /// The time it is.
+        now: OffsetDateTime,
+        /// Without word by then another may be made.
+        deadline: OffsetDateTime,
+    },
+    /// The receiving side takes messages again.
+    CloseCircuit {
+        /// The probe.
+        by: Attempt,
     },
 }
 
@@ -117,6 +174,33 @@ pub enum Event {
         /// Why, as a code.
         reason: Code,
     },
+    /// Nothing gets through: deliveries wait.
+    CircuitOpened {
+        /// What the last attempt met, as a code.
+        reason: Code,
+        /// Attempts in a row that failed.
+        failures: u32,
+        /// When one attempt may find out whether it works again.
+        probe_at: OffsetDateTime,
+        /// How often it was opened since it was closed.
+        openings: u32,
+        /// The attempt that met it.
+        by: Attempt,
+    },
+    /// One delivery is attempted to find out.
+    CircuitProbed {
+        /// The attempt.
+        by: Attempt,
+        /// The process that makes it.
+        instance: Uuid,
+        /// Without word by then another may be made.
+        deadline: OffsetDateTime,
+    },
+    /// Messages get through again.
+    CircuitClosed {
+        /// The probe.
+        by: Attempt,
+    },
 }
 
 /// Why not.
@@ -128,6 +212,9 @@ pub enum Refusal {
     /// Configured twice.
     #[error("the channel exists already; reconfigure it instead")]
     AlreadyConfigured,
+    /// Probed while its circuit is closed, or too early.
+    #[error("the channel's circuit is not to be probed now")]
+    NotProbed,
 }
 
 impl Aggregate for Channel {

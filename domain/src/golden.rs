@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use crate::aggregate::{Aggregate, CodecError, fold};
 use crate::personal::Personal::Known;
+use crate::schedule::CivilTime;
 use crate::testing::{GlassVault, ShreddedVault};
 use crate::value::{
     Attributes, ChannelIds, ChannelKind, ChannelName, Code, Credentials, DisplayName, EmailAddress,
@@ -27,7 +28,7 @@ fn code(text: &'static str) -> Code {
 }
 
 fn publication_events() -> Vec<publication::Event> {
-    use publication::{Accounting, Audience, Content, Event, Plan};
+    use publication::{Accounting, Audience, Content, Event, MissedReason, Plan, RetriedClass, Retry};
     let content = || {
         let markdown = Markdown::parse("Hello *world*\n").unwrap();
         Content::new(Title::parse("Good news").unwrap(), markdown)
@@ -42,7 +43,28 @@ fn publication_events() -> Vec<publication::Event> {
             content: content(),
             channel_ids: channel_ids(),
         },
+        Event::Scheduled {
+            time: CivilTime::parse("2026-12-24T08:00", "Europe/Berlin").unwrap(),
+            at: datetime!(2026-12-24 07:00 UTC),
+        },
+        Event::Unscheduled,
+        Event::ScheduleMissed {
+            schedule_version: 3,
+            reason: MissedReason::Late,
+        },
+        Event::Paused {
+            reason: code("requested"),
+        },
+        Event::Resumed,
         Event::Published { content_version: 2 },
+        Event::RetryRequested(Retry {
+            class: RetriedClass::InDoubt,
+            channel_id: Some(id(2)),
+            delivery_id: Some(id(3)),
+            failed_reasons: vec![code("mailbox_full"), code("greylisted")],
+            reason: code("requested"),
+        }),
+        Event::RetryCompleted { version: 8 },
         Event::AudienceFrozen(Audience {
             view_position: 1_000,
             subscribers: 7,
@@ -68,7 +90,11 @@ fn publication_events() -> Vec<publication::Event> {
 }
 
 fn channel_events() -> Vec<channel::Event> {
-    use channel::Event;
+    use channel::{Attempt, Event};
+    let by = Attempt {
+        delivery_id: id(6),
+        attempt: 2,
+    };
     let name = || ChannelName::parse("House mail").unwrap();
     let settings = || Settings::parse(serde_json::json!({"port": 25, "host": "mx"})).unwrap();
     let credentials = || Credentials::parse(serde_json::json!({"password": "x"})).unwrap();
@@ -88,6 +114,19 @@ fn channel_events() -> Vec<channel::Event> {
             reason: code("requested"),
         },
         Event::Enabled,
+        Event::CircuitOpened {
+            reason: code("login_refused"),
+            failures: 3,
+            probe_at: datetime!(2026-01-02 03:04:05.678901 UTC),
+            openings: 2,
+            by,
+        },
+        Event::CircuitProbed {
+            by,
+            instance: id(5),
+            deadline: datetime!(2026-01-02 03:04:05.678901 UTC),
+        },
+        Event::CircuitClosed { by },
     ]
 }
 
@@ -122,16 +161,17 @@ fn subscriber_events() -> Vec<subscriber::Event> {
 fn delivery_events() -> Vec<delivery::Event> {
     use delivery::{CancelledReason, DoubtReason, Event, Plan, Reply, SuppressedReason};
     let at = datetime!(2026-01-02 03:04:05.678901 UTC);
+    let plan = || Plan {
+        cause_kind: code("publication"),
+        cause_id: id(1),
+        content_version: 2,
+        channel_id: id(3),
+        subscriber_id: Some(id(4)),
+        due_at: at,
+        priority: -1,
+    };
     vec![
-        Event::Planned(Plan {
-            cause_kind: code("publication"),
-            cause_id: id(1),
-            content_version: 2,
-            channel_id: id(3),
-            subscriber_id: Some(id(4)),
-            due_at: at,
-            priority: -1,
-        }),
+        Event::Planned(plan()),
         Event::Attempted {
             attempt: 1,
             instance: id(5),
@@ -170,6 +210,11 @@ fn delivery_events() -> Vec<delivery::Event> {
         },
         Event::Cancelled {
             reason: CancelledReason::PublicationCancelled,
+        },
+        Event::Reopened {
+            plan: plan(),
+            planned_at: at,
+            attempts: 4,
         },
     ]
 }

@@ -12,6 +12,7 @@ pub mod id;
 pub mod log;
 pub mod personal;
 pub mod publication;
+pub mod schedule;
 pub mod stream_id;
 pub mod subscriber;
 pub mod subscriber_import;

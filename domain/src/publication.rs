@@ -6,9 +6,13 @@ mod evolve;
 #[cfg(test)]
 mod tests;
 
+use time::{Duration, OffsetDateTime};
+use uuid::Uuid;
+
 use crate::aggregate::{Aggregate, CodecError};
 use crate::personal::{Open, Personal, Seal};
-use crate::value::{ChannelIds, Code, Markdown, Title};
+use crate::schedule::CivilTime;
+use crate::value::{ChannelIds, Code, Markdown, Title, code_enum};
 
 /// What goes out, under the publication's own key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,11 +98,72 @@ impl Accounting {
     }
 }
 
+/// How late a schedule may fire: later than this nobody knows whether it is still wanted.
+pub const MISFIRE_AFTER: Duration = Duration::hours(1);
+
+/// Which deliveries are to be tried again: those of which every condition holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Retry {
+    /// The class they were in when it was asked for.
+    pub class: RetriedClass,
+    /// Those of one channel only.
+    pub channel_id: Option<Uuid>,
+    /// One delivery only.
+    pub delivery_id: Option<Uuid>,
+    /// Those that failed for one of these reasons only; none: for whatever reason.
+    pub failed_reasons: Vec<Code>,
+    /// Why they are tried again, as a code.
+    pub reason: Code,
+}
+
+code_enum! {
+    /// Why a scheduled publication did not go out.
+    MissedReason {
+        /// It was found too late:
+        Late = "late",
+        /// It may have gone out in what the log has lost:
+        Restored = "restored",
+    }
+}
+
+code_enum! {
+    /// Which settled deliveries can be tried again.
+    RetriedClass {
+        /// Given up:
+        Failed = "failed",
+        /// Nobody knows; whoever has it already gets it twice:
+        InDoubt = "in_doubt",
+    }
+}
+
+/// A retry that was asked for and is not put into effect yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenRetry {
+    /// Stream version of the request.
+    pub version: i32,
+    /// What was asked for.
+    pub retry: Retry,
+}
+
+/// Whether deliveries go out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sending {
+    /// They do.
+    Now,
+    /// It is paused: they wait.
+    Later,
+    /// They do not: it was never published, or is cancelled, or everything is settled.
+    Never,
+}
+
 /// State of a `publication` stream.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Publication {
     version: i32,
     stage: Stage,
+    /// Why nothing goes out for now.
+    paused: Option<Code>,
+    retries: Vec<OpenRetry>,
 }
 
 /// How far a publication has come.
@@ -109,6 +174,15 @@ pub enum Stage {
     Unknown,
     /// Being written.
     Draft(Draft),
+    /// Goes out by itself; until then it can be revised.
+    Scheduled {
+        /// What will go out.
+        draft: Draft,
+        /// When.
+        time: CivilTime,
+        /// Stream version of the event that scheduled it so.
+        schedule_version: i32,
+    },
     /// Its content is fixed.
     Published(Draft),
     /// Its receivers are fixed.
@@ -142,6 +216,10 @@ pub enum Stage {
     Completed {
         /// What went out.
         draft: Draft,
+        /// To whom.
+        audience: Audience,
+        /// What was planned of it.
+        plan: Plan,
         /// The counts as of completion.
         totals: Accounting,
         /// Why it was cancelled, if it was.
@@ -165,6 +243,7 @@ impl Publication {
         match &self.stage {
             Stage::Unknown => None,
             Stage::Draft(draft)
+            | Stage::Scheduled { draft, .. }
             | Stage::Published(draft)
             | Stage::Frozen { draft, .. }
             | Stage::Planned { draft, .. }
@@ -182,11 +261,38 @@ impl Publication {
         }
     }
 
-    /// Whether its deliveries may go out.
-    pub fn may_send(&self) -> bool {
+    /// Why nothing goes out for now, if it is paused.
+    pub fn paused(&self) -> Option<&Code> {
+        self.paused.as_ref()
+    }
+
+    /// Retries to put into effect, in the order they were asked for.
+    pub fn retries(&self) -> &[OpenRetry] {
+        &self.retries
+    }
+
+    /// Whether its deliveries go out.
+    pub fn sending(&self) -> Sending {
+        match self.stage {
+            Stage::Published(_) | Stage::Frozen { .. } | Stage::Planned { .. } => {
+                match self.paused {
+                    None => Sending::Now,
+                    Some(_) => Sending::Later,
+                }
+            }
+            _ => Sending::Never,
+        }
+    }
+
+    /// Whether an editor has taken it back.
+    pub fn is_cancelled(&self) -> bool {
         matches!(
             self.stage,
-            Stage::Published(_) | Stage::Frozen { .. } | Stage::Planned { .. }
+            Stage::Cancelled { .. }
+                | Stage::Completed {
+                    cancelled: Some(_),
+                    ..
+                }
         )
     }
 }
@@ -208,8 +314,40 @@ pub enum Command {
         /// Where it goes.
         channel_ids: ChannelIds,
     },
-    /// An editor fixes the content and sends it off.
+    /// An editor fixes the content and sends it off, whether it is scheduled or not.
     Publish,
+    /// An editor has it go out by itself.
+    Schedule {
+        /// When.
+        time: CivilTime,
+        /// The time it is.
+        now: OffsetDateTime,
+    },
+    /// An editor makes it a draft again.
+    Unschedule,
+    /// The time of a schedule may have come.
+    Fire {
+        /// Stream version of the event that scheduled it.
+        schedule_version: i32,
+        /// The time it is.
+        now: OffsetDateTime,
+        /// When the log was last put back to an earlier state, if ever.
+        restored_at: Option<OffsetDateTime>,
+    },
+    /// An editor stops it for now.
+    Pause {
+        /// Why, as a code.
+        reason: Code,
+    },
+    /// An editor lets it go on.
+    Resume,
+    /// An editor has deliveries tried again.
+    RequestRetry(Retry),
+    /// A retry was put into effect.
+    CompleteRetry {
+        /// Stream version of the request.
+        version: i32,
+    },
     /// The receivers were read.
     Freeze(Audience),
     /// Planning has ended.
@@ -248,6 +386,36 @@ pub enum Event {
         /// Stream version of the event whose content goes out.
         content_version: i32,
     },
+    /// It goes out by itself.
+    Scheduled {
+        /// When.
+        time: CivilTime,
+        /// The instant that was when it was scheduled.
+        at: OffsetDateTime,
+    },
+    /// It is a draft again.
+    Unscheduled,
+    /// It did not go out at its time and is a draft again.
+    ScheduleMissed {
+        /// Stream version of the event that scheduled it.
+        schedule_version: i32,
+        /// Why.
+        reason: MissedReason,
+    },
+    /// Nothing goes out for now.
+    Paused {
+        /// Why, as a code.
+        reason: Code,
+    },
+    /// It goes on.
+    Resumed,
+    /// Deliveries are to be tried again.
+    RetryRequested(Retry),
+    /// They wait for their next attempt.
+    RetryCompleted {
+        /// Stream version of the request.
+        version: i32,
+    },
     /// The receivers are fixed.
     AudienceFrozen(Audience),
     /// Planning has ended.
@@ -285,6 +453,36 @@ pub enum Refusal {
     /// Cancelled after the end.
     #[error("the publication is completed: every delivery is settled, nothing is left to cancel")]
     Completed,
+    /// Scheduled at a time that is no instant, or has passed.
+    #[error("{time} has passed; schedule it at a time to come, or publish it now")]
+    TimePassed {
+        /// The time that was wanted.
+        time: CivilTime,
+    },
+    /// Scheduled in a zone whose rules nobody knows any more.
+    #[error("{time} can not be turned into an instant: its time zone is not known to this version")]
+    UnknownZone {
+        /// The time that was wanted.
+        time: CivilTime,
+    },
+    /// Unscheduled without a schedule.
+    #[error("the publication is not scheduled")]
+    NotScheduled,
+    /// Paused before it is published.
+    #[error("the publication is scheduled, nothing is sent yet; unschedule it instead of pausing it")]
+    OnlyScheduled,
+    /// Paused or resumed in a stage where nothing goes out.
+    #[error("the publication is not on its way: nothing is sent, and nothing can be paused")]
+    NotUnderWay,
+    /// Resumed without a pause.
+    #[error("the publication is not paused")]
+    NotPaused,
+    /// Tried again before it was sent.
+    #[error("the publication was not sent yet: nothing can be tried again")]
+    NothingSent,
+    /// Tried again before the last retry was put into effect.
+    #[error("deliveries of the publication are being reopened already; ask again in a moment")]
+    RetryUnderWay,
     /// Frozen before publishing.
     #[error("the publication is not published yet")]
     NotPublished,

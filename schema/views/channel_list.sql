@@ -1,13 +1,17 @@
 -- Each channel with its public settings; credentials stay in the log, sealed.
--- Raise the number when its fold changes: fold 1.
+-- Raise the number when its fold changes: fold 2.
 create table {table} (
     channel_id      uuid    not null primary key,
-    kind            text,                        -- email, slack, file
+    kind            text,                        -- email, slack, discord, …
     name            text,
     settings        jsonb,
     has_credentials boolean,
     enabled         boolean,
     disabled_reason text,
+    circuit         text,                        -- closed, open, probing
+    circuit_reason  text,                        -- what opened it; empty once it is closed
+    circuit_since   timestamptz,                 -- when it came to be so
+    probe_at        timestamptz,                 -- when one attempt may find out whether it works again
     version         integer not null,
     position        bigint  not null
 );

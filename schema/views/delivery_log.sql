@@ -1,5 +1,5 @@
 -- What became of each delivery. class to settled_at are what readers ask for, judged from the columns
--- behind them, which is what the fold needs to merge. Raise the number when its fold changes: fold 1.
+-- behind them, which is what the fold needs to merge. Raise the number when its fold changes: fold 2.
 create table {table} (
     delivery_id     uuid    not null primary key,
     publication_id  uuid,
@@ -13,6 +13,7 @@ create table {table} (
     due_at          timestamptz,
     planned_at      timestamptz,
     settled_at      timestamptz,
+    reopened        integer not null,            -- how often somebody had it tried again
     last_event      text    not null,
     last_reason     text,
     last_code       integer,

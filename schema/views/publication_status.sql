@@ -1,16 +1,24 @@
--- Each publication and how far it has come. Raise the number when its fold changes: fold 1.
+-- Each publication and how far it has come. Raise the number when its fold changes: fold 2.
 create table {table} (
     publication_id   uuid    not null primary key,
     title            text,                       -- opened; null once it was taken down
-    state            text    not null,           -- draft, published, frozen, planned, completed, cancelled
+    state            text,                       -- draft, scheduled, published, frozen, planned, completed, cancelled
     content_version  integer,                    -- stream version of the content that goes out
     channel_ids      jsonb,                      -- array of uuids, in the editor's order
     created_position bigint,                     -- its Drafted event: the order of the list
     created_at       timestamptz,
     published_at     timestamptz,
-    completed_at     timestamptz,
+    completed_at     timestamptz,                -- the last time
     cancelled_at     timestamptz,
     cancel_reason    text,
+    local_time       text,                       -- when it goes out by itself: what a clock shows
+    zone             text,                       -- there
+    scheduled_at     timestamptz,                -- the instant that was when it was scheduled
+    missed_reason    text,                       -- why it did not go out at its time: late, restored; or empty
+    paused_reason    text,                       -- why nothing goes out for now; or empty
+    retries          integer not null,           -- asked for, and not put into effect yet
+    under_way_since  bigint,                     -- the event after which a completion is the last word
+    completed_position bigint,                   -- the last one
     subscribers      bigint,                     -- in the frozen audience
     deliveries       bigint,                     -- to plan, as frozen
     planned          bigint,

@@ -49,6 +49,8 @@ pub async fn doubt_unrecorded(
         let ids: Vec<Uuid> = some.iter().map(|it| it.delivery_id).collect();
         let known: HashSet<Uuid> = store.log().existing(&ids).await?.into_iter().collect();
         for attempt in some {
+            let loaded = store.load::<Delivery>(attempt.delivery_id).await?;
+            let planned_at = loaded.history.first().map_or(now, |past| past.occurred_at);
             let mut commands = Vec::new();
             if !known.contains(&attempt.delivery_id) {
                 let Some(plan) = plans.plan(attempt).await? else {
@@ -57,16 +59,17 @@ pub async fn doubt_unrecorded(
                 };
                 commands.push(Command::Plan(plan));
             }
-            commands.push(doubt(attempt));
-            let loaded = store.load::<Delivery>(attempt.delivery_id).await?;
+            commands.push(doubt(attempt, planned_at));
             became.doubted += u64::from(record(store, restored, loaded, commands, now).await?);
         }
     }
     Ok(became)
 }
 
-fn doubt(attempt: &Attempt) -> Command {
+fn doubt(attempt: &Attempt, planned_at: OffsetDateTime) -> Command {
     Command::DoubtUnrecorded {
+        attempt: attempt.attempt,
+        planned_at,
         instance: attempt.instance,
         deadline: attempt.deadline,
         subscriber_version: attempt.subscriber_version,

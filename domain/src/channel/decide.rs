@@ -1,6 +1,7 @@
-//! What an operator may do with a channel.
+//! What an operator may do with a channel, and what its attempts may do to its circuit.
 
-use super::{Channel, Command, Event, Refusal};
+use super::circuit::Passage;
+use super::{Channel, Circuit, Command, Event, Refusal};
 use crate::personal::Personal;
 
 pub(super) fn decide(state: &Channel, command: Command) -> Result<Vec<Event>, Refusal> {
@@ -22,7 +23,7 @@ pub(super) fn decide(state: &Channel, command: Command) -> Result<Vec<Event>, Re
         (_, Command::Configure { .. }) => Err(Refusal::AlreadyConfigured),
         (Channel::Unknown, _) => Err(Refusal::NotFound),
         (
-            Channel::Enabled(setup) | Channel::Disabled { setup, .. },
+            Channel::Enabled { setup, .. } | Channel::Disabled { setup, .. },
             Command::Reconfigure {
                 name,
                 settings,
@@ -42,8 +43,58 @@ pub(super) fn decide(state: &Channel, command: Command) -> Result<Vec<Event>, Re
             }])
         }
         (Channel::Disabled { .. }, Command::Enable) => Ok(vec![Event::Enabled]),
-        (Channel::Enabled(_), Command::Enable) => Ok(vec![]),
-        (Channel::Enabled(_), Command::Disable { reason }) => Ok(vec![Event::Disabled { reason }]),
+        // Whoever enables it has a reason to believe that it works again.
+        (Channel::Enabled { circuit, .. }, Command::Enable) if circuit.is_closed() => Ok(vec![]),
+        (Channel::Enabled { .. }, Command::Enable) => Ok(vec![Event::Enabled]),
+        (Channel::Enabled { .. }, Command::Disable { reason }) => {
+            Ok(vec![Event::Disabled { reason }])
+        }
         (Channel::Disabled { .. }, Command::Disable { .. }) => Ok(vec![]),
+        (Channel::Enabled { circuit, .. }, command) => break_circuit(circuit, command),
+        (Channel::Disabled { .. }, Command::ProbeCircuit { .. }) => Err(Refusal::NotProbed),
+        (Channel::Disabled { .. }, Command::OpenCircuit { .. } | Command::CloseCircuit { .. }) => {
+            Ok(vec![])
+        }
+    }
+}
+
+fn break_circuit(circuit: &Circuit, command: Command) -> Result<Vec<Event>, Refusal> {
+    match (circuit, command) {
+        // Somebody else found it out first.
+        (Circuit::Open { .. }, Command::OpenCircuit { .. }) => Ok(vec![]),
+        (
+            Circuit::Closed | Circuit::Probing { .. },
+            Command::OpenCircuit {
+                reason,
+                failures,
+                probe_at,
+                openings,
+                by,
+            },
+        ) => Ok(vec![Event::CircuitOpened {
+            reason,
+            failures,
+            probe_at,
+            openings,
+            by,
+        }]),
+        (
+            circuit,
+            Command::ProbeCircuit {
+                by,
+                instance,
+                now,
+                deadline,
+            },
+        ) if circuit.passage(now) == Passage::Probe => Ok(vec![Event::CircuitProbed {
+            by,
+            instance,
+            deadline,
+        }]),
+        (_, Command::ProbeCircuit { .. }) => Err(Refusal::NotProbed),
+        (Circuit::Open { .. } | Circuit::Probing { .. }, Command::CloseCircuit { by }) => {
+            Ok(vec![Event::CircuitClosed { by }])
+        }
+        _ => Ok(vec![]),
     }
 }

@@ -1,6 +1,6 @@
 //! What a channel is after an event. An event that does not fit changes nothing.
 
-use super::{Channel, Event, Setup};
+use super::{Channel, Circuit, Event, Setup};
 
 pub(super) fn evolve(state: Channel, event: &Event) -> Channel {
     match (state, event) {
@@ -12,27 +12,62 @@ pub(super) fn evolve(state: Channel, event: &Event) -> Channel {
                 settings,
                 credentials,
             },
-        ) => Channel::Enabled(Setup {
+        ) => enabled(Setup {
             kind: kind.clone(),
             name: name.clone(),
             settings: settings.clone(),
             credentials: credentials.clone(),
         }),
-        (Channel::Enabled(setup), Event::Reconfigured { .. }) => {
-            Channel::Enabled(reconfigured(setup, event))
+        // What was wrong may be mended.
+        (Channel::Enabled { setup, .. }, Event::Reconfigured { .. }) => {
+            enabled(reconfigured(setup, event))
         }
         (Channel::Disabled { setup, reason }, Event::Reconfigured { .. }) => Channel::Disabled {
             setup: reconfigured(setup, event),
             reason,
         },
-        (Channel::Disabled { setup, .. }, Event::Enabled) => Channel::Enabled(setup),
-        (Channel::Enabled(setup) | Channel::Disabled { setup, .. }, Event::Disabled { reason }) => {
-            Channel::Disabled {
-                setup,
-                reason: reason.clone(),
-            }
+        (Channel::Enabled { setup, .. } | Channel::Disabled { setup, .. }, Event::Enabled) => {
+            enabled(setup)
         }
+        (
+            Channel::Enabled { setup, .. } | Channel::Disabled { setup, .. },
+            Event::Disabled { reason },
+        ) => Channel::Disabled {
+            setup,
+            reason: reason.clone(),
+        },
+        (Channel::Enabled { setup, circuit }, event) => Channel::Enabled {
+            setup,
+            circuit: switched(circuit, event),
+        },
         (state, _) => state,
+    }
+}
+
+fn enabled(setup: Setup) -> Channel {
+    Channel::Enabled {
+        setup,
+        circuit: Circuit::Closed,
+    }
+}
+
+fn switched(circuit: Circuit, event: &Event) -> Circuit {
+    match event {
+        Event::CircuitOpened {
+            probe_at, openings, ..
+        } => Circuit::Open {
+            probe_at: *probe_at,
+            openings: *openings,
+        },
+        Event::CircuitProbed {
+            instance, deadline, ..
+        } => Circuit::Probing {
+            instance: *instance,
+            deadline: *deadline,
+            openings: circuit.openings(),
+        },
+        Event::CircuitClosed { .. } => Circuit::Closed,
+        _ => circuit,
     }
 }
 

@@ -1,12 +1,50 @@
 //! Channel decisions.
 
 use serde_json::json;
+use time::macros::datetime;
+use time::{Duration, OffsetDateTime};
+use uuid::Uuid;
 
-use super::{Channel, Command, Event};
+use super::{Attempt, Channel, Circuit, Command, Event};
 use crate::aggregate::{Aggregate as _, fold};
 use crate::personal::Personal;
 use crate::testing::table;
 use crate::value::{ChannelKind, ChannelName, Code, Credentials, Settings};
+
+const PROBE_AT: OffsetDateTime = datetime!(2026-01-02 03:04:05 UTC);
+const DEADLINE: OffsetDateTime = datetime!(2026-01-02 03:19:05 UTC);
+
+const BY: Attempt = Attempt {
+    delivery_id: Uuid::from_u128(1),
+    attempt: 4,
+};
+
+fn open_circuit() -> Command {
+    Command::OpenCircuit {
+        reason: Code::from_static("connect_failed"),
+        failures: 3,
+        probe_at: PROBE_AT,
+        openings: 1,
+        by: BY,
+    }
+}
+
+fn probe_at(now: OffsetDateTime) -> Command {
+    Command::ProbeCircuit {
+        by: BY,
+        instance: Uuid::from_u128(2),
+        now,
+        deadline: now + Duration::minutes(15),
+    }
+}
+
+fn after(history: &[Event], command: Command) -> Vec<Event> {
+    let mut history = history.to_vec();
+    let more = fold::<Channel>(&history).decide(command).unwrap();
+    assert!(!more.is_empty(), "nothing changed");
+    history.extend(more);
+    history
+}
 
 fn name(text: &str) -> ChannelName {
     ChannelName::parse(text).unwrap()
@@ -47,6 +85,14 @@ fn every_command_in_every_state() {
             ("unknown", vec![]),
             ("enabled", vec![configured()]),
             ("disabled", vec![configured(), disabled]),
+            ("open", after(&[configured()], open_circuit())),
+            (
+                "probing",
+                after(
+                    &after(&[configured()], open_circuit()),
+                    probe_at(PROBE_AT),
+                ),
+            ),
         ],
         &[
             ("configure", || Command::Configure {
@@ -63,6 +109,11 @@ fn every_command_in_every_state() {
             ("disable", || Command::Disable {
                 reason: Code::from_static("requested"),
             }),
+            ("open circuit", open_circuit),
+            ("probe early", || probe_at(PROBE_AT - Duration::SECOND)),
+            ("probe", || probe_at(PROBE_AT)),
+            ("probe when overdue", || probe_at(DEADLINE)),
+            ("close circuit", || Command::CloseCircuit { by: BY }),
         ],
     );
     insta::assert_snapshot!(table);
@@ -102,4 +153,14 @@ fn a_disabled_channel_stays_disabled_when_set_up_anew() {
     assert!(!fold::<Channel>(&history).is_enabled());
     history.push(Event::Enabled);
     assert!(fold::<Channel>(&history).is_enabled());
+}
+
+#[test]
+fn whoever_sets_it_up_anew_or_enables_it_closes_the_circuit() {
+    let open = after(&[configured()], open_circuit());
+    for command in [reconfigure("mx2", None), Command::Enable] {
+        let state = fold::<Channel>(&after(&open, command));
+        assert_eq!(state.circuit(), Circuit::Closed);
+        assert!(state.is_enabled());
+    }
 }

@@ -22,6 +22,7 @@ pub(super) fn event_type(event: &Event) -> &'static str {
         Event::Cancelled { .. } => wire::Cancelled::TYPE,
         Event::Abandoned { .. } => wire::Abandoned::TYPE,
         Event::InDoubt { .. } => wire::InDoubt::TYPE,
+        Event::Reopened { .. } => wire::Reopened::TYPE,
     }
 }
 
@@ -92,6 +93,21 @@ pub(super) fn encode(event: &Event, seal: &dyn Seal) -> Wire {
             attempt: small(*attempt),
             reason: reason.to_string(),
             retry_at_us: retry_at.map(to_us).unwrap_or_default(),
+        }),
+        Event::Reopened {
+            plan,
+            planned_at,
+            attempts,
+        } => Wire::DeliveryReopened(wire::Reopened {
+            cause_kind: plan.cause_kind.to_string(),
+            cause_id: id(plan.cause_id),
+            content_version: plan.content_version,
+            channel_id: id(plan.channel_id),
+            subscriber_id: optional_id(plan.subscriber_id),
+            due_at_us: to_us(plan.due_at),
+            priority: plan.priority,
+            planned_at_us: to_us(*planned_at),
+            attempts: small(*attempts),
         }),
     }
 }
@@ -177,6 +193,19 @@ pub(super) fn decode(event: &Wire, open: &dyn Open) -> Result<Event, CodecError>
             attempt: fields.small("attempt", e.attempt)?,
             reason: DoubtReason::parse(&e.reason).map_err(|_| fields.impossible("reason"))?,
             retry_at: fields.optional_instant("retry_at_us", e.retry_at_us)?,
+        }),
+        Wire::DeliveryReopened(e) => Ok(Event::Reopened {
+            plan: Plan {
+                cause_kind: Code::recorded(e.cause_kind.clone()),
+                cause_id: fields.id("cause_id", &e.cause_id)?,
+                content_version: e.content_version,
+                channel_id: fields.id("channel_id", &e.channel_id)?,
+                subscriber_id: fields.optional_id("subscriber_id", &e.subscriber_id)?,
+                due_at: fields.instant("due_at_us", e.due_at_us)?,
+                priority: e.priority,
+            },
+            planned_at: fields.instant("planned_at_us", e.planned_at_us)?,
+            attempts: fields.small("attempts", e.attempts)?,
         }),
         other => Err(CodecError::WrongStream {
             noun: Delivery::NOUN,

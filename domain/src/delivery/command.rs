@@ -186,6 +186,10 @@ pub enum Command {
     },
     /// It was attempted in what the log has lost, and nobody knows how that ended.
     DoubtUnrecorded {
+        /// Its number there.
+        attempt: u32,
+        /// When the delivery was planned: the date its message bears.
+        planned_at: OffsetDateTime,
         /// The process that attempted it.
         instance: Uuid,
         /// The deadline it had.
@@ -194,6 +198,13 @@ pub enum Command {
         subscriber_version: i32,
         /// Version of the channel's stream.
         channel_version: i32,
+    },
+    /// Somebody wants it tried again although it failed, or although nobody knows.
+    Reopen {
+        /// Not before.
+        due_at: OffsetDateTime,
+        /// When it was planned: the date the message bears.
+        planned_at: OffsetDateTime,
     },
     /// The receiver must not get it.
     Suppress {

@@ -5,7 +5,9 @@ mod outcome;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{CancelledReason, Command, Delivery, Event, Outcome, Permit, Refusal, Reply, Tries};
+use super::{
+    CancelledReason, Command, Delivery, Event, Outcome, Permit, Plan, Refusal, Reply, Tries,
+};
 
 pub(super) fn decide(state: &Delivery, command: Command) -> Result<Vec<Event>, Refusal> {
     use Command as C;
@@ -43,6 +45,17 @@ pub(super) fn decide(state: &Delivery, command: Command) -> Result<Vec<Event>, R
             reason,
             reply: Reply::none(),
         }]),
+        (
+            D::Settled {
+                plan,
+                tries,
+                outcome: Outcome::Failed { .. } | Outcome::InDoubt { .. },
+            },
+            C::Reopen { due_at, planned_at },
+        ) => Ok(vec![reopened(plan, tries, due_at, planned_at)]),
+        // It waits for its next attempt already.
+        (D::Pending { .. } | D::Attempting { .. }, C::Reopen { .. }) => Ok(vec![]),
+
         (D::Pending { .. }, C::Suppress { reason }) => Ok(vec![Event::Suppressed { reason }]),
         (D::Pending { .. }, C::Cancel { reason }) => Ok(vec![Event::Cancelled { reason }]),
         (
@@ -73,6 +86,22 @@ pub(super) fn decide(state: &Delivery, command: Command) -> Result<Vec<Event>, R
         (D::Settled { outcome, .. }, _) => Err(Refusal::AlreadySettled {
             class: outcome.class(),
         }),
+    }
+}
+
+fn reopened(
+    plan: &Plan,
+    tries: &Tries,
+    due_at: OffsetDateTime,
+    planned_at: OffsetDateTime,
+) -> Event {
+    Event::Reopened {
+        plan: Plan {
+            due_at,
+            ..plan.clone()
+        },
+        planned_at,
+        attempts: tries.attempts,
     }
 }
 

@@ -81,4 +81,13 @@ pub enum Event {
         /// When it is sent again although the receiver may have it; none: held.
         retry_at: Option<OffsetDateTime>,
     },
+    /// It failed or was held in doubt, and waits for another attempt after all.
+    Reopened {
+        /// As it was planned, but for the time it is due.
+        plan: Plan,
+        /// When it was planned: the date the message bears.
+        planned_at: OffsetDateTime,
+        /// Attempts made so far.
+        attempts: u32,
+    },
 }

@@ -34,6 +34,14 @@ pub(super) fn evolve(state: Delivery, event: &Event) -> Delivery {
             },
             Event::Failed { attempt, .. },
         ) if *outcome == (Outcome::InDoubt { attempt: *attempt }) => (plan.clone(), tries.clone()),
+        (
+            Delivery::Settled {
+                tries,
+                outcome: Outcome::Failed { .. } | Outcome::InDoubt { .. },
+                ..
+            },
+            Event::Reopened { plan, .. },
+        ) => return reopened(plan.clone(), tries.clone()),
         (Delivery::Settled { .. }, _) => return state,
         (Delivery::Pending { plan, tries, .. } | Delivery::Attempting { plan, tries, .. }, _) => {
             (plan.clone(), tries.clone())
@@ -44,7 +52,7 @@ pub(super) fn evolve(state: Delivery, event: &Event) -> Delivery {
 
 fn next(state: Delivery, plan: Plan, mut tries: Tries, event: &Event) -> Delivery {
     match event {
-        Event::Planned(_) => state,
+        Event::Planned(_) | Event::Reopened { .. } => state,
         Event::Attempted {
             attempt,
             instance,
@@ -106,6 +114,19 @@ fn settle(plan: Plan, tries: Tries, outcome: Outcome) -> Delivery {
         plan,
         tries,
         outcome,
+    }
+}
+
+/// Attempts are counted on, and a late word on a doubtful one still counts; whatever else was tried is forgotten.
+fn reopened(plan: Plan, tries: Tries) -> Delivery {
+    Delivery::Pending {
+        due_at: plan.due_at,
+        plan,
+        tries: Tries {
+            attempts: tries.attempts,
+            doubtful: tries.doubtful,
+            ..Tries::default()
+        },
     }
 }
 

@@ -28,6 +28,11 @@ pub enum Trouble {
     },
     /// It could not be reached.
     Unreachable,
+    /// Nothing gets through to it for now: that says nothing of the delivery, which waits for the channel.
+    ChannelDown {
+        /// When the channel is tried again.
+        until: OffsetDateTime,
+    },
 }
 
 const MAIL_PUT_OFF: [Duration; 5] = [
@@ -76,7 +81,7 @@ impl Family {
     }
 
     /// The wait after the n-th deferral (from 0), before it is spread. Never shorter for a greater
-    /// n. A `Retry-After` (HTTP only) goes before the schedule, within 1 s and 1 h.
+    /// n, and nothing while the whole channel waits. A `Retry-After` (HTTP only) goes before the schedule, within 1 s and 1 h.
     pub fn wait(self, trouble: Trouble, n: u32) -> Duration {
         match (self, trouble) {
             (
@@ -85,6 +90,7 @@ impl Family {
                     retry_after: Some(wanted),
                 },
             ) => wanted.clamp(RETRY_AFTER_MIN, RETRY_AFTER_MAX),
+            (_, Trouble::ChannelDown { .. }) => Duration::ZERO,
             (Self::Http, _) => step(&HTTP, n),
             (Self::Mail, Trouble::PutOff { .. }) => step(&MAIL_PUT_OFF, n),
             (Self::Mail, Trouble::Unreachable) => step(&MAIL_UNREACHABLE, n),
@@ -114,6 +120,10 @@ pub fn retry_at(
     delivery_id: Uuid,
     now: OffsetDateTime,
 ) -> Option<OffsetDateTime> {
+    if let Trouble::ChannelDown { until } = trouble {
+        // However long that takes, the delivery is not to blame: it is not given up for it.
+        return Some(until.max(now));
+    }
     let wait = spread(
         family.wait(trouble, tries.deferrals),
         delivery_id,
@@ -207,6 +217,16 @@ mod tests {
             [wait(-5), wait(0), wait(1), wait(90), wait(86_400)],
             [1, 1, 1, 90, 3_600]
         );
+    }
+
+    #[test]
+    fn whoever_waits_for_a_channel_is_not_given_up() {
+        let (now, until) = (NOW + Duration::days(30), NOW + Duration::days(31));
+        let at = |until| {
+            let down = Trouble::ChannelDown { until };
+            retry_at(Family::Http, down, &tries(9, 9), Uuid::nil(), now)
+        };
+        assert_eq!([at(until), at(NOW)], [Some(until), Some(now)]);
     }
 
     #[test]

@@ -144,6 +144,13 @@ fn cancel() -> Command {
     }
 }
 
+fn reopen() -> Command {
+    Command::Reopen {
+        due_at: LATER,
+        planned_at: NOW,
+    }
+}
+
 fn render_failed() -> Command {
     Command::FailToRender {
         reason: Code::from_static("unknown_placeholder"),
@@ -209,6 +216,7 @@ fn every_command_in_every_state() {
             ("render failed", render_failed),
             ("suppress", suppress),
             ("cancel", cancel),
+            ("reopen", reopen),
         ],
     );
     insta::assert_snapshot!(table);
@@ -323,7 +331,30 @@ fn it_is_given_up_when_the_retry_would_come_too_late() {
 }
 
 #[test]
-fn a_held_delivery_never_reopens() {
+fn a_failed_delivery_is_tried_again_from_the_start_under_the_next_number() {
+    let given_up = then(attempting(), vec![failed(1), reopen()]);
+    let state = after(given_up.clone());
+    assert_eq!(state.accounting_class(), Some(AccountingClass::Pending));
+    let early = attempt_at(LATER - Duration::SECOND, permit(Standing::Active));
+    assert_eq!(state.decide(early), Err(Refusal::NotDue { due_at: LATER }));
+    // The clock that gives up starts anew.
+    let again = attempt_at(LATER, permit(Standing::Active));
+    let state = after(then(given_up, vec![again]));
+    assert_eq!(state.tries().map(|tries| tries.attempts), Some(2));
+    let later = state.decide(deferred(2, LATER + Duration::days(4)));
+    assert!(matches!(later.as_deref(), Ok([Event::Deferred { .. }])));
+}
+
+#[test]
+fn a_late_word_on_a_doubtful_attempt_counts_although_it_is_tried_again() {
+    let retried = then(attempting(), vec![doubt(1, DoubtPolicy::Hold), reopen()]);
+    let state = after(then(retried, vec![sent(1)]));
+    assert_eq!(state.accounting_class(), Some(AccountingClass::Sent));
+    assert!(state.decide(reopen()).is_err());
+}
+
+#[test]
+fn a_held_delivery_never_reopens_by_itself() {
     let held = after(then(attempting(), vec![doubt(1, DoubtPolicy::Hold)]));
     assert_eq!(held.accounting_class(), Some(AccountingClass::InDoubt));
     for late in [deferred(1, NOW), abandon(1), failed(1)] {
@@ -417,6 +448,7 @@ fn any_command() -> impl Strategy<Value = Command> {
         2 => n.clone().prop_map(abandon),
         2 => n.clone().prop_map(|n| doubt(n, DoubtPolicy::Hold)),
         3 => n.prop_map(|n| doubt(n, DoubtPolicy::ResendOnce)),
+        1 => Just(reopen()),
         1 => Just(doubt_unrecorded()),
         1 => Just(render_failed()),
         1 => Just(suppress()),
@@ -424,12 +456,14 @@ fn any_command() -> impl Strategy<Value = Command> {
     ]
 }
 
-/// Whether the accounting may move so: settled once, but for the late word on an attempt in doubt.
-fn may_move(from: AccountingClass, to: AccountingClass, doubtful: bool) -> bool {
+/// Whether the accounting may move so: settled once, but for the late word on an attempt in doubt, and what
+/// somebody wants tried again.
+fn may_move(from: AccountingClass, to: AccountingClass, doubtful: bool, retried: bool) -> bool {
     use AccountingClass as C;
     match (from, to) {
         (C::Pending, _) => true,
         (C::InDoubt, C::Failed | C::Sent) => true,
+        (C::Failed | C::InDoubt, C::Pending | C::InDoubt) if retried => true,
         (C::Failed | C::Suppressed | C::Cancelled, C::Sent) => doubtful,
         (from, to) => from == to,
     }
@@ -443,21 +477,22 @@ proptest! {
         for command in commands {
             let before = state.accounting_class().unwrap();
             let doubtful = !state.tries().unwrap().doubtful.is_empty();
-            let most = 1 + usize::from(command == doubt_unrecorded());
+            let most = if command == doubt_unrecorded() { 3 } else { 1 };
+            let retried = [reopen(), doubt_unrecorded()].contains(&command);
             let events = state.decide(command).unwrap_or_default();
             prop_assert!(events.len() <= most);
             for event in events {
                 if let Event::Attempted { attempt, .. } = &event {
                     attempts += 1;
                     prop_assert_eq!(*attempt, attempts);
-                    prop_assert_eq!(before, AccountingClass::Pending);
+                    prop_assert_eq!(state.accounting_class(), Some(AccountingClass::Pending));
                 }
                 let next = state.clone().evolve(&event);
                 prop_assert_ne!(&next, &state, "{:?} changed nothing", event);
                 state = next;
             }
             let class = state.accounting_class().unwrap();
-            prop_assert!(may_move(before, class, doubtful), "{} to {}", before, class);
+            prop_assert!(may_move(before, class, doubtful, retried), "{} to {}", before, class);
         }
     }
 

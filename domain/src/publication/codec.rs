@@ -1,12 +1,13 @@
 //! Publication events on the wire. The content is sealed under the publication's own key.
 
-use tidings_proto::{Event as Wire, EventMessage as _, common, publication as wire};
+use tidings_proto::{Event as Wire, EventMessage as _, common, publication as wire, to_us};
 
-use super::{Accounting, Audience, Content, Event, Plan, Publication};
+use super::{Accounting, Audience, Content, Event, MissedReason, Plan, Publication, RetriedClass, Retry};
 use crate::aggregate::{Aggregate as _, CodecError};
 use crate::personal::{Open, Seal};
+use crate::schedule::CivilTime;
 use crate::value::{ChannelIds, Code, Markdown, Title};
-use crate::wire::{Fields, count, id};
+use crate::wire::{Fields, count, id, optional_id};
 
 pub(super) fn event_type(event: &Event) -> &'static str {
     match event {
@@ -17,6 +18,13 @@ pub(super) fn event_type(event: &Event) -> &'static str {
         Event::PlanCompleted(_) => wire::PlanCompleted::TYPE,
         Event::Cancelled { .. } => wire::Cancelled::TYPE,
         Event::Completed(_) => wire::Completed::TYPE,
+        Event::Scheduled { .. } => wire::Scheduled::TYPE,
+        Event::Unscheduled => wire::Unscheduled::TYPE,
+        Event::ScheduleMissed { .. } => wire::ScheduleMissed::TYPE,
+        Event::Paused { .. } => wire::Paused::TYPE,
+        Event::Resumed => wire::Resumed::TYPE,
+        Event::RetryRequested(_) => wire::RetryRequested::TYPE,
+        Event::RetryCompleted { .. } => wire::RetryCompleted::TYPE,
     }
 }
 
@@ -67,6 +75,38 @@ pub(super) fn encode(event: &Event, seal: &dyn Seal) -> Wire {
             not_planned: count(totals.not_planned),
         }
         .into(),
+        Event::Scheduled { time, at } => wire::Scheduled {
+            local_time: time.local_time(),
+            zone: time.zone().to_owned(),
+            at_us: to_us(*at),
+        }
+        .into(),
+        Event::Unscheduled => wire::Unscheduled {}.into(),
+        Event::ScheduleMissed {
+            schedule_version,
+            reason,
+        } => wire::ScheduleMissed {
+            schedule_version: *schedule_version,
+            reason: reason.to_string(),
+        }
+        .into(),
+        Event::Paused { reason } => wire::Paused {
+            reason: reason.to_string(),
+        }
+        .into(),
+        Event::Resumed => wire::Resumed {}.into(),
+        Event::RetryRequested(retry) => wire::RetryRequested {
+            class: retry.class.to_string(),
+            channel_id: optional_id(retry.channel_id),
+            delivery_id: optional_id(retry.delivery_id),
+            failed_reasons: retry.failed_reasons.iter().map(Code::to_string).collect(),
+            reason: retry.reason.to_string(),
+        }
+        .into(),
+        Event::RetryCompleted { version } => wire::RetryCompleted {
+            request_version: *version,
+        }
+        .into(),
     }
 }
 
@@ -115,6 +155,30 @@ pub(super) fn decode(event: &Wire, open: &dyn Open) -> Result<Event, CodecError>
             in_doubt: fields.count("in_doubt", e.in_doubt)?,
             not_planned: fields.count("not_planned", e.not_planned)?,
         })),
+        Wire::PublicationScheduled(e) => Ok(Event::Scheduled {
+            time: CivilTime::recorded(&e.local_time, e.zone.clone())
+                .ok_or_else(|| fields.impossible("local_time"))?,
+            at: fields.instant("at_us", e.at_us)?,
+        }),
+        Wire::PublicationUnscheduled(_) => Ok(Event::Unscheduled),
+        Wire::PublicationScheduleMissed(e) => Ok(Event::ScheduleMissed {
+            schedule_version: e.schedule_version,
+            reason: MissedReason::parse(&e.reason).map_err(|_| fields.impossible("reason"))?,
+        }),
+        Wire::PublicationPaused(e) => Ok(Event::Paused {
+            reason: Code::recorded(e.reason.clone()),
+        }),
+        Wire::PublicationResumed(_) => Ok(Event::Resumed),
+        Wire::PublicationRetryRequested(e) => Ok(Event::RetryRequested(Retry {
+            class: RetriedClass::parse(&e.class).map_err(|_| fields.impossible("class"))?,
+            channel_id: fields.optional_id("channel_id", &e.channel_id)?,
+            delivery_id: fields.optional_id("delivery_id", &e.delivery_id)?,
+            failed_reasons: e.failed_reasons.iter().cloned().map(Code::recorded).collect(),
+            reason: Code::recorded(e.reason.clone()),
+        })),
+        Wire::PublicationRetryCompleted(e) => Ok(Event::RetryCompleted {
+            version: e.request_version,
+        }),
         other => Err(CodecError::WrongStream {
             noun: Publication::NOUN,
             found: other.event_type(),

@@ -1,6 +1,12 @@
 //! What a publication may do next.
 
-use super::{Accounting, Audience, Command, Event, Plan, Publication, Refusal, Stage};
+use time::OffsetDateTime;
+
+use super::{
+    Accounting, Audience, Command, Event, MISFIRE_AFTER, MissedReason, Plan, Publication, Refusal,
+    Sending, Stage,
+};
+use crate::schedule::CivilTime;
 
 pub(super) fn decide(state: &Publication, command: Command) -> Result<Vec<Event>, Refusal> {
     use Stage as S;
@@ -19,7 +25,7 @@ pub(super) fn decide(state: &Publication, command: Command) -> Result<Vec<Event>
         (S::Unknown, _) => Err(Refusal::NotFound),
 
         (
-            S::Draft(draft),
+            S::Draft(draft) | S::Scheduled { draft, .. },
             Command::Revise {
                 content,
                 channel_ids,
@@ -35,9 +41,11 @@ pub(super) fn decide(state: &Publication, command: Command) -> Result<Vec<Event>
         }
         (_, Command::Revise { .. }) => Err(Refusal::NotADraft),
 
-        (S::Draft(draft), Command::Publish) => Ok(vec![Event::Published {
-            content_version: draft.content_version,
-        }]),
+        (S::Draft(draft) | S::Scheduled { draft, .. }, Command::Publish) => {
+            Ok(vec![Event::Published {
+                content_version: draft.content_version,
+            }])
+        }
         (
             S::Cancelled { .. }
             | S::Completed {
@@ -57,20 +65,120 @@ pub(super) fn decide(state: &Publication, command: Command) -> Result<Vec<Event>
         (S::Completed { .. }, Command::Cancel { .. }) => Err(Refusal::Completed),
         (_, Command::Cancel { reason }) => Ok(vec![Event::Cancelled { reason }]),
 
-        (stage, progress) => react(stage, progress),
+        (_, command @ (Command::Schedule { .. } | Command::Unschedule | Command::Fire { .. })) => {
+            schedule(state, command)
+        }
+        (_, command @ (Command::Pause { .. } | Command::Resume)) => pause(state, command),
+        (_, command @ (Command::RequestRetry(_) | Command::CompleteRetry { .. })) => {
+            retry(state, command)
+        }
+        (stage, progress) => react(state, stage, progress),
+    }
+}
+
+fn schedule(state: &Publication, command: Command) -> Result<Vec<Event>, Refusal> {
+    use Stage as S;
+    match (&state.stage, command) {
+        (S::Draft(_) | S::Scheduled { .. }, Command::Schedule { time, now }) => {
+            let at = instant(&time)?;
+            if at <= now {
+                return Err(Refusal::TimePassed { time });
+            }
+            match &state.stage {
+                S::Scheduled { time: before, .. } if *before == time => Ok(vec![]),
+                _ => Ok(vec![Event::Scheduled { time, at }]),
+            }
+        }
+        (_, Command::Schedule { .. }) if state.is_cancelled() => Err(Refusal::Cancelled),
+        (_, Command::Schedule { .. }) => Err(Refusal::AlreadyPublished),
+
+        (S::Scheduled { .. }, Command::Unschedule) => Ok(vec![Event::Unscheduled]),
+        (_, Command::Unschedule) => Err(Refusal::NotScheduled),
+
+        (
+            S::Scheduled {
+                draft,
+                time,
+                schedule_version,
+            },
+            Command::Fire {
+                schedule_version: fired,
+                now,
+                restored_at,
+            },
+        ) if *schedule_version == fired => {
+            let at = instant(time)?;
+            if now < at {
+                return Ok(vec![]);
+            }
+            let missed = if restored_at.is_some_and(|restored_at| at <= restored_at) {
+                Some(MissedReason::Restored)
+            } else if now > at.saturating_add(MISFIRE_AFTER) {
+                Some(MissedReason::Late)
+            } else {
+                None
+            };
+            Ok(vec![match missed {
+                Some(reason) => Event::ScheduleMissed {
+                    schedule_version: fired,
+                    reason,
+                },
+                None => Event::Published {
+                    content_version: draft.content_version,
+                },
+            }])
+        }
+        // It was scheduled anew, or unscheduled, or published by hand.
+        _ => Ok(vec![]),
+    }
+}
+
+fn instant(time: &CivilTime) -> Result<OffsetDateTime, Refusal> {
+    let unknown = || Refusal::UnknownZone { time: time.clone() };
+    time.instant().ok_or_else(unknown)
+}
+
+fn pause(state: &Publication, command: Command) -> Result<Vec<Event>, Refusal> {
+    match (&state.stage, state.sending()) {
+        (_, Sending::Now | Sending::Later) => {}
+        (Stage::Scheduled { .. }, _) => return Err(Refusal::OnlyScheduled),
+        _ if state.is_cancelled() => return Err(Refusal::Cancelled),
+        _ => return Err(Refusal::NotUnderWay),
+    }
+    match (command, &state.paused) {
+        (Command::Pause { reason }, None) => Ok(vec![Event::Paused { reason }]),
+        (Command::Resume, None) => Err(Refusal::NotPaused),
+        (Command::Resume, Some(_)) => Ok(vec![Event::Resumed]),
+        _ => Ok(vec![]),
+    }
+}
+
+fn retry(state: &Publication, command: Command) -> Result<Vec<Event>, Refusal> {
+    let sent = matches!(state.stage, Stage::Planned { .. } | Stage::Completed { .. });
+    match command {
+        Command::RequestRetry(_) if state.is_cancelled() => Err(Refusal::Cancelled),
+        Command::RequestRetry(_) if !sent => Err(Refusal::NothingSent),
+        Command::RequestRetry(_) if !state.retries.is_empty() => Err(Refusal::RetryUnderWay),
+        Command::RequestRetry(retry) => Ok(vec![Event::RetryRequested(retry)]),
+        Command::CompleteRetry { version } if state.retries.iter().any(|open| open.version == version) => {
+            Ok(vec![Event::RetryCompleted { version }])
+        }
+        _ => Ok(vec![]),
     }
 }
 
 /// How far sending has come; an editor's commands change nothing here.
-fn react(stage: &Stage, command: Command) -> Result<Vec<Event>, Refusal> {
+fn react(state: &Publication, stage: &Stage, command: Command) -> Result<Vec<Event>, Refusal> {
     use Stage as S;
     match (stage, command) {
-        (S::Draft(_), Command::Freeze(_)) => Err(Refusal::NotPublished),
+        (S::Draft(_) | S::Scheduled { .. }, Command::Freeze(_)) => Err(Refusal::NotPublished),
         (S::Published(_), Command::Freeze(audience)) => Ok(vec![Event::AudienceFrozen(audience)]),
         (S::Cancelled { audience: None, .. }, Command::Freeze(_)) => Err(Refusal::Cancelled),
         (_, Command::Freeze(_)) => Ok(vec![]),
 
-        (S::Draft(_) | S::Published(_), Command::CompletePlan(_)) => Err(Refusal::NotFrozen),
+        (S::Draft(_) | S::Scheduled { .. } | S::Published(_), Command::CompletePlan(_)) => {
+            Err(Refusal::NotFrozen)
+        }
         (S::Frozen { audience, .. }, Command::CompletePlan(plan)) => plan_all(audience, plan),
         (
             S::Cancelled {
@@ -83,6 +191,8 @@ fn react(stage: &Stage, command: Command) -> Result<Vec<Event>, Refusal> {
         (S::Cancelled { audience: None, .. }, Command::CompletePlan(_)) => Err(Refusal::Cancelled),
         (_, Command::CompletePlan(_)) => Ok(vec![]),
 
+        // What is to be tried again is not settled.
+        (S::Planned { .. }, Command::Complete { .. }) if !state.retries.is_empty() => Ok(vec![]),
         (
             S::Planned { plan, .. }
             | S::Cancelled {

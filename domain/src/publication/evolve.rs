@@ -1,14 +1,39 @@
 //! What a publication is after an event. An event that does not fit its stage changes nothing.
 
-use super::{Draft, Event, Publication, Stage};
+use super::{Draft, Event, OpenRetry, Publication, Stage};
+use crate::value::Code;
 
 pub(super) fn evolve(state: Publication, event: &Event) -> Publication {
     // One event is one version: that is how content knows the version it was written at.
     let version = state.version + 1;
     Publication {
         version,
+        paused: paused(&state, event),
+        retries: retries(&state, event, version),
         stage: next(state.stage, event, version),
     }
+}
+
+fn paused(state: &Publication, event: &Event) -> Option<Code> {
+    match event {
+        Event::Paused { reason } => Some(reason.clone()),
+        Event::Resumed | Event::Cancelled { .. } => None,
+        _ => state.paused.clone(),
+    }
+}
+
+fn retries(state: &Publication, event: &Event, version: i32) -> Vec<OpenRetry> {
+    let mut retries = state.retries.clone();
+    match event {
+        Event::RetryRequested(retry) => retries.push(OpenRetry {
+            version,
+            retry: retry.clone(),
+        }),
+        Event::RetryCompleted { version } => retries.retain(|open| open.version != *version),
+        Event::Cancelled { .. } => retries.clear(),
+        _ => {}
+    }
+    retries
 }
 
 fn next(stage: Stage, event: &Event, version: i32) -> Stage {
@@ -28,7 +53,39 @@ fn next(stage: Stage, event: &Event, version: i32) -> Stage {
             channel_ids: channel_ids.clone(),
             content_version: version,
         }),
-        (Stage::Draft(draft), Event::Published { content_version }) => Stage::Published(Draft {
+        (
+            Stage::Scheduled {
+                time,
+                schedule_version,
+                ..
+            },
+            Event::Revised {
+                content,
+                channel_ids,
+            },
+        ) => Stage::Scheduled {
+            draft: Draft {
+                content: content.clone(),
+                channel_ids: channel_ids.clone(),
+                content_version: version,
+            },
+            time,
+            schedule_version,
+        },
+        (Stage::Draft(draft) | Stage::Scheduled { draft, .. }, Event::Scheduled { time, .. }) => {
+            Stage::Scheduled {
+                draft,
+                time: time.clone(),
+                schedule_version: version,
+            }
+        }
+        (Stage::Scheduled { draft, .. }, Event::Unscheduled | Event::ScheduleMissed { .. }) => {
+            Stage::Draft(draft)
+        }
+        (
+            Stage::Draft(draft) | Stage::Scheduled { draft, .. },
+            Event::Published { content_version },
+        ) => Stage::Published(Draft {
             content_version: *content_version,
             ..draft
         }),
@@ -56,23 +113,59 @@ fn next(stage: Stage, event: &Event, version: i32) -> Stage {
             plan: Some(*plan),
         },
         (stage, Event::Cancelled { reason }) => cancelled(stage, reason),
-        (Stage::Planned { draft, .. }, Event::Completed(totals)) => Stage::Completed {
+        (
+            Stage::Planned {
+                draft,
+                audience,
+                plan,
+            },
+            Event::Completed(totals),
+        ) => Stage::Completed {
             draft,
+            audience,
+            plan,
             totals: *totals,
             cancelled: None,
         },
-        (Stage::Cancelled { draft, reason, .. }, Event::Completed(totals)) => Stage::Completed {
+        (
+            Stage::Cancelled {
+                draft,
+                reason,
+                audience: Some(audience),
+                plan: Some(plan),
+            },
+            Event::Completed(totals),
+        ) => Stage::Completed {
             draft,
+            audience,
+            plan,
             totals: *totals,
             cancelled: Some(reason),
+        },
+        // It is under way again.
+        (
+            Stage::Completed {
+                draft,
+                audience,
+                plan,
+                cancelled: None,
+                ..
+            },
+            Event::RetryRequested(_),
+        ) => Stage::Planned {
+            draft,
+            audience,
+            plan,
         },
         (stage, _) => stage,
     }
 }
 
-fn cancelled(stage: Stage, reason: &crate::value::Code) -> Stage {
+fn cancelled(stage: Stage, reason: &Code) -> Stage {
     let (draft, audience, plan) = match stage {
-        Stage::Draft(draft) | Stage::Published(draft) => (draft, None, None),
+        Stage::Draft(draft) | Stage::Scheduled { draft, .. } | Stage::Published(draft) => {
+            (draft, None, None)
+        }
         Stage::Frozen { draft, audience } => (draft, Some(audience), None),
         Stage::Planned {
             draft,

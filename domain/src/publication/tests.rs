@@ -1,6 +1,7 @@
 //! Publication decisions.
 
 use proptest::prelude::*;
+use time::macros::datetime;
 use uuid::Uuid;
 
 use super::*;
@@ -70,6 +71,54 @@ fn totals(sent: u64, cancelled: u64, not_planned: u64) -> Accounting {
     }
 }
 
+/// When what is scheduled here goes out.
+const AT: OffsetDateTime = datetime!(2026-12-24 07:00 UTC);
+
+fn at_eight() -> CivilTime {
+    CivilTime::parse("2026-12-24T08:00", "Europe/Berlin").unwrap()
+}
+
+fn schedule_at(now: OffsetDateTime) -> Command {
+    Command::Schedule {
+        time: at_eight(),
+        now,
+    }
+}
+
+fn scheduled() -> Event {
+    Event::Scheduled {
+        time: at_eight(),
+        at: AT,
+    }
+}
+
+fn paused(history: Vec<Event>) -> Vec<Event> {
+    let reason = Code::from_static("requested");
+    [history, vec![Event::Paused { reason }]].concat()
+}
+
+fn retry() -> Retry {
+    Retry {
+        class: RetriedClass::Failed,
+        channel_id: None,
+        delivery_id: None,
+        failed_reasons: vec![],
+        reason: Code::from_static("requested"),
+    }
+}
+
+fn fire(now: OffsetDateTime) -> Command {
+    Command::Fire {
+        schedule_version: 2,
+        now,
+        restored_at: None,
+    }
+}
+
+fn completed() -> Vec<Event> {
+    [planned(), vec![Event::Completed(totals(5, 0, 0))]].concat()
+}
+
 fn published() -> Event {
     Event::Published { content_version: 1 }
 }
@@ -99,12 +148,15 @@ fn every_command_in_every_state() {
         &[
             ("unknown", vec![]),
             ("draft", vec![drafted()]),
+            ("scheduled", vec![drafted(), scheduled()]),
             ("published", vec![drafted(), published()]),
+            ("published, paused", paused(vec![drafted(), published()])),
             ("frozen", frozen()),
             ("planned", planned()),
+            ("completed", completed()),
             (
-                "completed",
-                [planned(), vec![Event::Completed(totals(5, 0, 0))]].concat(),
+                "to be retried",
+                [completed(), vec![Event::RetryRequested(retry())]].concat(),
             ),
             ("cancelled draft", cancelled(vec![drafted()])),
             ("cancelled while frozen", cancelled(frozen())),
@@ -130,6 +182,28 @@ fn every_command_in_every_state() {
                 totals: totals(1, 2, 2),
             }),
             ("cancel", cancel),
+            ("schedule", || schedule_at(AT - Duration::SECOND)),
+            ("schedule in the past", || schedule_at(AT)),
+            ("unschedule", || Command::Unschedule),
+            ("fire early", || fire(AT - Duration::SECOND)),
+            ("fire", || fire(AT)),
+            ("fire too late", || fire(AT + MISFIRE_AFTER + Duration::SECOND)),
+            ("fire after restore", || Command::Fire {
+                schedule_version: 2,
+                now: AT,
+                restored_at: Some(AT),
+            }),
+            ("fire another", || Command::Fire {
+                schedule_version: 3,
+                now: AT,
+                restored_at: None,
+            }),
+            ("pause", || Command::Pause {
+                reason: Code::from_static("requested"),
+            }),
+            ("resume", || Command::Resume),
+            ("retry", || Command::RequestRetry(retry())),
+            ("complete retry", || Command::CompleteRetry { version: 6 }),
         ],
     );
     insta::assert_snapshot!(table);
@@ -156,7 +230,7 @@ fn the_latest_revision_goes_out() {
 
 #[test]
 fn only_what_is_published_and_not_over_may_be_sent() {
-    let may_send = |history: &[Event]| fold::<Publication>(history).may_send();
+    let may_send = |history: &[Event]| fold::<Publication>(history).sending() == Sending::Now;
     assert!(!may_send(&[]));
     assert!(!may_send(&[drafted()]));
     assert!(may_send(&[drafted(), published()]));
@@ -166,6 +240,65 @@ fn only_what_is_published_and_not_over_may_be_sent() {
     assert!(!may_send(
         &[planned(), vec![Event::Completed(totals(5, 0, 0))]].concat()
     ));
+}
+
+#[test]
+fn a_schedule_survives_revision_and_sends_the_latest() {
+    let mut history = vec![drafted(), scheduled()];
+    for command in [revise("two"), fire(AT)] {
+        history.extend(fold::<Publication>(&history).decide(command).unwrap());
+    }
+    assert_eq!(
+        history.last(),
+        Some(&Event::Published { content_version: 3 })
+    );
+}
+
+#[test]
+fn a_schedule_found_too_late_is_a_draft_again() {
+    let late = AT + MISFIRE_AFTER + Duration::SECOND;
+    let mut history = vec![drafted(), scheduled()];
+    let state = fold::<Publication>(&history);
+    history.extend(state.decide(fire(late)).unwrap());
+    let state = fold::<Publication>(&history);
+    assert!(matches!(state.stage(), Stage::Draft(_)));
+    assert_eq!(state.decide(fire(late)), Ok(vec![]));
+    assert_eq!(state.decide(Command::Publish), Ok(vec![published()]));
+}
+
+#[test]
+fn what_is_paused_waits_and_what_is_cancelled_does_not() {
+    let sending = |history: &[Event]| fold::<Publication>(history).sending();
+    let waiting = paused(planned());
+    assert_eq!(sending(&waiting), Sending::Later);
+    assert_eq!(
+        sending(&[waiting.clone(), vec![Event::Resumed]].concat()),
+        Sending::Now
+    );
+    assert_eq!(sending(&cancelled(waiting)), Sending::Never);
+}
+
+#[test]
+fn a_retry_reopens_what_was_completed_until_all_is_settled_again() {
+    let mut history = completed();
+    for (command, sending) in [
+        (Command::RequestRetry(retry()), Sending::Now),
+        (
+            Command::CompleteRetry { version: 6 },
+            Sending::Now,
+        ),
+        (
+            Command::Complete {
+                totals: totals(5, 0, 0),
+            },
+            Sending::Never,
+        ),
+    ] {
+        let more = fold::<Publication>(&history).decide(command).unwrap();
+        assert_eq!(more.len(), 1);
+        history.extend(more);
+        assert_eq!(fold::<Publication>(&history).sending(), sending);
+    }
 }
 
 fn any_command() -> impl Strategy<Value = Command> {
@@ -179,6 +312,17 @@ fn any_command() -> impl Strategy<Value = Command> {
             totals: totals(a, b, c)
         }),
         Just(cancel()),
+        (-2i64..2).prop_map(|hours| schedule_at(AT + Duration::hours(hours))),
+        Just(Command::Unschedule),
+        (-2i64..4, 1i32..9).prop_map(|(hours, schedule_version)| Command::Fire {
+            schedule_version,
+            now: AT + Duration::hours(hours),
+            restored_at: None,
+        }),
+        Just(Command::Pause { reason: Code::from_static("requested") }),
+        Just(Command::Resume),
+        Just(Command::RequestRetry(retry())),
+        (1i32..20).prop_map(|version| Command::CompleteRetry { version }),
     ]
 }
 
@@ -186,7 +330,7 @@ proptest! {
     #[test]
     fn completion_balances_and_ends_it(commands in proptest::collection::vec(any_command(), 0..60)) {
         let mut state = Publication::default();
-        let mut versions = 0;
+        let (mut versions, mut was_cancelled) = (0, false);
         for command in commands {
             for event in state.decide(command).unwrap_or_default() {
                 if let Event::Completed(totals) = &event {
@@ -195,11 +339,14 @@ proptest! {
                 let is_cancel = matches!(event, Event::Cancelled { .. });
                 state = state.evolve(&event);
                 versions += 1;
-                prop_assert!(!(is_cancel && state.may_send()));
+                prop_assert!(!(is_cancel && state.sending() != Sending::Never));
             }
-            // What may no longer be sent never becomes sendable again.
+            // What is over is not sent; what was cancelled never is again.
             let over = matches!(state.stage(), Stage::Cancelled { .. } | Stage::Completed { .. });
-            prop_assert!(!(over && state.may_send()));
+            prop_assert!(!(over && state.sending() != Sending::Never));
+            prop_assert!(!(was_cancelled && !state.is_cancelled()));
+            was_cancelled |= state.is_cancelled();
+            prop_assert!(!(over && !state.retries().is_empty()));
         }
         prop_assert_eq!(state.version(), versions);
     }

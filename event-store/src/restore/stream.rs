@@ -57,6 +57,8 @@ pub struct InStream {
 pub struct Attempt {
     /// The delivery.
     pub delivery_id: Uuid,
+    /// 1, 2, 3, …
+    pub attempt: u32,
     /// The process that made it.
     pub instance: Uuid,
     /// Its deadline.
@@ -267,6 +269,7 @@ impl Found {
             Event::DeliveryAttempted(it) => {
                 let attempt = Attempt {
                     delivery_id,
+                    attempt: u32::try_from(it.attempt).unwrap_or_default(),
                     instance: id(&it.instance).unwrap_or_default(),
                     deadline: from_us(it.deadline_at_us).unwrap_or(OffsetDateTime::UNIX_EPOCH),
                     subscriber_version: it.subscriber_version,

@@ -5,6 +5,7 @@ use tidings_event_store::vault::KeyRing;
 use tidings_event_store::view::{Definition, Merge, View};
 use tidings_event_store::{UnderstandError, view_row};
 use tidings_proto::Event;
+use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::fields::{Fields, of_nouns};
@@ -31,6 +32,14 @@ view_row! {
         enabled: Option<bool>,
         /// Why not.
         disabled_reason: Option<String>,
+        /// closed, open or probing.
+        circuit: Option<String>,
+        /// What opened it; empty once it is closed.
+        circuit_reason: Option<String>,
+        /// When it came to be so.
+        circuit_since: Option<OffsetDateTime>,
+        /// When one attempt may find out whether it works again.
+        probe_at: Option<OffsetDateTime>,
         /// Stream version.
         version: i32,
         /// Log position.
@@ -56,6 +65,7 @@ impl View for ChannelList {
         };
         let fields = Fields::of(event);
         let row = ChannelRow::nothing(item);
+        let at = item.recorded.occurred_at;
         rows.push(match event {
             Event::ChannelConfigured(it) => ChannelRow {
                 kind: Some(it.kind.clone()),
@@ -63,24 +73,34 @@ impl View for ChannelList {
                 settings: Some(fields.json("settings_json", &it.settings_json)?),
                 has_credentials: Some(it.credentials.is_some()),
                 enabled: Some(true),
-                ..row
+                ..row.closed(at)
             },
             Event::ChannelReconfigured(it) => ChannelRow {
                 name: Some(it.name.clone()),
                 settings: Some(fields.json("settings_json", &it.settings_json)?),
                 // Absent credentials stay as they are.
                 has_credentials: it.credentials.as_ref().map(|_| true),
-                ..row
+                ..row.closed(at)
             },
             Event::ChannelEnabled(_) => ChannelRow {
                 enabled: Some(true),
-                ..row
+                ..row.closed(at)
             },
             Event::ChannelDisabled(it) => ChannelRow {
                 enabled: Some(false),
                 disabled_reason: Some(it.reason.clone()),
                 ..row
             },
+            Event::ChannelCircuitOpened(it) => ChannelRow {
+                circuit_reason: Some(it.reason.clone()),
+                probe_at: fields.instant("probe_at_us", it.probe_at_us)?,
+                ..row.circuit("open", at)
+            },
+            Event::ChannelCircuitProbed(it) => ChannelRow {
+                probe_at: fields.instant("deadline_at_us", it.deadline_at_us)?,
+                ..row.circuit("probing", at)
+            },
+            Event::ChannelCircuitClosed(_) => row.closed(at),
             _ => return Ok(()),
         });
         Ok(())
@@ -97,8 +117,27 @@ impl ChannelRow {
             has_credentials: None,
             enabled: None,
             disabled_reason: None,
+            circuit: None,
+            circuit_reason: None,
+            circuit_since: None,
+            probe_at: None,
             version: item.recorded.version,
             position: item.position(),
+        }
+    }
+
+    fn closed(self, since: OffsetDateTime) -> Self {
+        Self {
+            circuit_reason: Some(String::new()),
+            ..self.circuit("closed", since)
+        }
+    }
+
+    fn circuit(self, circuit: &str, since: OffsetDateTime) -> Self {
+        Self {
+            circuit: Some(circuit.to_owned()),
+            circuit_since: Some(since),
+            ..self
         }
     }
 }
@@ -118,6 +157,14 @@ impl Merge for ChannelRow {
             has_credentials: later.has_credentials.or(self.has_credentials),
             enabled,
             disabled_reason,
+            circuit_reason: later.circuit_reason.or(self.circuit_reason),
+            circuit_since: later.circuit_since.or(self.circuit_since),
+            // Each says itself until when it lasts.
+            probe_at: match later.circuit {
+                None => self.probe_at,
+                Some(_) => later.probe_at,
+            },
+            circuit: later.circuit.or(self.circuit),
             version: later.version,
             position: later.position,
         }

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use tidings_service::Problem;
+use time::OffsetDateTime;
 use tokio_postgres::Row;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -13,7 +14,7 @@ use crate::reader::Reader;
 pub struct Channel {
     /// Its id.
     pub id: Uuid,
-    /// email, slack or file.
+    /// email, slack, discord, webhook or file.
     #[schema(example = "email")]
     pub kind: String,
     /// What people call it.
@@ -28,12 +29,24 @@ pub struct Channel {
     pub enabled: bool,
     /// Why not.
     pub disabled_reason: Option<String>,
+    /// Whether anything gets through: closed (it does), open (deliveries wait) or probing (one attempt is finding
+    /// out).
+    #[schema(example = "closed")]
+    pub circuit: String,
+    /// What opened it: a code.
+    pub circuit_reason: Option<String>,
+    /// When it came to be so.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub circuit_since: Option<OffsetDateTime>,
+    /// When one attempt finds out whether it works again, or has to be done with it.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub probe_at: Option<OffsetDateTime>,
     /// Its version.
     pub version: i32,
 }
 
-const SELECT: &str = "select channel_id, kind, name, settings, has_credentials, enabled, disabled_reason, version \
-     from publishing_channel_list where kind is not null";
+const SELECT: &str = "select channel_id, kind, name, settings, has_credentials, enabled, disabled_reason, circuit, \
+     circuit_reason, circuit_since, probe_at, version from publishing_channel_list where kind is not null";
 
 /// One channel.
 pub(super) async fn get(reader: &Reader, id: Uuid) -> Result<Option<Channel>, Problem> {
@@ -65,6 +78,12 @@ fn channel(row: &Row) -> Channel {
         has_credentials: row.get("has_credentials"),
         enabled: row.get("enabled"),
         disabled_reason: row.get("disabled_reason"),
+        circuit: row.get::<_, Option<String>>("circuit").unwrap_or_default(),
+        circuit_reason: row
+            .get::<_, Option<String>>("circuit_reason")
+            .filter(|reason| !reason.is_empty()),
+        circuit_since: row.get("circuit_since"),
+        probe_at: row.get("probe_at"),
         version: row.get("version"),
     }
 }

@@ -50,6 +50,8 @@ view_row! {
         planned_at: Option<OffsetDateTime>,
         /// When the outcome that counts happened.
         settled_at: Option<OffsetDateTime>,
+        /// How often somebody had it tried again: what settled it before does not count any more.
+        reopened: i32,
         /// The last event.
         last_event: String,
         /// Its reason.
@@ -146,6 +148,12 @@ fn row(item: &Item, event: &Event) -> Result<Option<DeliveryRow>, UnderstandErro
             row.last("failed", &it.reason, it.code)
                 .outcome(Class::Failed, it.attempt, item)
         }
+        Event::DeliveryReopened(it) => DeliveryRow {
+            attempts: it.attempts,
+            due_at: fields.instant("due_at_us", it.due_at_us)?,
+            reopened: 1,
+            ..row.last("reopened", "", 0)
+        },
         Event::DeliverySuppressed(it) => {
             row.last("suppressed", &it.reason, 0)
                 .outcome(Class::Suppressed, 0, item)
@@ -174,6 +182,7 @@ impl DeliveryRow {
             due_at: None,
             planned_at: None,
             settled_at: None,
+            reopened: 0,
             last_event: String::new(),
             last_reason: None,
             last_code: None,
@@ -247,7 +256,8 @@ impl DeliveryRow {
 
 impl Merge for DeliveryRow {
     fn merge(self, later: Self) -> Self {
-        let later_counts = later.on_record().strength() > self.on_record().strength();
+        let later_counts = later.reopened > 0
+            || later.on_record().strength() > self.on_record().strength();
         let stronger = if later_counts { &later } else { &self };
         Self {
             outcome: stronger.outcome.clone(),
@@ -261,6 +271,7 @@ impl Merge for DeliveryRow {
             attempts: self.attempts.max(later.attempts),
             due_at: later.due_at.or(self.due_at),
             planned_at: self.planned_at.or(later.planned_at),
+            reopened: self.reopened + later.reopened,
             ..later
         }
         .judged()

@@ -13,9 +13,10 @@ use crate::fields::{Fields, Opened, of_nouns};
 /// The view `publication_status`.
 pub struct PublicationStatus;
 
-/// Each wins over those before it: what a cancellation leaves to be settled does not undo it.
-pub(super) const STATES: [&str; 6] = [
+/// Every state there is.
+pub(super) const STATES: [&str; 7] = [
     "draft",
+    "scheduled",
     "published",
     "frozen",
     "planned",
@@ -32,8 +33,8 @@ view_row! {
         }
         /// Opened; none once the text was taken down.
         title: Option<String>,
-        /// draft, published, frozen, planned, completed or cancelled.
-        state: String,
+        /// One of [`STATES`]; none: the events of this row say nothing of it.
+        state: Option<String>,
         /// Stream version of the content that goes out.
         content_version: Option<i32>,
         /// Array of uuids.
@@ -50,6 +51,23 @@ view_row! {
         cancelled_at: Option<OffsetDateTime>,
         /// Why it was cancelled.
         cancel_reason: Option<String>,
+        /// When it goes out by itself: what a clock shows.
+        local_time: Option<String>,
+        /// There.
+        zone: Option<String>,
+        /// The instant that was when it was scheduled.
+        scheduled_at: Option<OffsetDateTime>,
+        /// Why it did not go out at its time; empty once it was scheduled anew or sent.
+        missed_reason: Option<String>,
+        /// Why nothing goes out for now; empty once it goes on.
+        paused_reason: Option<String>,
+        /// Retries that were asked for, less those that were put into effect.
+        retries: i32,
+        /// Position of the last event that sets deliveries going, or cancels them: what was completed before is not
+        /// any more.
+        under_way_since: Option<i64>,
+        /// Position of the last completion.
+        completed_position: Option<i64>,
         /// Subscribers in the frozen audience.
         subscribers: Option<i64>,
         /// Deliveries to plan, as frozen.
@@ -93,14 +111,44 @@ fn row(
         Event::PublicationDrafted(it) => PublicationRow {
             created_position: Some(item.position()),
             created_at: at,
-            ..row.content((item, event, ring), it.content.as_ref(), &it.channel_ids)?
+            ..row.state("draft").content(
+                (item, event, ring),
+                it.content.as_ref(),
+                &it.channel_ids,
+            )?
         },
         Event::PublicationRevised(it) => {
             row.content((item, event, ring), it.content.as_ref(), &it.channel_ids)?
         }
+        Event::PublicationScheduled(it) => PublicationRow {
+            local_time: Some(it.local_time.clone()),
+            zone: Some(it.zone.clone()),
+            scheduled_at: Fields::of(event).instant("at_us", it.at_us)?,
+            missed_reason: Some(String::new()),
+            ..row.state("scheduled")
+        },
+        Event::PublicationUnscheduled(_) => row.state("draft"),
+        Event::PublicationScheduleMissed(it) => PublicationRow {
+            missed_reason: Some(it.reason.clone()),
+            ..row.state("draft")
+        },
+        Event::PublicationPaused(it) => PublicationRow {
+            paused_reason: Some(it.reason.clone()),
+            ..row
+        },
+        Event::PublicationResumed(_) => row.going_on(),
+        // A completed one is under way again.
+        Event::PublicationRetryRequested(_) => PublicationRow {
+            retries: 1,
+            under_way_since: Some(item.position()),
+            ..row.state("planned")
+        },
+        Event::PublicationRetryCompleted(_) => PublicationRow { retries: -1, ..row },
         Event::PublicationPublished(it) => PublicationRow {
             content_version: Some(it.content_version),
             published_at: at,
+            under_way_since: Some(item.position()),
+            missed_reason: Some(String::new()),
             ..row.state("published")
         },
         Event::PublicationAudienceFrozen(it) => PublicationRow {
@@ -115,12 +163,14 @@ fn row(
         },
         Event::PublicationCompleted(_) => PublicationRow {
             completed_at: at,
+            completed_position: Some(item.position()),
             ..row.state("completed")
         },
         Event::PublicationCancelled(it) => PublicationRow {
             cancelled_at: at,
             cancel_reason: Some(it.reason.clone()),
-            ..row.state("cancelled")
+            under_way_since: Some(item.position()),
+            ..row.state("cancelled").going_on()
         },
         _ => return Ok(None),
     }))
@@ -131,7 +181,7 @@ impl PublicationRow {
         Self {
             publication_id: item.recorded.stream_id,
             title: None,
-            state: STATES[0].to_owned(),
+            state: None,
             content_version: None,
             channel_ids: None,
             created_position: None,
@@ -140,6 +190,14 @@ impl PublicationRow {
             completed_at: None,
             cancelled_at: None,
             cancel_reason: None,
+            local_time: None,
+            zone: None,
+            scheduled_at: None,
+            missed_reason: None,
+            paused_reason: None,
+            retries: 0,
+            under_way_since: None,
+            completed_position: None,
             subscribers: None,
             deliveries: None,
             planned: None,
@@ -151,7 +209,15 @@ impl PublicationRow {
 
     fn state(self, state: &str) -> Self {
         Self {
-            state: state.to_owned(),
+            state: Some(state.to_owned()),
+            ..self
+        }
+    }
+
+    /// Whatever paused it before does no longer.
+    fn going_on(self) -> Self {
+        Self {
+            paused_reason: Some(String::new()),
             ..self
         }
     }
@@ -179,18 +245,14 @@ impl PublicationRow {
             ..self
         })
     }
-
-    fn rank(&self) -> Option<usize> {
-        STATES.iter().position(|state| *state == self.state)
-    }
 }
 
 impl Merge for PublicationRow {
     fn merge(self, later: Self) -> Self {
-        let state = if later.rank() > self.rank() {
-            later.state
-        } else {
-            self.state
+        // What a cancellation leaves to be planned and settled does not undo it.
+        let state = match self.state.as_deref() {
+            Some("cancelled") => self.state,
+            _ => later.state.or(self.state),
         };
         // A revision replaces the title even if its own was erased; other events carry none.
         let title = if later.channel_ids.is_some() {
@@ -207,9 +269,17 @@ impl Merge for PublicationRow {
             created_position: self.created_position.or(later.created_position),
             created_at: self.created_at.or(later.created_at),
             published_at: self.published_at.or(later.published_at),
-            completed_at: self.completed_at.or(later.completed_at),
+            completed_at: later.completed_at.or(self.completed_at),
             cancelled_at: self.cancelled_at.or(later.cancelled_at),
             cancel_reason: self.cancel_reason.or(later.cancel_reason),
+            local_time: later.local_time.or(self.local_time),
+            zone: later.zone.or(self.zone),
+            scheduled_at: later.scheduled_at.or(self.scheduled_at),
+            paused_reason: later.paused_reason.or(self.paused_reason),
+            missed_reason: later.missed_reason.or(self.missed_reason),
+            retries: self.retries + later.retries,
+            under_way_since: later.under_way_since.or(self.under_way_since),
+            completed_position: later.completed_position.or(self.completed_position),
             subscribers: self.subscribers.or(later.subscribers),
             deliveries: self.deliveries.or(later.deliveries),
             planned: self.planned.or(later.planned),

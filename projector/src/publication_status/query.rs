@@ -17,7 +17,7 @@ pub struct Publication {
     /// Its title; null once the text was taken down.
     #[schema(example = "Spring news")]
     pub title: Option<String>,
-    /// draft, published, frozen (its audience), planned, completed (everything is settled) or cancelled.
+    /// draft, scheduled, published, frozen (its audience), planned, completed (everything is settled) or cancelled.
     #[schema(example = "completed")]
     pub state: String,
     /// Version of the content that goes out.
@@ -38,6 +38,15 @@ pub struct Publication {
     pub cancelled_at: Option<OffsetDateTime>,
     /// Why it was cancelled.
     pub cancel_reason: Option<String>,
+    /// When it goes out by itself; null once it is published or a draft again.
+    pub schedule: Option<Schedule>,
+    /// Why it did not go out at its time, so that it is a draft again: `late` (more than an hour had passed when somebody
+    /// looked) or `restored` (it may have gone out in what the log has lost).
+    pub missed_reason: Option<String>,
+    /// Why nothing goes out for now: `requested`, or an editor's own code.
+    pub paused_reason: Option<String>,
+    /// Whether deliveries that were to be tried again are still being reopened.
+    pub retrying: bool,
     /// Subscribers in the frozen audience.
     pub subscribers: Option<i64>,
     /// Deliveries the frozen audience comes to.
@@ -53,11 +62,25 @@ pub struct Publication {
     pub(crate) created_position: i64,
 }
 
+/// When a publication goes out by itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Schedule {
+    /// What a clock there shows.
+    #[schema(example = "2026-12-24T08:00:00")]
+    pub local_time: String,
+    /// IANA name of the time zone.
+    #[schema(example = "Europe/Berlin")]
+    pub zone: String,
+    /// The instant that was, by the zone's rules when it was scheduled.
+    #[serde(with = "time::serde::rfc3339")]
+    pub at: OffsetDateTime,
+}
+
 /// Which publications.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct Which {
-    /// Only those in this state: draft, published, frozen, planned, completed or cancelled.
+    /// Only those in this state: draft, scheduled, published, frozen, planned, completed or cancelled.
     pub state: Option<String>,
     /// `next` of the page before.
     pub cursor: Option<String>,
@@ -70,7 +93,8 @@ pub struct Which {
 }
 
 const SELECT: &str = "select publication_id, title, state, content_version, channel_ids, created_at, \
-     published_at, completed_at, cancelled_at, cancel_reason, subscribers, deliveries, planned, not_planned, \
+     published_at, completed_at, cancelled_at, cancel_reason, local_time, zone, scheduled_at, missed_reason, paused_reason, retries, \
+     completed_position >= under_way_since as is_over, subscribers, deliveries, planned, not_planned, \
      version, created_position from publishing_publication_status";
 
 /// One publication.
@@ -109,9 +133,15 @@ fn publication(row: &Row) -> Publication {
             .unwrap_or_default(),
         created_at: row.get("created_at"),
         published_at: row.get("published_at"),
-        completed_at: row.get("completed_at"),
+        completed_at: row
+            .get::<_, Option<OffsetDateTime>>("completed_at")
+            .filter(|_| row.get::<_, Option<bool>>("is_over") == Some(true)),
         cancelled_at: row.get("cancelled_at"),
         cancel_reason: row.get("cancel_reason"),
+        schedule: schedule(row),
+        missed_reason: reason(row, "missed_reason"),
+        paused_reason: reason(row, "paused_reason"),
+        retrying: row.get::<_, i32>("retries") > 0,
         subscribers: row.get("subscribers"),
         deliveries: row.get("deliveries"),
         planned: row.get("planned"),
@@ -119,4 +149,22 @@ fn publication(row: &Row) -> Publication {
         version: row.get("version"),
         created_position: row.get("created_position"),
     }
+}
+
+/// Empty: it holds no longer.
+fn reason(row: &Row, column: &str) -> Option<String> {
+    let reason: Option<String> = row.get(column);
+    reason.filter(|reason| !reason.is_empty())
+}
+
+/// It is of no interest any more once it has served.
+fn schedule(row: &Row) -> Option<Schedule> {
+    if row.get::<_, Option<&str>>("state") != Some("scheduled") {
+        return None;
+    }
+    Some(Schedule {
+        local_time: row.get::<_, Option<String>>("local_time")?,
+        zone: row.get::<_, Option<String>>("zone")?,
+        at: row.get::<_, Option<OffsetDateTime>>("scheduled_at")?,
+    })
 }

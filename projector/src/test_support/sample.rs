@@ -86,6 +86,20 @@ fn channel_sample(event_type: &str, salt: u8) -> Option<Event> {
             reason: format!("reason {salt}"),
         }
         .into(),
+        "channel.CircuitOpened" => channel::CircuitOpened {
+            reason: format!("reason {salt}"),
+            failures: 3,
+            probe_at_us: 1_000_000 * i64::from(salt),
+            openings: 1,
+            ..Default::default()
+        }
+        .into(),
+        "channel.CircuitProbed" => channel::CircuitProbed {
+            deadline_at_us: 1_000_001 * i64::from(salt),
+            ..Default::default()
+        }
+        .into(),
+        "channel.CircuitClosed" => channel::CircuitClosed::default().into(),
         _ => return None,
     })
 }
@@ -218,6 +232,16 @@ fn delivery_sample(event_type: &str, attempt: i32, number: i64) -> Option<Event>
             retry_at_us,
         }
         .into(),
+        "delivery.Reopened" => delivery::Reopened {
+            cause_kind: "publication".to_owned(),
+            cause_id: uuid_bytes(id(7)),
+            channel_id: uuid_bytes(id(8)),
+            subscriber_id: uuid_bytes(id(9)),
+            due_at_us: 2 + number,
+            attempts: attempt,
+            ..Default::default()
+        }
+        .into(),
         _ => return None,
     })
 }
@@ -260,6 +284,29 @@ fn publication_sample(event_type: &str, number: i64) -> Option<Event> {
         }
         .into(),
         "publication.Completed" => publication::Completed::default().into(),
+        "publication.Scheduled" => publication::Scheduled {
+            local_time: format!("2026-12-24T08:00:{number:02}"),
+            zone: "Europe/Berlin".to_owned(),
+            at_us: 1_000_000 * number,
+        }
+        .into(),
+        "publication.Unscheduled" => publication::Unscheduled {}.into(),
+        "publication.ScheduleMissed" => publication::ScheduleMissed {
+            schedule_version: 2,
+            reason: "late".to_owned(),
+        }
+        .into(),
+        "publication.Paused" => publication::Paused {
+            reason: format!("reason {number}"),
+        }
+        .into(),
+        "publication.Resumed" => publication::Resumed {}.into(),
+        "publication.RetryRequested" => publication::RetryRequested {
+            class: "failed".to_owned(),
+            ..Default::default()
+        }
+        .into(),
+        "publication.RetryCompleted" => publication::RetryCompleted::default().into(),
         _ => return None,
     })
 }

@@ -1,6 +1,8 @@
 //! What the platform is for, end to end: real Postgres, real nats-server, a real SMTP dialogue.
 
+mod circuit;
 mod commands;
+mod editor;
 mod held;
 mod lanes;
 mod publication;

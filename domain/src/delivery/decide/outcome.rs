@@ -67,16 +67,20 @@ pub(super) fn decide(state: &Delivery, command: Command) -> Result<Vec<Event>, R
             policy,
         } => doubt(state, attempt, reason, now, policy),
         Command::DoubtUnrecorded {
+            attempt: lost,
+            planned_at,
             instance,
             deadline,
             subscriber_version,
             channel_version,
-        } => Ok(unrecorded(state, |attempt| Event::Attempted {
-            attempt,
-            instance,
-            deadline,
-            subscriber_version,
-            channel_version,
+        } => Ok(unrecorded(state, lost, planned_at, |attempt| {
+            Event::Attempted {
+                attempt,
+                instance,
+                deadline,
+                subscriber_version,
+                channel_version,
+            }
         })),
         _ => Ok(vec![]),
     }
@@ -232,11 +236,25 @@ fn doubt(
     }])
 }
 
-/// The attempt and its doubt, as the next one of a delivery that waits. Of any other the log has a word, or an attempt
-/// of its own.
-fn unrecorded(state: &Delivery, attempted: impl FnOnce(u32) -> Event) -> Vec<Event> {
-    let Delivery::Pending { tries, .. } = state else {
-        return Vec::new();
+/// The attempt and its doubt, as the next one of a delivery that waits, or that was settled before somebody had it
+/// tried again in what the log has lost. Of any other the log has a word, or an attempt of its own.
+fn unrecorded(
+    state: &Delivery,
+    lost: u32,
+    planned_at: OffsetDateTime,
+    attempted: impl FnOnce(u32) -> Event,
+) -> Vec<Event> {
+    let (reopened, tries) = match state {
+        Delivery::Pending { tries, .. } => (None, tries),
+        Delivery::Settled {
+            plan,
+            tries,
+            outcome: Outcome::Failed { .. } | Outcome::InDoubt { .. },
+        } if lost > tries.attempts => {
+            let reopened = super::reopened(plan, tries, plan.due_at, planned_at);
+            (Some(reopened), tries)
+        }
+        _ => return Vec::new(),
     };
     let attempt = tries.attempts.saturating_add(1);
     let in_doubt = Event::InDoubt {
@@ -244,5 +262,8 @@ fn unrecorded(state: &Delivery, attempted: impl FnOnce(u32) -> Event) -> Vec<Eve
         reason: DoubtReason::Restored,
         retry_at: None,
     };
-    vec![attempted(attempt), in_doubt]
+    reopened
+        .into_iter()
+        .chain([attempted(attempt), in_doubt])
+        .collect()
 }

@@ -1,0 +1,140 @@
+//! Putting a retry into effect: deliveries that failed, or are held in doubt, wait for another attempt. In chunks,
+//! each found in the delivery log and judged by its own stream, so that it can start over at any time.
+
+use deadpool_postgres::Pool;
+use tidings_domain::aggregate::Aggregate as _;
+use tidings_domain::delivery::{Command, Delivery};
+use tidings_domain::publication::{self, OpenRetry, Publication};
+use tidings_domain::stream_id::reaction;
+use tidings_domain::value::Code;
+use tidings_event_store::{CommitError, Loaded, Past, Progress, ReadError, crash_point};
+use uuid::Uuid;
+
+use crate::core::{Core, DispatchError};
+use crate::publications::delivery_log_position;
+
+/// Deliveries reopened in one commit.
+const CHUNK: i64 = 500;
+const FOUND: &str = "select delivery_id from publishing_delivery_log \
+     where publication_id = $1 and class = $2 and ($3::uuid is null or channel_id = $3) \
+       and ($4::uuid is null or delivery_id = $4) and ($5::text[] = '{}' or reason = any($5)) and position < $6 \
+     order by delivery_id limit $7";
+
+impl Core {
+    /// Reopens one chunk of what is to be tried again.
+    pub(crate) async fn reopen(&self, id: Uuid) -> Result<Progress, DispatchError> {
+        let loaded = self.store.load::<Publication>(id).await?;
+        let Some(open) = loaded.state.retries().first() else {
+            return Ok(Progress::Idle);
+        };
+        let requested = loaded
+            .history
+            .iter()
+            .find(|past| past.version == open.version)
+            .cloned();
+        let Some(requested) = requested else {
+            return Ok(Progress::Idle);
+        };
+        let pool = self.store.log().pool();
+        if delivery_log_position(pool).await? < requested.position {
+            return Ok(Progress::Idle);
+        }
+        let found = found(pool, id, open, requested.position).await?;
+        if found.is_empty() {
+            let command = publication::Command::CompleteRetry {
+                version: open.version,
+            };
+            crash_point!("retry.before_completed");
+            return self.react(id, &requested, "retry", command).await;
+        }
+        let deliveries = self.store.load_many::<Delivery>(&found).await?;
+        self.reopen_these(&loaded, &requested, deliveries).await
+    }
+
+    async fn reopen_these(
+        &self,
+        loaded: &Loaded<Publication>,
+        requested: &Past,
+        deliveries: Vec<Loaded<Delivery>>,
+    ) -> Result<Progress, DispatchError> {
+        let Some(first) = deliveries.first().map(|delivery| (delivery.id, delivery.version)) else {
+            return Ok(Progress::Idle);
+        };
+        // A chunk whose reply was lost is met by the versions it has left behind.
+        let intent = reaction(
+            requested.recorded_at,
+            "retry.chunk",
+            requested.event_id,
+            &[first.0.as_bytes(), &first.1.to_be_bytes()],
+        );
+        let context = self
+            .publication_context(loaded.id, requested, intent)
+            .await?;
+        let mut draft = self.store.draft(&context);
+        draft.guard(loaded.id, loaded.version);
+        let mut reopened = 0;
+        for delivery in deliveries {
+            let (Some(planned), Some(last)) = (delivery.history.first(), delivery.history.last())
+            else {
+                continue;
+            };
+            // It has moved since, which the view has yet to see: reopened before, or settled by a late word.
+            if last.position > requested.position {
+                continue;
+            }
+            let command = Command::Reopen {
+                due_at: self.clock.now(),
+                planned_at: planned.occurred_at,
+            };
+            let events = delivery.state.decide(command).unwrap_or_default();
+            let owner = delivery.state.plan().map_or(delivery.id, |plan| {
+                plan.subscriber_id.unwrap_or(plan.channel_id)
+            });
+            if !events.is_empty() {
+                draft.append_for(delivery, events, owner, None);
+                reopened += 1;
+            }
+        }
+        if reopened == 0 {
+            return Ok(Progress::Idle);
+        }
+        crash_point!("retry.before_chunk");
+        match draft.commit().await {
+            Ok(_) => {
+                crash_point!("retry.chunk_recorded");
+                Ok(Progress::Advanced)
+            }
+            // A late word came in between, or the publication was cancelled: the next look shows it.
+            Err(CommitError::Conflict { .. } | CommitError::Unknown) => Ok(Progress::Idle),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// Deliveries that were in the class when it was asked for, and have not moved since.
+async fn found(
+    pool: &Pool,
+    publication_id: Uuid,
+    open: &OpenRetry,
+    requested_at: i64,
+) -> Result<Vec<Uuid>, ReadError> {
+    let client = pool.get().await?;
+    let statement = client.prepare_cached(FOUND).await?;
+    let retry = &open.retry;
+    let reasons: Vec<&str> = retry.failed_reasons.iter().map(Code::as_str).collect();
+    let rows = client
+        .query(
+            &statement,
+            &[
+                &publication_id,
+                &retry.class.as_str(),
+                &retry.channel_id,
+                &retry.delivery_id,
+                &reasons,
+                &requested_at,
+                &CHUNK,
+            ],
+        )
+        .await?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
+}

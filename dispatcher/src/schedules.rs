@@ -1,0 +1,65 @@
+//! Publications that go out by themselves, each at its civil time.
+
+use deadpool_postgres::Pool;
+use tidings_domain::publication::{Command, Publication};
+use tidings_domain::schedule::CivilTime;
+use tidings_event_store::{Progress, ReadError, crash_point};
+use uuid::Uuid;
+
+use crate::core::{Core, DispatchError};
+use crate::publications::last;
+
+const SCHEDULED: &str = "select publication_id, local_time, zone from publishing_publication_status \
+     where state = 'scheduled'";
+
+impl Core {
+    /// Sends off those whose time has come.
+    pub(crate) async fn fire_schedules(&self) -> Result<Progress, DispatchError> {
+        let mut progress = Progress::Idle;
+        // What the log has lost may have sent it.
+        if self.surroundings.get().await?.held {
+            return Ok(progress);
+        }
+        for (id, time) in scheduled(self.store.log().pool()).await? {
+            // Found anew at every look: a zone may have changed its rules since it was scheduled.
+            match time.as_ref().and_then(CivilTime::instant) {
+                Some(at) if self.clock.now() >= at => progress = progress.or(self.fire(id).await?),
+                Some(_) => {}
+                None => tracing::error!(publication = %id, "a schedule stands for no instant"),
+            }
+        }
+        Ok(progress)
+    }
+
+    async fn fire(&self, id: Uuid) -> Result<Progress, DispatchError> {
+        let loaded = self.store.load::<Publication>(id).await?;
+        let Some(scheduled) = last(&loaded, "publication.Scheduled") else {
+            return Ok(Progress::Idle);
+        };
+        let command = Command::Fire {
+            schedule_version: scheduled.version,
+            now: self.clock.now(),
+            restored_at: self.surroundings.refresh().await?.restored_at,
+        };
+        crash_point!("schedule.before_fired");
+        self.react(id, &scheduled, "fire", command).await
+    }
+}
+
+async fn scheduled(pool: &Pool) -> Result<Vec<(Uuid, Option<CivilTime>)>, ReadError> {
+    let client = pool.get().await?;
+    let statement = client.prepare_cached(SCHEDULED).await?;
+    let rows = client.query(&statement, &[]).await?;
+    Ok(rows
+        .iter()
+        .map(|row| {
+            let local_time: Option<&str> = row.get(1);
+            let zone: Option<String> = row.get(2);
+            let time = local_time.zip(zone);
+            (
+                row.get(0),
+                time.and_then(|(local_time, zone)| CivilTime::recorded(local_time, zone)),
+            )
+        })
+        .collect())
+}

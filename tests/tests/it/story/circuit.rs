@@ -1,0 +1,174 @@
+//! A channel that takes nothing: its deliveries wait, the others' do not, and one attempt finds out when it is back.
+
+use std::time::Duration;
+
+use serde_json::json;
+use tidings_domain::channel::{self, Channel, Circuit};
+use tidings_domain::value::{ChannelName, Settings};
+use tidings_sinks::slack::Rule;
+use tidings_tests::house::{Accounting, House};
+use uuid::Uuid;
+
+const MARKDOWN: &str = "It runs again.\n";
+/// Failures in a row that open a circuit.
+const FAILURES: u64 = 3;
+
+/// Types of the channel's events, without its noun.
+async fn of_channel(house: &House, channel_id: Uuid) -> Vec<String> {
+    let log = house.platform.store.log();
+    let events = log.stream(channel_id).await.unwrap();
+    let short = |name: &str| name.trim_start_matches("channel.").to_owned();
+    events.iter().map(|it| short(&it.event_type)).collect()
+}
+
+async fn circuit(house: &House, channel_id: Uuid) -> Circuit {
+    let store = &house.platform.store;
+    store.load::<Channel>(channel_id).await.unwrap().state.circuit()
+}
+
+/// Lets time pass in steps, so that whatever is due in between happens.
+async fn pass(house: &House, seconds: u64) {
+    for _ in 0..seconds.div_ceil(10) {
+        house.platform.clock.advance(Duration::from_secs(10));
+        house.platform.settle().await;
+    }
+}
+
+fn of_slack(house: &House) -> u64 {
+    house.slack.count() as u64
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn deliveries_wait_behind_an_open_circuit_and_go_out_when_the_channel_is_back() {
+    let house = House::start().await;
+    house.subscriber("ada@example.org").await;
+    let channels = [
+        house.email_channel().await,
+        house.slack_channel("news").await,
+    ];
+    let down = house.slack.add_rule(Rule::reply(500, "rollup_error"));
+    let id = house.publish("The ferry", MARKDOWN, &channels).await;
+    house.platform.settle().await;
+    // 0, 5 and 30 seconds, give or take a fifth.
+    pass(&house, 60).await;
+    assert_eq!(
+        of_channel(&house, channels[1]).await[..2],
+        ["Configured", "CircuitOpened"]
+    );
+    let waiting = Accounting {
+        planned: 2,
+        pending: 1,
+        sent: 1,
+        ..Accounting::default()
+    };
+    assert_eq!(house.accounting(id).await, waiting);
+
+    // Others made meanwhile are not even attempted there, and arrive elsewhere.
+    let attempts = house.slack.hits(down);
+    let urgent = house.publish("Storm", MARKDOWN, &channels).await;
+    house.platform.settle().await;
+    assert_eq!(house.accounting(urgent).await, waiting);
+    assert_eq!(house.slack.hits(down), attempts);
+
+    house.slack.remove_rule(down);
+    pass(&house, 300).await;
+    assert_eq!(of_slack(&house), 2);
+    for id in [id, urgent] {
+        let all_sent = Accounting {
+            planned: 2,
+            sent: 2,
+            ..Accounting::default()
+        };
+        assert_eq!(house.accounting(id).await, all_sent);
+        assert_eq!(house.state(id).await, "completed");
+    }
+    let events = of_channel(&house, channels[1]).await;
+    let ends = &events[events.len() - 2..];
+    assert_eq!(ends, ["CircuitProbed", "CircuitClosed"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_probe_that_fails_makes_the_next_one_wait_longer() {
+    let house = House::start().await;
+    let channel = house.slack_channel("news").await;
+    let down = house.slack.add_rule(Rule::reply(500, "rollup_error"));
+    house.publish("The ferry", MARKDOWN, &[channel]).await;
+    house.platform.settle().await;
+    pass(&house, 1_800).await;
+    let events = of_channel(&house, channel).await;
+    let probes = events.iter().filter(|it| *it == "CircuitProbed").count() as u64;
+    // 30 s, 1, 2, 5, 10 and 15 min: half an hour has room for five or six.
+    assert!((4..=6).contains(&probes), "{probes} probes");
+    let attempts = u64::from(house.slack.hits(down));
+    assert_eq!(attempts, FAILURES + probes, "one attempt each");
+    assert!(circuit(&house, channel).await.openings() >= 5);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_dispatchers_send_one_probe() {
+    let house = House::start_without_delivery().await;
+    for name in ["one", "two"] {
+        let dispatcher = house.dispatcher();
+        house.platform.add_worker(name, dispatcher, |it| Box::pin(async { Ok(it.step().await?) })).await;
+    }
+    for n in 0..20 {
+        house.subscriber(&format!("reader{n}@example.org")).await;
+    }
+    // Nobody listens there.
+    let nowhere = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = nowhere.local_addr().unwrap().port();
+    drop(nowhere);
+    let settings = json!({
+        "host": "127.0.0.1", "port": port, "encryption": "none",
+        "from": "Town Crier <crier@news.example.org>",
+    });
+    let channel = house.channel("email", settings, None).await;
+    house.publish("The ferry", MARKDOWN, &[channel]).await;
+    house.platform.settle().await;
+    let is_opened = |events: &[String]| events.iter().filter(|it| *it == "CircuitOpened").count();
+    assert_eq!(is_opened(&of_channel(&house, channel).await), 1);
+    pass(&house, 40).await;
+    let events = of_channel(&house, channel).await;
+    assert_eq!(
+        events,
+        ["Configured", "CircuitOpened", "CircuitProbed", "CircuitOpened"]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_mends_the_channel_has_it_tried_at_once() {
+    let house = House::start().await;
+    let channel = house.slack_channel("news").await;
+    house.slack.add_rule(Rule::reply(500, "rollup_error").times(FAILURES as u32));
+    let id = house.publish("The ferry", MARKDOWN, &[channel]).await;
+    house.platform.settle().await;
+    pass(&house, 60).await;
+    assert!(!circuit(&house, channel).await.is_closed());
+    let context = house.context();
+    let command = || channel::Command::Reconfigure {
+        name: ChannelName::parse("slack").unwrap(),
+        settings: Settings::parse(json!({"channel_label": "#news"})).unwrap(),
+        credentials: None,
+    };
+    let store = &house.platform.store;
+    store.execute::<Channel>(channel, &context, None, command).await.unwrap();
+    assert!(circuit(&house, channel).await.is_closed());
+    pass(&house, 60).await;
+    assert_eq!(house.accounting(id).await.sent, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_channel_that_is_enabled_again_sends_what_has_waited() {
+    let house = House::start().await;
+    let channel = house.slack_channel("news").await;
+    house.disable(channel).await;
+    let id = house.publish("The ferry", MARKDOWN, &[channel]).await;
+    house.platform.settle().await;
+    assert_eq!(house.accounting(id).await.pending, 1);
+    let context = house.context();
+    let store = &house.platform.store;
+    let enable = || channel::Command::Enable;
+    store.execute::<Channel>(channel, &context, None, enable).await.unwrap();
+    pass(&house, 10).await;
+    assert_eq!(house.accounting(id).await.sent, 1);
+}

@@ -10,6 +10,7 @@ pub mod channel;
 pub mod channels;
 pub mod content;
 mod core;
+pub mod desk;
 mod dispatcher;
 mod doubt;
 pub mod held;

@@ -4,6 +4,8 @@ mod api;
 mod audit;
 mod backup;
 mod bar;
+mod caller;
+mod channels;
 mod dispatch;
 mod doctor;
 mod error;
@@ -60,6 +62,8 @@ enum Verb {
     Migrate(migrate::Migrate),
     #[command(subcommand)]
     Import(import::Import),
+    #[command(subcommand)]
+    Channels(channels::Channels),
     Rebuild(rebuild::Rebuild),
     Views(views::Views),
     #[command(subcommand)]
@@ -101,6 +105,7 @@ async fn dispatch(cli: Cli, out: &Out) -> Result<ExitCode, CliError> {
         Verb::Token(token) => token.run(&global, out).map(done),
         Verb::Migrate(migrate) => migrate.run(&global, out).await.map(done),
         Verb::Import(import) => import.run(&global, out).await.map(done),
+        Verb::Channels(channels) => channels.run(&global, *out).await,
         Verb::Rebuild(rebuild) => rebuild.run(&global, out).await,
         Verb::Views(views) => views.run(&global, out).await.map(done),
         Verb::Keys(keys) => keys.run(&global, out).await.map(done),

@@ -105,6 +105,7 @@ impl Deliveries {
                 }
             }
             Event::DeliveryPlanned(it) => self.planned(id, &it, at),
+            Event::DeliveryReopened(it) => self.reopened(id, it.attempts, at),
             Event::DeliveryAttempted(it) => self.attempted(id, it.attempt, at),
             Event::DeliverySent(it) => self.ended(id, it.attempt, Attempt::Taken, at),
             Event::DeliveryDeferred(it) => self.ended(id, it.attempt, Attempt::NotTaken, at),
@@ -140,6 +141,18 @@ impl Deliveries {
             },
         );
         assert!(before.is_none(), "planned twice, at {at}");
+    }
+
+    /// What was given up, or held in doubt, is open once more.
+    fn reopened(&mut self, id: Uuid, attempts: i32, at: i64) {
+        let delivery = self.deliveries.get_mut(&id).expect("planned before");
+        let settled = delivery.class.take();
+        assert!(
+            matches!(settled, Some(Class::Failed | Class::InDoubt)),
+            "reopened although it was {settled:?}, at {at}"
+        );
+        let made = delivery.attempts.len();
+        assert_eq!(attempts as usize, made, "attempts so far, at {at}");
     }
 
     fn attempted(&mut self, id: Uuid, attempt: i32, at: i64) {

@@ -37,6 +37,8 @@ struct Publication {
     cancelled: bool,
     plan: Option<publication::PlanCompleted>,
     completed: Option<publication::Completed>,
+    /// Asked for, and not put into effect.
+    retries: i32,
 }
 
 /// Everything the log says about publications and their audiences.
@@ -70,7 +72,17 @@ impl Publications {
                 self.of(id).published = Some((it.content_version, at));
             }
             Event::PublicationAudienceFrozen(it) => self.frozen(id, it, at),
-            Event::PublicationCancelled(_) => self.of(id).cancelled = true,
+            Event::PublicationCancelled(_) => {
+                self.of(id).cancelled = true;
+                self.of(id).completed = None;
+            }
+            Event::PublicationRetryRequested(_) => {
+                assert!(!self.of(id).cancelled, "retried after a cancellation, at {at}");
+                // Under way again: what was counted before is not the last word.
+                self.of(id).completed = None;
+                self.of(id).retries += 1;
+            }
+            Event::PublicationRetryCompleted(_) => self.of(id).retries -= 1,
             Event::PublicationPlanCompleted(it) => self.plan_completed(id, *it, at),
             Event::PublicationCompleted(it) => self.of(id).completed = Some(*it),
             Event::DeliveryPlanned(it) => self.planned(it, at),
@@ -188,6 +200,10 @@ impl Publications {
 
 impl Publication {
     fn books(&self, id: Uuid, completed: &publication::Completed, classes: &[Option<Class>]) {
+        assert!(
+            self.cancelled || self.retries == 0,
+            "a retry of {id} never came to its end"
+        );
         assert!(
             !classes.contains(&None),
             "a delivery of {id} is not settled"

@@ -253,6 +253,46 @@ fn an_attempt_after_a_suppression_is_noticed() {
 }
 
 #[test]
+fn what_failed_may_be_opened_again() {
+    let failed = delivery::Failed {
+        attempt: 1,
+        ..delivery::Failed::default()
+    };
+    let reopened = delivery::Reopened {
+        attempts: 1,
+        ..delivery::Reopened::default()
+    };
+    let story = Story::planned().attempted(1).then(DELIVERY, &failed);
+    let story = story.then(DELIVERY, &reopened).attempted(2).sent(2);
+    story.with_copies(1);
+}
+
+#[test]
+#[should_panic(expected = "reopened although it was Some(Sent), at 9")]
+fn what_was_sent_and_is_opened_again_is_noticed() {
+    let reopened = delivery::Reopened {
+        attempts: 1,
+        ..delivery::Reopened::default()
+    };
+    let story = Story::planned().attempted(1).sent(1);
+    story.then(DELIVERY, &reopened).with_copies(1);
+}
+
+#[test]
+#[should_panic(expected = "never came to its end")]
+fn a_retry_without_an_end_is_noticed() {
+    let story = Story::planned().attempted(1).sent(1).plan_completed(1, 0);
+    let completed = publication::Completed {
+        sent: 1,
+        ..publication::Completed::default()
+    };
+    let story = story
+        .then(PUBLICATION, &completed)
+        .then(PUBLICATION, &publication::RetryRequested::default());
+    Deliveries::of(&story.0).all_settled();
+}
+
+#[test]
 #[should_panic(expected = "never came to its end")]
 fn a_publication_without_an_end_is_noticed() {
     Deliveries::of(&Story::planned().0).all_settled();

@@ -2,6 +2,7 @@
 
 mod circuit;
 mod commands;
+mod desk;
 mod editor;
 mod held;
 mod lanes;

@@ -1,6 +1,5 @@
 //! `tidings import subscribers`: a CSV file of subscribers, through the API of the platform.
 
-use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -8,13 +7,10 @@ use clap::{Args, Subcommand};
 use serde_json::Value;
 use tidings_service::auth::Role;
 
+use super::caller::with_api;
 use super::global::{Global, Logs};
-use super::token::make as make_token;
-use super::{Answer, Api, Bar, CliError, Out, Session};
-use crate::platform::{Backing, Platform, Roles, StartError};
+use super::{Answer, Api, Bar, CliError, Out};
 
-/// A token that only this command uses.
-const TOKEN_TTL: Duration = Duration::from_secs(24 * 3_600);
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// Rejected lines shown to a person.
 const SHOWN_MAX: usize = 20;
@@ -50,10 +46,10 @@ impl Import {
         let bytes = read(&file)?;
         let session = global.session()?;
         let telemetry = session.telemetry(Logs::Quiet)?;
-        let imported = match session.ground.home.running()? {
-            Some(running) => import(&caller(&session, &running.url)?, None, bytes, *out).await,
-            None => import_alone(&session, bytes, *out).await,
-        };
+        let imported = with_api(&session, Role::Editor, async |api| {
+            import(&api, None, bytes, *out).await
+        })
+        .await;
         telemetry.shutdown().await;
         let imported = imported?;
         say(&imported, *out);
@@ -67,39 +63,6 @@ fn read(file: &Path) -> Result<Vec<u8>, CliError> {
         path: file.to_owned(),
         source,
     })
-}
-
-fn caller(session: &Session, url: &str) -> Result<Api, CliError> {
-    let now = session.ground.clock.now();
-    let token = make_token(&session.config.auth, "cli", &[Role::Editor], TOKEN_TTL, now)?;
-    Ok(Api::new(url, token)?)
-}
-
-/// Starts a platform that delivers nothing, for as long as it takes.
-async fn import_alone(session: &Session, bytes: Vec<u8>, out: Out) -> Result<Answer, CliError> {
-    let Session { config, ground } = session;
-    let claim = ground.home.claim().await?;
-    ground.home.is_whole()?;
-    let address = (Ipv4Addr::LOCALHOST, 0);
-    let listener = TcpListener::bind(address).map_err(|e| StartError::listen(address.into(), e))?;
-    let backing = Backing::start(config, &ground.home).await?;
-    let roles = Roles::WithoutDelivery;
-    let started = Platform::start(config.clone(), ground.clone(), &backing, listener, roles).await;
-    let imported = match started {
-        Ok(platform) => {
-            let url = format!("http://{}", platform.address());
-            let imported = match caller(session, &url) {
-                Ok(api) => import(&api, None, bytes, out).await,
-                Err(error) => Err(error),
-            };
-            platform.stop().await;
-            imported
-        }
-        Err(error) => Err(error.into()),
-    };
-    backing.stop().await?;
-    drop(claim);
-    imported
 }
 
 /// Uploads a file of subscribers and waits until it is worked off; gives the import as the API shows it.

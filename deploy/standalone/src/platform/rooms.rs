@@ -8,6 +8,7 @@ use serde_json::Value;
 use tidings_command_api::{Commands, ImportWorker, NotSkipped, SkipInView, docs};
 use tidings_dispatcher::channel::Environment;
 use tidings_dispatcher::channels::email;
+use tidings_dispatcher::desk::Desk;
 use tidings_dispatcher::queue::DispatchQueue;
 use tidings_dispatcher::{Dispatcher, Limits};
 use tidings_event_store::feed::Feed;
@@ -42,6 +43,7 @@ pub(super) struct Rooms {
     commands: web::Data<Commands>,
     reader: web::Data<Reader>,
     witness: web::Data<Standings>,
+    desk: web::Data<Desk>,
     projector: Projector,
     importer: ImportWorker,
     dispatcher: Dispatcher,
@@ -74,6 +76,14 @@ impl Rooms {
             commands: web::Data::new(commands),
             reader: web::Data::new(reader),
             witness: web::Data::new(site.witness.clone()),
+            desk: web::Data::new(Desk::new(
+                core.store.clone(),
+                ground.clock.clone(),
+                ground.ids.clone(),
+                core.id_key.clone(),
+                site.public_url.clone(),
+                environment.clone(),
+            )),
             projector,
             importer: ImportWorker::new(
                 core.store.clone(),
@@ -103,14 +113,16 @@ impl Rooms {
     /// Every route of every room.
     pub(super) fn routes(&self) -> Routes {
         let (commands, reader) = (self.commands.clone(), self.reader.clone());
-        let witness = self.witness.clone();
+        let (witness, desk) = (self.witness.clone(), self.desk.clone());
         let description = description();
         Arc::new(move |cfg| {
             cfg.app_data(commands.clone())
                 .app_data(reader.clone())
-                .app_data(witness.clone());
+                .app_data(witness.clone())
+                .app_data(desk.clone());
             tidings_command_api::routes(cfg);
             tidings_projector::routes(cfg);
+            tidings_dispatcher::desk::routes(cfg);
             docs::routes(cfg, &description);
         })
     }
@@ -145,6 +157,7 @@ impl Rooms {
 pub(crate) fn description() -> utoipa::openapi::OpenApi {
     let mut whole = tidings_command_api::Api::openapi();
     whole.merge(tidings_projector::Api::openapi());
+    whole.merge(tidings_dispatcher::desk::Api::openapi());
     whole.info.title = "Tidings".to_owned();
     whole.info.version = env!("CARGO_PKG_VERSION").to_owned();
     whole.info.description = Some(
@@ -236,7 +249,11 @@ mod tests {
     /// Written down apart from the code: opening a route to somebody shows in review.
     #[test]
     fn who_may_call_what() {
-        let rooms = [tidings_command_api::ROUTES, tidings_projector::ROUTES];
+        let rooms = [
+            tidings_command_api::ROUTES,
+            tidings_projector::ROUTES,
+            tidings_dispatcher::desk::ROUTES,
+        ];
         let mut rows: Vec<String> = rooms
             .iter()
             .flat_map(|routes| routes.iter())

@@ -6,7 +6,7 @@ use std::process::ExitStatus;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
-use tidings_sinks::smtp;
+use tidings_sinks::{slack, smtp};
 
 use crate::rounds::Round;
 use crate::world::World;
@@ -54,6 +54,10 @@ impl World {
         match point {
             "relay.stream_created" => self.lose_the_stream().await,
             "doubt.before_recorded" | "doubt.recorded" => self.leave_in_doubt().await,
+            "circuit.before_recorded" | "circuit.recorded" => {
+                let gone = slack::Rule::reply(404, "channel_not_found");
+                self.slack.add_rule(gone.times(1));
+            }
             "witness.file_begun" | "witness.key_drafted" | "witness.key_pinned" => {
                 self.begin_a_new_witness();
             }
@@ -70,6 +74,8 @@ impl World {
                 6
             },
             lose_session: ["commit.lost", "commit.found"].contains(&point),
+            scheduled: point.starts_with("schedule."),
+            try_again: point.starts_with("retry."),
         };
         let mut alive = self.program.up(Some(&format!("{point}:{time}"))).await;
         for _ in 0..ROUNDS_MAX {

@@ -82,7 +82,7 @@ impl World {
         let message = self.slack.add_rule(message.times(1));
         let round = self.round(Round {
             readers: READERS,
-            lose_session: false,
+            ..Round::default()
         });
         let strike = async {
             // Every connection waits for the last answer of its mail.

@@ -6,12 +6,19 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tidings_tests::checker::readers::Handed;
 use tidings_tests::program::{Api, Away};
+use time::OffsetDateTime;
+use time::macros::format_description;
 use uuid::Uuid;
 
 use crate::world::{FOLDER, LATER, NEVER, World};
 
 /// A round ends within this, or it counts as never.
 const ROUND_WITHIN: Duration = Duration::from_secs(120);
+
+/// What is scheduled goes out so much later.
+const SOON: Duration = Duration::from_secs(2);
+/// How often somebody looks after the channels.
+const MENDED_EVERY: Duration = Duration::from_secs(2);
 
 /// What a round is like.
 #[derive(Clone, Copy, Debug)]
@@ -20,6 +27,10 @@ pub(crate) struct Round {
     pub(crate) readers: usize,
     /// Whether the committer's session is ended from outside now and then.
     pub(crate) lose_session: bool,
+    /// Whether it goes out by itself, a moment later.
+    pub(crate) scheduled: bool,
+    /// Whether deliveries that failed are tried again.
+    pub(crate) try_again: bool,
 }
 
 impl Default for Round {
@@ -27,6 +38,8 @@ impl Default for Round {
         Self {
             readers: 6,
             lose_session: false,
+            scheduled: false,
+            try_again: false,
         }
     }
 }
@@ -53,11 +66,22 @@ impl World {
         if round.lose_session {
             self.lose_session().await;
         }
-        let id = self.publish(&api, number, &channels).await?;
+        let id = self.draft(&api, number, &channels).await?;
+        self.send_off(&api, id, round.scheduled).await?;
         if round.lose_session {
             self.lose_session().await;
         }
         self.some_leave(&api, number).await?;
+        if self.until_put_off(&api, id).await? && round.try_again {
+            let path = format!("/api/v1/publications/{id}/retry");
+            // Refused while it is still being planned.
+            if let Some(answer) = api.command(&path, &json!({})).await? {
+                self.tell(&answer);
+            }
+            let done = |it: &Value| it["retrying"] == json!(false);
+            let publication = format!("/api/v1/publications/{id}");
+            api.await_answer(&publication, done).await?;
+        }
         self.see_to_its_end(&api, id).await
     }
 
@@ -117,7 +141,7 @@ impl World {
         known.files.len() - 1
     }
 
-    async fn publish(&self, api: &Api, number: usize, channels: &[Uuid]) -> Result<Uuid, Away> {
+    async fn draft(&self, api: &Api, number: usize, channels: &[Uuid]) -> Result<Uuid, Away> {
         let title = format!("Edition {number} of {}", self.seed);
         let draft = json!({ "title": title, "markdown": "All is **well**.", "channels": channels });
         // Said twice, as by somebody who missed the answer.
@@ -131,10 +155,22 @@ impl World {
             .command_once(&title, "/api/v1/publications", &draft)
             .await?;
         assert_eq!(again, Some(drafted), "the same key, the same answer");
-        let path = format!("/api/v1/publications/{id}/publish");
-        let answer = api.command(&path, &json!({})).await?;
-        self.tell(&answer.expect("a draft may be published"));
         Ok(id)
+    }
+
+    async fn send_off(&self, api: &Api, id: Uuid, scheduled: bool) -> Result<(), Away> {
+        let publication = format!("/api/v1/publications/{id}");
+        if scheduled {
+            let soon = OffsetDateTime::now_utc() + SOON;
+            let format = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]");
+            let schedule = json!({ "local_time": soon.format(format).unwrap(), "zone": "UTC" });
+            let answer = api.command(&format!("{publication}/schedule"), &schedule).await?;
+            self.tell(&answer.expect("a draft may be scheduled"));
+            return Ok(());
+        }
+        let answer = api.command(&format!("{publication}/publish"), &json!({})).await?;
+        self.tell(&answer.expect("a draft may be published"));
+        Ok(())
     }
 
     /// Two readers leave, whoever they are.
@@ -162,9 +198,32 @@ impl World {
         (!readers.is_empty()).then_some(readers)
     }
 
-    /// What the receivers put off is tried again in half an hour: then it is cancelled, so that the
-    /// publication ends.
-    pub(crate) async fn see_to_its_end(&self, api: &Api, id: Uuid) -> Result<(), Away> {
+    /// Closes circuits, as an operator does who has mended what was wrong: left alone they would be tried in minutes.
+    async fn mend_channels(&self, api: &Api) -> Result<(), Away> {
+        let channels: Vec<Uuid> = self.known().channels.values().copied().collect();
+        for id in channels {
+            let path = format!("/api/v1/channels/{id}");
+            let open = |it: &Value| it["circuit"] != json!("closed");
+            if api.query(&path).await?.is_some_and(|it| open(&it)) {
+                let answer = api.command(&format!("{path}/enable"), &json!({})).await?;
+                self.tell(&answer.expect("a channel may be enabled"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until everything is planned, and attempted once; false: everything is settled.
+    async fn until_put_off(&self, api: &Api, id: Uuid) -> Result<bool, Away> {
+        loop {
+            self.mend_channels(api).await?;
+            let put_off = tokio::time::timeout(MENDED_EVERY, self.put_off(api, id)).await;
+            if let Ok(put_off) = put_off {
+                return put_off;
+            }
+        }
+    }
+
+    async fn put_off(&self, api: &Api, id: Uuid) -> Result<bool, Away> {
         let publication = format!("/api/v1/publications/{id}");
         let planned = |it: &Value| {
             let state = it["state"].as_str().unwrap_or_default();
@@ -172,7 +231,7 @@ impl World {
         };
         let found = api.await_answer(&publication, planned).await?;
         if found["state"] == json!("completed") {
-            return Ok(());
+            return Ok(false);
         }
         // Until then the view of deliveries has not seen all of them.
         let accounting = format!("{publication}/accounting");
@@ -184,6 +243,17 @@ impl World {
             pending.all(|delivery| delivery["status"] == json!("deferred"))
         };
         api.await_answer(&pending, put_off).await?;
+        Ok(true)
+    }
+
+    /// What the receivers put off is tried again in half an hour: then it is cancelled, so that the
+    /// publication ends.
+    pub(crate) async fn see_to_its_end(&self, api: &Api, id: Uuid) -> Result<(), Away> {
+        if !self.until_put_off(api, id).await? {
+            return Ok(());
+        }
+        let publication = format!("/api/v1/publications/{id}");
+        let accounting = format!("{publication}/accounting");
         let path = format!("{publication}/cancel");
         // Refused if it has completed meanwhile.
         if let Some(answer) = api.command(&path, &json!({})).await? {

@@ -41,12 +41,15 @@ impl World {
         }
     }
 
-    /// Publications that were published and neither completed nor cancelled before anybody was to get them.
+    /// Publications that were published, or will be by themselves, and neither completed nor cancelled before anybody was to get them.
     async fn unfinished(&self) -> Vec<Uuid> {
         self.of_log(
-            "select stream_id from publishing_events p where type = 'publication.Published' \
+            "select stream_id from publishing_events p where type in ('publication.Published', 'publication.Scheduled') \
              and not exists (select from publishing_events e where e.stream_id = p.stream_id \
-                             and e.type = 'publication.Completed') \
+                             and e.type = 'publication.Completed' \
+                             and e.version > coalesce((select max(r.version) from publishing_events r \
+                                                       where r.stream_id = p.stream_id \
+                                                         and r.type = 'publication.RetryRequested'), 0)) \
              and (not exists (select from publishing_events e where e.stream_id = p.stream_id \
                               and e.type = 'publication.Cancelled') \
                   or exists (select from publishing_events e where e.stream_id = p.stream_id \

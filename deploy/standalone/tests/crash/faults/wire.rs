@@ -102,7 +102,7 @@ async fn a_dispatcher_cut_from_the_database_is_relieved_by_the_other() {
     let stalled = world.smtp.add_rule(stall.times(both));
     let round = world.round(Round {
         readers: 80,
-        lose_session: false,
+        ..Round::default()
     });
     let strike = async {
         let begun = world.smtp.wait_for_hits(stalled, both);

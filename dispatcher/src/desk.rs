@@ -1,0 +1,163 @@
+//! What this room answers over HTTP, since it owns the renderers and the ways out: how a publication will look,
+//! a message sent to try a channel, and how a channel is.
+
+use std::sync::Arc;
+
+use actix_web::web;
+use serde::Deserialize;
+use tidings_domain::channel::Channel as ChannelState;
+use tidings_domain::id::IdKey;
+use tidings_domain::personal::Personal;
+use tidings_domain::publication::Publication;
+use tidings_event_store::{LoadError, RETRY_AFTER, Store};
+use tidings_service::access::{Route, serve};
+use tidings_service::config::PublicUrl;
+use tidings_service::problem::chain;
+use tidings_service::{Clock, Ids, Problem};
+use utoipa::IntoParams;
+use uuid::Uuid;
+
+use crate::channel::{Channel, Environment, Job, Reach, Recipient};
+use crate::content::Composed;
+use crate::roster::{Roster, Way};
+
+pub mod health;
+pub mod preview;
+pub mod trial;
+
+/// Every route that [`routes`] registers.
+pub const ROUTES: &[Route] = &[
+    preview::ROUTE,
+    trial::PUBLICATION,
+    trial::CHANNEL,
+    health::ROUTE,
+];
+
+/// OpenAPI description of [`ROUTES`].
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(
+    preview::preview,
+    trial::test_publication,
+    trial::test_channel,
+    health::channel_health
+))]
+pub struct Api;
+
+/// Registers them. Needs `web::Data<Desk>`, `web::Data<Authenticator>` and the edge of `service::http`.
+pub fn routes(cfg: &mut web::ServiceConfig) {
+    serve(cfg, preview::ROUTE, preview::preview);
+    serve(cfg, trial::PUBLICATION, trial::test_publication);
+    serve(cfg, trial::CHANNEL, trial::test_channel);
+    serve(cfg, health::ROUTE, health::channel_health);
+}
+
+/// The state of these routes; register it as `web::Data<Desk>`.
+pub struct Desk {
+    store: Store,
+    clock: Clock,
+    ids: Ids,
+    id_key: IdKey,
+    public_url: PublicUrl,
+    roster: Roster,
+}
+
+/// Where it would go.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct Where {
+    /// The channel.
+    pub channel_id: Uuid,
+}
+
+/// Whom a preview is addressed to.
+const SAMPLE_READER: &str = "reader@example.org";
+
+impl Desk {
+    /// Over one log, with channels of its own: trying one takes no connection from deliveries.
+    pub fn new(
+        store: Store,
+        clock: Clock,
+        ids: Ids,
+        id_key: IdKey,
+        public_url: PublicUrl,
+        environment: Environment,
+    ) -> Self {
+        Self {
+            roster: Roster::new(store.clone(), environment),
+            store,
+            clock,
+            ids,
+            id_key,
+            public_url,
+        }
+    }
+
+    /// A channel as it is set up now, whether it is enabled or not.
+    async fn way(&self, channel_id: Uuid) -> Result<Arc<Way>, Problem> {
+        let way = self.roster.refresh(channel_id).await.map_err(|error| load(&error))?;
+        match way.state {
+            ChannelState::Unknown => Err(Problem::not_found("There is no channel of that id.")),
+            _ => Ok(way),
+        }
+    }
+
+    /// What a publication says, composed as it will go out.
+    async fn content(&self, publication_id: Uuid) -> Result<Composed, Problem> {
+        let loaded = self.store.load::<Publication>(publication_id).await;
+        let loaded = loaded.map_err(|error| load(&error))?;
+        let Some(draft) = loaded.state.draft() else {
+            return Err(Problem::not_found("There is no publication of that id."));
+        };
+        match (&draft.content.title, &draft.content.markdown) {
+            (Personal::Known(title), Personal::Known(markdown)) => {
+                Ok(Composed::new(title.as_str(), markdown.as_str()))
+            }
+            _ => Err(Problem::conflict("Its text was taken down: there is nothing to show.")),
+        }
+    }
+
+    /// A delivery that is none: to this address, if the channel has single receivers, with a link to leave that
+    /// names nobody.
+    fn job<'a>(&self, content: &'a Composed, publication_id: Uuid, reader: Option<&str>) -> Job<'a> {
+        Job {
+            delivery_id: self.ids.next(),
+            publication_id,
+            content,
+            recipient: reader.map(|email| Recipient {
+                subscriber_id: Uuid::nil(),
+                email: email.to_owned(),
+                name: None,
+            }),
+            unsubscribe_url: reader.map(|_| self.public_url.join("/u/sample")),
+            date: self.clock.now(),
+        }
+    }
+}
+
+/// The way out itself, or why there is none.
+fn channel(way: &Way) -> Result<&Arc<dyn Channel>, Problem> {
+    way.channel.as_ref().ok_or_else(|| {
+        Problem::conflict(
+            "The channel's settings or credentials can not be used; configure it anew.",
+        )
+    })
+}
+
+fn is_addressed(way: &Way) -> bool {
+    way.kind.is_some_and(|kind| kind.reach == Reach::Addressed)
+}
+
+fn load(error: &LoadError) -> Problem {
+    match error {
+        _ if error.is_wrong_stream() => Problem::not_found("Nothing of this kind has that id."),
+        _ if error.is_temporary() => away(error),
+        _ => Problem::internal(error),
+    }
+}
+
+fn away(error: &dyn std::error::Error) -> Problem {
+    tracing::warn!(error = %chain(error), "a question found the log away");
+    let detail = "The log cannot be read at the moment.";
+    Problem::unavailable(detail, RETRY_AFTER.as_secs(), None)
+}

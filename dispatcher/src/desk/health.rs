@@ -1,0 +1,152 @@
+//! `GET /api/v1/channels/{id}/health`: whether a channel works, and since when it does not.
+
+use actix_web::{HttpResponse, web};
+use deadpool_postgres::Pool;
+use serde::Serialize;
+use tidings_event_store::ReadError;
+use tidings_service::Problem;
+use tidings_service::access::{Access, Route};
+use tidings_service::auth::Role;
+use tidings_service::problem::ProblemBody;
+use time::OffsetDateTime;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::{Desk, away};
+
+/// Who may.
+pub const ROUTE: Route = (
+    "GET",
+    "/api/v1/channels/{id}/health",
+    Access::Roles(&[Role::Editor, Role::Operator, Role::Service]),
+);
+
+/// How a channel is.
+#[derive(Debug, PartialEq, Serialize, ToSchema)]
+pub struct Health {
+    /// The channel.
+    pub channel_id: Uuid,
+    /// `ok`, `waiting` (its circuit is open), `disabled` or `unusable` (its settings or credentials are).
+    #[schema(example = "ok")]
+    pub state: &'static str,
+    /// Why, in words; null when it is ok.
+    #[schema(example = "The receiving side can not be reached; deliveries wait.")]
+    pub explanation: Option<String>,
+    /// `closed`, `open` or `probing`.
+    #[schema(example = "closed")]
+    pub circuit: String,
+    /// What opened it: a code.
+    pub circuit_reason: Option<String>,
+    /// When the next attempt is made: when the circuit is probed, or the next delivery is due.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub next_attempt_at: Option<OffsetDateTime>,
+    /// When it last sent something.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub last_success_at: Option<OffsetDateTime>,
+    /// Deliveries that were sent in the last 24 hours, by full hours.
+    pub sent: i64,
+    /// Those that failed.
+    pub failed: i64,
+    /// Those nobody knows the outcome of.
+    pub in_doubt: i64,
+    /// failed / (sent + failed); null when there was neither.
+    #[schema(example = 0.01)]
+    pub failure_rate: Option<f64>,
+    /// Deliveries that wait for it.
+    pub waiting: i64,
+}
+
+/// How a channel is
+///
+/// # Errors
+/// 404 for an unknown channel.
+#[utoipa::path(
+    get, path = "/api/v1/channels/{id}/health", tag = "channels", security(("bearer" = [])),
+    params(("id" = Uuid, Path, description = "The channel")),
+    responses(
+        (status = 200, description = "How it is", body = Health),
+        (status = 404, description = "No such channel", body = ProblemBody, content_type = "application/problem+json"),
+    ),
+)]
+pub async fn channel_health(
+    desk: web::Data<Desk>,
+    id: web::Path<Uuid>,
+) -> Result<HttpResponse, Problem> {
+    let way = desk.way(*id).await?;
+    let now = desk.clock.now();
+    let figures = figures(desk.store.log().pool(), *id, now).await;
+    let figures = figures.map_err(|error| away(&error))?;
+    let (state, explanation) = match &figures {
+        _ if !way.state.is_enabled() => ("disabled", Some(disabled(&figures))),
+        _ if way.channel.is_none() => (
+            "unusable",
+            Some("Its settings or credentials can not be used; configure it anew.".to_owned()),
+        ),
+        _ if !way.circuit().is_closed() => ("waiting", Some(waiting(&figures))),
+        _ => ("ok", None),
+    };
+    let tried = figures.sent + figures.failed;
+    Ok(HttpResponse::Ok().json(Health {
+        channel_id: *id,
+        state,
+        explanation,
+        failure_rate: (tried > 0).then(|| figures.failed as f64 / tried as f64),
+        next_attempt_at: match way.circuit().is_closed() {
+            true => figures.next_due_at,
+            false => figures.probe_at,
+        },
+        circuit: figures.circuit,
+        circuit_reason: figures.circuit_reason,
+        last_success_at: figures.last_success_at,
+        sent: figures.sent,
+        failed: figures.failed,
+        in_doubt: figures.in_doubt,
+        waiting: figures.waiting,
+    }))
+}
+
+fn disabled(figures: &Figures) -> String {
+    let reason = figures.disabled_reason.as_deref().unwrap_or("requested");
+    format!("It is disabled ({reason}); deliveries wait until it is enabled.")
+}
+
+fn waiting(figures: &Figures) -> String {
+    let reason = figures.circuit_reason.as_deref().unwrap_or("unknown");
+    format!("No message gets through ({reason}); deliveries wait, and one is tried from time to time.")
+}
+
+/// What the views know.
+struct Figures {
+    circuit: String,
+    circuit_reason: Option<String>,
+    probe_at: Option<OffsetDateTime>,
+    disabled_reason: Option<String>,
+    sent: i64,
+    failed: i64,
+    in_doubt: i64,
+    last_success_at: Option<OffsetDateTime>,
+    waiting: i64,
+    next_due_at: Option<OffsetDateTime>,
+}
+
+const FIGURES: &str = include_str!("health.sql");
+
+async fn figures(pool: &Pool, channel_id: Uuid, now: OffsetDateTime) -> Result<Figures, ReadError> {
+    let client = pool.get().await?;
+    let statement = client.prepare_cached(FIGURES).await?;
+    let since = now - time::Duration::DAY;
+    let row = client.query_one(&statement, &[&channel_id, &since]).await?;
+    let some = |text: Option<String>| text.filter(|text| !text.is_empty());
+    Ok(Figures {
+        circuit: row.get::<_, Option<String>>("circuit").unwrap_or_default(),
+        circuit_reason: some(row.get("circuit_reason")),
+        probe_at: row.get("probe_at"),
+        disabled_reason: some(row.get("disabled_reason")),
+        sent: row.get("sent"),
+        failed: row.get("failed"),
+        in_doubt: row.get("in_doubt"),
+        last_success_at: row.get("last_success_at"),
+        waiting: row.get("waiting"),
+        next_due_at: row.get("next_due_at"),
+    })
+}

@@ -1,0 +1,208 @@
+//! `POST /api/v1/channels/{id}/test` and `POST /api/v1/publications/{id}/test`: one message, now, to see whether and
+//! how it arrives. It is no delivery: nobody subscribed for it, and it counts nowhere.
+
+use actix_web::{HttpResponse, web};
+use serde::{Deserialize, Serialize};
+use tidings_domain::stream_id;
+use tidings_domain::suppression::Suppression;
+use tidings_domain::value::EmailAddress;
+use tidings_service::Problem;
+use tidings_service::access::{Access, Route};
+use tidings_service::auth::Role;
+use tidings_service::http::Json;
+use tidings_service::problem::ProblemBody;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::{Desk, channel, is_addressed, load};
+use crate::channel::Outcome;
+use crate::content::Composed;
+use crate::roster::Way;
+
+/// Who may try a publication.
+pub const PUBLICATION: Route = (
+    "POST",
+    "/api/v1/publications/{id}/test",
+    Access::Roles(&[Role::Editor, Role::Service]),
+);
+/// Who may try a channel.
+pub const CHANNEL: Route = (
+    "POST",
+    "/api/v1/channels/{id}/test",
+    Access::Roles(&[Role::Operator]),
+);
+
+const TITLE: &str = "A test of your channel";
+const MARKDOWN: &str = "If you can read this, the channel works.\n\n\
+    Somebody who looks after it had Tidings send this message. *Nobody has to do anything.*\n";
+
+/// Whom to send it to.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({ "to": "me@example.org" }))]
+pub struct TestOfChannel {
+    /// An address: required for a channel with single receivers, not allowed for others.
+    to: Option<String>,
+}
+
+/// Where and whom to send it to.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({ "channel_id": "019b7cba-7a2e-8000-9c5e-0d8f6f2f3b11", "to": "me@example.org" }))]
+pub struct TestOfPublication {
+    /// The channel.
+    channel_id: Uuid,
+    /// An address: required for a channel with single receivers, not allowed for others.
+    to: Option<String>,
+}
+
+/// How it went.
+#[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Tested {
+    /// `sent`, `deferred`, `failed`, `in_doubt` or `not_sent`.
+    #[schema(example = "sent")]
+    pub outcome: &'static str,
+    /// Why, as a code; null when it was sent.
+    pub reason: Option<&'static str>,
+    /// SMTP reply or HTTP status; 0 when there was none.
+    #[schema(example = 250)]
+    pub code: i32,
+    /// The receiving side's words, or what went wrong on the way.
+    #[schema(example = "2.0.0 queued")]
+    pub reply: String,
+}
+
+/// Try a channel
+///
+/// Sends one message through it, now, whether it is enabled or not, and answers with what the receiving side said. A
+/// message to a broadcast channel can be read by everybody there.
+///
+/// # Errors
+/// 404 for an unknown channel, 409 when it can not send or nothing may be sent to the address, 422 for a missing or
+/// malformed one.
+#[utoipa::path(
+    post, path = "/api/v1/channels/{id}/test", tag = "channels", security(("bearer" = [])),
+    params(("id" = Uuid, Path, description = "The channel")),
+    request_body = TestOfChannel,
+    responses(
+        (status = 200, description = "What became of it", body = Tested),
+        (status = 404, description = "No such channel", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 409, description = "It can not send, or must not", body = ProblemBody,
+            content_type = "application/problem+json"),
+        (status = 422, description = "No address, or not an address", body = ProblemBody,
+            content_type = "application/problem+json"),
+    ),
+)]
+pub async fn test_channel(
+    desk: web::Data<Desk>,
+    id: web::Path<Uuid>,
+    body: Json<TestOfChannel>,
+) -> Result<HttpResponse, Problem> {
+    let way = desk.way(*id).await?;
+    let content = Composed::new(TITLE, MARKDOWN);
+    let tested = desk.send(&way, &content, Uuid::nil(), body.value.to.as_deref());
+    Ok(HttpResponse::Ok().json(tested.await?))
+}
+
+/// Try a publication
+///
+/// Sends it as it is, draft or not, to one address or to a broadcast channel, now, and answers with what the receiving
+/// side said. A message to a broadcast channel can be read by everybody there.
+///
+/// # Errors
+/// As for a channel; 404 also for an unknown publication.
+#[utoipa::path(
+    post, path = "/api/v1/publications/{id}/test", tag = "publications", security(("bearer" = [])),
+    params(("id" = Uuid, Path, description = "The publication")),
+    request_body = TestOfPublication,
+    responses(
+        (status = 200, description = "What became of it", body = Tested),
+        (status = 404, description = "No such publication or channel", body = ProblemBody,
+            content_type = "application/problem+json"),
+        (status = 409, description = "It can not be sent, or must not", body = ProblemBody,
+            content_type = "application/problem+json"),
+        (status = 422, description = "No address, or not an address", body = ProblemBody,
+            content_type = "application/problem+json"),
+    ),
+)]
+pub async fn test_publication(
+    desk: web::Data<Desk>,
+    id: web::Path<Uuid>,
+    body: Json<TestOfPublication>,
+) -> Result<HttpResponse, Problem> {
+    let content = desk.content(*id).await?;
+    let way = desk.way(body.value.channel_id).await?;
+    let tested = desk.send(&way, &content, *id, body.value.to.as_deref());
+    Ok(HttpResponse::Ok().json(tested.await?))
+}
+
+impl Desk {
+    async fn send(
+        &self,
+        way: &Way,
+        content: &Composed,
+        publication_id: Uuid,
+        to: Option<&str>,
+    ) -> Result<Tested, Problem> {
+        let to = self.receiver(way, to).await?;
+        let channel = channel(way)?;
+        let job = self.job(content, publication_id, to.as_ref().map(EmailAddress::as_str));
+        let rendered = channel
+            .render(&job)
+            .map_err(|error| Problem::conflict(format!("It can not be rendered: {error}.")))?;
+        tracing::info!(channel = %way.channel_id, "a message is sent to try a channel");
+        Ok(tested(channel.send(&rendered, &|| true).await))
+    }
+
+    /// Whom it goes to; none for a broadcast. Whoever must not get mail does not get this one either.
+    async fn receiver(&self, way: &Way, to: Option<&str>) -> Result<Option<EmailAddress>, Problem> {
+        let wrong = |detail: &str| Problem::validation().error("#/to", detail);
+        let to = match (is_addressed(way), to) {
+            (false, None) => return Ok(None),
+            (false, Some(_)) => {
+                return Err(wrong("This channel has no single receivers; leave it out."));
+            }
+            (true, None) => return Err(wrong("This channel needs an address to send to.")),
+            (true, Some(to)) => {
+                EmailAddress::parse(to).map_err(|invalid| wrong(&invalid.detail))?
+            }
+        };
+        let streams = [
+            stream_id::address_suppression(&self.id_key, &to),
+            stream_id::domain_suppression(&self.id_key, to.domain()),
+        ];
+        let suppressions = self.store.load_many::<Suppression>(&streams).await;
+        let suppressions = suppressions.map_err(|error| load(&error))?;
+        if suppressions.iter().any(|it| it.state.is_suppressed()) {
+            let detail = "Nothing may be sent to this address: it is on the suppression list.";
+            return Err(Problem::conflict(detail));
+        }
+        Ok(Some(to))
+    }
+}
+
+fn tested(outcome: Outcome) -> Tested {
+    let (outcome, reason, code, reply) = match outcome {
+        Outcome::Sent { code, reply, .. } => ("sent", None, code, reply),
+        Outcome::Deferred {
+            reason,
+            code,
+            reply,
+            ..
+        } => ("deferred", Some(reason), code, reply),
+        Outcome::Failed {
+            reason,
+            code,
+            reply,
+            ..
+        } => ("failed", Some(reason), code, reply),
+        Outcome::Abandoned { reason } => ("not_sent", Some(reason), 0, String::new()),
+        Outcome::InDoubt { reason } => ("in_doubt", Some(reason), 0, String::new()),
+    };
+    Tested {
+        outcome,
+        reason,
+        code,
+        reply,
+    }
+}

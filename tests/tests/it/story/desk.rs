@@ -1,0 +1,198 @@
+//! What an operator or editor asks of the dispatcher: previews, test messages, and how a channel is.
+
+use std::time::Duration;
+
+use actix_web::App;
+use actix_web::http::header;
+use actix_web::middleware::from_fn;
+use actix_web::test::{TestRequest, call_service, init_service, read_body_json};
+use actix_web::web;
+use serde_json::{Value, json};
+use tidings_dispatcher::desk::{Desk, routes};
+use tidings_domain::stream_id;
+use tidings_domain::suppression::{Command, Reason, Scope, Suppression};
+use tidings_domain::value::EmailAddress;
+use tidings_service::auth::{Authenticator, Role, TokenRequest, mint};
+use tidings_service::config::{Config, PublicUrl, Secret};
+use tidings_service::http::{body_deadline, configure, request_context, security_headers};
+use tidings_sinks::{slack, smtp};
+use tidings_tests::house::{House, PUBLIC_URL};
+use uuid::Uuid;
+
+use super::commands::edge;
+
+const SECRET: &str = "0123456789abcdef0123456789abcdef";
+const MARKDOWN: &str = "# The ferry\n\nIt runs **again**. [Times](https://example.org/ferry)\n";
+
+/// Asks, as an admin; gives the status and the answer.
+async fn ask(house: &House, request: TestRequest) -> (u16, Value) {
+    let platform = &house.platform;
+    let mut config = Config::defaults().unwrap();
+    config.auth.hs256_secret = Some(Secret::new(SECRET));
+    let desk = Desk::new(
+        platform.store.clone(),
+        platform.clock.clock(),
+        platform.ids.clone(),
+        house.id_key.clone(),
+        PublicUrl::parse(PUBLIC_URL).unwrap(),
+        house.environment(),
+    );
+    let authenticator = Authenticator::new(&config.auth, platform.clock.clock()).unwrap();
+    let app = App::new()
+        .configure(configure(edge(platform)))
+        .wrap(from_fn(security_headers))
+        .wrap(from_fn(body_deadline))
+        .wrap(from_fn(request_context))
+        .app_data(web::Data::new(authenticator))
+        .app_data(web::Data::new(desk))
+        .configure(routes);
+    let app = init_service(app).await;
+    let wish = TokenRequest {
+        subject: "ada",
+        roles: &[Role::Admin],
+        ttl: Duration::from_secs(3_600),
+        issuer: &config.auth.issuer,
+        audience: &config.auth.audience,
+    };
+    let token = mint(&Secret::new(SECRET), &wish, platform.clock.clock().now()).unwrap();
+    let request = request.insert_header((header::AUTHORIZATION, format!("Bearer {token}")));
+    let response = call_service(&app, request.to_request()).await;
+    let status = response.status().as_u16();
+    (status, read_body_json(response).await)
+}
+
+async fn get(house: &House, path: &str) -> (u16, Value) {
+    ask(house, TestRequest::get().uri(path)).await
+}
+
+async fn post(house: &House, path: &str, body: Value) -> (u16, Value) {
+    ask(house, TestRequest::post().uri(path).set_json(body)).await
+}
+
+#[actix_web::test]
+async fn a_preview_is_what_goes_out() {
+    let house = House::start().await;
+    house.subscriber("ada@example.org").await;
+    let channel = house.email_channel().await;
+    let id = house.draft("The ferry", MARKDOWN, &[channel]).await;
+    let path = format!("/api/v1/publications/{id}/preview?channel_id={channel}");
+    let (status, preview) = get(&house, &path).await;
+    assert_eq!((status, &preview["kind"]), (200, &json!("email")));
+    assert!(preview["text"].as_str().unwrap().contains("It runs"));
+    let html = preview["html"].as_str().unwrap();
+    assert!(html.contains("<strong>again</strong>"), "{html}");
+    assert!(preview["body"].as_str().unwrap().contains("Subject: The ferry"));
+    assert_eq!(house.smtp.count(), 0);
+
+    let slack = house.slack_channel("news").await;
+    let path = format!("/api/v1/publications/{id}/preview?channel_id={slack}");
+    let (status, preview) = get(&house, &path).await;
+    assert_eq!((status, &preview["html"]), (200, &Value::Null));
+    let message: Value = serde_json::from_str(preview["body"].as_str().unwrap()).unwrap();
+    assert!(message["blocks"].is_array());
+
+    let nowhere = format!("/api/v1/publications/{id}/preview?channel_id={}", Uuid::nil());
+    assert_eq!(get(&house, &nowhere).await.0, 404);
+    let nothing = format!("/api/v1/publications/{channel}/preview?channel_id={channel}");
+    assert_eq!(get(&house, &nothing).await.0, 404);
+}
+
+#[actix_web::test]
+async fn a_test_message_says_what_the_receiving_side_said() {
+    let house = House::start().await;
+    let email = house.email_channel().await;
+    let slack = house.slack_channel("news").await;
+    let path = format!("/api/v1/channels/{email}/test");
+    let (status, tested) = post(&house, &path, json!({ "to": "me@example.org" })).await;
+    assert_eq!((status, &tested["outcome"]), (200, &json!("sent")), "{tested}");
+    assert_eq!(house.smtp.by_recipient("me@example.org").len(), 1);
+
+    let refusal = smtp::Rule::reply(smtp::Phase::RcptTo, 550, "5.1.1 who?");
+    house.smtp.add_rule(refusal.to("gone@example.org"));
+    let (_, tested) = post(&house, &path, json!({ "to": "gone@example.org" })).await;
+    assert_eq!((&tested["outcome"], &tested["code"]), (&json!("failed"), &json!(550)));
+
+    for (body, status) in [
+        (json!({}), 422),
+        (json!({ "to": "nobody" }), 422),
+        (json!({ "too": "me@example.org" }), 422),
+    ] {
+        assert_eq!(post(&house, &path, body).await.0, status);
+    }
+    let path = format!("/api/v1/channels/{slack}/test");
+    assert_eq!(post(&house, &path, json!({ "to": "me@example.org" })).await.0, 422);
+    let (_, tested) = post(&house, &path, json!({})).await;
+    assert_eq!(tested["outcome"], json!("sent"));
+    house.slack.add_rule(slack::Rule::reply(500, "rollup_error"));
+    let (_, tested) = post(&house, &path, json!({})).await;
+    assert_eq!(
+        (&tested["outcome"], &tested["reply"]),
+        (&json!("deferred"), &json!("rollup_error"))
+    );
+    // It counts nowhere.
+    assert!(house.platform.store.log().head().await.unwrap().position <= 4);
+}
+
+#[actix_web::test]
+async fn a_draft_is_tried_as_it_is_but_not_on_whoever_must_not_get_mail() {
+    let house = House::start().await;
+    let email = house.email_channel().await;
+    let id = house.draft("The ferry", MARKDOWN, &[email]).await;
+    let path = format!("/api/v1/publications/{id}/test");
+    let body = json!({ "channel_id": email, "to": "me@example.org" });
+    assert_eq!(post(&house, &path, body.clone()).await.0, 200);
+    let mails = house.smtp.by_recipient("me@example.org");
+    assert_eq!(mails[0].header("Subject").as_deref(), Some("The ferry"));
+
+    let address = EmailAddress::parse("me@example.org").unwrap();
+    let suppression = stream_id::address_suppression(&house.id_key, &address);
+    let context = house.context();
+    let command = || Command::Add {
+        scope: Scope::Address,
+        reason: Reason::Complaint,
+        delivery_id: None,
+        value: None,
+    };
+    let store = &house.platform.store;
+    store.execute::<Suppression>(suppression, &context, None, command).await.unwrap();
+    let (status, problem) = post(&house, &path, body).await;
+    assert_eq!(status, 409, "{problem}");
+    assert_eq!(house.smtp.count(), 1);
+}
+
+#[actix_web::test]
+async fn a_channels_health_tells_what_it_has_done_and_why_it_does_nothing() {
+    let house = House::start().await;
+    for n in 0..3 {
+        house.subscriber(&format!("reader{n}@example.org")).await;
+    }
+    let refusal = smtp::Rule::reply(smtp::Phase::RcptTo, 550, "5.1.1 who?");
+    house.smtp.add_rule(refusal.to("reader0@example.org"));
+    let channels = [house.email_channel().await, house.slack_channel("news").await];
+    let path = |n: usize| format!("/api/v1/channels/{}/health", channels[n]);
+    house.platform.settle().await;
+    let (_, health) = get(&house, &path(0)).await;
+    assert_eq!((&health["state"], &health["failure_rate"]), (&json!("ok"), &Value::Null));
+
+    let down = house.slack.add_rule(slack::Rule::reply(500, "rollup_error"));
+    house.publish("The ferry", MARKDOWN, &channels).await;
+    house.platform.settle().await;
+    for _ in 0..6 {
+        house.platform.clock.advance(Duration::from_secs(10));
+        house.platform.settle().await;
+    }
+    let (_, health) = get(&house, &path(0)).await;
+    let figures = ["state", "sent", "failed", "waiting"].map(|name| health[name].clone());
+    assert_eq!(figures, [json!("ok"), json!(2), json!(1), json!(0)]);
+    assert!(health["last_success_at"].is_string());
+    let (_, health) = get(&house, &path(1)).await;
+    let figures = ["state", "circuit", "circuit_reason", "waiting"].map(|name| health[name].clone());
+    assert_eq!(figures, [json!("waiting"), json!("open"), json!("server_error"), json!(1)]);
+    assert!(health["next_attempt_at"].is_string());
+    house.slack.remove_rule(down);
+    house.disable(channels[1]).await;
+    house.platform.settle().await;
+    let (_, health) = get(&house, &path(1)).await;
+    assert_eq!(health["state"], json!("disabled"));
+    assert!(health["explanation"].as_str().unwrap().contains("operator"));
+}

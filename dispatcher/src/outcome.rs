@@ -10,7 +10,7 @@ use tidings_domain::value::Code;
 use tidings_event_store::{CommitError, Committed, Loaded, crash_point};
 use uuid::Uuid;
 
-use crate::channel::{Blame, Outcome, Reach};
+use crate::channel::{Blame, Outcome};
 use crate::core::{Core, DispatchError};
 use crate::pick::Pick;
 use crate::roster::Way;
@@ -117,10 +117,14 @@ fn command(core: &Core, delivery_id: Uuid, way: &Way, attempt: u32, outcome: &Ou
         )
     };
     match outcome {
-        Outcome::Sent { code, reply: text } => Command::RecordSent {
+        Outcome::Sent {
+            code,
+            reply: text,
+            provider_message_id,
+        } => Command::RecordSent {
             attempt,
             reply: reply(*code, text),
-            provider_message_id: None,
+            provider_message_id: provider_message_id.clone(),
         },
         Outcome::Deferred {
             reason,
@@ -134,7 +138,7 @@ fn command(core: &Core, delivery_id: Uuid, way: &Way, attempt: u32, outcome: &Ou
             reason: Code::from_static(reason),
             reply: reply(*code, text),
             now,
-            family: family(way),
+            family: way.kind.map_or(Family::Http, |kind| kind.family),
             trouble: match blame {
                 Blame::Network if *code == 0 => Trouble::Unreachable,
                 _ => Trouble::PutOff {
@@ -168,13 +172,6 @@ fn command(core: &Core, delivery_id: Uuid, way: &Way, attempt: u32, outcome: &Ou
             now,
             policy: DoubtPolicy::Hold,
         },
-    }
-}
-
-fn family(way: &Way) -> Family {
-    match way.kind.map(|kind| kind.reach) {
-        Some(Reach::Addressed) => Family::Mail,
-        _ => Family::Http,
     }
 }
 

@@ -13,7 +13,7 @@ use crate::reader::Reader;
 pub struct Channel {
     /// Its id.
     pub id: Uuid,
-    /// email, slack or file.
+    /// email, slack, discord, webhook or file.
     #[schema(example = "email")]
     pub kind: String,
     /// What people call it.

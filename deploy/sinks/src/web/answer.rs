@@ -1,29 +1,25 @@
-//! `POST /services/T…/B…/NAME`: takes a message as Slack's incoming webhooks do.
+//! Taking a message, or doing with it what a rule says.
 
 use std::any::Any;
+use std::convert::Infallible;
 use std::net::{Shutdown, TcpStream};
 use std::os::fd::AsFd;
-use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::dev::Extensions;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ContentType, RETRY_AFTER};
-use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
+use actix_web::http::header::{CONTENT_TYPE, ContentType, HeaderName, HeaderValue, RETRY_AFTER};
+use actix_web::{HttpMessage, HttpRequest, HttpResponse};
+use bytes::Bytes;
+use futures_util::stream;
 use serde_json::Value;
 
-use super::Shared;
-use super::blocks;
 use super::script::{Action, Rule};
+use super::{Message, Shared};
 use crate::script::Fired;
 
-/// Largest body it takes.
-const BODY_BYTES_MAX: usize = 1024 * 1024;
-
-pub(super) fn routes(app: &mut web::ServiceConfig) {
-    app.app_data(web::PayloadConfig::new(BODY_BYTES_MAX))
-        .route("/services/{team}/{bot}/{name}", web::post().to(post))
-        .default_service(web::to(|| async { refused(404, "no_service") }));
-}
+/// Between two bytes of an answer that drips.
+const DRIP_EVERY: Duration = Duration::from_millis(50);
 
 /// The connection itself, for a script that cuts it.
 struct Peer(TcpStream);
@@ -38,75 +34,36 @@ pub(super) fn connected(connection: &dyn Any, extensions: &mut Extensions) {
     }
 }
 
-async fn post(
-    request: HttpRequest,
-    path: web::Path<(String, String, String)>,
-    body: web::Bytes,
-    shared: web::Data<Arc<Shared>>,
-) -> HttpResponse {
-    let (team, bot, name) = path.into_inner();
-    if !team.starts_with('T') || !bot.starts_with('B') {
-        return refused(404, "no_service");
-    }
-    if let Some((status, word)) = state_of(&name) {
-        return refused(status, word);
-    }
-    let limited = shared.limiter.as_ref();
-    if let Some(Err(after_s)) = limited.map(|limiter| limiter.take(&name, shared.clock.now())) {
-        return answer(429, "rate_limited", Some(after_s));
-    }
-    let payload = match parse(&request, &body) {
-        Ok(payload) => payload,
-        Err(refusal) => {
-            tracing::debug!(webhook = name, detail = refusal.detail, "refused");
-            return refused(400, refusal.word);
-        }
-    };
-    let accept = || shared.accept(&name, payload);
-    match shared.script.pick(|rule| rule.matched(&name)) {
-        None => {
-            accept();
-            ok()
-        }
-        Some(fired) if fired.rule.recorded => {
-            accept();
-            act(fired, &request).await.unwrap_or_else(ok)
-        }
-        Some(fired) => match act(fired, &request).await {
-            Some(answer) => answer,
-            None => {
-                accept();
-                ok()
+/// A message that keeps all the vendor's rules.
+pub(crate) struct Valid<'a, I> {
+    /// The destination's name.
+    pub(crate) name: &'a str,
+    /// Makes the message's id of its number.
+    pub(crate) id: I,
+    /// The JSON that was sent.
+    pub(crate) payload: Value,
+}
+
+impl Shared {
+    /// Records the message and answers with what `thanks` makes of it; or does what a rule says.
+    pub(crate) async fn receive<I: FnOnce(u64) -> String>(
+        &self,
+        request: &HttpRequest,
+        valid: Valid<'_, I>,
+        thanks: impl Fn(&Message) -> HttpResponse,
+    ) -> HttpResponse {
+        let Valid { name, id, payload } = valid;
+        let fired = self.script.pick(|rule| rule.matched(name));
+        let accept = || thanks(&self.accept(name, id, payload));
+        match fired {
+            None => accept(),
+            Some(fired) if fired.rule.recorded => {
+                let thanks = accept();
+                act(fired, request).await.unwrap_or(thanks)
             }
-        },
+            Some(fired) => act(fired, request).await.unwrap_or_else(accept),
+        }
     }
-}
-
-/// Webhooks whose name says what is wrong with them.
-fn state_of(name: &str) -> Option<(u16, &'static str)> {
-    match name {
-        "archived" => Some((410, "channel_is_archived")),
-        "unknown" => Some((404, "channel_not_found")),
-        "prohibited" => Some((403, "action_prohibited")),
-        "removed" => Some((404, "no_service")),
-        _ => None,
-    }
-}
-
-fn parse(request: &HttpRequest, body: &[u8]) -> Result<Value, blocks::Refusal> {
-    let invalid = |detail: String| blocks::Refusal {
-        word: "invalid_payload",
-        detail,
-    };
-    if !request
-        .content_type()
-        .eq_ignore_ascii_case("application/json")
-    {
-        return Err(invalid("the content type is not application/json".into()));
-    }
-    let payload = serde_json::from_slice(body).map_err(|error| invalid(error.to_string()))?;
-    blocks::check(&payload)?;
-    Ok(payload)
 }
 
 /// Does what a rule says; `None` = go on.
@@ -115,36 +72,82 @@ async fn act(mut fired: Fired<Rule>, request: &HttpRequest) -> Option<HttpRespon
         Action::Reply {
             status,
             body,
-            retry_after_s,
-        } => return Some(answer(*status, body, *retry_after_s)),
-        Action::Stall => drop(fired.release.changed().await),
-        Action::Delay(pause) => tokio::time::sleep(*pause).await,
+            headers,
+        } => {
+            let mut response = text(*status, body);
+            for (name, value) in headers {
+                let header = HeaderName::try_from(name).ok();
+                if let Some((name, value)) = header.zip(HeaderValue::try_from(value).ok()) {
+                    response.headers_mut().insert(name, value);
+                }
+            }
+            Some(response)
+        }
+        Action::Stall => {
+            drop(fired.release.changed().await);
+            None
+        }
+        Action::Delay(pause) => {
+            tokio::time::sleep(*pause).await;
+            None
+        }
         Action::Cut => {
             if let Some(Peer(stream)) = request.conn_data::<Peer>() {
                 // An error means that the sender was quicker to leave.
                 let _ = stream.shutdown(Shutdown::Both);
             }
-            return Some(HttpResponse::InternalServerError().finish());
+            Some(HttpResponse::InternalServerError().finish())
         }
+        Action::Drip => Some(streamed(Bytes::from_static(b" "), DRIP_EVERY)),
+        Action::Endless => Some(streamed(
+            Bytes::from_static(&[b' '; 16_384]),
+            Duration::ZERO,
+        )),
     }
-    None
 }
 
-fn ok() -> HttpResponse {
-    answer(200, "ok", None)
+/// 200 and the same piece again and again, until the sender leaves.
+fn streamed(piece: Bytes, pause: Duration) -> HttpResponse {
+    let pieces = stream::unfold(piece, move |piece| async move {
+        if !pause.is_zero() {
+            tokio::time::sleep(pause).await;
+        }
+        Some((Ok::<_, Infallible>(piece.clone()), piece))
+    });
+    HttpResponse::Ok().streaming(pieces)
 }
 
-fn refused(status: u16, word: &str) -> HttpResponse {
-    answer(status, word, None)
-}
-
-fn answer(status: u16, word: &str, retry_after_s: Option<u64>) -> HttpResponse {
+/// An answer in plain words.
+pub(crate) fn text(status: u16, word: &str) -> HttpResponse {
     // A script may ask for a status that HTTP has not.
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut response = HttpResponse::build(status);
-    response.insert_header(ContentType::plaintext());
-    if let Some(after_s) = retry_after_s {
-        response.insert_header((RETRY_AFTER, after_s));
+    HttpResponse::build(status)
+        .insert_header(ContentType::plaintext())
+        .body(word.to_owned())
+}
+
+/// An answer in JSON.
+pub(crate) fn json(status: u16, body: &Value) -> HttpResponse {
+    let mut response = text(status, &body.to_string());
+    let kind = HeaderValue::from_static("application/json");
+    response.headers_mut().insert(CONTENT_TYPE, kind);
+    response
+}
+
+/// Adds how many seconds to wait.
+pub(crate) fn retry_after(mut response: HttpResponse, seconds: u64) -> HttpResponse {
+    let headers = response.headers_mut();
+    headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+    response
+}
+
+/// The body as JSON, if the request says that it is.
+pub(crate) fn parse(request: &HttpRequest, body: &[u8]) -> Result<Value, String> {
+    if !request
+        .content_type()
+        .eq_ignore_ascii_case("application/json")
+    {
+        return Err("the content type is not application/json".into());
     }
-    response.body(word.to_owned())
+    serde_json::from_slice(body).map_err(|error| error.to_string())
 }

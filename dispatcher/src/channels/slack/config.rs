@@ -40,7 +40,7 @@ pub(super) fn read(
         (None, Some(token)) => {
             let authorization = authorization(&token, &mut credentials);
             let channel = channel_id(channel, &mut settings);
-            let url = post_url(api_url, &mut settings, environment);
+            let url = post_url(api_url.as_deref(), &mut settings, environment);
             url.zip(authorization)
                 .zip(channel)
                 .map(|((url, authorization), channel)| Door::Bot {
@@ -114,11 +114,11 @@ fn channel_id(channel: Option<String>, settings: &mut Fields) -> Option<String> 
 }
 
 fn post_url(
-    api_url: Option<String>,
+    api_url: Option<&str>,
     settings: &mut Fields,
     environment: &Environment,
 ) -> Option<String> {
-    let base = api_url.as_deref().unwrap_or(API_URL);
+    let base = api_url.unwrap_or(API_URL);
     match acceptable(base, environment) {
         Ok(_) => Some(format!("{}/chat.postMessage", base.trim_end_matches('/'))),
         Err(detail) => {

@@ -273,10 +273,7 @@ impl Core {
                 sent_by,
             }),
             Ok(committed) => {
-                self.count(
-                    &case.way,
-                    if wanted { "suppressed" } else { "cancelled" },
-                );
+                self.count(&case.way, if wanted { "suppressed" } else { "cancelled" });
                 Ok(Permitted::Settled(committed))
             }
             Err(CommitError::Conflict { .. }) => Ok(Permitted::Refused),
@@ -306,10 +303,9 @@ impl Core {
             deadline: deadline.min(now + PROBE_TIME_MAX),
         };
         let way = &case.way;
-        let events = way
-            .state
-            .decide(command)
-            .map_err(|refusal| DispatchError::Refused(format!("channel {}: {refusal}", way.channel_id)))?;
+        let events = way.state.decide(command).map_err(|refusal| {
+            DispatchError::Refused(format!("channel {}: {refusal}", way.channel_id))
+        })?;
         let channel = Loaded::known(way.channel_id, way.state.clone(), way.version);
         draft.append::<ChannelState>(channel, events);
         Ok(())

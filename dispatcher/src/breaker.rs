@@ -86,7 +86,11 @@ impl Breaker {
         let (reason, fault, openings) = match heard(outcome) {
             Heard::Works => {
                 counted.failures = 0;
-                return if probe { Verdict::Closes } else { Verdict::Nothing };
+                return if probe {
+                    Verdict::Closes
+                } else {
+                    Verdict::Nothing
+                };
             }
             // What a probe should have found out is not known: another one has to.
             Heard::Nothing(reason) if probe => (reason, Fault::Network, circuit.openings()),
@@ -181,8 +185,12 @@ impl Core {
                 crash_point!("circuit.recorded");
                 let state = &self.roster.refresh(way.channel_id).await?.state;
                 match state.circuit() {
-                    Circuit::Closed => tracing::info!(channel = %way.channel_id, "a channel works again"),
-                    _ => tracing::warn!(channel = %way.channel_id, "a channel takes nothing: its deliveries wait"),
+                    Circuit::Closed => {
+                        tracing::info!(channel = %way.channel_id, "a channel works again")
+                    }
+                    _ => {
+                        tracing::warn!(channel = %way.channel_id, "a channel takes nothing: its deliveries wait")
+                    }
                 }
                 Ok(())
             }
@@ -240,6 +248,7 @@ mod tests {
         Outcome::Sent {
             code: 250,
             reply: String::new(),
+            provider_message_id: None,
         }
     }
 
@@ -293,7 +302,10 @@ mod tests {
         let abandoned = Outcome::Abandoned { reason: "stale" };
         let breaker = Breaker::default();
         let way = way(probing(2));
-        assert_eq!(breaker.judge(&way, &fails(Blame::Network), NOW), opens(1, 120, 3));
+        assert_eq!(
+            breaker.judge(&way, &fails(Blame::Network), NOW),
+            opens(1, 120, 3)
+        );
         // It found nothing out, so it does not count.
         assert!(matches!(
             breaker.judge(&way, &abandoned, NOW),

@@ -4,6 +4,7 @@ use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use futures_util::future::BoxFuture;
 use thiserror::Error;
+use tidings_domain::delivery::retry::Family;
 use tidings_service::{clock::Clock, outbound::Outbound};
 use time::OffsetDateTime;
 use tokio_rustls::rustls::ClientConfig;
@@ -27,6 +28,8 @@ pub struct Kind {
     pub name: &'static str,
     /// One delivery per subscriber, or one in all.
     pub reach: Reach,
+    /// When its deliveries are tried again, and when they are given up.
+    pub family: Family,
     /// Builds a channel of this kind out of its settings (a JSON object), its credentials
     /// (the text of a JSON object, if it has any) and its surroundings. Touches no network.
     pub build: Build,
@@ -76,6 +79,13 @@ pub trait Channel: fmt::Debug + Send + Sync {
 
     /// How many attempts are worth making at once; more only wait for each other.
     fn concurrency(&self) -> usize;
+
+    /// How long from now no attempt should be opened, as the receiving side's rate limit has it; none: now
+    /// is fine. Asked before each attempt is opened, which costs nothing, and so counts nothing: a channel counts in
+    /// [`Channel::send`], and can meet up to [`Channel::concurrency`] attempts that were opened before it knew.
+    fn ready_after(&self) -> Option<Duration> {
+        None
+    }
 
     /// Says goodbye on idle connections. The channel is not used afterwards.
     fn close(&self) -> BoxFuture<'_, ()> {
@@ -136,6 +146,8 @@ pub enum Outcome {
         code: i32,
         /// The receiving side's words.
         reply: String,
+        /// The receiving side's id of the message, where it told one: printable, at most 128 characters.
+        provider_message_id: Option<String>,
     },
     /// The receiving side does not have it, and may take it later.
     Deferred {
@@ -150,7 +162,8 @@ pub enum Outcome {
         /// Whose fault it is.
         blame: Blame,
     },
-    /// The receiving side does not have it, and never will.
+    /// The receiving side does not have it, and never will: the fault lies in the message or its receiver. What is
+    /// the channel's own fault is [`Outcome::Deferred`], for settings and credentials can be mended.
     Failed {
         /// A stable code: see the channel's `outcome` module.
         reason: &'static str,

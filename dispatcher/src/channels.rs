@@ -2,10 +2,14 @@
 
 use crate::channel::Kind;
 
+pub mod discord;
 pub mod email;
 pub mod file;
+mod http;
+mod pace;
 mod settings;
 pub mod slack;
+pub mod webhook;
 
 #[cfg(test)]
 mod contract;
@@ -13,7 +17,13 @@ mod contract;
 mod support;
 
 /// Every kind of channel there is.
-pub static KINDS: &[Kind] = &[email::KIND, file::KIND, slack::KIND];
+pub static KINDS: &[Kind] = &[
+    discord::KIND,
+    email::KIND,
+    file::KIND,
+    slack::KIND,
+    webhook::KIND,
+];
 
 /// Finds a kind by the name in `Configured.kind`.
 pub fn find(name: &str) -> Option<&'static Kind> {

@@ -2,12 +2,15 @@
 
 use std::sync::OnceLock;
 
+mod chat;
+pub mod discord;
 pub mod document;
 pub mod html;
 pub mod mail;
 pub mod markdown;
 pub mod slack;
 pub mod text;
+pub mod webhook;
 mod wrap;
 
 #[cfg(test)]
@@ -21,9 +24,12 @@ use mail::MailBody;
 /// Everything that does not depend on the receiver is rendered at most once.
 pub struct Composed {
     title: String,
+    markdown: String,
     document: Document,
     mail: OnceLock<MailBody>,
     slack: OnceLock<String>,
+    discord: OnceLock<String>,
+    webhook: OnceLock<webhook::Article>,
 }
 
 impl Composed {
@@ -35,9 +41,12 @@ impl Composed {
         drop_repeated_title(&mut document, &title);
         Self {
             title,
+            markdown: markdown.to_owned(),
             document,
             mail: OnceLock::new(),
             slack: OnceLock::new(),
+            discord: OnceLock::new(),
+            webhook: OnceLock::new(),
         }
     }
 
@@ -61,6 +70,18 @@ impl Composed {
     pub fn slack(&self) -> &str {
         self.slack
             .get_or_init(|| slack::message(&self.title, &self.document))
+    }
+
+    /// The Discord message: the JSON body of a webhook's POST.
+    pub fn discord(&self) -> &str {
+        self.discord
+            .get_or_init(|| discord::message(&self.title, &self.document))
+    }
+
+    /// What a webhook is told of the content, cut to what fits into its body.
+    pub fn webhook(&self) -> &webhook::Article {
+        self.webhook
+            .get_or_init(|| webhook::Article::new(&self.title, &self.markdown, &self.document))
     }
 }
 

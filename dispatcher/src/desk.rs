@@ -95,7 +95,11 @@ impl Desk {
 
     /// A channel as it is set up now, whether it is enabled or not.
     async fn way(&self, channel_id: Uuid) -> Result<Arc<Way>, Problem> {
-        let way = self.roster.refresh(channel_id).await.map_err(|error| load(&error))?;
+        let way = self
+            .roster
+            .refresh(channel_id)
+            .await
+            .map_err(|error| load(&error))?;
         match way.state {
             ChannelState::Unknown => Err(Problem::not_found("There is no channel of that id.")),
             _ => Ok(way),
@@ -113,13 +117,20 @@ impl Desk {
             (Personal::Known(title), Personal::Known(markdown)) => {
                 Ok(Composed::new(title.as_str(), markdown.as_str()))
             }
-            _ => Err(Problem::conflict("Its text was taken down: there is nothing to show.")),
+            _ => Err(Problem::conflict(
+                "Its text was taken down: there is nothing to show.",
+            )),
         }
     }
 
     /// A delivery that is none: to this address, if the channel has single receivers, with a link to leave that
     /// names nobody.
-    fn job<'a>(&self, content: &'a Composed, publication_id: Uuid, reader: Option<&str>) -> Job<'a> {
+    fn job<'a>(
+        &self,
+        content: &'a Composed,
+        publication_id: Uuid,
+        reader: Option<&str>,
+    ) -> Job<'a> {
         Job {
             delivery_id: self.ids.next(),
             publication_id,

@@ -12,7 +12,7 @@ use tidings_event_store::{CommitError, Committed, Loaded, crash_point};
 use uuid::Uuid;
 
 use crate::breaker::Verdict;
-use crate::channel::{Blame, Outcome, Reach};
+use crate::channel::{Blame, Outcome};
 use crate::core::{Core, DispatchError};
 use crate::pick::Pick;
 use crate::roster::Way;
@@ -136,10 +136,14 @@ fn command(
         )
     };
     match outcome {
-        Outcome::Sent { code, reply: text } => Command::RecordSent {
+        Outcome::Sent {
+            code,
+            reply: text,
+            provider_message_id,
+        } => Command::RecordSent {
             attempt,
             reply: reply(*code, text),
-            provider_message_id: None,
+            provider_message_id: provider_message_id.clone(),
         },
         Outcome::Deferred {
             reason,
@@ -153,7 +157,7 @@ fn command(
             reason: Code::from_static(reason),
             reply: reply(*code, text),
             now,
-            family: family(way),
+            family: way.kind.map_or(Family::Http, |kind| kind.family),
             trouble: match (verdict.wait_until(), blame) {
                 (Some(until), _) => Trouble::ChannelDown { until },
                 (None, Blame::Network) if *code == 0 => Trouble::Unreachable,
@@ -188,13 +192,6 @@ fn command(
             now,
             policy: DoubtPolicy::Hold,
         },
-    }
-}
-
-fn family(way: &Way) -> Family {
-    match way.kind.map(|kind| kind.reach) {
-        Some(Reach::Addressed) => Family::Mail,
-        _ => Family::Http,
     }
 }
 

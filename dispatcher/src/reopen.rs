@@ -57,7 +57,10 @@ impl Core {
         requested: &Past,
         deliveries: Vec<Loaded<Delivery>>,
     ) -> Result<Progress, DispatchError> {
-        let Some(first) = deliveries.first().map(|delivery| (delivery.id, delivery.version)) else {
+        let Some(first) = deliveries
+            .first()
+            .map(|delivery| (delivery.id, delivery.version))
+        else {
             return Ok(Progress::Idle);
         };
         // A chunk whose reply was lost is met by the versions it has left behind.

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tidings_domain::channel::circuit::Passage;
 use tidings_domain::channel::{Channel as ChannelState, Circuit};
@@ -80,9 +81,18 @@ impl Roster {
     /// works again.
     pub(crate) fn concurrency(&self, channel_id: Uuid) -> usize {
         let ways = self.ways.lock().expect("no panic while the roster is held");
-        let way = ways.get(&channel_id).filter(|way| way.circuit().is_closed());
+        let way = ways
+            .get(&channel_id)
+            .filter(|way| way.circuit().is_closed());
         let channel = way.and_then(|way| way.channel.as_ref());
         channel.map_or(1, |channel| channel.concurrency())
+    }
+
+    /// How long a channel opens no attempt; none: it may now.
+    pub(crate) fn ready_after(&self, channel_id: Uuid) -> Option<Duration> {
+        let ways = self.ways.lock().expect("no panic while the roster is held");
+        let channel = ways.get(&channel_id).and_then(|way| way.channel.as_ref());
+        channel.and_then(|channel| channel.ready_after())
     }
 
     /// Folds the channel anew. It is built again, with new connections, only if it was set up anew.

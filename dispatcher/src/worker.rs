@@ -51,6 +51,8 @@ pub(crate) struct Worker {
     taken: HashMap<Uuid, Taken>,
     /// Channels that could not send, and since when.
     resting: HashMap<Uuid, Monotonic>,
+    /// Publications whose deliveries are settled without being sent: no channel's pace holds them up.
+    cancelled: Vec<Uuid>,
 }
 
 struct Attempted {
@@ -79,6 +81,7 @@ impl Worker {
             by_channel: HashMap::new(),
             taken: HashMap::new(),
             resting: HashMap::new(),
+            cancelled: Vec::new(),
         }
     }
 
@@ -114,9 +117,9 @@ impl Worker {
                         self.finish(attempted);
                         self.start();
                         // Its channel could take more, and nothing is at hand.
-                        if self.has_room() && self.may_open(channel_id) { break }
+                        if self.has_room() && self.may_open(channel_id) && self.is_ready(channel_id) { break }
                     }
-                    () = gathered(&mut moves), if self.waiting.is_empty() => break,
+                    () = gathered(&mut moves), if !self.has_work() => break,
                     () = &mut timer => break,
                 }
             }
@@ -140,15 +143,7 @@ impl Worker {
         let whenever_due = publications::cancelled(pool).await?;
         for publication_id in &whenever_due {
             // Judged as it was before the cancellation, what is not due yet would only be put back.
-            if self
-                .core
-                .causes
-                .get(*publication_id)
-                .await?
-                .state
-                .sending()
-                != Sending::Never
-            {
+            if self.core.causes.get(*publication_id).await?.state.sending() != Sending::Never {
                 self.core.causes.refresh(*publication_id).await?;
             }
         }
@@ -175,6 +170,7 @@ impl Worker {
         )
         .await?;
         // The keys of a whole page in one question: each of its commits finds its own in memory.
+        self.cancelled = whenever_due;
         let owners: Vec<Uuid> = picks.iter().map(Pick::receiver_id).collect();
         if let Err(error) = self.core.store.vault().keys(&owners).await {
             // One key that can not be had must not hold up a page: each attempt asks again for its own.
@@ -256,6 +252,18 @@ impl Worker {
         open < self.share(channel_id)
     }
 
+    /// Whether the receiving side's rate limit lets a channel open an attempt.
+    fn is_ready(&self, channel_id: Uuid) -> bool {
+        self.core.roster.ready_after(channel_id).is_none()
+    }
+
+    /// Whether what waits here is more than what only waits for its channel's rate limit.
+    fn has_work(&self) -> bool {
+        self.waiting
+            .iter()
+            .any(|pick| self.is_ready(pick.plan.channel_id))
+    }
+
     fn has_room(&self) -> bool {
         self.open.len() < self.core.limits.open_attempts_max
     }
@@ -264,8 +272,10 @@ impl Worker {
     fn start(&mut self) {
         let mut index = 0;
         while self.has_room() && index < self.waiting.len() {
-            let channel_id = self.waiting[index].plan.channel_id;
-            if !self.may_open(channel_id) {
+            let plan = &self.waiting[index].plan;
+            let channel_id = plan.channel_id;
+            let ready = self.is_ready(channel_id) || self.cancelled.contains(&plan.cause_id);
+            if !ready || !self.may_open(channel_id) {
                 index += 1;
                 continue;
             }

@@ -28,7 +28,9 @@ fn code(text: &'static str) -> Code {
 }
 
 fn publication_events() -> Vec<publication::Event> {
-    use publication::{Accounting, Audience, Content, Event, MissedReason, Plan, RetriedClass, Retry};
+    use publication::{
+        Accounting, Audience, Content, Event, MissedReason, Plan, RetriedClass, Retry,
+    };
     let content = || {
         let markdown = Markdown::parse("Hello *world*\n").unwrap();
         Content::new(Title::parse("Good news").unwrap(), markdown)
@@ -184,6 +186,7 @@ fn delivery_events() -> Vec<delivery::Event> {
             reason: code("mailbox_full"),
             reply: Reply::new(452, Some("4.2.2 full")),
             retry_at: at,
+            channel_down: false,
         },
         Event::Abandoned {
             attempt: 2,

@@ -469,7 +469,9 @@ pub enum Refusal {
     #[error("the publication is not scheduled")]
     NotScheduled,
     /// Paused before it is published.
-    #[error("the publication is scheduled, nothing is sent yet; unschedule it instead of pausing it")]
+    #[error(
+        "the publication is scheduled, nothing is sent yet; unschedule it instead of pausing it"
+    )]
     OnlyScheduled,
     /// Paused or resumed in a stage where nothing goes out.
     #[error("the publication is not on its way: nothing is sent, and nothing can be paused")]

@@ -139,7 +139,11 @@ mod tests {
 
     #[test]
     fn a_time_that_does_not_exist_is_the_first_instant_after() {
-        for local in ["2026-03-29T02:00", "2026-03-29T02:30", "2026-03-29T02:59:59"] {
+        for local in [
+            "2026-03-29T02:00",
+            "2026-03-29T02:30",
+            "2026-03-29T02:59:59",
+        ] {
             let at = instant(local, "Europe/Berlin");
             assert_eq!(at, datetime!(2026-03-29 01:00 UTC), "{local}");
         }
@@ -176,7 +180,11 @@ mod tests {
             assert_eq!(wrong(local, "UTC"), [ParseError::LocalTime], "{local}");
         }
         for zone in ["", "CEST+2", "+01:00", "Europe/Nowhere"] {
-            assert_eq!(wrong("2026-12-24T08:00", zone), [ParseError::Zone], "{zone}");
+            assert_eq!(
+                wrong("2026-12-24T08:00", zone),
+                [ParseError::Zone],
+                "{zone}"
+            );
         }
     }
 

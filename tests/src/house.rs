@@ -82,7 +82,7 @@ impl House {
     async fn build(platform: Platform) -> Self {
         let smtp = smtp::start(smtp::Options::default()).await.unwrap();
         let slack = slack::start(slack::Options {
-            rate_limit: None,
+            rate_limit: slack::Limit::None,
             ..slack::Options::default()
         })
         .await

@@ -106,9 +106,7 @@ fn judge(what: &WhatToRetry) -> Result<Retry, Problem> {
     }
     let failed_reasons: Option<Vec<Code>> = (0..)
         .zip(&what.failed_reasons)
-        .map(|(n, reason)| {
-            values.take(&format!("#/failed_reasons/{n}"), Code::parse(reason))
-        })
+        .map(|(n, reason)| values.take(&format!("#/failed_reasons/{n}"), Code::parse(reason)))
         .collect();
     let all = class.zip(reason).zip(failed_reasons);
     let ((class, reason), failed_reasons) = values.all(all)?;

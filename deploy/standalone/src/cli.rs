@@ -36,7 +36,7 @@ use global::Global;
 pub(crate) use global::{Hints, Session};
 pub(crate) use out::Out;
 
-/// Tidings: publish once; readers get it by e-mail, Slack or as files, and every step is on record.
+/// Tidings: publish once; readers get it by e-mail, Slack, Discord, webhook or as files, and every step is on record.
 #[derive(Debug, Parser)]
 #[command(name = "tidings", version, max_term_width = 100, after_help = EXAMPLES)]
 struct Cli {

@@ -19,6 +19,8 @@ fn sample(kind: &Kind) -> Sample {
     match kind.name {
         "email" => email(),
         "slack" => slack(),
+        "discord" => discord(),
+        "webhook" => webhook(),
         "file" => Sample {
             settings: json!({"folder": "out/news"}),
             credentials: None,
@@ -94,6 +96,7 @@ fn email() -> Sample {
 
 fn slack() -> Sample {
     let url = |url: &str| Some(json!({"webhook_url": url}));
+    let bot = |token: &str| Some(json!({"bot_token": token}));
     let here = "/credentials/webhook_url";
     Sample {
         settings: json!({"channel_label": "#news"}),
@@ -122,6 +125,106 @@ fn slack() -> Sample {
                 json!({"channel_label": 1}),
                 url("https://hooks.slack.example/x"),
                 "/channel_label",
+            ),
+            (
+                json!({"channel": "C0123"}),
+                url("https://hooks.slack.example/x"),
+                "/channel",
+            ),
+            (
+                json!({"api_url": "https://slack.example/api"}),
+                url("https://hooks.slack.example/x"),
+                "/api_url",
+            ),
+            (
+                json!({"channel": "C0123"}),
+                Some(
+                    json!({"webhook_url": "https://hooks.slack.example/x", "bot_token": "xoxb-1"}),
+                ),
+                "/credentials/bot_token",
+            ),
+            (json!({}), bot("xoxb-1"), "/channel"),
+            (json!({"channel": "#news"}), bot("xoxb-1"), "/channel"),
+            (
+                json!({"channel": "C0123"}),
+                bot(SECRET),
+                "/credentials/bot_token",
+            ),
+            (
+                json!({"channel": "C0123"}),
+                bot("xoxb-1 2"),
+                "/credentials/bot_token",
+            ),
+            (
+                json!({"channel": "C0123", "api_url": "http://slack.example/api"}),
+                bot("xoxb-1"),
+                "/api_url",
+            ),
+        ],
+    }
+}
+
+fn discord() -> Sample {
+    let url = |url: &str| Some(json!({"webhook_url": url}));
+    let here = "/credentials/webhook_url";
+    Sample {
+        settings: json!({"channel_label": "#news"}),
+        credentials: url(&format!("https://discord.example/api/webhooks/1/{SECRET}")),
+        wrong: vec![
+            (json!({}), None, here),
+            (
+                json!({}),
+                url(&format!("http://discord.example/{SECRET}")),
+                here,
+            ),
+            (
+                json!({}),
+                url(&format!("https://169.254.169.254/{SECRET}")),
+                here,
+            ),
+            (json!({}), url(SECRET), here),
+            (
+                json!({"channel_label": 1}),
+                url("https://discord.example/x"),
+                "/channel_label",
+            ),
+        ],
+    }
+}
+
+fn webhook() -> Sample {
+    let settings = |url: &str| json!({"url": url, "label": "Archive"});
+    let secret = "whsec_c2VjcmV0LW9mLW91cnMtc2VjcmV0LW9mLW91cnM=";
+    let secrets =
+        |secret: &str, previous: &str| Some(json!({"secret": secret, "previous_secret": previous}));
+    let good = || settings("https://hooks.example.org/in");
+    Sample {
+        settings: settings(&format!("https://hooks.example.org/in?token={SECRET}")),
+        credentials: secrets(secret, secret),
+        wrong: vec![
+            (good(), None, "/credentials/secret"),
+            (good(), Some(json!({})), "/credentials/secret"),
+            (good(), secrets(SECRET, secret), "/credentials/secret"),
+            (
+                good(),
+                secrets(secret, SECRET),
+                "/credentials/previous_secret",
+            ),
+            (
+                good(),
+                secrets("whsec_c2hvcnQ=", secret),
+                "/credentials/secret",
+            ),
+            (json!({"label": "x"}), secrets(secret, secret), "/url"),
+            (
+                settings("http://hooks.example.org/in"),
+                secrets(secret, secret),
+                "/url",
+            ),
+            (
+                settings("https://10.0.0.1/in"),
+                secrets(secret, secret),
+                "/url",
             ),
         ],
     }
@@ -173,6 +276,15 @@ fn wrong_settings_are_named_by_pointer_and_secrets_are_not_told() {
         assert_eq!(error.problems[0].pointer, "/credentials");
         assert!(!format!("{error} {error:?}").contains(SECRET), "{error}");
     });
+}
+
+#[test]
+fn a_bot_never_prints_its_token() {
+    let environment = support::environment("/nowhere".as_ref());
+    let token = json!({"bot_token": format!("xoxb-{SECRET}")}).to_string();
+    let build = find("slack").unwrap().build;
+    let channel = build(&json!({"channel": "C0123"}), Some(&token), &environment).unwrap();
+    assert!(!format!("{channel:?}").contains(SECRET), "{channel:?}");
 }
 
 #[test]

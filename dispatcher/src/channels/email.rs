@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use serde_json::Value;
+use tidings_domain::delivery::retry::Family;
 use tokio_rustls::rustls;
 
 use crate::channel::{
@@ -33,6 +34,7 @@ use pool::{Pool, Reuse};
 pub const KIND: Kind = Kind {
     name: "email",
     reach: Reach::Addressed,
+    family: Family::Mail,
     build,
 };
 

@@ -17,6 +17,7 @@ use lettre::{
     },
 };
 use serde_json::Value;
+use tidings_domain::delivery::retry::Family;
 
 use super::settings::{Fields, checked};
 use crate::channel::{
@@ -31,6 +32,7 @@ mod tests;
 pub const KIND: Kind = Kind {
     name: "file",
     reach: Reach::Broadcast,
+    family: Family::Http,
     build,
 };
 
@@ -137,7 +139,8 @@ impl FileChannel {
                     reason: "name_taken",
                     code: 0,
                     reply: "another message has the file's name".to_owned(),
-                    blame: Blame::Channel,
+                    // No other delivery of the channel meets it.
+                    blame: Blame::Receiver,
                 });
             }
             Found::Nothing => {}
@@ -202,5 +205,6 @@ fn sent(reply: &str) -> Outcome {
     Outcome::Sent {
         code: 0,
         reply: reply.to_owned(),
+        provider_message_id: None,
     }
 }

@@ -2,9 +2,11 @@
 
 use std::str::FromStr;
 
+use reqwest::Url;
 use serde_json::{Map, Value};
 
-use crate::channel::{ConfigError, ConfigProblem};
+use super::http::acceptable;
+use crate::channel::{ConfigError, ConfigProblem, Environment};
 
 /// A reader over one JSON object. Fields nobody asked for are problems too.
 pub(super) struct Fields {
@@ -81,12 +83,41 @@ impl Fields {
 
     /// Like [`Fields::text`], and absent is a problem.
     pub(super) fn required_text(&mut self, name: &'static str) -> Option<String> {
+        self.required(name, |fields| fields.text(name))
+    }
+
+    /// Like [`Fields::parsed`], and absent is a problem.
+    pub(super) fn required_parsed<T: FromStr>(
+        &mut self,
+        name: &'static str,
+        what: &str,
+    ) -> Option<T> {
+        self.required(name, |fields| fields.parsed(name, what))
+    }
+
+    fn required<T>(
+        &mut self,
+        name: &'static str,
+        read: impl FnOnce(&mut Self) -> Option<T>,
+    ) -> Option<T> {
         let before = self.problems.len();
-        let text = self.text(name);
-        if text.is_none() && self.problems.len() == before {
+        let value = read(self);
+        if value.is_none() && self.problems.len() == before {
             self.problem(name, "is required");
         }
-        text
+        value
+    }
+
+    /// A URL that must be there, and that requests may go to.
+    pub(super) fn acceptable_url(
+        &mut self,
+        name: &'static str,
+        environment: &Environment,
+    ) -> Option<Url> {
+        let text = self.required_text(name)?;
+        acceptable(&text, environment)
+            .map_err(|detail| self.problem(name, detail))
+            .ok()
     }
 
     /// A text that means something; `what` completes "must be …".

@@ -1,36 +1,62 @@
-//! The `slack` kind: one message per publication through an incoming webhook.
+//! The `slack` kind: one message per publication, through an incoming webhook or by a bot.
 
 use std::{fmt, sync::Arc, time::Duration};
 
 use futures_util::future::BoxFuture;
-use reqwest::{Url, header::HeaderMap};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use serde_json::Value;
+use tidings_domain::delivery::retry::Family;
 use tidings_service::{clock::Clock, config::Secret, outbound::Outbound};
 
-use super::settings::{Fields, checked};
-use crate::channel::{
-    Channel, ConfigError, Environment, Fresh, Job, Kind, Outcome, Reach, RenderError, Rendered,
+use super::{http, pace::Pace};
+use crate::{
+    channel::{
+        Channel, ConfigError, Environment, Fresh, Job, Kind, Outcome, Reach, RenderError, Rendered,
+    },
+    content::slack::to_channel,
 };
 
+mod config;
 mod outcome;
 #[cfg(test)]
 mod tests;
 
 /// Settings: `{"channel_label"?: "#news"}`, a name for people. Credentials: `{"webhook_url"}`.
+/// A bot has `{"bot_token": "xoxb-…"}` for credentials and needs `"channel"` in its settings, the id of one that it is
+/// a member of; `"api_url"?` is where its API is.
 pub const KIND: Kind = Kind {
     name: "slack",
     reach: Reach::Broadcast,
+    family: Family::Http,
     build,
 };
 
+/// Slack takes about one message a second.
+const PAUSE: Duration = Duration::from_secs(1);
+
 struct SlackChannel {
     label: Option<String>,
-    webhook_url: Secret,
+    door: Door,
     outbound: Outbound,
     clock: Clock,
+    pace: Pace,
 }
 
-// Whoever knows the URL can post: it must not be printed.
+/// How messages get in.
+enum Door {
+    /// Whoever knows the URL can post to its channel.
+    Webhook { url: Secret },
+    /// A bot posts to the channels it is a member of.
+    Bot {
+        /// Of `chat.postMessage`.
+        url: String,
+        /// `Bearer` and the token; marked as not to be printed.
+        authorization: HeaderValue,
+        channel: String,
+    },
+}
+
+// Neither the URL of a webhook nor the token of a bot may be printed.
 impl fmt::Debug for SlackChannel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SlackChannel")
@@ -44,78 +70,83 @@ fn build(
     credentials: Option<&str>,
     environment: &Environment,
 ) -> Result<Arc<dyn Channel>, ConfigError> {
-    let mut settings = Fields::settings(settings);
-    let mut credentials = Fields::credentials(credentials);
-    let label = settings.text("channel_label");
-    let webhook_url = credentials.required_text("webhook_url");
-    if let Some(url) = &webhook_url
-        && let Err(detail) = acceptable(url, environment)
-    {
-        credentials.problem("webhook_url", detail);
-    }
-    let channel = webhook_url.map(|url| SlackChannel {
+    let (label, door) = config::read(settings, credentials, environment)?;
+    Ok(Arc::new(SlackChannel {
         label,
-        webhook_url: Secret::new(url),
+        door,
         outbound: environment.outbound.clone(),
         clock: environment.clock.clone(),
-    });
-    Ok(Arc::new(checked(channel, [settings, credentials])?))
-}
-
-fn acceptable(url: &str, environment: &Environment) -> Result<(), &'static str> {
-    let url = environment
-        .outbound
-        .vet(url)
-        .map_err(|_| "must be a URL of a host that may be reached")?;
-    if url.scheme() == "https" || (environment.allow_loopback && is_loopback(&url)) {
-        Ok(())
-    } else {
-        Err("must start with https://")
-    }
-}
-
-fn is_loopback(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default();
-    let host = host.trim_matches(['[', ']']);
-    host == "localhost"
-        || host
-            .parse()
-            .is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
+        pace: Pace::new(environment.clock.clone()),
+    }))
 }
 
 impl Channel for SlackChannel {
     fn render(&self, job: &Job<'_>) -> Result<Rendered, RenderError> {
+        let message = job.content.slack();
+        let (to, body) = match &self.door {
+            Door::Webhook { .. } => (self.label.clone(), message.to_owned()),
+            Door::Bot { channel, .. } => (Some(channel.clone()), to_channel(message, channel)),
+        };
         Ok(Rendered {
             delivery_id: job.delivery_id,
             media_type: "application/json",
             from: String::new(),
-            to: self.label.clone().unwrap_or_default(),
-            body: job.content.slack().as_bytes().to_vec(),
+            to: to.unwrap_or_default(),
+            body: body.into_bytes(),
         })
     }
 
     fn send<'a>(&'a self, rendered: &'a Rendered, fresh: Fresh<'a>) -> BoxFuture<'a, Outcome> {
         Box::pin(async move {
-            // `Outbound` lets no byte of a request out later than its connect timeout (a few
-            // seconds) after the call, which is as near as HTTP lets us ask.
-            if !fresh() {
-                return Outcome::Abandoned { reason: "stale" };
-            }
-            let url = self.webhook_url.expose();
+            let (url, headers) = self.door.request();
             let body = rendered.body.clone();
-            match self.outbound.post_json(url, body, HeaderMap::new()).await {
-                Ok(response) => outcome::of_response(&response, self.clock.now()),
-                Err(error) => outcome::of_error(&error),
+            let answer = http::post(&self.outbound, url, body, headers, fresh).await;
+            self.pace.rest(PAUSE);
+            let outcome = match answer {
+                Ok(response) => {
+                    let answer = http::Answer::new(&response, self.clock.now());
+                    match &self.door {
+                        Door::Webhook { .. } => outcome::of_webhook(answer),
+                        Door::Bot { .. } => outcome::of_api(answer, &response.body),
+                    }
+                }
+                Err(outcome) => outcome,
+            };
+            if let Some(rest) = http::rest_after(&outcome) {
+                self.pace.rest(rest);
             }
+            outcome
         })
     }
 
     fn attempt_time_max(&self) -> Duration {
-        self.outbound.policy().timeout + Duration::from_secs(15)
+        http::attempt_time_max(&self.outbound)
     }
 
-    /// Slack takes about one message a second.
     fn concurrency(&self) -> usize {
         1
+    }
+
+    fn ready_after(&self) -> Option<Duration> {
+        self.pace.ready_after()
+    }
+}
+
+impl Door {
+    /// Where to post, and under which headers.
+    fn request(&self) -> (&str, HeaderMap) {
+        let mut headers = HeaderMap::new();
+        match self {
+            Self::Webhook { url } => (url.expose(), headers),
+            Self::Bot {
+                url, authorization, ..
+            } => {
+                // Without the charset Slack answers every call with a warning.
+                let json = HeaderValue::from_static("application/json; charset=utf-8");
+                headers.insert(CONTENT_TYPE, json);
+                headers.insert(AUTHORIZATION, authorization.clone());
+                (url, headers)
+            }
+        }
     }
 }

@@ -2,10 +2,11 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::LazyLock,
+    sync::{Arc, LazyLock},
     time::Duration,
 };
 
+use serde_json::Value;
 use tidings_service::{
     clock::Clock,
     outbound::{Outbound, Policy},
@@ -13,9 +14,9 @@ use tidings_service::{
 use time::macros::datetime;
 use uuid::Uuid;
 
-use super::email::system_trust;
+use super::{email::system_trust, find};
 use crate::{
-    channel::{Environment, Job, Recipient},
+    channel::{Blame, Channel, Environment, Job, Outcome, Recipient},
     content::Composed,
 };
 
@@ -68,6 +69,78 @@ pub(super) fn addressed<'a>(content: &'a Composed, email: &str, name: Option<&st
         }),
         unsubscribe_url: Some("https://news.example.org/u/TOKEN".to_owned()),
         ..broadcast(content)
+    }
+}
+
+/// A channel of a kind, built.
+pub(super) fn channel(kind: &str, settings: &Value, credentials: &Value) -> Arc<dyn Channel> {
+    channel_in(
+        &environment("/nowhere".as_ref()),
+        kind,
+        settings,
+        credentials,
+    )
+}
+
+/// The same in other surroundings.
+pub(super) fn channel_in(
+    environment: &Environment,
+    kind: &str,
+    settings: &Value,
+    credentials: &Value,
+) -> Arc<dyn Channel> {
+    let build = find(kind).unwrap().build;
+    build(settings, Some(&credentials.to_string()), environment).unwrap()
+}
+
+/// The sample broadcast, attempted once.
+pub(super) async fn sent(channel: &Arc<dyn Channel>) -> Outcome {
+    let content = content();
+    let rendered = channel.render(&broadcast(&content)).unwrap();
+    channel.send(&rendered, &always).await
+}
+
+/// Taken, with this answer and id.
+pub(super) fn taken(code: i32, reply: &str, id: Option<&str>) -> Outcome {
+    Outcome::Sent {
+        code,
+        reply: reply.to_owned(),
+        provider_message_id: id.map(str::to_owned),
+    }
+}
+
+/// Put off for this reason, without a wish when to come back.
+pub(super) fn deferred(reason: &'static str, code: i32, reply: &str, blame: Blame) -> Outcome {
+    Outcome::Deferred {
+        reason,
+        code,
+        reply: reply.to_owned(),
+        retry_after: None,
+        blame,
+    }
+}
+
+/// [`deferred`], with one, in seconds.
+pub(super) fn deferred_for(reason: &'static str, code: i32, reply: &str, wait_s: u64) -> Outcome {
+    Outcome::Deferred {
+        reason,
+        code,
+        reply: reply.to_owned(),
+        retry_after: Some(Duration::from_secs(wait_s)),
+        blame: match reason {
+            "rate_limited" => Blame::Pace,
+            _ => Blame::Network,
+        },
+    }
+}
+
+/// Refused for good.
+pub(super) fn failed(reason: &'static str, code: i32, reply: &str) -> Outcome {
+    Outcome::Failed {
+        reason,
+        code,
+        reply: reply.to_owned(),
+        blame: Blame::Receiver,
     }
 }
 

@@ -5,15 +5,16 @@
 use serde::Serialize;
 
 use super::{
-    document::{Block, Document, Inline, Table, excerpt, plain_text, shorten},
-    wrap::{columns, records},
+    chat::{Lines, TABLE_WIDTH_MAX, length},
+    document::{Block, Document, Target, excerpt, shorten},
+    wrap::columns,
 };
 
 mod mrkdwn;
 mod pack;
 
-use mrkdwn::{escaped, marked};
-use pack::{Line, code_sections, sections};
+use mrkdwn::{Mrkdwn, escaped};
+use pack::{code_sections, sections};
 
 /// Most blocks of a message.
 pub const BLOCKS_MAX: usize = 50;
@@ -25,8 +26,6 @@ pub const HEADER_LENGTH_MAX: usize = 150;
 pub const ALT_LENGTH_MAX: usize = 2_000;
 /// Slack cuts the fallback text at 40,000 and advises 4,000; escaping grows it fivefold at most.
 const FALLBACK_LENGTH_MAX: usize = 4_000;
-/// Tables wider than this are set row by row: a Slack column is narrow.
-const TABLE_WIDTH_MAX: usize = 68;
 const CUT_NOTE: &str = "_This is only the beginning: the message is longer than Slack can show._";
 
 #[derive(Serialize)]
@@ -85,9 +84,16 @@ pub fn message(title: &str, document: &Document) -> String {
     serde_json::to_string(&message).expect("strings and lists always serialise")
 }
 
+/// The same message as a bot posts it to a channel: `chat.postMessage` takes what a webhook takes, and where to.
+pub fn to_channel(message: &str, channel: &str) -> String {
+    let channel = serde_json::Value::from(channel);
+    // A message is an object and never empty, so its first character is the brace that opens it.
+    format!("{{\"channel\":{channel},{}", &message[1..])
+}
+
 fn header(title: &str) -> String {
     let text = shorten(title, HEADER_LENGTH_MAX);
-    if pack::length(&text) <= HEADER_LENGTH_MAX {
+    if length(&text) <= HEADER_LENGTH_MAX {
         text
     } else {
         // Emoji and rare scripts count double; half as many fit for certain.
@@ -95,36 +101,10 @@ fn header(title: &str) -> String {
     }
 }
 
-/// Collects a top-level block's lines and pictures, then turns them into Slack blocks.
+/// Turns top-level blocks into Slack blocks.
 #[derive(Default)]
 struct Writer {
     done: Vec<SlackBlock>,
-    lines: Vec<Line>,
-    images: Vec<SlackBlock>,
-}
-
-/// What stands before a line: Slack knows one level of quotation, at the very start of it.
-#[derive(Clone, Copy, Default)]
-struct Lead {
-    quoted: bool,
-    indent: usize,
-}
-
-impl Lead {
-    fn prefix(self) -> String {
-        format!(
-            "{}{}",
-            if self.quoted { "> " } else { "" },
-            " ".repeat(self.indent)
-        )
-    }
-
-    fn deeper(self, by: usize) -> Self {
-        Self {
-            indent: self.indent + by,
-            ..self
-        }
-    }
 }
 
 impl Writer {
@@ -133,14 +113,11 @@ impl Writer {
             Block::Code(text) => self.code(text.lines()),
             Block::Table(table) => match columns(table, TABLE_WIDTH_MAX) {
                 Some(lines) => self.code(lines.iter().map(String::as_str)),
-                None => self.table_records(table, Lead::default()),
+                None => self.words(block),
             },
             Block::Rule => self.done.push(SlackBlock::Divider),
-            other => self.block(other, Lead::default()),
+            other => self.words(other),
         }
-        let lines = std::mem::take(&mut self.lines);
-        self.done.extend(sections(&lines).into_iter().map(section));
-        self.done.append(&mut self.images);
     }
 
     fn code<'a>(&mut self, lines: impl Iterator<Item = &'a str>) {
@@ -148,110 +125,19 @@ impl Writer {
             .extend(code_sections(lines).into_iter().map(section));
     }
 
-    fn blocks(&mut self, blocks: &[Block], lead: Lead) {
-        for (index, block) in blocks.iter().enumerate() {
-            if index > 0 && lead.indent == 0 {
-                self.line(lead, "");
-            }
-            self.block(block, lead);
-        }
+    fn words(&mut self, block: &Block) {
+        let Lines { lines, images, .. } = Lines::<Mrkdwn>::of(block);
+        self.done.extend(sections(&lines).into_iter().map(section));
+        self.done
+            .extend(images.into_iter().map(|(source, alt)| image(source, alt)));
     }
+}
 
-    fn block(&mut self, block: &Block, lead: Lead) {
-        match block {
-            Block::Heading { content, .. } => {
-                self.collect_images(content);
-                let words = escaped(plain_text(content).trim());
-                self.lines_of(&marked('*', &words), lead);
-            }
-            Block::Paragraph(content) => self.paragraph(content, "", lead),
-            Block::List { start, items } => self.list(*start, items, lead),
-            Block::Quote(inner) => self.blocks(
-                inner,
-                Lead {
-                    quoted: true,
-                    ..lead
-                },
-            ),
-            Block::Code(text) => {
-                for line in text.lines().filter(|line| !line.trim().is_empty()) {
-                    self.line(lead, &mrkdwn::code(line));
-                }
-            }
-            Block::Table(table) => self.table_records(table, lead),
-            Block::Rule => self.line(lead, "———"),
-        }
-    }
-
-    fn paragraph(&mut self, content: &[Inline], mark: &str, lead: Lead) {
-        self.collect_images(content);
-        let words = mrkdwn::inlines(content);
-        if !words.trim().is_empty() || !mark.is_empty() {
-            self.lines_of(&format!("{mark}{}", words.trim()), lead);
-        }
-    }
-
-    fn list(&mut self, start: Option<u64>, items: &[Vec<Block>], lead: Lead) {
-        for (index, item) in items.iter().enumerate() {
-            let mark = match start {
-                Some(number) => format!("{}. ", number.saturating_add(index as u64)),
-                None if lead.indent == 0 => "• ".to_owned(),
-                None => "◦ ".to_owned(),
-            };
-            let rest = match item.as_slice() {
-                [Block::Paragraph(content), rest @ ..] => {
-                    self.paragraph(content, &mark, lead);
-                    rest
-                }
-                other => {
-                    self.line(lead, mark.trim_end());
-                    other
-                }
-            };
-            self.blocks(rest, lead.deeper(4));
-        }
-    }
-
-    fn table_records(&mut self, table: &Table, lead: Lead) {
-        for record in records(table) {
-            self.line(lead, &escaped(&record));
-        }
-    }
-
-    fn lines_of(&mut self, text: &str, lead: Lead) {
-        for line in text.split('\n') {
-            self.line(lead, line);
-        }
-    }
-
-    fn line(&mut self, lead: Lead, text: &str) {
-        self.lines.push(Line {
-            prefix: lead.prefix(),
-            text: text.to_owned(),
-        });
-    }
-
-    fn collect_images(&mut self, content: &[Inline]) {
-        for inline in content {
-            match inline {
-                Inline::Image { source, alt } => {
-                    let alt = if alt.trim().is_empty() {
-                        "Image"
-                    } else {
-                        alt.trim()
-                    };
-                    self.images.push(SlackBlock::Image {
-                        image_url: source.as_str().to_owned(),
-                        alt_text: shorten(alt, ALT_LENGTH_MAX / 2),
-                    });
-                }
-                Inline::Strong(inner)
-                | Inline::Emphasis(inner)
-                | Inline::Strikethrough(inner)
-                | Inline::Link { content: inner, .. } => self.collect_images(inner),
-                Inline::Text(_) | Inline::Code(_) | Inline::Break => {}
-            }
-        }
+fn image(source: &Target, alt: &str) -> SlackBlock {
+    let alt = if alt.is_empty() { "Image" } else { alt };
+    SlackBlock::Image {
+        image_url: source.as_str().to_owned(),
+        alt_text: shorten(alt, ALT_LENGTH_MAX / 2),
     }
 }
 
@@ -270,7 +156,7 @@ fn within_limit(blocks: Vec<SlackBlock>) -> Vec<SlackBlock> {
     for block in blocks {
         if let (Some(SlackBlock::Section { text: before }), SlackBlock::Section { text }) =
             (joined.last_mut(), &block)
-            && pack::length(&before.text) + 2 + pack::length(&text.text) <= SECTION_LENGTH_MAX
+            && length(&before.text) + 2 + length(&text.text) <= SECTION_LENGTH_MAX
         {
             before.text.push_str("\n\n");
             before.text.push_str(&text.text);

@@ -1,9 +1,9 @@
-//! One rich article in all three forms, and what must hold for any text at all.
+//! One rich article in all forms, and what must hold for any text at all.
 
 use proptest::prelude::*;
 use serde_json::Value;
 
-use super::{Composed, mail::Footer, slack};
+use super::{Composed, discord, mail::Footer, slack, webhook};
 
 const FOOTER: Footer<'static> = Footer {
     reader: "ada@example.org",
@@ -30,6 +30,19 @@ fn the_sample_as_slack_blocks() {
     // As sent, with line ends for the eye: a `Value` in between would depend on how maps are kept.
     let message = sample().slack().replace("{\"type\"", "\n{\"type\"");
     insta::assert_snapshot!(message);
+}
+
+#[test]
+fn the_sample_as_discord_embed() {
+    let message: Value = serde_json::from_str(sample().discord()).unwrap();
+    let embed = &message["embeds"][0];
+    insta::assert_snapshot!(format!(
+        "{}\n\n{}\n\n{}\n{}",
+        embed["title"].as_str().unwrap(),
+        embed["description"].as_str().unwrap(),
+        embed["image"],
+        message["allowed_mentions"],
+    ));
 }
 
 #[test]
@@ -92,7 +105,65 @@ fn nesting_without_end_keeps_its_words() {
         assert!(composed.mail().text(None).contains("end"));
         assert!(composed.mail().html(None).contains("end"));
         assert!(composed.slack().contains("end"));
+        let discord = composed.discord();
+        assert!(discord.contains("end") || discord.contains("only the beginning"));
     }
+}
+
+#[test]
+fn a_message_too_long_for_discord_says_so_and_is_full() {
+    for text in [
+        "word ".repeat(2_000),
+        "word\n\n".repeat(2_000),
+        format!("```\n{}\n```", "word\n".repeat(2_000)),
+        format!("```\n{}\n```", "word".repeat(2_000)),
+        "w".repeat(9_000),
+        "[word](https://e.org) ".repeat(900),
+    ] {
+        let message = Composed::new("t", &text);
+        let message: Value = serde_json::from_str(message.discord()).unwrap();
+        let description = &message["embeds"][0]["description"];
+        let length = length(description);
+        assert!(
+            (3_900..=discord::DESCRIPTION_LENGTH_MAX).contains(&length),
+            "{length}"
+        );
+        assert!(description.as_str().unwrap().contains("only the beginning"));
+    }
+}
+
+#[test]
+fn discord_mentions_links_and_marks_cannot_be_forged() {
+    let message = Composed::new(
+        "@everyone *now* <@1>",
+        "To <@&1> <#2> `@here` \\*a\\* \\[x](https://evil.example) ||s|| 1\\. \\# see https://e.org/a_b_c \
+         [https://good.example](https://e.org/a(b)) [x\\]y](https://e.org) [mail](mailto:a_b@e.org)",
+    );
+    let value: Value = serde_json::from_str(message.discord()).unwrap();
+    let embed = &value["embeds"][0];
+    insta::assert_snapshot!(format!(
+        "{}\n\n{}",
+        embed["title"].as_str().unwrap(),
+        embed["description"].as_str().unwrap()
+    ));
+    assert_eq!(value["allowed_mentions"].to_string(), r#"{"parse":[]}"#);
+}
+
+#[test]
+fn only_a_picture_that_discord_takes_is_shown() {
+    let image = |text: &str| {
+        let value: Value = serde_json::from_str(Composed::new("t", text).discord()).unwrap();
+        value["embeds"][0]["image"]["url"]
+            .as_str()
+            .map(str::to_owned)
+    };
+    let local =
+        "![a](http://localhost/a.png) ![b](https://u:p@e.org/b.png) ![c](https://10.0.0.1/c.png)";
+    assert_eq!(image(local), None);
+    let found = image(&format!(
+        "{local}\n\n> - **![d](https://e.org/d.png)** ![e](https://e.org/e.png)"
+    ));
+    assert_eq!(found.as_deref(), Some("https://e.org/d.png"));
 }
 
 #[test]
@@ -170,7 +241,7 @@ proptest! {
         let text = Composed::new("t", &markdown).mail().text(Some(&FOOTER));
         let literal = |line: &str| line.starts_with("    ") || line.starts_with('>') || line.contains("://");
         for line in text.lines().filter(|line| !literal(line)) {
-            let breakable = line.trim_start_matches(['-', ' ']).trim_end().contains(' ');
+            let breakable = line.trim_start_matches(['-', ' ', '>']).trim_end().contains(' ');
             prop_assert!(!breakable || line.chars().count() <= 76, "{}", line);
         }
     }
@@ -202,11 +273,24 @@ proptest! {
     }
 
     #[test]
+    fn discord_messages_keep_every_limit(title in "\\PC{0,400}", markdown in article()) {
+        let message: Value = serde_json::from_str(Composed::new(&title, &markdown).discord()).unwrap();
+        let embed = &message["embeds"][0];
+        prop_assert!((1..=discord::TITLE_LENGTH_MAX).contains(&length(&embed["title"])));
+        let description = embed["description"].as_str().unwrap_or_default();
+        prop_assert!(description.encode_utf16().count() <= discord::DESCRIPTION_LENGTH_MAX);
+        prop_assert_eq!(description.matches("```").count() % 2, 0);
+        prop_assert_eq!(message["allowed_mentions"].to_string(), r#"{"parse":[]}"#);
+    }
+
+    #[test]
     fn any_text_renders(title in any::<String>(), markdown in any::<String>()) {
         let composed = Composed::new(&title, &markdown);
         prop_assert!(!composed.title().chars().any(char::is_control));
         prop_assert!(!composed.mail().html(None).is_empty());
         prop_assert!(!composed.mail().text(None).is_empty());
         prop_assert!(!composed.slack().is_empty());
+        prop_assert!(!composed.discord().is_empty());
+        prop_assert!(serde_json::to_vec(composed.webhook()).unwrap().len() <= webhook::ARTICLE_BYTES_MAX);
     }
 }

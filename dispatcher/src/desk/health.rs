@@ -112,7 +112,9 @@ fn disabled(figures: &Figures) -> String {
 
 fn waiting(figures: &Figures) -> String {
     let reason = figures.circuit_reason.as_deref().unwrap_or("unknown");
-    format!("No message gets through ({reason}); deliveries wait, and one is tried from time to time.")
+    format!(
+        "No message gets through ({reason}); deliveries wait, and one is tried from time to time."
+    )
 }
 
 /// What the views know.

@@ -75,7 +75,10 @@ pub async fn preview(
     let mail = footer.as_ref().map(|_| content.mail());
     Ok(HttpResponse::Ok().json(Preview {
         channel_id: wanted.channel_id,
-        kind: way.kind.map(|kind| kind.name.to_owned()).unwrap_or_default(),
+        kind: way
+            .kind
+            .map(|kind| kind.name.to_owned())
+            .unwrap_or_default(),
         media_type: rendered.media_type.to_owned(),
         html: mail.map(|mail| mail.html(footer.as_ref())),
         text: mail.map(|mail| mail.text(footer.as_ref())),

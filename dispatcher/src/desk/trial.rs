@@ -146,7 +146,11 @@ impl Desk {
     ) -> Result<Tested, Problem> {
         let to = self.receiver(way, to).await?;
         let channel = channel(way)?;
-        let job = self.job(content, publication_id, to.as_ref().map(EmailAddress::as_str));
+        let job = self.job(
+            content,
+            publication_id,
+            to.as_ref().map(EmailAddress::as_str),
+        );
         let rendered = channel
             .render(&job)
             .map_err(|error| Problem::conflict(format!("It can not be rendered: {error}.")))?;

@@ -122,9 +122,8 @@ mod tests {
 
     #[test]
     fn waits_grow_and_end() {
-        let seconds = |fault: Fault| -> Vec<i64> {
-            (0..8).map(|n| fault.wait(n).whole_seconds()).collect()
-        };
+        let seconds =
+            |fault: Fault| -> Vec<i64> { (0..8).map(|n| fault.wait(n).whole_seconds()).collect() };
         assert_eq!(
             seconds(Fault::Network),
             [30, 60, 120, 300, 600, 900, 900, 900]

@@ -88,10 +88,7 @@ fn every_command_in_every_state() {
             ("open", after(&[configured()], open_circuit())),
             (
                 "probing",
-                after(
-                    &after(&[configured()], open_circuit()),
-                    probe_at(PROBE_AT),
-                ),
+                after(&after(&[configured()], open_circuit()), probe_at(PROBE_AT)),
             ),
         ],
         &[

@@ -3,8 +3,6 @@
 
 use tidings_proto::{Event as Wire, EventMessage as _, common::Sealed, delivery as wire, to_us};
 
-use time::OffsetDateTime;
-
 use super::{CancelledReason, Delivery, DoubtReason, Event, Plan, Reply, SuppressedReason};
 use crate::aggregate::{Aggregate as _, CodecError};
 use crate::personal::{Open, Seal};
@@ -57,7 +55,16 @@ pub(super) fn encode(event: &Event, seal: &dyn Seal) -> Wire {
             reason,
             reply,
             retry_at,
-        } => encode_deferred(*attempt, reason, reply, *retry_at, seal).into(),
+            channel_down,
+        } => wire::Deferred {
+            attempt: small(*attempt),
+            reason: reason.to_string(),
+            reply: seal_reply(reply, seal),
+            code: code(reply),
+            retry_at_us: to_us(*retry_at),
+            channel_down: *channel_down,
+        }
+        .into(),
         Event::Failed {
             attempt,
             reason,
@@ -112,22 +119,6 @@ pub(super) fn encode(event: &Event, seal: &dyn Seal) -> Wire {
     }
 }
 
-fn encode_deferred(
-    attempt: u32,
-    reason: &Code,
-    reply: &Reply,
-    retry_at: OffsetDateTime,
-    seal: &dyn Seal,
-) -> wire::Deferred {
-    wire::Deferred {
-        attempt: small(attempt),
-        reason: reason.to_string(),
-        reply: seal_reply(reply, seal),
-        code: code(reply),
-        retry_at_us: to_us(retry_at),
-    }
-}
-
 fn encode_plan(plan: &Plan) -> wire::Planned {
     wire::Planned {
         cause_kind: plan.cause_kind.to_string(),
@@ -172,6 +163,7 @@ pub(super) fn decode(event: &Wire, open: &dyn Open) -> Result<Event, CodecError>
             reason: Code::recorded(e.reason.clone()),
             reply: open_reply(fields, e.reply.as_ref(), e.code, open)?,
             retry_at: fields.instant("retry_at_us", e.retry_at_us)?,
+            channel_down: e.channel_down,
         }),
         Wire::DeliveryFailed(e) => Ok(Event::Failed {
             attempt: fields.small("attempt", e.attempt)?,

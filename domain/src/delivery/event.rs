@@ -43,6 +43,8 @@ pub enum Event {
         reply: Reply,
         /// When it is tried again.
         retry_at: OffsetDateTime,
+        /// Nothing gets through the whole channel: that does not count when it comes to giving up.
+        channel_down: bool,
     },
     /// Given up.
     Failed {

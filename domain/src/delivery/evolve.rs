@@ -81,9 +81,16 @@ fn next(state: Delivery, plan: Plan, mut tries: Tries, event: &Event) -> Deliver
         Event::Suppressed { reason } => settle(plan, tries, Outcome::Suppressed(*reason)),
         Event::Cancelled { reason } => settle(plan, tries, Outcome::Cancelled(*reason)),
         Event::Deferred {
-            attempt, retry_at, ..
+            attempt,
+            retry_at,
+            channel_down,
+            ..
         } => {
-            tries.deferrals = tries.deferrals.saturating_add(1);
+            if *channel_down {
+                tries.since = None;
+            } else {
+                tries.deferrals = tries.deferrals.saturating_add(1);
+            }
             tries.abandons = 0;
             reopen(plan, tries, *attempt, *retry_at)
         }

@@ -16,6 +16,9 @@ pub enum Family {
     Mail,
     /// HTTP: quick at first, given up after a day.
     Http,
+    /// A webhook, by the schedule of Standard Webhooks 1.0.0: ten attempts over three days, since whoever
+    /// runs the receiver may be away for a weekend.
+    Webhook,
 }
 
 /// What kept the receiving side from taking it.
@@ -60,6 +63,17 @@ const HTTP: [Duration; 5] = [
     Duration::minutes(30),
     Duration::hours(2),
 ];
+const WEBHOOK: [Duration; 9] = [
+    Duration::seconds(5),
+    Duration::minutes(5),
+    Duration::minutes(30),
+    Duration::hours(2),
+    Duration::hours(5),
+    Duration::hours(10),
+    Duration::hours(14),
+    Duration::hours(20),
+    Duration::hours(24),
+];
 const ABANDONED: [Duration; 4] = [
     Duration::seconds(1),
     Duration::seconds(5),
@@ -75,23 +89,32 @@ impl Family {
     /// How long after the first attempt it is given up.
     pub const fn gives_up_after(self) -> Duration {
         match self {
-            Self::Mail => Duration::days(5),
+            Self::Mail | Self::Webhook => Duration::days(5),
             Self::Http => Duration::hours(24),
         }
     }
 
+    /// After how many deferrals it is given up, however soon they came; `None`: time alone decides.
+    const fn deferrals_max(self) -> Option<u32> {
+        match self {
+            Self::Mail | Self::Http => None,
+            Self::Webhook => Some(WEBHOOK.len() as u32),
+        }
+    }
+
     /// The wait after the n-th deferral (from 0), before it is spread. Never shorter for a greater
-    /// n, and nothing while the whole channel waits. A `Retry-After` (HTTP only) goes before the schedule, within 1 s and 1 h.
+    /// n, and nothing while the whole channel waits. A `Retry-After` (not of mail) counts within 1 s and 1 h: it goes
+    /// before the schedule of HTTP, and only lengthens that of a webhook, whose attempts are numbered.
     pub fn wait(self, trouble: Trouble, n: u32) -> Duration {
+        let wanted = match trouble {
+            Trouble::PutOff { retry_after } => retry_after,
+            Trouble::Unreachable | Trouble::ChannelDown { .. } => None,
+        };
+        let wanted = wanted.map(|wanted| wanted.clamp(RETRY_AFTER_MIN, RETRY_AFTER_MAX));
         match (self, trouble) {
-            (
-                Self::Http,
-                Trouble::PutOff {
-                    retry_after: Some(wanted),
-                },
-            ) => wanted.clamp(RETRY_AFTER_MIN, RETRY_AFTER_MAX),
             (_, Trouble::ChannelDown { .. }) => Duration::ZERO,
-            (Self::Http, _) => step(&HTTP, n),
+            (Self::Http, _) => wanted.unwrap_or_else(|| step(&HTTP, n)),
+            (Self::Webhook, _) => step(&WEBHOOK, n).max(wanted.unwrap_or_default()),
             (Self::Mail, Trouble::PutOff { .. }) => step(&MAIL_PUT_OFF, n),
             (Self::Mail, Trouble::Unreachable) => step(&MAIL_UNREACHABLE, n),
         }
@@ -101,12 +124,13 @@ impl Family {
     fn wait_min(self, trouble: Trouble) -> Duration {
         match (self, trouble) {
             (Self::Mail, Trouble::PutOff { .. }) => MAIL_PUT_OFF[0],
+            // What was asked for is never undercut; the first step of a webhook is shorter than that.
             (
-                _,
+                Self::Http | Self::Webhook,
                 Trouble::PutOff {
                     retry_after: Some(_),
                 },
-            ) => self.wait(trouble, 0),
+            ) => Self::Http.wait(trouble, 0),
             _ => Duration::ZERO,
         }
     }
@@ -123,6 +147,12 @@ pub fn retry_at(
     if let Trouble::ChannelDown { until } = trouble {
         // However long that takes, the delivery is not to blame: it is not given up for it.
         return Some(until.max(now));
+    }
+    if family
+        .deferrals_max()
+        .is_some_and(|max| tries.deferrals >= max)
+    {
+        return None;
     }
     let wait = spread(
         family.wait(trouble, tries.deferrals),
@@ -197,6 +227,10 @@ mod tests {
         );
         for trouble in [PUT_OFF, Trouble::Unreachable] {
             assert_eq!(
+                waits(Family::Webhook, trouble)[..9],
+                [5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400]
+            );
+            assert_eq!(
                 waits(Family::Http, trouble),
                 [
                     5, 30, 300, 1_800, 7_200, 7_200, 7_200, 7_200, 7_200, 7_200, 7_200
@@ -230,6 +264,38 @@ mod tests {
     }
 
     #[test]
+    fn a_webhook_is_asked_no_sooner_than_it_wants_and_no_sooner_than_its_schedule() {
+        let wait = |seconds, n| {
+            let trouble = Trouble::PutOff {
+                retry_after: Some(Duration::seconds(seconds)),
+            };
+            Family::Webhook.wait(trouble, n).whole_seconds()
+        };
+        assert_eq!(
+            [wait(1, 0), wait(90, 0), wait(90, 1), wait(86_400, 0)],
+            [5, 90, 300, 3_600]
+        );
+    }
+
+    #[test]
+    fn a_webhook_gets_ten_attempts_and_no_more() {
+        let mut now = NOW;
+        let mut attempts = 0;
+        for deferrals in 0.. {
+            attempts += 1;
+            let tries = tries(deferrals + 1, deferrals);
+            match retry_at(Family::Webhook, PUT_OFF, &tries, Uuid::nil(), now) {
+                Some(at) => now = at,
+                None => break,
+            }
+        }
+        assert_eq!(attempts, 10);
+        let sum = Duration::hours(75) + Duration::minutes(35) + Duration::seconds(5);
+        let took = now - NOW;
+        assert!(took >= sum * 8 / 10 && took <= sum * 12 / 10, "{took}");
+    }
+
+    #[test]
     fn given_up_after_days_and_hours() {
         let at = |family: Family, later| {
             retry_at(family, PUT_OFF, &tries(9, 9), Uuid::nil(), NOW + later).is_some()
@@ -250,35 +316,44 @@ mod tests {
         ]
     }
 
+    fn any_family() -> impl Strategy<Value = Family> {
+        prop_oneof![
+            Just(Family::Mail),
+            Just(Family::Http),
+            Just(Family::Webhook)
+        ]
+    }
+
     proptest! {
         #[test]
-        fn waits_never_shrink(trouble in any_trouble(), mail in any::<bool>(), n in 0u32..100) {
-            let family = if mail { Family::Mail } else { Family::Http };
+        fn waits_never_shrink(trouble in any_trouble(), family in any_family(), n in 0u32..100) {
             prop_assert!(family.wait(trouble, n) <= family.wait(trouble, n + 1));
         }
 
         #[test]
         fn waits_are_bounded_and_repeatable(
-            trouble in any_trouble(), mail in any::<bool>(), attempts in any::<u32>(),
-            deferrals in any::<u32>(), id in any::<u128>(),
+            trouble in any_trouble(), family in any_family(), attempts in any::<u32>(),
+            deferrals in prop_oneof![0u32..12, any::<u32>()], id in any::<u128>(),
         ) {
-            let family = if mail { Family::Mail } else { Family::Http };
             let tries = tries(attempts, deferrals);
             let id = Uuid::from_u128(id);
             let at = retry_at(family, trouble, &tries, id, NOW);
             prop_assert_eq!(at, retry_at(family, trouble, &tries, id, NOW));
-            let waited = at.unwrap() - NOW;
+            let Some(at) = at else {
+                prop_assert!(family.deferrals_max().is_some_and(|max| deferrals >= max));
+                return Ok(());
+            };
+            let waited = at - NOW;
             let base = family.wait(trouble, deferrals);
             prop_assert!(waited >= base * 8 / 10 && waited <= base * 12 / 10);
             prop_assert!(waited >= family.wait_min(trouble));
-            if mail && matches!(trouble, Trouble::PutOff { .. }) {
+            if family == Family::Mail && matches!(trouble, Trouble::PutOff { .. }) {
                 prop_assert!(waited >= Duration::minutes(30));
             }
         }
 
         #[test]
-        fn no_retry_lies_beyond_the_end(hours in 0i64..200, mail in any::<bool>(), n in 0u32..20) {
-            let family = if mail { Family::Mail } else { Family::Http };
+        fn no_retry_lies_beyond_the_end(hours in 0i64..200, family in any_family(), n in 0u32..20) {
             let now = NOW + Duration::hours(hours);
             if let Some(at) = retry_at(family, PUT_OFF, &tries(n, n), Uuid::nil(), now) {
                 prop_assert!(at <= NOW + family.gives_up_after());

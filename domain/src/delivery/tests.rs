@@ -354,6 +354,30 @@ fn a_late_word_on_a_doubtful_attempt_counts_although_it_is_tried_again() {
 }
 
 #[test]
+fn waiting_for_a_channel_does_not_count_when_it_comes_to_giving_up() {
+    let down = |attempt, now: OffsetDateTime| Command::RecordDeferred {
+        delivery_id: ID,
+        attempt,
+        reason: code(),
+        reply: Reply::none(),
+        now,
+        family: Family::Webhook,
+        trouble: Trouble::ChannelDown { until: now },
+    };
+    let mut commands = attempting();
+    for n in 1..20 {
+        let now = NOW + Duration::days(i64::from(n));
+        commands.push(down(n, now));
+        commands.push(attempt_at(now, permit(Standing::Active)));
+    }
+    let state = after(commands);
+    let tries = state.tries().unwrap();
+    assert_eq!((tries.attempts, tries.deferrals), (20, 0));
+    let put_off = state.decide(deferred(20, NOW + Duration::days(19)));
+    assert!(matches!(put_off.as_deref(), Ok([Event::Deferred { .. }])));
+}
+
+#[test]
 fn a_held_delivery_never_reopens_by_itself() {
     let held = after(then(attempting(), vec![doubt(1, DoubtPolicy::Hold)]));
     assert_eq!(held.accounting_class(), Some(AccountingClass::InDoubt));

@@ -2,7 +2,9 @@
 
 use tidings_proto::{Event as Wire, EventMessage as _, common, publication as wire, to_us};
 
-use super::{Accounting, Audience, Content, Event, MissedReason, Plan, Publication, RetriedClass, Retry};
+use super::{
+    Accounting, Audience, Content, Event, MissedReason, Plan, Publication, RetriedClass, Retry,
+};
 use crate::aggregate::{Aggregate as _, CodecError};
 use crate::personal::{Open, Seal};
 use crate::schedule::CivilTime;
@@ -173,7 +175,12 @@ pub(super) fn decode(event: &Wire, open: &dyn Open) -> Result<Event, CodecError>
             class: RetriedClass::parse(&e.class).map_err(|_| fields.impossible("class"))?,
             channel_id: fields.optional_id("channel_id", &e.channel_id)?,
             delivery_id: fields.optional_id("delivery_id", &e.delivery_id)?,
-            failed_reasons: e.failed_reasons.iter().cloned().map(Code::recorded).collect(),
+            failed_reasons: e
+                .failed_reasons
+                .iter()
+                .cloned()
+                .map(Code::recorded)
+                .collect(),
             reason: Code::recorded(e.reason.clone()),
         })),
         Wire::PublicationRetryCompleted(e) => Ok(Event::RetryCompleted {

@@ -160,7 +160,9 @@ fn retry(state: &Publication, command: Command) -> Result<Vec<Event>, Refusal> {
         Command::RequestRetry(_) if !sent => Err(Refusal::NothingSent),
         Command::RequestRetry(_) if !state.retries.is_empty() => Err(Refusal::RetryUnderWay),
         Command::RequestRetry(retry) => Ok(vec![Event::RetryRequested(retry)]),
-        Command::CompleteRetry { version } if state.retries.iter().any(|open| open.version == version) => {
+        Command::CompleteRetry { version }
+            if state.retries.iter().any(|open| open.version == version) =>
+        {
             Ok(vec![Event::RetryCompleted { version }])
         }
         _ => Ok(vec![]),

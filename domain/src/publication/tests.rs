@@ -187,7 +187,9 @@ fn every_command_in_every_state() {
             ("unschedule", || Command::Unschedule),
             ("fire early", || fire(AT - Duration::SECOND)),
             ("fire", || fire(AT)),
-            ("fire too late", || fire(AT + MISFIRE_AFTER + Duration::SECOND)),
+            ("fire too late", || {
+                fire(AT + MISFIRE_AFTER + Duration::SECOND)
+            }),
             ("fire after restore", || Command::Fire {
                 schedule_version: 2,
                 now: AT,
@@ -283,10 +285,7 @@ fn a_retry_reopens_what_was_completed_until_all_is_settled_again() {
     let mut history = completed();
     for (command, sending) in [
         (Command::RequestRetry(retry()), Sending::Now),
-        (
-            Command::CompleteRetry { version: 6 },
-            Sending::Now,
-        ),
+        (Command::CompleteRetry { version: 6 }, Sending::Now),
         (
             Command::Complete {
                 totals: totals(5, 0, 0),
@@ -319,7 +318,9 @@ fn any_command() -> impl Strategy<Value = Command> {
             now: AT + Duration::hours(hours),
             restored_at: None,
         }),
-        Just(Command::Pause { reason: Code::from_static("requested") }),
+        Just(Command::Pause {
+            reason: Code::from_static("requested")
+        }),
         Just(Command::Resume),
         Just(Command::RequestRetry(retry())),
         (1i32..20).prop_map(|version| Command::CompleteRetry { version }),

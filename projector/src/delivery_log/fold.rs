@@ -256,8 +256,8 @@ impl DeliveryRow {
 
 impl Merge for DeliveryRow {
     fn merge(self, later: Self) -> Self {
-        let later_counts = later.reopened > 0
-            || later.on_record().strength() > self.on_record().strength();
+        let later_counts =
+            later.reopened > 0 || later.on_record().strength() > self.on_record().strength();
         let stronger = if later_counts { &later } else { &self };
         Self {
             outcome: stronger.outcome.clone(),

@@ -77,7 +77,10 @@ impl Publications {
                 self.of(id).completed = None;
             }
             Event::PublicationRetryRequested(_) => {
-                assert!(!self.of(id).cancelled, "retried after a cancellation, at {at}");
+                assert!(
+                    !self.of(id).cancelled,
+                    "retried after a cancellation, at {at}"
+                );
                 // Under way again: what was counted before is not the last word.
                 self.of(id).completed = None;
                 self.of(id).retries += 1;

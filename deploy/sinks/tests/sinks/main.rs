@@ -6,7 +6,10 @@
 )]
 
 mod client;
+mod discord;
+mod http;
 mod process;
 mod slack;
 mod smtp;
 mod smtp_script;
+mod webhook;

@@ -6,16 +6,17 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use tidings_sinks::Clock;
-use tidings_sinks::slack::{self, Action, Handle, Options, RateLimit, Rule};
+use tidings_sinks::slack::{self, Action, Handle, Limit, Options, RateLimit, Rule};
 use time::OffsetDateTime;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 
 use crate::client::patient;
+use crate::http::{JSON, body_of, request, sent, status};
 
 async fn started(rules: impl Into<Vec<Rule>>) -> Handle {
     slack::start(Options {
-        rate_limit: None,
+        rate_limit: Limit::None,
         rules: rules.into(),
         ..Options::default()
     })
@@ -23,34 +24,10 @@ async fn started(rules: impl Into<Vec<Rule>>) -> Handle {
     .unwrap()
 }
 
-/// Sends a request; returns all that comes back until the connection ends.
-async fn request(sink: &Handle, method: &str, url: &str, kind: &str, body: &str) -> String {
-    let addr = sink.addr();
-    let path = url.strip_prefix(&format!("http://{addr}")).unwrap();
-    let length = body.len();
-    let request = format!(
-        "{method} {path} HTTP/1.1\r\nHost: {addr}\r\nConnection: close\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n\r\n{body}"
-    );
-    let mut stream = TcpStream::connect(addr).await.unwrap();
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = Vec::new();
-    // An error is a connection cut: then there is what there is.
-    let _ = patient(stream.read_to_end(&mut answer)).await;
-    String::from_utf8(answer).unwrap()
-}
-
 /// Posts JSON to a webhook; returns status and body.
 async fn post(sink: &Handle, name: &str, body: &str) -> (u16, String) {
-    let answer = request(sink, "POST", &sink.url(name), "application/json", body).await;
+    let answer = request(sink.addr(), "POST", &sink.url(name), &[JSON], body).await;
     (status(&answer), body_of(&answer).to_owned())
-}
-
-fn status(answer: &str) -> u16 {
-    answer.get(9..12).map_or(0, |code| code.parse().unwrap())
-}
-
-fn body_of(answer: &str) -> &str {
-    answer.split_once("\r\n\r\n").map_or("", |(_, body)| body)
 }
 
 const HELLO: &str = r#"{"text":"hello"}"#;
@@ -59,10 +36,10 @@ const HELLO: &str = r#"{"text":"hello"}"#;
 async fn a_message_is_taken_and_kept() {
     let sink = started([]).await;
     let answer = request(
-        &sink,
+        sink.addr(),
         "POST",
         &sink.url("news"),
-        "application/json; charset=utf-8",
+        &["Content-Type: application/json; charset=utf-8"],
         HELLO,
     )
     .await;
@@ -95,13 +72,20 @@ async fn refusals_are_plain_words() {
         assert_eq!((status, word.as_str()), expected, "{name} {body}");
     }
     let news = sink.url("news");
-    let answer = request(&sink, "POST", &news, "text/plain", HELLO).await;
+    let answer = request(
+        sink.addr(),
+        "POST",
+        &news,
+        &["Content-Type: text/plain"],
+        HELLO,
+    )
+    .await;
     assert_eq!(
         (status(&answer), body_of(&answer)),
         (400, "invalid_payload")
     );
     for (method, url) in [("GET", news.clone()), ("POST", news.replace("/T0", "/X0"))] {
-        let answer = request(&sink, method, &url, "application/json", HELLO).await;
+        let answer = request(sink.addr(), method, &url, &[JSON], HELLO).await;
         assert_eq!((status(&answer), body_of(&answer)), (404, "no_service"));
     }
     assert_eq!(sink.count(), 0);
@@ -115,7 +99,7 @@ async fn the_rate_limit_follows_the_clock_that_is_handed_in() {
         OffsetDateTime::UNIX_EPOCH + time::Duration::milliseconds(told.load(Ordering::Relaxed))
     });
     let sink = slack::start(Options {
-        rate_limit: Some(RateLimit {
+        rate_limit: Limit::Of(RateLimit {
             per_s: 0.5,
             burst: 1,
         }),
@@ -125,7 +109,7 @@ async fn the_rate_limit_follows_the_clock_that_is_handed_in() {
     .await
     .unwrap();
     assert_eq!(post(&sink, "news", HELLO).await.0, 200);
-    let answer = request(&sink, "POST", &sink.url("news"), "application/json", HELLO).await;
+    let answer = request(sink.addr(), "POST", &sink.url("news"), &[JSON], HELLO).await;
     assert_eq!((status(&answer), body_of(&answer)), (429, "rate_limited"));
     assert!(answer.contains("retry-after: 2\r\n"), "{answer}");
     assert_eq!(post(&sink, "sport", HELLO).await.0, 200);
@@ -136,14 +120,10 @@ async fn the_rate_limit_follows_the_clock_that_is_handed_in() {
 
 #[tokio::test]
 async fn a_rule_replies_on_its_webhook_as_often_as_it_says() {
-    let limited = Action::Reply {
-        status: 429,
-        body: "rate_limited".into(),
-        retry_after_s: Some(30),
-    };
+    let limited = Rule::reply(429, "rate_limited").header("retry-after", "30");
     let sink = started([
         Rule::reply(500, "rollup_error").to("news").times(1),
-        Rule::new(limited).to("news").times(1).recorded(),
+        limited.to("news").times(1).recorded(),
     ])
     .await;
     assert_eq!(post(&sink, "sport", HELLO).await.0, 200);
@@ -152,7 +132,7 @@ async fn a_rule_replies_on_its_webhook_as_often_as_it_says() {
         (500, "rollup_error".into())
     );
     assert_eq!(sink.count(), 1);
-    let answer = request(&sink, "POST", &sink.url("news"), "application/json", HELLO).await;
+    let answer = request(sink.addr(), "POST", &sink.url("news"), &[JSON], HELLO).await;
     assert!(answer.contains("retry-after: 30\r\n"), "{answer}");
     assert_eq!(sink.count(), 2);
     assert_eq!(post(&sink, "news", HELLO).await.0, 200);
@@ -167,7 +147,7 @@ async fn a_connection_is_cut_with_or_without_keeping_the_message() {
     ] {
         sink.clear_rules();
         sink.add_rule(rule);
-        let answer = request(&sink, "POST", &sink.url("news"), "application/json", HELLO).await;
+        let answer = request(sink.addr(), "POST", &sink.url("news"), &[JSON], HELLO).await;
         assert_eq!(answer, "");
         assert_eq!(sink.count(), count);
     }
@@ -213,4 +193,64 @@ async fn it_starts_on_any_runtime_and_stops_though_a_sender_is_stalled() {
     assert_eq!(patient(sender).await.unwrap(), 0);
     assert!(TcpStream::connect(sink.addr()).await.is_err());
     assert_eq!(sink.count(), 0);
+}
+
+async fn called(sink: &Handle, token: &str, body: &str) -> serde_json::Value {
+    let url = format!("{}/chat.postMessage", sink.api_url());
+    let authorization = format!("Authorization: Bearer {token}");
+    let answer = request(sink.addr(), "POST", &url, &[JSON, &authorization], body).await;
+    assert_eq!(status(&answer), 200);
+    serde_json::from_str(body_of(&answer)).unwrap()
+}
+
+#[tokio::test]
+async fn a_bot_is_told_the_id_of_its_message_or_what_is_wrong() {
+    let sink = started([]).await;
+    let hello = r#"{"channel":"C0NEWS","text":"hello"}"#;
+    let answer = called(&sink, "xoxb-1", hello).await;
+    let message = &sink.by_webhook("C0NEWS")[0];
+    assert_eq!(answer["ok"], true);
+    assert_eq!(
+        (answer["channel"].as_str(), answer["ts"].as_str()),
+        (Some("C0NEWS"), Some(message.id.as_str()))
+    );
+    let long = json!({"channel": "C0NEWS", "text": "x".repeat(40_001)}).to_string();
+    for (token, body, error) in [
+        ("xoxp-1", hello, "invalid_auth"),
+        ("xoxb-revoked", hello, "token_revoked"),
+        ("xoxb-1", "{", "invalid_json"),
+        ("xoxb-1", r#"{"text":"hello"}"#, "channel_not_found"),
+        ("xoxb-1", r#"{"channel":"C0ARCHIVED"}"#, "is_archived"),
+        ("xoxb-1", r#"{"channel":"C0PRIVATE"}"#, "not_in_channel"),
+        ("xoxb-1", r#"{"channel":"C0NEWS"}"#, "no_text"),
+        ("xoxb-1", long.as_str(), "msg_too_long"),
+        (
+            "xoxb-1",
+            r#"{"channel":"C0NEWS","blocks":[{"type":"section"}]}"#,
+            "invalid_blocks",
+        ),
+    ] {
+        let answer = called(&sink, token, body).await;
+        assert_eq!(
+            answer,
+            json!({"ok": false, "error": error}),
+            "{token} {body}"
+        );
+    }
+    assert_eq!(sink.count(), 1);
+}
+
+#[tokio::test]
+async fn an_answer_may_drip_or_never_end() {
+    let sink = started([
+        Rule::new(Action::Drip).to("slow"),
+        Rule::new(Action::Endless).to("long"),
+    ])
+    .await;
+    for (name, bytes) in [("slow", 300), ("long", 1_000_000)] {
+        let mut stream = sent(sink.addr(), "POST", &sink.url(name), &[JSON], HELLO).await;
+        let mut taken = vec![0; bytes];
+        patient(stream.read_exact(&mut taken)).await.unwrap();
+        assert!(taken.starts_with(b"HTTP/1.1 200"));
+    }
 }

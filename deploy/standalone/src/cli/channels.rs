@@ -147,11 +147,16 @@ fn table(channels: &[Value]) -> String {
 
 /// An instant without its fraction.
 fn seconds(instant: &str) -> &str {
-    instant.split_once('.').map_or(instant, |(seconds, _)| seconds)
+    instant
+        .split_once('.')
+        .map_or(instant, |(seconds, _)| seconds)
 }
 
 async fn health(api: &Api, id: Uuid, out: Out) -> Result<ExitCode, CliError> {
-    let health = api.get(&format!("/api/v1/channels/{id}/health")).await?.body;
+    let health = api
+        .get(&format!("/api/v1/channels/{id}/health"))
+        .await?
+        .body;
     for (name, value) in health.as_object().into_iter().flatten() {
         match value {
             Value::Null => {}
@@ -178,7 +183,9 @@ async fn test(
         0 => text("reply"),
         code => format!("{code} {}", text("reply")),
     };
-    let reason = tested["reason"].as_str().map(|reason| format!(" ({reason})"));
+    let reason = tested["reason"]
+        .as_str()
+        .map(|reason| format!(" ({reason})"));
     out.say(format!(
         "{}{}: {answer}",
         text("outcome"),
@@ -213,9 +220,7 @@ mod tests {
 
     #[test]
     fn an_operator_sees_at_a_glance_what_does_not_work() {
-        let channel = |kind: &str, health: Value| {
-            json!({ "id": Uuid::nil(), "kind": kind, "name": format!("The {kind}"), "health": health })
-        };
+        let channel = |kind: &str, health: Value| json!({ "id": Uuid::nil(), "kind": kind, "name": format!("The {kind}"), "health": health });
         let ok = json!({
             "state": "ok", "waiting": 0, "failure_rate": 0.0123, "last_success_at": "2026-03-02T09:00:00.123456Z",
         });

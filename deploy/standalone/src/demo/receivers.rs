@@ -1,4 +1,4 @@
-//! The demo's receivers: a mail server and Slack, both on this machine, at ports that stay the same so that a second
+//! The demo's receivers: a mail server, Slack, Discord and a webhook, all on this machine, at ports that stay the same so that a second
 //! demo over the same data folder finds its channels as they were.
 
 use std::io;
@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use tidings_sinks::{slack, smtp};
+use tidings_sinks::{discord, slack, smtp, webhook};
 
 use crate::home::Home;
 
@@ -18,8 +18,12 @@ pub enum ReceiverError {
         "the demo's mail server did not start: free the port, or use another folder with --data"
     )]
     Smtp(#[from] smtp::Error),
-    #[error("the demo's Slack did not start: free the port, or use another folder with --data")]
-    Slack(#[from] slack::Error),
+    #[error("the demo's {name} did not start: free the port, or use another folder with --data")]
+    Http {
+        name: &'static str,
+        #[source]
+        source: slack::Error,
+    },
     #[error("cannot use {}: check its permissions", path.display())]
     File {
         path: PathBuf,
@@ -28,19 +32,27 @@ pub enum ReceiverError {
     },
 }
 
+/// What the demo's webhook is signed with: it protects nothing.
+pub(super) const WEBHOOK_SECRET: &str = "whsec_dGhlLWRlbW8tb2YtdGlkaW5ncy1vbi1sb29wYmFjaw==";
+
 /// The running receivers.
 pub(super) struct Receivers {
     pub(super) smtp: smtp::Handle,
     pub(super) slack: slack::Handle,
+    pub(super) discord: discord::Handle,
+    pub(super) webhook: webhook::Handle,
     /// Every mail the mail server took, one file each.
     pub(super) outbox: PathBuf,
 }
 
 /// Kept in the data folder as `demo.json`.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 struct Ports {
     smtp: u16,
     slack: u16,
+    discord: u16,
+    webhook: u16,
 }
 
 impl Receivers {
@@ -59,20 +71,32 @@ impl Receivers {
             ..smtp::Options::default()
         })
         .await?;
-        let slack = slack::start(slack::Options {
-            listen: at(ports.slack),
+        let options = |port| slack::Options {
+            listen: at(port),
             ..slack::Options::default()
-        })
-        .await?;
+        };
+        let slack = slack::start(options(ports.slack)).await;
+        let slack = slack.map_err(http("Slack"))?;
+        let discord = discord::start(options(ports.discord)).await;
+        let discord = discord.map_err(http("Discord"))?;
+        let knows = webhook::Receiver {
+            secrets: vec![WEBHOOK_SECRET.to_owned()],
+        };
+        let webhook = webhook::start(options(ports.webhook), &knows).await;
+        let webhook = webhook.map_err(http("webhook"))?;
         let ports = Ports {
             smtp: smtp.addr().port(),
             slack: slack.addr().port(),
+            discord: discord.addr().port(),
+            webhook: webhook.addr().port(),
         };
-        let text = serde_json::to_vec(&ports).expect("two numbers make JSON");
+        let text = serde_json::to_vec(&ports).expect("numbers make JSON");
         std::fs::write(&path, text).map_err(file(&path))?;
         Ok(Self {
             smtp,
             slack,
+            discord,
+            webhook,
             outbox,
         })
     }
@@ -108,6 +132,10 @@ impl Receivers {
 fn recall(path: &Path) -> Ports {
     let text = std::fs::read(path).unwrap_or_default();
     serde_json::from_slice(&text).unwrap_or_default()
+}
+
+fn http(name: &'static str) -> impl FnOnce(slack::Error) -> ReceiverError {
+    move |source| ReceiverError::Http { name, source }
 }
 
 fn file(path: &Path) -> impl FnOnce(io::Error) -> ReceiverError {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tidings_service::auth::Role;
 
 use super::content::{Article, READERS, articles};
-use super::receivers::Receivers;
+use super::receivers::{Receivers, WEBHOOK_SECRET};
 use super::table::{Line, table};
 use super::{DemoError, Stage, caller, mail, trace};
 use crate::cli::{Answer, Api, Bar, Hints, import, token};
@@ -36,7 +36,7 @@ pub(super) async fn play(stage: &Stage<'_>, receivers: &Receivers) -> Result<(),
     let api = caller(stage, token)?;
 
     let channels = configure(&api, receivers).await?;
-    out.say("\nThree channels: e-mail and Slack (receivers on this machine), and files.");
+    out.say("\nFive channels: e-mail, Slack, Discord and a webhook (receivers on this machine), and files.");
     let clock = &stage.session.ground.clock;
     let started = clock.monotonic();
     let readers = READERS.as_bytes().to_vec();
@@ -91,6 +91,24 @@ async fn configure(api: &Api, receivers: &Receivers) -> Result<Channels, DemoErr
             }),
         ),
         (
+            "discord",
+            json!({
+                "kind": "discord",
+                "name": "Discord #town",
+                "settings": { "channel_label": "#town" },
+                "credentials": { "webhook_url": receivers.discord.url("town") },
+            }),
+        ),
+        (
+            "webhook",
+            json!({
+                "kind": "webhook",
+                "name": "The library's screen",
+                "settings": { "url": receivers.webhook.url("screen") },
+                "credentials": { "secret": WEBHOOK_SECRET },
+            }),
+        ),
+        (
             "file",
             json!({ "kind": "file", "name": "Archive", "settings": { "folder": "archive" } }),
         ),
@@ -115,6 +133,8 @@ async fn publish(
     let ids: Vec<&str> = channels.0.iter().map(|(_, id)| id.as_str()).collect();
     let body = json!({ "title": article.title, "markdown": article.markdown, "channels": ids });
     let name = article.name;
+    // A data folder from before there was a channel more publishes anew: the same keys would stand for another request.
+    let name = format!("{name}-{}", ids.len());
     let key = format!("demo-draft-{name}");
     let drafted = api.command("/api/v1/publications", &key, &body).await?;
     let id = drafted.text("id")?.to_owned();

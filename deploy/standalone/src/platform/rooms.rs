@@ -161,8 +161,8 @@ pub(crate) fn description() -> utoipa::openapi::OpenApi {
     whole.info.title = "Tidings".to_owned();
     whole.info.version = env!("CARGO_PKG_VERSION").to_owned();
     whole.info.description = Some(
-        "Editors publish once; readers get it by e-mail, Slack or as files. Get a token with \
-         `tidings token --role editor` and send it as `Authorization: Bearer`."
+        "Editors publish once; readers get it by e-mail, Slack, Discord, webhook or as files. Get a \
+         token with `tidings token --role editor` and send it as `Authorization: Bearer`."
             .to_owned(),
     );
     whole

@@ -164,11 +164,15 @@ impl World {
             let soon = OffsetDateTime::now_utc() + SOON;
             let format = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]");
             let schedule = json!({ "local_time": soon.format(format).unwrap(), "zone": "UTC" });
-            let answer = api.command(&format!("{publication}/schedule"), &schedule).await?;
+            let answer = api
+                .command(&format!("{publication}/schedule"), &schedule)
+                .await?;
             self.tell(&answer.expect("a draft may be scheduled"));
             return Ok(());
         }
-        let answer = api.command(&format!("{publication}/publish"), &json!({})).await?;
+        let answer = api
+            .command(&format!("{publication}/publish"), &json!({}))
+            .await?;
         self.tell(&answer.expect("a draft may be published"));
         Ok(())
     }

@@ -115,7 +115,7 @@ impl World {
         });
         let smtp_sink = smtp_sink.await.unwrap();
         let slack = slack::start(slack::Options {
-            rate_limit: None,
+            rate_limit: slack::Limit::None,
             ..slack::Options::default()
         });
         let slack = slack.await.unwrap();

@@ -205,6 +205,7 @@ impl Connection {
                 let outcome = Outcome::Sent {
                     code: i32::from(reply.code),
                     reply: reply.words(),
+                    provider_message_id: None,
                 };
                 done(outcome, true)
             }

@@ -87,7 +87,7 @@ fn later(step: Step, reply: &Reply) -> Outcome {
             code: i32::from(reply.code),
             reply: reply.words(),
             retry_after: Some(THROTTLE_PAUSE),
-            blame: Blame::Network,
+            blame: Blame::Pace,
         };
     }
     match (step, reply.enhanced()) {

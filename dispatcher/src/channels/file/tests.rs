@@ -42,7 +42,8 @@ async fn a_publication_becomes_one_file_and_a_repeat_changes_nothing() {
             outcome,
             Outcome::Sent {
                 code: 0,
-                reply: reply.to_owned()
+                reply: reply.to_owned(),
+                provider_message_id: None,
             }
         );
     }
@@ -64,7 +65,7 @@ async fn another_message_of_the_same_name_is_left_alone() {
             outcome,
             Outcome::Failed {
                 reason: "name_taken",
-                blame: Blame::Channel,
+                blame: Blame::Receiver,
                 ..
             }
         ),

@@ -1,85 +1,81 @@
-//! What Slack's answer, or the lack of one, means for the delivery.
+//! What Slack's answer means for the delivery.
 //!
-//! Answers: <https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks#handling_errors>.
+//! A webhook's answers: <https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks#handling_errors>.
+//! A bot's: <https://docs.slack.dev/reference/methods/chat.postMessage#errors>.
 
-use std::time::Duration;
+use serde::Deserialize;
 
-use tidings_service::outbound::{OutboundError, Response};
-use time::OffsetDateTime;
+use crate::{
+    channel::{Blame, Outcome},
+    channels::http::{Answer, message_id, unexpected},
+};
 
-use crate::channel::{Blame, Outcome, one_line};
-
-/// No receiver makes us wait longer than this.
-const RETRY_AFTER_MAX: Duration = Duration::from_secs(3_600);
-
-pub(super) fn of_response(response: &Response, now: OffsetDateTime) -> Outcome {
-    let code = i32::from(response.status);
-    let reply = one_line(&String::from_utf8_lossy(&response.body));
-    let failed = |reason, blame| Outcome::Failed {
-        reason,
-        code,
-        reply: reply.clone(),
-        blame,
-    };
-    match response.status {
-        200 if reply == "ok" => Outcome::Sent { code, reply },
-        200..=299 => Outcome::InDoubt {
-            reason: "unexpected_reply",
-        },
-        400 => failed("invalid_payload", Blame::Receiver),
-        401 | 403 => failed("not_allowed", Blame::Channel),
-        404 => failed("webhook_not_found", Blame::Channel),
-        410 => failed("channel_archived", Blame::Channel),
-        413 => failed("message_too_large", Blame::Receiver),
-        429 => Outcome::Deferred {
-            reason: "rate_limited",
-            code,
-            reply,
-            retry_after: response
-                .retry_after(now)
-                .map(|wait| wait.min(RETRY_AFTER_MAX)),
-            blame: Blame::Network,
-        },
-        // A gateway gave up waiting: whoever stands behind it may have taken the message.
-        502 | 504 => Outcome::InDoubt {
-            reason: "reply_timeout",
-        },
-        500..=599 => Outcome::Deferred {
-            reason: "server_error",
-            code,
-            reply,
-            retry_after: response
-                .retry_after(now)
-                .map(|wait| wait.min(RETRY_AFTER_MAX)),
-            blame: Blame::Network,
-        },
-        // We follow no redirect: a webhook that moves is a webhook to configure anew.
-        300..=399 => failed("redirected", Blame::Channel),
-        _ => failed("rejected", Blame::Receiver),
+/// A webhook says `ok`, or a status and a word.
+pub(super) fn of_webhook(answer: Answer) -> Outcome {
+    match answer.status {
+        200 if answer.reply == "ok" => answer.sent(None),
+        410 => answer.deferred("channel_archived", Blame::Channel),
+        _ => answer.by_status(),
     }
 }
 
-pub(super) fn of_error(error: &OutboundError) -> Outcome {
+/// What a method of the Web API answers.
+#[derive(Deserialize)]
+struct Called {
+    ok: bool,
+    error: Option<String>,
+    channel: Option<String>,
+    ts: Option<String>,
+}
+
+/// The Web API says 200 to almost everything, and in the body what it means.
+pub(super) fn of_api(answer: Answer, body: &[u8]) -> Outcome {
+    match answer.status {
+        200 => match serde_json::from_slice::<Called>(body) {
+            Ok(Called {
+                ok: true,
+                channel: Some(channel),
+                ts: Some(ts),
+                ..
+            }) => match message_id(&format!("{channel}/{ts}")) {
+                Some(id) => answer.sent(Some(id)),
+                None => unexpected(),
+            },
+            Ok(Called {
+                ok: false,
+                error: Some(error),
+                ..
+            }) => refused(answer, &error),
+            _ => unexpected(),
+        },
+        404 => answer.deferred("api_not_found", Blame::Channel),
+        _ => answer.by_status(),
+    }
+}
+
+fn refused(answer: Answer, error: &str) -> Outcome {
     match error {
-        OutboundError::NoAnswer(cause) if cause.is_timeout() => Outcome::InDoubt {
-            reason: "reply_timeout",
-        },
-        OutboundError::NoAnswer(_) => Outcome::InDoubt {
-            reason: "connection_lost",
-        },
-        OutboundError::Connect(_) => deferred("connect_failed", error, Blame::Network),
-        OutboundError::Url(_) | OutboundError::Refused { .. } | OutboundError::Setup(_) => {
-            deferred("destination_not_allowed", error, Blame::Channel)
+        "channel_not_found" => answer.deferred("channel_not_found", Blame::Channel),
+        "not_in_channel" => answer.deferred("not_in_channel", Blame::Channel),
+        "is_archived" => answer.deferred("channel_archived", Blame::Channel),
+        "invalid_auth" | "not_authed" | "account_inactive" | "token_revoked" | "token_expired" => {
+            answer.deferred("token_refused", Blame::Channel)
         }
-    }
-}
-
-fn deferred(reason: &'static str, error: &OutboundError, blame: Blame) -> Outcome {
-    Outcome::Deferred {
-        reason,
-        code: 0,
-        reply: one_line(&error.to_string()),
-        retry_after: None,
-        blame,
+        "missing_scope"
+        | "restricted_action"
+        | "no_permission"
+        | "access_denied"
+        | "not_allowed_token_type"
+        | "ekm_access_denied"
+        | "org_login_required"
+        | "team_access_not_granted" => answer.deferred("not_allowed", Blame::Channel),
+        "msg_too_long" => answer.failed("message_too_large"),
+        "invalid_blocks" | "invalid_blocks_format" | "no_text" => answer.failed("invalid_payload"),
+        "ratelimited" | "rate_limited" => answer.deferred("rate_limited", Blame::Pace),
+        "internal_error" | "fatal_error" | "service_unavailable" | "request_timeout" => {
+            answer.deferred("server_error", Blame::Network)
+        }
+        // Not posted, for a reason we do not know: it may pass, and if not, the schedule ends.
+        _ => answer.deferred("rejected", Blame::Receiver),
     }
 }

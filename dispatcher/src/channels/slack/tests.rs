@@ -3,16 +3,20 @@
 use std::{sync::Arc, time::Duration};
 
 use serde_json::json;
-use tidings_sinks::slack::{self, Action, Handle, Rule};
+use tidings_service::clock::Clock;
+use tidings_sinks::slack::{self, Action, Handle, Limit, Rule};
+use time::macros::datetime;
 
 use crate::{
-    channel::{Blame, Channel, Outcome, Rendered},
-    channels::{find, support},
+    channel::{Blame, Channel, Environment, Outcome},
+    channels::support::{self, deferred, deferred_for, failed, sent, taken},
 };
+
+mod bot;
 
 async fn sink(rules: Vec<Rule>) -> Handle {
     let options = slack::Options {
-        rate_limit: None,
+        rate_limit: Limit::None,
         rules,
         ..slack::Options::default()
     };
@@ -20,50 +24,17 @@ async fn sink(rules: Vec<Rule>) -> Handle {
 }
 
 fn channel(url: &str) -> Arc<dyn Channel> {
-    let environment = support::environment("/nowhere".as_ref());
-    let credentials = json!({"webhook_url": url}).to_string();
-    let build = find("slack").unwrap().build;
-    build(&json!({}), Some(&credentials), &environment).unwrap()
-}
-
-fn rendered(channel: &Arc<dyn Channel>) -> Rendered {
-    let content = support::content();
-    channel.render(&support::broadcast(&content)).unwrap()
+    support::channel("slack", &json!({}), &json!({"webhook_url": url}))
 }
 
 async fn sent_to(url: &str) -> Outcome {
-    let channel = channel(url);
-    let rendered = rendered(&channel);
-    channel.send(&rendered, &support::always).await
-}
-
-fn deferred(
-    reason: &'static str,
-    code: i32,
-    reply: &str,
-    retry_after: Option<Duration>,
-) -> Outcome {
-    let blame = Blame::Network;
-    Outcome::Deferred {
-        reason,
-        code,
-        reply: reply.to_owned(),
-        retry_after,
-        blame,
-    }
+    sent(&channel(url)).await
 }
 
 #[tokio::test]
 async fn a_message_arrives_whole() {
     let sink = sink(vec![]).await;
-    let outcome = sent_to(&sink.url("news")).await;
-    assert_eq!(
-        outcome,
-        Outcome::Sent {
-            code: 200,
-            reply: "ok".to_owned()
-        }
-    );
+    assert_eq!(sent_to(&sink.url("news")).await, taken(200, "ok", None));
     assert_eq!(sink.count(), 1);
 }
 
@@ -71,81 +42,51 @@ async fn a_message_arrives_whole() {
 async fn a_stale_attempt_sends_nothing() {
     let sink = sink(vec![]).await;
     let channel = channel(&sink.url("news"));
-    let rendered = rendered(&channel);
+    let content = support::content();
+    let rendered = channel.render(&support::broadcast(&content)).unwrap();
     let outcome = channel.send(&rendered, &|| false).await;
     assert_eq!(outcome, Outcome::Abandoned { reason: "stale" });
     assert_eq!(sink.count(), 0);
 }
 
 #[tokio::test]
-async fn a_webhook_that_is_gone_is_the_channels_fault() {
-    let sink = sink(vec![]).await;
+async fn a_webhook_that_is_gone_is_the_channels_fault_and_waits_to_be_mended() {
+    let sink = sink(vec![Rule::reply(302, "over there").to("moved")]).await;
     for (name, reason, code, reply) in [
         ("prohibited", "not_allowed", 403, "action_prohibited"),
         ("unknown", "webhook_not_found", 404, "channel_not_found"),
         ("archived", "channel_archived", 410, "channel_is_archived"),
+        ("moved", "redirected", 302, "over there"),
     ] {
-        let (reply, blame) = (reply.to_owned(), Blame::Channel);
-        let expected = Outcome::Failed {
-            reason,
-            code,
-            reply,
-            blame,
-        };
+        let expected = deferred(reason, code, reply, Blame::Channel);
         assert_eq!(sent_to(&sink.url(name)).await, expected);
     }
 }
 
 #[tokio::test]
 async fn refusals_are_told_apart() {
-    let limited = Action::Reply {
-        status: 429,
-        body: "rate_limited".to_owned(),
-        retry_after_s: Some(7),
-    };
+    let limited = Rule::reply(429, "rate_limited").header("retry-after", "7");
     let sink = sink(vec![
-        Rule::new(limited).to("limited"),
+        limited.to("limited"),
         Rule::reply(400, "invalid_payload").to("invalid"),
         Rule::reply(500, "rollup_error").to("rollup"),
         Rule::reply(504, "gateway timeout").to("gateway"),
         Rule::reply(200, "<html>").to("other"),
     ])
     .await;
+    let in_doubt = |reason| Outcome::InDoubt { reason };
     for (name, expected) in [
         (
             "limited",
-            deferred(
-                "rate_limited",
-                429,
-                "rate_limited",
-                Some(Duration::from_secs(7)),
-            ),
+            deferred_for("rate_limited", 429, "rate_limited", 7),
         ),
-        (
-            "invalid",
-            Outcome::Failed {
-                reason: "invalid_payload",
-                code: 400,
-                reply: "invalid_payload".to_owned(),
-                blame: Blame::Receiver,
-            },
-        ),
+        ("invalid", failed("invalid_payload", 400, "invalid_payload")),
         (
             "rollup",
-            deferred("server_error", 500, "rollup_error", None),
+            deferred("server_error", 500, "rollup_error", Blame::Network),
         ),
-        (
-            "gateway",
-            Outcome::InDoubt {
-                reason: "reply_timeout",
-            },
-        ),
-        (
-            "other",
-            Outcome::InDoubt {
-                reason: "unexpected_reply",
-            },
-        ),
+        ("gateway", in_doubt("reply_timeout")),
+        ("other", in_doubt("unexpected_reply")),
     ] {
         assert_eq!(sent_to(&sink.url(name)).await, expected, "{name}");
     }
@@ -156,23 +97,20 @@ async fn a_request_without_an_answer_is_in_doubt() {
     let sink = sink(vec![
         Rule::new(Action::Cut).to("cut").recorded(),
         Rule::new(Action::Stall).to("stalled").recorded(),
+        Rule::new(Action::Drip).to("dripping").recorded(),
+        Rule::new(Action::Endless).to("endless").recorded(),
     ])
     .await;
-    let outcome = sent_to(&sink.url("cut")).await;
-    assert_eq!(
-        outcome,
-        Outcome::InDoubt {
-            reason: "connection_lost"
-        }
-    );
-    let outcome = sent_to(&sink.url("stalled")).await;
-    assert_eq!(
-        outcome,
-        Outcome::InDoubt {
-            reason: "reply_timeout"
-        }
-    );
-    assert_eq!(sink.count(), 2);
+    for (name, reason) in [
+        ("cut", "connection_lost"),
+        ("stalled", "reply_timeout"),
+        ("dripping", "unexpected_reply"),
+        ("endless", "unexpected_reply"),
+    ] {
+        let outcome = sent_to(&sink.url(name)).await;
+        assert_eq!(outcome, Outcome::InDoubt { reason }, "{name}");
+    }
+    assert_eq!(sink.count(), 4);
 }
 
 #[tokio::test]
@@ -192,4 +130,31 @@ async fn nobody_there_is_nothing_sent() {
         ),
         "{outcome:?}"
     );
+}
+
+#[tokio::test]
+async fn a_channel_takes_a_message_a_second_and_rests_when_told_to() {
+    let hand = Clock::manual(datetime!(2026-01-02 03:04:05 UTC));
+    let environment = Environment {
+        clock: hand.clock(),
+        ..support::environment("/nowhere".as_ref())
+    };
+    let limited = |wait: &str| {
+        let rule = Rule::reply(429, "rate_limited").times(1);
+        rule.skip(1).header("retry-after", wait)
+    };
+    let sink = sink(vec![limited("30"), limited("90000"), limited("0")]).await;
+    let credentials = json!({"webhook_url": sink.url("news")});
+    let channel = support::channel_in(&environment, "slack", &json!({}), &credentials);
+    assert_eq!(channel.ready_after(), None);
+    for wait_s in [1, 30, 3_600, 1] {
+        sent(&channel).await;
+        let wait = Duration::from_secs(wait_s);
+        assert_eq!(channel.ready_after(), Some(wait));
+        hand.advance(wait - Duration::from_millis(1));
+        assert_eq!(channel.ready_after(), Some(Duration::from_millis(1)));
+        hand.advance(Duration::from_millis(1));
+        assert_eq!(channel.ready_after(), None);
+    }
+    assert_eq!(sink.count(), 1);
 }

@@ -1,6 +1,9 @@
 //! Running text in Slack's own markup.
 
-use crate::content::document::{Inline, Target, plain_text, shorten};
+use crate::content::{
+    chat::{Markup, unticked},
+    document::{Inline, Target, plain_text, shorten},
+};
 
 /// Longest words of a link, in characters.
 const LABEL_LENGTH_MAX: usize = 150;
@@ -14,44 +17,30 @@ pub(super) fn escaped(text: &str) -> String {
         .replace('>', "&gt;")
 }
 
-/// Renders running text. Pictures are left out: they become blocks of their own.
-pub(super) fn inlines(content: &[Inline]) -> String {
-    let mut words = String::new();
-    for inline in content {
-        match inline {
-            Inline::Text(text) => words.push_str(&escaped(text)),
-            Inline::Strong(inner) => words.push_str(&marked('*', &inlines(inner))),
-            Inline::Emphasis(inner) => words.push_str(&marked('_', &inlines(inner))),
-            Inline::Strikethrough(inner) => words.push_str(&marked('~', &inlines(inner))),
-            Inline::Code(text) => words.push_str(&code(text)),
-            Inline::Link { target, content } => words.push_str(&link(target, content)),
-            Inline::Image { .. } => {}
-            Inline::Break => words.push('\n'),
-        }
+/// See [`Markup`]. Pictures become blocks of their own.
+pub(super) enum Mrkdwn {}
+
+impl Markup for Mrkdwn {
+    const STRONG: &'static str = "*";
+    const EMPHASIS: &'static str = "_";
+    const STRIKETHROUGH: &'static str = "~";
+    const BULLETS: [&'static str; 2] = ["• ", "◦ "];
+
+    fn escaped(text: &str) -> String {
+        escaped(text)
     }
-    words
-}
 
-/// Puts a mark around the words of each line: a mark does not reach over a line end or a space.
-pub(super) fn marked(mark: char, words: &str) -> String {
-    words
-        .split('\n')
-        .map(|line| {
-            let core = line.trim();
-            if core.is_empty() {
-                return line.to_owned();
-            }
-            let before = &line[..line.len() - line.trim_start().len()];
-            let after = &line[line.trim_end().len()..];
-            format!("{before}{mark}{core}{mark}{after}")
-        })
-        .collect::<Vec<_>>()
-        .join("\n")
-}
+    fn code(text: &str) -> String {
+        format!("`{}`", escaped(&unticked(text)))
+    }
 
-/// Literal words. A backtick inside would end them, so it is shown by its look-alike.
-pub(super) fn code(text: &str) -> String {
-    format!("`{}`", escaped(&text.replace('`', "ˋ")))
+    fn link(target: &Target, content: &[Inline]) -> String {
+        link(target, content)
+    }
+
+    fn image(_: &Target, _: &str) -> String {
+        String::new()
+    }
 }
 
 fn link(target: &Target, content: &[Inline]) -> String {

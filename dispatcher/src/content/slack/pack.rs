@@ -1,19 +1,7 @@
 //! Packs lines into section texts, none too long, never cutting a link or an entity in two.
 
 use super::{SECTION_LENGTH_MAX, mrkdwn::escaped};
-
-/// A line of Slack's markup, and what stands before it even when it is broken up.
-pub(super) struct Line {
-    pub(super) prefix: String,
-    pub(super) text: String,
-}
-
-const FENCE: &str = "```";
-
-/// The length Slack may count: UTF-16 units are never fewer than characters.
-pub(super) fn length(text: &str) -> usize {
-    text.encode_utf16().count()
-}
+use crate::content::chat::{FENCE, Line, length, unfenced};
 
 /// Packs lines into as few section texts as keep them in order. Blank sections are left out.
 pub(super) fn sections(lines: &[Line]) -> Vec<String> {
@@ -31,10 +19,7 @@ pub(super) fn sections(lines: &[Line]) -> Vec<String> {
 /// Packs literal lines into fenced section texts.
 pub(super) fn code_sections<'a>(lines: impl Iterator<Item = &'a str>) -> Vec<String> {
     let room = SECTION_LENGTH_MAX - 2 * (FENCE.len() + 1);
-    let pieces = lines.flat_map(|line| {
-        // A fence inside the code would end it: an invisible character keeps it from being one.
-        pieces(&escaped(&line.replace(FENCE, "`\u{200b}``")), room)
-    });
+    let pieces = lines.flat_map(|line| pieces(&escaped(&unfenced(line)), room));
     join(pieces, room)
         .into_iter()
         .map(|text| format!("{FENCE}\n{text}\n{FENCE}"))

@@ -5,6 +5,7 @@
 
 use time::OffsetDateTime;
 
+use super::super::retry::Trouble;
 use super::super::{
     Command, Delivery, DoubtPolicy, DoubtReason, Event, Outcome, Refusal, Reply, Tries, retry,
 };
@@ -51,9 +52,12 @@ pub(super) fn decide(state: &Delivery, command: Command) -> Result<Vec<Event>, R
             now,
             family,
             trouble,
-        } => put_off(state, attempt, reason, reply, |tries| {
-            retry::retry_at(family, trouble, tries, delivery_id, now)
-        }),
+        } => {
+            let channel_down = matches!(trouble, Trouble::ChannelDown { .. });
+            put_off(state, attempt, reason, reply, channel_down, |tries| {
+                retry::retry_at(family, trouble, tries, delivery_id, now)
+            })
+        }
         Command::Abandon {
             delivery_id,
             attempt,
@@ -148,6 +152,7 @@ fn put_off(
     attempt: u32,
     reason: Code,
     reply: Reply,
+    channel_down: bool,
     retry_at: impl FnOnce(&Tries) -> Option<OffsetDateTime>,
 ) -> Result<Vec<Event>, Refusal> {
     let word = word(state, attempt)?;
@@ -167,6 +172,7 @@ fn put_off(
                 reason,
                 reply,
                 retry_at,
+                channel_down,
             },
             None => Event::Failed {
                 attempt,

@@ -23,7 +23,12 @@ async fn of_channel(house: &House, channel_id: Uuid) -> Vec<String> {
 
 async fn circuit(house: &House, channel_id: Uuid) -> Circuit {
     let store = &house.platform.store;
-    store.load::<Channel>(channel_id).await.unwrap().state.circuit()
+    store
+        .load::<Channel>(channel_id)
+        .await
+        .unwrap()
+        .state
+        .circuit()
 }
 
 /// Lets time pass in steps, so that whatever is due in between happens.
@@ -109,7 +114,12 @@ async fn two_dispatchers_send_one_probe() {
     let house = House::start_without_delivery().await;
     for name in ["one", "two"] {
         let dispatcher = house.dispatcher();
-        house.platform.add_worker(name, dispatcher, |it| Box::pin(async { Ok(it.step().await?) })).await;
+        house
+            .platform
+            .add_worker(name, dispatcher, |it| {
+                Box::pin(async { Ok(it.step().await?) })
+            })
+            .await;
     }
     for n in 0..20 {
         house.subscriber(&format!("reader{n}@example.org")).await;
@@ -131,7 +141,12 @@ async fn two_dispatchers_send_one_probe() {
     let events = of_channel(&house, channel).await;
     assert_eq!(
         events,
-        ["Configured", "CircuitOpened", "CircuitProbed", "CircuitOpened"]
+        [
+            "Configured",
+            "CircuitOpened",
+            "CircuitProbed",
+            "CircuitOpened"
+        ]
     );
 }
 
@@ -139,7 +154,9 @@ async fn two_dispatchers_send_one_probe() {
 async fn whoever_mends_the_channel_has_it_tried_at_once() {
     let house = House::start().await;
     let channel = house.slack_channel("news").await;
-    house.slack.add_rule(Rule::reply(500, "rollup_error").times(FAILURES as u32));
+    house
+        .slack
+        .add_rule(Rule::reply(500, "rollup_error").times(FAILURES as u32));
     let id = house.publish("The ferry", MARKDOWN, &[channel]).await;
     house.platform.settle().await;
     pass(&house, 60).await;
@@ -151,7 +168,10 @@ async fn whoever_mends_the_channel_has_it_tried_at_once() {
         credentials: None,
     };
     let store = &house.platform.store;
-    store.execute::<Channel>(channel, &context, None, command).await.unwrap();
+    store
+        .execute::<Channel>(channel, &context, None, command)
+        .await
+        .unwrap();
     assert!(circuit(&house, channel).await.is_closed());
     pass(&house, 60).await;
     assert_eq!(house.accounting(id).await.sent, 1);
@@ -168,7 +188,10 @@ async fn a_channel_that_is_enabled_again_sends_what_has_waited() {
     let context = house.context();
     let store = &house.platform.store;
     let enable = || channel::Command::Enable;
-    store.execute::<Channel>(channel, &context, None, enable).await.unwrap();
+    store
+        .execute::<Channel>(channel, &context, None, enable)
+        .await
+        .unwrap();
     pass(&house, 10).await;
     assert_eq!(house.accounting(id).await.sent, 1);
 }

@@ -81,7 +81,12 @@ async fn a_preview_is_what_goes_out() {
     assert!(preview["text"].as_str().unwrap().contains("It runs"));
     let html = preview["html"].as_str().unwrap();
     assert!(html.contains("<strong>again</strong>"), "{html}");
-    assert!(preview["body"].as_str().unwrap().contains("Subject: The ferry"));
+    assert!(
+        preview["body"]
+            .as_str()
+            .unwrap()
+            .contains("Subject: The ferry")
+    );
     assert_eq!(house.smtp.count(), 0);
 
     let slack = house.slack_channel("news").await;
@@ -91,7 +96,10 @@ async fn a_preview_is_what_goes_out() {
     let message: Value = serde_json::from_str(preview["body"].as_str().unwrap()).unwrap();
     assert!(message["blocks"].is_array());
 
-    let nowhere = format!("/api/v1/publications/{id}/preview?channel_id={}", Uuid::nil());
+    let nowhere = format!(
+        "/api/v1/publications/{id}/preview?channel_id={}",
+        Uuid::nil()
+    );
     assert_eq!(get(&house, &nowhere).await.0, 404);
     let nothing = format!("/api/v1/publications/{channel}/preview?channel_id={channel}");
     assert_eq!(get(&house, &nothing).await.0, 404);
@@ -104,13 +112,20 @@ async fn a_test_message_says_what_the_receiving_side_said() {
     let slack = house.slack_channel("news").await;
     let path = format!("/api/v1/channels/{email}/test");
     let (status, tested) = post(&house, &path, json!({ "to": "me@example.org" })).await;
-    assert_eq!((status, &tested["outcome"]), (200, &json!("sent")), "{tested}");
+    assert_eq!(
+        (status, &tested["outcome"]),
+        (200, &json!("sent")),
+        "{tested}"
+    );
     assert_eq!(house.smtp.by_recipient("me@example.org").len(), 1);
 
     let refusal = smtp::Rule::reply(smtp::Phase::RcptTo, 550, "5.1.1 who?");
     house.smtp.add_rule(refusal.to("gone@example.org"));
     let (_, tested) = post(&house, &path, json!({ "to": "gone@example.org" })).await;
-    assert_eq!((&tested["outcome"], &tested["code"]), (&json!("failed"), &json!(550)));
+    assert_eq!(
+        (&tested["outcome"], &tested["code"]),
+        (&json!("failed"), &json!(550))
+    );
 
     for (body, status) in [
         (json!({}), 422),
@@ -120,10 +135,17 @@ async fn a_test_message_says_what_the_receiving_side_said() {
         assert_eq!(post(&house, &path, body).await.0, status);
     }
     let path = format!("/api/v1/channels/{slack}/test");
-    assert_eq!(post(&house, &path, json!({ "to": "me@example.org" })).await.0, 422);
+    assert_eq!(
+        post(&house, &path, json!({ "to": "me@example.org" }))
+            .await
+            .0,
+        422
+    );
     let (_, tested) = post(&house, &path, json!({})).await;
     assert_eq!(tested["outcome"], json!("sent"));
-    house.slack.add_rule(slack::Rule::reply(500, "rollup_error"));
+    house
+        .slack
+        .add_rule(slack::Rule::reply(500, "rollup_error"));
     let (_, tested) = post(&house, &path, json!({})).await;
     assert_eq!(
         (&tested["outcome"], &tested["reply"]),
@@ -154,7 +176,10 @@ async fn a_draft_is_tried_as_it_is_but_not_on_whoever_must_not_get_mail() {
         value: None,
     };
     let store = &house.platform.store;
-    store.execute::<Suppression>(suppression, &context, None, command).await.unwrap();
+    store
+        .execute::<Suppression>(suppression, &context, None, command)
+        .await
+        .unwrap();
     let (status, problem) = post(&house, &path, body).await;
     assert_eq!(status, 409, "{problem}");
     assert_eq!(house.smtp.count(), 1);
@@ -168,13 +193,21 @@ async fn a_channels_health_tells_what_it_has_done_and_why_it_does_nothing() {
     }
     let refusal = smtp::Rule::reply(smtp::Phase::RcptTo, 550, "5.1.1 who?");
     house.smtp.add_rule(refusal.to("reader0@example.org"));
-    let channels = [house.email_channel().await, house.slack_channel("news").await];
+    let channels = [
+        house.email_channel().await,
+        house.slack_channel("news").await,
+    ];
     let path = |n: usize| format!("/api/v1/channels/{}/health", channels[n]);
     house.platform.settle().await;
     let (_, health) = get(&house, &path(0)).await;
-    assert_eq!((&health["state"], &health["failure_rate"]), (&json!("ok"), &Value::Null));
+    assert_eq!(
+        (&health["state"], &health["failure_rate"]),
+        (&json!("ok"), &Value::Null)
+    );
 
-    let down = house.slack.add_rule(slack::Rule::reply(500, "rollup_error"));
+    let down = house
+        .slack
+        .add_rule(slack::Rule::reply(500, "rollup_error"));
     house.publish("The ferry", MARKDOWN, &channels).await;
     house.platform.settle().await;
     for _ in 0..6 {
@@ -186,8 +219,17 @@ async fn a_channels_health_tells_what_it_has_done_and_why_it_does_nothing() {
     assert_eq!(figures, [json!("ok"), json!(2), json!(1), json!(0)]);
     assert!(health["last_success_at"].is_string());
     let (_, health) = get(&house, &path(1)).await;
-    let figures = ["state", "circuit", "circuit_reason", "waiting"].map(|name| health[name].clone());
-    assert_eq!(figures, [json!("waiting"), json!("open"), json!("server_error"), json!(1)]);
+    let figures =
+        ["state", "circuit", "circuit_reason", "waiting"].map(|name| health[name].clone());
+    assert_eq!(
+        figures,
+        [
+            json!("waiting"),
+            json!("open"),
+            json!("server_error"),
+            json!(1)
+        ]
+    );
     assert!(health["next_attempt_at"].is_string());
     house.slack.remove_rule(down);
     house.disable(channels[1]).await;

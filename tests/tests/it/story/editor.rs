@@ -58,7 +58,9 @@ async fn retry(house: &House, id: Uuid, class: RetriedClass) {
 
 async fn pause(house: &House, id: Uuid) {
     let reason = || Code::from_static("requested");
-    house.publication(id, || Command::Pause { reason: reason() }).await;
+    house
+        .publication(id, || Command::Pause { reason: reason() })
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -128,7 +130,9 @@ async fn what_is_paused_can_be_cancelled() {
     pause(&house, id).await;
     house.platform.settle().await;
     let reason = || Code::from_static("requested");
-    house.publication(id, || Command::Cancel { reason: reason() }).await;
+    house
+        .publication(id, || Command::Cancel { reason: reason() })
+        .await;
     pass(&house, Duration::from_secs(10)).await;
     assert_eq!(house.accounting(id).await.cancelled, 5);
     assert_eq!(house.smtp.count(), 0);
@@ -166,7 +170,9 @@ async fn what_failed_is_tried_again_and_whoever_has_left_meanwhile_gets_nothing(
 async fn what_fails_again_is_not_tried_a_third_time_by_one_request() {
     let house = House::start().await;
     readers(&house, 3).await;
-    let rule = house.smtp.add_rule(Rule::reply(Phase::RcptTo, 554, "5.7.1 never"));
+    let rule = house
+        .smtp
+        .add_rule(Rule::reply(Phase::RcptTo, 554, "5.7.1 never"));
     let channel = house.email_channel().await;
     let id = house.publish("The ferry", MARKDOWN, &[channel]).await;
     house.platform.settle().await;
@@ -200,17 +206,23 @@ async fn what_is_in_doubt_is_sent_again_as_the_same_message() {
 async fn cancelling_while_failures_are_tried_again_settles_everything() {
     let house = House::start().await;
     readers(&house, 3).await;
-    let rule = house.smtp.add_rule(Rule::reply(Phase::RcptTo, 554, "5.7.1 not today"));
+    let rule = house
+        .smtp
+        .add_rule(Rule::reply(Phase::RcptTo, 554, "5.7.1 not today"));
     let channel = house.email_channel().await;
     let id = house.publish("The ferry", MARKDOWN, &[channel]).await;
     house.platform.settle().await;
     house.smtp.remove_rule(rule);
-    house.smtp.add_rule(Rule::reply(Phase::RcptTo, 450, "4.7.1 later"));
+    house
+        .smtp
+        .add_rule(Rule::reply(Phase::RcptTo, 450, "4.7.1 later"));
     retry(&house, id, RetriedClass::Failed).await;
     assert_eq!(house.accounting(id).await.pending, 3);
     assert_eq!(house.state(id).await, "planned");
     let reason = || Code::from_static("requested");
-    house.publication(id, || Command::Cancel { reason: reason() }).await;
+    house
+        .publication(id, || Command::Cancel { reason: reason() })
+        .await;
     pass(&house, Duration::from_secs(10)).await;
     assert_eq!(house.accounting(id).await.cancelled, 3);
     let log = house.platform.store.log();

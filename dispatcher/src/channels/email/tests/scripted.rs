@@ -58,7 +58,8 @@ async fn a_server_without_pipelining_is_asked_step_by_step() {
         outcome,
         Outcome::Sent {
             code: 250,
-            reply: "250 2.0.0 queued as 7".to_owned()
+            reply: "250 2.0.0 queued as 7".to_owned(),
+            provider_message_id: None,
         }
     );
     assert_eq!(got[1], "MAIL FROM:<tide@example.org>");

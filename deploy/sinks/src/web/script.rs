@@ -1,4 +1,4 @@
-//! Rules that make the Slack sink misbehave.
+//! Rules that make an HTTP sink misbehave.
 
 use std::time::Duration;
 
@@ -7,14 +7,14 @@ use crate::script::{Counted, Turns};
 /// What a rule does to a request the sink would have accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Answers with this in place of 200 `ok`.
+    /// Answers with this in place of what the vendor would say.
     Reply {
         /// HTTP status.
         status: u16,
-        /// Plain text, e.g. `rollup_error`.
+        /// The body, e.g. `rollup_error`.
         body: String,
-        /// The `Retry-After` header, if any.
-        retry_after_s: Option<u64>,
+        /// Headers by name; names and values that HTTP does not have are left out.
+        headers: Vec<(String, String)>,
     },
     /// Says nothing until the sender leaves or `Handle::release`; then goes on as if nothing had been.
     Stall,
@@ -22,6 +22,10 @@ pub enum Action {
     Delay(Duration),
     /// Closes the connection without an answer.
     Cut,
+    /// Says 200, and then a byte of the body now and then, for ever.
+    Drip,
+    /// Says 200, and then body without end, as fast as it is read.
+    Endless,
 }
 
 /// One rule, e.g. `Rule::reply(500, "rollup_error").to("news").times(2)`.
@@ -45,17 +49,26 @@ impl Rule {
         }
     }
 
-    /// [`Rule::new`] with [`Action::Reply`], without `Retry-After`.
+    /// [`Rule::new`] with [`Action::Reply`], without headers.
     #[must_use]
     pub fn reply(status: u16, body: impl Into<String>) -> Self {
         Self::new(Action::Reply {
             status,
             body: body.into(),
-            retry_after_s: None,
+            headers: Vec::new(),
         })
     }
 
-    /// Only on the webhook of this name: the last part of its URL.
+    /// Adds a header to what [`Rule::reply`] answers.
+    #[must_use]
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        if let Action::Reply { headers, .. } = &mut self.action {
+            headers.push((name.to_owned(), value.to_owned()));
+        }
+        self
+    }
+
+    /// Only on the webhook, or the channel, of this name: the last part of its URL.
     #[must_use]
     pub fn to(mut self, webhook: &str) -> Self {
         self.webhook = Some(webhook.to_owned());

@@ -1,4 +1,4 @@
-//! The handle a test, the demo or a benchmark holds on a running Slack sink.
+//! The handle a test, the demo or a benchmark holds on a running HTTP sink.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -9,13 +9,14 @@ use super::script::Rule;
 use super::{Message, Shared};
 use crate::RuleId;
 
-/// A running Slack sink. Clones are cheap and name the same sink; it stops when the last is dropped.
+/// A running HTTP sink. Clones are cheap and name the same sink; it stops when the last is dropped.
 #[derive(Clone)]
 pub struct Handle(Arc<Running>);
 
 pub(super) struct Running {
     pub(super) shared: Arc<Shared>,
     pub(super) addr: SocketAddr,
+    pub(super) path: &'static str,
     pub(super) server: ServerHandle,
 }
 
@@ -37,10 +38,16 @@ impl Handle {
         self.0.addr
     }
 
-    /// The URL of the webhook `name`; see the module's page for names with a meaning.
+    /// The URL of the webhook `name`; see the vendor's module for names with a meaning.
     #[must_use]
     pub fn url(&self, name: &str) -> String {
-        format!("http://{}/services/T0TIDINGS/B0SINK/{name}", self.0.addr)
+        format!("http://{}{}{name}", self.0.addr, self.0.path)
+    }
+
+    /// Where Slack's Web API is, when this is Slack.
+    #[must_use]
+    pub fn api_url(&self) -> String {
+        format!("http://{}/api", self.0.addr)
     }
 
     /// How many messages are on record.
@@ -55,7 +62,7 @@ impl Handle {
         self.0.shared.record.since(0)
     }
 
-    /// The messages that came by the webhook `name`.
+    /// The messages that came by the webhook, or to the channel, `name`.
     #[must_use]
     pub fn by_webhook(&self, name: &str) -> Vec<Arc<Message>> {
         let mut messages = self.messages();

@@ -1,0 +1,126 @@
+//! The `discord` kind: one message per publication through a webhook.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use futures_util::future::BoxFuture;
+use reqwest::{Url, header::HeaderMap};
+use serde_json::Value;
+use tidings_domain::delivery::retry::Family;
+use tidings_service::{clock::Clock, config::Secret, outbound::Outbound};
+
+use super::{
+    http,
+    pace::Pace,
+    settings::{Fields, checked},
+};
+use crate::channel::{
+    Channel, ConfigError, Environment, Fresh, Job, Kind, Outcome, Reach, RenderError, Rendered,
+};
+
+mod outcome;
+#[cfg(test)]
+mod tests;
+
+/// Settings: `{"channel_label"?: "#news"}`, a name for people. Credentials: `{"webhook_url"}`, which may name a thread
+/// (`?thread_id=`).
+pub const KIND: Kind = Kind {
+    name: "discord",
+    reach: Reach::Broadcast,
+    family: Family::Http,
+    build,
+};
+
+struct DiscordChannel {
+    label: Option<String>,
+    /// With `wait=true`.
+    webhook_url: Secret,
+    outbound: Outbound,
+    clock: Clock,
+    pace: Pace,
+}
+
+// Whoever knows the URL can post: it must not be printed.
+impl fmt::Debug for DiscordChannel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DiscordChannel")
+            .field("label", &self.label)
+            .finish_non_exhaustive()
+    }
+}
+
+fn build(
+    settings: &Value,
+    credentials: Option<&str>,
+    environment: &Environment,
+) -> Result<Arc<dyn Channel>, ConfigError> {
+    let mut settings = Fields::settings(settings);
+    let mut credentials = Fields::credentials(credentials);
+    let label = settings.text("channel_label");
+    let webhook_url = credentials.acceptable_url("webhook_url", environment);
+    let channel = webhook_url.map(|url| DiscordChannel {
+        label,
+        webhook_url: Secret::new(waiting(url)),
+        outbound: environment.outbound.clone(),
+        clock: environment.clock.clone(),
+        pace: Pace::new(environment.clock.clone()),
+    });
+    Ok(Arc::new(checked(channel, [settings, credentials])?))
+}
+
+/// The URL with `wait=true`: without it Discord says yes before it has looked at the message, and tells no id.
+fn waiting(mut url: Url) -> String {
+    let others: Vec<(String, String)> = url
+        .query_pairs()
+        .filter(|(name, _)| name != "wait")
+        .map(|(name, value)| (name.into_owned(), value.into_owned()))
+        .collect();
+    url.query_pairs_mut()
+        .clear()
+        .extend_pairs(others)
+        .append_pair("wait", "true");
+    url.into()
+}
+
+impl Channel for DiscordChannel {
+    fn render(&self, job: &Job<'_>) -> Result<Rendered, RenderError> {
+        Ok(Rendered {
+            delivery_id: job.delivery_id,
+            media_type: "application/json",
+            from: String::new(),
+            to: self.label.clone().unwrap_or_default(),
+            body: job.content.discord().as_bytes().to_vec(),
+        })
+    }
+
+    fn send<'a>(&'a self, rendered: &'a Rendered, fresh: Fresh<'a>) -> BoxFuture<'a, Outcome> {
+        Box::pin(async move {
+            let (url, body) = (self.webhook_url.expose(), rendered.body.clone());
+            let answer = http::post(&self.outbound, url, body, HeaderMap::new(), fresh).await;
+            let response = match answer {
+                Ok(response) => response,
+                Err(outcome) => return outcome,
+            };
+            if let Some(rest) = outcome::bucket_empty_for(&response.headers) {
+                self.pace.rest(rest);
+            }
+            let outcome = outcome::of_response(&response, self.clock.now());
+            if let Some(rest) = http::rest_after(&outcome) {
+                self.pace.rest(rest);
+            }
+            outcome
+        })
+    }
+
+    fn attempt_time_max(&self) -> Duration {
+        http::attempt_time_max(&self.outbound)
+    }
+
+    /// A webhook has a bucket of its own: the next attempt has to know what the last one left in it.
+    fn concurrency(&self) -> usize {
+        1
+    }
+
+    fn ready_after(&self) -> Option<Duration> {
+        self.pace.ready_after()
+    }
+}

@@ -1,0 +1,183 @@
+//! What the kinds that speak HTTP share: which URLs they take, how they post, and what an answer or the lack of
+//! one means where the vendor says no more about it.
+
+use std::time::Duration;
+
+use reqwest::{Url, header::HeaderMap};
+use tidings_service::outbound::{Outbound, OutboundError, Response};
+use time::OffsetDateTime;
+
+use crate::channel::{Blame, Environment, Fresh, Outcome, one_line};
+
+/// No receiver makes us wait for less or longer than this.
+const RETRY_AFTER_MIN: Duration = Duration::from_secs(1);
+pub(super) const RETRY_AFTER_MAX: Duration = Duration::from_secs(3_600);
+/// Longest id of a message that is kept, in characters.
+const MESSAGE_ID_LENGTH_MAX: usize = 128;
+/// What an attempt takes beside its request: rendering, and the commits before and after.
+const ATTEMPT_MARGIN: Duration = Duration::from_secs(15);
+
+/// Checks a URL that somebody configured: https to where requests may go, or this machine where that is allowed.
+pub(super) fn acceptable(url: &str, environment: &Environment) -> Result<Url, &'static str> {
+    let url = environment
+        .outbound
+        .vet(url)
+        .map_err(|_| "must be a URL of a host that may be reached")?;
+    if url.scheme() == "https" || (environment.allow_loopback && is_loopback(&url)) {
+        Ok(url)
+    } else {
+        Err("must start with https://")
+    }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    let host = host.trim_matches(['[', ']']);
+    host == "localhost"
+        || host
+            .parse()
+            .is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
+}
+
+/// The longest an attempt of one request can take.
+pub(super) fn attempt_time_max(outbound: &Outbound) -> Duration {
+    outbound.policy().timeout + ATTEMPT_MARGIN
+}
+
+/// Posts JSON, unless the attempt is too old by now.
+///
+/// # Errors
+/// The outcome of an attempt without an answer.
+pub(super) async fn post(
+    outbound: &Outbound,
+    url: &str,
+    body: Vec<u8>,
+    headers: HeaderMap,
+    fresh: Fresh<'_>,
+) -> Result<Response, Outcome> {
+    // `Outbound` lets no byte of a request out later than its connect timeout (a few seconds) after the call, which
+    // is as near as HTTP lets us ask.
+    if !fresh() {
+        return Err(Outcome::Abandoned { reason: "stale" });
+    }
+    let answer = outbound.post_json(url, body, headers).await;
+    answer.map_err(|error| unanswered(&error))
+}
+
+fn unanswered(error: &OutboundError) -> Outcome {
+    let deferred = |reason, blame| Outcome::Deferred {
+        reason,
+        code: 0,
+        reply: one_line(&error.to_string()),
+        retry_after: None,
+        blame,
+    };
+    match error {
+        OutboundError::NoAnswer(cause) if cause.is_timeout() => Outcome::InDoubt {
+            reason: "reply_timeout",
+        },
+        OutboundError::NoAnswer(_) => Outcome::InDoubt {
+            reason: "connection_lost",
+        },
+        OutboundError::Connect(_) => deferred("connect_failed", Blame::Network),
+        OutboundError::Url(_) | OutboundError::Refused { .. } | OutboundError::Setup(_) => {
+            deferred("destination_not_allowed", Blame::Channel)
+        }
+    }
+}
+
+/// An answer, on its way to an outcome.
+pub(super) struct Answer {
+    pub(super) status: u16,
+    /// The body as one printable line.
+    pub(super) reply: String,
+    /// What the receiving side asks us to wait, within bounds.
+    pub(super) retry_after: Option<Duration>,
+}
+
+impl Answer {
+    pub(super) fn new(response: &Response, now: OffsetDateTime) -> Self {
+        Self {
+            status: response.status,
+            reply: one_line(&String::from_utf8_lossy(&response.body)),
+            retry_after: response.retry_after(now).map(within_bounds),
+        }
+    }
+
+    pub(super) fn sent(self, provider_message_id: Option<String>) -> Outcome {
+        Outcome::Sent {
+            code: i32::from(self.status),
+            reply: self.reply,
+            provider_message_id,
+        }
+    }
+
+    pub(super) fn deferred(self, reason: &'static str, blame: Blame) -> Outcome {
+        Outcome::Deferred {
+            reason,
+            code: i32::from(self.status),
+            reply: self.reply,
+            retry_after: self.retry_after,
+            blame,
+        }
+    }
+
+    pub(super) fn failed(self, reason: &'static str) -> Outcome {
+        Outcome::Failed {
+            reason,
+            code: i32::from(self.status),
+            reply: self.reply,
+            blame: Blame::Receiver,
+        }
+    }
+
+    /// What the status means by itself. A 2xx is no proof: who has one knows more.
+    pub(super) fn by_status(self) -> Outcome {
+        match self.status {
+            200..=299 => unexpected(),
+            // We follow no redirect: a webhook that moves is a webhook to configure anew.
+            300..=399 => self.deferred("redirected", Blame::Channel),
+            400 => self.failed("invalid_payload"),
+            401 | 403 => self.deferred("not_allowed", Blame::Channel),
+            404 => self.deferred("webhook_not_found", Blame::Channel),
+            413 => self.failed("message_too_large"),
+            429 => self.deferred("rate_limited", Blame::Pace),
+            // A gateway gave up waiting: whoever stands behind it may have taken the message.
+            502 | 504 => Outcome::InDoubt {
+                reason: "reply_timeout",
+            },
+            500..=599 => self.deferred("server_error", Blame::Network),
+            _ => self.failed("rejected"),
+        }
+    }
+}
+
+/// An answer that means neither yes nor no.
+pub(super) fn unexpected() -> Outcome {
+    Outcome::InDoubt {
+        reason: "unexpected_reply",
+    }
+}
+
+/// A wait the receiving side asks for, as far as we go along with it.
+pub(super) fn within_bounds(wait: Duration) -> Duration {
+    wait.clamp(RETRY_AFTER_MIN, RETRY_AFTER_MAX)
+}
+
+/// How long a channel rests after this outcome: as long as a rate limit said, at least a second.
+pub(super) fn rest_after(outcome: &Outcome) -> Option<Duration> {
+    match outcome {
+        Outcome::Deferred {
+            reason: "rate_limited",
+            retry_after,
+            ..
+        } => Some(within_bounds(retry_after.unwrap_or_default())),
+        _ => None,
+    }
+}
+
+/// The id of a message, if it is one: foreign words that will stand in the log.
+pub(super) fn message_id(id: &str) -> Option<String> {
+    let fits = (1..=MESSAGE_ID_LENGTH_MAX).contains(&id.len());
+    (fits && id.bytes().all(|byte| byte.is_ascii_graphic())).then(|| id.to_owned())
+}

@@ -1,0 +1,126 @@
+//! The content tree as a Discord message: one embed within its limits, in which nothing mentions anybody.
+//!
+//! Limits: <https://discord.com/developers/docs/resources/message#embed-object-embed-limits>.
+
+use reqwest::Url;
+use serde::Serialize;
+
+use super::{
+    chat::{Lines, TABLE_WIDTH_MAX, length, unfenced},
+    document::{Block, Document, Target, shorten},
+    wrap::columns,
+};
+
+mod markup;
+mod page;
+
+use markup::{DiscordMarkdown, escaped};
+use page::{Part, lay_out};
+
+/// Longest title of an embed. Together with the description it stays below the 6,000 of all embeds.
+pub const TITLE_LENGTH_MAX: usize = 256;
+/// Longest description of an embed, in UTF-16 units (the strictest way to count).
+pub const DESCRIPTION_LENGTH_MAX: usize = 4_096;
+const CUT_NOTE: &str =
+    "\n\n_This is only the beginning: the message is longer than Discord can show._";
+
+#[derive(Serialize)]
+struct Message {
+    embeds: [Embed; 1],
+    allowed_mentions: AllowedMentions,
+}
+
+#[derive(Serialize)]
+struct Embed {
+    title: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    description: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    image: Option<Image>,
+}
+
+#[derive(Serialize)]
+struct Image {
+    url: String,
+}
+
+/// Nobody, whatever the text looks like.
+#[derive(Serialize)]
+struct AllowedMentions {
+    parse: [&'static str; 0],
+}
+
+/// Renders a whole message as the JSON a webhook takes.
+pub fn message(title: &str, document: &Document) -> String {
+    let mut parts = Vec::new();
+    let mut image = None;
+    for block in &document.blocks {
+        match block {
+            Block::Code(text) => parts.push(code(text.lines())),
+            Block::Table(table) => match columns(table, TABLE_WIDTH_MAX) {
+                Some(lines) => parts.push(code(lines.iter().map(String::as_str))),
+                None => parts.push(words(block, &mut image)),
+            },
+            other => parts.push(words(other, &mut image)),
+        }
+    }
+    let message = Message {
+        embeds: [Embed {
+            title: headline(title),
+            description: description(&parts),
+            image,
+        }],
+        allowed_mentions: AllowedMentions { parse: [] },
+    };
+    serde_json::to_string(&message).expect("strings and lists always serialise")
+}
+
+fn code<'a>(lines: impl Iterator<Item = &'a str>) -> Part {
+    Part::Code(lines.map(unfenced).collect())
+}
+
+/// The words of a block. An embed shows one picture: the first that Discord would take; all stay links in the words.
+fn words(block: &Block, image: &mut Option<Image>) -> Part {
+    let Lines { lines, images, .. } = Lines::<DiscordMarkdown>::of(block);
+    let mut shown = images.iter().map(|(source, _)| source);
+    if image.is_none()
+        && let Some(source) = shown.find(|source| is_showable(source))
+    {
+        *image = Some(Image {
+            url: source.as_str().to_owned(),
+        });
+    }
+    Part::Words(lines)
+}
+
+/// Discord refuses a whole message for a picture at a host without a public name.
+fn is_showable(source: &Target) -> bool {
+    let url = Url::parse(source.as_str()).ok();
+    url.is_some_and(|url| {
+        let named = url
+            .domain()
+            .is_some_and(|name| name.trim_end_matches('.').contains('.'));
+        named && url.username().is_empty() && url.password().is_none()
+    })
+}
+
+fn headline(title: &str) -> String {
+    let text = escaped(&shorten(title, TITLE_LENGTH_MAX));
+    if length(&text) <= TITLE_LENGTH_MAX {
+        text
+    } else {
+        // A mark that is escaped counts double, as emoji do; half as many fit for certain.
+        escaped(&shorten(title, TITLE_LENGTH_MAX / 2))
+    }
+}
+
+fn description(parts: &[Part]) -> String {
+    match lay_out(parts, DESCRIPTION_LENGTH_MAX) {
+        (text, true) => text,
+        (_, false) => {
+            let (mut text, _) = lay_out(parts, DESCRIPTION_LENGTH_MAX - length(CUT_NOTE));
+            text.push_str(CUT_NOTE);
+            text.trim_start().to_owned()
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! Publications to the channels that take one message each, and how long they wait for it.
+
+use std::time::Duration;
+
+use serde_json::json;
+use tidings_domain::publication::Command;
+use tidings_domain::value::Code;
+use tidings_proto::Event;
+use tidings_sinks::{discord, slack, webhook};
+use tidings_tests::house::{Accounting, House};
+
+const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
+fn unlimited(house: &House) -> webhook::Options {
+    let clock = house.platform.clock.clock();
+    webhook::Options {
+        rate_limit: webhook::Limit::None,
+        clock: tidings_sinks::Clock::from_fn(move || clock.now()),
+        ..webhook::Options::default()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn goes_to_discord_a_bot_and_a_webhook_and_their_ids_are_on_record() {
+    let house = House::start().await;
+    let discord = discord::start(unlimited(&house)).await.unwrap();
+    let knows = webhook::Receiver {
+        secrets: vec![SECRET.to_owned()],
+    };
+    let webhook = webhook::start(unlimited(&house), &knows).await.unwrap();
+    let settings = json!({"channel": "C0NEWS", "api_url": house.slack.api_url()});
+    let credentials = |name: &str, value: &str| Some(json!({ name: value }));
+    let channels = [
+        house
+            .channel(
+                "discord",
+                json!({}),
+                credentials("webhook_url", &discord.url("news")),
+            )
+            .await,
+        house
+            .channel("slack", settings, credentials("bot_token", "xoxb-1"))
+            .await,
+        house
+            .channel(
+                "webhook",
+                json!({"url": webhook.url("in")}),
+                credentials("secret", SECRET),
+            )
+            .await,
+    ];
+    let id = house.publish("The ferry", "It **runs**.", &channels).await;
+    house.platform.settle().await;
+    let all_sent = Accounting {
+        planned: 3,
+        sent: 3,
+        ..Accounting::default()
+    };
+    assert_eq!(house.accounting(id).await, all_sent);
+
+    let log = house.platform.store.log();
+    let events = log.page_after(0, 1_000).await.unwrap();
+    let mut ids: Vec<String> = events
+        .iter()
+        .filter_map(|event| match event.decode().unwrap() {
+            Event::DeliverySent(sent) => Some(sent.provider_message_id),
+            _ => None,
+        })
+        .collect();
+    ids.sort_unstable();
+    let by_bot = format!("C0NEWS/{}", house.slack.messages()[0].id);
+    let mut expected = [String::new(), discord.messages()[0].id.clone(), by_bot];
+    expected.sort_unstable();
+    assert_eq!(ids, expected);
+    assert_eq!(
+        webhook.messages()[0].payload["data"]["publication_id"],
+        id.to_string()
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_channels_pace_opens_no_attempt_early_and_holds_up_neither_others_nor_a_cancellation() {
+    let house = House::start().await;
+    let slow = house.slack_channel("slow").await;
+    let other = house.slack_channel("other").await;
+    let first = house.publish("First", "text", &[slow]).await;
+    house.platform.settle().await;
+    assert_eq!(house.accounting(first).await.sent, 1);
+
+    let both = house.publish("Second", "text", &[slow, other]).await;
+    house.platform.settle().await;
+    let waiting = Accounting {
+        planned: 2,
+        sent: 1,
+        pending: 1,
+        ..Accounting::default()
+    };
+    assert_eq!(house.accounting(both).await, waiting);
+    let log = house.platform.store.log();
+    let events = log.page_after(0, 1_000).await.unwrap();
+    let attempts = events
+        .iter()
+        .filter(|event| event.event_type == "delivery.Attempted");
+    assert_eq!(attempts.count(), 2);
+
+    let unwanted = house.publish("Third", "text", &[slow]).await;
+    house.platform.settle().await;
+    house
+        .publication(unwanted, || Command::Cancel {
+            reason: Code::from_static("wrong_text"),
+        })
+        .await;
+    house.platform.settle().await;
+    assert_eq!(house.accounting(unwanted).await.cancelled, 1);
+    assert_eq!(house.accounting(both).await, waiting);
+
+    house.platform.clock.advance(Duration::from_secs(1));
+    house.platform.settle().await;
+    assert_eq!(house.accounting(both).await.sent, 2);
+    assert_eq!(house.slack.by_webhook("slow").len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_wrong_with_a_channel_waits_until_it_is_mended() {
+    let house = House::start().await;
+    let channel = house.slack_channel("news").await;
+    let revoked = slack::Rule::reply(404, "channel_not_found").times(1);
+    house.slack.add_rule(revoked);
+    let id = house.publish("The ferry", "text", &[channel]).await;
+    house.platform.settle().await;
+    let waiting = Accounting {
+        planned: 1,
+        pending: 1,
+        ..Accounting::default()
+    };
+    assert_eq!(house.accounting(id).await, waiting);
+    house.platform.clock.advance(Duration::from_secs(6));
+    house.platform.settle().await;
+    assert_eq!(house.accounting(id).await.sent, 1);
+}

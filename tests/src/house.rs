@@ -230,6 +230,17 @@ impl House {
             .unwrap();
     }
 
+    /// A channel sends again, whatever kept it from that.
+    pub async fn enable(&self, channel_id: Uuid) {
+        let context = self.context();
+        let store = &self.platform.store;
+        let command = || channel::Command::Enable;
+        store
+            .execute::<Channel>(channel_id, &context, None, command)
+            .await
+            .unwrap();
+    }
+
     /// A subscriber, with the claim on their address in the same commit.
     pub async fn subscriber(&self, email: &str) -> Uuid {
         let email = EmailAddress::parse(email).unwrap();

@@ -33,6 +33,9 @@ pub(super) struct List {}
 
 /// Show how one channel is
 #[derive(Args, Debug)]
+#[command(after_help = "\
+Example:
+  tidings channels health 019b7cba-7a2e-8000-9c5e-0d8f6f2f3b11")]
 pub(super) struct Health {
     /// The channel's id
     id: Uuid,
@@ -59,6 +62,9 @@ pub(super) struct Test {
 ///
 /// What waits for it goes out, at once: also when its circuit was open.
 #[derive(Args, Debug)]
+#[command(after_help = "\
+Example:
+  tidings channels enable 019b7cba-7a2e-8000-9c5e-0d8f6f2f3b11")]
 pub(super) struct Enable {
     /// The channel's id
     id: Uuid,
@@ -68,6 +74,9 @@ pub(super) struct Enable {
 ///
 /// Its deliveries wait until it is enabled.
 #[derive(Args, Debug)]
+#[command(after_help = "\
+Example:
+  tidings channels disable 019b7cba-7a2e-8000-9c5e-0d8f6f2f3b11 --reason maintenance")]
 pub(super) struct Disable {
     /// The channel's id
     id: Uuid,

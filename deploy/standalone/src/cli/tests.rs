@@ -25,6 +25,11 @@ fn every_verb_teaches_with_an_example() {
         ("audit", "verify"),
         ("audit", "prove"),
         ("audit", "check"),
+        ("channels", "list"),
+        ("channels", "health"),
+        ("channels", "test"),
+        ("channels", "enable"),
+        ("channels", "disable"),
         ("views", "skip"),
         ("dispatch", "show"),
         ("dispatch", "release"),
@@ -32,7 +37,7 @@ fn every_verb_teaches_with_an_example() {
         help.push_str(&help_of(&["tidings", group, verb, "--help"]));
         help.push_str("\n----\n");
     }
-    assert_eq!(help.matches("\nExample").count(), 17);
+    assert_eq!(help.matches("\nExample").count(), 22);
     insta::assert_snapshot!("verbs", help);
     insta::assert_snapshot!("tidings", help_of(&["tidings", "--help"]));
 }

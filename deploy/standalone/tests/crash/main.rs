@@ -14,6 +14,7 @@ mod checks;
 mod death;
 mod faults;
 mod in_place;
+mod kinds;
 mod master_keys;
 mod mid_send;
 #[cfg(debug_assertions)]

@@ -134,7 +134,12 @@ async fn what_is_wrong_with_a_channel_waits_until_it_is_mended() {
         ..Accounting::default()
     };
     assert_eq!(house.accounting(id).await, waiting);
-    house.platform.clock.advance(Duration::from_secs(6));
+    // Nobody tries again with a webhook that is gone, before it is mended.
+    house.platform.clock.advance(Duration::from_secs(60));
+    house.platform.settle().await;
+    assert_eq!(house.accounting(id).await, waiting);
+    house.enable(channel).await;
+    house.platform.clock.advance(Duration::from_secs(300));
     house.platform.settle().await;
     assert_eq!(house.accounting(id).await.sent, 1);
 }

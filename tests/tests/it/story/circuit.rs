@@ -185,13 +185,7 @@ async fn a_channel_that_is_enabled_again_sends_what_has_waited() {
     let id = house.publish("The ferry", MARKDOWN, &[channel]).await;
     house.platform.settle().await;
     assert_eq!(house.accounting(id).await.pending, 1);
-    let context = house.context();
-    let store = &house.platform.store;
-    let enable = || channel::Command::Enable;
-    store
-        .execute::<Channel>(channel, &context, None, enable)
-        .await
-        .unwrap();
+    house.enable(channel).await;
     pass(&house, 10).await;
     assert_eq!(house.accounting(id).await.sent, 1);
 }

@@ -1,0 +1,144 @@
+//! The real program, five kinds of channels at once, one of them down: all of it seen through the API.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tidings_sinks::{discord, slack, smtp, webhook};
+use tidings_tests::program::Api;
+use tidings_tests::program::newsroom::id;
+
+use crate::program;
+
+const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+const READERS: usize = 20;
+/// Urgent news arrives within this, whatever else is going on.
+const URGENT_WITHIN: Duration = Duration::from_secs(5);
+/// One mail each, and one message to each of the other four.
+const DELIVERIES: i64 = READERS as i64 + 4;
+
+/// The accounting of a publication; it balances whenever one looks.
+async fn accounting(api: &Api, publication: &str) -> Value {
+    let path = format!("/api/v1/publications/{publication}/accounting");
+    // Published a moment ago, it may not be readable yet.
+    let accounting = api.until(&path, |_| true).await;
+    let classes = [
+        "sent",
+        "failed",
+        "suppressed",
+        "cancelled",
+        "in_doubt",
+        "pending",
+    ];
+    let sum: i64 = classes
+        .iter()
+        .map(|class| accounting[class].as_i64().unwrap())
+        .sum();
+    assert_eq!(accounting["planned"].as_i64(), Some(sum), "{accounting}");
+    accounting
+}
+
+/// Waits until so many are sent.
+async fn sent(api: &Api, publication: &str, count: i64) -> Value {
+    loop {
+        let accounting = accounting(api, publication).await;
+        if accounting["sent"].as_i64() >= Some(count) {
+            return accounting;
+        }
+        tokio::time::sleep(tidings_tests::program::ASK_AGAIN).await;
+    }
+}
+
+async fn publish(api: &Api, title: &str, channels: &[String]) -> String {
+    let draft = json!({ "title": title, "markdown": "All is **well**.", "channels": channels });
+    let publication = id(&api.post("/api/v1/publications", &draft).await);
+    let path = format!("/api/v1/publications/{publication}/publish");
+    api.post(&path, &json!({})).await;
+    publication
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn four_are_delivered_and_the_fifth_waits_until_it_is_back() {
+    let smtp = smtp::start(smtp::Options::default()).await.unwrap();
+    let slack = slack::start(slack::Options::default()).await.unwrap();
+    let discord = discord::start(discord::Options::default()).await.unwrap();
+    let knows = webhook::Receiver {
+        secrets: vec![SECRET.to_owned()],
+    };
+    let webhook = webhook::start(webhook::Options::default(), &knows)
+        .await
+        .unwrap();
+    let down = webhook.add_rule(webhook::Rule::reply(503, "down for maintenance"));
+    let loopback = ("TIDINGS_OUTBOUND__ALLOW_LOOPBACK", "true".to_owned());
+    let mut program = program(vec![loopback]);
+    assert!(program.up(None).await, "it ended at its start");
+    let api = program.api();
+
+    let mut channels = Vec::new();
+    for channel in [
+        json!({ "kind": "email", "name": "Mail", "settings": {
+            "host": "127.0.0.1", "port": smtp.addr().port(), "encryption": "none",
+            "from": "News <news@example.org>",
+        }}),
+        json!({ "kind": "slack", "name": "Slack", "settings": {},
+            "credentials": { "webhook_url": slack.url("news") } }),
+        json!({ "kind": "discord", "name": "Discord", "settings": {},
+            "credentials": { "webhook_url": discord.url("news") } }),
+        json!({ "kind": "webhook", "name": "Webhook", "settings": { "url": webhook.url("in") },
+            "credentials": { "secret": SECRET } }),
+        json!({ "kind": "file", "name": "Files", "settings": { "folder": "editions" } }),
+    ] {
+        channels.push(id(&api.post("/api/v1/channels", &channel).await));
+    }
+    let lines: String = (0..READERS)
+        .map(|n| format!("reader{n}@example.org\n"))
+        .collect();
+    let import = api
+        .post_csv("/api/v1/imports", format!("email\n{lines}"))
+        .await;
+    let path = format!("/api/v1/imports/{}", id(&import));
+    api.until(&path, |import| import["state"] == json!("completed"))
+        .await;
+
+    let news = publish(&api, "The ferry", &channels).await;
+    let waiting = sent(&api, &news, DELIVERIES - 1).await;
+    assert_eq!(waiting["pending"], json!(1), "{waiting}");
+    // Made while the fifth is down, and nowhere else held up by it.
+    let begun = Instant::now();
+    let urgent = publish(&api, "Storm", &channels).await;
+    sent(&api, &urgent, DELIVERIES - 1).await;
+    let took = begun.elapsed();
+    assert!(took < URGENT_WITHIN, "urgent news took {took:?}");
+
+    let path = format!("/api/v1/channels/{}/health", channels[3]);
+    let health = api
+        .until(&path, |health| health["state"] == json!("waiting"))
+        .await;
+    assert_eq!(
+        (&health["circuit_reason"], &health["waiting"]),
+        (&json!("server_error"), &json!(2)),
+        "{health}"
+    );
+    let path = format!("/api/v1/channels/{}", channels[3]);
+    let channel = api
+        .until(&path, |it| it["circuit"] != json!("closed"))
+        .await;
+    assert!(channel["probe_at"].is_string(), "{channel}");
+
+    webhook.remove_rule(down);
+    for publication in [&news, &urgent] {
+        let all = sent(&api, publication, DELIVERIES).await;
+        assert_eq!(all["pending"], json!(0), "{all}");
+    }
+    assert_eq!(webhook.count(), 2);
+    assert_eq!(
+        (smtp.count(), slack.count(), discord.count()),
+        (2 * READERS, 2, 2)
+    );
+    let health = api
+        .until(&path, |it| it["circuit"] == json!("closed"))
+        .await;
+    assert_eq!(health["circuit_reason"], Value::Null);
+    program.verify_views();
+    program.verify_log();
+    program.stop().await;
+}

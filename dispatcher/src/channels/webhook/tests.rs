@@ -195,6 +195,7 @@ fn a_body_has_at_most_20_000_bytes_and_says_when_it_was_cut() {
         ("é😀".repeat(20_000), true),
         ("\u{1}\u{7f}".repeat(20_000), true),
         ("- item\n".repeat(5_000), true),
+        ("\\".repeat(40_000), true),
     ] {
         let content = Composed::new(&"\"".repeat(400), &text);
         let rendered = channel.render(&support::broadcast(&content)).unwrap();

@@ -7,14 +7,21 @@ use std::sync::Mutex;
 use tidings_domain::aggregate::Aggregate as _;
 use tidings_domain::channel::circuit::Fault;
 use tidings_domain::channel::{Attempt, Channel, Circuit, Command};
+use tidings_domain::delivery::retry::Family;
 use tidings_domain::value::Code;
-use tidings_event_store::{CommitError, crash_point};
+use tidings_event_store::{CommitError, Loaded, Past, crash_point};
+use tidings_proto::{EventMessage as _, channel as wire};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::channel::{Blame, Outcome};
 use crate::core::{Core, DispatchError};
 use crate::roster::Way;
+
+/// What a webhook answers that does not want to be called any more (410).
+const GONE: &str = "gone";
+/// How long a webhook may take nothing (Standard Webhooks 1.0.0).
+const LEFT_ALONE_AFTER: time::Duration = time::Duration::days(5);
 
 /// Failed attempts in a row, by channel. Lost with the process: then they are counted anew.
 #[derive(Default)]
@@ -170,6 +177,7 @@ impl Core {
             },
         };
         let loaded = self.store.load::<Channel>(way.channel_id).await?;
+        let command = given_up(way, &loaded, &command, self.clock.now()).unwrap_or(command);
         let left_at = way.version + i32::from(!way.circuit().is_closed());
         let events = loaded.state.decide(command).unwrap_or_default();
         if loaded.version != left_at || events.is_empty() {
@@ -200,10 +208,40 @@ impl Core {
     }
 }
 
+/// A webhook that says it is gone, or has taken nothing for days, is left alone for good: until somebody enables it.
+fn given_up(
+    way: &Way,
+    loaded: &Loaded<Channel>,
+    command: &Command,
+    now: OffsetDateTime,
+) -> Option<Command> {
+    let Command::OpenCircuit { reason, .. } = command else {
+        return None;
+    };
+    if way.kind?.family != Family::Webhook {
+        return None;
+    }
+    let opened = |past: &&Past| past.event_type == wire::CircuitOpened::TYPE;
+    let probed = |past: &&Past| past.event_type == wire::CircuitProbed::TYPE;
+    let since_it_worked = loaded.history.iter().rev();
+    let first = since_it_worked
+        .take_while(|past| opened(past) || probed(past))
+        .filter(opened)
+        .last();
+    let down_for = first.map_or(time::Duration::ZERO, |first| now - first.occurred_at);
+    let reason = match reason.as_str() {
+        GONE => Code::from_static(GONE),
+        _ if down_for >= LEFT_ALONE_AFTER => Code::from_static("failing"),
+        _ => return None,
+    };
+    Some(Command::Disable { reason })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use tidings_domain::channel::Setup;
+    use tidings_domain::delivery::DoubtPolicy;
     use tidings_domain::value::{ChannelKind, ChannelName, Settings};
     use time::Duration;
     use time::macros::datetime;
@@ -223,6 +261,7 @@ mod tests {
             setup_version: 1,
             state: Channel::Enabled { setup, circuit },
             kind: None,
+            doubt: DoubtPolicy::Hold,
             channel: None,
         }
     }

@@ -4,6 +4,7 @@ use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use futures_util::future::BoxFuture;
 use thiserror::Error;
+use tidings_domain::delivery::DoubtPolicy;
 use tidings_domain::delivery::retry::Family;
 use tidings_service::{clock::Clock, outbound::Outbound};
 use time::OffsetDateTime;
@@ -30,6 +31,8 @@ pub struct Kind {
     pub reach: Reach,
     /// When its deliveries are tried again, and when they are given up.
     pub family: Family,
+    /// What to do about an attempt nobody knows the outcome of, unless the settings say otherwise.
+    pub doubt: DoubtPolicy,
     /// Builds a channel of this kind out of its settings (a JSON object), its credentials
     /// (the text of a JSON object, if it has any) and its surroundings. Touches no network.
     pub build: Build,

@@ -2,6 +2,7 @@
 
 use crate::channel::Kind;
 
+mod common;
 pub mod discord;
 pub mod email;
 pub mod file;
@@ -15,6 +16,8 @@ pub mod webhook;
 mod contract;
 #[cfg(test)]
 mod support;
+
+pub(crate) use common::build;
 
 /// Every kind of channel there is.
 pub static KINDS: &[Kind] = &[

@@ -2,7 +2,7 @@
 //! whether the receiver has the message, and that is what goes on record.
 
 use tidings_domain::aggregate::Aggregate;
-use tidings_domain::delivery::{Command, Delivery, DoubtPolicy, DoubtReason};
+use tidings_domain::delivery::{Command, Delivery, DoubtReason};
 use tidings_domain::stream_id::reaction;
 use tidings_event_store::{CommitError, Progress, ReadError, crash_point};
 use time::OffsetDateTime;
@@ -49,11 +49,18 @@ impl Core {
         now: OffsetDateTime,
     ) -> Result<bool, DispatchError> {
         let loaded = self.store.load::<Delivery>(open.delivery_id).await?;
+        let Some((channel_id, owner)) = loaded.state.plan().map(|plan| {
+            let owner = plan.subscriber_id.unwrap_or(plan.channel_id);
+            (plan.channel_id, owner)
+        }) else {
+            return Ok(false);
+        };
+        let way = self.roster.get(channel_id).await?;
         let command = Command::Doubt {
             attempt: open.attempt,
             reason,
             now,
-            policy: DoubtPolicy::Hold,
+            policy: way.doubt,
         };
         let Ok(events) = loaded.state.decide(command) else {
             return Ok(false);
@@ -67,10 +74,6 @@ impl Core {
         };
         let intent = reaction(last.recorded_at, "doubt", last.event_id, &[]);
         let context = self.context(open.correlation_id, last.position, None, intent);
-        let owner = loaded.state.plan().map_or(open.delivery_id, |plan| {
-            plan.subscriber_id.unwrap_or(plan.channel_id)
-        });
-        let channel_id = loaded.state.plan().map(|plan| plan.channel_id);
         let mut draft = self.store.draft(&context);
         draft.append_for(loaded, events, owner, None);
         crash_point!("doubt.before_recorded");
@@ -78,9 +81,7 @@ impl Core {
             Ok(_) => {
                 crash_point!("doubt.recorded");
                 tracing::warn!(delivery = %open.delivery_id, ?reason, "an attempt is in doubt");
-                if let Some(channel_id) = channel_id {
-                    self.count(self.roster.get(channel_id).await?.as_ref(), "in_doubt");
-                }
+                self.count(&way, "in_doubt");
                 Ok(true)
             }
             Err(CommitError::Conflict { .. }) => Ok(false),

@@ -49,5 +49,5 @@ pub fn validate_channel(
             }],
         });
     };
-    (known.build)(settings, credentials, environment).map(drop)
+    channels::build(known, settings, credentials, environment).map(drop)
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tidings_domain::aggregate::Aggregate;
 use tidings_domain::channel;
 use tidings_domain::delivery::retry::{Family, Trouble};
-use tidings_domain::delivery::{Command, Delivery, DoubtPolicy, DoubtReason, Event, Reply};
+use tidings_domain::delivery::{Command, Delivery, DoubtReason, Event, Reply};
 use tidings_domain::id::derive_from;
 use tidings_domain::value::Code;
 use tidings_event_store::{CommitError, Committed, Loaded, crash_point};
@@ -190,7 +190,7 @@ fn command(
                 _ => DoubtReason::ConnectionLost,
             },
             now,
-            policy: DoubtPolicy::Hold,
+            policy: way.doubt,
         },
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tidings_domain::channel::circuit::Passage;
 use tidings_domain::channel::{Channel as ChannelState, Circuit};
+use tidings_domain::delivery::DoubtPolicy;
 use tidings_domain::personal::Personal;
 use tidings_event_store::{LoadError, Loaded, Store};
 use tidings_proto::{EventMessage as _, channel as wire};
@@ -29,6 +30,8 @@ pub(crate) struct Way {
     pub(crate) state: ChannelState,
     /// What kind it is; none when this build does not know it.
     pub(crate) kind: Option<&'static Kind>,
+    /// What to do about an attempt nobody knows the outcome of.
+    pub(crate) doubt: DoubtPolicy,
     /// To send with; none when its settings or credentials can not be used.
     pub(crate) channel: Option<Arc<dyn Channel>>,
 }
@@ -136,6 +139,7 @@ impl Roster {
             setup_version: setup_version(loaded),
             state: loaded.state.clone(),
             kind: None,
+            doubt: DoubtPolicy::Hold,
             channel: None,
         };
         let Some(setup) = loaded.state.setup() else {
@@ -146,11 +150,19 @@ impl Roster {
             Some(Personal::Known(credentials)) => Some(credentials.expose_json()),
             Some(Personal::Erased) | None => None,
         };
-        let built = way
-            .kind
-            .map(|kind| (kind.build)(&setup.settings.to_value(), credentials, &self.environment));
+        let built = way.kind.map(|kind| {
+            channels::build(
+                kind,
+                &setup.settings.to_value(),
+                credentials,
+                &self.environment,
+            )
+        });
         match built {
-            Some(Ok(channel)) => way.channel = Some(channel),
+            Some(Ok(built)) => {
+                way.channel = Some(built.channel);
+                way.doubt = built.doubt;
+            }
             Some(Err(error)) => {
                 tracing::error!(channel = %loaded.id, %error, "a channel can not be used");
             }

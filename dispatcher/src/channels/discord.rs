@@ -5,6 +5,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use futures_util::future::BoxFuture;
 use reqwest::{Url, header::HeaderMap};
 use serde_json::Value;
+use tidings_domain::delivery::DoubtPolicy;
 use tidings_domain::delivery::retry::Family;
 use tidings_service::{clock::Clock, config::Secret, outbound::Outbound};
 
@@ -27,6 +28,7 @@ pub const KIND: Kind = Kind {
     name: "discord",
     reach: Reach::Broadcast,
     family: Family::Http,
+    doubt: DoubtPolicy::Hold,
     build,
 };
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use serde_json::Value;
+use tidings_domain::delivery::DoubtPolicy;
 use tidings_domain::delivery::retry::Family;
 use tokio_rustls::rustls;
 
@@ -35,6 +36,7 @@ pub const KIND: Kind = Kind {
     name: "email",
     reach: Reach::Addressed,
     family: Family::Mail,
+    doubt: DoubtPolicy::Hold,
     build,
 };
 

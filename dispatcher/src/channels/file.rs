@@ -17,6 +17,7 @@ use lettre::{
     },
 };
 use serde_json::Value;
+use tidings_domain::delivery::DoubtPolicy;
 use tidings_domain::delivery::retry::Family;
 
 use super::settings::{Fields, checked};
@@ -33,6 +34,7 @@ pub const KIND: Kind = Kind {
     name: "file",
     reach: Reach::Broadcast,
     family: Family::Http,
+    doubt: DoubtPolicy::Hold,
     build,
 };
 

@@ -5,6 +5,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use futures_util::future::BoxFuture;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use serde_json::Value;
+use tidings_domain::delivery::DoubtPolicy;
 use tidings_domain::delivery::retry::Family;
 use tidings_service::{clock::Clock, config::Secret, outbound::Outbound};
 
@@ -28,6 +29,7 @@ pub const KIND: Kind = Kind {
     name: "slack",
     reach: Reach::Broadcast,
     family: Family::Http,
+    doubt: DoubtPolicy::Hold,
     build,
 };
 

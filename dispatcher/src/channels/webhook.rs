@@ -7,6 +7,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use futures_util::future::BoxFuture;
 use serde::Serialize;
 use serde_json::Value;
+use tidings_domain::delivery::DoubtPolicy;
 use tidings_domain::delivery::retry::Family;
 use tidings_service::{clock::Clock, outbound::Outbound};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
@@ -36,6 +37,8 @@ pub const KIND: Kind = Kind {
     name: "webhook",
     reach: Reach::Broadcast,
     family: Family::Webhook,
+    // Whoever has it already knows it by its id.
+    doubt: DoubtPolicy::ResendOnce,
     build,
 };
 

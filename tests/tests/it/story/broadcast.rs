@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use serde_json::json;
+use tidings_domain::channel::Channel;
 use tidings_domain::publication::Command;
 use tidings_domain::value::Code;
 use tidings_proto::Event;
 use tidings_sinks::{discord, slack, webhook};
 use tidings_tests::house::{Accounting, House};
+use uuid::Uuid;
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
@@ -118,6 +120,56 @@ async fn a_channels_pace_opens_no_attempt_early_and_holds_up_neither_others_nor_
     house.platform.settle().await;
     assert_eq!(house.accounting(both).await.sent, 2);
     assert_eq!(house.slack.by_webhook("slow").len(), 2);
+}
+
+/// A webhook that answers as the rule says, and what a day's hourly looks make of it.
+async fn after_days(answer: webhook::Rule, days: u64) -> (House, Uuid) {
+    let house = House::start().await;
+    let knows = webhook::Receiver {
+        secrets: vec![SECRET.to_owned()],
+    };
+    let sink = webhook::start(unlimited(&house), &knows).await.unwrap();
+    sink.add_rule(answer);
+    let settings = json!({"url": sink.url("in")});
+    let secret = Some(json!({ "secret": SECRET }));
+    let channel = house.channel("webhook", settings, secret).await;
+    for title in ["First", "Second", "Third"] {
+        house.publish(title, "text", &[channel]).await;
+    }
+    house.platform.settle().await;
+    for _ in 0..24 * days {
+        house.platform.clock.advance(Duration::from_secs(3_600));
+        house.platform.settle().await;
+    }
+    (house, channel)
+}
+
+async fn state(house: &House, channel: Uuid) -> Channel {
+    let store = &house.platform.store;
+    store.load::<Channel>(channel).await.unwrap().state
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_webhook_that_says_it_is_gone_is_left_alone() {
+    let (house, channel) = after_days(webhook::Rule::reply(410, "gone"), 0).await;
+    let state = state(&house, channel).await;
+    assert!(matches!(state, Channel::Disabled { reason, .. } if reason.as_str() == "gone"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_webhook_that_takes_nothing_for_days_is_left_alone_and_nothing_is_lost() {
+    let (house, channel) = after_days(webhook::Rule::reply(500, "oops"), 4).await;
+    assert!(state(&house, channel).await.is_enabled());
+    for _ in 0..26 {
+        house.platform.clock.advance(Duration::from_secs(3_600));
+        house.platform.settle().await;
+    }
+    let state = state(&house, channel).await;
+    assert!(matches!(state, Channel::Disabled { reason, .. } if reason.as_str() == "failing"));
+    let client = house.platform.pool.get().await.unwrap();
+    let sql = "select count(*) from publishing_dispatch_queue";
+    let waiting: i64 = client.query_one(sql, &[]).await.unwrap().get(0);
+    assert_eq!(waiting, 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]

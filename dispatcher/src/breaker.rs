@@ -194,10 +194,10 @@ impl Core {
                 let state = &self.roster.refresh(way.channel_id).await?.state;
                 match state.circuit() {
                     Circuit::Closed => {
-                        tracing::info!(channel = %way.channel_id, "a channel works again")
+                        tracing::info!(channel = %way.channel_id, "a channel works again");
                     }
                     _ => {
-                        tracing::warn!(channel = %way.channel_id, "a channel takes nothing: its deliveries wait")
+                        tracing::warn!(channel = %way.channel_id, "a channel takes nothing: its deliveries wait");
                     }
                 }
                 Ok(())

@@ -85,15 +85,7 @@ pub(crate) async fn record(
             Ok(committed) => {
                 crash_point!("outcome.recorded");
                 core.count(way, label);
-                let by = channel::Attempt {
-                    delivery_id: pick.delivery.id,
-                    attempt,
-                };
-                let cause = (pick.correlation_id, committed.last_position);
-                if let Err(error) = core.switch(way, by, cause, verdict).await {
-                    // A probe that nobody hears of ends by its deadline, and failures go on being counted.
-                    tracing::warn!(channel = %way.channel_id, %error, "a channel's circuit stays as it is");
-                }
+                tell(core, pick, way, attempt, committed.last_position, verdict).await;
                 return Ok(committed.last_position);
             }
             Err(CommitError::Conflict { .. }) => {}
@@ -102,6 +94,19 @@ pub(crate) async fn record(
             }
             Err(error) => return Err(error.into()),
         }
+    }
+}
+
+/// Has the channel's stream say what the outcome means for its circuit.
+async fn tell(core: &Core, pick: &Pick, way: &Way, attempt: u32, position: i64, verdict: Verdict) {
+    let by = channel::Attempt {
+        delivery_id: pick.delivery.id,
+        attempt,
+    };
+    let cause = (pick.correlation_id, position);
+    if let Err(error) = core.switch(way, by, cause, verdict).await {
+        // A probe that nobody hears of ends by its deadline, and failures go on being counted.
+        tracing::warn!(channel = %way.channel_id, %error, "a channel's circuit stays as it is");
     }
 }
 

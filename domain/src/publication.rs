@@ -1,18 +1,25 @@
 //! A publication: what an editor wrote, from draft to the last settled delivery.
 
 mod codec;
+mod command;
 mod decide;
+mod event;
 mod evolve;
+mod refusal;
 #[cfg(test)]
 mod tests;
 
-use time::{Duration, OffsetDateTime};
+use time::Duration;
 use uuid::Uuid;
 
 use crate::aggregate::{Aggregate, CodecError};
 use crate::personal::{Open, Personal, Seal};
 use crate::schedule::CivilTime;
 use crate::value::{ChannelIds, Code, Markdown, Title, code_enum};
+
+pub use command::Command;
+pub use event::Event;
+pub use refusal::Refusal;
 
 /// What goes out, under the publication's own key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -295,231 +302,6 @@ impl Publication {
                 }
         )
     }
-}
-
-/// What somebody wants of a publication.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Command {
-    /// An editor begins.
-    Draft {
-        /// What goes out.
-        content: Content,
-        /// Where it goes.
-        channel_ids: ChannelIds,
-    },
-    /// An editor rewrites the whole draft.
-    Revise {
-        /// What goes out.
-        content: Content,
-        /// Where it goes.
-        channel_ids: ChannelIds,
-    },
-    /// An editor fixes the content and sends it off, whether it is scheduled or not.
-    Publish,
-    /// An editor has it go out by itself.
-    Schedule {
-        /// When.
-        time: CivilTime,
-        /// The time it is.
-        now: OffsetDateTime,
-    },
-    /// An editor makes it a draft again.
-    Unschedule,
-    /// The time of a schedule may have come.
-    Fire {
-        /// Stream version of the event that scheduled it.
-        schedule_version: i32,
-        /// The time it is.
-        now: OffsetDateTime,
-        /// When the log was last put back to an earlier state, if ever.
-        restored_at: Option<OffsetDateTime>,
-    },
-    /// An editor stops it for now.
-    Pause {
-        /// Why, as a code.
-        reason: Code,
-    },
-    /// An editor lets it go on.
-    Resume,
-    /// An editor has deliveries tried again.
-    RequestRetry(Retry),
-    /// A retry was put into effect.
-    CompleteRetry {
-        /// Stream version of the request.
-        version: i32,
-    },
-    /// The receivers were read.
-    Freeze(Audience),
-    /// Planning has ended.
-    CompletePlan(Plan),
-    /// An editor takes it back.
-    Cancel {
-        /// Why, as a code.
-        reason: Code,
-    },
-    /// Every delivery is settled.
-    Complete {
-        /// The counts, taken from the deliveries.
-        totals: Accounting,
-    },
-}
-
-/// What happened to a publication.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Event {
-    /// The first draft.
-    Drafted {
-        /// What goes out.
-        content: Content,
-        /// Where it goes.
-        channel_ids: ChannelIds,
-    },
-    /// A new draft instead of the old one.
-    Revised {
-        /// What goes out.
-        content: Content,
-        /// Where it goes.
-        channel_ids: ChannelIds,
-    },
-    /// The content is fixed.
-    Published {
-        /// Stream version of the event whose content goes out.
-        content_version: i32,
-    },
-    /// It goes out by itself.
-    Scheduled {
-        /// When.
-        time: CivilTime,
-        /// The instant that was when it was scheduled.
-        at: OffsetDateTime,
-    },
-    /// It is a draft again.
-    Unscheduled,
-    /// It did not go out at its time and is a draft again.
-    ScheduleMissed {
-        /// Stream version of the event that scheduled it.
-        schedule_version: i32,
-        /// Why.
-        reason: MissedReason,
-    },
-    /// Nothing goes out for now.
-    Paused {
-        /// Why, as a code.
-        reason: Code,
-    },
-    /// It goes on.
-    Resumed,
-    /// Deliveries are to be tried again.
-    RetryRequested(Retry),
-    /// They wait for their next attempt.
-    RetryCompleted {
-        /// Stream version of the request.
-        version: i32,
-    },
-    /// The receivers are fixed.
-    AudienceFrozen(Audience),
-    /// Planning has ended.
-    PlanCompleted(Plan),
-    /// Nothing more goes out.
-    Cancelled {
-        /// Why, as a code.
-        reason: Code,
-    },
-    /// Every delivery is settled.
-    Completed(Accounting),
-}
-
-/// Why not.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    /// No such stream.
-    #[error("there is no such publication")]
-    NotFound,
-    /// Drafted twice.
-    #[error("the publication exists already; revise it instead of drafting it again")]
-    AlreadyDrafted,
-    /// Revised after publishing.
-    #[error("only a draft can be revised; this one has left that stage and its content is fixed")]
-    NotADraft,
-    /// Published twice.
-    #[error("the publication is published already; nothing was sent twice")]
-    AlreadyPublished,
-    /// Cancelled twice.
-    #[error("the publication is cancelled already")]
-    AlreadyCancelled,
-    /// Asked to go on after a cancellation.
-    #[error("the publication is cancelled; draft a new one to send it after all")]
-    Cancelled,
-    /// Cancelled after the end.
-    #[error("the publication is completed: every delivery is settled, nothing is left to cancel")]
-    Completed,
-    /// Scheduled at a time that is no instant, or has passed.
-    #[error("{time} has passed; schedule it at a time to come, or publish it now")]
-    TimePassed {
-        /// The time that was wanted.
-        time: CivilTime,
-    },
-    /// Scheduled in a zone whose rules nobody knows any more.
-    #[error("{time} can not be turned into an instant: its time zone is not known to this version")]
-    UnknownZone {
-        /// The time that was wanted.
-        time: CivilTime,
-    },
-    /// Unscheduled without a schedule.
-    #[error("the publication is not scheduled")]
-    NotScheduled,
-    /// Paused before it is published.
-    #[error(
-        "the publication is scheduled, nothing is sent yet; unschedule it instead of pausing it"
-    )]
-    OnlyScheduled,
-    /// Paused or resumed in a stage where nothing goes out.
-    #[error("the publication is not on its way: nothing is sent, and nothing can be paused")]
-    NotUnderWay,
-    /// Resumed without a pause.
-    #[error("the publication is not paused")]
-    NotPaused,
-    /// Tried again before it was sent.
-    #[error("the publication was not sent yet: nothing can be tried again")]
-    NothingSent,
-    /// Tried again before the last retry was put into effect.
-    #[error("deliveries of the publication are being reopened already; ask again in a moment")]
-    RetryUnderWay,
-    /// Frozen before publishing.
-    #[error("the publication is not published yet")]
-    NotPublished,
-    /// Planned before freezing.
-    #[error("the publication's audience is not frozen yet")]
-    NotFrozen,
-    /// Completed before planning ended.
-    #[error("the publication's deliveries are not all planned yet")]
-    NotPlanned,
-    /// A plan that is not the frozen audience's.
-    #[error(
-        "{planned} deliveries planned and {not_planned} not planned are not the {frozen} of the frozen audience"
-    )]
-    PlanMismatch {
-        /// Deliveries planned.
-        planned: u64,
-        /// Deliveries left out.
-        not_planned: u64,
-        /// Deliveries of the frozen audience.
-        frozen: u64,
-    },
-    /// Totals that do not add up.
-    #[error(
-        "{settled} settled and {not_planned} not planned deliveries are not the {planned} planned and {left_out} left out"
-    )]
-    TotalsMismatch {
-        /// Deliveries settled, by the totals.
-        settled: u64,
-        /// Deliveries left unplanned, by the totals.
-        not_planned: u64,
-        /// Deliveries planned, by the plan.
-        planned: u64,
-        /// Deliveries left unplanned, by the plan.
-        left_out: u64,
-    },
 }
 
 impl Aggregate for Publication {

@@ -14,7 +14,7 @@ mod generated {
 
 // Generated: one variant an event, none of them boxed.
 #[allow(clippy::all)]
-#[allow(clippy::explicit_iter_loop)]
+#[allow(clippy::explicit_iter_loop, clippy::too_many_lines)]
 mod events {
     include!(concat!(env!("OUT_DIR"), "/events.rs"));
 }

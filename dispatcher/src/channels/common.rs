@@ -60,7 +60,7 @@ mod tests {
     use crate::channels::{KINDS, find, support};
     use serde_json::json;
 
-    fn doubt_of(setting: Value) -> Result<DoubtPolicy, ConfigError> {
+    fn doubt_of(setting: &Value) -> Result<DoubtPolicy, ConfigError> {
         let environment = support::environment("/nowhere".as_ref());
         let settings = json!({ "folder": "editions", "in_doubt": setting });
         let built = build(find("file").unwrap(), &settings, None, &environment);
@@ -69,11 +69,11 @@ mod tests {
 
     #[test]
     fn what_to_do_in_doubt_is_the_kinds_own_unless_it_is_said() {
-        assert_eq!(doubt_of(Value::Null), Ok(DoubtPolicy::Hold));
-        assert_eq!(doubt_of(json!("hold")), Ok(DoubtPolicy::Hold));
-        assert_eq!(doubt_of(json!("resend")), Ok(DoubtPolicy::ResendOnce));
+        assert_eq!(doubt_of(&Value::Null), Ok(DoubtPolicy::Hold));
+        assert_eq!(doubt_of(&json!("hold")), Ok(DoubtPolicy::Hold));
+        assert_eq!(doubt_of(&json!("resend")), Ok(DoubtPolicy::ResendOnce));
         for wrong in [json!("twice"), json!(true)] {
-            let error = doubt_of(wrong).unwrap_err();
+            let error = doubt_of(&wrong).unwrap_err();
             assert_eq!(error.problems[0].pointer, "/in_doubt");
         }
         let resends = |kind: &&Kind| kind.doubt == DoubtPolicy::ResendOnce;

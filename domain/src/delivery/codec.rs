@@ -3,6 +3,8 @@
 
 use tidings_proto::{Event as Wire, EventMessage as _, common::Sealed, delivery as wire, to_us};
 
+use time::OffsetDateTime;
+
 use super::{CancelledReason, Delivery, DoubtReason, Event, Plan, Reply, SuppressedReason};
 use crate::aggregate::{Aggregate as _, CodecError};
 use crate::personal::{Open, Seal};
@@ -40,6 +42,26 @@ pub(super) fn encode(event: &Event, seal: &dyn Seal) -> Wire {
             subscriber_version: *subscriber_version,
             channel_version: *channel_version,
         }),
+        Event::Suppressed { reason } => wire::Suppressed {
+            reason: reason.to_string(),
+        }
+        .into(),
+        Event::Cancelled { reason } => wire::Cancelled {
+            reason: reason.to_string(),
+        }
+        .into(),
+        Event::Reopened {
+            plan,
+            planned_at,
+            attempts,
+        } => encode_reopened(plan, *planned_at, *attempts).into(),
+        outcome => encode_outcome(outcome, seal),
+    }
+}
+
+/// How an attempt ended.
+fn encode_outcome(event: &Event, seal: &dyn Seal) -> Wire {
+    match event {
         Event::Sent {
             attempt,
             reply,
@@ -56,15 +78,14 @@ pub(super) fn encode(event: &Event, seal: &dyn Seal) -> Wire {
             reply,
             retry_at,
             channel_down,
-        } => wire::Deferred {
+        } => Wire::DeliveryDeferred(wire::Deferred {
             attempt: small(*attempt),
             reason: reason.to_string(),
             reply: seal_reply(reply, seal),
             code: code(reply),
             retry_at_us: to_us(*retry_at),
             channel_down: *channel_down,
-        }
-        .into(),
+        }),
         Event::Failed {
             attempt,
             reason,
@@ -75,14 +96,6 @@ pub(super) fn encode(event: &Event, seal: &dyn Seal) -> Wire {
             reply: seal_reply(reply, seal),
             code: code(reply),
         }),
-        Event::Suppressed { reason } => wire::Suppressed {
-            reason: reason.to_string(),
-        }
-        .into(),
-        Event::Cancelled { reason } => wire::Cancelled {
-            reason: reason.to_string(),
-        }
-        .into(),
         Event::Abandoned {
             attempt,
             reason,
@@ -101,21 +114,22 @@ pub(super) fn encode(event: &Event, seal: &dyn Seal) -> Wire {
             reason: reason.to_string(),
             retry_at_us: retry_at.map(to_us).unwrap_or_default(),
         }),
-        Event::Reopened {
-            plan,
-            planned_at,
-            attempts,
-        } => Wire::DeliveryReopened(wire::Reopened {
-            cause_kind: plan.cause_kind.to_string(),
-            cause_id: id(plan.cause_id),
-            content_version: plan.content_version,
-            channel_id: id(plan.channel_id),
-            subscriber_id: optional_id(plan.subscriber_id),
-            due_at_us: to_us(plan.due_at),
-            priority: plan.priority,
-            planned_at_us: to_us(*planned_at),
-            attempts: small(*attempts),
-        }),
+        // `encode` has dealt with all others.
+        _ => unreachable!("no outcome of an attempt"),
+    }
+}
+
+fn encode_reopened(plan: &Plan, planned_at: OffsetDateTime, attempts: u32) -> wire::Reopened {
+    wire::Reopened {
+        cause_kind: plan.cause_kind.to_string(),
+        cause_id: id(plan.cause_id),
+        content_version: plan.content_version,
+        channel_id: id(plan.channel_id),
+        subscriber_id: optional_id(plan.subscriber_id),
+        due_at_us: to_us(plan.due_at),
+        priority: plan.priority,
+        planned_at_us: to_us(planned_at),
+        attempts: small(attempts),
     }
 }
 

@@ -58,28 +58,7 @@ pub(super) fn decide(state: &Delivery, command: Command) -> Result<Vec<Event>, R
 
         (D::Pending { .. }, C::Suppress { reason }) => Ok(vec![Event::Suppressed { reason }]),
         (D::Pending { .. }, C::Cancel { reason }) => Ok(vec![Event::Cancelled { reason }]),
-        (
-            D::Settled {
-                outcome: Outcome::Failed { .. },
-                ..
-            },
-            C::FailToRender { .. },
-        )
-        | (
-            D::Settled {
-                outcome: Outcome::Suppressed(_),
-                ..
-            },
-            C::Suppress { .. },
-        )
-        | (
-            D::Settled {
-                outcome: Outcome::Cancelled(_),
-                ..
-            },
-            C::Cancel { .. },
-        ) => Ok(vec![]),
-
+        (D::Settled { outcome, .. }, command) if says(outcome, &command) => Ok(vec![]),
         (D::Attempting { tries, .. }, _) => Err(Refusal::UnderWay {
             attempt: tries.attempts,
         }),
@@ -87,6 +66,16 @@ pub(super) fn decide(state: &Delivery, command: Command) -> Result<Vec<Event>, R
             class: outcome.class(),
         }),
     }
+}
+
+/// Whether what is wanted is so already.
+fn says(outcome: &Outcome, command: &Command) -> bool {
+    matches!(
+        (outcome, command),
+        (Outcome::Failed { .. }, Command::FailToRender { .. })
+            | (Outcome::Suppressed(_), Command::Suppress { .. })
+            | (Outcome::Cancelled(_), Command::Cancel { .. })
+    )
 }
 
 fn reopened(

@@ -1,5 +1,6 @@
 //! Delivery decisions: the table, late outcomes, and what holds over any sequence of commands.
 
+mod again;
 mod unrecorded;
 
 use proptest::prelude::*;
@@ -328,53 +329,6 @@ fn it_is_given_up_when_the_retry_would_come_too_late() {
             reply: Reply::new(450, Some("4.7.1 later")),
         }]
     );
-}
-
-#[test]
-fn a_failed_delivery_is_tried_again_from_the_start_under_the_next_number() {
-    let given_up = then(attempting(), vec![failed(1), reopen()]);
-    let state = after(given_up.clone());
-    assert_eq!(state.accounting_class(), Some(AccountingClass::Pending));
-    let early = attempt_at(LATER - Duration::SECOND, permit(Standing::Active));
-    assert_eq!(state.decide(early), Err(Refusal::NotDue { due_at: LATER }));
-    // The clock that gives up starts anew.
-    let again = attempt_at(LATER, permit(Standing::Active));
-    let state = after(then(given_up, vec![again]));
-    assert_eq!(state.tries().map(|tries| tries.attempts), Some(2));
-    let later = state.decide(deferred(2, LATER + Duration::days(4)));
-    assert!(matches!(later.as_deref(), Ok([Event::Deferred { .. }])));
-}
-
-#[test]
-fn a_late_word_on_a_doubtful_attempt_counts_although_it_is_tried_again() {
-    let retried = then(attempting(), vec![doubt(1, DoubtPolicy::Hold), reopen()]);
-    let state = after(then(retried, vec![sent(1)]));
-    assert_eq!(state.accounting_class(), Some(AccountingClass::Sent));
-    assert!(state.decide(reopen()).is_err());
-}
-
-#[test]
-fn waiting_for_a_channel_does_not_count_when_it_comes_to_giving_up() {
-    let down = |attempt, now: OffsetDateTime| Command::RecordDeferred {
-        delivery_id: ID,
-        attempt,
-        reason: code(),
-        reply: Reply::none(),
-        now,
-        family: Family::Webhook,
-        trouble: Trouble::ChannelDown { until: now },
-    };
-    let mut commands = attempting();
-    for n in 1..20 {
-        let now = NOW + Duration::days(i64::from(n));
-        commands.push(down(n, now));
-        commands.push(attempt_at(now, permit(Standing::Active)));
-    }
-    let state = after(commands);
-    let tries = state.tries().unwrap();
-    assert_eq!((tries.attempts, tries.deferrals), (20, 0));
-    let put_off = state.decide(deferred(20, NOW + Duration::days(19)));
-    assert!(matches!(put_off.as_deref(), Ok([Event::Deferred { .. }])));
 }
 
 #[test]

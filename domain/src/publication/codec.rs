@@ -77,6 +77,13 @@ pub(super) fn encode(event: &Event, seal: &dyn Seal) -> Wire {
             not_planned: count(totals.not_planned),
         }
         .into(),
+        word => encode_word(word),
+    }
+}
+
+/// An editor's word besides the content, and what became of it.
+fn encode_word(event: &Event) -> Wire {
+    match event {
         Event::Scheduled { time, at } => wire::Scheduled {
             local_time: time.local_time(),
             zone: time.zone().to_owned(),
@@ -109,6 +116,8 @@ pub(super) fn encode(event: &Event, seal: &dyn Seal) -> Wire {
             request_version: *version,
         }
         .into(),
+        // `encode` has dealt with all others.
+        _ => unreachable!("neither content nor progress"),
     }
 }
 

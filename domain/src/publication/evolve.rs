@@ -37,58 +37,70 @@ fn retries(state: &Publication, event: &Event, version: i32) -> Vec<OpenRetry> {
 }
 
 fn next(stage: Stage, event: &Event, version: i32) -> Stage {
-    match (stage, event) {
-        (
-            Stage::Unknown | Stage::Draft(_),
-            Event::Drafted {
-                content,
-                channel_ids,
-            }
-            | Event::Revised {
-                content,
-                channel_ids,
-            },
-        ) => Stage::Draft(Draft {
-            content: content.clone(),
-            channel_ids: channel_ids.clone(),
-            content_version: version,
-        }),
-        (
-            Stage::Scheduled {
-                time,
-                schedule_version,
-                ..
-            },
-            Event::Revised {
-                content,
-                channel_ids,
-            },
-        ) => Stage::Scheduled {
-            draft: Draft {
+    match event {
+        Event::Drafted {
+            content,
+            channel_ids,
+        }
+        | Event::Revised {
+            content,
+            channel_ids,
+        } => {
+            let draft = Draft {
                 content: content.clone(),
                 channel_ids: channel_ids.clone(),
                 content_version: version,
-            },
+            };
+            written(stage, draft)
+        }
+        Event::Scheduled { .. }
+        | Event::Unscheduled
+        | Event::ScheduleMissed { .. }
+        | Event::Published { .. } => sent_off(stage, event, version),
+        Event::Cancelled { reason } => cancelled(stage, reason),
+        _ => under_way(stage, event),
+    }
+}
+
+/// A new text leaves a schedule as it is.
+fn written(stage: Stage, draft: Draft) -> Stage {
+    match stage {
+        Stage::Unknown | Stage::Draft(_) => Stage::Draft(draft),
+        Stage::Scheduled {
+            time,
+            schedule_version,
+            ..
+        } => Stage::Scheduled {
+            draft,
             time,
             schedule_version,
         },
-        (Stage::Draft(draft) | Stage::Scheduled { draft, .. }, Event::Scheduled { time, .. }) => {
-            Stage::Scheduled {
-                draft,
-                time: time.clone(),
-                schedule_version: version,
-            }
-        }
-        (Stage::Scheduled { draft, .. }, Event::Unscheduled | Event::ScheduleMissed { .. }) => {
-            Stage::Draft(draft)
-        }
-        (
-            Stage::Draft(draft) | Stage::Scheduled { draft, .. },
-            Event::Published { content_version },
-        ) => Stage::Published(Draft {
+        stage => stage,
+    }
+}
+
+fn sent_off(stage: Stage, event: &Event, version: i32) -> Stage {
+    let draft = match stage {
+        Stage::Draft(draft) | Stage::Scheduled { draft, .. } => draft,
+        stage => return stage,
+    };
+    match event {
+        Event::Scheduled { time, .. } => Stage::Scheduled {
+            draft,
+            time: time.clone(),
+            schedule_version: version,
+        },
+        Event::Published { content_version } => Stage::Published(Draft {
             content_version: *content_version,
             ..draft
         }),
+        // Unscheduled, or missed.
+        _ => Stage::Draft(draft),
+    }
+}
+
+fn under_way(stage: Stage, event: &Event) -> Stage {
+    match (stage, event) {
         (Stage::Published(draft), Event::AudienceFrozen(audience)) => Stage::Frozen {
             draft,
             audience: *audience,
@@ -112,7 +124,6 @@ fn next(stage: Stage, event: &Event, version: i32) -> Stage {
             audience,
             plan: Some(*plan),
         },
-        (stage, Event::Cancelled { reason }) => cancelled(stage, reason),
         (
             Stage::Planned {
                 draft,

@@ -56,6 +56,41 @@ async fn publish(api: &Api, title: &str, channels: &[String]) -> String {
     publication
 }
 
+/// One channel of each kind: an SMTP server's port, and the URLs of the others.
+async fn configured(api: &Api, [smtp, slack, discord, webhook]: [String; 4]) -> Vec<String> {
+    let port: u16 = smtp.parse().unwrap();
+    let mut channels = Vec::new();
+    for channel in [
+        json!({ "kind": "email", "name": "Mail", "settings": {
+            "host": "127.0.0.1", "port": port, "encryption": "none",
+            "from": "News <news@example.org>",
+        }}),
+        json!({ "kind": "slack", "name": "Slack", "settings": {},
+            "credentials": { "webhook_url": slack } }),
+        json!({ "kind": "discord", "name": "Discord", "settings": {},
+            "credentials": { "webhook_url": discord } }),
+        json!({ "kind": "webhook", "name": "Webhook", "settings": { "url": webhook },
+            "credentials": { "secret": SECRET } }),
+        json!({ "kind": "file", "name": "Files", "settings": { "folder": "editions" } }),
+    ] {
+        channels.push(id(&api.post("/api/v1/channels", &channel).await));
+    }
+    channels
+}
+
+/// Brings the readers in.
+async fn import(api: &Api) {
+    let lines: String = (0..READERS)
+        .map(|n| format!("reader{n}@example.org\n"))
+        .collect();
+    let import = api
+        .post_csv("/api/v1/imports", format!("email\n{lines}"))
+        .await;
+    let path = format!("/api/v1/imports/{}", id(&import));
+    api.until(&path, |import| import["state"] == json!("completed"))
+        .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn four_are_delivered_and_the_fifth_waits_until_it_is_back() {
     let smtp = smtp::start(smtp::Options::default()).await.unwrap();
@@ -73,31 +108,17 @@ async fn four_are_delivered_and_the_fifth_waits_until_it_is_back() {
     assert!(program.up(None).await, "it ended at its start");
     let api = program.api();
 
-    let mut channels = Vec::new();
-    for channel in [
-        json!({ "kind": "email", "name": "Mail", "settings": {
-            "host": "127.0.0.1", "port": smtp.addr().port(), "encryption": "none",
-            "from": "News <news@example.org>",
-        }}),
-        json!({ "kind": "slack", "name": "Slack", "settings": {},
-            "credentials": { "webhook_url": slack.url("news") } }),
-        json!({ "kind": "discord", "name": "Discord", "settings": {},
-            "credentials": { "webhook_url": discord.url("news") } }),
-        json!({ "kind": "webhook", "name": "Webhook", "settings": { "url": webhook.url("in") },
-            "credentials": { "secret": SECRET } }),
-        json!({ "kind": "file", "name": "Files", "settings": { "folder": "editions" } }),
-    ] {
-        channels.push(id(&api.post("/api/v1/channels", &channel).await));
-    }
-    let lines: String = (0..READERS)
-        .map(|n| format!("reader{n}@example.org\n"))
-        .collect();
-    let import = api
-        .post_csv("/api/v1/imports", format!("email\n{lines}"))
-        .await;
-    let path = format!("/api/v1/imports/{}", id(&import));
-    api.until(&path, |import| import["state"] == json!("completed"))
-        .await;
+    let channels = configured(
+        &api,
+        [
+            smtp.addr().port().to_string(),
+            slack.url("news"),
+            discord.url("news"),
+            webhook.url("in"),
+        ],
+    )
+    .await;
+    import(&api).await;
 
     let news = publish(&api, "The ferry", &channels).await;
     let waiting = sent(&api, &news, DELIVERIES - 1).await;

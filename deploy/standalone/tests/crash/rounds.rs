@@ -158,6 +158,10 @@ impl World {
         Ok(id)
     }
 
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "the program goes by the machine's own clock"
+    )]
     async fn send_off(&self, api: &Api, id: Uuid, scheduled: bool) -> Result<(), Away> {
         let publication = format!("/api/v1/publications/{id}");
         if scheduled {

@@ -72,7 +72,9 @@ fn refused(answer: Answer, error: &str) -> Outcome {
         "msg_too_long" => answer.failed("message_too_large"),
         "invalid_blocks" | "invalid_blocks_format" | "no_text" => answer.failed("invalid_payload"),
         "ratelimited" | "rate_limited" => answer.deferred("rate_limited", Blame::Pace),
-        "internal_error" | "fatal_error" | "service_unavailable" | "request_timeout" => {
+        // Some of it may have been done, as Slack itself says of these two.
+        "internal_error" | "fatal_error" => unexpected(),
+        "service_unavailable" | "request_timeout" => {
             answer.deferred("server_error", Blame::Network)
         }
         // Not posted, for a reason we do not know: it may pass, and if not, the schedule ends.

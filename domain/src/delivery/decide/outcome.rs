@@ -31,18 +31,13 @@ pub(super) fn decide(state: &Delivery, command: Command) -> Result<Vec<Event>, R
             reason,
             reply,
         } => {
+            let counts = word(state, attempt)? != Word::Repeated;
             let event = Event::Failed {
                 attempt,
                 reason,
                 reply,
             };
-            word(state, attempt).map(|word| {
-                if word == Word::Repeated {
-                    vec![]
-                } else {
-                    vec![event]
-                }
-            })
+            Ok(counts.then_some(event).into_iter().collect())
         }
         Command::RecordDeferred {
             delivery_id,

@@ -115,6 +115,8 @@ macro_rules! send {
     }};
 }
 
+mod editing;
+
 #[actix_web::test]
 async fn a_publication_is_drafted_revised_and_published_once() {
     let platform = Platform::start().await;

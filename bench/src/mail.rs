@@ -2,24 +2,19 @@
 //! when it is published and stops when the accounting view balances.
 
 mod ledger;
-mod platform;
 mod town;
 
 use std::time::Instant;
 
 use serde_json::json;
-use tidings_domain::channel::{self, Channel};
-use tidings_domain::publication::{self, Content, Publication};
-use tidings_domain::value::{ChannelIds, ChannelKind, ChannelName, Markdown, Settings, Title};
 use tidings_sinks::smtp::{self, Keep};
 use uuid::Uuid;
 
+use crate::platform::Platform;
 use crate::report::{Report, Row};
 use crate::site::Site;
 use crate::stats::median;
 use crate::{Error, Wanted};
-
-use platform::Platform;
 
 const NAME: &str = "mail.per_s";
 const SUBSCRIBERS: usize = 20_000;
@@ -44,7 +39,7 @@ async fn per_s(site: &Site) -> Result<Row, Error> {
         ..smtp::Options::default()
     })
     .await?;
-    let platform = Platform::start(site).await?;
+    let platform = Platform::start(site, "mail").await?;
     let channel_id = configure(&platform, sink.addr().port()).await?;
     town::sign_up(&platform, 0..WARM_UP).await?;
     publish(&platform, channel_id, WARM_UP).await?;
@@ -79,30 +74,11 @@ async fn configure(platform: &Platform, port: u16) -> Result<Uuid, Error> {
         "host": "127.0.0.1", "port": port, "encryption": "none",
         "from": "Bench <bench@example.org>", "connections_max": CONNECTIONS,
     });
-    let command = channel::Command::Configure {
-        kind: ChannelKind::parse("email")?,
-        name: ChannelName::parse("Newsletter")?,
-        settings: Settings::parse(settings)?,
-        credentials: None,
-    };
-    let id = platform.ids.next();
-    platform.execute::<Channel>(id, &command).await?;
-    Ok(id)
+    platform.configure("email", settings, None).await
 }
 
 /// Publishes to everybody and waits until every delivery is accounted for.
 async fn publish(platform: &Platform, channel_id: Uuid, receivers: usize) -> Result<(), Error> {
-    let id = platform.ids.next();
-    let draft = publication::Command::Draft {
-        content: Content::new(
-            Title::parse("Harbour bridge reopens")?,
-            Markdown::parse(ARTICLE)?,
-        ),
-        channel_ids: ChannelIds::parse(vec![channel_id])?,
-    };
-    platform.execute::<Publication>(id, &draft).await?;
-    platform
-        .execute::<Publication>(id, &publication::Command::Publish)
-        .await?;
+    let id = platform.publish(ARTICLE, vec![channel_id]).await?;
     ledger::balanced(platform, id, receivers as i64).await
 }

@@ -11,6 +11,7 @@ mod load;
 mod mail;
 #[cfg(feature = "peers")]
 mod peers;
+mod platform;
 mod rebuild;
 mod recovery;
 mod relay;
@@ -19,6 +20,8 @@ mod sample;
 mod scale;
 mod site;
 mod stats;
+mod waiting;
+mod webhook;
 
 use std::process::ExitCode;
 
@@ -75,6 +78,8 @@ async fn measure(site: &Site, wanted: &Wanted, report: &mut Report) -> Result<()
     audit::rows(site, wanted, report).await?;
     rebuild::rows(site, wanted, report).await?;
     mail::rows(site, wanted, report).await?;
+    webhook::rows(site, wanted, report).await?;
+    waiting::rows(site, wanted, report).await?;
     recovery::rows(site, wanted, report).await?;
     #[cfg(feature = "peers")]
     peers::rows(site, wanted, report).await?;

@@ -48,7 +48,7 @@ async fn killed_in_mid_send() -> Result<[f64; 3], Error> {
         ..smtp::Options::default()
     })
     .await?;
-    let mut program = Program::new(binary()?, Path::new("/var/tmp"), Vec::new());
+    let mut program = program()?;
     start(&mut program).await?;
     let publication = publish(&program.api(), sink.addr().port(), SUBSCRIBERS).await;
     sink.wait_for(SUBSCRIBERS / 4).await;
@@ -69,7 +69,13 @@ async fn killed_in_mid_send() -> Result<[f64; 3], Error> {
     Ok([first_commit, caught_up, settled].map(|took| took.as_secs_f64()))
 }
 
-async fn start(program: &mut Program) -> Result<(), Error> {
+/// The program over a folder of its own; it does not run yet.
+pub(crate) fn program() -> Result<Program, Error> {
+    Ok(Program::new(binary()?, Path::new("/var/tmp"), Vec::new()))
+}
+
+/// Starts it, and waits until it is ready.
+pub(crate) async fn start(program: &mut Program) -> Result<(), Error> {
     let started = program.up(None).await;
     started.then_some(()).ok_or_else(|| program.said().into())
 }

@@ -185,6 +185,11 @@ impl Program {
         kill(Pid::from_raw(child.id() as i32), signal).unwrap();
     }
 
+    /// The number of its process.
+    pub fn pid(&self) -> u32 {
+        self.child.as_ref().expect("it was started").id()
+    }
+
     /// Where its `file` channels write.
     pub fn files(&self) -> PathBuf {
         self.data().join("files")

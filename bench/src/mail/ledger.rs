@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use uuid::Uuid;
 
-use super::platform::Platform;
 use crate::Error;
+use crate::platform::Platform;
 
 const ACCOUNTING: &str = "select coalesce(sum(planned), 0)::bigint, coalesce(sum(pending), 0)::bigint, \
      coalesce(sum(sent), 0)::bigint from publishing_publication_accounting where publication_id = $1";

@@ -13,8 +13,8 @@ use tidings_event_store::Loaded;
 use tidings_event_store::view::position;
 use uuid::Uuid;
 
-use super::platform::Platform;
 use crate::Error;
+use crate::platform::Platform;
 
 const CHUNK: usize = 500;
 /// The view an audience is read from.

@@ -4,11 +4,17 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
+use serde_json::Value;
 use tidings_dispatcher::channel::Environment;
 use tidings_dispatcher::channels::email;
 use tidings_dispatcher::{DispatchError, Dispatcher, Limits};
 use tidings_domain::aggregate::Aggregate;
+use tidings_domain::channel::{self, Channel};
 use tidings_domain::id::IdKey;
+use tidings_domain::publication::{self, Content, Publication};
+use tidings_domain::value::{
+    ChannelIds, ChannelKind, ChannelName, Credentials, Markdown, Settings, Title,
+};
 use tidings_event_store::feed::Feed;
 use tidings_event_store::relay::{Relay, RelayError};
 use tidings_event_store::stream::StreamName;
@@ -17,6 +23,7 @@ use tidings_event_store::{Context, Store};
 use tidings_projector::Projector;
 use tidings_service::config::{Config, PublicUrl};
 use tidings_service::metrics::Metrics;
+use tidings_service::outbound::Policy;
 use tidings_service::{Clock, Ids, Outbound};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -27,12 +34,12 @@ use crate::sample::ACTOR;
 use crate::site::{Database, Site};
 
 /// A running platform.
-pub(super) struct Platform {
-    pub(super) store: Store,
-    pub(super) clock: Clock,
-    pub(super) ids: Ids,
-    pub(super) id_key: IdKey,
-    pub(super) database: Database,
+pub(crate) struct Platform {
+    pub(crate) store: Store,
+    pub(crate) clock: Clock,
+    pub(crate) ids: Ids,
+    pub(crate) id_key: IdKey,
+    pub(crate) database: Database,
     stop: CancellationToken,
     relay: JoinHandle<Result<(), RelayError>>,
     feed: JoinHandle<Result<(), tidings_event_store::ReadError>>,
@@ -42,8 +49,8 @@ pub(super) struct Platform {
 
 impl Platform {
     /// Starts every part.
-    pub(super) async fn start(site: &Site) -> Result<Self, Error> {
-        let database = site.database("mail").await?;
+    pub(crate) async fn start(site: &Site, name: &str) -> Result<Self, Error> {
+        let database = site.database(name).await?;
         let log = database.log();
         let vault = Vault::new(
             database.pool.clone(),
@@ -51,7 +58,7 @@ impl Platform {
         );
         let store = Store::new(log.clone(), vault);
         let id_key = store.vault().id_key(site.clock.now()).await?;
-        let name = StreamName::new("mail", log.incarnation().await?);
+        let name = StreamName::new(name, log.incarnation().await?);
         let stop = CancellationToken::new();
         let nats = site.nats().await?;
         let relay = Relay::new(log.clone(), nats.clone(), name.clone());
@@ -73,7 +80,7 @@ impl Platform {
     }
 
     /// Stops every part and waits for it.
-    pub(super) async fn stop(self) -> Result<(), Error> {
+    pub(crate) async fn stop(self) -> Result<(), Error> {
         self.stop.cancel();
         self.dispatcher.await??;
         self.projector.await?;
@@ -82,7 +89,7 @@ impl Platform {
     }
 
     /// The circumstances of a command of this run.
-    pub(super) fn context(&self) -> Context {
+    pub(crate) fn context(&self) -> Context {
         Context {
             actor: ACTOR.to_owned(),
             correlation_id: self.ids.next(),
@@ -95,7 +102,7 @@ impl Platform {
     }
 
     /// Carries a command out on one stream.
-    pub(super) async fn execute<A: Aggregate>(
+    pub(crate) async fn execute<A: Aggregate>(
         &self,
         id: Uuid,
         command: &A::Command,
@@ -109,8 +116,42 @@ impl Platform {
         Ok(())
     }
 
+    /// Sets a channel up; gives its id.
+    pub(crate) async fn configure(
+        &self,
+        kind: &str,
+        settings: Value,
+        credentials: Option<Value>,
+    ) -> Result<Uuid, Error> {
+        let command = channel::Command::Configure {
+            kind: ChannelKind::parse(kind)?,
+            name: ChannelName::parse(kind)?,
+            settings: Settings::parse(settings)?,
+            credentials: credentials.map(Credentials::parse).transpose()?,
+        };
+        let id = self.ids.next();
+        self.execute::<Channel>(id, &command).await?;
+        Ok(id)
+    }
+
+    /// Publishes an article; gives its id.
+    pub(crate) async fn publish(&self, markdown: &str, channels: Vec<Uuid>) -> Result<Uuid, Error> {
+        let id = self.ids.next();
+        let draft = publication::Command::Draft {
+            content: Content::new(
+                Title::parse("Harbour bridge reopens")?,
+                Markdown::parse(markdown)?,
+            ),
+            channel_ids: ChannelIds::parse(channels)?,
+        };
+        self.execute::<Publication>(id, &draft).await?;
+        self.execute::<Publication>(id, &publication::Command::Publish)
+            .await?;
+        Ok(id)
+    }
+
     /// What the log has done so far.
-    pub(super) fn totals(&self) -> Totals {
+    pub(crate) fn totals(&self) -> Totals {
         let counters = self.store.log().counters();
         Totals {
             batches: counters.batches.load(Relaxed),
@@ -122,7 +163,7 @@ impl Platform {
 }
 
 /// Totals of the log.
-pub(super) struct Totals {
+pub(crate) struct Totals {
     batches: u64,
     events: u64,
     refused: u64,
@@ -131,7 +172,7 @@ pub(super) struct Totals {
 
 impl Totals {
     /// What was done since an earlier moment, for people.
-    pub(super) fn since(&self, before: &Self) -> String {
+    pub(crate) fn since(&self, before: &Self) -> String {
         let batches = (self.batches - before.batches).max(1);
         format!(
             "{} events in {batches} batches of {:.1} ms, {} refused",
@@ -157,7 +198,10 @@ async fn dispatcher(
         clock: site.clock.clone(),
         ids: site.ids.clone(),
         environment: Environment {
-            outbound: Outbound::new(config.outbound.into())?,
+            outbound: Outbound::new(Policy {
+                allow_loopback: true,
+                ..config.outbound.into()
+            })?,
             clock: site.clock.clone(),
             tls: email::system_trust()?,
             file_root: site.folder().join("files"),

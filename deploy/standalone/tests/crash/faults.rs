@@ -3,6 +3,7 @@
 //! checker finds nothing.
 
 mod broker;
+mod cluster;
 mod database;
 mod frozen;
 mod hung;

@@ -139,19 +139,19 @@ impl Vault {
         wrapped: &[Vec<u8>],
         now: OffsetDateTime,
     ) -> Result<(), VaultError> {
-        let client = self.inner.pool.get().await?;
         // In one order for everybody, so that two who make the same keys wait for each other and not in a circle.
-        let statement = client
-            .prepare_cached(
-                "insert into publishing_keys (key_id, wrapped, created_at) \
-                 select k.id, k.wrapped, $3 from unnest($1::uuid[], $2::bytea[]) as k(id, wrapped) \
-                 order by k.id on conflict (key_id) do nothing",
-            )
-            .await?;
-        client
-            .execute(&statement, &[&owners, &wrapped, &now])
-            .await?;
-        Ok(())
+        let sql = "insert into publishing_keys (key_id, wrapped, created_at) \
+             select k.id, k.wrapped, $3 from unnest($1::uuid[], $2::bytea[]) as k(id, wrapped) \
+             order by k.id on conflict (key_id) do nothing";
+        in_time(async {
+            let client = self.inner.pool.get().await?;
+            let statement = client.prepare_cached(sql).await?;
+            client
+                .execute(&statement, &[&owners, &wrapped, &now])
+                .await?;
+            Ok(())
+        })
+        .await
     }
 
     /// The keys of these owners, as far as they exist. However many are asked for, those that are not in memory are
@@ -174,15 +174,13 @@ impl Vault {
 
     async fn read(&self, owners: &[Uuid]) -> Result<Vec<(Uuid, Option<DataKey>)>, VaultError> {
         let sql = "select key_id, wrapped from publishing_keys where key_id = any($1)";
-        let answer = async {
+        // A source may take its time; others need the connection meanwhile.
+        let rows = in_time(async {
             let client = self.inner.pool.get().await?;
             let statement = client.prepare_cached(sql).await?;
-            Ok::<_, VaultError>(client.query(&statement, &[&owners]).await?)
-        };
-        // A source may take its time; others need the connection meanwhile.
-        let rows = timeout(ANSWER_WITHIN, answer)
-            .await
-            .unwrap_or(Err(VaultError::NoAnswer))?;
+            Ok(client.query(&statement, &[&owners]).await?)
+        })
+        .await?;
         let mut keys = Vec::with_capacity(rows.len());
         for row in rows {
             let owner: Uuid = row.get(0);
@@ -257,6 +255,12 @@ impl Vault {
             .and_then(DataKey::secret)
             .ok_or(VaultError::InstallationKeyGone(key_id))
     }
+}
+
+/// The answer, or word that there is none in time.
+async fn in_time<T>(answer: impl Future<Output = Result<T, VaultError>>) -> Result<T, VaultError> {
+    let answer = timeout(ANSWER_WITHIN, answer).await;
+    answer.unwrap_or(Err(VaultError::NoAnswer))
 }
 
 fn is_not_in_use(error: &tokio_postgres::Error) -> bool {

@@ -60,14 +60,18 @@ impl Cluster {
         cluster
     }
 
+    /// Where all three are.
+    pub fn url(&self) -> String {
+        let urls = self.nodes.iter().map(|node| node.port);
+        let urls: Vec<String> = urls
+            .map(|port| format!("nats://127.0.0.1:{port}"))
+            .collect();
+        urls.join(",")
+    }
+
     /// A connection that knows all three.
     pub async fn client(&self) -> async_nats::Client {
-        let urls: Vec<String> = self
-            .nodes
-            .iter()
-            .map(|node| format!("nats://127.0.0.1:{}", node.port))
-            .collect();
-        let url = tidings_service::config::Secret::new(urls.join(","));
+        let url = tidings_service::config::Secret::new(self.url());
         tidings_service::nats::connect(&url, "tidings test")
             .await
             .unwrap()

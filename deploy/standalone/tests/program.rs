@@ -265,17 +265,20 @@ fn keys(root: &Path, verb: &str) -> Value {
 /// Under a platform that works over the folder, and goes on.
 fn the_master_key_changes(root: &Path) {
     let key = || std::fs::read_to_string(root.join("data/master.key")).unwrap();
+    let named = |file: &str| {
+        let mut command = tidings(root);
+        command.args(["keys", "rotate", "--new-key-file", file]);
+        said(&command.output().unwrap())
+    };
+    let (code, text) = named("data/master.key");
+    assert_eq!(code, Some(64), "{text}");
+    assert!(text.contains("in use already"), "{text}");
     // What a run left that was killed is taken up.
     let left = format!("{}=\n", "A".repeat(43));
     std::fs::write(root.join("data/master.key.next"), &left).unwrap();
     keys(root, "rotate");
     assert_eq!(key(), left);
     // What has been replaced does not come back, and leaves nothing behind.
-    let named = |file: &str| {
-        let mut command = tidings(root);
-        command.args(["keys", "rotate", "--new-key-file", file]);
-        said(&command.output().unwrap())
-    };
     let replaced = std::fs::read_dir(root.join("data")).unwrap();
     let replaced = replaced
         .map(|file| file.unwrap().path())
@@ -284,9 +287,15 @@ fn the_master_key_changes(root: &Path) {
     assert_eq!(code, Some(1), "{text}");
     assert!(text.contains("was replaced: take a fresh one"), "{text}");
     assert!(!root.join("data/master.key.next").exists());
-    let (code, text) = named("data/master.key");
-    assert_eq!(code, Some(64), "{text}");
-    assert!(text.contains("in use already"), "{text}");
+    // As by somebody who missed the end of it.
+    let mut again = tidings(root);
+    again.args(["keys", "rotate", "--new-key-file", "data/master.key"]);
+    let again = again.output().unwrap();
+    assert!(again.status.success(), "{}", said(&again).1);
+    let text = String::from_utf8_lossy(&again.stdout);
+    assert!(text.contains("was complete already"), "{text}");
+    assert_eq!(key(), left);
+    assert!(!root.join("data/master.key.next").exists());
 
     let (old, before) = (key(), keys(root, "status"));
     let rotated = keys(root, "rotate");

@@ -14,7 +14,9 @@ pub struct KeyStatus {
     pub wrapped_by: Vec<(MasterId, u64)>,
     /// The master key that wraps new keys; none before the first key.
     pub in_use: Option<MasterId>,
-    /// Whether a change to it has not ended.
+    /// Those that were in use before, the last one first.
+    pub replaced: Vec<MasterId>,
+    /// Whether the change to the one in use has not ended.
     pub rotating: bool,
     /// The master keys this process has.
     pub at_hand: Vec<MasterId>,
@@ -40,17 +42,19 @@ impl Vault {
                 }
             }
         }
-        let newest = "select master_id, finished_at is null from publishing_master_keys \
-                      order by ordinal desc limit 1";
-        let newest = client.query_opt(newest, &[]).await?;
+        let masters = "select master_id, finished_at is null from publishing_master_keys \
+                       order by ordinal desc";
+        let masters = client.query(masters, &[]).await?;
+        let mut ids = masters
+            .iter()
+            .filter_map(|row| MasterId::from_slice(row.get(0)));
         Ok(KeyStatus {
             live: wrapped_by.iter().map(|(_, count)| count).sum(),
             shredded,
             wrapped_by,
-            in_use: newest
-                .as_ref()
-                .and_then(|row| MasterId::from_slice(row.get(0))),
-            rotating: newest.is_some_and(|row| row.get(1)),
+            in_use: ids.next(),
+            replaced: ids.collect(),
+            rotating: masters.first().is_some_and(|row| row.get(1)),
             at_hand: self.inner.masters.ids(),
         })
     }

@@ -4,6 +4,7 @@ mod broadcast;
 mod circuit;
 mod commands;
 mod desk;
+mod doubled;
 mod editor;
 mod held;
 mod lanes;

@@ -3,8 +3,10 @@
 //! checker finds nothing.
 
 mod broker;
+mod cluster;
 mod database;
 mod frozen;
+mod hung;
 mod wire;
 
 use std::time::Duration;
@@ -76,6 +78,23 @@ impl World {
         if fault == Fault::NatsRolledBack {
             self.keep_a_copy_of_the_stream().await;
         }
+        let round = self.in_mid_send(async |world| world.strike(fault).await);
+        // Whoever is told that something is away tries again later, as `settle` does.
+        match round.await {
+            Ok(()) => {}
+            Err(Away::Unavailable(_)) if fault.takes_the_log_away() => {}
+            // Once it wakes it closes connections that have been idle for too long by then, and a question that was
+            // on its way over one of them goes unanswered.
+            Err(Away::Silent(_)) if fault == Fault::ProgramFrozen => {}
+            Err(error) => panic!("during {fault:?}: {error}\n{}", self.program.said()),
+        }
+        let runs = self.program.runs();
+        assert!(runs, "it died of {fault:?}:\n{}", self.program.said());
+    }
+
+    /// A round in the middle of which something is done by `strike`: until it returns, every connection waits for the
+    /// last answer of its mail, unless it has them released.
+    async fn in_mid_send(&mut self, strike: impl AsyncFnOnce(&Self)) -> Result<(), Away> {
         let stall = smtp::Rule::new(smtp::Phase::FinalDot, smtp::Action::Stall).recorded();
         let stalled = self.smtp.add_rule(stall.times(MAILS_AT_ONCE));
         let message = slack::Rule::new(slack::Action::Stall).recorded();
@@ -84,7 +103,7 @@ impl World {
             readers: READERS,
             ..Round::default()
         });
-        let strike = async {
+        let struck = async {
             // Every connection waits for the last answer of its mail.
             let begun = async {
                 self.smtp.wait_for_hits(stalled, MAILS_AT_ONCE).await;
@@ -95,24 +114,14 @@ impl World {
             self.somebody_leaves_in_time().await;
             let open = self.open_mails().await;
             assert!(open >= MAILS_AT_ONCE as usize, "{open} mails are open");
-            self.strike(fault).await;
+            strike(self).await;
             self.smtp.remove_rule(stalled);
             self.smtp.release();
             self.slack.remove_rule(message);
             self.slack.release();
         };
-        let (round, ()) = tokio::join!(round, strike);
-        // Whoever is told that something is away tries again later, as `settle` does.
-        match round {
-            Ok(()) => {}
-            Err(Away::Unavailable(_)) if fault.takes_the_log_away() => {}
-            // Once it wakes it closes connections that have been idle for too long by then, and a question that was
-            // on its way over one of them goes unanswered.
-            Err(Away::Silent(_)) if fault == Fault::ProgramFrozen => {}
-            Err(error) => panic!("during {fault:?}: {error}\n{}", self.program.said()),
-        }
-        let runs = self.program.runs();
-        assert!(runs, "it died of {fault:?}:\n{}", self.program.said());
+        let (round, ()) = tokio::join!(round, struck);
+        round
     }
 
     /// A reader leaves whose mail nobody has begun to send: it must not go out.

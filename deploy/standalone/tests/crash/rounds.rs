@@ -133,7 +133,7 @@ impl World {
     }
 
     /// Notes a file before it is sent: an answer may not come, and its readers all the same. Gives its number.
-    fn hand_in(&self, addresses: Vec<String>) -> usize {
+    pub(crate) fn hand_in(&self, addresses: Vec<String>) -> usize {
         let mut known = self.known();
         known.files.push(Handed {
             import_id: None,

@@ -41,6 +41,8 @@ struct Rotated {
     from: Option<MasterId>,
     to: MasterId,
     progress: RotationProgress,
+    /// Whether an earlier run had ended it.
+    already_complete: bool,
     /// Where the old key in the data folder is now.
     kept: Option<PathBuf>,
 }
@@ -94,13 +96,15 @@ impl Rotate {
             from,
             to: to_id,
             progress: rotation.progress(),
+            already_complete: is_complete(&status, to_id),
             kept,
         }
         .tell(masters, self.new_key_file.as_deref(), out);
         Ok(())
     }
 
-    /// The new master key: the one that was named, ours, or the other one that the source has.
+    /// The new master key: the one that was named, ours, or the other one that the source has. If the last change has
+    /// ended and nobody has begun another, it is the one in use: a run that was killed at its very end is run again.
     async fn choose(
         &self,
         session: &Session,
@@ -108,10 +112,16 @@ impl Rotate {
         status: &KeyStatus,
     ) -> Result<vault::MasterKey, CliError> {
         let named = self.new_key()?;
-        let named_id = named.as_ref().map(|key| for_vault(key).id());
-        if named_id.is_some() && named_id == status.in_use && !status.rotating {
-            let used = "the master key that was named is in use already: name a fresh one";
-            return Err(CliError::Usage(used.to_owned()));
+        if let Some(named) = &named
+            && is_complete(status, for_vault(named).id())
+        {
+            if status.replaced.is_empty() {
+                let used = "the master key that was named is in use already: name a fresh one";
+                return Err(CliError::Usage(used.to_owned()));
+            }
+            if !session.ground.home.next_master_key_file().exists() {
+                return Ok(for_vault(named));
+            }
         }
         if masters.is_ours() {
             let ground = &session.ground;
@@ -130,11 +140,19 @@ impl Rotate {
             return Ok(for_vault(&named));
         }
         let keys = masters.read().await?;
-        let is_next = |key: &vault::MasterKey| {
-            // After a change was interrupted, the one in use is the new one.
-            (Some(key.id()) == status.in_use) == status.rotating
+        let one_of = |which: &dyn Fn(MasterId) -> bool| {
+            let mut keys = keys.iter().map(for_vault);
+            keys.find(|key| which(key.id()))
         };
-        keys.iter().map(for_vault).find(is_next).ok_or_else(|| {
+        let in_use = |id| Some(id) == status.in_use;
+        let replaced = |id| status.replaced.contains(&id);
+        let fresh = || one_of(&|id| !in_use(id) && !replaced(id));
+        let next = match status.rotating {
+            true => one_of(&in_use),
+            // As long as the key before it was not taken away, the last change may be the one that is meant.
+            false => fresh().or_else(|| one_of(&replaced).and_then(|_| one_of(&in_use))),
+        };
+        next.ok_or_else(|| {
             CliError::Usage(format!(
                 "{} gives no new master key: let it give both, with white space between, or name a file with the new \
                  one by --new-key-file",
@@ -142,6 +160,11 @@ impl Rotate {
             ))
         })
     }
+}
+
+/// Whether the change to this master key has ended.
+fn is_complete(status: &KeyStatus, to: MasterId) -> bool {
+    status.in_use == Some(to) && !status.rotating
 }
 
 /// The master key that is replaced: the other one at hand.
@@ -158,10 +181,15 @@ impl Rotated {
             verified,
             ..
         } = self.progress;
-        out.say(format!(
-            "{rewrapped} keys were wrapped anew; the master key {} opens all {verified}.",
-            self.to
-        ));
+        let to = self.to;
+        out.say(match self.already_complete {
+            true => format!(
+                "The change to the master key {to} was complete already; it opens all {verified} keys."
+            ),
+            false => format!(
+                "{rewrapped} keys were wrapped anew; the master key {to} opens all {verified}."
+            ),
+        });
         match (&self.kept, masters.is_ours()) {
             (Some(kept), _) => out.say(format!(
                 "The old master key is now {}: keep it elsewhere as long as you keep backups of the database from \
@@ -184,9 +212,10 @@ impl Rotated {
         }
         out.result(&json!({
             "from": self.from.map(|id| id.to_string()),
-            "to": self.to.to_string(),
+            "to": to.to_string(),
             "rewrapped": rewrapped,
             "verified": verified,
+            "already_complete": self.already_complete,
             "kept": self.kept.as_ref().map(|path| path.display().to_string()),
         }));
     }

@@ -71,6 +71,7 @@ mod tests {
             shredded: 1,
             wrapped_by: vec![(id(0xaa), 4), (id(0xbb), 1)],
             in_use: Some(id(0xbb)),
+            replaced: vec![id(0xaa)],
             rotating: true,
             at_hand: Vec::new(),
         };

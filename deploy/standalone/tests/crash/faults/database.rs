@@ -18,22 +18,33 @@ use crate::world::World;
 /// Room for a few segments of 16 MiB: enough to run, and soon full.
 const WAL_BYTES: &str = "size=128m,mode=0700";
 /// A caller is told within this that the log is away.
-const TOLD_WITHIN: Duration = Duration::from_secs(12);
+pub(super) const TOLD_WITHIN: Duration = Duration::from_secs(12);
 const RECOVERED_WITHIN: Duration = Duration::from_secs(60);
 
 impl World {
     /// Every process of the database stands still for a while.
     pub(super) async fn hang_database(&self, time: Duration) {
-        let processes = self.database_processes();
-        for pid in &processes {
-            // One that has ended meanwhile hangs nobody.
-            let _gone = kill(*pid, Signal::SIGSTOP);
-        }
+        let hung = self.stop_database();
         self.nothing_is_answered().await;
         tokio::time::sleep(time).await;
-        for pid in &processes {
-            let _gone = kill(*pid, Signal::SIGCONT);
+        drop(hung);
+    }
+
+    /// Stops every process of the database where it is.
+    pub(super) fn stop_database(&self) -> Hung {
+        let postmaster = self.postmaster().expect("it runs");
+        kill(postmaster, Signal::SIGSTOP).unwrap();
+        // From now on there are no new ones.
+        let children = format!("/proc/{postmaster}/task/{postmaster}/children");
+        let children = fs::read_to_string(children).unwrap();
+        let children = children.split_whitespace().map(|pid| pid.parse().unwrap());
+        let mut processes = vec![postmaster];
+        for child in children.map(Pid::from_raw) {
+            // One that has ended meanwhile hangs nobody.
+            let _gone = kill(child, Signal::SIGSTOP);
+            processes.push(child);
         }
+        Hung(processes)
     }
 
     /// A server that could not write its log crashes and recovers by itself; if it could not do that
@@ -61,15 +72,6 @@ impl World {
         let file = self.servers.location().join("postgres/postmaster.pid");
         let text = fs::read_to_string(file).ok()?;
         Some(Pid::from_raw(text.lines().next()?.parse().ok()?))
-    }
-
-    /// The postmaster and its children.
-    fn database_processes(&self) -> Vec<Pid> {
-        let postmaster = self.postmaster().expect("it runs");
-        let children = format!("/proc/{postmaster}/task/{postmaster}/children");
-        let children = fs::read_to_string(children).unwrap();
-        let children = children.split_whitespace().map(|pid| pid.parse().unwrap());
-        children.map(Pid::from_raw).chain([postmaster]).collect()
     }
 
     /// Has the log go on in the next segment.
@@ -101,6 +103,17 @@ impl World {
             Ok(Err(Away::Unavailable(_))) => true,
             Ok(Err(error)) => panic!("nobody was told: {error}"),
             Err(_) => panic!("nobody was told in time"),
+        }
+    }
+}
+
+/// Processes that stand still until this is dropped.
+pub(super) struct Hung(Vec<Pid>);
+
+impl Drop for Hung {
+    fn drop(&mut self) {
+        for pid in &self.0 {
+            let _gone = kill(*pid, Signal::SIGCONT);
         }
     }
 }

@@ -317,7 +317,11 @@ impl Core {
         rendered: &Rendered,
         committed_after: tidings_service::clock::Monotonic,
     ) -> Outcome {
-        let fresh = || self.clock.age(committed_after) < self.limits.attempt_fresh;
+        // Nor is a record worth anything once the log that holds it has gone back.
+        let fresh = || {
+            self.clock.age(committed_after) < self.limits.attempt_fresh
+                && self.store.log().alive().is_ok()
+        };
         channel.send(rendered, &fresh).await
     }
 

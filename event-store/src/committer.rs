@@ -21,7 +21,7 @@ use crate::timeline::{Timeline, WentBack};
 use crate::why::why;
 
 use batch::Batch;
-use session::{CommitSession, Failure, Lost, Seen};
+use session::{CommitSession, Failure, Lost};
 
 /// How long a caller waits for a database that is away before it is told so.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -120,7 +120,6 @@ impl Committer {
             timeline: timeline.clone(),
             line: VecDeque::new(),
             session: None,
-            seen: None,
             lost: Vec::new(),
         };
         tokio::spawn(task.run());
@@ -153,8 +152,6 @@ struct Task {
     timeline: Arc<Timeline>,
     line: VecDeque<Submission>,
     session: Option<CommitSession>,
-    /// The end of the log when it was last heard of: another session must find it there.
-    seen: Option<Seen>,
     /// Sessions that were lost, and that nobody has made sure of since: what was sent over them may still be
     /// committed.
     lost: Vec<CommitSession>,
@@ -192,6 +189,12 @@ impl Task {
 
     /// The session, opened anew if need be. Callers whose patience ends meanwhile are told.
     async fn session(&mut self) -> Option<CommitSession> {
+        if let Err(went_back) = self.timeline.alive() {
+            // Whoever waits in line is told, over whatever session it would have gone out.
+            self.take_waiting();
+            self.refuse(went_back);
+            return None;
+        }
         if let Some(session) = self.session.take() {
             return Some(session);
         }
@@ -212,15 +215,23 @@ impl Task {
         None
     }
 
-    /// A session with the log that was seen before. Nothing is committed any more over those that were lost.
+    /// A session with the log that was seen before, by whomever in this process. Nothing is committed any more over
+    /// those that were lost.
     async fn open(&mut self) -> Result<CommitSession, OpenError> {
         self.timeline.alive()?;
-        let (session, seen) = CommitSession::open(&self.connect, self.seen.as_ref()).await?;
-        self.seen = seen.map_err(|position| self.timeline.end(position))?;
+        let seen = self.timeline.seen();
+        let (session, same) = CommitSession::open(&self.connect, &seen).await?;
+        if !same {
+            return Err(self.timeline.end(seen.position).into());
+        }
         for lost in &self.lost {
             session.end(lost).await?;
         }
         self.lost.clear();
+        // Behind the last word of those that were lost: what they committed counts as seen.
+        if let Some(end) = session.end_of_log().await? {
+            self.timeline.saw(end.position, &end.batch_hash);
+        }
         Ok(session)
     }
 
@@ -259,7 +270,7 @@ impl Task {
                         .batch(accepted, refused, verdicts.events, started.elapsed());
                     if let Some(seen) = &verdicts.seen {
                         self.head.send_replace(seen.position);
-                        self.seen = Some(seen.clone());
+                        self.timeline.saw(seen.position, &seen.batch_hash);
                     }
                     self.answer(session, batch, verdicts).await;
                     crash_point!("commit.answered");
@@ -363,6 +374,9 @@ impl Task {
     ) -> Result<(CommitSession, Vec<Option<Committed>>), OpenError> {
         let session = self.open().await?;
         let found = session.find(submissions).await?;
+        if found.iter().any(Option::is_some) {
+            session.replicated().await?;
+        }
         Ok((session, found))
     }
 }

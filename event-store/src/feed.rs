@@ -81,6 +81,9 @@ impl Feed {
     /// A feed that starts at the log's present end; earlier events are read from the log.
     pub async fn open(log: Log) -> Result<Self, ReadError> {
         let head = log.head().await?;
+        if head.position > 0 {
+            log.saw(head.position, &hex(&head.batch_hash));
+        }
         Ok(Self {
             log,
             window: Arc::new(Window::after(head.position)),
@@ -293,6 +296,9 @@ impl Feed {
     fn push(&self, item: Item) {
         let position = item.position();
         self.tip().batch_hash.clone_from(&item.claimed_batch_hash);
+        if let Some(hash) = &item.claimed_batch_hash {
+            self.log.saw(position, hash);
+        }
         self.window.push(Arc::new(item));
         self.head.send_replace(position);
     }

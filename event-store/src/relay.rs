@@ -63,6 +63,18 @@ pub enum RelayError {
         /// The last position the stream holds.
         position: i64,
     },
+    /// The stream ends with a message that no relay has put there. Never retried.
+    #[error(
+        "the stream {stream} ends with a message at sequence {sequence} that Tidings has not put there: remove it or \
+         the whole stream (nothing is lost, it is filled again from the log), let nobody else publish on its subjects, \
+         and restart this process"
+    )]
+    Foreign {
+        /// The stream.
+        stream: String,
+        /// Where the message is.
+        sequence: i64,
+    },
     /// The log goes on under another incarnation, in another stream. Never retried.
     #[error("the log was restored and goes on under another incarnation: restart this process")]
     Superseded,
@@ -71,7 +83,10 @@ pub enum RelayError {
 impl RelayError {
     /// Trying again can not help.
     pub fn is_final(&self) -> bool {
-        matches!(self, Self::Diverged { .. } | Self::Superseded)
+        matches!(
+            self,
+            Self::Diverged { .. } | Self::Foreign { .. } | Self::Superseded
+        )
     }
 }
 
@@ -216,6 +231,9 @@ impl Relay {
         if last > head.position {
             // Read anew: the log may have grown since.
             if last > self.log.head().await?.position {
+                if state.messages > 0 {
+                    self.claimed_hash(&stream, last).await?;
+                }
                 return Err(RelayError::Diverged { position: last });
             }
         }
@@ -245,18 +263,27 @@ impl Relay {
 
     /// The hash of the batch that holds the stream's last message, if it is the log's.
     async fn compare(&self, stream: &Stream, last: i64) -> Result<String, RelayError> {
-        let message = stream
-            .get_raw_message(last as u64)
-            .await
-            .map_err(stream_error)?;
-        let in_stream = message
-            .headers
-            .get(BATCH_HASH)
-            .map(|value| value.as_str().to_owned());
+        let in_stream = self.claimed_hash(stream, last).await?;
         let in_log = self.log.batch_hash(last).await?.map(|hash| hex(&hash));
         match in_log {
-            Some(hash) if in_stream.as_ref() == Some(&hash) => Ok(hash),
+            Some(hash) if in_stream == hash => Ok(hash),
             _ => Err(RelayError::Diverged { position: last }),
+        }
+    }
+
+    /// The hash of its batch (hex), as the message at a sequence says that a relay has put there.
+    async fn claimed_hash(&self, stream: &Stream, sequence: i64) -> Result<String, RelayError> {
+        let message = stream
+            .get_raw_message(sequence as u64)
+            .await
+            .map_err(stream_error)?;
+        let position = Envelope::decode(message.payload).map_or(0, |envelope| envelope.position);
+        match message.headers.get(BATCH_HASH) {
+            Some(hash) if position == sequence => Ok(hash.as_str().to_owned()),
+            _ => Err(RelayError::Foreign {
+                stream: self.name.stream.clone(),
+                sequence,
+            }),
         }
     }
 
@@ -317,7 +344,11 @@ impl Relay {
         for (position, ack) in (last + 1..).zip(acks) {
             let ack = ack.map_err(stream_error)?;
             if ack.sequence as i64 != position {
-                return Err(RelayError::Diverged { position });
+                // It says nothing about the log: the next look does.
+                let sequence = ack.sequence;
+                return Err(RelayError::Stream(format!(
+                    "position {position} was acknowledged at sequence {sequence}"
+                )));
             }
         }
         Ok(())

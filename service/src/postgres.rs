@@ -11,7 +11,7 @@ use std::time::Duration;
 use deadpool_postgres::{Manager, ManagerConfig, Pool, PoolError, RecyclingMethod, Runtime};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use tokio_postgres::config::{Host, SslMode};
+use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
 use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
 use tokio_postgres::{AsyncMessage, Client, Config, NoTls, Notification, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
@@ -221,7 +221,9 @@ impl Target {
             .application_name(application_name)
             .connect_timeout(CONNECT_TIMEOUT)
             .keepalives_idle(KEEPALIVE_IDLE)
-            .tcp_user_timeout(UNACKNOWLEDGED_MAX);
+            .tcp_user_timeout(UNACKNOWLEDGED_MAX)
+            // A standby that has yet to apply the last commits looks like a log that has gone back.
+            .target_session_attrs(TargetSessionAttrs::ReadWrite);
         if let Some(timeout) = statement_timeout {
             let given = config.get_options().unwrap_or_default();
             let options = format!(

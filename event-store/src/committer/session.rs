@@ -13,6 +13,8 @@ use super::{CommitError, Submission};
 use crate::crash_point;
 use crate::event::Committed;
 use crate::session::{Connect, Session};
+use crate::stream::hex;
+use crate::timeline::Seen;
 
 const COMMIT: &str = "select first_position, last_position, committed_at, \
      refused_commit_no, refused_stream, refused_expected, refused_actual, batch_hash \
@@ -20,12 +22,11 @@ const COMMIT: &str = "select first_position, last_position, committed_at, \
 const FIND: &str = "select w.ordinal, e.position, e.recorded_at \
      from unnest($1::uuid[], $2::uuid[]) with ordinality as w(stream_id, event_id, ordinal) \
      join publishing_events e on e.stream_id = w.stream_id and e.event_id = w.event_id";
-/// Who serves this session, the end of the log, and the hash that the batch has which ended at a position.
-const ARRIVE: &str = "select a.pid, a.backend_start, b.last_position, b.hash, \
-        (select s.hash from publishing_batches s where s.last_position = $1) \
-     from pg_stat_activity a \
-     left join (select last_position, hash from publishing_batches order by last_position desc limit 1) b on true \
-     where a.pid = pg_backend_pid()";
+/// Who serves this session, and the hash of the batch that holds a position.
+const ARRIVE: &str = "select a.pid, a.backend_start, \
+        (select s.hash from publishing_batches s where s.last_position >= $1 order by s.last_position limit 1) \
+     from pg_stat_activity a where a.pid = pg_backend_pid()";
+const END: &str = "select last_position, hash from publishing_batches order by last_position desc limit 1";
 /// Longer than the server lets a batch take; a hung server must not hang its callers.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
@@ -50,13 +51,6 @@ pub(super) struct CommitSession {
     backend_start: OffsetDateTime,
 }
 
-/// The batch the log ended with when it was heard of.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Seen {
-    pub(super) position: i64,
-    batch_hash: Vec<u8>,
-}
-
 pub(super) struct Verdicts {
     /// The batch that was written; none when nothing was.
     pub(super) seen: Option<Seen>,
@@ -66,12 +60,8 @@ pub(super) struct Verdicts {
 }
 
 impl CommitSession {
-    /// Opens a session; gives the end of the log too, or, as an error, the position at which the log is not the one
-    /// that was `seen` before.
-    pub(super) async fn open(
-        connect: &Connect,
-        seen: Option<&Seen>,
-    ) -> Result<(Self, Result<Option<Seen>, i64>), Error> {
+    /// Opens a session; says too whether the log there holds what was `seen` before.
+    pub(super) async fn open(connect: &Connect, seen: &Seen) -> Result<(Self, bool), Error> {
         // Nobody listens on this session: its notifications may go.
         let Session { client, .. } = connect().await?;
         client
@@ -81,23 +71,25 @@ impl CommitSession {
             )
             .await?;
         let commit = client.prepare(COMMIT).await?;
-        let seen_at = seen.map_or(0, |seen| seen.position);
-        let row = client.query_one(ARRIVE, &[&seen_at]).await?;
-        let there: Option<Vec<u8>> = row.get(4);
-        let now = match seen {
-            Some(seen) if there.as_ref() != Some(&seen.batch_hash) => Err(seen.position),
-            _ => Ok(row.get::<_, Option<i64>>(2).map(|position| Seen {
-                position,
-                batch_hash: row.get(3),
-            })),
-        };
+        let row = client.query_one(ARRIVE, &[&seen.position]).await?;
+        let there = row.get::<_, Option<&[u8]>>(2).map(hex);
+        let same = seen.position == 0 || there.as_ref() == Some(&seen.batch_hash);
         let session = Self {
             commit,
             backend_pid: row.get(0),
             backend_start: row.get(1),
             client,
         };
-        Ok((session, now))
+        Ok((session, same))
+    }
+
+    /// The end of the log; none while it is empty.
+    pub(super) async fn end_of_log(&self) -> Result<Option<Seen>, Error> {
+        let row = self.client.query_opt(END, &[]).await?;
+        Ok(row.map(|row| Seen {
+            position: row.get(0),
+            batch_hash: hex(row.get(1)),
+        }))
     }
 
     /// Commits the batch.
@@ -128,6 +120,14 @@ impl CommitSession {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         Ok(())
+    }
+
+    /// Waits until whatever was committed so far is where `synchronous_standby_names` wants it. A session that was ended
+    /// while its commit waited for a standby has committed all the same.
+    pub(super) async fn replicated(&self) -> Result<(), Error> {
+        // Any commit waits for all before it; this one leaves nothing behind but its record.
+        let mark = "select pg_logical_emit_message(true, 'tidings', '')";
+        self.client.query_one(mark, &[]).await.map(drop)
     }
 
     /// Which of these commits are in the log, by their first event.
@@ -221,7 +221,7 @@ fn verdicts(batch: &Batch, row: &Row) -> Verdicts {
     Verdicts {
         seen: (events > 0).then(|| Seen {
             position: last_position,
-            batch_hash: row.get(7),
+            batch_hash: hex(row.get(7)),
         }),
         events,
         each,

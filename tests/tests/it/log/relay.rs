@@ -177,3 +177,31 @@ async fn large_events_make_short_pages_and_all_are_relayed() {
     // What fits into a message travels in it.
     assert_eq!(audit::sound_stream(&platform, 1).await, 0);
 }
+
+#[tokio::test]
+async fn a_strangers_message_at_the_end_of_the_stream_stops_the_relay_and_nobody_else() {
+    let platform = Platform::start().await;
+    platform.fill(3, 1).await;
+    platform.settle().await;
+    let log = platform.store.log();
+    let subject = platform.name.subject(&log.page_after(0, 1).await.unwrap()[0]);
+    let jetstream = async_nats::jetstream::new(platform.nats.clone());
+    let published = jetstream.publish(subject, "hello".into()).await.unwrap();
+    assert_eq!(published.await.unwrap().sequence, 4);
+    let mut relay = platform.another_relay().await;
+    for _ in 0..2 {
+        // Ahead of the log at first; then the log has another event there.
+        let ended = relay.step().await.unwrap_err();
+        assert!(matches!(ended, RelayError::Foreign { sequence: 4, .. }), "{ended}");
+        assert!(ended.is_final());
+        platform.fill(1, 1).await;
+    }
+    // It says nothing about the log, which goes on.
+    assert!(log.alive().is_ok());
+    let stream = jetstream.get_stream(&platform.name.stream).await.unwrap();
+    stream.purge().await.unwrap();
+    jetstream.delete_stream(&platform.name.stream).await.unwrap();
+    let mut relay = platform.another_relay().await;
+    while relay.step().await.unwrap() == Progress::Advanced {}
+    audit::sound_stream(&platform, 1).await;
+}

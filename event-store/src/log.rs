@@ -73,7 +73,9 @@ pub enum ReadError {
     #[error("the database does not answer")]
     NoAnswer,
     /// Rows of a COPY that are none of the log's.
-    #[error("the database sent rows that are not the log's; `tidings audit verify` names what was changed")]
+    #[error(
+        "the database sent rows that are not the log's; `tidings audit verify` names what was changed"
+    )]
     Garbled,
     /// The log is not the one this process has seen. Never retried.
     #[error(transparent)]

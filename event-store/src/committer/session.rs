@@ -26,7 +26,8 @@ const FIND: &str = "select w.ordinal, e.position, e.recorded_at \
 const ARRIVE: &str = "select a.pid, a.backend_start, \
         (select s.hash from publishing_batches s where s.last_position >= $1 order by s.last_position limit 1) \
      from pg_stat_activity a where a.pid = pg_backend_pid()";
-const END: &str = "select last_position, hash from publishing_batches order by last_position desc limit 1";
+const END: &str =
+    "select last_position, hash from publishing_batches order by last_position desc limit 1";
 /// Longer than the server lets a batch take; a hung server must not hang its callers.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 

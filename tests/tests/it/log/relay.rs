@@ -184,7 +184,9 @@ async fn a_strangers_message_at_the_end_of_the_stream_stops_the_relay_and_nobody
     platform.fill(3, 1).await;
     platform.settle().await;
     let log = platform.store.log();
-    let subject = platform.name.subject(&log.page_after(0, 1).await.unwrap()[0]);
+    let subject = platform
+        .name
+        .subject(&log.page_after(0, 1).await.unwrap()[0]);
     let jetstream = async_nats::jetstream::new(platform.nats.clone());
     let published = jetstream.publish(subject, "hello".into()).await.unwrap();
     assert_eq!(published.await.unwrap().sequence, 4);
@@ -192,7 +194,10 @@ async fn a_strangers_message_at_the_end_of_the_stream_stops_the_relay_and_nobody
     for _ in 0..2 {
         // Ahead of the log at first; then the log has another event there.
         let ended = relay.step().await.unwrap_err();
-        assert!(matches!(ended, RelayError::Foreign { sequence: 4, .. }), "{ended}");
+        assert!(
+            matches!(ended, RelayError::Foreign { sequence: 4, .. }),
+            "{ended}"
+        );
         assert!(ended.is_final());
         platform.fill(1, 1).await;
     }
@@ -200,7 +205,10 @@ async fn a_strangers_message_at_the_end_of_the_stream_stops_the_relay_and_nobody
     assert!(log.alive().is_ok());
     let stream = jetstream.get_stream(&platform.name.stream).await.unwrap();
     stream.purge().await.unwrap();
-    jetstream.delete_stream(&platform.name.stream).await.unwrap();
+    jetstream
+        .delete_stream(&platform.name.stream)
+        .await
+        .unwrap();
     let mut relay = platform.another_relay().await;
     while relay.step().await.unwrap() == Progress::Advanced {}
     audit::sound_stream(&platform, 1).await;

@@ -139,7 +139,7 @@ impl Worker {
         }
         let pool = &self.core.store.log().pool().clone();
         self.forget_taken(queue::position(pool).await?);
-        self.wake().await?;
+        self.wake().await;
         let whenever_due = publications::cancelled(pool).await?;
         for publication_id in &whenever_due {
             // Judged as it was before the cancellation, what is not due yet would only be put back.
@@ -201,8 +201,8 @@ impl Worker {
         });
     }
 
-    /// Looks again at channels that have rested.
-    async fn wake(&mut self) -> Result<(), DispatchError> {
+    /// Looks again at channels that have rested. One that can not be read goes on resting: it must not hold up the others.
+    async fn wake(&mut self) {
         let clock = &self.core.clock;
         let rested: Vec<Uuid> = self
             .resting
@@ -211,13 +211,18 @@ impl Worker {
             .map(|(channel_id, _)| *channel_id)
             .collect();
         for channel_id in rested {
-            let way = self.core.roster.refresh(channel_id).await?;
-            match way.lets_through(clock.now()) {
+            let awake = match self.core.roster.refresh(channel_id).await {
+                Ok(way) => way.lets_through(clock.now()),
+                Err(error) => {
+                    tracing::warn!(channel = %channel_id, %error, "a channel can not be read");
+                    false
+                }
+            };
+            match awake {
                 true => self.resting.remove(&channel_id),
                 false => self.resting.insert(channel_id, clock.monotonic()),
             };
         }
-        Ok(())
     }
 
     /// Channels to read nothing of: those that rest, and those of which enough waits already. So what a

@@ -10,7 +10,9 @@ use tidings_domain::delivery::{Command, Delivery, DoubtPolicy, DoubtReason};
 use tidings_domain::stream_id::reaction;
 use tidings_event_store::feed::Feed;
 use tidings_event_store::view::Runner;
-use tidings_event_store::{CommitError, Context, Loaded, Past, Progress, ReadError, Store};
+use tidings_event_store::{
+    CommitError, Context, Loaded, Past, Progress, ReadError, Store, crash_point,
+};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -101,7 +103,10 @@ async fn record(
     let mut draft = store.draft(&context);
     draft.append_for(loaded, events, subject.unwrap_or(channel), subject);
     match draft.commit().await {
-        Ok(_) => Ok(true),
+        Ok(_) => {
+            crash_point!("restore.attempt_doubted");
+            Ok(true)
+        }
         Err(CommitError::Conflict { .. }) => Ok(false),
         Err(error) => Err(error.into()),
     }

@@ -15,6 +15,7 @@ use tidings_domain::stream_id;
 use time::OffsetDateTime;
 
 use crate::committer::CommitError;
+use crate::crash_point;
 use crate::log::ReadError;
 use crate::store::{Context, ExecuteError, LoadError, Past, Store};
 
@@ -126,6 +127,7 @@ pub async fn record(
             // No version was asked for.
             ExecuteError::Precondition { .. } => RestoreError::Commit(CommitError::Unavailable),
         })?;
+    crash_point!("restore.recorded");
     let past = executed.after.repeated(intent).cloned();
     past.ok_or(RestoreError::Commit(CommitError::Unknown))
 }

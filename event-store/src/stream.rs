@@ -70,6 +70,7 @@ impl StreamName {
         let mut config = stream.cached_info().config.clone();
         config.subjects = vec![retired];
         jetstream.update_stream(config).await?;
+        crash_point!("relay.retired");
         Ok(())
     }
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use tidings_event_store::hex::{Hash, Hex};
-use tidings_event_store::{Log, ReadError};
+use tidings_event_store::{Log, ReadError, crash_point};
 use tidings_servers::{Options, Servers, ServersError};
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -108,10 +108,13 @@ impl Backup {
         let name = backup.name();
         let (staged, folder) = (dir.join(format!(".{name}")), dir.join(name));
         private_dir(&staged)?;
+        crash_point!("backup.begun");
         let filled = backup.fill(&staged, servers, options).await;
         filled.map_err(|error| BackupError::Unfinished(staged.clone(), Box::new(error)))?;
+        crash_point!("backup.complete");
         fs::rename(&staged, &folder).map_err(io_error("create", &folder))?;
         sync(&dir)?;
+        crash_point!("backup.named");
         Ok((backup, folder))
     }
 
@@ -123,6 +126,7 @@ impl Backup {
     ) -> Result<(), BackupError> {
         let data = staged.join(DATA);
         servers.base_backup(&data).await?;
+        crash_point!("backup.copied");
         tidings_servers::verify(options, &data).await?;
         self.write(staged)
     }

@@ -14,7 +14,7 @@ use tidings_event_store::feed::Feed;
 use tidings_event_store::hex::Hex;
 use tidings_event_store::restore::{self as log_restore, Again, Beginning, Lacking};
 use tidings_event_store::witness::{self, Folder, WitnessError};
-use tidings_event_store::{Past, Progress, Store};
+use tidings_event_store::{Past, Progress, Store, crash_point};
 use tidings_projector::Projector;
 use tidings_servers::Options;
 use tidings_service::config::Config;
@@ -211,7 +211,9 @@ impl Restore<'_> {
         tell(Step::Verify);
         tidings_servers::verify(&options, data).await?;
         tell(Step::Lay);
-        Ok(tidings_servers::lay(&options, data).await?)
+        tidings_servers::lay(&options, data).await?;
+        crash_point!("restore.laid");
+        Ok(())
     }
 
     /// Goes on from the log as it is now.
@@ -284,6 +286,7 @@ impl Restore<'_> {
         let again = log_restore::again(store, &recorded, lacking, now, &mut told).await?;
         tell(Step::CatchUp);
         let open = self.catch_up(store, &recorded).await?;
+        crash_point!("restore.caught_up");
         Ok(Learnt {
             again,
             doubted: open + unrecorded.doubted,

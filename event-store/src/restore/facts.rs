@@ -15,6 +15,7 @@ use uuid::Uuid;
 use super::words::{self, BACK, Word};
 use super::{ACTOR, Again, RestoreError};
 use crate::committer::CommitError;
+use crate::crash_point;
 use crate::store::{Context, Loaded, Past, Store};
 use crate::witness::Fact;
 
@@ -118,7 +119,10 @@ impl Teller<'_> {
             draft.append(loaded, events.clone());
             attempts += 1;
             match draft.commit().await {
-                Ok(_) => return Ok(events),
+                Ok(_) => {
+                    crash_point!("restore.fact_recorded");
+                    return Ok(events);
+                }
                 Err(CommitError::Conflict { .. } | CommitError::Unknown)
                     if attempts < ATTEMPTS_MAX => {}
                 Err(error) => return Err(error.into()),

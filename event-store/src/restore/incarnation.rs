@@ -4,6 +4,7 @@ use time::OffsetDateTime;
 use tokio_postgres::Transaction;
 use uuid::Uuid;
 
+use crate::crash_point;
 use crate::log::ReadError;
 use crate::store::Store;
 use crate::witness::Incarnation;
@@ -77,6 +78,7 @@ pub async fn begin(
         )
         .await?;
     transaction.commit().await?;
+    crash_point!("restore.incarnation_begun");
     Ok(Begun {
         after_position: row.get(0),
         parted_after: row.get(1),

@@ -6,6 +6,7 @@ use std::io::{self, Write as _};
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use tidings_event_store::crash_point;
 use tidings_event_store::hex::Hash;
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -67,7 +68,9 @@ impl Home {
             fs::rename(&draft, &path)?;
             File::open(self.dir())?.sync_all()
         });
-        written.map_err(io_error("write", &path))
+        written.map_err(io_error("write", &path))?;
+        crash_point!("restore.begun");
+        Ok(())
     }
 
     /// The restore has ended, durably: come back after a power cut, the file would ask for it once more.
@@ -77,7 +80,9 @@ impl Home {
     pub fn end_restoring(&self) -> Result<(), HomeError> {
         let path = self.restore_file();
         let removed = fs::remove_file(&path).and_then(|()| File::open(self.dir())?.sync_all());
-        removed.map_err(io_error("remove", &path))
+        removed.map_err(io_error("remove", &path))?;
+        crash_point!("restore.ended");
+        Ok(())
     }
 
     /// Whether the folder is whole. Whoever runs over it asks after claiming it too, for a restore may have begun

@@ -3,7 +3,9 @@
 use std::collections::HashSet;
 
 use serde::Serialize;
-use tidings_event_store::restore::{self as log_restore, Attempt, Before, InStream};
+use tidings_domain::log::Log;
+use tidings_domain::stream_id;
+use tidings_event_store::restore::{self as log_restore, Attempt, Before, InStream, RestoreError};
 use tidings_event_store::stream::StreamName;
 use tidings_event_store::witness::{self, Fact, Growth, Incarnation, Lost};
 use tidings_service::nats;
@@ -76,7 +78,27 @@ impl Known {
             witnessed: self.lost.as_ref().map_or(0, |lost| lost.through),
             end,
         };
-        Ok(log_restore::in_stream(log, client, &name, without_it).await?)
+        match log_restore::in_stream(log, client, &name, without_it).await {
+            Err(RestoreError::NoStream { .. }) if self.is_complete(core, before, end).await? => {
+                Err(RestoringError::Complete(before))
+            }
+            read => Ok(read?),
+        }
+    }
+
+    /// Whether an earlier run has restored the log as this incarnation, and the witness knows of nothing since: then
+    /// there is no stream because nobody has run over the log.
+    async fn is_complete(
+        &self,
+        core: &Core,
+        incarnation: Uuid,
+        end: i64,
+    ) -> Result<bool, RestoringError> {
+        let log = core.store.load::<Log>(stream_id::log()).await;
+        let log = log.map_err(RestoreError::Load)?;
+        let held_by = log.state.held_by();
+        let goes_no_further = self.lost.as_ref().is_some_and(|lost| lost.through <= end);
+        Ok(goes_no_further && held_by.is_some_and(|it| it.incarnation == incarnation))
     }
 
     /// How far the witness goes; none: there is none.

@@ -9,6 +9,7 @@ use tidings_event_store::vault::VaultError;
 use tidings_event_store::view::ViewError;
 use tidings_event_store::witness::{LostError, WitnessError};
 use tidings_servers::ServersError;
+use uuid::Uuid;
 
 use crate::backup::BackupError;
 use crate::home::HomeError;
@@ -57,6 +58,11 @@ pub enum RestoringError {
         .0.display()
     )]
     Another(PathBuf),
+    #[error(
+        "the restore was complete already: the log goes on as incarnation {0}, of which NATS has heard nothing yet; \
+         run `tidings up`, or, if NATS was emptied since, restore with --without-stream"
+    )]
+    Complete(Uuid),
     #[error(
         "the data in {} are not those of the backup: position {position} has another hash than its page says",
         folder.display()

@@ -16,11 +16,11 @@ use tidings_tests::program::{Api, Program};
 use crate::restored::{article, sink};
 use crate::start;
 
-const READERS: usize = 200;
-const LEAVE: usize = 20;
+pub(crate) const READERS: usize = 200;
+pub(crate) const LEAVE: usize = 20;
 
 /// Where the private servers' data lie: for root elsewhere than in the data folder.
-fn location(data: &Path) -> PathBuf {
+pub(crate) fn location(data: &Path) -> PathBuf {
     match fs::read_to_string(data.join("where")) {
         Ok(text) => text.trim().into(),
         Err(_) => data.to_owned(),
@@ -28,14 +28,14 @@ fn location(data: &Path) -> PathBuf {
 }
 
 /// Copies a folder with all that belongs to it, in place of what is there.
-fn copy(from: &Path, to: &Path) {
+pub(crate) fn copy(from: &Path, to: &Path) {
     let _none = fs::remove_dir_all(to);
     let copied = Command::new("cp").arg("-a").args([from, to]).status();
     assert!(copied.unwrap().success(), "{from:?} to {to:?}");
 }
 
 /// Some of a publication's readers leave; gives their addresses.
-async fn leave(api: &Api, publication: &str) -> HashSet<String> {
+pub(crate) async fn leave(api: &Api, publication: &str) -> HashSet<String> {
     let path = format!("/api/v1/publications/{publication}/deliveries?limit=200");
     let mut left = HashSet::new();
     for delivery in &api.all(&path).await[..LEAVE] {
@@ -51,7 +51,7 @@ async fn leave(api: &Api, publication: &str) -> HashSet<String> {
 }
 
 /// Stops in the middle of a send whose deliveries are all planned, with none under way.
-async fn stopped_mid_send(program: Program, sink: &smtp::Handle) -> (Program, String) {
+pub(crate) async fn stopped_mid_send(program: Program, sink: &smtp::Handle) -> (Program, String) {
     let slow = smtp::Action::Delay(Duration::from_millis(400));
     sink.add_rule(smtp::Rule::new(smtp::Phase::RcptTo, slow));
     let api = program.api();
@@ -140,7 +140,12 @@ fn without_its_stream_it_is_not_restored(program: &Program, kept: &Path) {
 
 /// Everything is served again, released, and sends to whoever is there; the log is what its witness saw. Gives what
 /// was published.
-async fn goes_on(program: &Program, api: &Api, publication: &str, in_doubt: &Value) -> String {
+pub(crate) async fn goes_on(
+    program: &Program,
+    api: &Api,
+    publication: &str,
+    in_doubt: &Value,
+) -> String {
     let shown = program.says(&["dispatch", "show", "--json"]);
     let waiting = &shown["waiting"][0];
     assert_eq!(waiting["in_doubt"], *in_doubt, "{shown}");

@@ -19,6 +19,8 @@ mod master_keys;
 mod mid_send;
 #[cfg(debug_assertions)]
 mod points;
+#[cfg(debug_assertions)]
+mod restore_points;
 mod restored;
 mod rounds;
 mod settle;

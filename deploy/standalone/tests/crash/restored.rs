@@ -26,7 +26,7 @@ pub(crate) async fn sink() -> smtp::Handle {
 }
 
 /// The folder of the only backup in `dir`.
-fn only_backup(dir: &Path) -> PathBuf {
+pub(crate) fn only_backup(dir: &Path) -> PathBuf {
     let entries = fs::read_dir(dir).unwrap();
     let folders: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
     let [folder] = &folders[..] else {
@@ -64,7 +64,7 @@ fn holds_no_master_key(backup: &Path, master_key: &Path) {
 }
 
 /// What of the old data folder an operator has kept elsewhere.
-fn keep_key(from: &Path, to: &Path) {
+pub(crate) fn keep_key(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     fs::copy(from.join("master.key"), to.join("master.key")).unwrap();
 }

@@ -17,7 +17,7 @@ const CALAMITIES: usize = 4;
 async fn run(seed: u64) {
     let seed = Seed::new(seed);
     let mut world = World::new(seed.0).await;
-    let points = points::all();
+    let points = points::of_rounds();
     let mut dice = world.dice("calamities");
     for _ in 0..CALAMITIES {
         // One in four is no death.

@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tidings_service::Clock;
 use tidings_tests::checker::readers::Handed;
 use tidings_tests::program::{Api, Away};
-use time::OffsetDateTime;
 use time::macros::format_description;
 use uuid::Uuid;
 
@@ -159,14 +159,10 @@ impl World {
         Ok(id)
     }
 
-    #[allow(
-        clippy::disallowed_methods,
-        reason = "the program goes by the machine's own clock"
-    )]
     async fn send_off(&self, api: &Api, id: Uuid, scheduled: bool) -> Result<(), Away> {
         let publication = format!("/api/v1/publications/{id}");
         if scheduled {
-            let soon = OffsetDateTime::now_utc() + SOON;
+            let soon = Clock::system().now() + SOON;
             let format = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]");
             let schedule = json!({ "local_time": soon.format(format).unwrap(), "zone": "UTC" });
             let answer = api

@@ -5,9 +5,9 @@ use std::fs;
 use std::path::Path;
 
 use serde_json::json;
+use tidings_service::Clock;
 use tidings_tests::program::newsroom::{publish, settled};
 use tidings_tests::program::{ASK_AGAIN, Program};
-use time::OffsetDateTime;
 
 use crate::death::killed;
 use crate::in_place::{LEAVE, READERS, copy, goes_on, leave, location, stopped_mid_send};
@@ -41,7 +41,8 @@ fn is_under_way(program: &Program, point: &str) {
 }
 
 async fn a_second_passes() {
-    let second = || OffsetDateTime::now_utc().unix_timestamp();
+    let clock = Clock::system();
+    let second = || clock.now().unix_timestamp();
     let now = second();
     while second() == now {
         tokio::time::sleep(ASK_AGAIN).await;

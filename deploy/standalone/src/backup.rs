@@ -13,6 +13,8 @@ use tidings_servers::{Options, Servers, ServersError};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use crate::files::{Refused, refused, sync_folder};
+
 /// Names the format of the page.
 const FORMAT: &str = "tidings.backup.v1";
 const PAGE: &str = "backup.json";
@@ -43,16 +45,12 @@ pub struct Backup {
 #[derive(Debug, thiserror::Error)]
 pub enum BackupError {
     /// The system refused.
-    #[error("cannot {action} {}: check the path, its permissions and the space on the disk", path.display())]
-    Io {
-        /// What was tried, as a verb.
-        action: &'static str,
-        /// Where.
-        path: PathBuf,
-        /// The system's answer.
-        #[source]
-        source: io::Error,
-    },
+    #[error(
+        "cannot {} {}: check the path, its permissions and the space on the disk",
+        .0.action,
+        .0.path.display()
+    )]
+    Io(#[from] Refused),
     /// It was begun and could not be finished.
     #[error(
         "the backup was not finished; what there is of it holds readers' addresses: remove it with rm -r {}",
@@ -71,12 +69,8 @@ pub enum BackupError {
 }
 
 fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> BackupError {
-    let path = path.to_owned();
-    move |source| BackupError::Io {
-        action,
-        path,
-        source,
-    }
+    let refused = refused(action, path);
+    move |answer| BackupError::Io(refused(answer))
 }
 
 impl Backup {
@@ -113,7 +107,7 @@ impl Backup {
         filled.map_err(|error| BackupError::Unfinished(staged.clone(), Box::new(error)))?;
         crash_point!("backup.complete");
         fs::rename(&staged, &folder).map_err(io_error("create", &folder))?;
-        sync(&dir)?;
+        sync_folder(&dir)?;
         crash_point!("backup.named");
         Ok((backup, folder))
     }
@@ -189,7 +183,7 @@ impl Backup {
             file.sync_all()
         });
         written.map_err(io_error("write", &path))?;
-        sync(folder)
+        Ok(sync_folder(folder)?)
     }
 }
 
@@ -200,11 +194,6 @@ fn private_dir(path: &Path) -> Result<(), BackupError> {
         .mode(0o700)
         .create(path)
         .map_err(io_error("make", path))
-}
-
-fn sync(folder: &Path) -> Result<(), BackupError> {
-    let synced = File::open(folder).and_then(|folder| folder.sync_all());
-    synced.map_err(io_error("write", folder))
 }
 
 #[cfg(test)]

@@ -8,6 +8,8 @@ mod secrets;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::files::{Refused, refused};
+
 pub use restoring::{Restored, Restoring};
 pub use run::{Claim, Running};
 pub use secrets::SecretError;
@@ -28,18 +30,11 @@ pub struct Home {
 pub enum HomeError {
     /// The system refused.
     #[error(
-        "cannot {action} {}: check that this user may read and write the data folder, or choose another with --data",
-        path.display()
+        "cannot {} {}: check that this user may read and write the data folder, or choose another with --data",
+        .0.action,
+        .0.path.display()
     )]
-    Io {
-        /// What was tried, as a verb.
-        action: &'static str,
-        /// Where.
-        path: PathBuf,
-        /// The system's answer.
-        #[source]
-        source: io::Error,
-    },
+    Io(#[from] Refused),
     /// Two platforms over one folder would fight over it.
     #[error(
         "a platform runs over {} already{}: stop it, or choose another folder with --data",
@@ -61,12 +56,8 @@ pub enum HomeError {
 }
 
 pub(crate) fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> HomeError {
-    let path = path.to_owned();
-    move |source| HomeError::Io {
-        action,
-        path,
-        source,
-    }
+    let refused = refused(action, path);
+    move |answer| HomeError::Io(refused(answer))
 }
 
 impl Home {

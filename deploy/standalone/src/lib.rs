@@ -3,6 +3,7 @@
 pub mod backup;
 pub mod cli;
 pub mod demo;
+pub mod files;
 pub mod home;
 pub mod platform;
 pub mod restore;

@@ -7,14 +7,11 @@ use serde_json::json;
 use tidings_dispatcher::held::{self, Waiting};
 use tidings_domain::log::{Command, Log, Restored};
 use tidings_domain::stream_id;
-use tidings_event_store::{Context, Store};
+use tidings_event_store::Store;
 
-use super::global::{Global, Logs};
+use super::global::Global;
 use super::{CliError, Out, Session};
-use crate::platform::{Backing, Core};
-
-/// Who is said to have done it.
-const ACTOR: &str = "cli";
+use crate::platform::Core;
 
 /// See what waits after a restore, and let it go
 #[derive(Debug, Subcommand)]
@@ -52,20 +49,8 @@ pub(super) struct Release {
 impl Dispatch {
     pub(super) async fn run(self, global: &Global, out: Out) -> Result<(), CliError> {
         let session = global.existing()?;
-        let telemetry = session.telemetry(Logs::Quiet)?;
-        let Session { config, ground } = &session;
-        let backing = Backing::start_database(config, &ground.home).await?;
-        let done = match Core::open(config, ground, &backing).await {
-            Ok(core) => {
-                let done = self.act(&session, &core, out).await;
-                core.close();
-                done
-            }
-            Err(error) => Err(error.into()),
-        };
-        backing.stop().await?;
-        telemetry.shutdown().await;
-        done
+        let act = async |core: &Core| self.act(&session, core, out).await;
+        session.with_core(&session.masters(), act).await
     }
 
     async fn act(self, session: &Session, core: &Core, out: Out) -> Result<(), CliError> {
@@ -124,16 +109,7 @@ async fn held_by(store: &Store) -> Result<Option<Restored>, CliError> {
 }
 
 async fn release(session: &Session, store: &Store) -> Result<(), CliError> {
-    let ground = &session.ground;
-    let context = Context {
-        actor: ACTOR.to_owned(),
-        correlation_id: ground.ids.next(),
-        causation: None,
-        occurred_at: ground.clock.now(),
-        traceparent: None,
-        intent: ground.ids.next(),
-        request_digest: None,
-    };
+    let context = session.context();
     let released = store
         .execute::<Log>(stream_id::log(), &context, None, || {
             Command::ReleaseDispatch

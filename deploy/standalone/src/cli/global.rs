@@ -3,15 +3,18 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use tidings_event_store::Context;
 use tidings_service::config::{Config, ConfigFile};
 use tidings_service::telemetry::{self, Telemetry};
 use tidings_service::{Clock, Ids};
 
 use super::CliError;
 use crate::home::Home;
-use crate::platform::Ground;
+use crate::platform::{Backing, Core, Ground, MasterKeys};
 
 const NAME: &str = "tidings";
+/// Who is said to have done it.
+const ACTOR: &str = "cli";
 /// Read from the folder the command is started in, if it is there.
 const CONFIG_FILE: &str = "tidings.toml";
 /// Commands that end by themselves only log what is wrong, unless the configuration says otherwise.
@@ -139,5 +142,46 @@ impl Session {
             settings.log_filter.get_or_insert_with(|| QUIET.to_owned());
         }
         Ok(telemetry::init(&settings, "tidings")?)
+    }
+
+    /// Opens the log over its database alone, for a command that ends by itself, and closes it whatever came of that.
+    pub(crate) async fn with_core<T>(
+        &self,
+        masters: &MasterKeys,
+        act: impl AsyncFnOnce(&Core) -> Result<T, CliError>,
+    ) -> Result<T, CliError> {
+        let Self { config, ground } = self;
+        let telemetry = self.telemetry(Logs::Quiet)?;
+        let backing = Backing::start_database(config, &ground.home).await?;
+        let done = match Core::open_with(config, ground, &backing, masters).await {
+            Ok(core) => {
+                let done = act(&core).await;
+                core.close();
+                done
+            }
+            Err(error) => Err(error.into()),
+        };
+        backing.stop().await?;
+        telemetry.shutdown().await;
+        done
+    }
+
+    /// The master keys as they are configured.
+    pub(crate) fn masters(&self) -> MasterKeys {
+        MasterKeys::of(&self.config, &self.ground)
+    }
+
+    /// Circumstances of what whoever calls the command does.
+    pub(crate) fn context(&self) -> Context {
+        let Ground { clock, ids, .. } = &self.ground;
+        Context {
+            actor: ACTOR.to_owned(),
+            correlation_id: ids.next(),
+            causation: None,
+            occurred_at: clock.now(),
+            traceparent: None,
+            intent: ids.next(),
+            request_digest: None,
+        }
     }
 }

@@ -5,9 +5,9 @@ mod status;
 
 use clap::Subcommand;
 
-use super::global::{Global, Logs};
-use super::{CliError, Out, Session};
-use crate::platform::{Backing, Core, MasterKeys};
+use super::global::Global;
+use super::{CliError, Out};
+use crate::platform::Core;
 
 /// Look at the keys that seal personal data, or change the master key that wraps them
 #[derive(Debug, Subcommand)]
@@ -19,28 +19,16 @@ pub(super) enum Keys {
 impl Keys {
     pub(super) async fn run(self, global: &Global, out: &Out) -> Result<(), CliError> {
         let session = global.existing()?;
-        let telemetry = session.telemetry(Logs::Quiet)?;
-        let Session { config, ground } = &session;
-        let mut masters = MasterKeys::of(config, ground);
+        let mut masters = session.masters();
         if let Self::Rotate(rotate) = &self
             && let Some(key) = rotate.new_key()?
         {
             masters = masters.with(key);
         }
-        let backing = Backing::start_database(config, &ground.home).await?;
-        let done = match Core::open_with(config, ground, &backing, &masters).await {
-            Ok(core) => {
-                let done = match self {
-                    Self::Status(status) => status.run(&core, *out).await,
-                    Self::Rotate(rotate) => rotate.run(&session, &core, &masters, *out).await,
-                };
-                core.close();
-                done
-            }
-            Err(error) => Err(error.into()),
+        let act = async |core: &Core| match self {
+            Self::Status(status) => status.run(core, *out).await,
+            Self::Rotate(rotate) => rotate.run(&session, core, &masters, *out).await,
         };
-        backing.stop().await?;
-        telemetry.shutdown().await;
-        done
+        session.with_core(&masters, act).await
     }
 }

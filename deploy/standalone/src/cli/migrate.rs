@@ -3,9 +3,9 @@
 use clap::Args;
 use serde_json::json;
 
-use super::global::{Global, Logs};
-use super::{CliError, Out, Session};
-use crate::platform::{Backing, Core};
+use super::global::Global;
+use super::{CliError, Out};
+use crate::platform::Core;
 
 /// Bring the database up to date
 ///
@@ -21,16 +21,8 @@ pub(super) struct Migrate {}
 impl Migrate {
     pub(super) async fn run(self, global: &Global, out: &Out) -> Result<(), CliError> {
         let session = global.session()?;
-        let telemetry = session.telemetry(Logs::Quiet)?;
-        let Session { config, ground } = &session;
-        let backing = Backing::start_database(config, &ground.home).await?;
-        let opened = Core::open(config, ground, &backing).await;
-        if let Ok(core) = &opened {
-            core.close();
-        }
-        backing.stop().await?;
-        telemetry.shutdown().await;
-        let applied = opened?.migrated;
+        let act = async |core: &Core| Ok(core.migrated.clone());
+        let applied = session.with_core(&session.masters(), act).await?;
         let newest = tidings_schema::MIGRATIONS.last().map_or(0, |it| it.number);
         out.say(if applied.is_empty() {
             format!("The database is up to date: schema {newest}.")

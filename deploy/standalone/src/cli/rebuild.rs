@@ -10,9 +10,9 @@ use tidings_event_store::view::{
 use tidings_projector::Registered;
 use tidings_service::config::Hooks;
 
-use super::global::{Global, Logs};
+use super::global::Global;
 use super::{Bar, CliError, Out, Session};
-use crate::platform::{Backing, Core, all_views};
+use crate::platform::{Core, all_views};
 
 /// Each reader takes a connection and a core.
 const READERS_MAX: u64 = 16;
@@ -53,20 +53,8 @@ impl Rebuild {
         // Before any server is started for nothing.
         let views = tidings_projector::named(&all_views(), &self.view)?;
         let session = global.existing()?;
-        let telemetry = session.telemetry(Logs::Quiet)?;
-        let Session { config, ground } = &session;
-        let backing = Backing::start_database(config, &ground.home).await?;
-        let rebuilt = match Core::open(config, ground, &backing).await {
-            Ok(core) => {
-                let rebuilt = self.rebuild(&session, &core, &views, *out).await;
-                core.close();
-                rebuilt
-            }
-            Err(error) => Err(error.into()),
-        };
-        backing.stop().await?;
-        telemetry.shutdown().await;
-        rebuilt
+        let act = async |core: &Core| self.rebuild(&session, core, &views, *out).await;
+        session.with_core(&session.masters(), act).await
     }
 
     async fn rebuild(

@@ -2,18 +2,14 @@
 
 use clap::{Args, Subcommand};
 use serde_json::json;
-use tidings_event_store::Context;
 use tidings_event_store::view::SkipReason;
 use tidings_projector::view_positions::{ViewPosition, ViewPositions, standings};
 use tidings_projector::{Stops, find, skip};
 use time::format_description::well_known::Rfc3339;
 
-use super::global::{Global, Logs};
+use super::global::Global;
 use super::{CliError, Out, Session};
-use crate::platform::{Backing, Core, all_views};
-
-/// Who is said to have done it.
-const ACTOR: &str = "cli";
+use crate::platform::{Core, all_views};
 
 /// Show where every view stands
 ///
@@ -64,23 +60,11 @@ impl Views {
             find(&all_views(), &asked.view)?;
         }
         let session = global.existing()?;
-        let telemetry = session.telemetry(Logs::Quiet)?;
-        let Session { config, ground } = &session;
-        let backing = Backing::start_database(config, &ground.home).await?;
-        let done = match Core::open(config, ground, &backing).await {
-            Ok(core) => {
-                let done = match self.action {
-                    None => list(&core, *out).await,
-                    Some(Action::Skip(asked)) => asked.run(&session, &core, *out).await,
-                };
-                core.close();
-                done
-            }
-            Err(error) => Err(error.into()),
+        let act = async |core: &Core| match self.action {
+            None => list(core, *out).await,
+            Some(Action::Skip(asked)) => asked.run(&session, core, *out).await,
         };
-        backing.stop().await?;
-        telemetry.shutdown().await;
-        done
+        session.with_core(&session.masters(), act).await
     }
 }
 
@@ -138,16 +122,7 @@ impl Skip {
             position,
             reason,
         } = self;
-        let ground = &session.ground;
-        let context = Context {
-            actor: ACTOR.to_owned(),
-            correlation_id: ground.ids.next(),
-            causation: None,
-            occurred_at: ground.clock.now(),
-            traceparent: None,
-            intent: ground.ids.next(),
-            request_digest: None,
-        };
+        let context = session.context();
         let registered = find(&all_views(), &view)?;
         let skipped = skip(&core.store, &registered, &context, position, reason).await?;
         let on_record = skipped.last_position;

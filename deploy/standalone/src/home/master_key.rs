@@ -10,8 +10,9 @@ use std::path::{Path, PathBuf};
 use tidings_service::Ids;
 use tidings_service::config::MasterKey;
 
-use super::secrets::{create, read, sync_folder};
+use super::secrets::{create, read};
 use super::{Home, HomeError, SecretError, io_error};
+use crate::files::sync_folder;
 
 impl Home {
     /// The key that wraps all others.

@@ -1,7 +1,7 @@
 //! The secrets a platform makes for itself at its first start, readable by nobody else; here the one that signs
 //! tokens.
 
-use std::fs::{File, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
@@ -12,6 +12,7 @@ use tidings_service::Ids;
 use tidings_service::config::Secret;
 
 use super::{Home, HomeError, io_error};
+use crate::files::sync_folder;
 
 /// Why a secret cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -74,14 +75,8 @@ pub(super) fn create(path: &Path, text: &str) -> Result<(), HomeError> {
         }
         _ => {}
     }
-    path.parent().map_or(Ok(()), sync_folder)
-}
-
-/// Names in a folder outlive a loss of power only after this.
-pub(super) fn sync_folder(folder: &Path) -> Result<(), HomeError> {
-    File::open(folder)
-        .and_then(|folder| folder.sync_all())
-        .map_err(io_error("write", folder))
+    path.parent().map_or(Ok(()), sync_folder)?;
+    Ok(())
 }
 
 #[cfg(test)]

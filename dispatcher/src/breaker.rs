@@ -23,6 +23,9 @@ const GONE: &str = "gone";
 /// How long a webhook may take nothing (Standard Webhooks 1.0.0).
 const LEFT_ALONE_AFTER: time::Duration = time::Duration::days(5);
 
+/// The longest anybody is left alone because they ask for it.
+const ASKED_FOR_MAX: time::Duration = time::Duration::HOUR;
+
 /// Failed attempts in a row, by channel. Lost with the process: then they are counted anew.
 #[derive(Default)]
 pub(crate) struct Breaker {
@@ -111,7 +114,10 @@ impl Breaker {
         if !probe && counted.failures < fault.failures_to_open() {
             return Verdict::Nothing;
         }
-        let probe_at = now.saturating_add(fault.wait(openings.saturating_sub(1)));
+        let wait = fault.wait(openings.saturating_sub(1));
+        // Nobody is asked sooner than they want to be.
+        let wait = wait.max(asked_for(outcome));
+        let probe_at = now.saturating_add(wait);
         counted.open_until = Some(probe_at);
         Verdict::Opens {
             reason: Code::from_static(reason),
@@ -120,6 +126,18 @@ impl Breaker {
             openings,
         }
     }
+}
+
+/// How long the receiving side wants to be left alone, as far as we go along with it.
+fn asked_for(outcome: &Outcome) -> time::Duration {
+    let wanted = match outcome {
+        Outcome::Deferred { retry_after, .. } => *retry_after,
+        _ => None,
+    };
+    let wanted = wanted.and_then(|wanted| wanted.try_into().ok());
+    wanted.map_or(time::Duration::ZERO, |wanted: time::Duration| {
+        wanted.min(ASKED_FOR_MAX)
+    })
 }
 
 /// What an outcome says of the channel.
@@ -193,6 +211,9 @@ impl Core {
                 crash_point!("circuit.recorded");
                 let state = &self.roster.refresh(way.channel_id).await?.state;
                 match state.circuit() {
+                    _ if !state.is_enabled() => {
+                        tracing::warn!(channel = %way.channel_id, "a channel is disabled: it takes nothing, and says so or has done so for days");
+                    }
                     Circuit::Closed => {
                         tracing::info!(channel = %way.channel_id, "a channel works again");
                     }

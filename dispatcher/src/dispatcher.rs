@@ -85,7 +85,10 @@ async fn look_after(
     let mut moves = feed.moves();
     while !stop.is_cancelled() {
         let step = async {
-            Ok::<_, DispatchError>(publications.step(&core).await?.or(core.doubt().await?))
+            let looked_after = publications.step(&core).await;
+            // Whatever is wrong with publications, what is in doubt goes on record.
+            let doubted = core.doubt().await?;
+            Ok::<_, DispatchError>(looked_after?.or(doubted))
         };
         match step.await {
             Ok(Progress::Advanced) => continue,

@@ -74,6 +74,15 @@ async fn record(
     now: OffsetDateTime,
 ) -> Result<bool, DispatchError> {
     let (delivery_id, mut state) = (loaded.id, loaded.state.clone());
+    let intent = reaction(
+        restored.recorded_at,
+        "restored",
+        restored.event_id,
+        &[delivery_id.as_bytes()],
+    );
+    if loaded.repeated(intent).is_some() {
+        return Ok(false);
+    }
     let mut events = Vec::new();
     for command in commands {
         for event in state.decide(command).unwrap_or_default() {
@@ -90,12 +99,7 @@ async fn record(
         causation: Some(restored.position),
         occurred_at: now,
         traceparent: None,
-        intent: reaction(
-            restored.recorded_at,
-            "restored",
-            restored.event_id,
-            &[delivery_id.as_bytes()],
-        ),
+        intent,
         request_digest: None,
     };
     let subject = state.plan().and_then(|plan| plan.subscriber_id);

@@ -155,7 +155,12 @@ impl Core {
         if planned as u64 != plan.planned || totals.settled() != plan.planned {
             return Ok(Progress::Idle);
         }
-        let ends = ["publication.PlanCompleted", "publication.RetryCompleted"];
+        // A cancellation settles what a retry had opened again.
+        let ends = [
+            "publication.PlanCompleted",
+            "publication.RetryCompleted",
+            "publication.Cancelled",
+        ];
         let Some(cause) = ends
             .iter()
             .filter_map(|ends| last(&loaded, ends))

@@ -57,6 +57,12 @@ impl Core {
         requested: &Past,
         deliveries: Vec<Loaded<Delivery>>,
     ) -> Result<Progress, DispatchError> {
+        // Others have moved since, which the view has yet to see: reopened before, or settled by a late word.
+        let stands = |delivery: &Loaded<Delivery>| {
+            let last = delivery.history.last();
+            last.is_some_and(|last| last.position <= requested.position)
+        };
+        let deliveries: Vec<_> = deliveries.into_iter().filter(stands).collect();
         let Some(first) = deliveries
             .first()
             .map(|delivery| (delivery.id, delivery.version))
@@ -77,14 +83,9 @@ impl Core {
         draft.guard(loaded.id, loaded.version);
         let mut reopened = 0;
         for delivery in deliveries {
-            let (Some(planned), Some(last)) = (delivery.history.first(), delivery.history.last())
-            else {
+            let Some(planned) = delivery.history.first() else {
                 continue;
             };
-            // It has moved since, which the view has yet to see: reopened before, or settled by a late word.
-            if last.position > requested.position {
-                continue;
-            }
             let command = Command::Reopen {
                 due_at: self.clock.now(),
                 planned_at: planned.occurred_at,

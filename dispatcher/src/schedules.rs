@@ -23,9 +23,13 @@ impl Core {
         for (id, time) in scheduled(self.store.log().pool()).await? {
             // Found anew at every look: a zone may have changed its rules since it was scheduled.
             match time.as_ref().and_then(CivilTime::instant) {
-                Some(at) if self.clock.now() >= at => progress = progress.or(self.fire(id).await?),
+                Some(at) if self.clock.now() >= at => match self.fire(id).await {
+                    Ok(fired) => progress = progress.or(fired),
+                    // One publication's trouble is not the others'.
+                    Err(error) => tracing::warn!(publication = %id, %error, "a schedule waits"),
+                },
                 Some(_) => {}
-                None => tracing::error!(publication = %id, "a schedule stands for no instant"),
+                None => tracing::debug!(publication = %id, "a schedule stands for no instant"),
             }
         }
         Ok(progress)
@@ -39,7 +43,12 @@ impl Core {
         let command = Command::Fire {
             schedule_version: scheduled.version,
             now: self.clock.now(),
-            restored_at: self.surroundings.refresh().await?.restored_at,
+            restored_since: self
+                .surroundings
+                .refresh()
+                .await?
+                .restored_position
+                .is_some_and(|restored| restored > scheduled.position),
         };
         crash_point!("schedule.before_fired");
         self.react(id, &scheduled, "fire", command).await

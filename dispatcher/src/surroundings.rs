@@ -6,7 +6,6 @@ use std::sync::Mutex;
 use tidings_domain::log::Log;
 use tidings_domain::stream_id;
 use tidings_event_store::{LoadError, Store};
-use time::OffsetDateTime;
 
 use crate::publications::last;
 
@@ -17,8 +16,8 @@ pub(crate) struct Known {
     pub(crate) version: i32,
     /// Nothing may be sent.
     pub(crate) held: bool,
-    /// When the log was last put back to an earlier state.
-    pub(crate) restored_at: Option<OffsetDateTime>,
+    /// Position of the last word that the log was put back to an earlier state.
+    pub(crate) restored_position: Option<i64>,
 }
 
 /// The `log` stream, as last folded.
@@ -51,7 +50,7 @@ impl Surroundings {
         let now = Known {
             version: loaded.version,
             held: loaded.state.held_by().is_some(),
-            restored_at: last(&loaded, "log.Restored").map(|restored| restored.occurred_at),
+            restored_position: last(&loaded, "log.Restored").map(|restored| restored.position),
         };
         let before = self
             .known

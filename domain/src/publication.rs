@@ -128,7 +128,7 @@ code_enum! {
     MissedReason {
         /// It was found too late:
         Late = "late",
-        /// It may have gone out in what the log has lost:
+        /// It may have gone out, or been taken back, in what the log has lost:
         Restored = "restored",
     }
 }

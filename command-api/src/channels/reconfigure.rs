@@ -26,6 +26,9 @@ pub(crate) const ROUTE: Route = (
     Access::Roles(&[Role::Operator]),
 );
 
+/// Settings that say where the credentials go, and how: nobody may have those on record sent to a place of their own.
+const SECRETS_GO_BY: [&str; 5] = ["host", "port", "encryption", "api_url", "endpoint"];
+
 /// A channel's new settings. Its kind stays.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -39,7 +42,8 @@ pub(crate) struct ChannelSettings {
     /// What the kind needs to know, all of it.
     #[schema(value_type = Object)]
     settings: Value,
-    /// The kind's secrets; left out, they stay as they are.
+    /// The kind's secrets; left out, they stay as they are. Required when a setting changes by which they go somewhere
+    /// else.
     #[schema(value_type = Option<Object>, write_only)]
     credentials: Option<Value>,
 }
@@ -84,6 +88,15 @@ pub(crate) async fn reconfigure(
         .ok_or_else(|| refusal::refused(&Refusal::NotFound))?;
     let kept = setup.credentials.as_ref().and_then(Personal::known);
     let mut values = Values::default();
+    let before = setup.settings.to_value();
+    let elsewhere = SECRETS_GO_BY
+        .iter()
+        .find(|key| before.get(key) != settings.get(key));
+    if let (Some(key), None, Some(_)) = (elsewhere, &credentials, kept) {
+        let detail =
+            format!("must be given anew when {key} changes: those on record would go elsewhere");
+        values.wrong("#/credentials", &detail);
+    }
     let name = values.take("#/name", ChannelName::parse(&name));
     let rest = judge(
         &commands,

@@ -3,7 +3,9 @@
 
 use actix_web::{HttpResponse, web};
 use serde::{Deserialize, Serialize};
+use tidings_domain::address::Address;
 use tidings_domain::stream_id;
+use tidings_domain::subscriber::{Standing, Subscriber};
 use tidings_domain::suppression::Suppression;
 use tidings_domain::value::EmailAddress;
 use tidings_service::Problem;
@@ -181,7 +183,25 @@ impl Desk {
             let detail = "Nothing may be sent to this address: it is on the suppression list.";
             return Err(Problem::conflict(detail));
         }
+        self.has_not_left(&to).await?;
         Ok(Some(to))
+    }
+
+    /// Whoever subscribes with an address and has left, or has not confirmed, gets no tests either.
+    async fn has_not_left(&self, to: &EmailAddress) -> Result<(), Problem> {
+        let address = stream_id::address(&self.id_key, to);
+        let address = self.store.load::<Address>(address).await;
+        let Some(holder) = address.map_err(|error| load(&error))?.state.holder() else {
+            return Ok(());
+        };
+        let subscriber = self.store.load::<Subscriber>(holder).await;
+        let standing = subscriber.map_err(|error| load(&error))?.state.standing();
+        match standing {
+            Standing::Active => Ok(()),
+            _ => Err(Problem::conflict(
+                "Nothing may be sent to this address: its subscriber has left, or has not confirmed.",
+            )),
+        }
     }
 }
 

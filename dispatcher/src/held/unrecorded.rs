@@ -33,7 +33,7 @@ pub struct Unrecorded {
 }
 
 /// Puts on record, and in doubt, what only the stream of before knows to have been attempted: the receiver may have
-/// it. Only deliveries change that wait, so that it does nothing when it is repeated.
+/// it. Of each delivery once for a restore, so that it does nothing when it is repeated.
 ///
 /// # Errors
 /// When the log can not be read or written.

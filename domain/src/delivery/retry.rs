@@ -82,6 +82,8 @@ const ABANDONED: [Duration; 4] = [
 ];
 const RETRY_AFTER_MIN: Duration = Duration::seconds(1);
 const RETRY_AFTER_MAX: Duration = Duration::hours(1);
+/// The longest a delivery itself waits because its channel is down.
+const CHANNEL_DOWN_MAX: Duration = Duration::seconds(30);
 /// How long after a doubtful attempt it is sent once more.
 pub const RESEND_AFTER: Duration = Duration::seconds(30);
 
@@ -145,8 +147,9 @@ pub fn retry_at(
     now: OffsetDateTime,
 ) -> Option<OffsetDateTime> {
     if let Trouble::ChannelDown { until } = trouble {
-        // However long that takes, the delivery is not to blame: it is not given up for it.
-        return Some(until.max(now));
+        // However long that takes, the delivery is not to blame: it is not given up for it. It waits for the channel, which
+        // may be mended before its time; this wait is for a channel whose stream has yet to say that it is down.
+        return Some(until.min(now.saturating_add(CHANNEL_DOWN_MAX)).max(now));
     }
     if family
         .deferrals_max()
@@ -260,7 +263,11 @@ mod tests {
             let down = Trouble::ChannelDown { until };
             retry_at(Family::Http, down, &tries(9, 9), Uuid::nil(), now)
         };
-        assert_eq!([at(until), at(NOW)], [Some(until), Some(now)]);
+        let soon = now + Duration::seconds(10);
+        assert_eq!(
+            [at(until), at(soon), at(NOW)],
+            [Some(now + CHANNEL_DOWN_MAX), Some(soon), Some(now)]
+        );
     }
 
     #[test]

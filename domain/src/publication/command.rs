@@ -40,8 +40,9 @@ pub enum Command {
         schedule_version: i32,
         /// The time it is.
         now: OffsetDateTime,
-        /// When the log was last put back to an earlier state, if ever.
-        restored_at: Option<OffsetDateTime>,
+        /// Whether the log was put back to an earlier state since it was scheduled: what that has lost may have sent it,
+        /// or taken it back.
+        restored_since: bool,
     },
     /// An editor stops it for now.
     Pause {

@@ -104,14 +104,14 @@ fn schedule(state: &Publication, command: Command) -> Result<Vec<Event>, Refusal
             Command::Fire {
                 schedule_version: fired,
                 now,
-                restored_at,
+                restored_since,
             },
         ) if *schedule_version == fired => {
             let at = instant(time)?;
             if now < at {
                 return Ok(vec![]);
             }
-            let missed = if restored_at.is_some_and(|restored_at| at <= restored_at) {
+            let missed = if restored_since {
                 Some(MissedReason::Restored)
             } else if now > at.saturating_add(MISFIRE_AFTER) {
                 Some(MissedReason::Late)

@@ -17,7 +17,7 @@ pub(super) fn evolve(state: Publication, event: &Event) -> Publication {
 fn paused(state: &Publication, event: &Event) -> Option<Code> {
     match event {
         Event::Paused { reason } => Some(reason.clone()),
-        Event::Resumed | Event::Cancelled { .. } => None,
+        Event::Resumed | Event::Cancelled { .. } | Event::Completed(_) => None,
         _ => state.paused.clone(),
     }
 }

@@ -112,7 +112,7 @@ fn fire(now: OffsetDateTime) -> Command {
     Command::Fire {
         schedule_version: 2,
         now,
-        restored_at: None,
+        restored_since: false,
     }
 }
 
@@ -194,12 +194,12 @@ fn every_command_in_every_state() {
             ("fire after restore", || Command::Fire {
                 schedule_version: 2,
                 now: AT,
-                restored_at: Some(AT),
+                restored_since: true,
             }),
             ("fire another", || Command::Fire {
                 schedule_version: 3,
                 now: AT,
-                restored_at: None,
+                restored_since: false,
             }),
             ("pause", || Command::Pause {
                 reason: Code::from_static("requested"),
@@ -317,7 +317,7 @@ fn any_command() -> impl Strategy<Value = Command> {
         (-2i64..4, 1i32..9).prop_map(|(hours, schedule_version)| Command::Fire {
             schedule_version,
             now: AT + Duration::hours(hours),
-            restored_at: None,
+            restored_since: false,
         }),
         Just(Command::Pause {
             reason: Code::from_static("requested")

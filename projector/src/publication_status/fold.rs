@@ -164,7 +164,7 @@ fn row(
         Event::PublicationCompleted(_) => PublicationRow {
             completed_at: at,
             completed_position: Some(item.position()),
-            ..row.state("completed")
+            ..row.state("completed").going_on()
         },
         Event::PublicationCancelled(it) => PublicationRow {
             cancelled_at: at,

@@ -141,7 +141,11 @@ fn publication(row: &Row) -> Publication {
         schedule: schedule(row),
         missed_reason: reason(row, "missed_reason"),
         paused_reason: reason(row, "paused_reason"),
-        retrying: row.get::<_, i32>("retries") > 0,
+        // A cancellation ends retries too.
+        retrying: row.get::<_, i32>("retries") > 0
+            && row
+                .get::<_, Option<OffsetDateTime>>("cancelled_at")
+                .is_none(),
         subscribers: row.get("subscribers"),
         deliveries: row.get("deliveries"),
         planned: row.get("planned"),

@@ -12,6 +12,8 @@ pub(super) fn of_answer(answer: Answer) -> Outcome {
         200..=299 => answer.sent(None),
         // The receiver wants no more of it, ever.
         410 => answer.deferred("gone", Blame::Channel),
+        // Not ours to call, or no longer there: as if its settings were wrong.
+        401 | 403 | 404 => answer.by_status(),
         429 => answer.deferred("rate_limited", Blame::Pace),
         400..=499 => answer.deferred("rejected", Blame::Receiver),
         502 | 504 => answer.deferred("overloaded", Blame::Network),

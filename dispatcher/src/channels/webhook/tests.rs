@@ -67,10 +67,10 @@ async fn while_the_secret_changes_both_the_old_and_the_new_receiver_know_the_sen
     let sink = sink(OLD, vec![]).await;
     let outcome = sent_to(&sink.url("news")).await;
     let expected = deferred(
-        "rejected",
+        "not_allowed",
         401,
         r#"{"error":"no signature is one of the sender's"}"#,
-        Blame::Receiver,
+        Blame::Channel,
     );
     assert_eq!(outcome, expected);
 }
@@ -88,10 +88,10 @@ async fn the_time_signed_is_that_of_the_attempt() {
     // An hour ahead of the receiver's clock.
     let outcome = sent(&channel).await;
     let expected = deferred(
-        "rejected",
+        "not_allowed",
         401,
         r#"{"error":"the time is not now"}"#,
-        Blame::Receiver,
+        Blame::Channel,
     );
     assert_eq!(outcome, expected);
     hand.set(datetime!(2026-01-02 03:04:05 UTC));
@@ -139,7 +139,7 @@ async fn answers_are_told_apart() {
         ),
         (
             "missing",
-            deferred("rejected", 404, "nobody", Blame::Receiver),
+            deferred("webhook_not_found", 404, "nobody", Blame::Channel),
         ),
         ("limited", deferred_for("rate_limited", 429, "slow", 3_600)),
         (

@@ -191,7 +191,7 @@ async fn what_is_wrong_with_a_channel_waits_until_it_is_mended() {
     house.platform.settle().await;
     assert_eq!(house.accounting(id).await, waiting);
     house.enable(channel).await;
-    house.platform.clock.advance(Duration::from_secs(300));
+    house.platform.clock.advance(Duration::from_secs(10));
     house.platform.settle().await;
     assert_eq!(house.accounting(id).await.sent, 1);
 }

@@ -173,7 +173,24 @@ async fn whoever_mends_the_channel_has_it_tried_at_once() {
         .await
         .unwrap();
     assert!(circuit(&house, channel).await.is_closed());
+    pass(&house, 40).await;
+    assert_eq!(house.accounting(id).await.sent, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_waits_for_a_probe_of_a_channel_that_was_mended() {
+    let house = House::start().await;
+    let channel = house.slack_channel("news").await;
+    // A webhook that is gone is looked at again in five minutes only.
+    house
+        .slack
+        .add_rule(Rule::reply(404, "channel_not_found").times(1));
+    let id = house.publish("The ferry", MARKDOWN, &[channel]).await;
+    house.platform.settle().await;
     pass(&house, 60).await;
+    assert_eq!(house.accounting(id).await.pending, 1);
+    house.enable(channel).await;
+    pass(&house, 10).await;
     assert_eq!(house.accounting(id).await.sent, 1);
 }
 

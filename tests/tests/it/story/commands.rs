@@ -202,9 +202,27 @@ async fn a_publication_is_drafted_revised_and_published_once() {
                 channel["id"].as_str().unwrap()
             ))
         )
-        .set_json(json!({"name":"N2","settings":{}}))
+        .set_json(json!({"name":"N2","settings":{"host":"h"}}))
     );
     assert_eq!(status, 200, "{body}");
+    // Nobody has the password on record sent to a server of their own.
+    let (status, _, problem) = send!(
+        app,
+        as_admin(
+            &platform,
+            TestRequest::put().uri(&format!(
+                "/api/v1/channels/{}",
+                channel["id"].as_str().unwrap()
+            ))
+        )
+        .set_json(json!({"name":"N2","settings":{"host":"evil"}}))
+    );
+    let pointer = &problem["errors"][0]["pointer"];
+    assert_eq!(
+        (status, pointer),
+        (422, &json!("#/credentials")),
+        "{problem}"
+    );
     for (verb, version) in [("disable", 3), ("disable", 3), ("enable", 4)] {
         let (status, _, body) = send!(
             app,

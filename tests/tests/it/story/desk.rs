@@ -182,7 +182,13 @@ async fn a_draft_is_tried_as_it_is_but_not_on_whoever_must_not_get_mail() {
         .unwrap();
     let (status, problem) = post(&house, &path, body).await;
     assert_eq!(status, 409, "{problem}");
-    assert_eq!(house.smtp.count(), 1);
+    let gone = house.subscriber("bob@example.org").await;
+    let to_bob = json!({ "channel_id": email, "to": "bob@example.org" });
+    assert_eq!(post(&house, &path, to_bob.clone()).await.0, 200);
+    house.unsubscribe(gone).await;
+    let (status, problem) = post(&house, &path, to_bob).await;
+    assert_eq!(status, 409, "{problem}");
+    assert_eq!(house.smtp.count(), 2);
 }
 
 #[actix_web::test]

@@ -229,3 +229,34 @@ async fn cancelling_while_failures_are_tried_again_settles_everything() {
     let events = log.stream(id).await.unwrap();
     assert_eq!(events.last().unwrap().event_type, "publication.Completed");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancellation_before_anything_is_reopened_settles_everything_too() {
+    let house = House::start().await;
+    readers(&house, 3).await;
+    house
+        .smtp
+        .add_rule(Rule::reply(Phase::RcptTo, 554, "5.7.1 not today"));
+    let channel = house.email_channel().await;
+    let id = house.publish("The ferry", MARKDOWN, &[channel]).await;
+    house.platform.settle().await;
+    let request = || {
+        Command::RequestRetry(Retry {
+            class: RetriedClass::Failed,
+            channel_id: None,
+            delivery_id: None,
+            failed_reasons: vec![],
+            reason: Code::from_static("requested"),
+        })
+    };
+    house.publication(id, request).await;
+    let reason = || Code::from_static("requested");
+    house
+        .publication(id, || Command::Cancel { reason: reason() })
+        .await;
+    house.platform.settle().await;
+    assert_eq!(house.accounting(id).await.failed, 3);
+    let log = house.platform.store.log();
+    let events = log.stream(id).await.unwrap();
+    assert_eq!(events.last().unwrap().event_type, "publication.Completed");
+}

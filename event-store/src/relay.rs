@@ -2,6 +2,8 @@
 //! sequence it expects, p − 1, so a message for p can land nowhere else, and any number of relays may
 //! run: a rival's refusal costs a look at the stream, never a wrong message.
 
+mod answer;
+
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
@@ -20,6 +22,8 @@ use prost::Message as _;
 use tidings_proto::common::Envelope;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
+
+use answer::batch_answer;
 
 use crate::crash_point;
 use crate::event::Recorded;
@@ -479,30 +483,4 @@ fn encode(event: &Recorded, payload_max: usize) -> Bytes {
         ..event.to_envelope()
     };
     stub.encode_to_vec().into()
-}
-
-#[derive(serde::Deserialize)]
-struct BatchAnswer {
-    #[serde(default)]
-    seq: i64,
-    error: Option<BatchError>,
-}
-
-#[derive(serde::Deserialize)]
-struct BatchError {
-    #[serde(default)]
-    description: String,
-}
-
-fn batch_answer(payload: &[u8], expected: i64) -> Result<(), RelayError> {
-    let answer: BatchAnswer = serde_json::from_slice(payload).map_err(stream_error)?;
-    match answer {
-        BatchAnswer {
-            error: Some(error), ..
-        } => Err(RelayError::Stream(error.description)),
-        BatchAnswer { seq, .. } if seq == expected => Ok(()),
-        BatchAnswer { seq, .. } => Err(RelayError::Stream(format!(
-            "a batch ended at {seq}, not {expected}"
-        ))),
-    }
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use tidings_tests::dice::{Dice, Seed};
 
+use crate::rounds::Round;
 use crate::world::World;
 
 /// Folders without code of ours.
@@ -89,6 +90,9 @@ async fn die_at_each(first: usize, of: usize) {
         for point in points {
             world.die_at(point).await;
         }
+        // Whoever died before there was anything to send goes on as well.
+        world.ensure_up().await;
+        world.round(Round::default()).await.unwrap();
         world.settle().await;
     }
 }

@@ -77,10 +77,11 @@ impl World {
             // Refused while it is still being planned.
             if let Some(answer) = api.command(&path, &json!({})).await? {
                 self.tell(&answer);
-                let done = |it: &Value| it["retrying"] == json!(false);
+                // A view that has not seen the request says that nothing is retried.
                 let position = &answer["position"];
-                let path = format!("/api/v1/publications/{id}?at_least={position}");
-                api.await_answer(&path, done).await?;
+                let publication = format!("/api/v1/publications/{id}?at_least={position}");
+                let done = |it: &Value| it["retrying"] == json!(false);
+                api.await_answer(&publication, done).await?;
             }
         }
         self.see_to_its_end(&api, id).await

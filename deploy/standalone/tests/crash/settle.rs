@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use crate::rounds::Round;
 use crate::world::World;
 
 /// Restarts, doubts and retries within this, or it counts as never.
@@ -15,10 +14,6 @@ impl World {
     /// Starts the program if need be, sees every publication to its end, and checks every invariant.
     pub(crate) async fn settle(&mut self) {
         self.ensure_up().await;
-        if self.store.log().head().await.unwrap().position == 0 {
-            // It only ever died before anything was recorded, and there is nothing to check.
-            self.round(Round::default()).await.unwrap();
-        }
         let settling = async {
             self.all_ended().await;
             self.stream_is_complete().await;

@@ -30,7 +30,8 @@ const FORBIDDING: [&str; 2] = [subscriber::Unsubscribed::TYPE, suppression::Adde
 /// What is known without the stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Before {
-    /// The last position at which the log is known to be the one of before.
+    /// The last position at which the log holds what was witnessed. After a log that went on alone the witness may have
+    /// signed what that log wrote: the stream, where it has something to say, knows better.
     pub same: i64,
     /// The last position whose facts are known otherwise: the witness's last.
     pub witnessed: i64,
@@ -133,7 +134,11 @@ impl Reader<'_> {
         // That of an empty stream is the one that comes next.
         let begins = state.first_sequence.max(1) as i64;
         let same = self.same(stream, begins..=through, before).await?;
-        let known_through = same.max(before.witnessed);
+        // A witness that went on with another log knows nothing of what came after the parting.
+        let known_through = match same < before.same {
+            true => same,
+            false => same.max(before.witnessed),
+        };
         if begins > known_through + 1 {
             return Err(RestoreError::StreamBeginsLate {
                 stream: self.name.stream.clone(),
@@ -168,16 +173,20 @@ impl Reader<'_> {
     }
 
     /// The last position at which the stream is the log's. Each batch hash covers all before it, so where one is the
-    /// log's, all before it are.
+    /// log's, all before it are. Without one the witness is believed for what came before the stream begins, and where
+    /// the stream holds nothing that is not the log's, for what came after it too.
     async fn same(
         &self,
         stream: &Stream,
         held: std::ops::RangeInclusive<i64>,
         before: Before,
     ) -> Result<i64, RestoreError> {
-        let mut same = before.same;
-        let mut low = (*held.start()).max(same + 1);
-        let mut high = (*held.end()).min(before.end);
+        let (mut low, through) = held.into_inner();
+        let mut same = match before.same < low {
+            true => before.same,
+            false => 0,
+        };
+        let mut high = through.min(before.end);
         while low <= high {
             let middle = low + (high - low) / 2;
             if self.is_same(stream, middle).await? {
@@ -186,7 +195,10 @@ impl Reader<'_> {
                 high = middle - 1;
             }
         }
-        Ok(same)
+        Ok(match same < through {
+            true => same,
+            false => same.max(before.same),
+        })
     }
 
     async fn is_same(&self, stream: &Stream, position: i64) -> Result<bool, RestoreError> {

@@ -87,6 +87,55 @@ async fn it_tells_where_the_log_parted_from_it() {
     }
 }
 
+#[tokio::test]
+async fn a_witness_that_went_on_with_the_log_hides_nothing_of_the_stream() {
+    let platform = Platform::start().await;
+    platform.fill(40, 1).await;
+    platform.relay().await;
+    let client = platform.pool.get().await.unwrap();
+    let sql = "delete from publishing_events where position > 23;
+               delete from publishing_batches where last_position > 23";
+    client.batch_execute(sql).await.unwrap();
+    let end = platform.fill(60, 1).await;
+    // Signed after they parted: short of what the stream holds, and beyond it.
+    for signed in [30, end] {
+        let before = Before {
+            same: signed,
+            witnessed: signed,
+            end,
+        };
+        let found = ask(&platform, &platform.name, before).await.unwrap();
+        assert_eq!((found.same, found.through), (23, 40));
+    }
+
+    // What the stream does not hold any more, such a witness knows nothing of.
+    let jetstream = async_nats::jetstream::new(platform.nats.clone());
+    let stream = jetstream.get_stream(&platform.name.stream).await.unwrap();
+    stream.purge().sequence(26).await.unwrap();
+    let before = Before {
+        same: end,
+        witnessed: end,
+        end,
+    };
+    let refused = ask(&platform, &platform.name, before).await.unwrap_err();
+    assert!(refused.to_string().contains("begins at position 26"));
+}
+
+#[tokio::test]
+async fn a_stream_that_lags_takes_nothing_from_the_witness() {
+    let platform = Platform::start().await;
+    platform.fill(20, 1).await;
+    platform.relay().await;
+    let end = platform.fill(20, 1).await;
+    let before = Before {
+        same: end,
+        witnessed: end,
+        end,
+    };
+    let found = ask(&platform, &platform.name, before).await.unwrap();
+    assert_eq!((found.same, found.through), (end, 20));
+}
+
 /// A publication to three readers, one of whom was put off; the log goes back to when all was planned, or to before.
 async fn sent_and_lost(house: &House, back_to_planned: bool) -> i64 {
     for name in [

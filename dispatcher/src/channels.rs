@@ -2,6 +2,7 @@
 
 use crate::channel::Kind;
 
+mod cap;
 pub mod discord;
 pub mod email;
 pub mod file;

@@ -1,6 +1,6 @@
 //! Reads a channel's settings and credentials, and names everything wrong with them at once.
 
-use std::str::FromStr;
+use std::{fmt, str::FromStr};
 
 use reqwest::Url;
 use serde_json::{Map, Value};
@@ -131,11 +131,14 @@ impl Fields {
     }
 
     /// A whole number within bounds.
-    pub(super) fn number(&mut self, name: &'static str, min: u16, max: u16) -> Option<u16> {
+    pub(super) fn number<T>(&mut self, name: &'static str, min: T, max: T) -> Option<T>
+    where
+        T: TryFrom<u64> + PartialOrd + fmt::Display + Copy,
+    {
         self.known.push(name);
         let value = match self.values.get(name) {
             None | Some(Value::Null) => return None,
-            Some(value) => value.as_u64().and_then(|number| u16::try_from(number).ok()),
+            Some(value) => value.as_u64().and_then(|number| T::try_from(number).ok()),
         };
         let value = value.filter(|number| (min..=max).contains(number));
         if value.is_none() {

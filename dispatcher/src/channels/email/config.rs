@@ -23,6 +23,8 @@ pub(super) struct Config {
     /// Where a mail that asks to leave goes: its server hands it to `/hooks/mail`.
     pub(super) unsubscribe_mailbox: Option<Address>,
     pub(super) connections_max: usize,
+    /// How many mails this process may begin in a minute; none: as many as the server takes.
+    pub(super) mails_per_minute: Option<u32>,
 }
 
 /// Where to submit, and how.
@@ -85,6 +87,7 @@ impl Default for Timers {
 
 const CONNECTIONS_DEFAULT: u16 = 8;
 const CONNECTIONS_MAX: u16 = 64;
+const MAILS_PER_MINUTE_MAX: u32 = 100_000;
 
 impl Config {
     pub(super) fn parse(settings: &Value, credentials: Option<&str>) -> Result<Self, ConfigError> {
@@ -103,6 +106,7 @@ impl Config {
         let connections_max = settings
             .number("connections_max", 1, CONNECTIONS_MAX)
             .unwrap_or(CONNECTIONS_DEFAULT);
+        let mails_per_minute = settings.number("mails_per_minute", 1, MAILS_PER_MINUTE_MAX);
         let config = server.zip(from).map(|(server, from)| Self {
             server,
             from,
@@ -110,6 +114,7 @@ impl Config {
             list_id,
             unsubscribe_mailbox,
             connections_max: usize::from(connections_max),
+            mails_per_minute,
         });
         checked(config, [settings, credentials])
     }

@@ -17,6 +17,7 @@ mod compose;
 mod config;
 mod connect;
 mod dialogue;
+mod dkim;
 mod outcome;
 mod pool;
 mod reply;
@@ -32,7 +33,9 @@ use pool::{Pool, Reuse};
 use tempo::Tempo;
 
 /// Settings: `{"host", "port"?, "encryption"?: "starttls"|"tls"|"none", "from", "reply_to"?,
-/// "list_id"?, "unsubscribe_mailbox"?, "connections_max"?, "mails_per_minute"?}`. Credentials, if the server wants any: `{"username", "password"}`.
+/// "list_id"?, "unsubscribe_mailbox"?, "connections_max"?, "mails_per_minute"?,
+/// "dkim_selector"?, "dkim_domain"?}`. Credentials, if the server wants any: `{"username", "password"}`; and
+/// `"dkim_private_key"` beside a selector and a domain.
 pub const KIND: Kind = Kind {
     name: "email",
     reach: Reach::Addressed,

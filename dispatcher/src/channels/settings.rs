@@ -62,6 +62,15 @@ impl Fields {
 
     /// A text without control characters, not blank; none when absent.
     pub(super) fn text(&mut self, name: &'static str) -> Option<String> {
+        self.text_without(name, char::is_control)
+    }
+
+    /// Like [`Fields::text`], of any number of lines.
+    pub(super) fn lines(&mut self, name: &'static str) -> Option<String> {
+        self.text_without(name, |c| c.is_control() && !matches!(c, '\r' | '\n'))
+    }
+
+    fn text_without(&mut self, name: &'static str, banned: fn(char) -> bool) -> Option<String> {
         self.known.push(name);
         match self.values.get(name) {
             None | Some(Value::Null) => None,
@@ -69,7 +78,7 @@ impl Fields {
                 self.problem(name, "must not be empty");
                 None
             }
-            Some(Value::String(text)) if text.chars().any(char::is_control) => {
+            Some(Value::String(text)) if text.chars().any(banned) => {
                 self.problem(name, "must not hold control characters");
                 None
             }

@@ -18,6 +18,7 @@ use crate::{
     content::Composed,
 };
 
+mod dkim;
 mod encrypted;
 mod message;
 mod scripted;

@@ -2,6 +2,7 @@
 
 use crate::channel::Kind;
 
+mod cap;
 mod common;
 pub mod discord;
 pub mod email;

@@ -75,6 +75,16 @@ fn email() -> Sample {
             None,
             "/connections_max",
         ),
+        (
+            with("mails_per_minute", json!(100_001)),
+            None,
+            "/mails_per_minute",
+        ),
+        (
+            with("mails_per_minute", json!(0)),
+            None,
+            "/mails_per_minute",
+        ),
         (with("surprise", json!(1)), None, "/surprise"),
         (
             settings.clone(),

@@ -18,9 +18,11 @@ mod compose;
 mod config;
 mod connect;
 mod dialogue;
+mod dkim;
 mod outcome;
 mod pool;
 mod reply;
+mod tempo;
 mod wire;
 
 #[cfg(test)]
@@ -29,9 +31,12 @@ mod tests;
 use config::Config;
 use dialogue::Delivery;
 use pool::{Pool, Reuse};
+use tempo::Tempo;
 
 /// Settings: `{"host", "port"?, "encryption"?: "starttls"|"tls"|"none", "from", "reply_to"?,
-/// "list_id"?, "connections_max"?}`. Credentials, if the server wants any: `{"username", "password"}`.
+/// "list_id"?, "unsubscribe_mailbox"?, "connections_max"?, "mails_per_minute"?,
+/// "dkim_selector"?, "dkim_domain"?}`. Credentials, if the server wants any: `{"username", "password"}`; and
+/// `"dkim_private_key"` beside a selector and a domain.
 pub const KIND: Kind = Kind {
     name: "email",
     reach: Reach::Addressed,
@@ -53,6 +58,7 @@ const ATTEMPT_TIME_MAX: Duration = Duration::from_secs(15 * 60);
 struct EmailChannel {
     config: Config,
     pool: Pool,
+    tempo: Tempo,
     /// How long the latest mail took, in milliseconds.
     latest_ms: AtomicU64,
 }
@@ -74,9 +80,11 @@ impl EmailChannel {
             Arc::clone(&environment.tls),
             environment.hello_name.clone(),
         );
+        let tempo = Tempo::new(config.mails_per_minute, &environment.clock);
         Self {
             config,
             pool,
+            tempo,
             latest_ms: AtomicU64::new(0),
         }
     }
@@ -89,6 +97,11 @@ impl EmailChannel {
                 Ok(lease) => lease,
                 Err(outcome) => return outcome,
             };
+            // Counted only here: opening a connection may have taken long.
+            if reuse == Reuse::Idle && !self.tempo.begin() {
+                lease.give_back();
+                return Outcome::Abandoned { reason: "paced" };
+            }
             let started = tokio::time::Instant::now();
             let delivery = lease.connection().deliver(rendered, fresh, deadline).await;
             let took_ms = started.elapsed().as_millis() as u64;
@@ -113,7 +126,11 @@ impl Channel for EmailChannel {
     }
 
     fn send<'a>(&'a self, rendered: &'a Rendered, fresh: Fresh<'a>) -> BoxFuture<'a, Outcome> {
-        Box::pin(self.attempt(rendered, fresh))
+        Box::pin(async move {
+            let outcome = self.attempt(rendered, fresh).await;
+            self.tempo.learn(&outcome);
+            outcome
+        })
     }
 
     fn attempt_time_max(&self) -> Duration {
@@ -127,7 +144,12 @@ impl Channel for EmailChannel {
         } else {
             1
         };
-        self.config.connections_max * per_connection
+        self.tempo
+            .concurrency(self.config.connections_max * per_connection)
+    }
+
+    fn ready_after(&self) -> Option<Duration> {
+        self.tempo.ready_after()
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {

@@ -1,6 +1,6 @@
 //! Reads a channel's settings and credentials, and names everything wrong with them at once.
 
-use std::str::FromStr;
+use std::{fmt, str::FromStr};
 
 use reqwest::Url;
 use serde_json::{Map, Value};
@@ -62,6 +62,15 @@ impl Fields {
 
     /// A text without control characters, not blank; none when absent.
     pub(super) fn text(&mut self, name: &'static str) -> Option<String> {
+        self.text_without(name, char::is_control)
+    }
+
+    /// Like [`Fields::text`], of any number of lines.
+    pub(super) fn lines(&mut self, name: &'static str) -> Option<String> {
+        self.text_without(name, |c| c.is_control() && !matches!(c, '\r' | '\n'))
+    }
+
+    fn text_without(&mut self, name: &'static str, banned: fn(char) -> bool) -> Option<String> {
         self.known.push(name);
         match self.values.get(name) {
             None | Some(Value::Null) => None,
@@ -69,7 +78,7 @@ impl Fields {
                 self.problem(name, "must not be empty");
                 None
             }
-            Some(Value::String(text)) if text.chars().any(char::is_control) => {
+            Some(Value::String(text)) if text.chars().any(banned) => {
                 self.problem(name, "must not hold control characters");
                 None
             }
@@ -131,11 +140,14 @@ impl Fields {
     }
 
     /// A whole number within bounds.
-    pub(super) fn number(&mut self, name: &'static str, min: u16, max: u16) -> Option<u16> {
+    pub(super) fn number<T>(&mut self, name: &'static str, min: T, max: T) -> Option<T>
+    where
+        T: TryFrom<u64> + PartialOrd + fmt::Display + Copy,
+    {
         self.known.push(name);
         let value = match self.values.get(name) {
             None | Some(Value::Null) => return None,
-            Some(value) => value.as_u64().and_then(|number| u16::try_from(number).ok()),
+            Some(value) => value.as_u64().and_then(|number| T::try_from(number).ok()),
         };
         let value = value.filter(|number| (min..=max).contains(number));
         if value.is_none() {

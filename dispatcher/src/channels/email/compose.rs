@@ -65,12 +65,16 @@ pub(super) fn message(config: &Config, job: &Job<'_>) -> Result<Rendered, Render
                 .alternative(Some(&footer), &job.delivery_id.to_string()),
         )
         .map_err(|_| RenderError::Unbuildable)?;
+    let mut body = message.formatted();
+    if let Some(dkim) = &config.dkim {
+        body = dkim.signed(&body).ok_or(RenderError::Unbuildable)?;
+    }
     Ok(Rendered {
         delivery_id: job.delivery_id,
         media_type: "message/rfc822",
         from: config.from.email.to_string(),
         to: to.email.to_string(),
-        body: message.formatted(),
+        body,
     })
 }
 

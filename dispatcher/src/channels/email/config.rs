@@ -1,12 +1,13 @@
 //! An e-mail channel's settings and credentials, parsed.
 
-use std::{net::IpAddr, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use lettre::{Address, message::Mailbox};
 use serde_json::Value;
 use tidings_service::config::Secret;
 use tokio_rustls::rustls::pki_types::ServerName;
 
+use super::dkim::Dkim;
 use crate::{
     channel::ConfigError,
     channels::settings::{Fields, checked},
@@ -22,7 +23,11 @@ pub(super) struct Config {
     pub(super) list_id: Option<String>,
     /// Where a mail that asks to leave goes: its server hands it to `/hooks/mail`.
     pub(super) unsubscribe_mailbox: Option<Address>,
+    /// Who signs; none: mails leave unsigned.
+    pub(super) dkim: Option<Arc<Dkim>>,
     pub(super) connections_max: usize,
+    /// How many mails this process may begin in a minute; none: as many as the server takes.
+    pub(super) mails_per_minute: Option<u32>,
 }
 
 /// Where to submit, and how.
@@ -85,6 +90,7 @@ impl Default for Timers {
 
 const CONNECTIONS_DEFAULT: u16 = 8;
 const CONNECTIONS_MAX: u16 = 64;
+const MAILS_PER_MINUTE_MAX: u32 = 100_000;
 
 impl Config {
     pub(super) fn parse(settings: &Value, credentials: Option<&str>) -> Result<Self, ConfigError> {
@@ -100,16 +106,20 @@ impl Config {
         let reply_to = settings.parsed::<Mailbox>("reply_to", address);
         let list_id = list_id(&mut settings);
         let unsubscribe_mailbox = unsubscribe_mailbox(&mut settings);
+        let dkim = Dkim::read(&mut settings, &mut credentials);
         let connections_max = settings
             .number("connections_max", 1, CONNECTIONS_MAX)
             .unwrap_or(CONNECTIONS_DEFAULT);
+        let mails_per_minute = settings.number("mails_per_minute", 1, MAILS_PER_MINUTE_MAX);
         let config = server.zip(from).map(|(server, from)| Self {
             server,
             from,
             reply_to,
             list_id,
             unsubscribe_mailbox,
+            dkim: dkim.map(Arc::new),
             connections_max: usize::from(connections_max),
+            mails_per_minute,
         });
         checked(config, [settings, credentials])
     }

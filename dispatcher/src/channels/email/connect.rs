@@ -23,6 +23,7 @@ pub(super) struct Features {
     pub(super) starttls: bool,
     pub(super) pipelining: bool,
     pub(super) smtputf8: bool,
+    pub(super) eight_bit: bool,
     pub(super) auth_plain: bool,
     pub(super) auth_login: bool,
     /// Whether SIZE was offered, and the limit if it named one.
@@ -161,6 +162,7 @@ impl Features {
                 Some("STARTTLS") => features.starttls = true,
                 Some("PIPELINING") => features.pipelining = true,
                 Some("SMTPUTF8") => features.smtputf8 = true,
+                Some("8BITMIME") => features.eight_bit = true,
                 Some("SIZE") => {
                     features.size = true;
                     let limit = words.next().and_then(|word| word.parse().ok());

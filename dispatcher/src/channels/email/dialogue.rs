@@ -104,12 +104,21 @@ impl Connection {
             let words = "the server does not take addresses with other than ASCII letters";
             return Err(impossible("smtputf8_not_offered", words));
         }
+        // Only the header of a mail to such an address: bodies are quoted-printable.
+        let eight_bit = !mail.body.is_ascii();
+        if eight_bit && !self.features.eight_bit {
+            let words = "the server does not take messages with other than ASCII letters";
+            return Err(impossible("8bitmime_not_offered", words));
+        }
         let mut parameters = String::new();
         if self.features.size {
             parameters.push_str(&format!(" SIZE={size_bytes}"));
         }
         if international {
-            parameters.push_str(" SMTPUTF8 BODY=8BITMIME");
+            parameters.push_str(" SMTPUTF8");
+        }
+        if eight_bit {
+            parameters.push_str(" BODY=8BITMIME");
         }
         Ok([
             (

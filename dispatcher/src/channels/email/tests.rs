@@ -18,6 +18,7 @@ use crate::{
     content::Composed,
 };
 
+mod dkim;
 mod encrypted;
 mod message;
 mod scripted;
@@ -116,7 +117,6 @@ RcptTo   | 552 5.2.2 mailbox full           | failed mailbox_full by Receiver
 RcptTo   | 421 4.3.2 closing                | deferred service_unavailable by Network
 MailFrom | 550 5.7.1 bad sender             | deferred sender_refused by Channel
 MailFrom | 530 5.7.0 log in first           | deferred authentication_required by Channel
-MailFrom | 454 Throttling failure: too fast | deferred throttled by Pace
 MailFrom | 552 5.3.4 too big                | failed message_too_large by Receiver
 Data     | 451 4.3.0 not now                | deferred try_later by Network
 FinalDot | 554 5.6.0 looks like spam        | failed rejected by Receiver
@@ -161,6 +161,41 @@ async fn replies_are_judged_by_their_phase_and_code() {
         assert_eq!(sink.by_recipient("ada@example.org").len(), 0, "{row}");
         assert_eq!(sink.by_recipient("bob@example.org").len(), 1, "{row}");
     }
+}
+
+#[tokio::test]
+async fn a_throttled_channel_rests_and_says_no_mail_meanwhile() {
+    let throttled = Rule::reply(Phase::MailFrom, 454, "Throttling failure: too fast");
+    let sink = sink(vec![throttled.times(1)]).await;
+    let channel = to_sink(&sink);
+    let outcome = send(&channel, "ada@example.org").await;
+    assert_eq!(
+        gist(&outcome),
+        ("deferred", "throttled", 454, Some(Blame::Pace))
+    );
+    assert_eq!(channel.ready_after(), Some(Duration::from_secs(2)));
+    assert_eq!(channel.concurrency(), 1);
+    // Opened before anybody knew: given back before a byte of it is said.
+    let outcome = send(&channel, "bob@example.org").await;
+    assert_eq!(outcome, Outcome::Abandoned { reason: "paced" });
+    // The rule is used up: a second MAIL would have been taken.
+    assert_eq!(sink.stats().mails, 0);
+}
+
+#[tokio::test]
+async fn no_more_mails_begin_than_the_cap_allows() {
+    let sink = sink(vec![]).await;
+    let settings = json!({"host": "127.0.0.1", "port": sink.addr().port(), "encryption": "none",
+        "from": "tide@example.org", "mails_per_minute": 60});
+    let config = Config::parse(&settings, None).unwrap();
+    let channel = EmailChannel::new(config, &support::environment("/nowhere".as_ref()));
+    for _ in 0..2 {
+        assert_eq!(gist(&send(&channel, "ada@example.org").await), SENT);
+    }
+    let outcome = send(&channel, "ada@example.org").await;
+    assert_eq!(outcome, Outcome::Abandoned { reason: "paced" });
+    assert_eq!(channel.ready_after(), Some(Duration::from_secs(1)));
+    assert_eq!((sink.stats().mails, sink.stats().connections), (2, 1));
 }
 
 #[tokio::test]
@@ -367,8 +402,11 @@ async fn what_the_server_cannot_take_is_not_even_offered() {
         gist(&outcome),
         ("failed", "message_too_large", 0, Some(Blame::Receiver))
     );
-    let outcome = send(&channel, "josé@example.org").await;
-    assert_eq!(gist(&outcome).0, "failed");
+    let outcome = send(&to_sink(&self::sink(vec![]).await), "josé@example.org").await;
+    assert_eq!(
+        gist(&outcome),
+        ("failed", "smtputf8_not_offered", 0, Some(Blame::Receiver))
+    );
     assert_eq!(sink.stats().mails, 0);
 }
 

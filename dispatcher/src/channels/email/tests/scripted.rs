@@ -32,10 +32,14 @@ async fn serve(listener: TcpListener, script: Vec<(&'static str, &'static str)>)
 }
 
 async fn outcome_with(script: Vec<(&'static str, &'static str)>) -> (Outcome, Vec<String>) {
+    outcome_of("ada@example.org", script).await
+}
+
+async fn outcome_of(to: &str, script: Vec<(&'static str, &'static str)>) -> (Outcome, Vec<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let channel = channel(listener.local_addr().unwrap().port(), None, 5_000);
     let server = tokio::spawn(serve(listener, script));
-    let outcome = send(&channel, "ada@example.org").await;
+    let outcome = send(&channel, to).await;
     // Closes the connection, and with it ends the server.
     drop(channel);
     (outcome, server.await.unwrap())
@@ -64,6 +68,42 @@ async fn a_server_without_pipelining_is_asked_step_by_step() {
     );
     assert_eq!(got[1], "MAIL FROM:<tide@example.org>");
     assert_eq!(got[2], "RCPT TO:<ada@example.org>");
+}
+
+#[tokio::test]
+async fn what_a_message_needs_is_said_in_mail_and_only_where_it_was_offered() {
+    let taken = |hello| {
+        vec![
+            ("EHLO", hello),
+            ("MAIL", "250 ok\r\n"),
+            ("RCPT", "250 ok\r\n"),
+            ("DATA", "354 go\r\n"),
+            (".", "250 ok\r\n"),
+        ]
+    };
+    let everything = "250-server\r\n250-SIZE 0\r\n250-8BITMIME\r\n250 SMTPUTF8\r\n";
+    let (outcome, got) = outcome_of("josé@example.org", taken(everything)).await;
+    assert_eq!(gist(&outcome), SENT);
+    let (size, rest) = got[1]
+        .strip_prefix("MAIL FROM:<tide@example.org> SIZE=")
+        .and_then(|parameters| parameters.split_once(' '))
+        .unwrap();
+    assert!(size.parse::<u32>().unwrap() > 500, "{size}");
+    assert_eq!(rest, "SMTPUTF8 BODY=8BITMIME");
+    assert_eq!(got[2], "RCPT TO:<josé@example.org>");
+
+    let (outcome, got) = outcome_of("ada@example.org", taken(everything)).await;
+    assert_eq!(gist(&outcome), SENT);
+    assert!(got[1].starts_with("MAIL FROM:<tide@example.org> SIZE=") && !got[1].contains("UTF8"));
+
+    for (hello, reason) in [
+        ("250-server\r\n250 8BITMIME\r\n", "smtputf8_not_offered"),
+        ("250-server\r\n250 SMTPUTF8\r\n", "8bitmime_not_offered"),
+    ] {
+        let (outcome, got) = outcome_of("josé@example.org", vec![("EHLO", hello)]).await;
+        assert_eq!(gist(&outcome), ("failed", reason, 0, Some(Blame::Receiver)));
+        assert_eq!(got.len(), 1, "{got:?}");
+    }
 }
 
 #[tokio::test]

@@ -1,0 +1,138 @@
+//! How fast mails may go out: as fast as the operator set, and slower as long as the server complains.
+
+use std::fmt;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tidings_service::clock::Clock;
+
+use crate::{
+    channel::{Blame, Outcome},
+    channels::{cap::Cap, pace::Pace},
+};
+
+/// The first rest after a complaint; each further one doubles it.
+const REST_MIN: Duration = Duration::from_secs(2);
+const REST_MAX: Duration = Duration::from_secs(5 * 60);
+
+/// The tempo of one channel, in this process.
+pub(super) struct Tempo {
+    pace: Pace,
+    /// The latest rest; none: the last mail was taken.
+    latest_rest: Mutex<Option<Duration>>,
+    cap: Option<Cap>,
+}
+
+impl fmt::Debug for Tempo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tempo")
+            .field("ready_after", &self.ready_after())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Tempo {
+    pub(super) fn new(mails_per_minute: Option<u32>, clock: &Clock) -> Self {
+        Self {
+            pace: Pace::new(clock.clone()),
+            latest_rest: Mutex::default(),
+            cap: mails_per_minute.map(|cap| Cap::new(cap, clock.clone())),
+        }
+    }
+
+    /// Whether MAIL may be said now; counts it if so.
+    pub(super) fn begin(&self) -> bool {
+        self.pace.ready_after().is_none() && self.cap.as_ref().is_none_or(Cap::take)
+    }
+
+    /// How long no attempt should be opened.
+    pub(super) fn ready_after(&self) -> Option<Duration> {
+        let capped = self.cap.as_ref().and_then(Cap::ready_after);
+        self.pace.ready_after().max(capped)
+    }
+
+    /// How many attempts of `most` are worth having open: after a complaint one, to see whether it is over.
+    pub(super) fn concurrency(&self, most: usize) -> usize {
+        if self.latest_rest().is_some() {
+            return 1;
+        }
+        let left = self.cap.as_ref().map_or(most, Cap::left);
+        left.clamp(1, most)
+    }
+
+    /// Takes note of how an attempt ended. What was under way when a rest began ends in it, and changes nothing:
+    /// neither is its complaint a new one, nor does its success say what comes after the rest.
+    pub(super) fn learn(&self, outcome: &Outcome) {
+        if self.pace.ready_after().is_some() {
+            return;
+        }
+        match outcome {
+            Outcome::Sent { .. } => *self.latest_rest() = None,
+            Outcome::Deferred {
+                blame: Blame::Pace, ..
+            } => {
+                let mut latest = self.latest_rest();
+                let rest = latest.map_or(REST_MIN, |rest| (rest * 2).min(REST_MAX));
+                *latest = Some(rest);
+                self.pace.rest(rest);
+            }
+            _ => {}
+        }
+    }
+
+    fn latest_rest(&self) -> std::sync::MutexGuard<'_, Option<Duration>> {
+        // A duration cannot be left half-changed by a panic.
+        self.latest_rest
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use time::macros::datetime;
+
+    use super::*;
+    use crate::channels::support::{deferred, taken};
+
+    #[test]
+    fn a_server_that_complains_is_left_alone_longer_each_time_until_it_takes_a_mail() {
+        let hand = Clock::manual(datetime!(2026-01-02 03:04:05 UTC));
+        let tempo = Tempo::new(None, &hand.clock());
+        let throttled = deferred("throttled", 454, "454 Throttling failure", Blame::Pace);
+        assert_eq!(tempo.concurrency(32), 32);
+        let mut rests_s = Vec::new();
+        for _ in 0..10 {
+            tempo.learn(&throttled);
+            // Those under way meanwhile are throttled, or got through; neither counts.
+            tempo.learn(&throttled);
+            tempo.learn(&taken(250, "250 ok", None));
+            assert!(!tempo.begin());
+            let rest = tempo.ready_after().unwrap();
+            rests_s.push(rest.as_secs());
+            hand.advance(rest);
+            assert!(tempo.begin() && tempo.ready_after().is_none());
+            assert_eq!(tempo.concurrency(32), 1);
+        }
+        assert_eq!(rests_s, [2, 4, 8, 16, 32, 64, 128, 256, 300, 300]);
+        tempo.learn(&deferred("try_later", 451, "451 no", Blame::Receiver));
+        assert_eq!(tempo.concurrency(32), 1);
+        tempo.learn(&taken(250, "250 ok", None));
+        assert_eq!(tempo.concurrency(32), 32);
+        tempo.learn(&throttled);
+        assert_eq!(tempo.ready_after(), Some(REST_MIN));
+    }
+
+    #[test]
+    fn no_more_attempts_are_open_than_the_cap_leaves() {
+        let hand = Clock::manual(datetime!(2026-01-02 03:04:05 UTC));
+        let tempo = Tempo::new(Some(120), &hand.clock());
+        assert_eq!(tempo.concurrency(32), 4);
+        assert!(tempo.begin());
+        assert_eq!(tempo.concurrency(32), 3);
+        assert!(tempo.begin() && tempo.begin() && tempo.begin());
+        assert!(!tempo.begin());
+        assert_eq!(tempo.ready_after(), Some(Duration::from_millis(500)));
+        assert_eq!(tempo.concurrency(32), 1);
+    }
+}

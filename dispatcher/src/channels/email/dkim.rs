@@ -238,7 +238,7 @@ fn relaxed_field(field: &[u8]) -> Vec<u8> {
     relaxed.push(b':');
     let words = value.get(1..).unwrap_or_default();
     let words = words
-        .split(|byte| byte.is_ascii_whitespace())
+        .split(u8::is_ascii_whitespace)
         .filter(|word| !word.is_empty());
     for (index, word) in words.enumerate() {
         if index > 0 {

@@ -21,6 +21,8 @@ pub const ROUTE: Route = (
     Access::Roles(&[Role::Editor, Role::Operator, Role::Service]),
 );
 
+const CLOSED: &str = "closed";
+
 /// How a channel is.
 #[derive(Debug, PartialEq, Serialize, ToSchema)]
 pub struct Health {
@@ -82,7 +84,8 @@ pub async fn channel_health(
             "unusable",
             Some("Its settings or credentials can not be used; configure it anew.".to_owned()),
         ),
-        _ if !way.circuit().is_closed() => ("waiting", Some(waiting(&figures))),
+        // As the view has it, which knows the reason too: the two must not contradict each other.
+        _ if figures.circuit != CLOSED => ("waiting", Some(waiting(&figures))),
         _ => ("ok", None),
     };
     let tried = figures.sent + figures.failed;
@@ -91,9 +94,10 @@ pub async fn channel_health(
         state,
         explanation,
         failure_rate: (tried > 0).then(|| figures.failed as f64 / tried as f64),
-        next_attempt_at: match way.circuit().is_closed() {
-            true => figures.next_due_at,
-            false => figures.probe_at,
+        next_attempt_at: match state {
+            "ok" => figures.next_due_at,
+            "waiting" => figures.probe_at,
+            _ => None,
         },
         circuit: figures.circuit,
         circuit_reason: figures.circuit_reason,
@@ -140,7 +144,10 @@ async fn figures(pool: &Pool, channel_id: Uuid, now: OffsetDateTime) -> Result<F
     let row = client.query_one(&statement, &[&channel_id, &since]).await?;
     let some = |text: Option<String>| text.filter(|text| !text.is_empty());
     Ok(Figures {
-        circuit: row.get::<_, Option<String>>("circuit").unwrap_or_default(),
+        // Nothing yet: it was set up a moment ago.
+        circuit: row
+            .get::<_, Option<String>>("circuit")
+            .unwrap_or_else(|| CLOSED.to_owned()),
         circuit_reason: some(row.get("circuit_reason")),
         probe_at: row.get("probe_at"),
         disabled_reason: some(row.get("disabled_reason")),

@@ -49,12 +49,10 @@ impl Core {
         now: OffsetDateTime,
     ) -> Result<bool, DispatchError> {
         let loaded = self.store.load::<Delivery>(open.delivery_id).await?;
-        let Some((channel_id, owner)) = loaded.state.plan().map(|plan| {
-            let owner = plan.subscriber_id.unwrap_or(plan.channel_id);
-            (plan.channel_id, owner)
-        }) else {
+        let Some(plan) = loaded.state.plan() else {
             return Ok(false);
         };
+        let (channel_id, owner) = (plan.channel_id, plan.owner());
         let way = self.roster.get(channel_id).await?;
         let command = Command::Doubt {
             attempt: open.attempt,

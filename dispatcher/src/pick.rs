@@ -32,7 +32,7 @@ impl Pick {
     /// The subscriber, or the channel for a broadcast: in whose lane it is, and under whose key the
     /// receiving side's words are sealed.
     pub(crate) fn receiver_id(&self) -> Uuid {
-        self.plan.subscriber_id.unwrap_or(self.plan.channel_id)
+        self.plan.owner()
     }
 }
 

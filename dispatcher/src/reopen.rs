@@ -3,7 +3,7 @@
 
 use deadpool_postgres::Pool;
 use tidings_domain::aggregate::Aggregate as _;
-use tidings_domain::delivery::{Command, Delivery};
+use tidings_domain::delivery::{Command, Delivery, Plan};
 use tidings_domain::publication::{self, OpenRetry, Publication};
 use tidings_domain::stream_id::reaction;
 use tidings_domain::value::Code;
@@ -91,9 +91,7 @@ impl Core {
                 planned_at: planned.occurred_at,
             };
             let events = delivery.state.decide(command).unwrap_or_default();
-            let owner = delivery.state.plan().map_or(delivery.id, |plan| {
-                plan.subscriber_id.unwrap_or(plan.channel_id)
-            });
+            let owner = delivery.state.plan().map_or(delivery.id, Plan::owner);
             if !events.is_empty() {
                 draft.append_for(delivery, events, owner, None);
                 reopened += 1;

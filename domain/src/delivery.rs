@@ -39,6 +39,13 @@ pub struct Plan {
     pub priority: i32,
 }
 
+impl Plan {
+    /// Whose it is: the subscriber, or the channel for a broadcast. Under their key the receiving side's words are sealed.
+    pub fn owner(&self) -> Uuid {
+        self.subscriber_id.unwrap_or(self.channel_id)
+    }
+}
+
 /// What was tried so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tries {

@@ -280,8 +280,11 @@ impl Feed {
     /// Whether the log still holds what was read so far.
     async fn compare(&self) -> Result<(), ReadError> {
         let head = self.head();
-        let in_log = self.log.batch_hash(head).await?.map(|hash| hex(&hash));
-        let same = head == 0 || in_log == self.tip().batch_hash;
+        let tip = self.tip().batch_hash.clone();
+        let same = match tip {
+            Some(hash) => self.log.holds(head, &hash).await?,
+            None => head == 0,
+        };
         self.alive(head, same)
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use deadpool_postgres::Pool;
+use deadpool_postgres::{GenericClient, Pool};
 use futures_util::future::try_join;
 use tokio::sync::watch;
 use tokio_postgres::Row;
@@ -15,6 +15,7 @@ use crate::committer::{CommitError, Committer};
 use crate::counters::Counters;
 use crate::event::{Commit, Committed, Recorded};
 use crate::session::Connect;
+use crate::stream::hex;
 use crate::timeline::{Timeline, WentBack};
 
 /// Events one commit may hold.
@@ -27,6 +28,9 @@ pub(crate) const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
 pub(crate) const COLUMNS: &str = "position, stream_id, version, event_id, type, subject, occurred_at, \
      recorded_at, actor, correlation_id, causation, metadata, payload, digest";
+/// The hash of the batch that holds a position.
+pub(crate) const BATCH_AT: &str =
+    "select hash from publishing_batches where last_position >= $1 order by last_position limit 1";
 /// The batches of a page, after the one that holds the position before it; past the end of the log, those up to it.
 const BATCHES: &str = "select last_position, hash from publishing_batches \
      where last_position >= $1 and last_position <= coalesce( \
@@ -227,6 +231,15 @@ impl Log {
         Ok(all.last().copied().unwrap_or_default())
     }
 
+    /// Whether a position is in a batch with this hash (hex): then the log holds all that led up to it, unchanged.
+    pub(crate) async fn holds(&self, position: i64, hash: &str) -> Result<bool, ReadError> {
+        in_time(async {
+            let client = self.inner.pool.get().await?;
+            holds(&client, position, hash).await
+        })
+        .await
+    }
+
     /// The hash of the batch that holds a position; `None` past the end of the log.
     pub async fn batch_hash(&self, position: i64) -> Result<Option<[u8; 32]>, ReadError> {
         in_time(async {
@@ -263,7 +276,7 @@ impl Log {
         .await?;
         let batches: Vec<(i64, String)> = batches
             .iter()
-            .map(|row| (row.get(0), crate::stream::hex(row.get(1))))
+            .map(|row| (row.get(0), hex(row.get(1))))
             .collect();
         let events: Vec<Recorded> = events.iter().map(recorded).collect();
         let covered = batches.last().map_or(0, |(up_to, _)| *up_to);
@@ -319,13 +332,21 @@ pub async fn in_time<T>(
     answer.unwrap_or(Err(ReadError::NoAnswer))
 }
 
-pub(crate) async fn batch_hash(
-    client: &impl deadpool_postgres::GenericClient,
+/// [`Log::holds`] over a connection.
+pub(crate) async fn holds(
+    client: &impl GenericClient,
+    position: i64,
+    hash: &str,
+) -> Result<bool, ReadError> {
+    let there = batch_hash(client, position).await?;
+    Ok(there.is_some_and(|there| hex(&there) == hash))
+}
+
+async fn batch_hash(
+    client: &impl GenericClient,
     position: i64,
 ) -> Result<Option<[u8; 32]>, ReadError> {
-    let statement = client
-        .prepare_cached("select hash from publishing_batches where last_position >= $1 order by last_position limit 1")
-        .await?;
+    let statement = client.prepare_cached(BATCH_AT).await?;
     Ok(client
         .query_opt(&statement, &[&position])
         .await?

@@ -3,6 +3,7 @@
 //! run: a rival's refusal costs a look at the stream, never a wrong message.
 
 mod answer;
+mod error;
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -20,17 +21,20 @@ use bytes::Bytes;
 use futures_util::future::{join, join_all};
 use prost::Message as _;
 use tidings_proto::common::Envelope;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
+pub use error::RelayError;
+
 use answer::batch_answer;
+use error::stream_error;
 
 use crate::crash_point;
 use crate::event::Recorded;
-use crate::log::{Log, Page, ReadError, SLOW_TIMER};
+use crate::log::{Log, Page, SLOW_TIMER};
 use crate::progress::Progress;
 use crate::session::{Connect, Session};
-use crate::stream::{BATCH_HASH, StreamName, headers, hex};
+use crate::stream::{BATCH_HASH, StreamName, headers};
 use crate::why::why;
 
 /// Messages published at once without waiting for an answer.
@@ -48,51 +52,6 @@ const RELAY_LOCK: i64 = 7_310_575_178_592_774_517;
 
 const KEEPALIVES: &str =
     "set tcp_keepalives_idle = 10; set tcp_keepalives_interval = 5; set tcp_keepalives_count = 3";
-
-/// Why a step of the relay failed.
-#[derive(Debug, thiserror::Error)]
-pub enum RelayError {
-    /// The log could not be read.
-    #[error(transparent)]
-    Read(#[from] ReadError),
-    /// JetStream refused, timed out or is away; the next step looks where the stream stands.
-    #[error("the stream could not be written or read: {0}")]
-    Stream(String),
-    /// The stream holds what the log does not: the database went back in time. Never retried.
-    #[error(
-        "the stream holds another history than the log at position {position}: the database has gone back in time; \
-         stop all processes and run `tidings restore --in-place`, which starts a new incarnation"
-    )]
-    Diverged {
-        /// The last position the stream holds.
-        position: i64,
-    },
-    /// The stream ends with a message that no relay has put there. Never retried.
-    #[error(
-        "the stream {stream} ends with a message at sequence {sequence} that Tidings has not put there: remove it or \
-         the whole stream (nothing is lost, it is filled again from the log), let nobody else publish on its subjects, \
-         and restart this process"
-    )]
-    Foreign {
-        /// The stream.
-        stream: String,
-        /// Where the message is.
-        sequence: i64,
-    },
-    /// The log goes on under another incarnation, in another stream. Never retried.
-    #[error("the log was restored and goes on under another incarnation: restart this process")]
-    Superseded,
-}
-
-impl RelayError {
-    /// Trying again can not help.
-    pub fn is_final(&self) -> bool {
-        matches!(
-            self,
-            Self::Diverged { .. } | Self::Foreign { .. } | Self::Superseded
-        )
-    }
-}
 
 /// Publishes the log. One step at a time.
 pub struct Relay {
@@ -159,6 +118,20 @@ impl Relay {
         stepped
     }
 
+    /// Steps until one step succeeds or is refused for good, for as long as `within` lets it: whether the stream has seen
+    /// a later history of the log is known before anything is recorded or sent.
+    pub async fn look_back(&mut self, within: Duration) {
+        let looking = async {
+            while let Err(error) = self.step().await
+                && !error.is_final()
+            {
+                sleep(PAUSE_AFTER_ERROR).await;
+            }
+        };
+        // What is wrong now is met again by `run`.
+        drop(timeout(within, looking).await);
+    }
+
     async fn publish_pending(&mut self) -> Result<Progress, RelayError> {
         let connection = self.client.statistics().connects.load(Relaxed);
         let (last, ahead) = match (self.last.take(), self.ahead.take()) {
@@ -214,8 +187,15 @@ impl Relay {
             return Err(RelayError::Superseded);
         }
         let found = self.name.find(&self.jetstream).await;
-        if found.map_err(stream_error)?.is_none() {
-            self.retire_earlier().await?;
+        match found.map_err(stream_error)? {
+            Some(stream) if self.name.is_retired(&stream) => {
+                return Err(self.outlived(&stream).await?);
+            }
+            Some(_) => {}
+            None => {
+                self.retire_earlier().await?;
+                self.unoccupied().await?;
+            }
         }
         let head = self.log.head().await?;
         let first = (head.position - REFILL).max(0) as u64 + 1;
@@ -265,13 +245,34 @@ impl Relay {
         Ok(())
     }
 
+    /// Makes sure that nobody else's stream has the subjects.
+    async fn unoccupied(&self) -> Result<(), RelayError> {
+        let holder = self.name.holder(&self.jetstream).await;
+        match holder.map_err(stream_error)? {
+            Some(holder) if holder != self.name.stream => Err(RelayError::Occupied {
+                stream: self.name.stream.clone(),
+                holder,
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Why the stream is retired: the relay of a later incarnation did that. A log that does not know of it has lost it.
+    async fn outlived(&self, stream: &Stream) -> Result<RelayError, RelayError> {
+        // Asked anew: it may just have begun.
+        if self.log.incarnation().await? != self.name.incarnation() {
+            return Ok(RelayError::Superseded);
+        }
+        let position = stream.cached_info().state.last_sequence as i64;
+        Ok(RelayError::Diverged { position })
+    }
+
     /// The hash of the batch that holds the stream's last message, if it is the log's.
     async fn compare(&self, stream: &Stream, last: i64) -> Result<String, RelayError> {
-        let in_stream = self.claimed_hash(stream, last).await?;
-        let in_log = self.log.batch_hash(last).await?.map(|hash| hex(&hash));
-        match in_log {
-            Some(hash) if in_stream == hash => Ok(hash),
-            _ => Err(RelayError::Diverged { position: last }),
+        let hash = self.claimed_hash(stream, last).await?;
+        match self.log.holds(last, &hash).await? {
+            true => Ok(hash),
+            false => Err(RelayError::Diverged { position: last }),
         }
     }
 
@@ -390,7 +391,7 @@ impl Relay {
             }
             headers.insert(NATS_BATCH_COMMIT, "1");
             let request = self.client.request_with_headers(subject, headers, payload);
-            let answer = tokio::time::timeout(ANSWER_WITHIN, request)
+            let answer = timeout(ANSWER_WITHIN, request)
                 .await
                 .map_err(|_| RelayError::Stream("no answer to a batch".to_owned()))?
                 .map_err(stream_error)?;
@@ -463,10 +464,6 @@ impl Relay {
         }
         Ok(())
     }
-}
-
-fn stream_error(error: impl std::fmt::Display) -> RelayError {
-    RelayError::Stream(error.to_string())
 }
 
 /// The envelope, or a stub that says "read position p from the log" when it does not fit: positions

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use async_nats::HeaderMap;
-use async_nats::jetstream::context::{CreateStreamError, GetStreamError, GetStreamErrorKind};
+use async_nats::jetstream::context::{
+    CreateStreamError, GetStreamByNameError, GetStreamByNameErrorKind, GetStreamError,
+    GetStreamErrorKind,
+};
 use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, StorageType, Stream};
 use async_nats::jetstream::{Context as JetStream, ErrorCode};
 use uuid::Uuid;
@@ -66,12 +69,40 @@ impl StreamName {
         let Some(stream) = self.find(jetstream).await? else {
             return Ok(());
         };
-        let retired = format!("{}.retired.{}.>", self.prefix, self.incarnation.simple());
         let mut config = stream.cached_info().config.clone();
-        config.subjects = vec![retired];
+        config.subjects = vec![self.retired()];
         jetstream.update_stream(config).await?;
         crash_point!("relay.retired");
         Ok(())
+    }
+
+    /// The subjects of this stream once it is retired.
+    fn retired(&self) -> String {
+        format!("{}.retired.{}.>", self.prefix, self.incarnation.simple())
+    }
+
+    /// Whether this stream, as it was found, has given its subjects to that of a later incarnation.
+    pub(crate) fn is_retired(&self, found: &Stream) -> bool {
+        found.cached_info().config.subjects == [self.retired()]
+    }
+
+    /// The stream that has the subjects of the log, whosever it is.
+    ///
+    /// # Errors
+    /// When nobody tells: there may well be one.
+    pub(crate) async fn holder(
+        &self,
+        jetstream: &JetStream,
+    ) -> Result<Option<String>, StreamError> {
+        match jetstream.stream_by_subject(self.subjects()).await {
+            Ok(stream) => Ok(Some(stream)),
+            Err(error) if error.kind() == GetStreamByNameErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn subjects(&self) -> String {
+        format!("{}.log.>", self.prefix)
     }
 
     /// Gets the stream, or creates it so that its first message will be `first_position`.
@@ -86,7 +117,7 @@ impl StreamName {
         let created = jetstream
             .create_stream(Config {
                 name: self.stream.clone(),
-                subjects: vec![format!("{}.log.>", self.prefix)],
+                subjects: vec![self.subjects()],
                 retention: RetentionPolicy::Limits,
                 discard: DiscardPolicy::Old,
                 storage: StorageType::File,
@@ -129,6 +160,9 @@ pub enum StreamError {
     /// Nobody tells whether it is there.
     #[error(transparent)]
     Get(#[from] GetStreamError),
+    /// Nobody tells which one has the subjects.
+    #[error(transparent)]
+    Holder(#[from] GetStreamByNameError),
     /// It could not be made, or changed.
     #[error(transparent)]
     Change(#[from] CreateStreamError),

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
+use futures_util::future::join;
 use tidings_event_store::feed::Feed;
 use tidings_event_store::relay::Relay;
 use tidings_event_store::stream::StreamName;
@@ -47,6 +48,8 @@ use witness::Witness;
 const ATTEMPTS_FINISH_WITHIN: Duration = Duration::from_secs(30);
 /// How long every other part may take.
 const PARTS_FINISH_WITHIN: Duration = Duration::from_secs(15);
+/// How long a start waits for the word of whoever may have seen a later history.
+const LOOK_WITHIN: Duration = Duration::from_secs(5);
 
 /// Which roles run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,7 +108,7 @@ impl Platform {
         let health = Health::new();
         let [serving, delivery, others] = [(); 3].map(|()| Supervisor::new());
         let watch = Watch::new(core.store.clone(), ground.clock.clone());
-        let mut witness = Witness::open(&config, &ground, &core).await?;
+        let witness = Witness::open(&config, &ground, &core).await?;
         let mut rooms = Rooms::build(&Site {
             config: &config,
             ground: &ground,
@@ -131,9 +134,8 @@ impl Platform {
 
         let mut relay = Relay::new(core.store.log().clone(), nats.clone(), stream.clone());
         // Whoever has seen a later history of this log speaks before anything is recorded or sent on the strength of
-        // this one. What else is wrong, both meet again.
-        drop(relay.step().await);
-        witness.compare().await;
+        // this one.
+        join(relay.look_back(LOOK_WITHIN), witness.compare(LOOK_WITHIN)).await;
         spawn_log_tasks(&others, &core, relay, &feed, (&nats, &stream));
         rooms.spawn(&delivery, &others, roles);
         witness.register(&health, &metrics)?;

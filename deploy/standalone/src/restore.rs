@@ -27,7 +27,7 @@ use before::Known;
 
 use crate::backup::Backup;
 use crate::home::{Home, Restored, Restoring};
-use crate::platform::{Backing, Core, Ground, MasterKeys};
+use crate::platform::{Backing, Core, Ground, MasterKeys, witness_folder};
 
 /// What is restored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -152,12 +152,27 @@ impl Restore<'_> {
     /// Before anything is begun: whether there is one, and nobody changed it. Whose it is, the vault will tell.
     fn check_witness(&self) -> Result<(), RestoringError> {
         let Some(folder) = &self.witness else {
-            return Ok(());
+            return self.check_no_witness();
         };
         match witness::check(folder, None, &mut |_, _| ()) {
             Ok(_) => Ok(()),
             Err(WitnessError::Absent(path)) => Err(RestoringError::NoWitness(path)),
             Err(error) => Err(RestoringError::Witness(error)),
+        }
+    }
+
+    /// A witness that was not asked would not go on with the log: it may know an incarnation that the log never learns
+    /// of.
+    fn check_no_witness(&self) -> Result<(), RestoringError> {
+        let home = &self.ground.home;
+        let folder = witness_folder(self.config, home);
+        match witness::check(&folder, None, &mut |_, _| ()) {
+            Err(WitnessError::Absent(_)) => Ok(()),
+            Err(error @ WitnessError::Io { .. }) => Err(RestoringError::Witness(error)),
+            _ => Err(RestoringError::Witnessed {
+                folder: folder.path().to_owned(),
+                pinned: home.witness_key_file(),
+            }),
         }
     }
 

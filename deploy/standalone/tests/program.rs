@@ -85,6 +85,22 @@ fn a_mistyped_data_folder_is_not_taken_for_a_platform() {
     }
 }
 
+/// It would not go on with a log that was restored without it.
+#[test]
+fn a_witness_that_is_there_is_not_left_out_of_a_restore() {
+    let root = folder();
+    let witness = root.path().join("data/witness");
+    std::fs::create_dir_all(&witness).unwrap();
+    let line = "what somebody has written down\n";
+    std::fs::write(witness.join("witness-00000001.jsonl"), line).unwrap();
+    let mut command = tidings(root.path());
+    let output = command.args(["restore", "nowhere", "--without-witness"]);
+    let (code, text) = said(&output.output().unwrap());
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("leave out --without-witness"), "{text}");
+    assert!(!root.path().join("data/restore.json").exists());
+}
+
 #[test]
 fn a_token_is_made_without_any_server_and_keeps_its_secret() {
     let root = folder();

@@ -12,6 +12,7 @@ use super::columns::Columns;
 use super::{CommitError, Submission};
 use crate::crash_point;
 use crate::event::Committed;
+use crate::log::BATCH_AT;
 use crate::session::{Connect, Session};
 use crate::stream::hex;
 use crate::timeline::Seen;
@@ -22,10 +23,6 @@ const COMMIT: &str = "select first_position, last_position, committed_at, \
 const FIND: &str = "select w.ordinal, e.position, e.recorded_at \
      from unnest($1::uuid[], $2::uuid[]) with ordinality as w(stream_id, event_id, ordinal) \
      join publishing_events e on e.stream_id = w.stream_id and e.event_id = w.event_id";
-/// Who serves this session, and the hash of the batch that holds a position.
-const ARRIVE: &str = "select a.pid, a.backend_start, \
-        (select s.hash from publishing_batches s where s.last_position >= $1 order by s.last_position limit 1) \
-     from pg_stat_activity a where a.pid = pg_backend_pid()";
 const END: &str =
     "select last_position, hash from publishing_batches order by last_position desc limit 1";
 /// Longer than the server lets a batch take; a hung server must not hang its callers.
@@ -72,7 +69,11 @@ impl CommitSession {
             )
             .await?;
         let commit = client.prepare(COMMIT).await?;
-        let row = client.query_one(ARRIVE, &[&seen.position]).await?;
+        // Who serves this session, and what the log there holds.
+        let arrive = format!(
+            "select a.pid, a.backend_start, ({BATCH_AT}) from pg_stat_activity a where a.pid = pg_backend_pid()"
+        );
+        let row = client.query_one(&arrive, &[&seen.position]).await?;
         let there = row.get::<_, Option<&[u8]>>(2).map(hex);
         let same = seen.position == 0 || there.as_ref() == Some(&seen.batch_hash);
         let session = Self {

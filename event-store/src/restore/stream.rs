@@ -4,7 +4,6 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use async_nats::HeaderValue;
 use async_nats::jetstream::consumer::DeliverPolicy;
 use async_nats::jetstream::consumer::pull::{Ordered, OrderedConfig};
 use async_nats::jetstream::context::GetStreamErrorKind;
@@ -20,7 +19,7 @@ use uuid::Uuid;
 use super::RestoreError;
 use crate::event::Recorded;
 use crate::log::Log;
-use crate::stream::{BATCH_HASH, StreamName, hex};
+use crate::stream::{BATCH_HASH, StreamName};
 use crate::witness::{Fact, known, of_event};
 
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
@@ -204,9 +203,10 @@ impl Reader<'_> {
     async fn is_same(&self, stream: &Stream, position: i64) -> Result<bool, RestoreError> {
         let message = stream.get_raw_message(position as u64).await;
         let message = message.map_err(|error| self.unreadable(error))?;
-        let in_stream = message.headers.get(BATCH_HASH);
-        let in_log = self.log.batch_hash(position).await?.map(|hash| hex(&hash));
-        Ok(in_log.is_some() && in_log.as_deref() == in_stream.map(HeaderValue::as_str))
+        match message.headers.get(BATCH_HASH) {
+            Some(hash) => Ok(self.log.holds(position, hash.as_str()).await?),
+            None => Ok(false),
+        }
     }
 
     async fn take_all(

@@ -22,10 +22,9 @@ use super::skips::skipped;
 use super::table::Table;
 use super::{View, ViewError};
 use crate::feed::{Feed, Item};
-use crate::log::SLOW_TIMER;
+use crate::log::{SLOW_TIMER, holds};
 use crate::progress::Progress;
 use crate::store::Store;
-use crate::stream::hex;
 use crate::vault::KeyRing;
 use crate::why::why;
 
@@ -176,7 +175,11 @@ where
         let transaction = client.transaction().await.map_err(write())?;
         // The checkpoint first: whoever swaps or folds this view meanwhile holds its row, and then the
         // rows below belong to a page already folded, or to a table already gone.
-        if advance::<V>(&transaction, &at).await? {
+        let advanced = advance::<V>(&transaction, &at).await;
+        if let Err(ViewError::DeadTimeline { position, .. }) = &advanced {
+            self.store.log().went_back(*position);
+        }
+        if advanced? {
             crate::crash_point!("view.advanced");
             apply::<V>(&transaction, at.generation, rows, &self.derived).await?;
             crate::crash_point!("view.applied");
@@ -342,8 +345,7 @@ async fn advance<V: View>(
     let view = V::DEFINITION.name;
     let to = at.position;
     if let Some((position, claimed)) = &at.claimed {
-        let in_log = crate::log::batch_hash(transaction, *position).await?;
-        if in_log.map(|hash| hex(&hash)).as_ref() != Some(claimed) {
+        if !holds(transaction, *position, claimed).await? {
             return Err(ViewError::DeadTimeline {
                 view,
                 position: *position,

@@ -212,7 +212,7 @@ pub async fn compare(
 ) -> Result<Compared, WitnessError> {
     let mut comparison = Comparison {
         log,
-        log_position: log_position(log).await?,
+        log_position: log.head().await?.position,
         same_up_to: 0,
         heads: Vec::new(),
         facts: Vec::new(),
@@ -406,10 +406,4 @@ fn agrees(line: &Fact, in_log: &Fact) -> bool {
     let (said, held) = (fields(line), fields(in_log));
     let mut said = said.as_object().into_iter().flatten();
     said.all(|(name, value)| held.get(name) == Some(value))
-}
-
-async fn log_position(log: &Log) -> Result<i64, ReadError> {
-    let client = log.pool().get().await?;
-    let sql = "select coalesce(max(last_position), 0) from publishing_batches";
-    Ok(client.query_one(sql, &[]).await?.get(0))
 }

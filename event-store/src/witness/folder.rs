@@ -6,6 +6,7 @@ use std::io::{Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::WitnessError;
+use super::key::PublicKey;
 use super::line::{Line, LineError, check_signature};
 use super::state::State;
 use crate::crash_point;
@@ -37,6 +38,15 @@ pub(super) struct Tail {
     number: u32,
     bytes: u64,
     file_bytes: u64,
+}
+
+/// The lines of the newest file that has any.
+#[derive(Debug)]
+pub(super) struct LastLines {
+    /// The newest file, which a crash may have left without a line, and its number.
+    pub(super) newest: Option<(u32, Text)>,
+    /// What the lines come to.
+    pub(super) state: State,
 }
 
 /// The text of a file.
@@ -90,6 +100,31 @@ impl Folder {
         }
         files.sort_unstable();
         Ok(files)
+    }
+
+    /// Reads the last lines, whoever holds the lock. They must be signed with this key.
+    pub(super) fn last_lines(&self, key: PublicKey) -> Result<LastLines, WitnessError> {
+        let mut last = LastLines {
+            newest: None,
+            state: State::default(),
+        };
+        for (number, path) in self.files()?.into_iter().rev() {
+            let text = read(&path)?;
+            text.follow(&mut last.state, &mut |_, _| ())?;
+            let found = !text.lines.is_empty();
+            last.newest.get_or_insert((number, text));
+            if found {
+                break;
+            }
+        }
+        match last.state.public_key {
+            Some(found) if found != key => Err(WitnessError::OtherKey {
+                folder: self.path.clone(),
+                found,
+                expected: key,
+            }),
+            _ => Ok(last),
+        }
     }
 
     /// Takes the folder for this process, making it if absent; `None`: another process has it.

@@ -10,14 +10,16 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::facts::CONSENT_FACTS;
-use super::folder::{self, Folder, Lock, Tail};
+use super::folder::{Folder, LastLines, Lock, Tail};
 use super::key::{PublicKey, SigningKey};
 use super::line::{Entry, FORMAT, Line};
+use super::lost::known;
 use super::state::State;
 use super::{WitnessError, facts};
 use crate::hex::{Hash, Hex};
 use crate::log::{Log, ReadError};
 use crate::progress::Progress;
+use crate::stream::hex;
 
 /// Positions that one step catches up, unless a single batch holds more.
 const PAGE: i64 = 50_000;
@@ -120,10 +122,7 @@ impl Keeper {
     /// is recorded any more.
     pub async fn step(&mut self, now: OffsetDateTime) -> Result<Progress, WitnessError> {
         let stepped = self.witness(now).await;
-        if let Err(WitnessError::Diverged { position }) = &stepped {
-            self.log.went_back(*position);
-        }
-        stepped
+        self.told(stepped)
     }
 
     async fn witness(&mut self, now: OffsetDateTime) -> Result<Progress, WitnessError> {
@@ -155,6 +154,30 @@ impl Keeper {
         Ok(progress)
     }
 
+    /// Compares the log with the last lines, whoever keeps them: nothing is taken, made or written.
+    ///
+    /// # Errors
+    /// As of [`Self::step`].
+    pub async fn compare(&self) -> Result<(), WitnessError> {
+        let (folder, key) = (self.folder.clone(), self.key.public());
+        let LastLines { mut state, .. } = blocking(move || folder.last_lines(key)).await?;
+        let compared = async {
+            if let (_, Some(after_position)) = self.incarnation(&state).await? {
+                state.give_up(after_position);
+            }
+            self.still_the_same(&state).await
+        };
+        self.told(compared.await)
+    }
+
+    /// A log that is another one ends the timeline.
+    fn told<T>(&self, result: Result<T, WitnessError>) -> Result<T, WitnessError> {
+        if let Err(WitnessError::Diverged { position }) = &result {
+            self.log.went_back(*position);
+        }
+        result
+    }
+
     async fn reopen(&self) -> Result<Option<Open>, WitnessError> {
         let (folder, key) = (self.folder.clone(), self.key.public());
         let begun = self.begun;
@@ -175,13 +198,10 @@ impl Keeper {
                 incarnation,
                 after_position,
             });
-            state.facts_up_to = state.facts_up_to.min(after_position);
-            if after_position < state.position {
-                (state.position, state.batch_hash) = (after_position, None);
-            }
+            state.give_up(after_position);
         }
         self.still_the_same(&state).await?;
-        let after = state.facts_up_to.max(state.position);
+        let after = state.facts_up_to;
         let (end, log_position) = self.end_after(state.position, after).await?;
         let Some(end) = end else {
             return Ok((None, log_position));
@@ -239,25 +259,20 @@ impl Keeper {
         Ok(text)
     }
 
-    /// Whether the log still holds the batch that was witnessed last.
+    /// Whether the log still holds the batch that was witnessed last, and the facts beyond it that a crash has left
+    /// without their head.
     async fn still_the_same(&self, state: &State) -> Result<(), WitnessError> {
-        let Some(witnessed) = state.batch_hash else {
-            return Ok(());
+        let mut same = match state.batch_hash {
+            Some(witnessed) => self.log.holds(state.position, &hex(&witnessed.0)).await?,
+            None => true,
         };
-        let client = self.log.pool().get().await.map_err(ReadError::from)?;
-        let sql = "select hash from publishing_batches where last_position = $1";
-        let statement = client.prepare_cached(sql).await.map_err(ReadError::from)?;
-        let row = client
-            .query_opt(&statement, &[&state.position])
-            .await
-            .map_err(ReadError::from)?;
-        if row.is_some_and(|row| row.get::<_, Option<&[u8]>>(0) == Some(witnessed.0.as_slice())) {
-            Ok(())
-        } else {
-            Err(WitnessError::Diverged {
-                position: state.position,
-            })
+        if same && !state.beyond.is_empty() {
+            let in_log = known(&self.log, state.position, state.facts_up_to).await?;
+            same = state.beyond.iter().all(|fact| in_log.contains(fact));
         }
+        same.then_some(()).ok_or(WitnessError::Diverged {
+            position: state.facts_up_to,
+        })
     }
 
     /// The log's incarnation; and, if it was restored since the last line, the lowest position up to which it is
@@ -350,41 +365,26 @@ fn reopen(folder: &Folder, key: PublicKey, begun: bool) -> Result<Option<Open>, 
     let Some(lock) = folder.lock()? else {
         return Ok(None);
     };
-    let mut state = State::default();
-    let mut tail = None;
-    for (number, path) in folder.files()?.into_iter().rev() {
-        let text = folder::read(&path)?;
-        if tail.is_none() {
-            if text.rest > 0 {
-                tracing::warn!(
-                    file = %path.display(),
-                    bytes = text.rest,
-                    "the witness ended in a half-written line, which was cut off"
-                );
-            }
-            tail = Some(folder.tail(number, &text)?);
-        }
-        // A crash may have left the newest file without a line.
-        if !text.lines.is_empty() {
-            text.follow(&mut state, &mut |_, _| ())?;
-            break;
-        }
-    }
+    let LastLines { newest, state } = folder.last_lines(key)?;
     if begun && state.line == 0 {
         return Err(gone());
     }
-    match state.public_key {
-        Some(found) if found != key => Err(WitnessError::OtherKey {
-            folder: folder.path().to_owned(),
-            found,
-            expected: key,
-        }),
-        _ => Ok(Some(Open {
-            _lock: lock,
-            tail,
-            state,
-        })),
+    let mut tail = None;
+    if let Some((number, text)) = newest {
+        tail = Some(folder.tail(number, &text)?);
+        if text.rest > 0 {
+            tracing::warn!(
+                file = %text.path.display(),
+                bytes = text.rest,
+                "the witness ended in a half-written line, which was cut off"
+            );
+        }
     }
+    Ok(Some(Open {
+        _lock: lock,
+        tail,
+        state,
+    }))
 }
 
 /// Appends the lines, to a new file where they begin one.

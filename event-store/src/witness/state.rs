@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use super::facts::CONSENT_FACTS;
 use super::key::PublicKey;
 use super::line::{Entry, FORMAT, Line, LineError, hash};
 use crate::hex::{Hash, Hex};
@@ -32,6 +33,8 @@ pub(super) struct State {
     pub(super) at: Option<OffsetDateTime>,
     /// The facts are written down up to here: beyond `position` after a crash between facts and their head.
     pub(super) facts_up_to: i64,
+    /// Position and event id of those beyond `position`, as far as this build knows their types.
+    pub(super) beyond: Vec<(i64, Uuid)>,
     /// The types of the facts that the last `opened` line promises.
     pub(super) promised: BTreeSet<String>,
     /// Whether the last line that says something is a head: only then may a new file begin, for the files before it may
@@ -51,6 +54,7 @@ impl Default for State {
             batch_hash: None,
             at: None,
             facts_up_to: 0,
+            beyond: Vec::new(),
             promised: BTreeSet::new(),
             after_head: false,
         }
@@ -118,12 +122,16 @@ impl State {
                 self.batch_hash = Some(*batch_hash);
                 self.at = Some(line.at);
                 self.facts_up_to = *position;
+                self.beyond.clear();
             }
             Entry::Fact(fact) => {
                 if fact.position <= self.facts_up_to {
                     return Err(LineError::Contradiction);
                 }
                 self.facts_up_to = fact.position;
+                if CONSENT_FACTS.contains(&fact.event_type.as_str()) {
+                    self.beyond.push((fact.position, fact.event_id));
+                }
             }
             Entry::Restored {
                 incarnation,
@@ -133,14 +141,21 @@ impl State {
                     return Err(LineError::Contradiction);
                 }
                 self.incarnation = Some(*incarnation);
-                if *after_position < self.position {
-                    self.position = *after_position;
-                    self.batch_hash = None;
-                }
-                self.facts_up_to = self.facts_up_to.min(*after_position).max(self.position);
+                self.give_up(*after_position);
             }
             Entry::Other => {}
         }
         Ok(())
+    }
+
+    /// A restore gave up what comes after this position.
+    pub(super) fn give_up(&mut self, after_position: i64) {
+        if after_position < self.position {
+            self.position = after_position;
+            self.batch_hash = None;
+        }
+        self.facts_up_to = self.facts_up_to.min(after_position).max(self.position);
+        self.beyond
+            .retain(|(position, _)| *position <= after_position);
     }
 }

@@ -23,6 +23,7 @@ mod skips;
 mod staged;
 mod tally;
 mod tampered;
+mod timeline;
 mod vault;
 mod views;
 mod went_on;

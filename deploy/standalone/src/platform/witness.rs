@@ -131,8 +131,8 @@ impl Witness {
     pub(super) async fn run(mut self, stop: CancellationToken) -> Result<(), Ended> {
         let begun = self.begin();
         let (file, public_key, mut pinned) = self.fail_with(begun)?;
+        let mut more = true;
         loop {
-            let more = until(&stop, SIGN_EVERY).await;
             self.catch_up().await?;
             // Not before the first line stands there: a pinned key says that there is one.
             let witnessed = self.keeper.standings().borrow().position > 0;
@@ -143,15 +143,15 @@ impl Witness {
             if !more {
                 return Ok(());
             }
+            more = until(&stop, SIGN_EVERY).await;
         }
     }
 
-    /// Before anything is recorded or sent: a log that is not the one that was witnessed ends the timeline. Whatever
-    /// else is wrong, [`Self::run`] meets again.
-    pub(super) async fn compare(&mut self) {
-        if self.begin().is_ok() {
-            drop(self.keeper.step(self.clock.now()).await);
-        }
+    /// Before anything is recorded or sent: a log that is not the one that was witnessed ends the timeline, whichever
+    /// process keeps the witness. Whatever else is wrong, [`Self::run`] meets again; a folder that does not answer, such
+    /// as a mount whose server is gone, is waited for no longer than `within`.
+    pub(super) async fn compare(&self, within: Duration) {
+        drop(tokio::time::timeout(within, self.keeper.compare()).await);
     }
 
     /// The file that pins the key, the key, and whether it is pinned: then the witness has begun.

@@ -119,7 +119,10 @@ impl Known {
     pub(super) fn parted_after(&self) -> Option<i64> {
         match self.source {
             Source::Backup(_) => None,
-            Source::InPlace { .. } => Some(self.lost.as_ref().map_or(0, |lost| lost.common)),
+            Source::InPlace { .. } => {
+                let common = self.lost.as_ref().map_or(0, |lost| lost.common);
+                Some(self.parted_in_stream().map_or(common, |it| it.min(common)))
+            }
         }
     }
 
@@ -129,14 +132,25 @@ impl Known {
             Source::Backup(_) => after_position,
             Source::InPlace { .. } => {
                 let witnessed = self.lost.as_ref().map_or(0, |lost| lost.same);
-                witnessed.max(self.stream.same)
+                let parted = self.parted_in_stream();
+                parted.unwrap_or(witnessed.max(self.stream.same))
             }
         }
     }
 
+    /// Where the stream shows that the log parted from it; none: it holds nothing but what is the log's. It knows better
+    /// than the witness, which may have gone on with the log after they parted.
+    fn parted_in_stream(&self) -> Option<i64> {
+        let InStream { same, through, .. } = self.stream;
+        (through > same).then_some(same)
+    }
+
     /// The last position of before.
     pub(super) fn through(&self) -> i64 {
-        let witnessed = self.lost.as_ref().map_or(0, |lost| lost.through);
+        let lost = self.lost.as_ref();
+        // All that was witnessed is in the log: perhaps because the witness went on with it.
+        let witnessed = lost.filter(|lost| lost.through > lost.common);
+        let witnessed = witnessed.map_or(0, |lost| lost.through);
         witnessed.max(self.stream.through)
     }
 

@@ -50,6 +50,12 @@ pub enum RestoringError {
     )]
     NoWitness(PathBuf),
     #[error(
+        "there is a witness in {}: leave out --without-witness; if that witness can not be used, move its files and {} \
+         away, for it can not go on with a log that was restored without it",
+        folder.display(), pinned.display()
+    )]
+    Witnessed { folder: PathBuf, pinned: PathBuf },
+    #[error(
         "the master key that opens what is restored is missing: put it in first ({0}); nothing was restored"
     )]
     NoMasterKey(String),

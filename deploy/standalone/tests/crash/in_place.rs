@@ -235,3 +235,63 @@ async fn what_a_replica_did_meanwhile_counts_too() {
     program.verify_log();
     program.stop().await;
 }
+
+/// The database went back together with its witness, and both went on alone, past what is lost, before anybody noticed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_witness_that_went_on_with_the_log_hides_nothing_of_the_stream() {
+    let sink = sink().await;
+    let program = start().await;
+    let api = program.api();
+    let first = publish(&api, sink.addr().port(), READERS).await;
+    settled(&api, &first).await;
+    let (mut program, data) = program.stop_and_move_on("data").await;
+    let location = location(&data);
+    let places = ["postgres", "nats"].map(|name| location.join(name));
+    let [postgres, nats] = &places;
+    let witness = data.join("witness");
+    let kept = ["postgres", "witness"].map(|name| program.dir().join("kept").join(name));
+    fs::create_dir(program.dir().join("kept")).unwrap();
+    copy(postgres, &kept[0]);
+    copy(&witness, &kept[1]);
+    assert!(program.up(None).await, "it ended at its start");
+    let left = leave(&program.api(), &first).await;
+    let (mut program, _) = program.stop_and_move_on("data").await;
+
+    copy(&kept[0], postgres);
+    copy(&kept[1], &witness);
+    let away = nats.with_extension("away");
+    fs::rename(nats, &away).unwrap();
+    assert!(program.up(None).await, "it ended at its start");
+    let api = program.api();
+    for n in 0..LEAVE {
+        let grown = json!({ "email": format!("new{n}@example.org") });
+        api.post("/api/v1/subscribers", &grown).await;
+    }
+    let (mut program, _) = program.stop_and_move_on("data").await;
+    fs::remove_dir_all(nats).unwrap();
+    fs::rename(&away, nats).unwrap();
+
+    let restored = program.says(&["restore", "--in-place", "--json"]);
+    assert_eq!(restored["again"]["facts"], json!(LEAVE), "{restored}");
+    assert_eq!(restored["lost"], json!(LEAVE), "{restored}");
+    let number = |name: &str| restored[name].as_i64().unwrap();
+    assert!(number("parted_after") < number("after_position"));
+    assert_eq!(restored["witness"]["position"], restored["after_position"]);
+
+    assert!(program.up(None).await, "it ended at its start");
+    let api = program.api();
+    program.says(&["dispatch", "release", "--yes"]);
+    let channels = api.get("/api/v1/channels").await;
+    let article = article(&api, "Tomorrow", &channels["items"][0]["id"]).await;
+    settled(&api, &article).await;
+    let mailed = &sink.messages()[READERS..];
+    assert_eq!(mailed.len(), READERS);
+    assert!(
+        mailed
+            .iter()
+            .flat_map(|it| &it.to)
+            .all(|to| !left.contains(to))
+    );
+    program.verify_log();
+    program.stop().await;
+}

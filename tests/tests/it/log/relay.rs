@@ -1,5 +1,7 @@
 //! Invariant 2: the message at sequence p is the event at position p, whoever relays and however.
 
+use std::time::Duration;
+
 use tidings_event_store::relay::{Relay, RelayError};
 use tidings_event_store::{Log, NewEvent, Progress};
 use tidings_proto::common::Metadata;
@@ -121,6 +123,61 @@ async fn a_log_that_went_back_and_grew_again_stops_the_relay() {
         matches!(stopped, Err(RelayError::Diverged { position: 10 })),
         "{stopped:?}"
     );
+}
+
+/// It may be that of an incarnation that the log has lost, or another installation's: it is not taken from it.
+#[tokio::test]
+async fn a_stream_the_log_does_not_know_stops_the_relay_alone_and_is_left_as_it_is() {
+    let platform = Platform::start().await;
+    platform.fill(3, 1).await;
+    let jetstream = async_nats::jetstream::new(platform.nats.clone());
+    let lost = platform.name.of(platform.ids.next());
+    let before = lost.ensure(&jetstream, 1).await.unwrap();
+    let stopped = platform.another_relay().await.step().await.unwrap_err();
+    assert!(stopped.is_final(), "{stopped}");
+    assert!(stopped.to_string().contains(&lost.stream), "{stopped}");
+    platform.fill(1, 1).await;
+    let after = lost.find(&jetstream).await.unwrap().unwrap();
+    assert_eq!(
+        after.cached_info().config.subjects,
+        before.cached_info().config.subjects
+    );
+    // Once it is gone, all is relayed.
+    jetstream.delete_stream(&lost.stream).await.unwrap();
+    platform.settle().await;
+    audit::sound_stream(&platform, 1).await;
+}
+
+/// The relay of a later incarnation has taken the subjects; the database was put back to before that one began.
+#[tokio::test]
+async fn a_log_that_went_back_behind_a_restore_is_noticed_by_its_retired_stream() {
+    let platform = Platform::start().await;
+    platform.fill(3, 1).await;
+    platform.settle().await;
+    let jetstream = async_nats::jetstream::new(platform.nats.clone());
+    platform.name.retire(&jetstream).await.unwrap();
+    let stopped = platform.another_relay().await.step().await;
+    assert!(
+        matches!(stopped, Err(RelayError::Diverged { position: 3 })),
+        "{stopped:?}"
+    );
+    assert!(platform.store.log().alive().is_err());
+}
+
+#[tokio::test]
+async fn a_look_before_the_start_is_repeated_after_an_error() {
+    let platform = Platform::start().await;
+    platform.fill(3, 1).await;
+    platform.settle().await;
+    let jetstream = async_nats::jetstream::new(platform.nats.clone());
+    let deleted = jetstream.delete_stream(&platform.name.stream).await;
+    deleted.unwrap();
+    platform.fill(1, 1).await;
+    // It takes the stream for what it was, is refused, and looks anew.
+    let mut relay = platform.relay_itself().lock().await;
+    relay.look_back(Duration::from_secs(60)).await;
+    drop(relay);
+    audit::sound_stream(&platform, 1).await;
 }
 
 #[tokio::test]

@@ -82,11 +82,16 @@ fn get(url: &str, path: &str) -> String {
 
 /// The same with further header lines, each ended by CRLF.
 fn get_with(url: &str, path: &str, headers: &str) -> String {
+    ask(url, "GET", path, headers)
+}
+
+/// The same by any method, without a body.
+fn ask(url: &str, method: &str, path: &str, headers: &str) -> String {
     let address = url.strip_prefix("http://").unwrap();
     let mut stream = TcpStream::connect(address).unwrap();
     write!(
         stream,
-        "GET {path} HTTP/1.1\r\nHost: x\r\n{headers}Connection: close\r\n\r\n"
+        "{method} {path} HTTP/1.1\r\nHost: x\r\n{headers}Connection: close\r\n\r\n"
     )
     .unwrap();
     let mut text = String::new();
@@ -147,6 +152,7 @@ fn a_platform_lives_is_found_and_ends_in_order() {
         (&1.into(), &1.into())
     );
 
+    usage::no_route_takes_a_parameter_it_does_not_know(url, token);
     a_file_that_is_not_taken_is_told_once(root.path());
     the_master_key_changes(root.path());
     the_head_is_shown_to_compliance(root.path(), url);

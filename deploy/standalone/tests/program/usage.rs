@@ -4,7 +4,7 @@ use std::net::TcpListener;
 
 use serde_json::Value;
 
-use super::{folder, said, tidings};
+use super::{ask, folder, get, said, tidings};
 
 #[test]
 fn a_wrong_setting_is_named_with_its_place() {
@@ -157,4 +157,48 @@ fn a_master_key_that_cannot_be_had_is_a_wrong_setting() {
         assert_eq!(code, Some(64), "{text}");
         assert!(text.contains(words), "{text}");
     }
+}
+
+/// Of a platform that runs: every route that wants a token, as it is described.
+pub(super) fn no_route_takes_a_parameter_it_does_not_know(url: &str, token: &str) {
+    let described = get(url, "/openapi.json");
+    let (_, described) = described.split_once("\r\n\r\n").unwrap();
+    let described: Value = serde_json::from_str(described).unwrap();
+    let headers = format!("Authorization: Bearer {token}\r\nContent-Length: 0\r\n");
+    let mut asked = 0;
+    for (path, methods) in described["paths"].as_object().unwrap() {
+        for (method, operation) in methods.as_object().unwrap() {
+            if operation["security"].is_null() {
+                continue;
+            }
+            asked += 1;
+            for status in ["400", "401", "403"] {
+                let said = &operation["responses"][status]["description"];
+                assert!(said.is_string(), "{method} {path} says nothing of {status}");
+            }
+            let id = "019b7cba-7a2e-8000-9c5e-0d8f6f2f3b11";
+            let path = path.replace("{id}", id).replace("{view}", "channel_list");
+            let path = format!("{path}?nonsense=1");
+            let answer = ask(url, &method.to_uppercase(), &path, &headers);
+            assert!(
+                answer.starts_with("HTTP/1.1 400"),
+                "{method} {path}: {answer}"
+            );
+            assert!(
+                answer.contains("`nonsense` is no query parameter here"),
+                "{answer}"
+            );
+        }
+    }
+    assert!(asked > 20, "{asked} routes");
+    let answer = ask(url, "GET", "/api/v1/channels/abc", &headers);
+    assert!(
+        answer.contains("`abc` in the path is no id: it must be an id, such as"),
+        "{answer}"
+    );
+    let answer = ask(url, "GET", "/api/v1/channels?at_least=abc", &headers);
+    assert!(
+        answer.contains("`at_least` is `abc`; it must be a whole number"),
+        "{answer}"
+    );
 }

@@ -19,8 +19,7 @@ demo: ## Builds, starts the platform with sample content, publishes it, and show
 
 up: ## Builds and starts an empty, durable platform over ./data
 	cargo build --release --locked -p tidings-standalone -p tidings-sinks
-	@printf 'export TOKEN=%s\n' "$$($(tidings) token --role admin --data ./data)"
-	$(tidings) up --data ./data
+	$(tidings) up --token --data ./data
 
 test: ## Runs everything that CI runs, with the time of each step
 	@deploy/steps.sh \

@@ -21,6 +21,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 pub use answer::Changed;
 pub use commands::{CheckChannel, Commands, NotSkipped, SkipInView};
 pub use imports::{ImportError, ImportWorker};
+use tidings_service::access::Gate;
 pub use tidings_service::access::{Access, Route};
 
 /// Every route that [`routes`] registers.
@@ -74,7 +75,7 @@ pub const ROUTES: &[Route] = &[
         public::leave::leave,
         public::mail::receive,
     ),
-    modifiers(&Bearer),
+    modifiers(&Bearer, &Gate),
 )]
 pub struct Api;
 

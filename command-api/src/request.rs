@@ -13,7 +13,8 @@ use actix_web::{FromRequest, HttpMessage as _, HttpRequest};
 use tidings_event_store::Context;
 use tidings_service::Problem;
 use tidings_service::auth::Principal;
-use tidings_service::http::RequestContext;
+use tidings_service::http::{RequestContext, idempotency_key};
+use tidings_service::problem;
 use tidings_service::trace::TraceParent;
 use uuid::Uuid;
 
@@ -113,7 +114,7 @@ fn call(request: &HttpRequest) -> Result<Call, Problem> {
         traceparent: context.traceparent,
         method: request.method().as_str().to_owned(),
         path: canonical_path(request)?,
-        key: key::read(request.headers())?,
+        key: idempotency_key(request.headers())?,
         if_match: if_match::read(request.headers())?,
     })
 }
@@ -127,7 +128,6 @@ fn canonical_path(request: &HttpRequest) -> Result<String, Problem> {
     let Some(id) = request.match_info().get("id") else {
         return Ok(pattern);
     };
-    let id = Uuid::try_parse(id)
-        .map_err(|_| Problem::bad_request("The id in the path is not a uuid."))?;
+    let id = Uuid::try_parse(id).map_err(|_| problem::path(request))?;
     Ok(pattern.replace("{id}", &id.hyphenated().to_string()))
 }

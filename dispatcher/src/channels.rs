@@ -18,6 +18,7 @@ mod contract;
 #[cfg(test)]
 mod support;
 
+pub(crate) use cap::Cap;
 pub(crate) use common::build;
 
 /// Every kind of channel there is.

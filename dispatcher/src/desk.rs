@@ -9,9 +9,11 @@ use tidings_domain::channel::Channel as ChannelState;
 use tidings_domain::id::IdKey;
 use tidings_domain::personal::Personal;
 use tidings_domain::publication::Publication;
+use tidings_event_store::view::{Reached, reached};
 use tidings_event_store::{LoadError, RETRY_AFTER, Store};
-use tidings_service::access::{Route, serve};
+use tidings_service::access::{Gate, Route, serve};
 use tidings_service::config::PublicUrl;
+use tidings_service::http::AT_LEAST_PATIENCE;
 use tidings_service::problem::chain;
 use tidings_service::{Clock, Ids, Problem};
 use utoipa::IntoParams;
@@ -20,10 +22,12 @@ use uuid::Uuid;
 use crate::channel::{Channel, Environment, Job, Reach, Recipient};
 use crate::content::Composed;
 use crate::roster::{Roster, Way};
+use tries::Tries;
 
 pub mod health;
 pub mod preview;
 pub mod trial;
+mod tries;
 
 /// Every route that [`routes`] registers.
 pub const ROUTES: &[Route] = &[
@@ -40,7 +44,7 @@ pub const ROUTES: &[Route] = &[
     trial::test_publication,
     trial::test_channel,
     health::channel_health
-))]
+), modifiers(&Gate))]
 pub struct Api;
 
 /// Registers them. Needs `web::Data<Desk>`, `web::Data<Authenticator>` and the edge of `service::http`.
@@ -59,11 +63,11 @@ pub struct Desk {
     id_key: IdKey,
     public_url: PublicUrl,
     roster: Roster,
+    tries: Tries,
 }
 
 /// Where it would go.
 #[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct Where {
     /// The channel.
@@ -85,6 +89,7 @@ impl Desk {
     ) -> Self {
         Self {
             roster: Roster::new(store.clone(), environment),
+            tries: Tries::new(clock.clone()),
             store,
             clock,
             ids,
@@ -103,6 +108,20 @@ impl Desk {
         match way.state {
             ChannelState::Unknown => Err(Problem::not_found("There is no channel of that id.")),
             _ => Ok(way),
+        }
+    }
+
+    /// How far these views are, once they are as far as was asked for.
+    async fn position(
+        &self,
+        views: &[&'static str],
+        at_least: Option<i64>,
+    ) -> Result<i64, Problem> {
+        let found = reached(self.store.log(), views, at_least, AT_LEAST_PATIENCE).await;
+        match found.map_err(|error| away(&error))? {
+            Reached::At(position) => Ok(position),
+            Reached::Behind(position) => Err(Problem::behind(position, at_least.unwrap_or(0))),
+            Reached::Unborn => Err(Problem::view_unborn()),
         }
     }
 

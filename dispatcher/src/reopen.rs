@@ -18,7 +18,7 @@ const CHUNK: i64 = 500;
 const FOUND: &str = "select delivery_id from publishing_delivery_log \
      where publication_id = $1 and class = $2 and ($3::uuid is null or channel_id = $3) \
        and ($4::uuid is null or delivery_id = $4) and ($5::text[] = '{}' or reason = any($5)) and position < $6 \
-     order by delivery_id limit $7";
+       and ($8::uuid is null or delivery_id > $8) order by delivery_id limit $7";
 
 impl Core {
     /// Reopens one chunk of what is to be tried again.
@@ -36,27 +36,43 @@ impl Core {
             return Ok(Progress::Idle);
         };
         let pool = self.store.log().pool();
-        if delivery_log_position(pool).await? < requested.position {
+        let seen = delivery_log_position(pool).await?;
+        if seen < requested.position {
             return Ok(Progress::Idle);
         }
-        let found = found(pool, id, open, requested.position).await?;
-        if found.is_empty() {
-            let command = publication::Command::CompleteRetry {
-                version: open.version,
-            };
-            crash_point!("retry.before_completed");
-            return self.react(id, &requested, "retry", command).await;
+        let mut after = None;
+        loop {
+            let found = found(pool, id, open, requested.position, after).await?;
+            if found.is_empty() {
+                let command = publication::Command::CompleteRetry {
+                    version: open.version,
+                };
+                crash_point!("retry.before_completed");
+                return self.react(id, &requested, "retry", command).await;
+            }
+            after = found.last().copied();
+            let deliveries = self.store.load_many::<Delivery>(&found).await?;
+            // The view will have these out of the class once it has come so far.
+            let lags = deliveries.iter().any(|delivery| {
+                let last = delivery.history.last();
+                last.is_some_and(|last| last.position > seen)
+            });
+            match self.reopen_these(&loaded, &requested, deliveries).await? {
+                Some(progress) => return Ok(progress),
+                None if lags => return Ok(Progress::Idle),
+                // It never will: somebody had it skip what they went through. Their own streams are what counts.
+                None => {}
+            }
         }
-        let deliveries = self.store.load_many::<Delivery>(&found).await?;
-        self.reopen_these(&loaded, &requested, deliveries).await
     }
 
+    /// None: not one of them is to be reopened.
     async fn reopen_these(
         &self,
         loaded: &Loaded<Publication>,
         requested: &Past,
         deliveries: Vec<Loaded<Delivery>>,
-    ) -> Result<Progress, DispatchError> {
+    ) -> Result<Option<Progress>, DispatchError> {
         // Others have moved since, which the view has yet to see: reopened before, or settled by a late word.
         let stands = |delivery: &Loaded<Delivery>| {
             let last = delivery.history.last();
@@ -67,7 +83,7 @@ impl Core {
             .first()
             .map(|delivery| (delivery.id, delivery.version))
         else {
-            return Ok(Progress::Idle);
+            return Ok(None);
         };
         // A chunk whose reply was lost is met by the versions it has left behind.
         let intent = reaction(
@@ -98,27 +114,29 @@ impl Core {
             }
         }
         if reopened == 0 {
-            return Ok(Progress::Idle);
+            return Ok(None);
         }
         crash_point!("retry.before_chunk");
         match draft.commit().await {
             Ok(_) => {
                 crash_point!("retry.chunk_recorded");
-                Ok(Progress::Advanced)
+                Ok(Some(Progress::Advanced))
             }
             // A late word came in between, or the publication was cancelled: the next look shows it.
-            Err(CommitError::Conflict { .. } | CommitError::Unknown) => Ok(Progress::Idle),
+            Err(CommitError::Conflict { .. } | CommitError::Unknown) => Ok(Some(Progress::Idle)),
             Err(error) => Err(error.into()),
         }
     }
 }
 
-/// Deliveries that were in the class when it was asked for, and have not moved since.
+/// Deliveries that were in the class when it was asked for, and have not moved since as far as the view knows; those
+/// behind `after`, if there is one.
 async fn found(
     pool: &Pool,
     publication_id: Uuid,
     open: &OpenRetry,
     requested_at: i64,
+    after: Option<Uuid>,
 ) -> Result<Vec<Uuid>, ReadError> {
     let client = pool.get().await?;
     let statement = client.prepare_cached(FOUND).await?;
@@ -135,6 +153,7 @@ async fn found(
                 &reasons,
                 &requested_at,
                 &CHUNK,
+                &after,
             ],
         )
         .await?;

@@ -5,6 +5,7 @@
 mod bulk;
 mod derived;
 mod opening;
+mod reach;
 mod rebuild;
 mod row;
 mod runner;
@@ -20,6 +21,7 @@ use crate::vault::{KeyRing, VaultError};
 
 pub use derived::{Derivation, Derived, DerivedView, Totals};
 pub use opening::fold_of;
+pub use reach::{Reached, reached};
 pub use rebuild::{
     Bounds, Phase, RebuildMode, RebuildOptions, RebuildProgress, Rebuildable, Rebuilt, rebuild,
 };

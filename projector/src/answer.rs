@@ -2,22 +2,10 @@
 //! single resource.
 
 use actix_web::HttpResponse;
-use actix_web::http::header::{self, HeaderName};
-use serde::{Deserialize, Serialize};
+use actix_web::http::header;
+use serde::Serialize;
 use tidings_service::Problem;
-use utoipa::IntoParams;
-
-/// Response header: every event up to this position is in the answer.
-pub(crate) const VIEW_POSITION: HeaderName = HeaderName::from_static("view-position");
-
-/// The query of a single resource.
-#[derive(Debug, Default, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-pub struct AtLeast {
-    /// A `Log-Position`: the answer waits for the views it is read from to reach it. 503 if they do not in time.
-    #[param(minimum = 0)]
-    pub at_least: Option<i64>,
-}
+use tidings_service::http::VIEW_POSITION;
 
 /// 200 with a body.
 pub(crate) fn ok(position: i64, body: &impl Serialize) -> HttpResponse {

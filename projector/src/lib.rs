@@ -26,8 +26,9 @@ mod tests;
 pub mod view_positions;
 
 pub use projector::{Projector, lags};
-pub use reader::{AT_LEAST_PATIENCE, Reader};
+pub use reader::Reader;
 pub use registry::{Registered, UnknownView, VIEWS, find, named, rebuild, skip};
 pub use routes::{Api, ROUTES, routes};
 pub use stops::Stops;
 pub use tidings_service::access::{Access, Route};
+pub use tidings_service::http::AT_LEAST_PATIENCE;

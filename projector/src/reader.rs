@@ -5,6 +5,7 @@ use std::io;
 use std::time::Duration;
 
 use tidings_event_store::vault::VaultError;
+use tidings_event_store::view::{Reached, reached};
 use tidings_event_store::{ReadError, Store};
 use tidings_service::Problem;
 use tokio_postgres::Row;
@@ -14,13 +15,9 @@ use tokio_postgres::types::ToSql;
 use crate::registry::{Registered, VIEWS};
 use crate::stops::Stops;
 
-/// How long `?at_least=` waits unless configured otherwise.
-pub const AT_LEAST_PATIENCE: Duration = Duration::from_secs(5);
 const RETRY_AFTER_S: u64 = 1;
 /// Classes of the server's codes: it lacks disk, memory or connections; it was stopped, crashed, or was told to cancel.
 const GAVE_UP: [&str; 2] = ["53", "57"];
-const POLL_MIN: Duration = Duration::from_millis(5);
-const POLL_MAX: Duration = Duration::from_millis(100);
 
 /// Shared by all endpoints as `web::Data<Reader>`. A cheap handle.
 #[derive(Clone)]
@@ -68,49 +65,11 @@ impl Reader {
         views: &[&'static str],
         at_least: Option<i64>,
     ) -> Result<i64, Problem> {
-        let position = self.present(views).await?;
-        let Some(wanted) = at_least.filter(|wanted| *wanted > position) else {
-            return Ok(position);
-        };
-        match tokio::time::timeout(self.patience, self.reached(views, wanted)).await {
-            Ok(reached) => reached,
-            Err(_) => Err(self.behind(self.present(views).await?, wanted)),
-        }
-    }
-
-    /// The views may be folded by another process, so their tables are asked.
-    async fn reached(&self, views: &[&'static str], wanted: i64) -> Result<i64, Problem> {
-        let mut pause = POLL_MIN;
-        loop {
-            let position = self.present(views).await?;
-            if position >= wanted {
-                return Ok(position);
-            }
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(POLL_MAX);
-        }
-    }
-
-    fn behind(&self, position: i64, wanted: i64) -> Problem {
-        let waited_ms = self.patience.as_millis();
-        let detail = format!(
-            "The view did not reach log position {wanted} within {waited_ms} ms; it stands at {position}."
-        );
-        Problem::unavailable(detail, RETRY_AFTER_S, Some(position.unsigned_abs()))
-    }
-
-    async fn present(&self, views: &[&'static str]) -> Result<i64, Problem> {
-        let sql = "select count(*), coalesce(min(position), 0) from publishing_views where view = any($1)";
-        let rows = self.rows(sql, &[&views]).await?;
-        let row = rows
-            .first()
-            .map(|row| (row.get::<_, i64>(0), row.get::<_, i64>(1)));
-        match row {
-            Some((count, position)) if usize::try_from(count) == Ok(views.len()) => Ok(position),
-            _ => {
-                let detail = "The view is being built for the first time.";
-                Err(Problem::unavailable(detail, RETRY_AFTER_S, Some(0)))
-            }
+        let found = reached(self.store.log(), views, at_least, self.patience).await;
+        match found.map_err(|error| unreadable(&error))? {
+            Reached::At(position) => Ok(position),
+            Reached::Behind(position) => Err(Problem::behind(position, at_least.unwrap_or(0))),
+            Reached::Unborn => Err(Problem::view_unborn()),
         }
     }
 

@@ -6,7 +6,7 @@ use crate::{
     audit_head, channel_list, delivery_log, import_status, publication_accounting,
     publication_analytics, publication_status, subscriber_profile, view_positions,
 };
-use tidings_service::access::{Route, serve};
+use tidings_service::access::{Gate, Route, serve};
 
 /// Every route that [`routes`] registers.
 pub const ROUTES: &[Route] = &[
@@ -39,7 +39,7 @@ pub const ROUTES: &[Route] = &[
     publication_analytics::get::get_analytics,
     view_positions::list::list_views,
     audit_head::get::get_audit,
-))]
+), modifiers(&Gate))]
 pub struct Api;
 
 /// Registers every read. Needs `web::Data<Reader>`, `web::Data<Standings>`, `web::Data<Authenticator>` and the edge of `service::http`.

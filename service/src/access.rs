@@ -2,11 +2,15 @@
 //! no body is read, before the caller was let in.
 
 use crate::auth::{Principal, Role};
+use crate::http;
+use crate::problem::{self, Problem};
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::middleware::{Next, from_fn};
 use actix_web::{Error, Handler, HttpMessage as _, Responder, ResponseError as _, guard, web};
 use actix_web::{FromRequest, http::Method};
+use utoipa::Modify;
+use utoipa::openapi::{Content, OpenApi, Ref, ResponseBuilder};
 
 /// Who may use a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,14 +54,65 @@ async fn gate<B: MessageBody>(
         let admitted = request.extract::<Principal>().await;
         match admitted.and_then(|principal| principal.require(roles).map(|()| principal)) {
             Ok(principal) => drop(request.extensions_mut().insert(principal)),
-            // An answer, not an error: the outer layers add their headers to answers only.
-            Err(problem) => {
-                let response = problem.error_response().map_into_right_body();
-                return Ok(request.into_response(response));
-            }
+            Err(problem) => return Ok(refuse(request, &problem)),
+        }
+        // What a read takes its extractor knows.
+        if request.method() != Method::GET
+            && let Err(problem) = http::no_query(request.query_string())
+        {
+            return Ok(refuse(request, &problem));
         }
     }
     next.call(request)
         .await
         .map(ServiceResponse::map_into_left_body)
+}
+
+/// An answer, not an error: the outer layers add their headers to answers only.
+fn refuse<B>(request: ServiceRequest, problem: &Problem) -> ServiceResponse<EitherBody<B>> {
+    let response = problem.error_response().map_into_right_body();
+    request.into_response(response)
+}
+
+/// Describes what every guarded route answers before its handler runs; a modifier of each room's description.
+pub struct Gate;
+
+/// Status and description.
+const BEFORE: [(&str, &str); 3] = [
+    (
+        "400",
+        "The path's id is none, a query parameter is unknown or malformed, or the body is no JSON",
+    ),
+    ("401", "No token, or one that is not valid"),
+    ("403", "The token's roles do not allow this"),
+];
+
+impl Modify for Gate {
+    fn modify(&self, openapi: &mut OpenApi) {
+        for item in openapi.paths.paths.values_mut() {
+            let of_item = [
+                &mut item.get,
+                &mut item.put,
+                &mut item.post,
+                &mut item.delete,
+            ];
+            let guarded = of_item
+                .into_iter()
+                .flatten()
+                .filter(|it| it.security.is_some());
+            for operation in guarded {
+                for (status, description) in BEFORE {
+                    let problem = Content::new(Some(Ref::from_schema_name("Problem")));
+                    let response = ResponseBuilder::new()
+                        .description(description)
+                        .content(problem::MEDIA_TYPE, problem)
+                        .build();
+                    let responses = &mut operation.responses.responses;
+                    responses
+                        .entry(status.to_owned())
+                        .or_insert(response.into());
+                }
+            }
+        }
+    }
 }

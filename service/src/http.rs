@@ -6,22 +6,34 @@
 mod body;
 mod context;
 mod headers;
+mod key;
+mod query;
 #[cfg(test)]
 mod tests;
 
 use std::time::Duration;
 
+use actix_web::http::header::HeaderName;
 use actix_web::web;
 
 pub use body::{Json, body_deadline, read_body};
 pub use context::{CORRELATION_HEADER, RequestContext, request_context};
 pub use headers::security_headers;
+pub use key::idempotency_key;
+pub(crate) use query::none as no_query;
+pub use query::{AtLeast, Nothing, Query};
 
 use crate::clock::Clock;
 use crate::config::HttpConfig;
 use crate::ids::Ids;
 use crate::metrics::Metrics;
 use crate::problem;
+
+/// How long `?at_least=` waits unless configured otherwise.
+pub const AT_LEAST_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Response header: every event up to this position is in the answer.
+pub const VIEW_POSITION: HeaderName = HeaderName::from_static("view-position");
 
 /// What the edge needs; cheap to clone, one per process.
 #[derive(Clone)]

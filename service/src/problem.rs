@@ -17,13 +17,18 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 pub use catalogue::*;
-pub use fallback::{configure, payload};
+pub(crate) use fallback::{AN_ID, quoted};
+pub use fallback::{configure, path, payload};
 pub use json::from_json;
 
+use crate::http::VIEW_POSITION;
 use crate::trace;
 
 /// Content type of a problem.
 pub const MEDIA_TYPE: &str = "application/problem+json";
+
+/// When a view is asked again that lags.
+const VIEW_RETRY_AFTER_S: u64 = 1;
 
 /// An error answer. Build it with a constructor and return it as the handler's error.
 #[derive(Debug)]
@@ -200,13 +205,26 @@ impl Problem {
             .header(header::RETRY_AFTER, &retry_after_s.to_string());
         match view_position {
             Some(position) => problem
-                .header(
-                    HeaderName::from_static("view-position"),
-                    &position.to_string(),
-                )
+                .header(VIEW_POSITION, &position.to_string())
                 .extension("view_position", position),
             None => problem,
         }
+    }
+
+    /// 503: the views an answer is read from stand at `position` and did not reach `wanted` while it was waited for.
+    #[must_use]
+    pub fn behind(position: i64, wanted: i64) -> Self {
+        let detail = format!(
+            "The view did not reach log position {wanted} in time; it stands at {position}."
+        );
+        Self::unavailable(detail, VIEW_RETRY_AFTER_S, Some(position.unsigned_abs()))
+    }
+
+    /// 503: a view an answer is read from is not there yet.
+    #[must_use]
+    pub fn view_unborn() -> Self {
+        let detail = "The view is being built for the first time.";
+        Self::unavailable(detail, VIEW_RETRY_AFTER_S, Some(0))
     }
 
     /// 500. Logs `source` with its chain, here and only here; the caller learns nothing of it.

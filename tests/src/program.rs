@@ -39,7 +39,7 @@ pub struct Program {
 impl Program {
     /// `binary` over a new folder in `place`, with these settings on top. It does not run yet.
     pub fn new(binary: PathBuf, place: &Path, settings: Vec<(&'static str, String)>) -> Self {
-        let mut program = Self {
+        Self {
             binary,
             folder: Watched::new(place).unwrap(),
             data: "data",
@@ -47,12 +47,10 @@ impl Program {
             child: None,
             url: String::new(),
             token: String::new(),
-        };
-        program.let_in();
-        program
+        }
     }
 
-    /// Makes the token of its API anew: another data folder has another secret.
+    /// Makes the token of its API anew, as the first start does: another data folder has another secret.
     pub fn let_in(&mut self) {
         let token = self.run(&["token", "--role", "admin"], None);
         self.token = String::from_utf8(token.stdout).unwrap().trim().to_owned();
@@ -137,6 +135,7 @@ impl Program {
             tokio::time::sleep(ASK_AGAIN).await;
         }
         self.url = self.announced().expect("it was there a moment ago");
+        self.has_a_token();
     }
 
     /// Runs a verb to its end. One that does not end is aborted, and has failed.
@@ -287,6 +286,7 @@ impl Program {
                     let answer = api::client().get(format!("{url}/readyz")).send().await;
                     if answer.is_ok_and(|answer| answer.status().is_success()) {
                         self.url = url;
+                        self.has_a_token();
                         return true;
                     }
                 }
@@ -296,6 +296,12 @@ impl Program {
         match waiting.await {
             Ok(ready) => ready,
             Err(_) => panic!("it never was ready:\n{}", self.said()),
+        }
+    }
+
+    fn has_a_token(&mut self) {
+        if self.token.is_empty() {
+            self.let_in();
         }
     }
 

@@ -117,7 +117,5 @@ async fn store(
 }
 
 fn not_taken(error: &NotTaken) -> Problem {
-    Problem::validation()
-        .detail(error.to_string())
-        .error("#", error.to_string())
+    Problem::validation().detail(error.to_string())
 }

@@ -49,7 +49,8 @@ pub(crate) struct NewSubscriber {
     request_body = NewSubscriber,
     responses(
         (status = 201, description = "Signed up; `Location` names them", body = Changed),
-        (status = 409, description = "The address belongs to a subscriber already", body = ProblemBody,
+        (status = 409, description = "The address belongs to a subscriber already; one who has left comes back by \
+            `POST /api/v1/subscribers/{id}/resubscribe`", body = ProblemBody,
             content_type = "application/problem+json"),
         (status = 422, description = "Some values are not acceptable", body = ProblemBody,
             content_type = "application/problem+json"),
@@ -84,12 +85,12 @@ pub(crate) async fn sign_up(
                 .map_or(Ok(()), |past| same_body(past, context))?;
             Ok(Answer::at(&after, context).created(COLLECTION))
         }
-        Outcome::Taken => Err(
-            Problem::conflict("The address belongs to a subscriber already.")
-                .error("#/email", "This address is taken."),
-        ),
+        Outcome::Taken => Err(Problem::conflict(TAKEN).error("#/email", "This address is taken.")),
     }
 }
+
+const TAKEN: &str = "The address belongs to a subscriber already. One who has left comes back by \
+    POST /api/v1/subscribers/{id}/resubscribe.";
 
 type Parsed = (EmailAddress, Option<DisplayName>, Option<Attributes>);
 

@@ -57,6 +57,9 @@ pub enum BackupError {
         .0.display()
     )]
     Unfinished(PathBuf, #[source] Box<BackupError>),
+    /// A mistyped path is not made.
+    #[error("there is no folder {}: make it first, or name another one for the backups", .0.display())]
+    NoParent(PathBuf),
     /// The folder holds something else.
     #[error("{} is no backup that this version reads: name a folder that `tidings backup` made", .0.display())]
     NoBackup(PathBuf),
@@ -68,12 +71,38 @@ pub enum BackupError {
     Servers(#[from] ServersError),
 }
 
+impl BackupError {
+    /// Whether another folder must be named.
+    pub(crate) fn is_a_wrong_folder(&self) -> bool {
+        match self {
+            Self::NoParent(_) | Self::NoBackup(_) => true,
+            Self::Io(refused) => refused.is_a_wrong_place(),
+            _ => false,
+        }
+    }
+}
+
 fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> BackupError {
     let refused = refused(action, path);
     move |answer| BackupError::Io(refused(answer))
 }
 
 impl Backup {
+    /// Before anything is started: whether backups may go to `dir`, which is made if the folder around it is there.
+    ///
+    /// # Errors
+    /// [`BackupError::NoParent`].
+    pub fn may_go_to(dir: &Path) -> Result<(), BackupError> {
+        // Of a bare name that is the folder the command was started in.
+        let parent = dir.parent().filter(|it| !it.as_os_str().is_empty());
+        match parent {
+            Some(parent) if !dir.is_dir() && !parent.is_dir() => {
+                Err(BackupError::NoParent(parent.to_owned()))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Copies what the servers hold into a new folder below `dir`, checks the copy, and gives the folder. Until it is
     /// complete the folder's name begins with a dot.
     ///
@@ -85,6 +114,7 @@ impl Backup {
         log: &Log,
         now: OffsetDateTime,
     ) -> Result<(Self, PathBuf), BackupError> {
+        Self::may_go_to(dir)?;
         private_dir(dir)?;
         let dir = dir.canonicalize().map_err(io_error("enter", dir))?;
         let head = log.head().await?;
@@ -189,11 +219,11 @@ impl Backup {
 
 /// A backup holds readers' addresses in the rows of views: nobody else may read it.
 fn private_dir(path: &Path) -> Result<(), BackupError> {
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(path)
-        .map_err(io_error("make", path))
+    if path.is_dir() {
+        return Ok(());
+    }
+    let made = DirBuilder::new().mode(0o700).create(path);
+    made.map_err(io_error("make", path))
 }
 
 #[cfg(test)]
@@ -242,6 +272,27 @@ mod tests {
         fs::create_dir(root.path().join(PAGE)).unwrap();
         let text = refused(root.path());
         assert!(text.starts_with("cannot read"), "{text}");
+    }
+
+    #[test]
+    fn a_folder_for_backups_is_made_but_not_the_one_around_it() {
+        let root = tempfile::tempdir().unwrap();
+        let refused = Backup::may_go_to(&root.path().join("nope/x")).unwrap_err();
+        assert!(refused.is_a_wrong_folder());
+        let text = refused.to_string();
+        assert!(text.contains("nope: make it first"), "{text}");
+        for fine in [
+            root.path().join("x"),
+            root.path().to_owned(),
+            "x".into(),
+            "/".into(),
+        ] {
+            Backup::may_go_to(&fine).unwrap();
+        }
+        let (new, beyond) = (root.path().join("x"), root.path().join("y/z"));
+        private_dir(&new).unwrap();
+        private_dir(&new).unwrap();
+        assert!(private_dir(&beyond).is_err() && !root.path().join("y").exists());
     }
 
     #[test]

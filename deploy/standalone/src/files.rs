@@ -1,7 +1,7 @@
 //! What the system answers about files, for every room's own errors.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 /// The system refused to do something with a file. It reads as the system's own answer: what was tried stands in the
@@ -14,6 +14,21 @@ pub struct Refused {
     /// Where.
     pub path: PathBuf,
     answer: io::Error,
+}
+
+impl Refused {
+    /// Whether another path, or another owner of it, is the remedy, and not another disk.
+    pub(crate) fn is_a_wrong_place(&self) -> bool {
+        matches!(
+            self.answer.kind(),
+            ErrorKind::NotFound
+                | ErrorKind::PermissionDenied
+                | ErrorKind::AlreadyExists
+                | ErrorKind::NotADirectory
+                | ErrorKind::IsADirectory
+                | ErrorKind::ReadOnlyFilesystem
+        )
+    }
 }
 
 /// Says what was tried where.

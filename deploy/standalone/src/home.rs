@@ -12,7 +12,7 @@ use crate::files::{Refused, refused};
 
 pub use restoring::{Restored, Restoring};
 pub use run::{Claim, Running};
-pub use secrets::SecretError;
+pub use secrets::{SecretError, TOKEN_SECRET};
 
 /// Left by the private servers in root's data folder: where the data really lie.
 const POINTER: &str = "where";
@@ -55,6 +55,13 @@ pub enum HomeError {
     HalfRestored(PathBuf),
 }
 
+impl HomeError {
+    /// Whether another data folder, or the right to use this one, is the remedy.
+    pub(crate) fn is_a_wrong_place(&self) -> bool {
+        matches!(self, Self::Io(refused) if refused.is_a_wrong_place())
+    }
+}
+
 pub(crate) fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> HomeError {
     let refused = refused(action, path);
     move |answer| HomeError::Io(refused(answer))
@@ -91,10 +98,16 @@ impl Home {
         self.location().join(POSTGRES_MARK).exists()
     }
 
+    /// Whether it is a platform's: private servers have run over it, or a restore has begun.
+    #[must_use]
+    pub fn is_a_platforms(&self) -> bool {
+        self.was_used() || !matches!(self.restoring(), Ok(None))
+    }
+
     /// The secret that signs tokens.
     #[must_use]
     pub fn token_secret_file(&self) -> PathBuf {
-        self.dir.join("jwt.secret")
+        self.dir.join(TOKEN_SECRET)
     }
 
     /// Who runs over this folder, and where it listens.

@@ -117,13 +117,14 @@ impl Restore<'_> {
         &self,
         tell: &mut (dyn FnMut(Step) + Send),
     ) -> Result<Summary, RestoringError> {
-        self.check_witness()?;
-        self.check_master_key().await?;
         let home = &self.ground.home;
+        // First: who has mistyped it should not hear of a witness or a key.
         let backup = match &self.source {
             Source::Backup(folder) => Some(Backup::read(folder)?),
             Source::InPlace { .. } => None,
         };
+        self.check_witness()?;
+        self.check_master_key().await?;
         let restoring = self.begin(backup.as_ref())?;
         if let Source::Backup(folder) = &self.source {
             self.lay(&Backup::data(folder), tell).await?;

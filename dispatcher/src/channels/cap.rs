@@ -11,7 +11,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 const SAVED: Duration = Duration::from_secs(2);
 
 /// The bucket, on the clock that only moves forwards.
-pub(super) struct Cap {
+pub(crate) struct Cap {
     clock: Clock,
     since: Monotonic,
     /// From one message to the next.
@@ -25,18 +25,23 @@ pub(super) struct Cap {
 impl Cap {
     /// A full bucket of a cap of `per_minute` messages, at least 1.
     pub(super) fn new(per_minute: u32, clock: Clock) -> Self {
+        Self::with_saved(per_minute, SAVED, clock)
+    }
+
+    /// The same, and what was not used is saved up for this long.
+    pub(crate) fn with_saved(per_minute: u32, saved: Duration, clock: Clock) -> Self {
         let spacing = MINUTE / per_minute.max(1);
         Self {
             since: clock.monotonic(),
             clock,
             spacing,
-            slack: SAVED.saturating_sub(spacing),
+            slack: saved.saturating_sub(spacing),
             due: Mutex::default(),
         }
     }
 
     /// Counts one message, if one may go out now.
-    pub(super) fn take(&self) -> bool {
+    pub(crate) fn take(&self) -> bool {
         let now = self.now();
         let mut due = self.due.lock().unwrap_or_else(PoisonError::into_inner);
         if due.saturating_sub(now) > self.slack {
@@ -47,7 +52,7 @@ impl Cap {
     }
 
     /// How long from now none may go out; none: one may now.
-    pub(super) fn ready_after(&self) -> Option<Duration> {
+    pub(crate) fn ready_after(&self) -> Option<Duration> {
         let wait = self.ahead().saturating_sub(self.slack);
         (!wait.is_zero()).then_some(wait)
     }

@@ -7,6 +7,7 @@ use tidings_event_store::ReadError;
 use tidings_service::Problem;
 use tidings_service::access::{Access, Route};
 use tidings_service::auth::Role;
+use tidings_service::http::{AtLeast, Query, VIEW_POSITION};
 use tidings_service::problem::ProblemBody;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
@@ -22,6 +23,10 @@ pub const ROUTE: Route = (
 );
 
 const CLOSED: &str = "closed";
+/// The views it is read from.
+const VIEWS: [&str; 3] = ["channel_list", "delivery_log", "dispatch_queue"];
+/// Deliveries of its last publication that are looked at for its last success.
+const LOOKED_AT: i64 = 10_000;
 
 /// How a channel is.
 #[derive(Debug, PartialEq, Serialize, ToSchema)]
@@ -42,7 +47,7 @@ pub struct Health {
     /// When the next attempt is made: when the circuit is probed, or the next delivery is due.
     #[serde(with = "time::serde::rfc3339::option")]
     pub next_attempt_at: Option<OffsetDateTime>,
-    /// When it last sent something.
+    /// When it last sent something; after a publication with more than 10,000 deliveries to the hour only.
     #[serde(with = "time::serde::rfc3339::option")]
     pub last_success_at: Option<OffsetDateTime>,
     /// Deliveries that were sent in the last 24 hours, by full hours.
@@ -64,17 +69,23 @@ pub struct Health {
 /// 404 for an unknown channel.
 #[utoipa::path(
     get, path = "/api/v1/channels/{id}/health", tag = "channels", security(("bearer" = [])),
-    params(("id" = Uuid, Path, description = "The channel")),
+    params(("id" = Uuid, Path, description = "The channel"), AtLeast),
     responses(
-        (status = 200, description = "How it is", body = Health),
+        (status = 200, description = "How it is", body = Health, headers(
+            ("View-Position" = i64, description = "Every event up to here is in the answer."),
+        )),
         (status = 404, description = "No such channel", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "The views did not reach `at_least` in time.", body = ProblemBody,
+            content_type = "application/problem+json"),
     ),
 )]
 pub async fn channel_health(
     desk: web::Data<Desk>,
     id: web::Path<Uuid>,
+    at: Query<AtLeast>,
 ) -> Result<HttpResponse, Problem> {
     let way = desk.way(*id).await?;
+    let position = desk.position(&VIEWS, at.at_least).await?;
     let now = desk.clock.now();
     let figures = figures(desk.store.log().pool(), *id, now).await;
     let figures = figures.map_err(|error| away(&error))?;
@@ -89,7 +100,7 @@ pub async fn channel_health(
         _ => ("ok", None),
     };
     let tried = figures.sent + figures.failed;
-    Ok(HttpResponse::Ok().json(Health {
+    let health = Health {
         channel_id: *id,
         state,
         explanation,
@@ -106,7 +117,10 @@ pub async fn channel_health(
         failed: figures.failed,
         in_doubt: figures.in_doubt,
         waiting: figures.waiting,
-    }))
+    };
+    Ok(HttpResponse::Ok()
+        .insert_header((VIEW_POSITION, position.to_string()))
+        .json(health))
 }
 
 fn disabled(figures: &Figures) -> String {
@@ -141,7 +155,9 @@ async fn figures(pool: &Pool, channel_id: Uuid, now: OffsetDateTime) -> Result<F
     let client = pool.get().await?;
     let statement = client.prepare_cached(FIGURES).await?;
     let since = now - time::Duration::DAY;
-    let row = client.query_one(&statement, &[&channel_id, &since]).await?;
+    let row = client
+        .query_one(&statement, &[&channel_id, &since, &LOOKED_AT])
+        .await?;
     let some = |text: Option<String>| text.filter(|text| !text.is_empty());
     Ok(Figures {
         // Nothing yet: it was set up a moment ago.

@@ -5,6 +5,7 @@ use serde::Serialize;
 use tidings_service::Problem;
 use tidings_service::access::{Access, Route};
 use tidings_service::auth::Role;
+use tidings_service::http::Query;
 use tidings_service::problem::ProblemBody;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -58,7 +59,7 @@ pub struct Preview {
 pub async fn preview(
     desk: web::Data<Desk>,
     id: web::Path<Uuid>,
-    wanted: web::Query<Where>,
+    wanted: Query<Where>,
 ) -> Result<HttpResponse, Problem> {
     let content = desk.content(*id).await?;
     let way = desk.way(wanted.channel_id).await?;

@@ -1,7 +1,7 @@
 //! `POST /api/v1/channels/{id}/test` and `POST /api/v1/publications/{id}/test`: one message, now, to see whether and
 //! how it arrives. It is no delivery: nobody subscribed for it, and it counts nowhere.
 
-use actix_web::{HttpResponse, web};
+use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use tidings_domain::address::Address;
 use tidings_domain::stream_id;
@@ -10,12 +10,13 @@ use tidings_domain::suppression::Suppression;
 use tidings_domain::value::EmailAddress;
 use tidings_service::Problem;
 use tidings_service::access::{Access, Route};
-use tidings_service::auth::Role;
-use tidings_service::http::Json;
+use tidings_service::auth::{Principal, Role};
+use tidings_service::http::{Json, idempotency_key};
 use tidings_service::problem::ProblemBody;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::tries::Repeatable;
 use super::{Desk, channel, is_addressed, load};
 use crate::channel::Outcome;
 use crate::content::Composed;
@@ -59,7 +60,7 @@ pub struct TestOfPublication {
 }
 
 /// How it went.
-#[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Tested {
     /// `sent`, `deferred`, `failed`, `in_doubt` or `not_sent`.
     #[schema(example = "sent")]
@@ -77,10 +78,11 @@ pub struct Tested {
 /// Try a channel
 ///
 /// Sends one message through it, now, whether it is enabled or not, and answers with what the receiving side said. A
-/// message to a broadcast channel can be read by everybody there.
+/// message to a broadcast channel can be read by everybody there. Repeated under the same Idempotency-Key it is
+/// answered as the first time, and sent once, as long as the process lives.
 ///
 /// # Errors
-/// 404 for an unknown channel, 409 when it can not send or nothing may be sent to the address, 422 for a missing or
+/// 429 when there have been too many to the channel of late, 404 for an unknown channel, 409 when it can not send or nothing may be sent to the address, 422 for a missing or
 /// malformed one.
 #[utoipa::path(
     post, path = "/api/v1/channels/{id}/test", tag = "channels", security(("bearer" = [])),
@@ -93,17 +95,23 @@ pub struct Tested {
             content_type = "application/problem+json"),
         (status = 422, description = "No address, or not an address", body = ProblemBody,
             content_type = "application/problem+json"),
+        (status = 429, description = "Ten at once, and then one every six seconds, may go to a channel",
+            body = ProblemBody, content_type = "application/problem+json"),
     ),
 )]
 pub async fn test_channel(
     desk: web::Data<Desk>,
     id: web::Path<Uuid>,
+    request: HttpRequest,
     body: Json<TestOfChannel>,
 ) -> Result<HttpResponse, Problem> {
-    let way = desk.way(*id).await?;
-    let content = Composed::new(TITLE, MARKDOWN);
-    let tested = desk.send(&way, &content, Uuid::nil(), body.value.to.as_deref());
-    Ok(HttpResponse::Ok().json(tested.await?))
+    let tested = async {
+        let way = desk.way(*id).await?;
+        let content = Composed::new(TITLE, MARKDOWN);
+        let to = body.value.to.as_deref();
+        desk.send(&way, &content, Uuid::nil(), to).await
+    };
+    desk.once(&request, *id, &body.raw, tested).await
 }
 
 /// Try a publication
@@ -125,20 +133,74 @@ pub async fn test_channel(
             content_type = "application/problem+json"),
         (status = 422, description = "No address, or not an address", body = ProblemBody,
             content_type = "application/problem+json"),
+        (status = 429, description = "Ten at once, and then one every six seconds, may go to a channel",
+            body = ProblemBody, content_type = "application/problem+json"),
     ),
 )]
 pub async fn test_publication(
     desk: web::Data<Desk>,
     id: web::Path<Uuid>,
+    request: HttpRequest,
     body: Json<TestOfPublication>,
 ) -> Result<HttpResponse, Problem> {
-    let content = desk.content(*id).await?;
-    let way = desk.way(body.value.channel_id).await?;
-    let tested = desk.send(&way, &content, *id, body.value.to.as_deref());
-    Ok(HttpResponse::Ok().json(tested.await?))
+    let tested = async {
+        let content = desk.content(*id).await?;
+        let way = desk.way(body.value.channel_id).await?;
+        desk.send(&way, &content, *id, body.value.to.as_deref())
+            .await
+    };
+    desk.once(&request, *id, &body.raw, tested).await
 }
 
 impl Desk {
+    /// Answers with what is tried, or as the first time if the request comes again under its Idempotency-Key.
+    async fn once(
+        &self,
+        request: &HttpRequest,
+        id: Uuid,
+        body: &[u8],
+        tried: impl Future<Output = Result<Tested, Problem>>,
+    ) -> Result<HttpResponse, Problem> {
+        let repeatable = self.repeatable(request, id, body)?;
+        if let Some(again) = &repeatable
+            && let Some(tested) = self.tries.answer(again)?
+        {
+            return Ok(HttpResponse::Ok().json(tested));
+        }
+        let tested = tried.await?;
+        if let Some(first) = repeatable {
+            self.tries.remember(first, &tested);
+        }
+        Ok(HttpResponse::Ok().json(tested))
+    }
+
+    fn repeatable(
+        &self,
+        request: &HttpRequest,
+        id: Uuid,
+        body: &[u8],
+    ) -> Result<Option<Repeatable>, Problem> {
+        let Some(key) = idempotency_key(request.headers())? else {
+            return Ok(None);
+        };
+        let extensions = request.extensions();
+        let (issuer, subject) = extensions
+            .get::<Principal>()
+            .map_or(("", ""), |it| (it.issuer.as_str(), it.subject.as_str()));
+        let pattern = request.match_pattern().unwrap_or_default();
+        let parts = [
+            issuer.as_bytes(),
+            subject.as_bytes(),
+            pattern.as_bytes(),
+            id.as_bytes(),
+            key.as_bytes(),
+        ];
+        Ok(Some(Repeatable {
+            request: self.id_key.digest("test.request", &parts),
+            body: self.id_key.digest("test.body", &[body]),
+        }))
+    }
+
     async fn send(
         &self,
         way: &Way,
@@ -156,6 +218,7 @@ impl Desk {
         let rendered = channel
             .render(&job)
             .map_err(|error| Problem::conflict(format!("It can not be rendered: {error}.")))?;
+        self.tries.count(way.channel_id)?;
         tracing::info!(channel = %way.channel_id, "a message is sent to try a channel");
         Ok(tested(channel.send(&rendered, &|| true).await))
     }

@@ -14,6 +14,7 @@ use uuid::Uuid;
 use crate::answer;
 use crate::reader::Reader;
 use tidings_service::access::{Access, Route};
+use tidings_service::http::{Nothing, Query};
 
 /// Who may.
 pub const ROUTE: Route = ("GET", "/api/v1/audit", Access::Roles(&[Role::Compliance]));
@@ -77,6 +78,7 @@ const SELECT: &str = "select i.incarnation, b.last_position, b.hash, b.committed
 pub async fn get_audit(
     reader: web::Data<Reader>,
     witness: web::Data<Standings>,
+    _nothing: Query<Nothing>,
 ) -> Result<HttpResponse, Problem> {
     let rows = reader.rows(SELECT, &[]).await?;
     let row = rows.first();

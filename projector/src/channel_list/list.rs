@@ -12,6 +12,7 @@ use crate::answer;
 use crate::page::{self, Key as _, Page, Paging};
 use crate::reader::Reader;
 use tidings_service::access::{Access, Route};
+use tidings_service::http::Query;
 
 /// Who may.
 pub const ROUTE: Route = (
@@ -43,7 +44,7 @@ pub const ROUTE: Route = (
 )]
 pub async fn list_channels(
     reader: web::Data<Reader>,
-    paging: web::Query<Paging>,
+    paging: Query<Paging>,
 ) -> Result<HttpResponse, Problem> {
     let after = Uuid::from_cursor(paging.cursor.as_deref())?;
     let limit = page::limit(paging.limit)?;

@@ -8,9 +8,10 @@ use tidings_service::problem::ProblemBody;
 use uuid::Uuid;
 
 use super::{Delivery, DeliveryLog, query};
-use crate::answer::{self, AtLeast};
+use crate::answer;
 use crate::reader::Reader;
 use tidings_service::access::{Access, Route};
+use tidings_service::http::{AtLeast, Query};
 
 /// Who may.
 pub const ROUTE: Route = (
@@ -49,7 +50,7 @@ pub const ROUTE: Route = (
 pub async fn get_delivery(
     reader: web::Data<Reader>,
     id: web::Path<Uuid>,
-    at: web::Query<AtLeast>,
+    at: Query<AtLeast>,
 ) -> Result<HttpResponse, Problem> {
     let position = reader
         .position(&[DeliveryLog::DEFINITION.name], at.at_least)

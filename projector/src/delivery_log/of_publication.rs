@@ -14,6 +14,7 @@ use crate::page::{self, Key as _, Page};
 use crate::publication_status::{self, PublicationStatus};
 use crate::reader::Reader;
 use tidings_service::access::{Access, Route};
+use tidings_service::http::Query;
 
 /// Who may.
 pub const ROUTE: Route = (
@@ -52,7 +53,7 @@ pub const ROUTE: Route = (
 pub async fn list_deliveries(
     reader: web::Data<Reader>,
     id: web::Path<Uuid>,
-    which: web::Query<Which>,
+    which: Query<Which>,
 ) -> Result<HttpResponse, Problem> {
     let after = Uuid::from_cursor(which.cursor.as_deref())?;
     let limit = page::limit(which.limit)?;

@@ -17,6 +17,7 @@ use crate::import_rejections::{ImportRejections, records};
 use crate::page::{self, Key as _, LIMIT_MAX, Page, Paging};
 use crate::reader::Reader;
 use tidings_service::access::{Access, Route};
+use tidings_service::http::Query;
 
 /// Who may.
 pub const ROUTE: Route = (
@@ -103,7 +104,7 @@ pub async fn get_import(
     request: HttpRequest,
     reader: web::Data<Reader>,
     id: web::Path<Uuid>,
-    paging: web::Query<Paging>,
+    paging: Query<Paging>,
 ) -> Result<HttpResponse, Problem> {
     let after = i64::from_cursor(paging.cursor.as_deref())?;
     let limit = page::limit(paging.limit.or(Some(LIMIT_MAX)))?;

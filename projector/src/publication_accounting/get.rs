@@ -10,11 +10,12 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::query::{self, ChannelCounts, Counts};
-use crate::answer::{self, AtLeast};
+use crate::answer;
 use crate::delivery_log::DeliveryLog;
 use crate::publication_status::{self, Publication, PublicationStatus};
 use crate::reader::Reader;
 use tidings_service::access::{Access, Route};
+use tidings_service::http::{AtLeast, Query};
 
 /// Who may.
 pub const ROUTE: Route = (
@@ -103,7 +104,7 @@ fn agrees(publication: &Publication, planned: i64) -> bool {
 pub async fn get_accounting(
     reader: web::Data<Reader>,
     id: web::Path<Uuid>,
-    at: web::Query<AtLeast>,
+    at: Query<AtLeast>,
 ) -> Result<HttpResponse, Problem> {
     let views = [
         PublicationStatus::DEFINITION.name,

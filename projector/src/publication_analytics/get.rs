@@ -15,6 +15,7 @@ use crate::page::{self, Key, Page, Paging};
 use crate::publication_status::{self, PublicationStatus};
 use crate::reader::Reader;
 use tidings_service::access::{Access, Route};
+use tidings_service::http::Query;
 
 /// Who may.
 pub const ROUTE: Route = (
@@ -74,7 +75,7 @@ impl Key for HourKey {
 pub async fn get_analytics(
     reader: web::Data<Reader>,
     id: web::Path<Uuid>,
-    paging: web::Query<Paging>,
+    paging: Query<Paging>,
 ) -> Result<HttpResponse, Problem> {
     let after = HourKey::from_cursor(paging.cursor.as_deref())?;
     let limit = page::limit(paging.limit)?;

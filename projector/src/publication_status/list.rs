@@ -13,6 +13,7 @@ use crate::answer;
 use crate::page::{self, Key as _, Page};
 use crate::reader::Reader;
 use tidings_service::access::{Access, Route};
+use tidings_service::http::Query;
 
 /// Who may.
 pub const ROUTE: Route = (
@@ -49,7 +50,7 @@ pub const ROUTE: Route = (
 )]
 pub async fn list_publications(
     reader: web::Data<Reader>,
-    which: web::Query<Which>,
+    which: Query<Which>,
 ) -> Result<HttpResponse, Problem> {
     let state = which.state.as_deref();
     if state.is_some_and(|state| !STATES.contains(&state)) {

@@ -8,10 +8,11 @@ use tidings_service::problem::ProblemBody;
 use uuid::Uuid;
 
 use super::{Subscriber, SubscriberProfile, query};
-use crate::answer::{self, AtLeast};
+use crate::answer;
 use crate::reader::Reader;
 use crate::suppression_list::SuppressionList;
 use tidings_service::access::{Access, Route};
+use tidings_service::http::{AtLeast, Query};
 
 /// Who may.
 pub const ROUTE: Route = (
@@ -45,7 +46,7 @@ pub const ROUTE: Route = (
 pub async fn get_subscriber(
     reader: web::Data<Reader>,
     id: web::Path<Uuid>,
-    at: web::Query<AtLeast>,
+    at: Query<AtLeast>,
 ) -> Result<HttpResponse, Problem> {
     let views = [
         SubscriberProfile::DEFINITION.name,

@@ -5,11 +5,12 @@ use tidings_service::Problem;
 use tidings_service::auth::Role;
 use tidings_service::problem::ProblemBody;
 
-use crate::answer::{self, AtLeast};
+use crate::answer;
 use crate::reader::{Reader, unreadable};
 use crate::registry::{Registered, VIEWS};
 use crate::view_positions::{ViewPositions, standings};
 use tidings_service::access::{Access, Route};
+use tidings_service::http::{AtLeast, Query};
 
 /// Who may.
 pub const ROUTE: Route = ("GET", "/api/v1/views", Access::Roles(&[Role::Operator]));
@@ -37,7 +38,7 @@ pub const ROUTE: Route = ("GET", "/api/v1/views", Access::Roles(&[Role::Operator
 )]
 pub async fn list_views(
     reader: web::Data<Reader>,
-    at: web::Query<AtLeast>,
+    at: Query<AtLeast>,
 ) -> Result<HttpResponse, Problem> {
     if at.at_least.is_some() {
         let all: Vec<&'static str> = VIEWS.iter().map(Registered::name).collect();

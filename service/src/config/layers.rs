@@ -9,15 +9,16 @@ use super::error::{ConfigError, Origin};
 pub const DEFAULTS: &str = include_str!("defaults.toml");
 const VARIABLE_PREFIX: &str = "TIDINGS_";
 const FILE_SUFFIX: &str = "_FILE";
-/// Variables that are no settings of the platform: where its private servers are found, and test runs.
-const NOT_SETTINGS: [&str; 6] = [
+const SERVERS: &str = "TIDINGS_SERVERS";
+/// Variables that are no settings of the platform: where its private servers are found.
+const NOT_SETTINGS: [&str; 4] = [
     "TIDINGS_NATS_SERVER_BIN",
     "TIDINGS_POSTGRES_BIN",
-    "TIDINGS_SERVERS",
+    SERVERS,
     "TIDINGS_STATE_DIR",
-    "TIDINGS_TEST_",
-    "TIDINGS_BENCH_",
 ];
+/// Those of test runs begin so.
+const OF_TEST_RUNS: [&str; 2] = ["TIDINGS_TEST_", "TIDINGS_BENCH_"];
 
 /// Which `tidings.toml` to read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,11 +103,13 @@ impl Layers {
         &mut self,
         variables: impl IntoIterator<Item = (String, String)>,
     ) -> Result<(), ConfigError> {
-        let ours: BTreeMap<String, String> = variables
+        let mut ours: BTreeMap<String, String> = variables
             .into_iter()
             .filter(|(name, _)| name.starts_with(VARIABLE_PREFIX))
-            .filter(|(name, _)| !NOT_SETTINGS.iter().any(|other| name.starts_with(other)))
+            .filter(|(name, _)| !OF_TEST_RUNS.iter().any(|other| name.starts_with(other)))
             .collect();
+        which_servers(&ours)?;
+        ours.retain(|name, _| !NOT_SETTINGS.contains(&name.as_str()));
         for (name, text) in &ours {
             let origin = Origin::Variable(name.clone());
             let (key, text) = match name.strip_suffix(FILE_SUFFIX) {
@@ -131,17 +134,23 @@ impl Layers {
         if self.0.contains_key(key) {
             return Ok(());
         }
-        let nearest = self
-            .0
-            .keys()
-            .min_by_key(|known| edit_distance(key, known))
-            .map_or_else(String::new, Clone::clone);
+        let known: Vec<String> = match origin {
+            Origin::Variable(_) => {
+                let others = NOT_SETTINGS.iter().map(|name| (*name).to_owned());
+                self.0
+                    .keys()
+                    .map(|key| variable_of(key))
+                    .chain(others)
+                    .collect()
+            }
+            _ => self.0.keys().cloned().collect(),
+        };
+        let nearest = known
+            .into_iter()
+            .min_by_key(|known| edit_distance(shown, known));
         Err(ConfigError::UnknownKey {
             key: shown.to_owned(),
-            nearest: match origin {
-                Origin::Variable(_) => variable_of(&nearest),
-                _ => nearest,
-            },
+            nearest: nearest.unwrap_or_default(),
             origin: origin.clone(),
         })
     }
@@ -205,6 +214,21 @@ fn invalid(key: &str, origin: &Origin, problem: String) -> ConfigError {
         key: key.to_owned(),
         origin: origin.clone(),
         problem,
+    }
+}
+
+/// What stands in the one variable beside the settings that is no path.
+fn which_servers(variables: &BTreeMap<String, String>) -> Result<(), ConfigError> {
+    match variables.get(SERVERS).map(String::as_str) {
+        None | Some("" | "fetched") => Ok(()),
+        Some(_) => {
+            let problem = "must be `fetched` or not set".to_owned();
+            Err(invalid(
+                "servers",
+                &Origin::Variable(SERVERS.to_owned()),
+                problem,
+            ))
+        }
     }
 }
 

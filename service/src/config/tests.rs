@@ -118,6 +118,10 @@ fn an_unknown_key_is_named_with_its_place_and_the_nearest_known_one() {
     insta::assert_snapshot!(message("[http]\nbody_limit_byte = 1\n"), @"unknown setting `http.body_limit_byte` in tidings.toml; did you mean `http.body_limit_bytes`?");
     insta::assert_snapshot!(message("[htp]\nbody_limit_bytes = 1\n"), @"unknown setting `htp.body_limit_bytes` in tidings.toml; did you mean `http.body_limit_bytes`?");
     insta::assert_snapshot!(with(&[("TIDINGS_LISTN", ":1")]).unwrap_err(), @"unknown setting `TIDINGS_LISTN` in the environment variable TIDINGS_LISTN; did you mean `TIDINGS_LISTEN`?");
+    // Those that are no settings have their names too.
+    insta::assert_snapshot!(with(&[("TIDINGS_SERVER", "fetched")]).unwrap_err(), @"unknown setting `TIDINGS_SERVER` in the environment variable TIDINGS_SERVER; did you mean `TIDINGS_SERVERS`?");
+    insta::assert_snapshot!(with(&[("TIDINGS_POSTGRES_BINS", "/x")]).unwrap_err(), @"unknown setting `TIDINGS_POSTGRES_BINS` in the environment variable TIDINGS_POSTGRES_BINS; did you mean `TIDINGS_POSTGRES_BIN`?");
+    insta::assert_snapshot!(with(&[("TIDINGS_SERVERS", "fetchd")]).unwrap_err(), @"`servers` in the environment variable TIDINGS_SERVERS must be `fetched` or not set");
     insta::assert_snapshot!(with(&[("TIDINGS_DATABSE_URL_FILE", "/x")]).unwrap_err(), @"unknown setting `TIDINGS_DATABSE_URL` in the environment variable TIDINGS_DATABSE_URL_FILE; did you mean `TIDINGS_DATABASE_URL`?");
 }
 

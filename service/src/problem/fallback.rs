@@ -1,17 +1,19 @@
 //! Turns actix-web's own errors and unmatched requests into problems.
 
-use actix_web::error::{
-    JsonPayloadError, PathError, PayloadError, QueryPayloadError, UrlencodedError,
-};
+use actix_web::error::{JsonPayloadError, PayloadError, UrlencodedError};
 use actix_web::{HttpRequest, web};
 
 use super::Problem;
 
+/// How an id looks, in a message.
+pub(crate) const AN_ID: &str = "an id, such as 019b7cba-7a2e-8000-9c5e-0d8f6f2f3b11";
+/// What is repeated of a caller's words.
+const QUOTED_CHARS_MAX: usize = 60;
+
 /// Sets the error handlers and the answer to unmatched requests; part of [`crate::http::configure`].
 pub fn configure(body_limit_bytes: usize) -> impl Fn(&mut web::ServiceConfig) + Clone {
     move |cfg| {
-        cfg.app_data(web::PathConfig::default().error_handler(|e, _| path(&e).into()))
-            .app_data(web::QueryConfig::default().error_handler(|e, _| query(&e).into()))
+        cfg.app_data(web::PathConfig::default().error_handler(|_, req| path(req).into()))
             .app_data(web::PayloadConfig::new(body_limit_bytes))
             .app_data(
                 web::FormConfig::default()
@@ -36,16 +38,23 @@ async fn unmatched(req: HttpRequest) -> Problem {
     }
 }
 
-fn path(error: &PathError) -> Problem {
-    Problem::bad_request(format!("A segment of the path is malformed: {error}."))
+/// The problem for a path with a segment that cannot be read; the ids are what has a form in our paths.
+#[must_use]
+pub fn path(req: &HttpRequest) -> Problem {
+    match req.match_info().get("id") {
+        Some(id) => Problem::bad_request(format!(
+            "{} in the path is no id: it must be {AN_ID}.",
+            quoted(id)
+        )),
+        None => Problem::bad_request("A segment of the path is malformed."),
+    }
 }
 
-fn query(error: &QueryPayloadError) -> Problem {
-    match error {
-        QueryPayloadError::Deserialize(cause) => {
-            Problem::bad_request(format!("The query is malformed: {cause}."))
-        }
-        _ => Problem::bad_request("The query is malformed."),
+/// A caller's word in backticks, cut where it gets long.
+pub(crate) fn quoted(text: &str) -> String {
+    match text.char_indices().nth(QUOTED_CHARS_MAX) {
+        Some((end, _)) => format!("`{}…`", &text[..end]),
+        None => format!("`{text}`"),
     }
 }
 

@@ -29,12 +29,13 @@ use crate::platform::{Backing, MasterKeys, witness_folder};
 Example:
   tidings backup /mnt/backups --data /srv/tidings")]
 pub(super) struct Backup {
-    /// Where the backup's folder is made
+    /// Where the backup's folder is made; made itself if the folder around it is there
     dir: PathBuf,
 }
 
 impl Backup {
     pub(super) async fn run(self, global: &Global, out: Out) -> Result<(), CliError> {
+        backup::Backup::may_go_to(&self.dir)?;
         let session = global.existing()?;
         if session.config.database_url.is_some() {
             return Err(CliError::Usage(

@@ -38,6 +38,7 @@ Example:
   tidings channels health 019b7cba-7a2e-8000-9c5e-0d8f6f2f3b11")]
 pub(super) struct Health {
     /// The channel's id
+    #[arg(value_parser = id)]
     id: Uuid,
 }
 
@@ -52,6 +53,7 @@ Examples:
   tidings channels test 019b7cba-7a2e-8000-9c5e-0d8f6f2f3b12        a Slack channel, say")]
 pub(super) struct Test {
     /// The channel's id
+    #[arg(value_parser = id)]
     id: Uuid,
     /// The address, for a channel with single receivers
     #[arg(long, value_name = "ADDRESS")]
@@ -67,6 +69,7 @@ Example:
   tidings channels enable 019b7cba-7a2e-8000-9c5e-0d8f6f2f3b11")]
 pub(super) struct Enable {
     /// The channel's id
+    #[arg(value_parser = id)]
     id: Uuid,
 }
 
@@ -79,10 +82,17 @@ Example:
   tidings channels disable 019b7cba-7a2e-8000-9c5e-0d8f6f2f3b11 --reason maintenance")]
 pub(super) struct Disable {
     /// The channel's id
+    #[arg(value_parser = id)]
     id: Uuid,
     /// Why: a short code in lower case with underscores
     #[arg(long, default_value = "operator")]
     reason: String,
+}
+
+fn id(text: &str) -> Result<Uuid, String> {
+    Uuid::parse_str(text).map_err(|_| {
+        "it must be the id of a channel, as `tidings channels list` shows it".to_owned()
+    })
 }
 
 impl Channels {

@@ -32,6 +32,7 @@ pub(super) struct Doctor {}
 
 impl Doctor {
     pub(super) async fn run(self, global: &Global, out: &Out) -> Result<ExitCode, CliError> {
+        global.must_exist()?;
         let session = global.session_whatever_state()?;
         let telemetry = session.telemetry(Logs::Quiet)?;
         let findings = examine(&session).await;
@@ -60,14 +61,6 @@ async fn examine(session: &Session) -> Vec<Finding> {
     findings.extend(place::servers(session).await);
     if let Some(finding) = place::half_restored(session) {
         findings.push(finding);
-        return findings;
-    }
-    if !place::was_used(session) {
-        findings.push(Finding::ill(
-            "platform",
-            "nothing has run over this data folder yet",
-            "start it with `tidings up`, or name the right folder with --data",
-        ));
         return findings;
     }
     match Backing::start(&session.config, &session.ground.home).await {

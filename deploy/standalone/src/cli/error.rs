@@ -62,7 +62,8 @@ pub enum CliError {
     #[error(transparent)]
     Incomplete(ViewError),
     #[error(
-        "no platform has run over {} yet: name its data folder with --data", dir.display()
+        "no platform has run over {} yet: name its data folder with --data, or start one there with `tidings up`",
+        dir.display()
     )]
     NothingHere { dir: PathBuf },
     #[error("the views cannot be looked at")]
@@ -116,14 +117,21 @@ impl From<ViewError> for CliError {
 
 impl CliError {
     pub(super) fn exit_code(&self) -> u8 {
-        match self {
+        let misunderstood = match self {
             Self::Config(_)
-            | Self::Start(StartError::Config(_))
             | Self::Usage(_)
+            | Self::NothingHere { .. }
             | Self::Telemetry(TelemetryError::Filter(_))
-            | Self::View(_) => USAGE,
-            _ => FAILED,
-        }
+            | Self::View(_) => true,
+            Self::Home(error) => error.is_a_wrong_place(),
+            Self::Secret(error) => error.is_a_wrong_place(),
+            Self::Start(error) => error.is_a_wrong_setting(),
+            Self::MasterKey(error) => error.is_a_wrong_setting(),
+            Self::Backup(error) => error.is_a_wrong_folder(),
+            Self::Restore(error) => error.is_a_wrong_setting(),
+            _ => false,
+        };
+        if misunderstood { USAGE } else { FAILED }
     }
 }
 

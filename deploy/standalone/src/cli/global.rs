@@ -4,12 +4,12 @@ use std::path::PathBuf;
 
 use clap::Args;
 use tidings_event_store::Context;
-use tidings_service::config::{Config, ConfigFile};
+use tidings_service::config::{Config, ConfigFile, MasterKeySource};
 use tidings_service::telemetry::{self, Telemetry};
 use tidings_service::{Clock, Ids};
 
 use super::CliError;
-use crate::home::Home;
+use crate::home::{Home, TOKEN_SECRET};
 use crate::platform::{Backing, Core, Ground, MasterKeys};
 
 const NAME: &str = "tidings";
@@ -104,15 +104,31 @@ impl Global {
         self.session()
     }
 
-    /// Whether there is a platform: one over a database of the operator's own, or in the data folder.
+    /// Whether there is a platform: one whose private servers have run over the data folder, or that is to be restored
+    /// there; or one over a database of the operator's own, with its secrets in the data folder or elsewhere.
     pub(crate) fn must_exist(&self) -> Result<(), CliError> {
         let config = self.config()?;
         let dir = config.data.clone();
-        let used = || Home::open(&dir).is_ok_and(|home| home.was_used());
-        if config.database_url.is_none() && !(dir.exists() && used()) {
-            return Err(CliError::NothingHere { dir });
+        let secrets_lie_elsewhere = config.auth.hs256_secret.is_some()
+            && !matches!(config.master_key, MasterKeySource::DataFolder);
+        let there = match config.database_url {
+            Some(_) => secrets_lie_elsewhere || dir.exists(),
+            None => dir.exists() && Home::open(&dir)?.is_a_platforms(),
+        };
+        there.then_some(()).ok_or(CliError::NothingHere { dir })
+    }
+
+    /// The settings, with the secret that signs tokens: a configured one, or that of a platform's data folder.
+    pub(crate) fn signing(&self) -> Result<Config, CliError> {
+        let config = self.config()?;
+        if config.auth.hs256_secret.is_some() {
+            return Ok(config);
         }
-        Ok(())
+        if !config.data.join(TOKEN_SECRET).exists() {
+            // Of a restored platform that has not been up since, or one that is; the first to need it makes it.
+            self.must_exist()?;
+        }
+        Ok(self.session_whatever_state()?.config)
     }
 
     /// How other commands reach the same platform, for hints that can be copied.

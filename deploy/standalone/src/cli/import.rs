@@ -44,7 +44,7 @@ impl Import {
     pub(super) async fn run(self, global: &Global, out: &Out) -> Result<(), CliError> {
         let Self::Subscribers(Subscribers { file }) = self;
         let bytes = read(&file)?;
-        let session = global.session()?;
+        let session = global.existing()?;
         let telemetry = session.telemetry(Logs::Quiet)?;
         let imported = with_api(&session, Role::Editor, async |api| {
             import(&api, None, bytes, *out).await

@@ -20,7 +20,11 @@ pub(super) struct Migrate {}
 
 impl Migrate {
     pub(super) async fn run(self, global: &Global, out: &Out) -> Result<(), CliError> {
-        let session = global.session()?;
+        let session = match global.config()?.database_url {
+            // A database of the operator's own may be brought up to date before anything has run.
+            Some(_) => global.session()?,
+            None => global.existing()?,
+        };
         let act = async |core: &Core| Ok(core.migrated.clone());
         let applied = session.with_core(&session.masters(), act).await?;
         let newest = tidings_schema::MIGRATIONS.last().map_or(0, |it| it.number);

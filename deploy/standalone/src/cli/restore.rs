@@ -9,6 +9,7 @@ use time::format_description::well_known::Rfc3339;
 use super::dispatch::waiting_lines;
 use super::global::{Global, Hints, Logs};
 use super::{Bar, CliError, Out};
+use crate::backup::Backup;
 use crate::platform::witness_folder;
 use crate::restore::{Restore as Engine, Source, Step, Summary, Witnessed};
 
@@ -53,8 +54,10 @@ pub(super) struct Restore {
 
 impl Restore {
     pub(super) async fn run(self, global: &Global, out: Out) -> Result<(), CliError> {
-        if self.in_place {
-            global.must_exist()?;
+        match &self.backup {
+            // Before a data folder is made.
+            Some(folder) => drop(Backup::read(folder)?),
+            None => global.must_exist()?,
         }
         let session = global.session_whatever_state()?;
         let (config, ground) = (&session.config, &session.ground);

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 use serde_json::json;
+use tidings_service::Clock;
 use tidings_service::auth::{Role, TokenRequest, mint};
 use tidings_service::config::{AuthConfig, Secret};
 use time::OffsetDateTime;
@@ -18,7 +19,7 @@ const TTL_MAX: Duration = Duration::from_secs(10 * 366 * 24 * 3_600);
 /// Make a token that lets its bearer in
 ///
 /// The token is signed with the secret in the data folder (jwt.secret), or the configured auth.hs256_secret. Nothing
-/// else is needed: no platform has to run. It cannot be called back, so give it the life it needs and no more.
+/// else is needed: no platform has to run, but one must have been there. It cannot be called back, so give it the life it needs and no more.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Roles:
@@ -45,15 +46,9 @@ pub(super) struct Token {
 
 impl Token {
     pub(super) fn run(self, global: &Global, out: &Out) -> Result<(), CliError> {
-        let session = global.session()?;
-        let now = session.ground.clock.now();
-        let token = make(
-            &session.config.auth,
-            &self.subject,
-            &self.role,
-            self.ttl,
-            now,
-        )?;
+        let config = global.signing()?;
+        let now = Clock::system().now();
+        let token = make(&config.auth, &self.subject, &self.role, self.ttl, now)?;
         out.say(&token);
         let expires_at = (now + self.ttl).format(&Rfc3339).unwrap_or_default();
         out.result(&json!({

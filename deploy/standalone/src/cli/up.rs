@@ -2,12 +2,15 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::process;
+use std::time::Duration;
 
 use clap::Args;
 use serde_json::json;
 use tidings_service::Shutdown;
+use tidings_service::auth::Role;
 
 use super::global::{Global, Hints, Logs};
+use super::token::make as make_token;
 use super::{CliError, Out, Session};
 use crate::demo;
 use crate::home::{Claim, Running};
@@ -33,8 +36,11 @@ Examples:
 While it runs, DIR/run.json says where it listens.")]
 pub(super) struct Up {
     /// Where to listen [default: 127.0.0.1:8080, or the setting listen]
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = address)]
     listen: Option<SocketAddr>,
+    /// Print a token that may do everything, valid for 30 days, to begin with
+    #[arg(long)]
+    token: bool,
     /// Bring sample readers and articles, and publish them to receivers on this machine
     #[arg(long)]
     demo: bool,
@@ -42,6 +48,9 @@ pub(super) struct Up {
     #[arg(long, hide = true, requires = "demo")]
     exit_when_settled: bool,
 }
+
+/// Life of the token that is printed at the start.
+const TOKEN_TTL: Duration = Duration::from_secs(30 * 24 * 3_600);
 
 /// What a start has gathered.
 struct Start<'a> {
@@ -113,7 +122,8 @@ impl Up {
             version: env!("CARGO_PKG_VERSION").to_owned(),
         };
         start.claim.announce(&running)?;
-        announce(start, &running);
+        let token = self.token.then(|| first_token(start)).transpose()?;
+        announce(start, &running, token.as_deref());
         let shown = if self.demo {
             let stage = demo::Stage {
                 session: start.session,
@@ -124,16 +134,25 @@ impl Up {
             let shown = start.shutdown.unless_requested(demo::run(&stage)).await;
             shown.unwrap_or(Ok(()))
         } else {
-            first_steps(start, &running);
+            first_steps(start, &running, token.as_deref());
             Ok(())
         };
         if shown.is_ok() && !self.exit_when_settled {
+            start.out.say("Stop with Ctrl-C.");
             start.shutdown.requested().await;
         }
         start.out.say("Stopping …");
         platform.stop().await;
         Ok(shown?)
     }
+}
+
+/// An address to listen on.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| {
+        let port = text.trim_start_matches(':').parse().unwrap_or(8080_u16);
+        format!("it must be an IP address and a port, such as 127.0.0.1:{port} or [::1]:{port}")
+    })
 }
 
 /// How a program on this machine reaches a listener.
@@ -148,7 +167,14 @@ fn url_of(address: SocketAddr) -> String {
     format!("http://{reachable}")
 }
 
-fn announce(start: &Start<'_>, running: &Running) {
+/// For whoever begins.
+fn first_token(start: &Start<'_>) -> Result<String, CliError> {
+    let Session { config, ground } = start.session;
+    let roles = [Role::Admin];
+    make_token(&config.auth, "cli", &roles, TOKEN_TTL, ground.clock.now())
+}
+
+fn announce(start: &Start<'_>, running: &Running, token: Option<&str>) {
     let (home, out, url) = (&start.session.ground.home, start.out, &running.url);
     let location = start.backing.location().unwrap_or(home.dir());
     let version = &running.version;
@@ -159,24 +185,31 @@ fn announce(start: &Start<'_>, running: &Running) {
     if location != home.dir() {
         out.say(format!("  data lie in   {}", location.display()));
     }
-    out.result(&json!({
+    let mut result = json!({
         "url": url,
         "pid": running.pid,
         "data": home.dir(),
         "location": location,
         "version": version,
-    }));
+    });
+    if let Some(token) = token {
+        result["token"] = token.into();
+    }
+    out.result(&result);
 }
 
-fn first_steps(start: &Start<'_>, running: &Running) {
+fn first_steps(start: &Start<'_>, running: &Running, token: Option<&str>) {
     let (url, Hints { program, data }) = (&running.url, start.global.hints());
+    let token = token.map_or_else(
+        || format!("$({program} token --role admin{data})"),
+        str::to_owned,
+    );
     start.out.say(format!(
         "\nFirst steps, in another terminal:\n\
-         \x20 export TOKEN=$({program} token --role admin{data})\n\
+         \x20 export TOKEN={token}\n\
          \x20 {program} import subscribers readers.csv{data}\n\
          \x20 curl -H \"Authorization: Bearer $TOKEN\" {url}/api/v1/channels\n\
-         \x20 curl {url}/readyz\n\
-         Stop with Ctrl-C."
+         \x20 curl {url}/readyz"
     ));
 }
 

@@ -46,11 +46,17 @@ struct Skip {
     /// The view's name
     view: String,
     /// The position it stands still at
-    #[arg(value_parser = clap::value_parser!(i64).range(1..))]
+    #[arg(value_parser = position)]
     position: i64,
     /// Why, in one line. It stays in the log for ever: no names, no addresses
     #[arg(long, value_parser = SkipReason::parse)]
     reason: SkipReason,
+}
+
+fn position(text: &str) -> Result<i64, String> {
+    let wrong = "it must be a position of the log, 1 or more, as `tidings views` shows it";
+    let position = text.parse().ok().filter(|position| *position >= 1);
+    position.ok_or_else(|| wrong.to_owned())
 }
 
 impl Views {

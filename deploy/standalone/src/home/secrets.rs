@@ -14,6 +14,9 @@ use tidings_service::config::Secret;
 use super::{Home, HomeError, io_error};
 use crate::files::sync_folder;
 
+/// Name of the file with the secret that signs tokens, in the data folder.
+pub const TOKEN_SECRET: &str = "jwt.secret";
+
 /// Why a secret cannot be had.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
@@ -26,6 +29,13 @@ pub enum SecretError {
         .0.display()
     )]
     NotAKey(PathBuf),
+}
+
+impl SecretError {
+    /// As of [`HomeError`].
+    pub(crate) fn is_a_wrong_place(&self) -> bool {
+        matches!(self, Self::Home(error) if error.is_a_wrong_place())
+    }
 }
 
 impl Home {

@@ -84,6 +84,17 @@ pub enum StartError {
 }
 
 impl StartError {
+    /// Whether the configuration is what has to be changed.
+    pub(crate) fn is_a_wrong_setting(&self) -> bool {
+        match self {
+            Self::Config(_) => true,
+            Self::Home(error) => error.is_a_wrong_place(),
+            Self::Secret(error) => error.is_a_wrong_place(),
+            Self::MasterKey(error) => error.is_a_wrong_setting(),
+            _ => false,
+        }
+    }
+
     /// Why `address` could not be listened on.
     pub(crate) fn listen(address: SocketAddr, source: io::Error) -> Self {
         match source.kind() {

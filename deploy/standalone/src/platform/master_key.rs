@@ -50,6 +50,20 @@ pub enum MasterKeyError {
     },
 }
 
+impl MasterKeyError {
+    /// Whether a setting is the remedy: it names what cannot be read or started, or holds no key.
+    pub(crate) fn is_a_wrong_setting(&self) -> bool {
+        match self {
+            Self::DataFolder(error) => error.is_a_wrong_place(),
+            Self::Unreadable { .. } | Self::NotAKey { .. } => true,
+            Self::Command(error) => matches!(
+                error,
+                KeyCommandError::NotStarted { .. } | KeyCommandError::Input { .. }
+            ),
+        }
+    }
+}
+
 impl MasterKeys {
     /// As configured.
     pub(crate) fn of(config: &Config, ground: &Ground) -> Self {

@@ -75,3 +75,16 @@ pub enum RestoringError {
     )]
     OtherData { folder: PathBuf, position: i64 },
 }
+
+impl RestoringError {
+    /// Whether the command line or the configuration is what has to be changed.
+    pub(crate) fn is_a_wrong_setting(&self) -> bool {
+        match self {
+            Self::Backup(error) => error.is_a_wrong_folder(),
+            Self::Home(error) => error.is_a_wrong_place(),
+            Self::MasterKey(error) => error.is_a_wrong_setting(),
+            Self::Start(error) => error.is_a_wrong_setting(),
+            _ => false,
+        }
+    }
+}

@@ -26,6 +26,11 @@ const MARKDOWN: &str = "# The ferry\n\nIt runs **again**. [Times](https://exampl
 
 /// Asks, as an admin; gives the status and the answer.
 async fn ask(house: &House, request: TestRequest) -> (u16, Value) {
+    ask_all(house, vec![request]).await.remove(0)
+}
+
+/// Asks one after the other.
+async fn ask_all(house: &House, requests: Vec<TestRequest>) -> Vec<(u16, Value)> {
     let platform = &house.platform;
     let mut config = Config::defaults().unwrap();
     config.auth.hs256_secret = Some(Secret::new(SECRET));
@@ -55,10 +60,14 @@ async fn ask(house: &House, request: TestRequest) -> (u16, Value) {
         audience: &config.auth.audience,
     };
     let token = mint(&Secret::new(SECRET), &wish, platform.clock.clock().now()).unwrap();
-    let request = request.insert_header((header::AUTHORIZATION, format!("Bearer {token}")));
-    let response = call_service(&app, request.to_request()).await;
-    let status = response.status().as_u16();
-    (status, read_body_json(response).await)
+    let mut answers = Vec::new();
+    for request in requests {
+        let request = request.insert_header((header::AUTHORIZATION, format!("Bearer {token}")));
+        let response = call_service(&app, request.to_request()).await;
+        let status = response.status().as_u16();
+        answers.push((status, read_body_json(response).await));
+    }
+    answers
 }
 
 async fn get(house: &House, path: &str) -> (u16, Value) {
@@ -224,6 +233,8 @@ async fn a_channels_health_tells_what_it_has_done_and_why_it_does_nothing() {
     let figures = ["state", "sent", "failed", "waiting"].map(|name| health[name].clone());
     assert_eq!(figures, [json!("ok"), json!(2), json!(1), json!(0)]);
     assert!(health["last_success_at"].is_string());
+    let ahead = format!("{}?at_least=1", path(0));
+    assert_eq!(get(&house, &ahead).await.0, 200);
     let (_, health) = get(&house, &path(1)).await;
     let figures =
         ["state", "circuit", "circuit_reason", "waiting"].map(|name| health[name].clone());
@@ -243,4 +254,30 @@ async fn a_channels_health_tells_what_it_has_done_and_why_it_does_nothing() {
     let (_, health) = get(&house, &path(1)).await;
     assert_eq!(health["state"], json!("disabled"));
     assert!(health["explanation"].as_str().unwrap().contains("operator"));
+}
+
+#[actix_web::test]
+async fn a_channel_is_not_tried_all_the_time_and_a_repeated_request_is_sent_once() {
+    let house = House::start().await;
+    let slack = house.slack_channel("news").await;
+    let path = format!("/api/v1/channels/{slack}/test");
+    let wish = || TestRequest::post().uri(&path).set_json(json!({}));
+    let keyed = || wish().insert_header(("idempotency-key", "once"));
+    let with_space = r#"{ }"#;
+    let other_body = keyed()
+        .insert_header(("content-type", "application/json"))
+        .set_payload(with_space);
+    let mut requests = vec![keyed(), keyed(), other_body];
+    requests.extend((0..10).map(|_| wish()));
+    let answers = ask_all(&house, requests).await;
+    assert_eq!((answers[0].0, &answers[0].1), (200, &answers[1].1));
+    assert_eq!(answers[2].0, 422);
+    let sent = answers[3..].iter().filter(|(status, _)| *status == 200);
+    assert_eq!(sent.count(), 9);
+    let (status, problem) = &answers[12];
+    assert_eq!(
+        (*status, &problem["detail"]),
+        (429, &json!("Try again in 6 s."))
+    );
+    assert_eq!(house.slack.count(), 10);
 }

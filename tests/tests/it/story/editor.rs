@@ -184,6 +184,29 @@ async fn what_fails_again_is_not_tried_a_third_time_by_one_request() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_retry_ends_although_the_delivery_log_was_let_skip_an_outcome() {
+    let house = House::start().await;
+    readers(&house, 2).await;
+    let rule = Rule::reply(Phase::RcptTo, 554, "5.7.1 never").times(1);
+    house.smtp.add_rule(rule);
+    let channel = house.email_channel().await;
+    let id = house.publish("The ferry", MARKDOWN, &[channel]).await;
+    house.platform.settle().await;
+    let log = house.platform.store.log();
+    // As one that an operator had the view skip leaves it: what was sent is failed there, for ever.
+    let stale = "update publishing_delivery_log set class = 'failed', status = 'failed' \
+                 where publication_id = $1 and class = 'sent'";
+    log.query(stale, &[&id]).await.unwrap();
+    retry(&house, id, RetriedClass::Failed).await;
+    assert_eq!(house.smtp.count(), 2, "the one that failed, once more");
+    let events = log.stream(id).await.unwrap();
+    let ended = events
+        .iter()
+        .any(|it| it.event_type == "publication.RetryCompleted");
+    assert!(ended, "the retry waits for the view");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_in_doubt_is_sent_again_as_the_same_message() {
     let house = House::start().await;
     readers(&house, 1).await;

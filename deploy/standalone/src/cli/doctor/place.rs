@@ -42,11 +42,6 @@ pub(super) fn half_restored(session: &Session) -> Option<Finding> {
     }
 }
 
-/// Whether a platform has ever run here; a configured database may be anywhere.
-pub(super) fn was_used(session: &Session) -> bool {
-    session.config.database_url.is_some() || session.ground.home.was_used()
-}
-
 pub(super) fn disk(session: &Session) -> Finding {
     let location = session.ground.home.location();
     let existing = location.ancestors().find(|path| path.exists());

@@ -2,8 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod usage;
+
 use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
@@ -38,108 +40,6 @@ fn said(output: &Output) -> (Option<i32>, String) {
     (output.status.code(), text)
 }
 
-#[test]
-fn a_wrong_setting_is_named_with_its_place() {
-    let root = folder();
-    std::fs::write(root.path().join("tidings.toml"), "lissten = \"x\"\n").unwrap();
-    let (code, text) = said(&tidings(root.path()).arg("migrate").output().unwrap());
-    assert_eq!(code, Some(64));
-    insta::assert_snapshot!(text, @"error: the configuration cannot be used: unknown setting `lissten` in tidings.toml; did you mean `listen`?");
-
-    let missing = ["migrate", "--config", "nowhere.toml"];
-    let (code, text) = said(&tidings(root.path()).args(missing).output().unwrap());
-    assert_eq!(code, Some(64), "{text}");
-    assert!(text.contains("cannot read nowhere.toml"), "{text}");
-}
-
-#[test]
-fn a_data_folder_that_is_a_file_is_named() {
-    let root = folder();
-    std::fs::write(root.path().join("data"), "").unwrap();
-    let output = tidings(root.path())
-        .args(["token", "--role", "editor"])
-        .output()
-        .unwrap();
-    let (code, text) = said(&output);
-    assert_eq!(code, Some(1));
-    assert!(text.contains("choose another with --data"), "{text}");
-}
-
-#[test]
-fn a_mistyped_data_folder_is_not_taken_for_a_platform() {
-    let root = folder();
-    let key = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
-    for arguments in [
-        &["dispatch", "show"][..],
-        &["dispatch", "release", "--yes"],
-        &["backup", "backups"],
-        &["restore", "--in-place", "--without-witness"],
-    ] {
-        let mut command = tidings(root.path());
-        let output = command.args(arguments).env("TIDINGS_MASTER_KEY", key);
-        let (code, text) = said(&output.output().unwrap());
-        assert_eq!(code, Some(1), "{arguments:?}: {text}");
-        assert!(text.contains("no platform has run over"), "{text}");
-        let made = std::fs::read_dir(root.path()).unwrap().count();
-        assert_eq!(made, 0, "{arguments:?} made something");
-    }
-}
-
-/// It would not go on with a log that was restored without it.
-#[test]
-fn a_witness_that_is_there_is_not_left_out_of_a_restore() {
-    let root = folder();
-    let witness = root.path().join("data/witness");
-    std::fs::create_dir_all(&witness).unwrap();
-    let line = "what somebody has written down\n";
-    std::fs::write(witness.join("witness-00000001.jsonl"), line).unwrap();
-    let mut command = tidings(root.path());
-    let output = command.args(["restore", "nowhere", "--without-witness"]);
-    let (code, text) = said(&output.output().unwrap());
-    assert_eq!(code, Some(1), "{text}");
-    assert!(text.contains("leave out --without-witness"), "{text}");
-    assert!(!root.path().join("data/restore.json").exists());
-}
-
-#[test]
-fn a_token_is_made_without_any_server_and_keeps_its_secret() {
-    let root = folder();
-    let token = |role: &str| {
-        let arguments = ["token", "--role", role, "--json"];
-        let output = tidings(root.path()).args(arguments).output().unwrap();
-        assert!(output.status.success(), "{}", said(&output).1);
-        serde_json::from_slice::<Value>(&output.stdout).unwrap()
-    };
-    let made = token("editor");
-    assert_eq!(made["token"].as_str().unwrap().split('.').count(), 3);
-    assert_eq!(made["roles"][0], "editor");
-    let secret = std::fs::read(root.path().join("data/jwt.secret")).unwrap();
-    token("operator");
-    assert_eq!(
-        std::fs::read(root.path().join("data/jwt.secret")).unwrap(),
-        secret
-    );
-    assert!(!root.path().join("state").exists());
-}
-
-#[test]
-fn a_taken_port_is_one_clear_sentence_before_any_server_starts() {
-    let root = folder();
-    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = taken.local_addr().unwrap().to_string();
-    let output = tidings(root.path())
-        .args(["up", "--listen", &address])
-        .output()
-        .unwrap();
-    let (code, text) = said(&output);
-    assert_eq!(code, Some(1));
-    let expected = format!(
-        "error: {address} is taken by another program: stop it, or choose another address with --listen\n"
-    );
-    assert!(text.starts_with(&expected), "{text}");
-    assert!(!root.path().join("state").exists());
-}
-
 /// A started program that is killed if the test fails.
 struct Up(Child);
 
@@ -154,7 +54,7 @@ impl Up {
     /// Starts it and waits for the line that says where it is.
     fn start(root: &Path) -> (Self, Value) {
         let mut child = tidings(root)
-            .args(["up", "--json", "--listen", "127.0.0.1:0"])
+            .args(["up", "--json", "--token", "--listen", "127.0.0.1:0"])
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
@@ -182,11 +82,16 @@ fn get(url: &str, path: &str) -> String {
 
 /// The same with further header lines, each ended by CRLF.
 fn get_with(url: &str, path: &str, headers: &str) -> String {
+    ask(url, "GET", path, headers)
+}
+
+/// The same by any method, without a body.
+fn ask(url: &str, method: &str, path: &str, headers: &str) -> String {
     let address = url.strip_prefix("http://").unwrap();
     let mut stream = TcpStream::connect(address).unwrap();
     write!(
         stream,
-        "GET {path} HTTP/1.1\r\nHost: x\r\n{headers}Connection: close\r\n\r\n"
+        "{method} {path} HTTP/1.1\r\nHost: x\r\n{headers}Connection: close\r\n\r\n"
     )
     .unwrap();
     let mut text = String::new();
@@ -212,6 +117,10 @@ fn a_platform_lives_is_found_and_ends_in_order() {
     let (up, said_of_it) = Up::start(root.path());
     let url = said_of_it["url"].as_str().unwrap();
     becomes_ready(url);
+    let token = said_of_it["token"].as_str().unwrap();
+    let bearer = format!("Authorization: Bearer {token}\r\n");
+    let channels = get_with(url, "/api/v1/channels", &bearer);
+    assert!(channels.starts_with("HTTP/1.1 200"), "{channels}");
     let run = std::fs::read(root.path().join("data/run.json")).unwrap();
     let run: Value = serde_json::from_slice(&run).unwrap();
     assert_eq!(
@@ -243,6 +152,8 @@ fn a_platform_lives_is_found_and_ends_in_order() {
         (&1.into(), &1.into())
     );
 
+    usage::no_route_takes_a_parameter_it_does_not_know(url, token);
+    a_file_that_is_not_taken_is_told_once(root.path());
     the_master_key_changes(root.path());
     the_head_is_shown_to_compliance(root.path(), url);
 
@@ -269,6 +180,15 @@ fn a_platform_lives_is_found_and_ends_in_order() {
     assert_eq!(said(&verified).0, Some(0));
     the_master_key_comes_from_elsewhere(root.path());
     the_log_can_be_audited(root.path());
+}
+
+fn a_file_that_is_not_taken_is_told_once(root: &Path) {
+    std::fs::write(root.join("n.csv"), "name\nAda\n").unwrap();
+    let mut import = tidings(root);
+    import.args(["import", "subscribers", "n.csv"]);
+    let (code, text) = said(&import.output().unwrap());
+    assert_eq!(code, Some(1), "{text}");
+    insta::assert_snapshot!(text, @r#"error: POST /api/v1/imports was refused (422 Unprocessable Entity): The header line has no column "email"; it has: name."#);
 }
 
 fn keys(root: &Path, verb: &str) -> Value {

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use serde_json::Value;
 use tidings_domain::aggregate::Aggregate;
+use tidings_domain::delivery::FeedbackSource;
 use tidings_domain::id::IdKey;
 use tidings_domain::token::LinkKeys;
 use tidings_event_store::view::{SkipError, SkipReason};
 use tidings_event_store::{Committed, Context, Store};
 use tidings_service::config::HttpConfig;
+use tidings_service::metrics::Metrics;
 use tidings_service::problem::FieldError;
 use tidings_service::{Clock, Ids, Problem};
 use uuid::Uuid;
@@ -60,6 +62,8 @@ pub struct Commands {
     /// How views skip, which another room knows; without it there are no views.
     pub(crate) skip_in_view: SkipInView,
     pub(crate) principals: Principals,
+    /// Where reports of the receiving side are counted.
+    metrics: Option<Metrics>,
 }
 
 impl Commands {
@@ -83,6 +87,7 @@ impl Commands {
             limits,
             skip_in_view: Arc::new(|_, _, _, _| Box::pin(async { Err(NotSkipped::Unknown) })),
             principals: Principals::default(),
+            metrics: None,
         }
     }
 
@@ -92,6 +97,23 @@ impl Commands {
         Self {
             skip_in_view,
             ..self
+        }
+    }
+
+    /// Counts what comes in.
+    #[must_use]
+    pub fn with_metrics(self, metrics: Metrics) -> Self {
+        Self {
+            metrics: Some(metrics),
+            ..self
+        }
+    }
+
+    /// Counts a report of the receiving side.
+    pub(crate) fn count_feedback(&self, source: FeedbackSource, result: &str) {
+        if let Some(metrics) = &self.metrics {
+            let labels = [source.as_str(), result];
+            metrics.feedback_total.with_label_values(&labels).inc();
         }
     }
 

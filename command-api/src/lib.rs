@@ -5,6 +5,7 @@ mod answer;
 pub mod channels;
 mod commands;
 pub mod docs;
+pub mod feedback;
 mod html;
 pub mod imports;
 pub mod public;

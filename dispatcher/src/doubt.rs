@@ -9,6 +9,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::core::{Core, DispatchError};
+use crate::outcome::label;
 
 const PAGE: i64 = 256;
 /// Past its deadline, an attempt of a living process gets this long to bring its own outcome.
@@ -70,6 +71,7 @@ impl Core {
         let Some(last) = loaded.history.last() else {
             return Ok(false);
         };
+        let label = label(&events);
         let intent = reaction(last.recorded_at, "doubt", last.event_id, &[]);
         let context = self.context(open.correlation_id, last.position, None, intent);
         let mut draft = self.store.draft(&context);
@@ -78,8 +80,8 @@ impl Core {
         match draft.commit().await {
             Ok(_) => {
                 crash_point!("doubt.recorded");
-                tracing::warn!(delivery = %open.delivery_id, ?reason, "an attempt is in doubt");
-                self.count(&way, "in_doubt");
+                tracing::warn!(delivery = %open.delivery_id, ?reason, "an attempt ended {label}");
+                self.count(&way, label);
                 Ok(true)
             }
             Err(CommitError::Conflict { .. }) => Ok(false),

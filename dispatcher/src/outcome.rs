@@ -200,7 +200,8 @@ fn command(
     }
 }
 
-fn label(events: &[Event]) -> &'static str {
+/// What these events come to, for counting.
+pub(crate) fn label(events: &[Event]) -> &'static str {
     match events.last() {
         Some(Event::Sent { .. }) => "sent",
         Some(Event::Deferred { .. }) => "deferred",

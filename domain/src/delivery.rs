@@ -6,6 +6,7 @@ mod command;
 mod decide;
 mod event;
 mod evolve;
+mod feedback;
 pub mod retry;
 #[cfg(test)]
 mod tests;
@@ -19,6 +20,10 @@ use crate::value::{Code, code_enum};
 
 pub use command::{Command, DoubtPolicy, Permit, Receiver, Reply};
 pub use event::Event;
+pub use feedback::{
+    BounceClass, BounceReason, ComplaintKind, EnhancedStatus, Feedback, FeedbackSource, HEARD_MAX,
+    Heard,
+};
 
 /// What is to be delivered, to whom, when.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,6 +64,8 @@ pub struct Tries {
     pub since: Option<OffsetDateTime>,
     /// Attempts nobody knows the outcome of, oldest first.
     pub doubtful: Vec<u32>,
+    /// What the receiving side said afterwards, oldest first; at most [`HEARD_MAX`].
+    pub heard: Vec<Heard>,
 }
 
 /// State of a `delivery` stream.
@@ -252,6 +259,9 @@ pub enum Refusal {
         /// When it is due.
         due_at: OffsetDateTime,
     },
+    /// Something is said of a message that never left.
+    #[error("the delivery was never attempted")]
+    NeverAttempted,
     /// An attempt that would be in doubt from the start.
     #[error("the attempt's deadline {deadline} has passed already")]
     DeadlineInThePast {

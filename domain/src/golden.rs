@@ -161,7 +161,10 @@ fn subscriber_events() -> Vec<subscriber::Event> {
 }
 
 fn delivery_events() -> Vec<delivery::Event> {
-    use delivery::{CancelledReason, DoubtReason, Event, Plan, Reply, SuppressedReason};
+    use delivery::{
+        BounceClass, BounceReason, CancelledReason, ComplaintKind, DoubtReason, EnhancedStatus,
+        Event, Feedback, FeedbackSource, Plan, Reply, SuppressedReason,
+    };
     let at = datetime!(2026-01-02 03:04:05.678901 UTC);
     let plan = || Plan {
         cause_kind: code("publication"),
@@ -171,6 +174,13 @@ fn delivery_events() -> Vec<delivery::Event> {
         subscriber_id: Some(id(4)),
         due_at: at,
         priority: -1,
+    };
+    let reported = |feedback, source: FeedbackSource| Event::Reported {
+        attempt: 2,
+        feedback,
+        reported_at: at,
+        digest: [9; 32],
+        source: code(source.as_str()),
     };
     vec![
         Event::Planned(plan()),
@@ -219,6 +229,22 @@ fn delivery_events() -> Vec<delivery::Event> {
             planned_at: at,
             attempts: 4,
         },
+        reported(Feedback::Delivered, FeedbackSource::Ses),
+        reported(
+            Feedback::bounced(
+                BounceClass::Hard,
+                BounceReason::NoSuchAddress,
+                EnhancedStatus::parse("5.1.1").ok(),
+                Some("550 5.1.1 unknown"),
+            ),
+            FeedbackSource::Dsn,
+        ),
+        reported(
+            Feedback::Complained {
+                kind: ComplaintKind::Abuse,
+            },
+            FeedbackSource::Ses,
+        ),
     ]
 }
 

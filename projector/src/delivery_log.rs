@@ -1,5 +1,6 @@
 //! What became of each delivery?
 
+mod feedback;
 mod fold;
 pub mod get;
 pub mod of_publication;
@@ -8,6 +9,7 @@ mod query;
 #[cfg(test)]
 mod tests;
 
+pub use feedback::Feedback;
 pub use fold::{DeliveryLog, DeliveryRow};
 pub use outcome::Class;
 pub use query::Delivery;

@@ -7,4 +7,4 @@ mod query;
 mod tests;
 
 pub use fold::{AccountingRow, PublicationAccounting};
-pub use query::{ChannelCounts, Counts};
+pub use query::{ChannelCounts, Counts, FeedbackCounts};

@@ -1,5 +1,5 @@
 -- What became of each delivery. class to settled_at are what readers ask for, judged from the columns
--- behind them, which is what the fold needs to merge. Raise the number when its fold changes: fold 2.
+-- behind them, which is what the fold needs to merge. Raise the number when its fold changes: fold 3.
 create table {table} (
     delivery_id     uuid    not null primary key,
     publication_id  uuid,
@@ -13,6 +13,10 @@ create table {table} (
     due_at          timestamptz,
     planned_at      timestamptz,
     settled_at      timestamptz,
+    feedback        text,                        -- delivered, bounced, complained: the gravest there was, never a class
+    feedback_at     timestamptz,
+    feedback_reason text,                        -- why it bounced, or the kind of complaint
+    bounce          text,                        -- hard or soft
     reopened        integer not null,            -- how often somebody had it tried again
     last_event      text    not null,
     last_reason     text,

@@ -29,6 +29,7 @@ pub struct Metrics {
     pub view_lag_positions: IntGaugeVec,
     pub queue_depth: IntGaugeVec,
     pub delivery_outcomes_total: IntCounterVec,
+    pub feedback_total: IntCounterVec,
     pub http_requests_total: IntCounterVec,
     pub http_request_seconds: HistogramVec,
 }
@@ -72,6 +73,12 @@ impl Metrics {
                 "delivery_outcomes_total",
                 "Outcomes of delivery attempts",
                 &["channel_kind", "outcome"],
+            )?,
+            feedback_total: counters(
+                r,
+                "feedback_total",
+                "Reports of receiving sides about messages they took",
+                &["source", "result"],
             )?,
             http_requests_total: counters(
                 r,

@@ -1,12 +1,14 @@
 //! Delivery events on the wire. Replies are sealed under the subscriber's key, or the channel's for
 //! a broadcast delivery.
 
+mod reported;
+
 use tidings_proto::{Event as Wire, EventMessage as _, common::Sealed, delivery as wire, to_us};
 
 use time::OffsetDateTime;
 
-use super::{CancelledReason, Delivery, DoubtReason, Event, Plan, Reply, SuppressedReason};
-use crate::aggregate::{Aggregate as _, CodecError};
+use super::{CancelledReason, DoubtReason, Event, Plan, Reply, SuppressedReason};
+use crate::aggregate::CodecError;
 use crate::personal::{Open, Seal};
 use crate::value::Code;
 use crate::wire::{Fields, id, optional_id, small};
@@ -23,6 +25,7 @@ pub(super) fn event_type(event: &Event) -> &'static str {
         Event::Abandoned { .. } => wire::Abandoned::TYPE,
         Event::InDoubt { .. } => wire::InDoubt::TYPE,
         Event::Reopened { .. } => wire::Reopened::TYPE,
+        Event::Reported { feedback, .. } => reported::event_type(feedback),
     }
 }
 
@@ -55,6 +58,21 @@ pub(super) fn encode(event: &Event, seal: &dyn Seal) -> Wire {
             planned_at,
             attempts,
         } => encode_reopened(plan, *planned_at, *attempts).into(),
+        Event::Reported {
+            attempt,
+            feedback,
+            reported_at,
+            digest,
+            source,
+        } => {
+            let report = reported::Report {
+                attempt: *attempt,
+                reported_at: *reported_at,
+                digest: *digest,
+                source,
+            };
+            reported::encode(feedback, report, seal)
+        }
         outcome => encode_outcome(outcome, seal),
     }
 }
@@ -213,10 +231,7 @@ pub(super) fn decode(event: &Wire, open: &dyn Open) -> Result<Event, CodecError>
             planned_at: fields.instant("planned_at_us", e.planned_at_us)?,
             attempts: fields.small("attempts", e.attempts)?,
         }),
-        other => Err(CodecError::WrongStream {
-            noun: Delivery::NOUN,
-            found: other.event_type(),
-        }),
+        other => reported::decode(other, open),
     }
 }
 

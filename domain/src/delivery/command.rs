@@ -4,7 +4,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::retry::{Family, Trouble};
-use super::{CancelledReason, DoubtReason, Plan, SuppressedReason};
+use super::{CancelledReason, DoubtReason, Feedback, FeedbackSource, Plan, SuppressedReason};
 use crate::personal::Personal;
 use crate::subscriber::Standing;
 use crate::value::{Code, cut};
@@ -205,6 +205,19 @@ pub enum Command {
         due_at: OffsetDateTime,
         /// When it was planned: the date the message bears.
         planned_at: OffsetDateTime,
+    },
+    /// The receiving side says something afterwards.
+    Report {
+        /// Of which attempt; none: not known.
+        attempt: Option<u32>,
+        /// What.
+        feedback: Feedback,
+        /// When that happened, as they say.
+        reported_at: OffsetDateTime,
+        /// Keyed digest of what they call this report.
+        digest: [u8; 32],
+        /// Who says so.
+        source: FeedbackSource,
     },
     /// The receiver must not get it.
     Suppress {

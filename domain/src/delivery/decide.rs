@@ -5,6 +5,7 @@ mod outcome;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use super::feedback::{self, Word};
 use super::{
     CancelledReason, Command, Delivery, Event, Outcome, Permit, Plan, Refusal, Reply, Tries,
 };
@@ -39,6 +40,26 @@ pub(super) fn decide(state: &Delivery, command: Command) -> Result<Vec<Event>, R
             | C::Doubt { .. }
             | C::DoubtUnrecorded { .. }),
         ) => outcome::decide(state, word),
+
+        (
+            state,
+            C::Report {
+                attempt,
+                feedback,
+                reported_at,
+                digest,
+                source,
+            },
+        ) => feedback::decide(
+            state,
+            Word {
+                attempt,
+                feedback,
+                reported_at,
+                digest,
+                source,
+            },
+        ),
 
         (D::Pending { tries, .. }, C::FailToRender { reason }) => Ok(vec![Event::Failed {
             attempt: tries.attempts,

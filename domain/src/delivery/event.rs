@@ -3,7 +3,7 @@
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{CancelledReason, DoubtReason, Plan, Reply, SuppressedReason};
+use super::{CancelledReason, DoubtReason, Feedback, Plan, Reply, SuppressedReason};
 use crate::value::Code;
 
 /// What happened to a delivery.
@@ -91,5 +91,18 @@ pub enum Event {
         planned_at: OffsetDateTime,
         /// Attempts made so far.
         attempts: u32,
+    },
+    /// The receiving side said something afterwards.
+    Reported {
+        /// Of which attempt; 0: not known.
+        attempt: u32,
+        /// What.
+        feedback: Feedback,
+        /// When that happened, as they say.
+        reported_at: OffsetDateTime,
+        /// Keyed digest of what they call this report.
+        digest: [u8; 32],
+        /// Who says so, a [`super::FeedbackSource`].
+        source: Code,
     },
 }

@@ -3,7 +3,8 @@
 
 use time::OffsetDateTime;
 
-use super::{Delivery, Event, Outcome, Plan, Tries};
+use super::feedback::hear;
+use super::{Delivery, Event, Heard, Outcome, Plan, Tries};
 
 pub(super) fn evolve(state: Delivery, event: &Event) -> Delivery {
     let (plan, tries) = match (&state, event) {
@@ -15,6 +16,20 @@ pub(super) fn evolve(state: Delivery, event: &Event) -> Delivery {
             };
         }
         (Delivery::Unplanned, _) | (_, Event::Planned(_)) => return state,
+        (
+            _,
+            Event::Reported {
+                attempt, digest, ..
+            },
+        ) => {
+            return hear(
+                state,
+                Heard {
+                    attempt: *attempt,
+                    digest: *digest,
+                },
+            );
+        }
         // Sent by any attempt wins for ever.
         (
             Delivery::Settled {
@@ -52,7 +67,7 @@ pub(super) fn evolve(state: Delivery, event: &Event) -> Delivery {
 
 fn next(state: Delivery, plan: Plan, mut tries: Tries, event: &Event) -> Delivery {
     match event {
-        Event::Planned(_) | Event::Reopened { .. } => state,
+        Event::Planned(_) | Event::Reopened { .. } | Event::Reported { .. } => state,
         Event::Attempted {
             attempt,
             instance,
@@ -124,7 +139,8 @@ fn settle(plan: Plan, tries: Tries, outcome: Outcome) -> Delivery {
     }
 }
 
-/// Attempts are counted on, and a late word on a doubtful one still counts; whatever else was tried is forgotten.
+/// Attempts are counted on, a late word on a doubtful one still counts, and what was reported is not taken again;
+/// whatever else was tried is forgotten.
 fn reopened(plan: Plan, tries: Tries) -> Delivery {
     Delivery::Pending {
         due_at: plan.due_at,
@@ -132,6 +148,7 @@ fn reopened(plan: Plan, tries: Tries) -> Delivery {
         tries: Tries {
             attempts: tries.attempts,
             doubtful: tries.doubtful,
+            heard: tries.heard,
             ..Tries::default()
         },
     }

@@ -1,6 +1,7 @@
 //! Delivery decisions: the table, late outcomes, and what holds over any sequence of commands.
 
 mod again;
+mod reported;
 mod unrecorded;
 
 use proptest::prelude::*;
@@ -13,6 +14,7 @@ use super::*;
 use crate::aggregate::fold;
 use crate::subscriber::Standing;
 use crate::testing::table;
+use reported::{bounced, delivered};
 use unrecorded::doubt_unrecorded;
 
 const NOW: OffsetDateTime = datetime!(2026-01-02 03:04:05 UTC);
@@ -184,6 +186,10 @@ fn every_command_in_every_state() {
                 "attempting 2, doubt 1",
                 history(then(attempting(), vec![resend, again])),
             ),
+            (
+                "attempting 1, heard",
+                history(then(attempting(), vec![delivered(1)])),
+            ),
             ("sent by 1", history(then(attempting(), vec![sent(1)]))),
             ("failed at 1", history(then(attempting(), vec![failed(1)]))),
             ("suppressed", history(then(planned(), vec![suppress()]))),
@@ -215,6 +221,8 @@ fn every_command_in_every_state() {
             }),
             ("doubt unrecorded", doubt_unrecorded),
             ("render failed", render_failed),
+            ("delivered 1", || delivered(1)),
+            ("bounced, which?", || bounced(None, 7)),
             ("suppress", suppress),
             ("cancel", cancel),
             ("reopen", reopen),
@@ -429,6 +437,7 @@ fn any_command() -> impl Strategy<Value = Command> {
         1 => Just(reopen()),
         1 => Just(doubt_unrecorded()),
         1 => Just(render_failed()),
+        2 => (prop::option::of(0u32..5), any::<u8>()).prop_map(|(n, digest)| bounced(n, digest)),
         1 => Just(suppress()),
         1 => Just(cancel()),
     ]
@@ -455,7 +464,11 @@ proptest! {
         for command in commands {
             let before = state.accounting_class().unwrap();
             let doubtful = !state.tries().unwrap().doubtful.is_empty();
-            let most = if command == doubt_unrecorded() { 3 } else { 1 };
+            let most = match &command {
+                Command::Report { .. } => 2,
+                _ if command == doubt_unrecorded() => 3,
+                _ => 1,
+            };
             let retried = [reopen(), doubt_unrecorded()].contains(&command);
             let events = state.decide(command).unwrap_or_default();
             prop_assert!(events.len() <= most);

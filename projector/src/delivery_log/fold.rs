@@ -10,6 +10,7 @@ use tidings_proto::Event;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use super::feedback::{Feedback, Said, said};
 use super::outcome::{Class, Outcome};
 use crate::fields::{Fields, of_nouns};
 use crate::publication_accounting::PublicationAccounting;
@@ -50,6 +51,14 @@ view_row! {
         planned_at: Option<OffsetDateTime>,
         /// When the outcome that counts happened.
         settled_at: Option<OffsetDateTime>,
+        /// The gravest that was said afterwards, a [`Feedback`]. It moves no class.
+        feedback: Option<String>,
+        /// When that happened, as they say.
+        feedback_at: Option<OffsetDateTime>,
+        /// Why it bounced, or what kind of complaint it was.
+        feedback_reason: Option<String>,
+        /// Of a bounce: `hard` or `soft`.
+        bounce: Option<String>,
         /// How often somebody had it tried again: what settled it before does not count any more.
         reopened: i32,
         /// The last event.
@@ -162,7 +171,7 @@ fn row(item: &Item, event: &Event) -> Result<Option<DeliveryRow>, UnderstandErro
             row.last("cancelled", &it.reason, 0)
                 .outcome(Class::Cancelled, 0, item)
         }
-        _ => return Ok(None),
+        _ => return Ok(said(event)?.map(|said| row.heard(said))),
     };
     Ok(Some(row.judged()))
 }
@@ -182,6 +191,10 @@ impl DeliveryRow {
             due_at: None,
             planned_at: None,
             settled_at: None,
+            feedback: None,
+            feedback_at: None,
+            feedback_reason: None,
+            bounce: None,
             reopened: 0,
             last_event: String::new(),
             last_reason: None,
@@ -218,6 +231,24 @@ impl DeliveryRow {
         }
     }
 
+    /// Something was said of it afterwards: nothing else is new.
+    fn heard(self, said: Said<'_>) -> Self {
+        let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        Self {
+            feedback: some(said.feedback.as_str()),
+            feedback_at: said.at,
+            feedback_reason: some(said.reason),
+            bounce: some(said.bounce),
+            ..self
+        }
+        .judged()
+    }
+
+    fn gravity(&self) -> u8 {
+        let said = self.feedback();
+        said.map_or(0, |said| said.gravity(self.bounce.as_deref()))
+    }
+
     fn on_record(&self) -> Outcome {
         Outcome {
             class: self
@@ -252,6 +283,11 @@ impl DeliveryRow {
     pub fn class(&self) -> Class {
         Class::parse(&self.class).unwrap_or(Class::Pending)
     }
+
+    /// The gravest that was said afterwards.
+    pub fn feedback(&self) -> Option<Feedback> {
+        Feedback::parse(self.feedback.as_deref()?)
+    }
 }
 
 impl Merge for DeliveryRow {
@@ -259,7 +295,24 @@ impl Merge for DeliveryRow {
         let later_counts =
             later.reopened > 0 || later.on_record().strength() > self.on_record().strength();
         let stronger = if later_counts { &later } else { &self };
+        // The earlier of two that are as grave.
+        let graver = match later.gravity() > self.gravity() {
+            true => &later,
+            false => &self,
+        };
+        // What is said afterwards is no event of the delivery's own course.
+        let latest = match later.last_event.is_empty() {
+            true => &self,
+            false => &later,
+        };
         Self {
+            feedback: graver.feedback.clone(),
+            feedback_at: graver.feedback_at,
+            feedback_reason: graver.feedback_reason.clone(),
+            bounce: graver.bounce.clone(),
+            last_event: latest.last_event.clone(),
+            last_reason: latest.last_reason.clone(),
+            last_code: latest.last_code,
             outcome: stronger.outcome.clone(),
             outcome_attempt: stronger.outcome_attempt,
             outcome_reason: stronger.outcome_reason.clone(),

@@ -7,7 +7,7 @@ use tokio_postgres::Row;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use super::Class;
+use super::{Class, Feedback};
 use crate::reader::Reader;
 
 /// One message to one receiver, and what became of it.
@@ -41,6 +41,17 @@ pub struct Delivery {
     /// When it came into its class; null while pending.
     #[serde(with = "time::serde::rfc3339::option")]
     pub settled_at: Option<OffsetDateTime>,
+    /// The gravest that the receiving side said afterwards, whatever the class: complained, bounced, delivered.
+    pub feedback: Option<Feedback>,
+    /// When that happened, as they say.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub feedback_at: Option<OffsetDateTime>,
+    /// Why it bounced, or what kind of complaint it was; a stable code.
+    #[schema(example = "no_such_address")]
+    pub feedback_reason: Option<String>,
+    /// Of a bounce: `hard` (the address takes no mail, and is suppressed) or `soft`.
+    #[schema(example = "hard")]
+    pub bounce: Option<String>,
     /// Its version.
     pub version: i32,
 }
@@ -62,7 +73,7 @@ pub struct Which {
 }
 
 const SELECT: &str = "select delivery_id, publication_id, channel_id, subscriber_id, class, status, attempts, \
-     reason, code, due_at, planned_at, settled_at, version from publishing_delivery_log";
+     reason, code, due_at, planned_at, settled_at, feedback, feedback_at, feedback_reason, bounce, version from publishing_delivery_log";
 
 /// One delivery.
 pub(super) async fn get(reader: &Reader, id: Uuid) -> Result<Option<Delivery>, Problem> {
@@ -106,6 +117,12 @@ fn delivery(row: &Row) -> Delivery {
         due_at: row.get("due_at"),
         planned_at: row.get("planned_at"),
         settled_at: row.get("settled_at"),
+        feedback: row
+            .get::<_, Option<&str>>("feedback")
+            .and_then(Feedback::parse),
+        feedback_at: row.get("feedback_at"),
+        feedback_reason: row.get("feedback_reason"),
+        bounce: row.get("bounce"),
         version: row.get("version"),
     }
 }

@@ -12,7 +12,7 @@ use tidings_proto::{Event, delivery};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{Class, DeliveryLog, DeliveryRow};
+use super::{Class, DeliveryLog, DeliveryRow, Feedback};
 use crate::publication_accounting::PublicationAccounting;
 use crate::publication_analytics::PublicationAnalytics;
 use crate::test_support::{Rows, add, at, cut, fold, history, id, obeys_the_law};
@@ -24,6 +24,8 @@ struct Model {
     attempts: i32,
     doubtful: Vec<i32>,
     settled_at: Option<OffsetDateTime>,
+    /// The gravest that was said: how grave, what, and why.
+    said: Option<(u8, Feedback, String)>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -39,6 +41,16 @@ impl Model {
     fn settle(&mut self, class: Class, when: OffsetDateTime) {
         self.state = State::Settled(class);
         self.settled_at = Some(when);
+    }
+
+    fn hear(&mut self, gravity: u8, what: Feedback, why: &str) {
+        if self
+            .said
+            .as_ref()
+            .is_none_or(|(before, ..)| *before < gravity)
+        {
+            self.said = Some((gravity, what, why.to_owned()));
+        }
     }
 
     fn apply(&mut self, event: &Event, when: OffsetDateTime) {
@@ -70,6 +82,12 @@ impl Model {
                     self.settle(Class::InDoubt, when);
                 }
             }
+            Event::DeliveryDelivered(_) => self.hear(1, Feedback::Delivered, ""),
+            Event::DeliveryBounced(it) if it.class == "soft" => {
+                self.hear(2, Feedback::Bounced, &it.reason);
+            }
+            Event::DeliveryBounced(it) => self.hear(3, Feedback::Bounced, &it.reason),
+            Event::DeliveryComplained(it) => self.hear(4, Feedback::Complained, &it.kind),
             Event::DeliverySuppressed(_) => self.settle(Class::Suppressed, when),
             Event::DeliveryCancelled(_) => self.settle(Class::Cancelled, when),
             _ => {}
@@ -82,6 +100,7 @@ impl Model {
         let reason = "reason".to_owned();
         let open = self.state == State::Attempting;
         let waiting = self.state == State::Waiting;
+        let which = late;
         let late = (!self.doubtful.is_empty()).then(|| *late.get(&self.doubtful));
         let word = if open { Some(attempt) } else { late };
         if self.state == State::Unplanned {
@@ -139,8 +158,30 @@ impl Model {
             .into(),
             10 if waiting => delivery::Suppressed { reason }.into(),
             11 if waiting => delivery::Cancelled { reason }.into(),
+            // Whatever has become of it, somebody may speak of it.
+            12..=15 if attempt > 0 => said_afterwards(choice, attempt, which),
             _ => return None,
         })
+    }
+}
+
+fn said_afterwards(choice: u8, attempt: i32, which: Index) -> Event {
+    let reason = format!("reason {}", which.index(3));
+    let bounced = |class: &str| delivery::Bounced {
+        attempt,
+        class: class.to_owned(),
+        reason: reason.clone(),
+        ..Default::default()
+    };
+    match choice {
+        12 => delivery::Delivered::default().into(),
+        13 => bounced("soft").into(),
+        14 => bounced("hard").into(),
+        _ => delivery::Complained {
+            kind: reason,
+            ..Default::default()
+        }
+        .into(),
     }
 }
 
@@ -156,7 +197,7 @@ fn planned() -> Event {
 
 /// Histories of a few deliveries as the dispatcher may write them, and where each delivery ends.
 fn histories() -> impl Strategy<Value = (Vec<Item>, BTreeMap<Uuid, Model>)> {
-    let step = (0..4_u8, 0..12_u8, any::<Index>());
+    let step = (0..4_u8, 0..16_u8, any::<Index>());
     prop::collection::vec(step, 0..120).prop_map(|steps| {
         let mut models: BTreeMap<Uuid, Model> = BTreeMap::new();
         let mut events = Vec::new();
@@ -191,6 +232,10 @@ proptest! {
             prop_assert_eq!(row.class(), class, "{:?}", row);
             prop_assert_eq!(row.attempts, model.attempts);
             prop_assert_eq!(row.settled_at, model.settled_at);
+            prop_assert!(!row.status.is_empty() && !row.last_event.is_empty());
+            let said = model.said.map(|(_, what, why)| (what, why));
+            let why = row.feedback_reason.clone().unwrap_or_default();
+            prop_assert_eq!(row.feedback().map(|what| (what, why)), said);
         }
     }
 
@@ -206,9 +251,17 @@ proptest! {
 
         let count = |class| models.values().filter(|it| it.state == State::Settled(class)).count() as i64;
         let settled = Class::ALL.into_iter().skip(1).map(count).sum::<i64>();
+        let said = |what| {
+            let said = models.values().filter_map(|it| it.said.as_ref());
+            said.filter(|(_, it, _)| *it == what).count() as i64
+        };
         for row in accounting.values() {
             prop_assert_eq!(row.planned, models.len() as i64);
             prop_assert_eq!(row.pending, row.planned - settled);
+            prop_assert_eq!(
+                [row.delivered, row.bounced, row.complained],
+                [Feedback::Delivered, Feedback::Bounced, Feedback::Complained].map(said)
+            );
             let counted = [row.sent, row.failed, row.suppressed, row.cancelled, row.in_doubt];
             prop_assert_eq!(counted.to_vec(), Class::ALL.into_iter().skip(1).map(count).collect::<Vec<_>>());
         }

@@ -4,13 +4,13 @@ use tidings_event_store::view::{Definition, DerivedView, Merge};
 use tidings_event_store::view_row;
 use uuid::Uuid;
 
-use crate::delivery_log::{Class, DeliveryRow};
+use crate::delivery_log::{Class, DeliveryRow, Feedback};
 
 /// The view `publication_accounting`, derived from `delivery_log`.
 pub struct PublicationAccounting;
 
 view_row! {
-    /// Deliveries of one publication to one channel, by class.
+    /// Deliveries of one publication to one channel, by class; and, of all of them, what was said afterwards.
     pub struct AccountingRow {
         key {
             /// The publication.
@@ -32,12 +32,20 @@ view_row! {
         cancelled: i64,
         /// Nobody knows.
         in_doubt: i64,
+        /// Arrived at the receiver's own server, and nothing graver was said.
+        delivered: i64,
+        /// Came back.
+        bounced: i64,
+        /// Called spam.
+        complained: i64,
     }
 }
 
 impl AccountingRow {
-    fn count(publication_id: Uuid, channel_id: Uuid, class: Class) -> Self {
+    fn count(publication_id: Uuid, channel_id: Uuid, delivery: &DeliveryRow) -> Self {
+        let (class, feedback) = (delivery.class(), delivery.feedback());
         let one = |of| i64::from(class == of);
+        let said = |what| i64::from(feedback == Some(what));
         Self {
             publication_id,
             channel_id,
@@ -48,10 +56,13 @@ impl AccountingRow {
             suppressed: one(Class::Suppressed),
             cancelled: one(Class::Cancelled),
             in_doubt: one(Class::InDoubt),
+            delivered: said(Feedback::Delivered),
+            bounced: said(Feedback::Bounced),
+            complained: said(Feedback::Complained),
         }
     }
 
-    fn counts(&mut self) -> [&mut i64; 7] {
+    fn counts(&mut self) -> [&mut i64; 10] {
         [
             &mut self.planned,
             &mut self.pending,
@@ -60,6 +71,9 @@ impl AccountingRow {
             &mut self.suppressed,
             &mut self.cancelled,
             &mut self.in_doubt,
+            &mut self.delivered,
+            &mut self.bounced,
+            &mut self.complained,
         ]
     }
 }
@@ -87,7 +101,7 @@ impl DerivedView<DeliveryRow> for PublicationAccounting {
     fn contributions(delivery: &DeliveryRow) -> Vec<Self::Row> {
         let of = delivery.publication_id.zip(delivery.channel_id);
         let counted = of.map(|(publication_id, channel_id)| {
-            AccountingRow::count(publication_id, channel_id, delivery.class())
+            AccountingRow::count(publication_id, channel_id, delivery)
         });
         counted.into_iter().collect()
     }

@@ -9,7 +9,7 @@ use tidings_service::problem::ProblemBody;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::query::{self, ChannelCounts, Counts};
+use super::query::{self, ChannelCounts, Counts, FeedbackCounts};
 use crate::answer;
 use crate::delivery_log::DeliveryLog;
 use crate::publication_status::{self, Publication, PublicationStatus};
@@ -40,6 +40,8 @@ pub struct Accounting {
     /// Planned so far, and by class.
     #[serde(flatten)]
     pub counts: Counts,
+    /// What the receiving sides said afterwards; no part of the sum.
+    pub feedback: FeedbackCounts,
     /// Whether `planned` is the sum of the classes, and agrees with what the publication's plan says.
     pub balanced: bool,
     /// Deliveries the frozen audience comes to; null before it is frozen.
@@ -62,6 +64,9 @@ impl Accounting {
             balanced: each && counts.balanced() && agrees(publication, counts.planned),
             deliveries: publication.deliveries,
             not_planned: publication.not_planned,
+            feedback: channels
+                .iter()
+                .fold(FeedbackCounts::default(), |sum, one| sum.plus(one.feedback)),
             counts,
             channels,
         }

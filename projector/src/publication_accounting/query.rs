@@ -27,6 +27,28 @@ pub struct Counts {
     pub in_doubt: i64,
 }
 
+/// What receiving sides said afterwards, each delivery once by the gravest. Beside the classes, not one of them: most of
+/// these were sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+pub struct FeedbackCounts {
+    /// The receiver's own server has it. Not everybody reports that.
+    pub delivered: i64,
+    /// It came back.
+    pub bounced: i64,
+    /// The receiver called it spam.
+    pub complained: i64,
+}
+
+impl FeedbackCounts {
+    pub(super) fn plus(self, other: Self) -> Self {
+        Self {
+            delivered: self.delivered + other.delivered,
+            bounced: self.bounced + other.bounced,
+            complained: self.complained + other.complained,
+        }
+    }
+}
+
 /// The deliveries of one channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ChannelCounts {
@@ -35,6 +57,8 @@ pub struct ChannelCounts {
     /// Its deliveries.
     #[serde(flatten)]
     pub counts: Counts,
+    /// What was said of them afterwards.
+    pub feedback: FeedbackCounts,
 }
 
 impl Counts {
@@ -64,7 +88,8 @@ impl Counts {
     }
 }
 
-const SELECT: &str = "select channel_id, planned, pending, sent, failed, suppressed, cancelled, in_doubt \
+const SELECT: &str = "select channel_id, planned, pending, sent, failed, suppressed, cancelled, in_doubt, \
+     delivered, bounced, complained \
      from publishing_publication_accounting where publication_id = $1 order by channel_id";
 
 /// The counts of each channel of a publication.
@@ -88,6 +113,11 @@ fn channel(row: &Row) -> ChannelCounts {
             suppressed: row.get("suppressed"),
             cancelled: row.get("cancelled"),
             in_doubt: row.get("in_doubt"),
+        },
+        feedback: FeedbackCounts {
+            delivered: row.get("delivered"),
+            bounced: row.get("bounced"),
+            complained: row.get("complained"),
         },
     }
 }

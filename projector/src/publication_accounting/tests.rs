@@ -3,7 +3,7 @@
 use time::macros::datetime;
 
 use super::get::Accounting;
-use super::query::{ChannelCounts, Counts};
+use super::query::{ChannelCounts, Counts, FeedbackCounts};
 use crate::publication_status::Publication;
 use crate::test_support::id;
 
@@ -49,14 +49,22 @@ fn channels() -> Vec<ChannelCounts> {
         failed: 1,
         ..Counts::default()
     };
+    // More than was sent: what was failed or in doubt may have been delivered all the same.
+    let said = FeedbackCounts {
+        delivered: 1,
+        bounced: 2,
+        complained: 1,
+    };
     vec![
         ChannelCounts {
             channel_id: id(1),
             counts: mail,
+            feedback: said,
         },
         ChannelCounts {
             channel_id: id(2),
             counts: slack,
+            feedback: FeedbackCounts::default(),
         },
     ]
 }
@@ -69,6 +77,7 @@ fn it_balances_when_classes_plan_and_audience_agree() {
         (accounting.counts.planned, accounting.counts.failed),
         (5, 1)
     );
+    assert_eq!(accounting.feedback, channels()[0].feedback);
     assert!(Accounting::of(&publication(Some(7), None, None), channels()).balanced);
     assert!(Accounting::of(&publication(None, None, None), vec![]).balanced);
 }

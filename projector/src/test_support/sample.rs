@@ -242,6 +242,27 @@ fn delivery_sample(event_type: &str, attempt: i32, number: i64) -> Option<Event>
             ..Default::default()
         }
         .into(),
+        "delivery.Delivered" => delivery::Delivered {
+            attempt,
+            reported_at_us: retry_at_us,
+            ..Default::default()
+        }
+        .into(),
+        "delivery.Bounced" => delivery::Bounced {
+            attempt,
+            class: ["soft", "hard"][usize::from(number % 2 == 0)].to_owned(),
+            reason,
+            reported_at_us: retry_at_us,
+            ..Default::default()
+        }
+        .into(),
+        "delivery.Complained" => delivery::Complained {
+            attempt,
+            kind: reason,
+            reported_at_us: retry_at_us,
+            ..Default::default()
+        }
+        .into(),
         _ => return None,
     })
 }

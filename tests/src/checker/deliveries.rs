@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use bytes::Bytes;
 use tidings_event_store::Recorded;
 use tidings_proto::{Event, delivery};
 use uuid::Uuid;
@@ -55,6 +56,8 @@ struct Delivery {
     subscriber_id: Option<Uuid>,
     attempts: BTreeMap<i32, Attempt>,
     class: Option<Class>,
+    /// The reports that were taken: what each is called.
+    reports: HashSet<Bytes>,
 }
 
 /// Everything the log says about deliveries.
@@ -124,6 +127,9 @@ impl Deliveries {
                     self.settle(id, Class::InDoubt, at);
                 }
             }
+            Event::DeliveryDelivered(it) => self.reported(id, it.attempt, it.event_digest, at),
+            Event::DeliveryBounced(it) => self.reported(id, it.attempt, it.event_digest, at),
+            Event::DeliveryComplained(it) => self.reported(id, it.attempt, it.event_digest, at),
             _ => {}
         }
     }
@@ -138,6 +144,7 @@ impl Deliveries {
                 subscriber_id: (!subscriber.is_empty()).then(|| uuid(subscriber)),
                 attempts: BTreeMap::new(),
                 class: None,
+                reports: HashSet::new(),
             },
         );
         assert!(before.is_none(), "planned twice, at {at}");
@@ -189,8 +196,29 @@ impl Deliveries {
         };
         assert!(fits, "{how:?} after {before:?}, at {at}");
         if how == Attempt::Taken {
+            // Nobody records any more how one came out that is open besides.
+            let others = delivery.attempts.values_mut();
+            others
+                .filter(|it| **it == Attempt::Open)
+                .for_each(|it| *it = Attempt::Doubtful);
             self.settle(id, Class::Sent, at);
         }
+    }
+
+    /// Something is said of what was attempted, once; it moves no class, and leaves no doubt about what it names.
+    fn reported(&mut self, id: Uuid, attempt: i32, digest: Bytes, at: i64) {
+        let delivery = self.deliveries.get_mut(&id).expect("planned before");
+        assert!(
+            !delivery.attempts.is_empty(),
+            "spoken of and never attempted, at {at}"
+        );
+        let known = attempt == 0 || delivery.attempts.contains_key(&attempt);
+        assert!(known, "there was no attempt {attempt}, at {at}");
+        assert!(delivery.reports.insert(digest), "reported twice, at {at}");
+        assert!(delivery.reports.len() <= 8, "reported too often, at {at}");
+        let held = delivery.class == Some(Class::InDoubt);
+        let doubtful = attempt == 0 || delivery.attempts[&attempt] == Attempt::Doubtful;
+        assert!(!(held && doubtful), "in doubt and spoken of, at {at}");
     }
 
     fn settle(&mut self, id: Uuid, class: Class, at: i64) {

@@ -125,6 +125,15 @@ impl Story {
         self.then(DELIVERY, &in_doubt)
     }
 
+    fn bounced(self, attempt: i32, digest: u8) -> Self {
+        let bounced = delivery::Bounced {
+            attempt,
+            event_digest: vec![digest; 32].into(),
+            ..delivery::Bounced::default()
+        };
+        self.then(DELIVERY, &bounced)
+    }
+
     fn then<M: EventMessage>(mut self, stream_id: Uuid, event: &M) -> Self {
         let before = self.0.iter().filter(|it| it.stream_id == stream_id);
         let version = before.count() as i32 + 1;
@@ -185,6 +194,32 @@ fn a_copy_for_what_was_sent_and_at_most_one_for_a_doubt() {
     in_doubt.clone().with_copies(0);
     in_doubt.clone().with_copies(1);
     in_doubt.sent(1).with_copies(1);
+}
+
+#[test]
+fn what_is_said_afterwards_moves_nothing_and_ends_a_doubt() {
+    let spoken = Story::planned().attempted(1).in_doubt(1).sent(1);
+    spoken.bounced(1, 1).bounced(0, 2).with_copies(1);
+}
+
+#[test]
+#[should_panic(expected = "never attempted")]
+fn a_bounce_of_what_never_left_is_noticed() {
+    Story::planned().bounced(0, 1).folded();
+}
+
+#[test]
+#[should_panic(expected = "reported twice")]
+fn a_report_that_was_taken_twice_is_noticed() {
+    let sent = Story::planned().attempted(1).sent(1);
+    sent.bounced(1, 1).bounced(1, 1).folded();
+}
+
+#[test]
+#[should_panic(expected = "in doubt and spoken of")]
+fn a_doubt_that_a_bounce_has_not_ended_is_noticed() {
+    let held = Story::planned().attempted(1).in_doubt(1);
+    held.bounced(1, 1).folded();
 }
 
 #[test]

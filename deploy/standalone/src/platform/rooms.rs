@@ -71,7 +71,9 @@ impl Rooms {
             }),
             site.config.http,
         );
-        let commands = commands.with_views(skip_in_view(core.store.clone()));
+        let commands = commands
+            .with_views(skip_in_view(core.store.clone()))
+            .with_metrics(site.metrics.clone());
         Ok(Self {
             commands: web::Data::new(commands),
             reader: web::Data::new(reader),

@@ -65,7 +65,7 @@ fn a_witness_that_is_there_is_not_left_out_of_a_restore() {
     std::fs::create_dir_all(&witness).unwrap();
     let line = "what somebody has written down\n";
     std::fs::write(witness.join("witness-00000001.jsonl"), line).unwrap();
-    std::fs::create_dir_all(root.path().join("kept/data")).unwrap();
+    std::fs::create_dir_all(root.path().join("kept/postgres")).unwrap();
     let backup = serde_json::json!({
         "format": "tidings.backup.v1", "version": "1", "taken_at": "2026-01-02T03:04:05Z",
         "incarnation": "01890000-0000-7000-8000-000000000000", "position": 1, "batch_hash": "00".repeat(32),

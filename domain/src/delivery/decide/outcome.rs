@@ -204,7 +204,8 @@ fn abandon(
     })
 }
 
-/// Doubt loses against any word on the attempt, and against any later attempt.
+/// Doubt loses against any word on the attempt, and against any later attempt. Where the receiving side has spoken of
+/// the attempt already, there is none.
 fn doubt(
     state: &Delivery,
     attempt: u32,
@@ -228,6 +229,13 @@ fn doubt(
         return Err(Refusal::DeadlineAhead {
             deadline: *deadline,
         });
+    }
+    if tries.heard.iter().any(|heard| heard.attempt == attempt) {
+        return Ok(vec![Event::Sent {
+            attempt,
+            reply: Reply::none(),
+            provider_message_id: None,
+        }]);
     }
     let resend = policy == DoubtPolicy::ResendOnce && tries.doubtful.is_empty();
     Ok(vec![Event::InDoubt {

@@ -1,0 +1,225 @@
+//! What the receiving side says of a message it took: on record once, and what it means for the address in the same
+//! commit.
+//!
+//! Whoever hears of it parses what came and calls [`record`]: `public/mail` for reports by mail (`POST /hooks/mail`),
+//! and each hook of a provider. They answer for it that the report is about the delivery it names.
+//!
+//! **Which address is suppressed.** A subscriber keeps the address they signed up with, so that address, by the keyed
+//! id in their first event, is where the delivery went, also after they left or their data was erased. Where the report
+//! names an address, it must be this one; if it is another, the report is recorded and nothing is suppressed.
+
+use tidings_domain::aggregate::Aggregate as _;
+use tidings_domain::delivery::{
+    BounceClass, Command, Delivery, Feedback, FeedbackSource, Plan, Refusal,
+};
+use tidings_domain::id::derive_from;
+use tidings_domain::personal::Personal;
+use tidings_domain::stream_id;
+use tidings_domain::subscriber::Subscriber;
+use tidings_domain::suppression::{self, Reason, Scope, Suppression};
+use tidings_domain::value::EmailAddress;
+use tidings_event_store::{CommitError, Context, Draft, Loaded};
+use tidings_service::Problem;
+use tidings_service::http::RequestContext;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use crate::commands::Commands;
+use crate::refusal;
+
+/// Times it is decided anew because others were faster.
+const ATTEMPTS_MAX: u32 = 5;
+
+/// One report about one delivery.
+pub struct Report {
+    /// The delivery. Not trusted to exist.
+    pub delivery_id: Uuid,
+    /// The attempt; none: not known.
+    pub attempt: Option<u32>,
+    /// What is said.
+    pub what: Feedback,
+    /// When that happened, as they say; not after now.
+    pub reported_at: OffsetDateTime,
+    /// What the reporter calls this report; of any length. Two reports of one name and source are one.
+    pub event_id: String,
+    /// The address the message went to, where the report names it; another one than the reader's is not suppressed.
+    pub recipient: Option<EmailAddress>,
+    /// Who says so.
+    pub source: FeedbackSource,
+}
+
+/// Where a report came in.
+pub struct Origin {
+    /// Ties together what came of it.
+    pub correlation_id: Uuid,
+    /// W3C trace context, if there is one.
+    pub traceparent: Option<String>,
+}
+
+impl From<&RequestContext> for Origin {
+    fn from(request: &RequestContext) -> Self {
+        Self {
+            correlation_id: request.correlation_id,
+            traceparent: Some(request.traceparent.to_string()),
+        }
+    }
+}
+
+/// What became of a report. All of it is final: the same report again leads to nothing more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// On record; its last event stands here.
+    Recorded {
+        /// Log position.
+        position: i64,
+    },
+    /// Nothing new: this report was taken before, or the delivery has had as many as are taken.
+    Repeated,
+    /// There is no such delivery, or it was never attempted.
+    Unknown,
+}
+
+/// Puts a report on record, once; a hard bounce and a complaint suppress the address in the same commit.
+///
+/// # Errors
+/// 503 when the log does not take it: worth another try. 409 when others changed the delivery again and again; so is
+/// that. 500 when its stream cannot be read.
+pub async fn record(
+    commands: &Commands,
+    origin: &Origin,
+    report: Report,
+) -> Result<Verdict, Problem> {
+    let source = report.source;
+    let kind = match &report.what {
+        Feedback::Delivered => "delivered",
+        Feedback::Bounced { .. } => "bounced",
+        Feedback::Complained { .. } => "complained",
+    };
+    let verdict = put_on_record(commands, origin, report).await?;
+    let result = match verdict {
+        Verdict::Recorded { .. } => kind,
+        Verdict::Repeated => "repeated",
+        Verdict::Unknown => "unknown",
+    };
+    commands.count_feedback(source, result);
+    Ok(verdict)
+}
+
+async fn put_on_record(
+    commands: &Commands,
+    origin: &Origin,
+    report: Report,
+) -> Result<Verdict, Problem> {
+    let digest = commands.id_key.digest(
+        "delivery.feedback",
+        &[
+            report.source.as_str().as_bytes(),
+            report.event_id.as_bytes(),
+        ],
+    );
+    let mut attempts = 0;
+    loop {
+        let loaded = match commands.store.load::<Delivery>(report.delivery_id).await {
+            Ok(loaded) => loaded,
+            Err(error) if error.is_wrong_stream() => return Ok(Verdict::Unknown),
+            Err(error) => return Err(refusal::load(&error)),
+        };
+        let events = match loaded.state.decide(Command::Report {
+            attempt: report.attempt,
+            feedback: report.what.clone(),
+            reported_at: report.reported_at,
+            digest,
+            source: report.source,
+        }) {
+            Ok(events) if events.is_empty() => return Ok(Verdict::Repeated),
+            Ok(events) => events,
+            Err(Refusal::NotFound | Refusal::NeverAttempted) => return Ok(Verdict::Unknown),
+            Err(refused) => return Err(Problem::internal(&refused)),
+        };
+        let (Some(plan), Some(last)) = (loaded.state.plan().cloned(), loaded.history.last()) else {
+            return Ok(Verdict::Unknown);
+        };
+        let context = Context {
+            actor: "system:feedback".to_owned(),
+            correlation_id: origin.correlation_id,
+            causation: Some(last.position),
+            occurred_at: commands.clock.now(),
+            traceparent: origin.traceparent.clone(),
+            // The same report is the same event, whoever hands it over.
+            intent: derive_from(report.delivery_id, "feedback", &[&digest]),
+            request_digest: None,
+        };
+        let mut draft = commands.store.draft(&context);
+        draft.append_for(loaded, events, plan.owner(), None);
+        suppress(commands, &mut draft, &plan, &report).await?;
+        attempts += 1;
+        match draft.commit().await {
+            Ok(committed) => {
+                return Ok(Verdict::Recorded {
+                    position: committed.last_position,
+                });
+            }
+            Err(CommitError::Conflict { .. } | CommitError::Unknown) if attempts < ATTEMPTS_MAX => {
+            }
+            Err(error) => return Err(refusal::commit(&error)),
+        }
+    }
+}
+
+/// Lets the commit say that nothing may go to the reader's address any more, if that is what the report means.
+async fn suppress(
+    commands: &Commands,
+    draft: &mut Draft<'_>,
+    plan: &Plan,
+    report: &Report,
+) -> Result<(), Problem> {
+    let (Some(reason), Some(subscriber_id)) = (reason(&report.what), plan.subscriber_id) else {
+        return Ok(());
+    };
+    let subscriber = commands.store.load::<Subscriber>(subscriber_id).await;
+    let subscriber = subscriber.map_err(|error| refusal::load(&error))?;
+    let Some(profile) = subscriber.state.profile() else {
+        return Ok(());
+    };
+    let named = report.recipient.as_ref();
+    let named = named.map(|email| stream_id::address_suppression(&commands.id_key, email));
+    if named.is_some_and(|named| named != profile.address_suppression_id) {
+        tracing::warn!(delivery = %report.delivery_id, "a report names another address than the reader's");
+        return Ok(());
+    }
+    let id = profile.address_suppression_id;
+    let loaded: Loaded<Suppression> = commands
+        .store
+        .load(id)
+        .await
+        .map_err(|error| refusal::load(&error))?;
+    let command = suppression::Command::Add {
+        scope: Scope::Address,
+        reason,
+        delivery_id: Some(report.delivery_id),
+        value: match &profile.email {
+            Personal::Known(email) => Some(email.as_str().to_owned()),
+            Personal::Erased => None,
+        },
+    };
+    let Ok(events) = loaded.state.decide(command);
+    if !events.is_empty() {
+        draft.append(loaded, events);
+    }
+    Ok(())
+}
+
+fn reason(feedback: &Feedback) -> Option<Reason> {
+    match feedback {
+        Feedback::Bounced {
+            class: BounceClass::Hard,
+            ..
+        } => Some(Reason::HardBounce),
+        Feedback::Complained { .. } => Some(Reason::Complaint),
+        Feedback::Bounced {
+            class: BounceClass::Soft,
+            ..
+        }
+        | Feedback::Delivered => None,
+    }
+}

@@ -235,6 +235,8 @@ async fn a_channels_health_tells_what_it_has_done_and_why_it_does_nothing() {
     assert!(health["last_success_at"].is_string());
     let ahead = format!("{}?at_least=1", path(0));
     assert_eq!(get(&house, &ahead).await.0, 200);
+    let beyond = format!("{}?at_least=99999", path(0));
+    assert_eq!(get(&house, &beyond).await.0, 503);
     let (_, health) = get(&house, &path(1)).await;
     let figures =
         ["state", "circuit", "circuit_reason", "waiting"].map(|name| health[name].clone());

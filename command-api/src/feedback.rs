@@ -1,12 +1,15 @@
 //! What the receiving side says of a message it took: on record once, and what it means for the address in the same
 //! commit.
 //!
-//! Whoever hears of it parses what came and calls [`record`]: `public/mail` for reports by mail (`POST /hooks/mail`),
-//! and each hook of a provider. They answer for it that the report is about the delivery it names.
+//! Whoever hears of it parses what came and calls [`record`]: [`mail::take`] for reports by mail, which `public/mail`
+//! hands over (`POST /hooks/mail`), and each hook of a provider. They answer for it that the report is about the delivery it names.
 //!
 //! **Which address is suppressed.** A subscriber keeps the address they signed up with, so that address, by the keyed
 //! id in their first event, is where the delivery went, also after they left or their data was erased. Where the report
 //! names an address, it must be this one; if it is another, the report is recorded and nothing is suppressed.
+
+mod dsn;
+pub mod mail;
 
 use tidings_domain::aggregate::Aggregate as _;
 use tidings_domain::delivery::{

@@ -8,7 +8,7 @@ use tidings_domain::channel::{self, Channel as ChannelState};
 use tidings_domain::delivery::{Command, Delivery, Event, Permit};
 use tidings_domain::publication::Sending;
 use tidings_domain::stream_id;
-use tidings_domain::token::UnsubscribeLink;
+use tidings_domain::token::{ReturnPath, UnsubscribeLink};
 use tidings_domain::value::Code;
 use tidings_event_store::{CommitError, Committed, Draft, Loaded, crash_point};
 use tidings_service::trace::{Scope, in_scope};
@@ -198,12 +198,24 @@ impl Core {
             self.public_url
                 .join(&format!("/u/{}", link.sign(self.link_keys.current())))
         });
+        // The attempt that is about to be made: should it turn out to be another one, all is rendered anew.
+        let attempts = case.delivery.state.tries().map_or(0, |it| it.attempts);
+        let return_path = recipient.as_ref().map(|_| {
+            let attempt = attempts.saturating_add(1);
+            let delivery_id = pick.delivery.id;
+            let path = ReturnPath {
+                delivery_id,
+                attempt,
+            };
+            path.local_part(self.link_keys.current())
+        });
         channel.render(&Job {
             delivery_id: pick.delivery.id,
             publication_id: pick.plan.cause_id,
             content,
             recipient,
             unsubscribe_url,
+            return_path,
             date: pick.planned_at,
         })
     }

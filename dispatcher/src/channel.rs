@@ -64,7 +64,8 @@ pub struct Environment {
 
 /// A configured channel. Cheap to share; builds its connections when first needed.
 pub trait Channel: fmt::Debug + Send + Sync {
-    /// Renders one delivery. Pure: the same job gives the same bytes.
+    /// Renders one delivery. Pure: the same job gives the same bytes, and two attempts differ in nothing but
+    /// [`Rendered::from`].
     ///
     /// # Errors
     /// The job itself cannot be rendered: this delivery fails, no other does.
@@ -111,6 +112,9 @@ pub struct Job<'a> {
     pub recipient: Option<Recipient>,
     /// Where this receiver leaves with one click: an https URL.
     pub unsubscribe_url: Option<String>,
+    /// The local part of an address that tells which delivery and attempt a report about the message means; none when
+    /// nobody waits for one.
+    pub return_path: Option<String>,
     /// The date the message bears: that of its first attempt, so that a resend is identical.
     pub date: OffsetDateTime,
 }

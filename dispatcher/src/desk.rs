@@ -160,6 +160,7 @@ impl Desk {
                 name: None,
             }),
             unsubscribe_url: reader.map(|_| self.public_url.join("/u/sample")),
+            return_path: None,
             date: self.clock.now(),
         }
     }

@@ -1,11 +1,15 @@
 //! Signed unsubscribe links: `/u/TOKEN` stands in mails for years, so the token names everything
-//! itself and its format never changes.
+//! itself and its format never changes. The same keys sign return paths.
+
+mod return_path;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 use time::{Date, Duration, OffsetDateTime, macros::date};
 use uuid::Uuid;
+
+pub use return_path::ReturnPath;
 
 const FORMAT: u8 = 1;
 const PURPOSE: u8 = b'u';
@@ -28,10 +32,11 @@ impl LinkKey {
         Self { number, secret }
     }
 
-    fn mac(&self, signed: &[u8]) -> Hmac<Sha256> {
+    /// `tag` tells apart what a key signs.
+    fn mac(&self, tag: &[u8], signed: &[u8]) -> Hmac<Sha256> {
         let mut mac =
             Hmac::<Sha256>::new_from_slice(&self.secret).expect("HMAC takes a key of any length");
-        mac.update(TAG);
+        mac.update(tag);
         mac.update(signed);
         mac
     }
@@ -117,7 +122,7 @@ impl UnsubscribeLink {
         bytes.extend(self.address_suppression_id.as_bytes());
         let days = (self.issued - EPOCH).whole_days();
         bytes.extend(u32::try_from(days).unwrap_or(0).to_be_bytes());
-        let mac = key.mac(&bytes).finalize().into_bytes();
+        let mac = key.mac(TAG, &bytes).finalize().into_bytes();
         bytes.extend(&mac[..MAC_BYTES]);
         URL_SAFE_NO_PAD.encode(bytes)
     }
@@ -139,7 +144,7 @@ impl UnsubscribeLink {
             return Err(TokenError::Malformed);
         }
         let key = keys.get(signed[2]).ok_or(TokenError::UnknownKey)?;
-        key.mac(signed)
+        key.mac(TAG, signed)
             .verify_truncated_left(mac)
             .map_err(|_| TokenError::Forged)?;
         Self::read(&signed[3..]).ok_or(TokenError::Malformed)

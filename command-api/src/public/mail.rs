@@ -1,6 +1,6 @@
-//! `POST /hooks/mail`: a mail that came to the address in `List-Unsubscribe`, handed over by the mail
-//! server. The token in it says who leaves; the address it came from says nothing, since anybody can
-//! write any.
+//! `POST /hooks/mail`: a mail that came to one of our addresses, handed over by the mail server. To the address in
+//! `List-Unsubscribe` readers write who leave: the token in it says who; the address it came from says nothing, since
+//! anybody can write any. To a return path servers report what they could not deliver.
 
 use actix_web::web::{self, Bytes};
 use actix_web::{HttpRequest, HttpResponse};
@@ -12,25 +12,31 @@ use tidings_service::access::{Access, Route};
 use tidings_service::http::{RequestContext, read_body};
 use tidings_service::problem::ProblemBody;
 
+use super::beside::Beside;
 use super::departure::depart;
 use crate::commands::Commands;
+use crate::feedback;
+use crate::feedback::mail::Returned;
 
 pub(crate) const ROUTE: Route = ("POST", "/hooks/mail", Access::Public);
 
-/// A mail that a mail program writes to leave has a subject and little else.
+/// A mail that a mail program writes to leave has a subject and little else, and mail servers cut what they return.
 const BODY_BYTES_MAX: usize = 1 << 20;
 
-/// Unsubscribe by mail
+/// Take a mail
 ///
-/// Takes a whole mail as the mail server received it. It must hold the token that stands in the
-/// `mailto:` of `List-Unsubscribe`; mail programs put it into the subject. Takes effect at once,
-/// however often it comes.
+/// Takes a whole mail as the mail server received it. A report that one of our mails did not get there (RFC 3464) goes
+/// on record with its delivery, once. Any other mail asks to leave: it must hold the token that stands in the `mailto:`
+/// of `List-Unsubscribe`; mail programs put it into the subject. Takes effect at once, however often it comes.
 #[utoipa::path(
     post, path = "/hooks/mail", tag = "public",
+    params(Beside),
     request_body(content = String, content_type = "message/rfc822", description = "The mail, headers and all",
         example = "From: ada@example.org\r\nTo: leave@news.example.org\r\nSubject: unsubscribe AXUB\r\n\r\n"),
     responses(
-        (status = 204, description = "Unsubscribed, now or earlier"),
+        (status = 202, description = "A report or an automatic answer that changes nothing: it tells of no failure, or \
+            of none of our mails"),
+        (status = 204, description = "Unsubscribed, or the report is on record; now or earlier"),
         (status = 413, description = "Larger than 1 MiB", body = ProblemBody,
             content_type = "application/problem+json"),
         (status = 422, description = "No token in it that this installation made", body = ProblemBody,
@@ -42,10 +48,17 @@ const BODY_BYTES_MAX: usize = 1 << 20;
 pub(crate) async fn receive(
     commands: web::Data<Commands>,
     request: HttpRequest,
+    beside: web::Query<Beside>,
     origin: RequestContext,
     body: web::Payload,
 ) -> Result<HttpResponse, Problem> {
     let mail: Bytes = read_body(&request, &mut body.into_inner(), BODY_BYTES_MAX).await?;
+    let recipient = beside.recipient();
+    match feedback::mail::take(&commands, &(&origin).into(), &mail, recipient.as_deref()).await? {
+        Returned::Taken => return Ok(HttpResponse::NoContent().finish()),
+        Returned::Ignored => return Ok(HttpResponse::Accepted().finish()),
+        Returned::NoReport => {}
+    }
     let texts = texts(&mail);
     let link = texts
         .iter()

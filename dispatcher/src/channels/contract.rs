@@ -85,6 +85,21 @@ fn email() -> Sample {
             None,
             "/mails_per_minute",
         ),
+        (
+            with("return_path_domain", json!("b@example.org")),
+            None,
+            "/return_path_domain",
+        ),
+        (
+            with("return_path_domain", json!("example.org>\r\n")),
+            None,
+            "/return_path_domain",
+        ),
+        (
+            with("return_path_domain", json!("localhost")),
+            None,
+            "/return_path_domain",
+        ),
         (with("surprise", json!(1)), None, "/surprise"),
         (
             settings.clone(),

@@ -34,7 +34,7 @@ use pool::{Pool, Reuse};
 use tempo::Tempo;
 
 /// Settings: `{"host", "port"?, "encryption"?: "starttls"|"tls"|"none", "from", "reply_to"?,
-/// "list_id"?, "unsubscribe_mailbox"?, "connections_max"?, "mails_per_minute"?,
+/// "list_id"?, "unsubscribe_mailbox"?, "return_path_domain"?, "connections_max"?, "mails_per_minute"?,
 /// "dkim_selector"?, "dkim_domain"?}`. Credentials, if the server wants any: `{"username", "password"}`; and
 /// `"dkim_private_key"` beside a selector and a domain.
 pub const KIND: Kind = Kind {

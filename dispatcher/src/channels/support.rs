@@ -56,6 +56,7 @@ pub(super) fn broadcast(content: &Composed) -> Job<'_> {
         content,
         recipient: None,
         unsubscribe_url: None,
+        return_path: None,
         date: datetime!(2026-01-02 03:04:05 UTC),
     }
 }

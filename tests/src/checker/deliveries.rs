@@ -4,7 +4,6 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use bytes::Bytes;
 use tidings_event_store::Recorded;
 use tidings_proto::{Event, delivery};
 use uuid::Uuid;
@@ -57,7 +56,7 @@ struct Delivery {
     attempts: BTreeMap<i32, Attempt>,
     class: Option<Class>,
     /// The reports that were taken: what each is called.
-    reports: HashSet<Bytes>,
+    reports: HashSet<Vec<u8>>,
 }
 
 /// Everything the log says about deliveries.
@@ -127,9 +126,9 @@ impl Deliveries {
                     self.settle(id, Class::InDoubt, at);
                 }
             }
-            Event::DeliveryDelivered(it) => self.reported(id, it.attempt, it.event_digest, at),
-            Event::DeliveryBounced(it) => self.reported(id, it.attempt, it.event_digest, at),
-            Event::DeliveryComplained(it) => self.reported(id, it.attempt, it.event_digest, at),
+            Event::DeliveryDelivered(it) => self.reported(id, it.attempt, &it.event_digest, at),
+            Event::DeliveryBounced(it) => self.reported(id, it.attempt, &it.event_digest, at),
+            Event::DeliveryComplained(it) => self.reported(id, it.attempt, &it.event_digest, at),
             _ => {}
         }
     }
@@ -206,7 +205,7 @@ impl Deliveries {
     }
 
     /// Something is said of what was attempted, once; it moves no class, and leaves no doubt about what it names.
-    fn reported(&mut self, id: Uuid, attempt: i32, digest: Bytes, at: i64) {
+    fn reported(&mut self, id: Uuid, attempt: i32, digest: &[u8], at: i64) {
         let delivery = self.deliveries.get_mut(&id).expect("planned before");
         assert!(
             !delivery.attempts.is_empty(),
@@ -214,7 +213,10 @@ impl Deliveries {
         );
         let known = attempt == 0 || delivery.attempts.contains_key(&attempt);
         assert!(known, "there was no attempt {attempt}, at {at}");
-        assert!(delivery.reports.insert(digest), "reported twice, at {at}");
+        assert!(
+            delivery.reports.insert(digest.to_vec()),
+            "reported twice, at {at}"
+        );
         assert!(delivery.reports.len() <= 8, "reported too often, at {at}");
         let held = delivery.class == Some(Class::InDoubt);
         let doubtful = attempt == 0 || delivery.attempts[&attempt] == Attempt::Doubtful;

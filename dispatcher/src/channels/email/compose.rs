@@ -69,10 +69,14 @@ pub(super) fn message(config: &Config, job: &Job<'_>) -> Result<Rendered, Render
     if let Some(dkim) = &config.dkim {
         body = dkim.signed(&body).ok_or(RenderError::Unbuildable)?;
     }
+    let from = match (&config.return_path_domain, &job.return_path) {
+        (Some(domain), Some(local)) => format!("{local}@{domain}"),
+        _ => config.from.email.to_string(),
+    };
     Ok(Rendered {
         delivery_id: job.delivery_id,
         media_type: "message/rfc822",
-        from: config.from.email.to_string(),
+        from,
         to: to.email.to_string(),
         body,
     })

@@ -4,6 +4,7 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use lettre::{Address, message::Mailbox};
 use serde_json::Value;
+use tidings_domain::value::EmailAddress;
 use tidings_service::config::Secret;
 use tokio_rustls::rustls::pki_types::ServerName;
 
@@ -23,6 +24,8 @@ pub(super) struct Config {
     pub(super) list_id: Option<String>,
     /// Where a mail that asks to leave goes: its server hands it to `/hooks/mail`.
     pub(super) unsubscribe_mailbox: Option<Address>,
+    /// Where reports about mails come back to, each to an address of its own: its server hands them to `/hooks/mail`.
+    pub(super) return_path_domain: Option<String>,
     /// Who signs; none: mails leave unsigned.
     pub(super) dkim: Option<Arc<Dkim>>,
     pub(super) connections_max: usize,
@@ -106,6 +109,7 @@ impl Config {
         let reply_to = settings.parsed::<Mailbox>("reply_to", address);
         let list_id = list_id(&mut settings);
         let unsubscribe_mailbox = unsubscribe_mailbox(&mut settings);
+        let return_path_domain = return_path_domain(&mut settings);
         let dkim = Dkim::read(&mut settings, &mut credentials);
         let connections_max = settings
             .number("connections_max", 1, CONNECTIONS_MAX)
@@ -117,6 +121,7 @@ impl Config {
             reply_to,
             list_id,
             unsubscribe_mailbox,
+            return_path_domain,
             dkim: dkim.map(Arc::new),
             connections_max: usize::from(connections_max),
             mails_per_minute,
@@ -204,6 +209,20 @@ fn unsubscribe_mailbox(settings: &mut Fields) -> Option<Address> {
     }
     settings.problem(name, &format!("must be {what}"));
     None
+}
+
+/// In lower-case ASCII. It needs room for the longest local part in an address.
+fn return_path_domain(settings: &mut Fields) -> Option<String> {
+    let name = "return_path_domain";
+    let text = settings.text(name)?;
+    let longest = "b".repeat(64);
+    match EmailAddress::parse(&format!("{longest}@{text}")) {
+        Ok(address) => Some(address.domain().to_owned()),
+        Err(_) => {
+            settings.problem(name, "must be a domain such as `bounces.example.org`");
+            None
+        }
+    }
 }
 
 fn is_loopback(host: &str) -> bool {

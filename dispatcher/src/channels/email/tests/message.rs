@@ -33,6 +33,31 @@ fn a_mail_as_it_leaves() {
 }
 
 #[test]
+fn reports_come_back_to_an_address_of_their_own() {
+    let settings = |domain: &str| {
+        json!({"host": "127.0.0.1", "encryption": "none", "from": "tide@example.org",
+        "return_path_domain": domain})
+    };
+    let content = support::content();
+    let render = |settings, return_path: Option<&str>| {
+        let config = Config::parse(&settings, None).unwrap();
+        let channel = EmailChannel::new(config, &support::environment("/nowhere".as_ref()));
+        let mut job = support::addressed(&content, "ada@example.org", None);
+        job.return_path = return_path.map(str::to_owned);
+        channel.render(&job).unwrap()
+    };
+    let rendered = render(settings("Bounces.B\u{fc}cher.example"), Some("b+token"));
+    assert_eq!(rendered.from, "b+token@bounces.xn--bcher-kva.example");
+    // The reader sees nothing of it.
+    assert_eq!(rendered.body, render(settings("example.net"), None).body);
+    // A test message is no delivery.
+    assert_eq!(
+        render(settings("example.net"), None).from,
+        "tide@example.org"
+    );
+}
+
+#[test]
 fn names_and_domains_of_any_script_are_encoded() {
     let (rendered, text) = text_of(Some("Zoë 海 \"Z\""), "zoe@bücher.example");
     assert_eq!(rendered.to, "zoe@xn--bcher-kva.example");

@@ -1,0 +1,131 @@
+//! Mail that came back. A mail server hands it over; anybody can write to the addresses it comes to, so what a report
+//! says is taken only of a delivery that it can prove to be about:
+//!
+//! - by the address it came to, which we made and signed ([`ReturnPath`]): it stood in the envelope of that one mail;
+//! - else by the `Message-ID` of the returned mail, if the report also names the reader's address. Who knows both has
+//!   the mail, and with it the link by which its reader leaves: a forger takes off nobody he could not take off already.
+
+use tidings_domain::delivery::{Delivery, FeedbackSource};
+use tidings_domain::stream_id;
+use tidings_domain::subscriber::Subscriber;
+use tidings_domain::token::ReturnPath;
+use tidings_domain::value::EmailAddress;
+use tidings_service::Problem;
+use time::{Duration, OffsetDateTime};
+use uuid::Uuid;
+
+use super::dsn::{self, Failure, Mail};
+use super::{Origin, Report, Verdict, record};
+use crate::commands::Commands;
+use crate::refusal;
+
+/// Reports are not older; one that says so has a wrong clock.
+const AGE_MAX: Duration = Duration::days(30);
+
+/// What became of a mail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Returned {
+    /// A report about a delivery; on record, now or earlier.
+    Taken,
+    /// It is about nothing that could be found, or tells of no failure. It asks for nothing else either: a report, or
+    /// an answer of a machine, quotes the mail it is about, and with it the link to leave.
+    Ignored,
+    /// No mail that came back.
+    NoReport,
+}
+
+/// Takes a whole mail. `recipient`: the address it came to, where the mail server says so beside it.
+///
+/// # Errors
+/// As [`record`].
+pub async fn take(
+    commands: &Commands,
+    origin: &Origin,
+    mail: &[u8],
+    recipient: Option<&str>,
+) -> Result<Returned, Problem> {
+    let (kind, addresses) = dsn::read(mail);
+    let all = recipient
+        .into_iter()
+        .chain(addresses.iter().map(String::as_str));
+    let path = all
+        .filter_map(|address| ReturnPath::verify(address, &commands.link_keys).ok())
+        .next();
+    let ignored = |why: &str| {
+        commands.count_feedback(FeedbackSource::Dsn, why);
+        Ok(Returned::Ignored)
+    };
+    let failure = match kind {
+        Mail::Failure(failure) => failure,
+        Mail::NoFailure => return ignored("no_failure"),
+        Mail::Other if path.is_some() => return ignored("no_report"),
+        Mail::Other => return Ok(Returned::NoReport),
+    };
+    let Some(report) = report(commands, *failure, path).await? else {
+        return ignored("uncorrelated");
+    };
+    Ok(match record(commands, origin, report).await? {
+        Verdict::Recorded { .. } | Verdict::Repeated => Returned::Taken,
+        Verdict::Unknown => Returned::Ignored,
+    })
+}
+
+/// The delivery that a report is proved to be about.
+async fn report(
+    commands: &Commands,
+    failure: Failure,
+    path: Option<ReturnPath>,
+) -> Result<Option<Report>, Problem> {
+    let (delivery_id, attempt, recipient) = match (path, failure.delivery_id) {
+        // Whatever address was not reached: the mail to the reader went on to it.
+        (Some(path), _) => (path.delivery_id, Some(path.attempt), None),
+        (None, Some(id)) => match reader(commands, id, &failure.recipients).await? {
+            Some(address) => (id, None, Some(address)),
+            None => return Ok(None),
+        },
+        (None, None) => return Ok(None),
+    };
+    let now = commands.clock.now();
+    Ok(Some(Report {
+        delivery_id,
+        attempt,
+        what: failure.what,
+        reported_at: plausible(failure.written_at, now),
+        event_id: failure.id,
+        recipient,
+        source: FeedbackSource::Dsn,
+    }))
+}
+
+fn plausible(written_at: Option<OffsetDateTime>, now: OffsetDateTime) -> OffsetDateTime {
+    written_at
+        .filter(|at| (now - AGE_MAX..=now).contains(at))
+        .unwrap_or(now)
+}
+
+/// That of these addresses which is the reader's of this delivery.
+async fn reader(
+    commands: &Commands,
+    delivery_id: Uuid,
+    addresses: &[EmailAddress],
+) -> Result<Option<EmailAddress>, Problem> {
+    let delivery = match commands.store.load::<Delivery>(delivery_id).await {
+        Ok(delivery) => delivery,
+        Err(error) if error.is_wrong_stream() => return Ok(None),
+        Err(error) => return Err(refusal::load(&error)),
+    };
+    let Some(subscriber_id) = delivery.state.plan().and_then(|plan| plan.subscriber_id) else {
+        return Ok(None);
+    };
+    let subscriber = commands.store.load::<Subscriber>(subscriber_id).await;
+    let subscriber = subscriber.map_err(|error| refusal::load(&error))?;
+    let known = subscriber
+        .state
+        .profile()
+        .map(|it| it.address_suppression_id);
+    let id_of = |email| stream_id::address_suppression(&commands.id_key, email);
+    Ok(addresses
+        .iter()
+        .find(|email| Some(id_of(email)) == known)
+        .cloned())
+}

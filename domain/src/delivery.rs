@@ -64,7 +64,7 @@ pub struct Tries {
     pub since: Option<OffsetDateTime>,
     /// Attempts nobody knows the outcome of, oldest first.
     pub doubtful: Vec<u32>,
-    /// What the receiving side said afterwards, oldest first; at most [`HEARD_MAX`].
+    /// What the receiving side said afterwards, oldest first; at most [`HEARD_MAX`] of what is grave, and of what is not.
     pub heard: Vec<Heard>,
 }
 

@@ -19,7 +19,10 @@ pub(super) fn evolve(state: Delivery, event: &Event) -> Delivery {
         (
             _,
             Event::Reported {
-                attempt, digest, ..
+                attempt,
+                digest,
+                feedback,
+                ..
             },
         ) => {
             return hear(
@@ -27,6 +30,7 @@ pub(super) fn evolve(state: Delivery, event: &Event) -> Delivery {
                 Heard {
                     attempt: *attempt,
                     digest: *digest,
+                    grave: feedback.is_grave(),
                 },
             );
         }

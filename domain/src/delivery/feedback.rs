@@ -5,7 +5,8 @@ use super::{Delivery, Event, Outcome, Refusal, Reply};
 use crate::personal::Personal;
 use crate::value::{Code, Invalid, code_enum, cut};
 
-/// How much is taken of one delivery; whatever comes after that is passed over.
+/// How much is taken of one delivery, of what is grave and of what is not; whatever comes after that is passed over.
+/// They are counted apart, so that no number of other reports hides a complaint.
 pub const HEARD_MAX: usize = 8;
 
 /// What somebody says afterwards.
@@ -32,6 +33,18 @@ pub enum Feedback {
 }
 
 impl Feedback {
+    /// Whether the address must get no more mail.
+    pub const fn is_grave(&self) -> bool {
+        matches!(
+            self,
+            Self::Complained { .. }
+                | Self::Bounced {
+                    class: BounceClass::Hard,
+                    ..
+                }
+        )
+    }
+
     /// A bounce; of the words, [`Reply::TEXT_CHARS_MAX`] characters are kept.
     pub fn bounced(
         class: BounceClass,
@@ -56,6 +69,8 @@ pub struct Heard {
     pub attempt: u32,
     /// Keyed digest of what the reporter calls it.
     pub digest: [u8; 32],
+    /// Whether it was [`Feedback::is_grave`].
+    pub grave: bool,
 }
 
 code_enum! {
@@ -173,7 +188,7 @@ pub(super) fn decide(state: &Delivery, word: Word) -> Result<Vec<Event>, Refusal
         return Err(Refusal::NeverAttempted);
     }
     let known = |heard: &Heard| heard.digest == word.digest;
-    if tries.heard.len() >= HEARD_MAX || tries.heard.iter().any(known) {
+    if is_full(&tries.heard, word.feedback.is_grave()) || tries.heard.iter().any(known) {
         return Ok(vec![]);
     }
     // An attempt that the log does not know was made in what a restore has lost.
@@ -214,12 +229,16 @@ fn in_doubt(state: &Delivery, attempt: Option<u32>) -> Option<u32> {
     }
 }
 
+fn is_full(all: &[Heard], grave: bool) -> bool {
+    all.iter().filter(|heard| heard.grave == grave).count() >= HEARD_MAX
+}
+
 /// Remembers a report.
 pub(super) fn hear(mut state: Delivery, heard: Heard) -> Delivery {
     if let Delivery::Pending { tries, .. }
     | Delivery::Attempting { tries, .. }
     | Delivery::Settled { tries, .. } = &mut state
-        && tries.heard.len() < HEARD_MAX
+        && !is_full(&tries.heard, heard.grave)
     {
         tries.heard.push(heard);
     }

@@ -217,7 +217,7 @@ impl Deliveries {
             delivery.reports.insert(digest.to_vec()),
             "reported twice, at {at}"
         );
-        assert!(delivery.reports.len() <= 8, "reported too often, at {at}");
+        assert!(delivery.reports.len() <= 16, "reported too often, at {at}");
         let held = delivery.class == Some(Class::InDoubt);
         let doubtful = attempt == 0 || delivery.attempts[&attempt] == Attempt::Doubtful;
         assert!(!(held && doubtful), "in doubt and spoken of, at {at}");

@@ -113,6 +113,19 @@ fn each_report_is_taken_once_and_not_more_than_eight() {
 }
 
 #[test]
+fn a_complaint_is_taken_however_much_was_said_before() {
+    let mut commands = then(attempting(), vec![sent(1)]);
+    let late = || Feedback::bounced(BounceClass::Soft, BounceReason::Expired, None, None);
+    commands.extend((0..9).map(|digest| report(Some(1), digest, late())));
+    let full = after(commands);
+    assert_eq!(full.decide(report(Some(1), 9, late())), Ok(vec![]));
+    let kind = ComplaintKind::Abuse;
+    let complained = report(Some(1), 10, Feedback::Complained { kind });
+    let events = full.decide(complained).unwrap();
+    assert_eq!(types(&events), ["delivery.Complained"]);
+}
+
+#[test]
 fn of_a_message_that_never_left_nothing_is_taken() {
     for state in [
         after(planned()),

@@ -43,6 +43,10 @@ create table publishing_delivery_log_g1 (
     due_at timestamp with time zone,
     planned_at timestamp with time zone,
     settled_at timestamp with time zone,
+    feedback text,
+    feedback_at timestamp with time zone,
+    feedback_reason text,
+    bounce text,
     reopened integer not null,
     last_event text not null,
     last_reason text,
@@ -201,6 +205,9 @@ create table publishing_publication_accounting_g1 (
     suppressed bigint not null,
     cancelled bigint not null,
     in_doubt bigint not null,
+    delivered bigint not null,
+    bounced bigint not null,
+    complained bigint not null,
     PRIMARY KEY (publication_id, channel_id)
 );
 

@@ -371,23 +371,6 @@ fn sent_by_a_doubtful_attempt_wins_however_late() {
 }
 
 #[test]
-fn it_is_sent_again_once_and_then_held() {
-    let again = attempt_at(LATER, permit(Standing::Active));
-    let twice = then(
-        attempting(),
-        vec![
-            doubt(1, DoubtPolicy::ResendOnce),
-            again,
-            doubt(2, DoubtPolicy::ResendOnce),
-        ],
-    );
-    assert_eq!(
-        after(twice).accounting_class(),
-        Some(AccountingClass::InDoubt)
-    );
-}
-
-#[test]
 fn a_rendering_that_fails_after_a_doubtful_attempt_leaves_room_for_its_late_word() {
     let doubtful = then(
         attempting(),

@@ -48,3 +48,20 @@ fn waiting_for_a_channel_does_not_count_when_it_comes_to_giving_up() {
     let put_off = state.decide(deferred(20, NOW + Duration::days(19)));
     assert!(matches!(put_off.as_deref(), Ok([Event::Deferred { .. }])));
 }
+
+#[test]
+fn it_is_sent_again_once_and_then_held() {
+    let again = attempt_at(LATER, permit(Standing::Active));
+    let twice = then(
+        attempting(),
+        vec![
+            doubt(1, DoubtPolicy::ResendOnce),
+            again,
+            doubt(2, DoubtPolicy::ResendOnce),
+        ],
+    );
+    assert_eq!(
+        after(twice).accounting_class(),
+        Some(AccountingClass::InDoubt)
+    );
+}

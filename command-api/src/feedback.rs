@@ -16,7 +16,6 @@ use tidings_domain::delivery::{
     BounceClass, Command, Delivery, Feedback, FeedbackSource, Plan, Refusal,
 };
 use tidings_domain::id::derive_from;
-use tidings_domain::personal::Personal;
 use tidings_domain::stream_id;
 use tidings_domain::subscriber::Subscriber;
 use tidings_domain::suppression::{self, Reason, Scope, Suppression};
@@ -116,6 +115,7 @@ async fn put_on_record(
     let digest = commands.id_key.digest(
         "delivery.feedback",
         &[
+            report.delivery_id.as_bytes(),
             report.source.as_str().as_bytes(),
             report.event_id.as_bytes(),
         ],
@@ -200,10 +200,8 @@ async fn suppress(
         scope: Scope::Address,
         reason,
         delivery_id: Some(report.delivery_id),
-        value: match &profile.email {
-            Personal::Known(email) => Some(email.as_str().to_owned()),
-            Personal::Erased => None,
-        },
+        // Whoever is erased meanwhile would be written down here once more.
+        value: None,
     };
     let Ok(events) = loaded.state.decide(command);
     if !events.is_empty() {

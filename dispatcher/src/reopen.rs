@@ -3,7 +3,7 @@
 
 use deadpool_postgres::Pool;
 use tidings_domain::aggregate::Aggregate as _;
-use tidings_domain::delivery::{Command, Delivery, Plan};
+use tidings_domain::delivery::{self, Command, Delivery, Plan};
 use tidings_domain::publication::{self, OpenRetry, Publication};
 use tidings_domain::stream_id::reaction;
 use tidings_domain::value::Code;
@@ -75,7 +75,9 @@ impl Core {
     ) -> Result<Option<Progress>, DispatchError> {
         // Others have moved since, which the view has yet to see: reopened before, or settled by a late word.
         let stands = |delivery: &Loaded<Delivery>| {
-            let last = delivery.history.last();
+            // What is said of it meanwhile changes nothing.
+            let own = |past: &&Past| !delivery::is_report(&past.event_type);
+            let last = delivery.history.iter().rev().find(own);
             last.is_some_and(|last| last.position <= requested.position)
         };
         let deliveries: Vec<_> = deliveries.into_iter().filter(stands).collect();

@@ -18,6 +18,7 @@ use crate::aggregate::{Aggregate, CodecError};
 use crate::personal::{Open, Seal};
 use crate::value::{Code, code_enum};
 
+pub use codec::is_report;
 pub use command::{Command, DoubtPolicy, Permit, Receiver, Reply};
 pub use event::Event;
 pub use feedback::{

@@ -161,10 +161,7 @@ fn subscriber_events() -> Vec<subscriber::Event> {
 }
 
 fn delivery_events() -> Vec<delivery::Event> {
-    use delivery::{
-        BounceClass, BounceReason, CancelledReason, ComplaintKind, DoubtReason, EnhancedStatus,
-        Event, Feedback, FeedbackSource, Plan, Reply, SuppressedReason,
-    };
+    use delivery::{CancelledReason, DoubtReason, Event, Plan, Reply, SuppressedReason};
     let at = datetime!(2026-01-02 03:04:05.678901 UTC);
     let plan = || Plan {
         cause_kind: code("publication"),
@@ -174,13 +171,6 @@ fn delivery_events() -> Vec<delivery::Event> {
         subscriber_id: Some(id(4)),
         due_at: at,
         priority: -1,
-    };
-    let reported = |feedback, source: FeedbackSource| Event::Reported {
-        attempt: 2,
-        feedback,
-        reported_at: at,
-        digest: [9; 32],
-        source: code(source.as_str()),
     };
     vec![
         Event::Planned(plan()),
@@ -229,6 +219,22 @@ fn delivery_events() -> Vec<delivery::Event> {
             planned_at: at,
             attempts: 4,
         },
+    ]
+}
+
+fn delivery_reports() -> Vec<delivery::Event> {
+    use delivery::{
+        BounceClass, BounceReason, ComplaintKind, EnhancedStatus, Event, Feedback, FeedbackSource,
+    };
+    let at = datetime!(2026-01-02 03:04:05.678901 UTC);
+    let reported = |feedback, source: FeedbackSource| Event::Reported {
+        attempt: 2,
+        feedback,
+        reported_at: at,
+        digest: [9; 32],
+        source: code(source.as_str()),
+    };
+    vec![
         reported(Feedback::Delivered, FeedbackSource::Ses),
         reported(
             Feedback::bounced(
@@ -363,6 +369,7 @@ fn every_event_reads_as_it_was_written() {
     seen.extend(check::<channel::Channel>(&channel_events()));
     seen.extend(check::<subscriber::Subscriber>(&subscriber_events()));
     seen.extend(check::<delivery::Delivery>(&delivery_events()));
+    seen.extend(check::<delivery::Delivery>(&delivery_reports()));
     seen.extend(check::<subscriber_import::SubscriberImport>(
         &import_events(),
     ));

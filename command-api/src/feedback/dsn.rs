@@ -1,11 +1,16 @@
-//! Reports by mail that say that a mail did not get there (RFC 3464), read without trusting a byte of them: a report
+//! Reports by mail that say that a mail did not get there (RFC 3464) or is not wanted (RFC 5965), read without trusting a byte of them: a report
 //! says what it is about, and whoever reads it has to find out whether that may be believed.
 
-use mail_parser::{Message, MessageParser, MimeHeaders as _, PartType};
-use tidings_domain::delivery::{BounceClass, BounceReason, EnhancedStatus, Feedback};
+use mail_parser::{Message, MessageParser, MessagePart, MimeHeaders as _};
+use tidings_domain::delivery::{
+    BounceClass, BounceReason, ComplaintKind, EnhancedStatus, Feedback,
+};
+use tidings_domain::token::{LinkKeys, UnsubscribeLink};
 use tidings_domain::value::EmailAddress;
 use time::OffsetDateTime;
 use uuid::Uuid;
+
+use crate::public::mail::tokens;
 
 /// Receivers of one report that are looked at: our mails have one.
 const RECIPIENTS_MAX: usize = 50;
@@ -26,20 +31,20 @@ const ADDRESS_HEADERS: [&str; 6] = [
 pub(super) enum Mail {
     /// No report, or one of a kind that is read elsewhere.
     Other,
-    /// A report that says nothing of a failure: it is late, it arrived, it was read.
-    NoFailure,
-    /// A report of a failure.
-    Failure(Box<Failure>),
+    /// A report that says nothing of a failure: it is late, it arrived, it was read, it is no spam.
+    Nothing,
+    /// A report of a failure, or a complaint.
+    Report(Box<Returned>),
 }
 
-/// A report of a failure.
+/// A report about a mail of ours.
 #[derive(Debug, PartialEq)]
-pub(super) struct Failure {
-    /// What it says: always a bounce.
+pub(super) struct Returned {
+    /// What it says: a bounce or a complaint.
     pub(super) what: Feedback,
-    /// The delivery that the returned mail says it is. Anybody can write that.
+    /// The delivery whose link to leave stands in the returned mail. Only who has that mail can write it.
     pub(super) delivery_id: Option<Uuid>,
-    /// The addresses that were not reached, as the report has them.
+    /// The addresses that were not reached in the end, as the report has them.
     pub(super) recipients: Vec<EmailAddress>,
     /// When it was written, by its own account.
     pub(super) written_at: Option<OffsetDateTime>,
@@ -48,9 +53,9 @@ pub(super) struct Failure {
 }
 
 /// Reads a whole mail, and every address that it came to by its headers.
-pub(super) fn read(bytes: &[u8]) -> (Mail, Vec<String>) {
+pub(super) fn read(bytes: &[u8], keys: &LinkKeys) -> (Mail, Vec<String>) {
     match MessageParser::default().parse(bytes) {
-        Some(message) => (kind(&message), addresses(&message)),
+        Some(message) => (kind(&message, keys), addresses(&message)),
         None => (Mail::Other, Vec::new()),
     }
 }
@@ -72,7 +77,7 @@ fn addresses(message: &Message<'_>) -> Vec<String> {
         .collect()
 }
 
-fn kind(message: &Message<'_>) -> Mail {
+fn kind(message: &Message<'_>, keys: &LinkKeys) -> Mail {
     let content_type = message.content_type();
     let is_report = content_type.is_some_and(|it| {
         it.ctype().eq_ignore_ascii_case("multipart")
@@ -81,40 +86,60 @@ fn kind(message: &Message<'_>) -> Mail {
                 .is_some_and(|it| it.eq_ignore_ascii_case("report"))
     });
     let report_type = content_type.and_then(|it| it.attribute("report-type"));
-    match report_type {
-        _ if !is_report => Mail::Other,
-        // A complaint passed on by the reader's provider (RFC 5965): it wants them taken off.
-        Some(kind) if kind.eq_ignore_ascii_case("feedback-report") => Mail::Other,
-        _ => failure(message).map_or(Mail::NoFailure, |it| Mail::Failure(Box::new(it))),
-    }
+    let report = match report_type {
+        _ if !is_report => return Mail::Other,
+        Some(kind) if kind.eq_ignore_ascii_case("feedback-report") => complaint(message),
+        _ => failure(message),
+    };
+    report.map_or(Mail::Nothing, |(what, recipients, text)| {
+        let written_at = message.date().map(mail_parser::DateTime::to_timestamp);
+        Mail::Report(Box::new(Returned {
+            what,
+            delivery_id: delivery_id(message, keys),
+            recipients,
+            written_at: written_at.and_then(|it| OffsetDateTime::from_unix_timestamp(it).ok()),
+            // Without a name of its own, it is what it says.
+            id: message.message_id().unwrap_or(&text).to_owned(),
+        }))
+    })
 }
 
-fn failure(message: &Message<'_>) -> Option<Failure> {
-    let status = message.parts.iter().find(|part| {
-        is_message(
-            part.content_type(),
-            &["delivery-status", "global-delivery-status"],
-        )
-    })?;
-    let text = String::from_utf8_lossy(status.contents());
-    let recipients = recipients(&text);
-    let what = judge(&recipients)?;
-    let failed = recipients.iter().filter(|it| it.failed());
-    let named = failed.flat_map(|it| {
-        [
-            it.address("original-recipient"),
-            it.address("final-recipient"),
-        ]
-    });
-    let written_at = message.date().map(mail_parser::DateTime::to_timestamp);
-    Some(Failure {
-        what,
-        delivery_id: delivery_id(message),
-        recipients: named.flatten().collect(),
-        written_at: written_at.and_then(|it| OffsetDateTime::from_unix_timestamp(it).ok()),
-        // Without a name of its own, it is what it says.
-        id: message.message_id().unwrap_or(&text).to_owned(),
-    })
+/// What is said, of which addresses, in which words.
+type Said = (Feedback, Vec<EmailAddress>, String);
+
+fn failure(message: &Message<'_>) -> Option<Said> {
+    let text = part(message, &["delivery-status", "global-delivery-status"])?;
+    let groups = groups(&text, "action");
+    let what = judge(&groups)?;
+    let failed = groups.iter().filter(|it| it.failed());
+    let named = failed.filter_map(|it| it.address("final-recipient"));
+    Some((what, named.collect(), text))
+}
+
+/// A complaint passed on by the reader's provider (RFC 5965). That something is no spam is none, nor is a report about
+/// how a mail was signed.
+fn complaint(message: &Message<'_>) -> Option<Said> {
+    let text = part(message, &["feedback-report"])?;
+    let groups = groups(&text, "feedback-type");
+    let kind = match groups
+        .first()?
+        .word("feedback-type")?
+        .to_ascii_lowercase()
+        .as_str()
+    {
+        "abuse" => ComplaintKind::Abuse,
+        "fraud" => ComplaintKind::Fraud,
+        "virus" => ComplaintKind::Virus,
+        "not-spam" | "auth-failure" | "miscategorized" | "dkim" => return None,
+        _ => ComplaintKind::Other,
+    };
+    Some((Feedback::Complained { kind }, Vec::new(), text))
+}
+
+fn part(message: &Message<'_>, subtypes: &[&str]) -> Option<String> {
+    let is = |part: &&MessagePart<'_>| is_message(part.content_type(), subtypes);
+    let found = message.parts.iter().find(is)?;
+    Some(String::from_utf8_lossy(found.contents()).into_owned())
 }
 
 fn is_message(content_type: Option<&mail_parser::ContentType<'_>>, subtypes: &[&str]) -> bool {
@@ -124,24 +149,23 @@ fn is_message(content_type: Option<&mail_parser::ContentType<'_>>, subtypes: &[&
     })
 }
 
-/// Our mails are called after their delivery. The returned mail comes whole, or as its headers alone.
-fn delivery_id(message: &Message<'_>) -> Option<Uuid> {
-    let id = message.parts.iter().find_map(|part| match &part.body {
-        PartType::Message(returned) => returned.message_id().map(str::to_owned),
-        _ => {
-            let content_type = part.content_type()?;
-            let headers = content_type
-                .subtype()?
-                .eq_ignore_ascii_case("rfc822-headers")
-                || content_type
-                    .subtype()?
-                    .eq_ignore_ascii_case("global-headers");
-            let returned = MessageParser::default().parse_headers(part.contents())?;
-            let id = returned.message_id().map(str::to_owned);
-            id.filter(|_| headers)
-        }
-    })?;
-    Uuid::try_parse(id.split('@').next()?).ok()
+/// Our mails bear a link to leave, which names the delivery and is signed. The returned mail comes whole, or as its
+/// headers alone.
+fn delivery_id(message: &Message<'_>, keys: &LinkKeys) -> Option<Uuid> {
+    let returned = ["rfc822", "rfc822-headers", "global", "global-headers"];
+    let parts = message.parts.iter().filter(|part| {
+        is_message(part.content_type(), &returned)
+            || part
+                .content_type()
+                .and_then(|it| it.subtype())
+                .is_some_and(|it| it.eq_ignore_ascii_case("rfc822-headers"))
+    });
+    let raw = parts.filter_map(|part| {
+        let [from, to] = [part.raw_body_offset(), part.raw_end_offset()].map(|at| at as usize);
+        message.raw_message().get(from..to)
+    });
+    raw.flat_map(tokens)
+        .find_map(|token| UnsubscribeLink::verify(token, keys).ok()?.delivery_id)
 }
 
 /// What a report says of one receiver: names in lower case, and values on one line.
@@ -176,13 +200,25 @@ impl Recipient {
         EmailAddress::parse(text).ok()
     }
 
+    /// The status; one that says no more than that it failed is looked for in the words of the other side.
     fn status(&self) -> Option<EnhancedStatus> {
-        EnhancedStatus::parse(self.word("status")?).ok()
+        let status = EnhancedStatus::parse(self.word("status")?).ok()?;
+        let words = match status.numbers() {
+            [_, 0, 0] => self.typed("diagnostic-code"),
+            _ => None,
+        };
+        let said = words
+            .into_iter()
+            .flat_map(|it| it.split([' ', '-', '#', '(', ')']));
+        let more = said
+            .filter_map(|word| EnhancedStatus::parse(word).ok())
+            .next();
+        Some(more.unwrap_or(status))
     }
 }
 
-/// The groups of fields that say what was done; the first group is about the whole mail, and says nothing of it.
-fn recipients(text: &str) -> Vec<Recipient> {
+/// The groups of fields that have this one; that of a delivery report which is about the whole mail has no action.
+fn groups(text: &str, field: &str) -> Vec<Recipient> {
     let mut groups = vec![Recipient(Vec::new())];
     for line in text.lines() {
         let group = groups.last_mut().expect("there is one from the start");
@@ -203,7 +239,7 @@ fn recipients(text: &str) -> Vec<Recipient> {
             fields.push((name.trim().to_ascii_lowercase(), value.trim().to_owned()));
         }
     }
-    groups.retain(|group| group.get("action").is_some());
+    groups.retain(|group| group.get(field).is_some());
     groups
 }
 
@@ -224,8 +260,9 @@ fn judge(recipients: &[Recipient]) -> Option<Feedback> {
     Some(Feedback::bounced(class, reason, status, words))
 }
 
-/// What a status means for the address (RFC 3463). Only what lies in the address is hard: not what lies in the mail, in
-/// its sender, or in how long it took.
+/// What a status means for the address (RFC 3463). Only that nobody has it is hard: not what lies in the mail, in its
+/// sender, in the way there or in how long it took, and not what says no more than that it failed. A mail server that
+/// trusts us no more refuses whole audiences.
 fn meaning(status: Option<&EnhancedStatus>) -> (BounceClass, BounceReason) {
     use BounceClass::{Hard, Soft};
     use BounceReason as R;
@@ -234,13 +271,12 @@ fn meaning(status: Option<&EnhancedStatus>) -> (BounceClass, BounceReason) {
         Some([4, ..] | [5, 4, 7]) => (Soft, R::Expired),
         // Of the sender's address.
         Some([5, 1, 7 | 8]) => (Soft, R::Policy),
-        Some([5, 1, _]) => (Hard, R::NoSuchAddress),
+        Some([5, 1, 1 | 2 | 3 | 6 | 10]) => (Hard, R::NoSuchAddress),
         Some([5, 2, 1]) => (Hard, R::MailboxDisabled),
         Some([5, 2, 2]) => (Soft, R::MailboxFull),
         Some([5, 2, 3] | [5, 3, 4]) => (Soft, R::MessageTooLarge),
         Some([5, 6, _]) => (Soft, R::ContentRejected),
         Some([5, 7, _]) => (Soft, R::Policy),
-        Some([5, ..]) => (Hard, R::Other),
         _ => (Soft, R::Other),
     }
 }

@@ -2,10 +2,14 @@
 //! says is taken only of a delivery that it can prove to be about:
 //!
 //! - by the address it came to, which we made and signed ([`ReturnPath`]): it stood in the envelope of that one mail;
-//! - else by the `Message-ID` of the returned mail, if the report also names the reader's address. Who knows both has
-//!   the mail, and with it the link by which its reader leaves: a forger takes off nobody he could not take off already.
+//! - else by the signed link to leave in the returned mail: a forger who has it can leave in the reader's name anyway.
+//!
+//! The name of a mail (`Message-ID`) proves nothing: it stands in every answer to it.
+//!
+//! A bounce is held against the address only if that very address is the one that was not reached in the end. What came
+//! to it may have gone on, to a whole list or to where somebody has their mail sent.
 
-use tidings_domain::delivery::{Delivery, FeedbackSource};
+use tidings_domain::delivery::{Delivery, Feedback, FeedbackSource};
 use tidings_domain::stream_id;
 use tidings_domain::subscriber::Subscriber;
 use tidings_domain::token::ReturnPath;
@@ -14,7 +18,7 @@ use tidings_service::Problem;
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
-use super::dsn::{self, Failure, Mail};
+use super::dsn::{self, Mail};
 use super::{Origin, Report, Verdict, record};
 use crate::commands::Commands;
 use crate::refusal;
@@ -44,7 +48,7 @@ pub async fn take(
     mail: &[u8],
     recipient: Option<&str>,
 ) -> Result<Returned, Problem> {
-    let (kind, addresses) = dsn::read(mail);
+    let (kind, addresses) = dsn::read(mail, &commands.link_keys);
     let all = recipient
         .into_iter()
         .chain(addresses.iter().map(String::as_str));
@@ -55,13 +59,13 @@ pub async fn take(
         commands.count_feedback(FeedbackSource::Dsn, why);
         Ok(Returned::Ignored)
     };
-    let failure = match kind {
-        Mail::Failure(failure) => failure,
-        Mail::NoFailure => return ignored("no_failure"),
+    let returned = match kind {
+        Mail::Report(returned) => returned,
+        Mail::Nothing => return ignored("nothing"),
         Mail::Other if path.is_some() => return ignored("no_report"),
         Mail::Other => return Ok(Returned::NoReport),
     };
-    let Some(report) = report(commands, *failure, path).await? else {
+    let Some(report) = report(commands, *returned, path).await? else {
         return ignored("uncorrelated");
     };
     Ok(match record(commands, origin, report).await? {
@@ -73,27 +77,29 @@ pub async fn take(
 /// The delivery that a report is proved to be about.
 async fn report(
     commands: &Commands,
-    failure: Failure,
+    returned: dsn::Returned,
     path: Option<ReturnPath>,
 ) -> Result<Option<Report>, Problem> {
-    let (delivery_id, attempt, recipient) = match (path, failure.delivery_id) {
-        // Whatever address was not reached: the mail to the reader went on to it.
-        (Some(path), _) => (path.delivery_id, Some(path.attempt), None),
-        (None, Some(id)) => match reader(commands, id, &failure.recipients).await? {
-            Some(address) => (id, None, Some(address)),
-            None => return Ok(None),
-        },
-        (None, None) => return Ok(None),
+    let named = path.map(|path| (path.delivery_id, Some(path.attempt)));
+    let Some((delivery_id, attempt)) = named.or(returned.delivery_id.map(|id| (id, None))) else {
+        return Ok(None);
     };
+    let recipient = reader(commands, delivery_id, &returned.recipients).await?;
     let now = commands.clock.now();
     Ok(Some(Report {
         delivery_id,
         attempt,
-        what: failure.what,
-        reported_at: plausible(failure.written_at, now),
-        event_id: failure.id,
+        source: match returned.what {
+            Feedback::Complained { .. } => FeedbackSource::Arf,
+            _ => FeedbackSource::Dsn,
+        },
+        what: match recipient {
+            Some(_) => returned.what,
+            None => returned.what.softened(),
+        },
+        reported_at: plausible(returned.written_at, now),
+        event_id: returned.id,
         recipient,
-        source: FeedbackSource::Dsn,
     }))
 }
 

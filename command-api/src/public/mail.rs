@@ -12,7 +12,6 @@ use tidings_service::access::{Access, Route};
 use tidings_service::http::{RequestContext, read_body};
 use tidings_service::problem::ProblemBody;
 
-use super::beside::Beside;
 use super::departure::depart;
 use crate::commands::Commands;
 use crate::feedback;
@@ -22,6 +21,8 @@ pub(crate) const ROUTE: Route = ("POST", "/hooks/mail", Access::Public);
 
 /// A mail that a mail program writes to leave has a subject and little else, and mail servers cut what they return.
 const BODY_BYTES_MAX: usize = 1 << 20;
+/// The address the mail came to, as its envelope has it. Not in the URL: a return path is a secret, and proxies keep URLs.
+const RECIPIENT: &str = "Tidings-Recipient";
 
 /// Take a mail
 ///
@@ -30,7 +31,8 @@ const BODY_BYTES_MAX: usize = 1 << 20;
 /// of `List-Unsubscribe`; mail programs put it into the subject. Takes effect at once, however often it comes.
 #[utoipa::path(
     post, path = "/hooks/mail", tag = "public",
-    params(Beside),
+    params(("Tidings-Recipient" = Option<String>, Header, description = "The address the mail came to, as its envelope \
+        has it. Needed for a report when no header of it names the address")),
     request_body(content = String, content_type = "message/rfc822", description = "The mail, headers and all",
         example = "From: ada@example.org\r\nTo: leave@news.example.org\r\nSubject: unsubscribe AXUB\r\n\r\n"),
     responses(
@@ -48,13 +50,13 @@ const BODY_BYTES_MAX: usize = 1 << 20;
 pub(crate) async fn receive(
     commands: web::Data<Commands>,
     request: HttpRequest,
-    beside: web::Query<Beside>,
     origin: RequestContext,
     body: web::Payload,
 ) -> Result<HttpResponse, Problem> {
     let mail: Bytes = read_body(&request, &mut body.into_inner(), BODY_BYTES_MAX).await?;
-    let recipient = beside.recipient();
-    match feedback::mail::take(&commands, &(&origin).into(), &mail, recipient.as_deref()).await? {
+    let recipient = request.headers().get(RECIPIENT);
+    let recipient = recipient.and_then(|it| it.to_str().ok());
+    match feedback::mail::take(&commands, &(&origin).into(), &mail, recipient).await? {
         Returned::Taken => return Ok(HttpResponse::NoContent().finish()),
         Returned::Ignored => return Ok(HttpResponse::Accepted().finish()),
         Returned::NoReport => {}
@@ -87,7 +89,7 @@ fn texts(mail: &[u8]) -> Vec<String> {
 }
 
 /// Whatever may be a token, in its order.
-fn tokens(mail: &[u8]) -> impl Iterator<Item = &str> {
+pub(crate) fn tokens(mail: &[u8]) -> impl Iterator<Item = &str> {
     mail.split(|byte| !(byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')))
         .filter(|word| word.len() == UnsubscribeLink::TOKEN_CHARS)
         .filter_map(|word| std::str::from_utf8(word).ok())

@@ -45,7 +45,14 @@ fn email() -> Sample {
         settings[field] = value;
         settings
     };
-    let wrong = vec![
+    let further = [
+        ("/mails_per_minute", json!(100_001)),
+        ("/mails_per_minute", json!(0)),
+        ("/return_path_domain", json!("b@example.org")),
+        ("/return_path_domain", json!("example.org>\r\n")),
+        ("/return_path_domain", json!("localhost")),
+    ];
+    let mut wrong = vec![
         (with("host", json!(null)), None, "/host"),
         (with("host", json!("a b")), None, "/host"),
         (with("port", json!(0)), None, "/port"),
@@ -75,31 +82,6 @@ fn email() -> Sample {
             None,
             "/connections_max",
         ),
-        (
-            with("mails_per_minute", json!(100_001)),
-            None,
-            "/mails_per_minute",
-        ),
-        (
-            with("mails_per_minute", json!(0)),
-            None,
-            "/mails_per_minute",
-        ),
-        (
-            with("return_path_domain", json!("b@example.org")),
-            None,
-            "/return_path_domain",
-        ),
-        (
-            with("return_path_domain", json!("example.org>\r\n")),
-            None,
-            "/return_path_domain",
-        ),
-        (
-            with("return_path_domain", json!("localhost")),
-            None,
-            "/return_path_domain",
-        ),
         (with("surprise", json!(1)), None, "/surprise"),
         (
             settings.clone(),
@@ -112,6 +94,7 @@ fn email() -> Sample {
             "/credentials/username",
         ),
     ];
+    wrong.extend(further.map(|(pointer, value)| (with(&pointer[1..], value), None, pointer)));
     Sample {
         settings,
         credentials: Some(login),

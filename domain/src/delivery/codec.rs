@@ -13,6 +13,8 @@ use crate::personal::{Open, Seal};
 use crate::value::Code;
 use crate::wire::{Fields, id, optional_id, small};
 
+pub use reported::is_report;
+
 pub(super) fn event_type(event: &Event) -> &'static str {
     match event {
         Event::Planned(_) => wire::Planned::TYPE,

@@ -45,6 +45,24 @@ impl Feedback {
         )
     }
 
+    /// The same, but nothing that the address is judged by.
+    pub fn softened(self) -> Self {
+        match self {
+            Self::Bounced {
+                reason,
+                status,
+                detail,
+                ..
+            } => Self::Bounced {
+                class: BounceClass::Soft,
+                reason,
+                status,
+                detail,
+            },
+            other => other,
+        }
+    }
+
     /// A bounce; of the words, [`Reply::TEXT_CHARS_MAX`] characters are kept.
     pub fn bounced(
         class: BounceClass,
@@ -78,6 +96,8 @@ code_enum! {
     FeedbackSource {
         /// A report by mail (RFC 3464):
         Dsn = "dsn",
+        /// A complaint passed on by mail (RFC 5965):
+        Arf = "arf",
         /// Amazon SES:
         Ses = "ses",
     }
@@ -215,7 +235,11 @@ fn in_doubt(state: &Delivery, attempt: Option<u32>) -> Option<u32> {
     let named = attempt.filter(|n| doubtful.contains(n));
     match state {
         // Of the open attempt its own process tells.
-        Delivery::Attempting { .. } => named,
+        Delivery::Attempting { .. }
+        | Delivery::Settled {
+            outcome: Outcome::Failed { .. },
+            ..
+        } => named,
         Delivery::Pending { .. }
         | Delivery::Settled {
             outcome: Outcome::InDoubt { .. },

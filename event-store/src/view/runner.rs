@@ -344,13 +344,13 @@ async fn advance<V: View>(
 ) -> Result<bool, ViewError> {
     let view = V::DEFINITION.name;
     let to = at.position;
-    if let Some((position, claimed)) = &at.claimed {
-        if !holds(transaction, *position, claimed).await? {
-            return Err(ViewError::DeadTimeline {
-                view,
-                position: *position,
-            });
-        }
+    if let Some((position, claimed)) = &at.claimed
+        && !holds(transaction, *position, claimed).await?
+    {
+        return Err(ViewError::DeadTimeline {
+            view,
+            position: *position,
+        });
     }
     // Not waiting for the disk: after a crash of the server rows and checkpoint are both as they were a
     // moment before, and the page is folded again. Otherwise every view's pages queue up with the commits.

@@ -49,6 +49,7 @@ impl Feedback {
 }
 
 /// What one event says.
+#[derive(Clone, Copy)]
 pub(super) struct Said<'a> {
     pub(super) feedback: Feedback,
     pub(super) at: Option<OffsetDateTime>,

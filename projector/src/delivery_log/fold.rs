@@ -325,6 +325,7 @@ impl Merge for DeliveryRow {
             due_at: later.due_at.or(self.due_at),
             planned_at: self.planned_at.or(later.planned_at),
             reopened: self.reopened + later.reopened,
+            position: latest.position,
             ..later
         }
         .judged()

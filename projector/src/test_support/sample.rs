@@ -242,9 +242,16 @@ fn delivery_sample(event_type: &str, attempt: i32, number: i64) -> Option<Event>
             ..Default::default()
         }
         .into(),
+        other => return report_sample(other, attempt, number),
+    })
+}
+
+fn report_sample(event_type: &str, attempt: i32, number: i64) -> Option<Event> {
+    let (reason, reported_at_us) = (format!("reason {number}"), 1_000_000 * number);
+    Some(match event_type {
         "delivery.Delivered" => delivery::Delivered {
             attempt,
-            reported_at_us: retry_at_us,
+            reported_at_us,
             ..Default::default()
         }
         .into(),
@@ -252,14 +259,14 @@ fn delivery_sample(event_type: &str, attempt: i32, number: i64) -> Option<Event>
             attempt,
             class: ["soft", "hard"][usize::from(number % 2 == 0)].to_owned(),
             reason,
-            reported_at_us: retry_at_us,
+            reported_at_us,
             ..Default::default()
         }
         .into(),
         "delivery.Complained" => delivery::Complained {
             attempt,
             kind: reason,
-            reported_at_us: retry_at_us,
+            reported_at_us,
             ..Default::default()
         }
         .into(),

@@ -2,6 +2,7 @@
 
 use super::*;
 use proptest::prelude::*;
+use tidings_domain::token::LinkKey;
 use time::macros::datetime;
 
 const POSTFIX: &str = include_str!("samples/postfix.eml");
@@ -9,19 +10,38 @@ const EXCHANGE: &str = include_str!("samples/exchange.eml");
 const ID: &str = "019b7ca9-8f2e-82b5-9431-964b29091373";
 const PATH: &str = "B+Token@bounces.example.org";
 
+fn keys() -> LinkKeys {
+    LinkKeys::new(LinkKey::new(1, [7; 32]), vec![])
+}
+
+fn link() -> String {
+    let link = UnsubscribeLink {
+        subscriber_id: Uuid::from_u128(1),
+        topic_id: None,
+        delivery_id: Uuid::try_parse(ID).ok(),
+        address_suppression_id: Uuid::from_u128(2),
+        issued: UnsubscribeLink::issued_on(datetime!(2026-03-02 09:00:00 UTC)),
+    };
+    format!("https://news.example.org/u/{}", link.sign(keys().current()))
+}
+
 fn filled(sample: &str) -> String {
-    let mail = "Subject: The ferry\nMessage-ID: <{MESSAGE_ID}>\n\nIt runs again.";
+    let mail = format!(
+        "Subject: The ferry\nMessage-ID: <{{MESSAGE_ID}}>\nList-Unsubscribe: <{}>\n\nIt runs again.",
+        link()
+    );
     sample
-        .replace("{MAIL}", mail)
+        .replace("{MAIL}", &mail)
         .replace("{TO}", PATH)
+        .replace("{LINK}", &link())
         .replace("{READER}", "ada@example.org")
         .replace("{MESSAGE_ID}", &format!("{ID}@news.example.org"))
         .replace('\n', "\r\n")
 }
 
-fn failure_of(mail: &str) -> Failure {
-    match read(mail.as_bytes()).0 {
-        Mail::Failure(failure) => *failure,
+fn failure_of(mail: &str) -> Returned {
+    match read(mail.as_bytes(), &keys()).0 {
+        Mail::Report(returned) => *returned,
         other => panic!("{other:?} in {mail}"),
     }
 }
@@ -40,8 +60,8 @@ fn failed(status: &str) -> String {
 }
 
 fn gist(mail: &str) -> Option<(BounceClass, BounceReason, Option<String>)> {
-    match read(mail.as_bytes()).0 {
-        Mail::Failure(failure) => match failure.what {
+    match read(mail.as_bytes(), &keys()).0 {
+        Mail::Report(returned) => match returned.what {
             Feedback::Bounced {
                 class,
                 reason,
@@ -50,7 +70,7 @@ fn gist(mail: &str) -> Option<(BounceClass, BounceReason, Option<String>)> {
             } => Some((class, reason, status.map(|it| it.as_str().to_owned()))),
             other => panic!("{other:?}"),
         },
-        Mail::NoFailure => None,
+        Mail::Nothing => None,
         Mail::Other => panic!("no report: {mail}"),
     }
 }
@@ -93,7 +113,7 @@ fn reports_of_postfix_and_exchange_are_read() {
         assert!(!failure.recipients.is_empty());
         assert_eq!(failure.written_at, Some(at));
         assert_eq!(failure.id, id);
-        assert!(read(mail.as_bytes()).1.contains(&PATH.to_owned()));
+        assert!(read(mail.as_bytes(), &keys()).1.contains(&PATH.to_owned()));
     }
 }
 
@@ -107,9 +127,11 @@ fn only_what_lies_in_the_address_is_hard() {
 5.2.2   | soft mailbox_full
 5.2.3   | soft message_too_large
 5.3.4   | soft message_too_large
-5.4.4   | hard other
+5.4.4   | soft other
 5.4.7   | soft expired
-5.5.0   | hard other
+5.5.0   | soft other
+5.0.0   | soft other
+5.1.0   | soft other
 5.6.1   | soft content_rejected
 5.7.1   | soft policy
 5.7.26  | soft policy
@@ -148,16 +170,51 @@ fn an_address_is_given_up_only_when_nobody_behind_it_was_reached() {
 }
 
 #[test]
-fn a_report_of_another_kind_is_no_failure_and_a_complaint_is_read_elsewhere() {
+fn a_report_of_another_kind_is_no_failure() {
     let mail = |kind: &str| filled(POSTFIX).replace("report-type=delivery-status", kind);
-    assert_ne!(read(mail("x-other=1").as_bytes()).0, Mail::NoFailure);
+    assert_ne!(read(mail("x-other=1").as_bytes(), &keys()).0, Mail::Nothing);
     let read_receipt = "Content-Type: multipart/report; report-type=disposition-notification; boundary=x\r\n\r\n\
          --x\r\nContent-Type: message/disposition-notification\r\n\r\nDisposition: displayed\r\n--x--\r\n";
-    assert_eq!(read(read_receipt.as_bytes()).0, Mail::NoFailure);
-    let complaint = mail("report-type=feedback-report");
-    assert_eq!(read(complaint.as_bytes()).0, Mail::Other);
+    assert_eq!(read(read_receipt.as_bytes(), &keys()).0, Mail::Nothing);
     for other in ["", "Subject: unsubscribe\r\n\r\nhello", "no mail at all"] {
-        assert_eq!(read(other.as_bytes()).0, Mail::Other);
+        assert_eq!(read(other.as_bytes(), &keys()).0, Mail::Other);
+    }
+}
+
+#[test]
+fn a_status_that_says_nothing_is_looked_for_in_the_words() {
+    let said = |words: &str| {
+        let group = format!("{}Diagnostic-Code: smtp; {words}\r\n", failed("5.0.0"));
+        let (class, reason, status) = gist(&report(&group)).unwrap();
+        format!("{class} {reason} {}", status.unwrap_or_default())
+    };
+    assert_eq!(said("550-5.1.1 no such user"), "hard no_such_address 5.1.1");
+    assert_eq!(said("550 SPF check failed"), "soft other 5.0.0");
+    assert_eq!(said("550 5.7.1 Relaying denied"), "soft policy 5.7.1");
+}
+
+#[test]
+fn a_complaint_is_one_unless_it_says_that_it_is_none() {
+    let complaint = |kind: &str| {
+        format!(
+            "Content-Type: multipart/report; report-type=feedback-report; boundary=x\r\n\r\n\
+             --x\r\n\r\nA complaint.\r\n--x\r\nContent-Type: message/feedback-report\r\n\r\n\
+             Feedback-Type: {kind}\r\nUser-Agent: x/1\r\nVersion: 1\r\n\r\n\
+             --x\r\nContent-Type: message/rfc822\r\n\r\nList-Unsubscribe: <{}>\r\n\r\nIt runs.\r\n--x--\r\n",
+            link()
+        )
+    };
+    for (said, kind) in [
+        ("abuse", ComplaintKind::Abuse),
+        ("Fraud", ComplaintKind::Fraud),
+        ("opt-out", ComplaintKind::Other),
+    ] {
+        let returned = failure_of(&complaint(said));
+        assert_eq!(returned.what, Feedback::Complained { kind });
+        assert_eq!(returned.delivery_id, Uuid::try_parse(ID).ok());
+    }
+    for none in ["not-spam", "auth-failure"] {
+        assert_eq!(read(complaint(none).as_bytes(), &keys()).0, Mail::Nothing);
     }
 }
 
@@ -190,8 +247,8 @@ fn what_is_huge_is_read_in_part() {
 proptest! {
     #[test]
     fn any_mail_is_survived(bytes in prop::collection::vec(any::<u8>(), 0..400), text in "\\PC{0,200}") {
-        read(&bytes);
-        read(report(&text).as_bytes());
+        read(&bytes, &keys());
+        read(report(&text).as_bytes(), &keys());
     }
 
     #[test]
@@ -202,7 +259,7 @@ proptest! {
         let at = at.index(mail.len());
         let end = (at + bytes.len()).min(mail.len());
         mail.splice(at..end, bytes);
-        read(&mail);
-        read(&mail[..at]);
+        read(&mail, &keys());
+        read(&mail[..at], &keys());
     }
 }

@@ -11,6 +11,7 @@ use crate::value::Code;
 use crate::wire::{Fields, small};
 
 /// The report around it.
+#[derive(Clone, Copy)]
 pub(super) struct Report<'a> {
     pub(super) attempt: u32,
     pub(super) reported_at: OffsetDateTime,
@@ -24,6 +25,16 @@ pub(super) fn event_type(feedback: &Feedback) -> &'static str {
         Feedback::Bounced { .. } => wire::Bounced::TYPE,
         Feedback::Complained { .. } => wire::Complained::TYPE,
     }
+}
+
+/// Whether events of this type tell what somebody said afterwards: no part of the delivery's own course.
+pub fn is_report(event_type: &str) -> bool {
+    [
+        wire::Delivered::TYPE,
+        wire::Bounced::TYPE,
+        wire::Complained::TYPE,
+    ]
+    .contains(&event_type)
 }
 
 pub(super) fn encode(feedback: &Feedback, report: Report<'_>, seal: &dyn Seal) -> Wire {

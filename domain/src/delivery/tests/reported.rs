@@ -53,6 +53,8 @@ fn whoever_speaks_of_a_message_in_doubt_has_it() {
         (twice, None, 2),
         // It need not be sent again.
         (due_again, Some(1), 1),
+        // Nor when the second one was refused.
+        (then(resent(), vec![failed(2)]), Some(1), 1),
         (resent(), Some(1), 1),
     ] {
         let state = after(held);
@@ -116,7 +118,7 @@ fn each_report_is_taken_once_and_not_more_than_eight() {
 fn a_complaint_is_taken_however_much_was_said_before() {
     let mut commands = then(attempting(), vec![sent(1)]);
     let late = || Feedback::bounced(BounceClass::Soft, BounceReason::Expired, None, None);
-    commands.extend((0..9).map(|digest| report(Some(1), digest, late())));
+    commands.extend((0..8).map(|digest| report(Some(1), digest, late())));
     let full = after(commands);
     assert_eq!(full.decide(report(Some(1), 9, late())), Ok(vec![]));
     let kind = ComplaintKind::Abuse;

@@ -6,7 +6,9 @@
 //!
 //! **Which address is suppressed.** A subscriber keeps the address they signed up with, so that address, by the keyed
 //! id in their first event, is where the delivery went, also after they left or their data was erased. Where the report
-//! names an address, it must be this one; if it is another, the report is recorded and nothing is suppressed.
+//! names an address, it must be this one; if it is another, the report is recorded and nothing is suppressed. So is one
+//! that comes long after the message: what proves it right stands in many logs by then, and the reader may have come
+//! back meanwhile.
 
 mod dsn;
 pub mod mail;
@@ -23,7 +25,7 @@ use tidings_domain::value::EmailAddress;
 use tidings_event_store::{CommitError, Context, Draft, Loaded};
 use tidings_service::Problem;
 use tidings_service::http::RequestContext;
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
 use crate::commands::Commands;
@@ -31,6 +33,10 @@ use crate::refusal;
 
 /// Times it is decided anew because others were faster.
 const ATTEMPTS_MAX: u32 = 5;
+/// A bounce counts against the address for so long after the message was due. Mail servers try for some days.
+const BOUNCES_COUNT_FOR: Duration = Duration::days(30);
+/// So does a complaint: not everybody reads at once.
+const COMPLAINTS_COUNT_FOR: Duration = Duration::days(90);
 
 /// One report about one delivery.
 pub struct Report {
@@ -179,6 +185,13 @@ async fn suppress(
     let (Some(reason), Some(subscriber_id)) = (reason(&report.what), plan.subscriber_id) else {
         return Ok(());
     };
+    let counts_for = match reason {
+        Reason::Complaint => COMPLAINTS_COUNT_FOR,
+        _ => BOUNCES_COUNT_FOR,
+    };
+    if commands.clock.now() - plan.due_at > counts_for {
+        return Ok(());
+    }
     let subscriber = commands.store.load::<Subscriber>(subscriber_id).await;
     let subscriber = subscriber.map_err(|error| refusal::load(&error))?;
     let Some(profile) = subscriber.state.profile() else {

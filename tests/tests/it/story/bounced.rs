@@ -234,6 +234,26 @@ async fn a_report_to_another_address_needs_the_link_in_the_mail_and_the_readers_
 }
 
 #[actix_web::test]
+async fn a_bounce_long_after_the_mail_is_on_record_and_suppresses_nobody() {
+    let house = House::start().await;
+    let ada = house.subscriber(ADA).await;
+    let channel = channel(&house).await;
+    let id = house
+        .publish("The ferry", "It runs again.", &[channel])
+        .await;
+    house.platform.settle().await;
+    let (path, mail) = mail_to(&house, ADA);
+    house
+        .platform
+        .clock
+        .advance(Duration::from_secs(31 * 86_400));
+    let returned = report(POSTFIX, &path, ADA, &mail);
+    assert_eq!(hand_over(&house, &returned).await, 204);
+    assert_eq!(events(&house).await.last().unwrap(), "delivery.Bounced");
+    assert_eq!(delivery(&house, id, ada).await["bounce"], "hard");
+}
+
+#[actix_web::test]
 async fn a_report_ends_a_doubt_and_survives_that_its_reader_left_and_was_erased() {
     let house = House::start().await;
     let ada = house.subscriber(ADA).await;

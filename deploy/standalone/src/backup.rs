@@ -180,14 +180,18 @@ impl Backup {
             _ => io_error("read", &page)(error),
         })?;
         let backup: Self = serde_json::from_slice(&text).map_err(|_| no_backup())?;
-        let complete = backup.format == FORMAT && Self::data(folder).is_dir();
+        let complete = backup.format == FORMAT && folder.join(DATA).is_dir();
         complete.then_some(backup).ok_or_else(no_backup)
     }
 
-    /// The copied data in a backup's folder.
-    #[must_use]
-    pub fn data(folder: &Path) -> PathBuf {
-        folder.join(DATA)
+    /// The copied data in a backup's folder, by its whole path: PostgreSQL's programs are not run from where its name
+    /// was given.
+    ///
+    /// # Errors
+    /// When it is not there.
+    pub fn data(folder: &Path) -> Result<PathBuf, BackupError> {
+        let data = folder.join(DATA);
+        data.canonicalize().map_err(io_error("enter", &data))
     }
 
     /// By time and position, so that a list of names is in order.

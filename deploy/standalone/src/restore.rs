@@ -127,7 +127,7 @@ impl Restore<'_> {
         self.check_master_key().await?;
         let restoring = self.begin(backup.as_ref())?;
         if let Source::Backup(folder) = &self.source {
-            self.lay(&Backup::data(folder), tell).await?;
+            self.lay(&Backup::data(folder)?, tell).await?;
         }
         tell(Step::Start);
         let backing = match &self.source {

@@ -6,6 +6,8 @@ use std::io::{self, IsTerminal as _, Write as _};
 
 use serde::Serialize;
 use serde_json::json;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 /// Where a command's words go.
 #[derive(Clone, Copy, Debug)]
@@ -72,6 +74,11 @@ fn causes(error: &dyn Error) -> Vec<String> {
         source = cause.source();
     }
     causes
+}
+
+/// An instant as answers show it: RFC 3339, UTC.
+pub(super) fn instant(at: OffsetDateTime) -> String {
+    at.format(&Rfc3339).unwrap_or_default()
 }
 
 #[cfg(test)]

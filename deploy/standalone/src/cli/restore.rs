@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 use tidings_event_store::restore::Again;
-use time::format_description::well_known::Rfc3339;
 
 use super::dispatch::waiting_lines;
 use super::global::{Global, Hints, Logs};
+use super::out::instant;
 use super::{Bar, CliError, Out};
 use crate::backup::Backup;
 use crate::platform::witness_folder;
@@ -132,8 +132,7 @@ impl Shown {
 
 /// So far a witness goes: who names an old copy sees it.
 fn ends(Witnessed { position, at }: Witnessed) -> String {
-    let written = at.and_then(|at| at.format(&Rfc3339).ok());
-    let written = written.map_or_else(String::new, |at| format!(", written {at}"));
+    let written = at.map_or_else(String::new, |at| format!(", written {}", instant(at)));
     format!("the witness ends at position {position}{written}")
 }
 

@@ -8,9 +8,9 @@ use tidings_service::Clock;
 use tidings_service::auth::{Role, TokenRequest, mint};
 use tidings_service::config::{AuthConfig, Secret};
 use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
 use super::global::Global;
+use super::out::instant;
 use super::{CliError, Out};
 
 /// Longest life of a token.
@@ -50,7 +50,7 @@ impl Token {
         let now = Clock::system().now();
         let token = make(&config.auth, &self.subject, &self.role, self.ttl, now)?;
         out.say(&token);
-        let expires_at = (now + self.ttl).format(&Rfc3339).unwrap_or_default();
+        let expires_at = instant(now + self.ttl);
         out.result(&json!({
             "token": token,
             "subject": self.subject,

@@ -5,9 +5,9 @@ use serde_json::json;
 use tidings_event_store::view::SkipReason;
 use tidings_projector::view_positions::{ViewPosition, ViewPositions, standings};
 use tidings_projector::{Stops, find, skip};
-use time::format_description::well_known::Rfc3339;
 
 use super::global::Global;
+use super::out::instant;
 use super::{CliError, Out, Session};
 use crate::platform::{Core, all_views};
 
@@ -108,7 +108,7 @@ fn line(view: &ViewPosition) -> String {
     let rows = view
         .rows
         .map_or_else(|| "?".to_owned(), |it| it.to_string());
-    let rebuilt = view.rebuilt_at.and_then(|at| at.format(&Rfc3339).ok());
+    let rebuilt = view.rebuilt_at.map(instant);
     format!(
         "{:20} {:9} {:>11} {:>9} {:>5} {:>4} {rows:>11}  {}",
         view.view,

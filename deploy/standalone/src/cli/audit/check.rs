@@ -8,6 +8,7 @@ use serde_json::json;
 use tidings_event_store::audit::{Checked, Proof};
 use tidings_event_store::witness::PublicKey;
 
+use crate::cli::out::instant;
 use crate::cli::{CliError, Out};
 
 /// Check a proof that an event is in a log
@@ -64,9 +65,14 @@ fn words(checked: &Checked, key_given: bool) -> String {
          \x20 stream        {}, version {version}\n\
          \x20 event id      {}\n\
          \x20 actor         {}\n\
-         \x20 recorded at   {recorded_at}\n\
-         \x20 witnessed at  {witnessed_at}\n\
+         \x20 recorded at   {}\n\
+         \x20 witnessed at  {}\n\
          \x20 public key    {public_key} ({key})",
-        event.event_type, event.stream_id, event.event_id, event.actor,
+        event.event_type,
+        event.stream_id,
+        event.event_id,
+        event.actor,
+        instant(*recorded_at),
+        instant(*witnessed_at),
     )
 }

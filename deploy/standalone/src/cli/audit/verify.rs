@@ -10,6 +10,7 @@ use tidings_event_store::witness::{self, Compared, Folder, PublicKey, WitnessRep
 
 use super::{Opened, folder};
 use crate::cli::global::{Global, Logs};
+use crate::cli::out::instant;
 use crate::cli::{Bar, CliError, Out, Session};
 use crate::platform::{Backing, pinned_witness_key};
 
@@ -174,7 +175,9 @@ fn tell_people(
             report.heads,
             report.facts,
             report.position,
-            report.at.map_or_else(String::new, |at| format!(" at {at}")),
+            report
+                .at
+                .map_or_else(String::new, |at| format!(" at {}", instant(at))),
         ));
         for note in notes(verified, report) {
             out.say(format!("               {note}"));
@@ -205,7 +208,7 @@ fn notes(verified: &Verified, report: &WitnessReport) -> Vec<String> {
     for it in &report.given_up {
         notes.push(format!(
             "line {} of {}: the log was restored to position {}, and what was witnessed up to {} given up",
-            it.line, it.at, it.after, it.through
+            it.line, instant(it.at), it.after, it.through
         ));
     }
     notes

@@ -15,7 +15,7 @@ pub mod mail;
 
 use tidings_domain::aggregate::Aggregate as _;
 use tidings_domain::delivery::{
-    BounceClass, Command, Delivery, Feedback, FeedbackSource, Plan, Refusal,
+    BounceClass, Command, Delivery, Feedback, FeedbackSource, Plan, Refusal, report_digest,
 };
 use tidings_domain::id::derive_from;
 use tidings_domain::stream_id;
@@ -118,13 +118,11 @@ async fn put_on_record(
     origin: &Origin,
     report: Report,
 ) -> Result<Verdict, Problem> {
-    let digest = commands.id_key.digest(
-        "delivery.feedback",
-        &[
-            report.delivery_id.as_bytes(),
-            report.source.as_str().as_bytes(),
-            report.event_id.as_bytes(),
-        ],
+    let digest = report_digest(
+        &commands.id_key,
+        report.delivery_id,
+        report.source,
+        &report.event_id,
     );
     let mut attempts = 0;
     loop {

@@ -23,7 +23,7 @@ pub use command::{Command, DoubtPolicy, Permit, Receiver, Reply};
 pub use event::Event;
 pub use feedback::{
     BounceClass, BounceReason, ComplaintKind, EnhancedStatus, Feedback, FeedbackSource, HEARD_MAX,
-    Heard,
+    Heard, report_digest,
 };
 
 /// What is to be delivered, to whom, when.

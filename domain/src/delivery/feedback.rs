@@ -1,7 +1,10 @@
 //! What the receiving side says afterwards of a message it took: that it arrived, that it came back, that the
 //! receiver called it spam.
 
+use uuid::Uuid;
+
 use super::{Delivery, Event, Outcome, Refusal, Reply};
+use crate::id::IdKey;
 use crate::personal::Personal;
 use crate::value::{Code, Invalid, code_enum, cut};
 
@@ -80,7 +83,22 @@ impl Feedback {
     }
 }
 
-/// One report of it, so that each is taken once.
+/// What a report is known by, so that each is taken once: keyed, since its name may tell who it is about.
+pub fn report_digest(
+    key: &IdKey,
+    delivery_id: Uuid,
+    source: FeedbackSource,
+    name: &str,
+) -> [u8; 32] {
+    let parts = [
+        delivery_id.as_bytes(),
+        source.as_str().as_bytes(),
+        name.as_bytes(),
+    ];
+    key.digest("delivery.feedback", &parts)
+}
+
+/// One report of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Heard {
     /// The attempt it names; 0: not known.

@@ -174,3 +174,16 @@ fn only_the_three_numbers_are_a_status() {
         assert!(EnhancedStatus::parse(bad).is_err(), "{bad}");
     }
 }
+
+/// Computed apart, by the length of every part and HMAC-SHA256.
+#[test]
+fn the_digest_of_a_report_never_changes() {
+    let key = crate::id::IdKey::new([7; 32]);
+    let name = "a@mx.example.net";
+    let digest = report_digest(&key, Uuid::from_u128(1), FeedbackSource::Dsn, name);
+    let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(
+        hex,
+        "c22b9d0c6c5805c518580c8ab38d2f4e02bc9a604e0ac1777b7dafa4e0372b89"
+    );
+}

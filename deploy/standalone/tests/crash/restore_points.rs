@@ -57,6 +57,7 @@ async fn a_backup_and_its_restore_that_die_at_any_point_are_run_again() {
     let first = publish(&api, sink.addr().port(), FEW).await;
     settled(&api, &first).await;
     let backups = program.dir().join("backups");
+    fs::create_dir(&backups).unwrap();
     for point in points::of("backup.") {
         let folder = backups.join(&point);
         let verb = ["backup", folder.to_str().unwrap(), "--json"];

@@ -128,7 +128,7 @@ async fn who_left_after_the_backup_is_not_mailed() {
     program.verify_log_alone();
 
     let mut program = program;
-    assert!(program.up(None).await, "it ended at its start");
+    assert!(program.up(None).await, "{}", program.said());
     program.let_in();
     let api = program.api();
     nobody_hears_of_it(&program, &api, &sink, &left).await;
@@ -239,7 +239,7 @@ async fn taken_in_mid_send_restored_with_kills_and_cancelled_it_sends_nothing_mo
     assert!(waiting["in_doubt"].as_i64().unwrap() <= 64, "{shown}");
     assert!(waiting["pending"].as_i64().unwrap() > 0, "{shown}");
 
-    assert!(program.up(None).await, "it ended at its start");
+    assert!(program.up(None).await, "{}", program.said());
     program.let_in();
     let api = program.api();
     // What went out after the backup is not on record any more: whoever cancels has nobody mailed twice.

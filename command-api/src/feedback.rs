@@ -2,7 +2,8 @@
 //! commit.
 //!
 //! Whoever hears of it parses what came and calls [`record`]: [`mail::take`] for reports by mail, which `public/mail`
-//! hands over (`POST /hooks/mail`), and each hook of a provider. They answer for it that the report is about the delivery it names.
+//! hands over (`POST /hooks/mail`), and each hook of a provider. They answer for it that the report is about the
+//! delivery it names.
 //!
 //! **Which address is suppressed.** A subscriber keeps the address they signed up with, so that address, by the keyed
 //! id in their first event, is where the delivery went, also after they left or their data was erased. Where the report
@@ -48,7 +49,7 @@ pub struct Report {
     pub what: Feedback,
     /// When that happened, as they say; not after now.
     pub reported_at: OffsetDateTime,
-    /// What the reporter calls this report; of any length. Two reports of one name and source are one.
+    /// What the reporter calls this report; of any length. Two reports about one delivery that have one name and source are one.
     pub event_id: String,
     /// The address the message went to, where the report names it; another one than the reader's is not suppressed.
     pub recipient: Option<EmailAddress>,

@@ -1,7 +1,7 @@
-//! Reports by mail that say that a mail did not get there (RFC 3464) or is not wanted (RFC 5965), read without trusting a byte of them: a report
-//! says what it is about, and whoever reads it has to find out whether that may be believed.
+//! Reports by mail that say that a mail did not get there (RFC 3464) or is not wanted (RFC 5965), read without trusting
+//! a byte of them: a report says what it is about, and whoever reads it has to find out whether that may be believed.
 
-use mail_parser::{Message, MessageParser, MessagePart, MimeHeaders as _};
+use mail_parser::{ContentType, Message, MessageParser, MessagePart, MimeHeaders as _};
 use tidings_domain::delivery::{
     BounceClass, BounceReason, ComplaintKind, EnhancedStatus, Feedback,
 };
@@ -79,12 +79,7 @@ fn addresses(message: &Message<'_>) -> Vec<String> {
 
 fn kind(message: &Message<'_>, keys: &LinkKeys) -> Mail {
     let content_type = message.content_type();
-    let is_report = content_type.is_some_and(|it| {
-        it.ctype().eq_ignore_ascii_case("multipart")
-            && it
-                .subtype()
-                .is_some_and(|it| it.eq_ignore_ascii_case("report"))
-    });
+    let is_report = is(content_type, "multipart", &["report"]);
     let report_type = content_type.and_then(|it| it.attribute("report-type"));
     let report = match report_type {
         _ if !is_report => return Mail::Other,
@@ -137,15 +132,15 @@ fn complaint(message: &Message<'_>) -> Option<Said> {
 }
 
 fn part(message: &Message<'_>, subtypes: &[&str]) -> Option<String> {
-    let is = |part: &&MessagePart<'_>| is_message(part.content_type(), subtypes);
-    let found = message.parts.iter().find(is)?;
+    let asked = |part: &&MessagePart<'_>| is(part.content_type(), "message", subtypes);
+    let found = message.parts.iter().find(asked)?;
     Some(String::from_utf8_lossy(found.contents()).into_owned())
 }
 
-fn is_message(content_type: Option<&mail_parser::ContentType<'_>>, subtypes: &[&str]) -> bool {
+fn is(content_type: Option<&ContentType<'_>>, kind: &str, subtypes: &[&str]) -> bool {
     content_type.is_some_and(|it| {
         let named = |subtype: &str| subtypes.iter().any(|it| it.eq_ignore_ascii_case(subtype));
-        it.ctype().eq_ignore_ascii_case("message") && it.subtype().is_some_and(named)
+        it.ctype().eq_ignore_ascii_case(kind) && it.subtype().is_some_and(named)
     })
 }
 
@@ -154,11 +149,8 @@ fn is_message(content_type: Option<&mail_parser::ContentType<'_>>, subtypes: &[&
 fn delivery_id(message: &Message<'_>, keys: &LinkKeys) -> Option<Uuid> {
     let returned = ["rfc822", "rfc822-headers", "global", "global-headers"];
     let parts = message.parts.iter().filter(|part| {
-        is_message(part.content_type(), &returned)
-            || part
-                .content_type()
-                .and_then(|it| it.subtype())
-                .is_some_and(|it| it.eq_ignore_ascii_case("rfc822-headers"))
+        let content_type = part.content_type();
+        is(content_type, "message", &returned) || is(content_type, "text", &returned)
     });
     let raw = parts.filter_map(|part| {
         let [from, to] = [part.raw_body_offset(), part.raw_end_offset()].map(|at| at as usize);

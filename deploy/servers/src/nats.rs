@@ -28,6 +28,10 @@ const FILE_STORE_MAX: &str = "1TB";
 const PORTS: std::ops::Range<u16> = 20_000..32_000;
 /// How many ports are tried.
 const PORT_ATTEMPTS: usize = 20;
+/// How often the server is started when each time another program takes the port just before it.
+const STARTS_MAX: usize = 5;
+/// What the server's log says then.
+const PORT_TAKEN: &str = "address already in use";
 
 /// What a client needs; kept, so that the URL survives a restart. No `Debug`: it is a secret.
 #[derive(Clone, Serialize, Deserialize)]
@@ -81,8 +85,9 @@ impl Nats {
 
     /// Starts the server, or adopts the one that runs: true when it was adopted. Ready afterwards.
     ///
-    /// The port of an earlier start is kept; when another program has taken it meanwhile, a new
-    /// one is chosen, unless it was asked for, or this process has handed the URL out.
+    /// The port of an earlier start is kept; when another program has taken it meanwhile, or takes
+    /// it before the server does, a new one is chosen, unless it was asked for, or this process has
+    /// handed the URL out.
     pub(crate) async fn start(&self) -> Result<bool, ServersError> {
         let mut state = self.state.lock().await;
         let stored = self.stored();
@@ -96,19 +101,27 @@ impl Nats {
             state.credentials = stored;
             return Ok(true);
         }
-        let credentials = self.choose(stored, state.credentials.is_some())?;
-        self.configure(&credentials)?;
-        let offset = self.log.len();
-        let mut command = self.place.account.command(self.server.program.as_os_str());
-        command.arg("-c").arg(self.conf());
-        let mut process = Process::spawn(command, self.mark(), &self.log)?;
-        let ready = self.ready(&mut process, &credentials, offset).await;
-        state.process = Some(process);
-        if !ready? {
-            return Err(self.not_started("ended at its start".to_owned(), offset));
+        let kept = self.port.is_some() || state.credentials.is_some();
+        let mut starts = 0;
+        loop {
+            starts += 1;
+            let credentials = self.choose(stored.clone(), state.credentials.is_some())?;
+            self.configure(&credentials)?;
+            let offset = self.log.len();
+            let mut command = self.place.account.command(self.server.program.as_os_str());
+            command.arg("-c").arg(self.conf());
+            let mut process = Process::spawn(command, self.mark(), &self.log)?;
+            let ready = self.ready(&mut process, &credentials, offset).await;
+            state.process = Some(process);
+            if ready? {
+                state.credentials = Some(credentials);
+                return Ok(false);
+            }
+            let lost_the_port = self.log.tail(offset).contains(PORT_TAKEN);
+            if kept || !lost_the_port || starts == STARTS_MAX {
+                return Err(self.not_started("ended at its start".to_owned(), offset));
+            }
         }
-        state.credentials = Some(credentials);
-        Ok(false)
     }
 
     /// Ends the server: `SIGTERM` in order, `SIGKILL` as a crash.

@@ -2,9 +2,8 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
-use crate::support::{folder, options};
+use crate::support::{folder, options, program};
 use tidings_servers::{FetchError, Found, Needed, Needs, Options, ServersError, locate};
 
 const BOTH: Needed<'_> = Needed {
@@ -12,22 +11,9 @@ const BOTH: Needed<'_> = Needed {
     data: None,
 };
 
-/// Writes a program that prints one line. A shell writes it: were it this process, a test that
-/// forks at that moment would hand the open file on, and the program would be too busy to run.
+/// Writes a program that prints one line.
 fn script(path: &Path, prints: &str) {
     program(path, &format!("echo '{prints}'"));
-}
-
-fn program(path: &Path, body: &str) {
-    fs::create_dir_all(path.parent().unwrap()).unwrap();
-    let write = "printf '#!/bin/sh\n%s\n' \"$2\" >\"$1\" && chmod 755 \"$1\"";
-    let status = Command::new("sh")
-        .args(["-c", write, "write"])
-        .arg(path)
-        .arg(body)
-        .status()
-        .unwrap();
-    assert!(status.success());
 }
 
 /// Options that lead to nothing, and to no Python either.

@@ -2,12 +2,12 @@
 
 use std::fs;
 use std::net::TcpListener;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
-use crate::support::{connect, folder, held_folder, hold, options, ping, start_holder};
-use tidings_servers::{Needs, Options, Servers, ServersError, Stopped};
+use crate::support::{connect, folder, held_folder, hold, options, ping, program, start_holder};
+use tidings_servers::{Needed, Needs, Options, Servers, ServersError, Stopped, locate};
 
 #[tokio::test]
 async fn data_and_urls_outlive_a_stop() {
@@ -263,4 +263,75 @@ async fn a_long_path_gets_a_short_socket() {
     assert!(sockets.starts_with("/tmp/tidings-"), "{sockets}");
     servers.stop().await.unwrap();
     fs::remove_dir_all(sockets).unwrap();
+}
+
+/// The real nats-server behind a script that loses the port the first `losses` times.
+fn loses_the_port(dir: &std::path::Path, losses: u32) -> Options {
+    let found = locate(
+        &options(dir, "data"),
+        Needed {
+            needs: Needs::NatsOnly,
+            data: None,
+        },
+    );
+    let real = found.unwrap().nats.unwrap().program;
+    let script = dir.join("nats-server");
+    let ports = dir.join("ports");
+    fs::write(&ports, "").unwrap();
+    // Root's servers run as somebody else.
+    fs::set_permissions(&ports, fs::Permissions::from_mode(0o666)).unwrap();
+    program(
+        &script,
+        &format!(
+            "case $1 in -c)
+               sed -n \"s/^listen: //p\" \"$2\" >>{ports}
+               [ $(wc -l <{ports}) -gt {losses} ] || {{
+                 echo '[FTL] Error listening on port: bind: address already in use'; exit 1
+               }} ;;
+             esac
+             exec {real} \"$@\"",
+            ports = ports.display(),
+            real = real.display(),
+        ),
+    );
+    Options {
+        needs: Needs::NatsOnly,
+        nats_server_bin: Some(script),
+        ..options(dir, "data")
+    }
+}
+
+#[tokio::test]
+async fn a_port_that_is_lost_before_the_server_has_it_is_chosen_anew() {
+    let dir = folder();
+    let servers = Servers::start(loses_the_port(dir.dir(), 2)).await.unwrap();
+    assert_eq!(
+        ping(servers.nats_url().unwrap(), None).await.unwrap(),
+        "PONG"
+    );
+    servers.stop().await.unwrap();
+    assert_eq!(
+        fs::read_to_string(dir.dir().join("ports"))
+            .unwrap()
+            .lines()
+            .count(),
+        3
+    );
+}
+
+#[tokio::test]
+async fn a_port_that_was_asked_for_and_is_lost_is_said_to_be() {
+    let dir = folder();
+    let asked = Options {
+        nats_port: Some(
+            TcpListener::bind("127.0.0.1:0")
+                .unwrap()
+                .local_addr()
+                .unwrap()
+                .port(),
+        ),
+        ..loses_the_port(dir.dir(), 1)
+    };
+    let error = Servers::start(asked).await.err().unwrap().to_string();
+    assert!(error.contains("address already in use"), "{error}");
 }

@@ -1,5 +1,6 @@
 //! Folders, helper processes and probes that the tests of this crate share.
 
+use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -22,6 +23,20 @@ pub(crate) fn options(dir: &Path, name: &str) -> Options {
         profile: Profile::Test,
         ..Options::from_env(dir.join(name))
     }
+}
+
+/// Writes a shell script. A shell writes it: were it this process, a test that forks at that moment
+/// would hand the open file on, and the script would be too busy to run.
+pub(crate) fn program(path: &Path, body: &str) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let write = "printf '#!/bin/sh\n%s\n' \"$2\" >\"$1\" && chmod 755 \"$1\"";
+    let status = Command::new("sh")
+        .args(["-c", write, "write"])
+        .arg(path)
+        .arg(body)
+        .status()
+        .unwrap();
+    assert!(status.success());
 }
 
 /// A connection to a database.

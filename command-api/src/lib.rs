@@ -4,10 +4,12 @@
 mod answer;
 pub mod channels;
 mod commands;
+mod departure;
 pub mod docs;
 pub mod feedback;
 mod html;
 pub mod imports;
+pub mod inbound;
 pub mod public;
 pub mod publications;
 mod refusal;

@@ -1,7 +1,6 @@
 //! What readers reach, who have no login: the token in the path, or in their mail, says who they are.
 
 pub(crate) mod ask;
-mod departure;
 mod form;
 pub(crate) mod leave;
 pub(crate) mod mail;

@@ -10,7 +10,7 @@ use tidings_domain::value::EmailAddress;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::public::mail::tokens;
+use crate::inbound::tokens;
 
 /// Receivers of one report that are looked at: our mails have one.
 const RECIPIENTS_MAX: usize = 50;

@@ -10,9 +10,9 @@ use tidings_domain::value::Evidence;
 use tidings_service::access::{Access, Route};
 use tidings_service::http::{RequestContext, read_body};
 
-use super::departure::depart;
 use super::{PATH, form, page};
 use crate::commands::Commands;
+use crate::departure::depart;
 
 pub(crate) const ROUTE: Route = ("POST", PATH, Access::Public);
 
@@ -61,7 +61,7 @@ pub(crate) async fn leave(
         .get(header::USER_AGENT)
         .map(|agent| String::from_utf8_lossy(agent.as_bytes()));
     let evidence = agent.map(|agent| Evidence::user_agent(&agent));
-    match depart(&commands, &origin, &link, method, evidence).await {
+    match depart(&commands, &(&origin).into(), &link, method, evidence).await {
         Ok(()) => page::done(),
         Err(problem) => {
             tracing::warn!(%problem, "somebody could not leave");

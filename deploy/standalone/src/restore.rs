@@ -5,7 +5,7 @@
 mod before;
 mod error;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::Serialize;
 use tidings_dispatcher::held::{self, Waiting};
@@ -125,9 +125,21 @@ impl Restore<'_> {
         };
         self.check_witness()?;
         self.check_master_key().await?;
-        let restoring = self.begin(backup.as_ref())?;
-        if let Source::Backup(folder) = &self.source {
-            self.lay(&Backup::data(folder)?, tell).await?;
+        let begun = self.begun(backup.as_ref())?;
+        let copy = self.copy()?;
+        // Before it is put down that a restore is under way: over a folder that holds one, nothing else goes on.
+        if let Some(copy) = &copy {
+            tell(Step::Verify);
+            tidings_servers::verify(&Options::from_env(home.dir()), copy).await?;
+        }
+        let restoring = match begun {
+            Some(restoring) => restoring,
+            None => self.begin(backup.as_ref())?,
+        };
+        if let Some(copy) = &copy {
+            tell(Step::Lay);
+            tidings_servers::lay(&Options::from_env(home.dir()), copy).await?;
+            crash_point!("restore.laid");
         }
         tell(Step::Start);
         let backing = match &self.source {
@@ -185,51 +197,41 @@ impl Restore<'_> {
         Ok(())
     }
 
-    /// Puts down that a restore is under way, or finds that this one is.
-    fn begin(&self, backup: Option<&Backup>) -> Result<Restoring, RestoringError> {
+    /// The restore that is under way, if it is this one.
+    fn begun(&self, backup: Option<&Backup>) -> Result<Option<Restoring>, RestoringError> {
         let home = &self.ground.home;
-        let backup = backup.map(|backup| Restored {
-            taken_at: backup.taken_at,
-            position: backup.position,
-            batch_hash: backup.batch_hash,
-        });
         match home.restoring()? {
-            Some(begun) if begun.backup == backup => return Ok(begun),
-            Some(_) => return Err(RestoringError::Another(home.dir().to_owned())),
-            None => {}
+            Some(begun) if begun.backup == backup.map(restored) => Ok(Some(begun)),
+            Some(_) => Err(RestoringError::Another(home.dir().to_owned())),
+            None if backup.is_some() && postgres_data(home).exists() => {
+                let used = tidings_servers::ServersError::Used(home.dir().to_owned());
+                Err(used.into())
+            }
+            None => Ok(None),
         }
-        if backup.is_some() && postgres_data(home).exists() {
-            let used = tidings_servers::ServersError::Used(home.dir().to_owned());
-            return Err(used.into());
+    }
+
+    /// The data that have to be copied; none when there are none, or an earlier run has copied them.
+    fn copy(&self) -> Result<Option<PathBuf>, RestoringError> {
+        match &self.source {
+            Source::Backup(folder) if !postgres_data(&self.ground.home).exists() => {
+                Ok(Some(Backup::data(folder)?))
+            }
+            _ => Ok(None),
         }
+    }
+
+    /// Puts down that a restore is under way.
+    fn begin(&self, backup: Option<&Backup>) -> Result<Restoring, RestoringError> {
         let restoring = Restoring {
             incarnation: self.ground.ids.next(),
-            backup,
+            backup: backup.map(restored),
         };
         // In place nothing is half done before the incarnation begins.
         if restoring.backup.is_some() {
-            home.begin_restoring(&restoring)?;
+            self.ground.home.begin_restoring(&restoring)?;
         }
         Ok(restoring)
-    }
-
-    /// Copies the data, unless an earlier run has.
-    async fn lay(
-        &self,
-        data: &Path,
-        tell: &mut (dyn FnMut(Step) + Send),
-    ) -> Result<(), RestoringError> {
-        let home = &self.ground.home;
-        if postgres_data(home).exists() {
-            return Ok(());
-        }
-        let options = Options::from_env(home.dir());
-        tell(Step::Verify);
-        tidings_servers::verify(&options, data).await?;
-        tell(Step::Lay);
-        tidings_servers::lay(&options, data).await?;
-        crash_point!("restore.laid");
-        Ok(())
     }
 
     /// Goes on from the log as it is now.
@@ -338,6 +340,14 @@ impl Restore<'_> {
         let mut projector = Projector::new(store, &feed);
         while projector.step().await? == Progress::Advanced {}
         Ok(doubted)
+    }
+}
+
+fn restored(backup: &Backup) -> Restored {
+    Restored {
+        taken_at: backup.taken_at,
+        position: backup.position,
+        batch_hash: backup.batch_hash,
     }
 }
 

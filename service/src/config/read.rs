@@ -38,6 +38,7 @@ pub(super) fn config(layers: &Layers, hooks: Hooks) -> Result<Config, ConfigErro
         database: database(layers)?,
         mail: MailConfig {
             hello_name: layers.text("mail.hello_name").map(str::to_owned),
+            inbound_maildir: layers.text("mail.inbound_maildir").map(Into::into),
         },
         dispatcher: dispatcher(layers)?,
         outbound: OutboundConfig {

@@ -98,11 +98,13 @@ pub struct DatabaseConfig {
     pub statement_timeout: Option<Duration>,
 }
 
-/// Outgoing mail.
+/// Mail, out and in.
 #[derive(Clone, Debug)]
 pub struct MailConfig {
     /// Name given in EHLO; `None`: the host of the public URL.
     pub hello_name: Option<String>,
+    /// A Maildir that mail to our addresses is taken out of.
+    pub inbound_maildir: Option<PathBuf>,
 }
 
 /// Limits of delivery.

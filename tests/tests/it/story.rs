@@ -9,6 +9,7 @@ mod doubled;
 mod editor;
 mod held;
 mod lanes;
+mod maildir;
 mod publication;
 mod rebuilt;
 mod unsubscribe;

@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use tidings_command_api::inbound::maildir::MaildirError;
 use tidings_event_store::migrate::MigrateError;
 use tidings_event_store::vault::{MasterId, VaultError};
 use tidings_event_store::{ReadError, tokio_postgres};
@@ -77,6 +78,8 @@ pub enum StartError {
     },
     #[error("the listener cannot be used")]
     Listener(#[source] io::Error),
+    #[error("mail.inbound_maildir")]
+    Maildir(#[from] MaildirError),
     #[error(transparent)]
     Metrics(#[from] MetricsError),
     #[error("the certificates this machine trusts cannot be read")]
@@ -87,7 +90,7 @@ impl StartError {
     /// Whether the configuration is what has to be changed.
     pub(crate) fn is_a_wrong_setting(&self) -> bool {
         match self {
-            Self::Config(_) => true,
+            Self::Config(_) | Self::Maildir(_) => true,
             Self::Home(error) => error.is_a_wrong_place(),
             Self::Secret(error) => error.is_a_wrong_place(),
             Self::MasterKey(error) => error.is_a_wrong_setting(),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use actix_web::web;
 use serde_json::Value;
+use tidings_command_api::inbound::maildir::Maildir;
 use tidings_command_api::{Commands, ImportWorker, NotSkipped, SkipInView, docs};
 use tidings_dispatcher::channel::Environment;
 use tidings_dispatcher::channels::email;
@@ -46,6 +47,7 @@ pub(super) struct Rooms {
     desk: web::Data<Desk>,
     projector: Projector,
     importer: ImportWorker,
+    maildir: Option<Maildir>,
     dispatcher: Dispatcher,
     queue: Runner<DispatchQueue>,
 }
@@ -74,8 +76,12 @@ impl Rooms {
         let commands = commands
             .with_views(skip_in_view(core.store.clone()))
             .with_metrics(site.metrics.clone());
+        let commands = web::Data::new(commands);
+        let maildir = site.config.mail.inbound_maildir.clone();
+        let maildir = maildir.map(|folder| Maildir::open(commands.clone().into_inner(), folder));
         Ok(Self {
-            commands: web::Data::new(commands),
+            commands,
+            maildir: maildir.transpose()?,
             reader: web::Data::new(reader),
             witness: web::Data::new(site.witness.clone()),
             desk: web::Data::new(Desk::new(
@@ -134,6 +140,7 @@ impl Rooms {
         let Self {
             projector,
             importer,
+            maildir,
             dispatcher,
             ..
         } = self;
@@ -147,6 +154,13 @@ impl Rooms {
             importer.run(stop).await;
             Ok::<(), Infallible>(())
         });
+        if let Some(maildir) = maildir {
+            let stop = others.stopping();
+            others.spawn("returned mail", async move {
+                maildir.run(stop).await;
+                Ok::<(), Infallible>(())
+            });
+        }
         if roles == Roles::All {
             let stop = delivery.stopping();
             delivery.spawn("dispatcher", dispatcher.run(stop));

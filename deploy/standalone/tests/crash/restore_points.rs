@@ -40,6 +40,22 @@ fn is_under_way(program: &Program, point: &str) {
     }
 }
 
+/// A backup with a changed byte is not restored, and the folder takes another as if nothing had been tried.
+fn damaged_is_refused(program: &Program, witness: &Path, backup: &Path) {
+    let damaged = program.dir().join("damaged");
+    copy(backup, &damaged);
+    let changed = damaged.join("postgres/base/1/PG_VERSION");
+    fs::write(&changed, "19\n").unwrap();
+    let refused = program.refuses(&[
+        "restore",
+        damaged.to_str().unwrap(),
+        "--witness",
+        witness.to_str().unwrap(),
+    ]);
+    assert!(refused.contains("base/1/PG_VERSION"), "{refused}");
+    assert!(!program.data().join("restore.json").exists());
+}
+
 async fn a_second_passes() {
     let clock = Clock::system();
     let second = || clock.now().unix_timestamp();
@@ -85,6 +101,7 @@ async fn a_backup_and_its_restore_that_die_at_any_point_are_run_again() {
         witness.to_str().unwrap(),
         "--json",
     ];
+    damaged_is_refused(&program, &witness, &backup);
     // Where it dies first, then, for it goes on from there; the others are passed in place too.
     for point in ["restore.begun", LAID] {
         dies(&program, &restore, point);

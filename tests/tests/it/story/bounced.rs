@@ -23,12 +23,13 @@ use uuid::Uuid;
 
 use super::commands::{commands, edge};
 
-const POSTFIX: &str = include_str!("../../../../command-api/src/feedback/dsn/samples/postfix.eml");
+pub(super) const POSTFIX: &str =
+    include_str!("../../../../command-api/src/feedback/dsn/samples/postfix.eml");
 const EXCHANGE: &str =
     include_str!("../../../../command-api/src/feedback/dsn/samples/exchange.eml");
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
-const ADA: &str = "ada@example.org";
-const GRACE: &str = "grace@example.org";
+pub(super) const ADA: &str = "ada@example.org";
+pub(super) const GRACE: &str = "grace@example.org";
 
 /// Sends a request to commands and views, as an admin; gives the status and the answer, if there is one.
 async fn ask(house: &House, request: TestRequest) -> (u16, Value) {
@@ -67,7 +68,7 @@ async fn ask(house: &House, request: TestRequest) -> (u16, Value) {
     }
 }
 
-fn house_commands(house: &House) -> tidings_command_api::Commands {
+pub(super) fn house_commands(house: &House) -> tidings_command_api::Commands {
     let link_keys = LinkKeys::clone(&house.link_keys);
     commands(&house.platform, house.id_key.clone(), link_keys)
 }
@@ -82,7 +83,7 @@ async fn hand_over(house: &House, mail: &str) -> u16 {
 }
 
 /// The delivery of a publication to a reader, as the API has it.
-async fn delivery(house: &House, publication_id: Uuid, reader: Uuid) -> Value {
+pub(super) async fn delivery(house: &House, publication_id: Uuid, reader: Uuid) -> Value {
     let path = format!("/api/v1/publications/{publication_id}/deliveries");
     let (_, page) = ask(house, TestRequest::get().uri(&path)).await;
     let all = page["items"].as_array().unwrap_or_else(|| panic!("{page}"));
@@ -97,7 +98,7 @@ async fn feedback_of(house: &House, publication_id: Uuid) -> Value {
     accounting["feedback"].clone()
 }
 
-async fn channel(house: &House) -> Uuid {
+pub(super) async fn channel(house: &House) -> Uuid {
     let settings = json!({
         "host": "127.0.0.1", "port": house.smtp.addr().port(), "encryption": "none",
         "from": "Town Crier <crier@news.example.org>",
@@ -107,14 +108,14 @@ async fn channel(house: &House) -> Uuid {
 }
 
 /// The mail this reader has got: its envelope sender, and what it is.
-fn mail_to(house: &House, reader: &str) -> (String, String) {
+pub(super) fn mail_to(house: &House, reader: &str) -> (String, String) {
     let mails = house.smtp.by_recipient(reader);
     let mail = mails.last().unwrap();
     let raw = String::from_utf8(mail.raw().unwrap().to_vec()).unwrap();
     (mail.from.clone(), raw)
 }
 
-fn report(sample: &str, to: &str, reader: &str, mail: &str) -> String {
+pub(super) fn report(sample: &str, to: &str, reader: &str, mail: &str) -> String {
     let (_, id) = mail.split_once("Message-ID: <").unwrap();
     let (id, _) = id.split_once('>').unwrap();
     let filled = sample.replace('\n', "\r\n").replace("{TO}", to);
@@ -133,7 +134,7 @@ fn without_link(mail: &str) -> String {
         .replace("unsubscribe%20", "unsubscribe-")
 }
 
-async fn events(house: &House) -> Vec<String> {
+pub(super) async fn events(house: &House) -> Vec<String> {
     let log = house.platform.store.log();
     let events = log.page_after(0, 10_000).await.unwrap();
     events.into_iter().map(|event| event.event_type).collect()

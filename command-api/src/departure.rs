@@ -6,15 +6,15 @@ use tidings_domain::token::UnsubscribeLink;
 use tidings_domain::value::Evidence;
 use tidings_event_store::{Context, ExecuteError};
 use tidings_service::Problem;
-use tidings_service::http::RequestContext;
 
 use crate::commands::Commands;
+use crate::feedback::Origin;
 use crate::refusal::{self, Refused as _};
 
 /// Takes whom the link names off what it names. Doing it again changes nothing.
-pub(super) async fn depart(
+pub(crate) async fn depart(
     commands: &Commands,
-    origin: &RequestContext,
+    origin: &Origin,
     link: &UnsubscribeLink,
     method: UnsubscribeMethod,
     evidence: Option<Evidence>,
@@ -31,7 +31,7 @@ pub(super) async fn depart(
         correlation_id: origin.correlation_id,
         causation: None,
         occurred_at: commands.clock.now(),
-        traceparent: Some(origin.traceparent.to_string()),
+        traceparent: origin.traceparent.clone(),
         intent: commands.ids.next(),
         request_digest: None,
     };

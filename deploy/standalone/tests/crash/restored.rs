@@ -220,8 +220,10 @@ async fn taken_in_mid_send_restored_with_kills_and_cancelled_it_sends_nothing_mo
     let refused = program.refuses(&arguments);
     assert!(refused.contains("the master key"), "{refused}");
     keep_key(&old, &program.data());
+    // Until the backup is known to be whole, nothing is begun.
+    program.kill_when_it_says(&arguments, "Comparing the backup");
+    assert!(!program.data().join("restore.json").exists());
     for step in [
-        "Comparing the backup",
         "Laying",
         "Starting the database",
         "Comparing the log",

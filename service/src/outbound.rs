@@ -8,13 +8,14 @@ mod tests;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use reqwest::dns::Resolve;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, Url};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc2822;
 
 use crate::config::OutboundConfig;
-use resolve::{Refused, VettingResolver};
+use resolve::{Refused, System, Vetting};
 
 /// No more of an answer is read.
 pub const BODY_BYTES_MAX: usize = 64 * 1024;
@@ -121,6 +122,11 @@ impl Outbound {
     /// # Errors
     /// When TLS cannot be set up.
     pub fn new(policy: Policy) -> Result<Self, OutboundError> {
+        Self::with_names(policy, System)
+    }
+
+    /// The same, where `names` says what a name stands for.
+    fn with_names(policy: Policy, names: impl Resolve + 'static) -> Result<Self, OutboundError> {
         let client = Client::builder()
             .user_agent(concat!("Tidings/", env!("CARGO_PKG_VERSION")))
             .redirect(reqwest::redirect::Policy::none())
@@ -129,7 +135,7 @@ impl Outbound {
             .referer(false)
             .timeout(policy.timeout)
             .connect_timeout(policy.connect_timeout)
-            .dns_resolver(VettingResolver(policy))
+            .dns_resolver(Vetting { names, policy })
             .build()
             .map_err(OutboundError::Setup)?;
         Ok(Self { client, policy })

@@ -207,8 +207,9 @@ impl Response {
     #[must_use]
     pub fn retry_after(&self, now: OffsetDateTime) -> Option<Duration> {
         let text = self.headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-        if let Ok(seconds) = text.parse() {
-            return Some(Duration::from_secs(seconds));
+        if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+            // More seconds than fit are a very long time all the same.
+            return Some(Duration::from_secs(text.parse().unwrap_or(u64::MAX)));
         }
         let at = OffsetDateTime::parse(text, &Rfc2822).ok()?;
         Some(Duration::try_from(at - now).unwrap_or(Duration::ZERO))

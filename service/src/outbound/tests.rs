@@ -205,5 +205,11 @@ fn retry_after_is_read_as_seconds_and_as_date() {
         Some(Duration::from_secs(30))
     );
     assert_eq!(with("Sun, 06 Nov 1994 08:00:00 GMT"), Some(Duration::ZERO));
-    assert_eq!(with("soon"), None);
+    assert_eq!(
+        with("99999999999999999999"),
+        Some(Duration::from_secs(u64::MAX))
+    );
+    for neither in ["soon", "", "-5", "+5", "1e9", "7.5"] {
+        assert_eq!(with(neither), None, "{neither}");
+    }
 }

@@ -63,7 +63,7 @@ pub fn is_public(ip: IpAddr) -> bool {
     address::refusal(ip, &Policy::strict()).is_none()
 }
 
-/// The HTTP client for destinations that users configure. Cheap to clone; clones share connections.
+/// The HTTP client for destinations that users configure. Cheap to clone. Each request has a connection of its own.
 #[derive(Clone, Debug)]
 pub struct Outbound {
     client: Client,
@@ -132,6 +132,9 @@ impl Outbound {
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
             .no_proxy()
+            // A server may hang up on an idle connection just when it is used again: nobody could tell then whether the
+            // request was heard.
+            .pool_max_idle_per_host(0)
             .referer(false)
             .timeout(policy.timeout)
             .connect_timeout(policy.connect_timeout)

@@ -149,6 +149,29 @@ async fn a_refused_connection_was_not_sent_a_cut_one_may_have_been() {
 }
 
 #[tokio::test]
+async fn no_request_is_lost_on_a_connection_that_was_kept_too_long() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    // Says that it keeps the connection, and hangs up as soon as anything more comes over it.
+    tokio::spawn(async move {
+        while let Ok((mut socket, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut request = vec![0; 4_096];
+                socket.read(&mut request).await.unwrap();
+                let reply = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+                socket.write_all(reply).await.unwrap();
+                let _ = socket.read(&mut request).await;
+            });
+        }
+    });
+    let outbound = Outbound::new(LOOPBACK).unwrap();
+    for _ in 0..3 {
+        let answer = outbound.post_json(&url, "{}", HeaderMap::new()).await;
+        assert_eq!(answer.unwrap().status, 200);
+    }
+}
+
+#[tokio::test]
 async fn a_silent_receiver_is_in_doubt_after_the_timeout() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();

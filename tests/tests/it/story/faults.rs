@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use tidings_sinks::smtp::{self, Phase};
-use tidings_sinks::{discord, slack};
+use tidings_sinks::{discord, slack, webhook};
 
 use town::Town;
 
@@ -254,4 +254,24 @@ async fn a_storm_of_401_is_two_requests_in_ten_minutes_and_costs_no_message() {
         pass().await;
     }
     assert_eq!(town.discord.count(), publications.len());
+}
+
+/// Its gateway says that nobody answered, and it has the event: it gets another copy, and can tell by the id.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_webhook_that_has_what_its_gateway_gave_up_on_gets_it_again_under_the_same_id() {
+    let town = Town::start().await;
+    let house = &town.house;
+    let channel = town.channel("webhook", "in").await;
+    let gave_up = webhook::Rule::reply(504, "gateway timeout").recorded();
+    town.webhook.add_rule(gave_up.times(1));
+    let id = house.publish("The ferry", "text", &[channel]).await;
+    house.platform.settle().await;
+    assert_eq!(town.class(id, channel).await, "pending");
+    house.platform.clock.advance(HALF_A_MINUTE);
+    house.platform.settle().await;
+    assert_eq!(town.class(id, channel).await, "sent");
+    let [first, second] = &town.webhook.messages()[..] else {
+        panic!("two copies");
+    };
+    assert_eq!((&first.id, &first.payload), (&second.id, &second.payload));
 }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, geteuid};
@@ -196,8 +196,13 @@ async fn a_disk_that_is_full_in_mid_send_stops_commands_and_nothing_else() {
             assert!(segments < 100, "the disk never ran full");
             world.leave_segment().await;
         }
-        // Their answers come while nobody can put them on record.
+        // The answers to what was sent come while nobody can put them on record, and for longer than a commit waits.
         world.smtp.release();
+        let since = Instant::now();
+        while since.elapsed() < TOLD_WITHIN {
+            assert!(world.log_is_away().await, "it came back by itself");
+            tokio::time::sleep(ASK_AGAIN).await;
+        }
         disk.make_room();
         world.database_recovers().await;
     });

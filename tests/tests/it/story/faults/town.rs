@@ -22,7 +22,7 @@ const STEP: Duration = Duration::from_secs(30);
 pub(super) struct Town {
     pub(super) house: House,
     pub(super) discord: discord::Handle,
-    webhook: webhook::Handle,
+    pub(super) webhook: webhook::Handle,
     reader: Uuid,
     /// Which channel each webhook's name leads to, and what was published by it.
     by_name: HashMap<String, (Uuid, Uuid)>,

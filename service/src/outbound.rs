@@ -8,13 +8,14 @@ mod tests;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use reqwest::dns::Resolve;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, Url};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc2822;
 
 use crate::config::OutboundConfig;
-use resolve::{Refused, VettingResolver};
+use resolve::{Refused, System, Vetting};
 
 /// No more of an answer is read.
 pub const BODY_BYTES_MAX: usize = 64 * 1024;
@@ -62,7 +63,7 @@ pub fn is_public(ip: IpAddr) -> bool {
     address::refusal(ip, &Policy::strict()).is_none()
 }
 
-/// The HTTP client for destinations that users configure. Cheap to clone; clones share connections.
+/// The HTTP client for destinations that users configure. Cheap to clone. Each request has a connection of its own.
 #[derive(Clone, Debug)]
 pub struct Outbound {
     client: Client,
@@ -121,15 +122,23 @@ impl Outbound {
     /// # Errors
     /// When TLS cannot be set up.
     pub fn new(policy: Policy) -> Result<Self, OutboundError> {
+        Self::with_names(policy, System)
+    }
+
+    /// The same, where `names` says what a name stands for.
+    fn with_names(policy: Policy, names: impl Resolve + 'static) -> Result<Self, OutboundError> {
         let client = Client::builder()
             .user_agent(concat!("Tidings/", env!("CARGO_PKG_VERSION")))
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
             .no_proxy()
+            // A server may hang up on an idle connection just when it is used again: nobody could tell then whether the
+            // request was heard.
+            .pool_max_idle_per_host(0)
             .referer(false)
             .timeout(policy.timeout)
             .connect_timeout(policy.connect_timeout)
-            .dns_resolver(VettingResolver(policy))
+            .dns_resolver(Vetting { names, policy })
             .build()
             .map_err(OutboundError::Setup)?;
         Ok(Self { client, policy })
@@ -201,8 +210,9 @@ impl Response {
     #[must_use]
     pub fn retry_after(&self, now: OffsetDateTime) -> Option<Duration> {
         let text = self.headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-        if let Ok(seconds) = text.parse() {
-            return Some(Duration::from_secs(seconds));
+        if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+            // More seconds than fit are a very long time all the same.
+            return Some(Duration::from_secs(text.parse().unwrap_or(u64::MAX)));
         }
         let at = OffsetDateTime::parse(text, &Rfc2822).ok()?;
         Some(Duration::try_from(at - now).unwrap_or(Duration::ZERO))

@@ -19,6 +19,7 @@ use lettre::{
 use serde_json::Value;
 use tidings_domain::delivery::DoubtPolicy;
 use tidings_domain::delivery::retry::Family;
+use tidings_event_store::crash_point;
 
 use super::settings::{Fields, checked};
 use crate::channel::{
@@ -147,6 +148,7 @@ impl FileChannel {
             }
             Found::Nothing => {}
         }
+        crash_point!("attempt.drafted");
         if !fresh() {
             blocking(move || fs::remove_file(draft)).await?;
             return Ok(Outcome::Abandoned { reason: "stale" });

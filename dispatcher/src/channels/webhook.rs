@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use super::{
     http,
+    pace::Pace,
     settings::{Fields, checked},
 };
 use crate::{
@@ -52,6 +53,7 @@ struct WebhookChannel {
     keys: Vec<SigningKey>,
     outbound: Outbound,
     clock: Clock,
+    pace: Pace,
 }
 
 // The query of a URL may hold a token, and the keys are secret.
@@ -81,6 +83,7 @@ fn build(
         keys: std::iter::once(secret).chain(previous).collect(),
         outbound: environment.outbound.clone(),
         clock: environment.clock.clone(),
+        pace: Pace::new(environment.clock.clone()),
     });
     Ok(Arc::new(checked(channel, [settings, credentials])?))
 }
@@ -129,10 +132,15 @@ impl Channel for WebhookChannel {
             let at = self.clock.now();
             let headers = signature::headers(&self.keys, &id, at, &rendered.body);
             let body = rendered.body.clone();
-            match http::post(&self.outbound, &self.url, body, headers, fresh).await {
+            let outcome = match http::post(&self.outbound, &self.url, body, headers, fresh).await {
                 Ok(response) => outcome::of_answer(http::Answer::new(&response, self.clock.now())),
                 Err(outcome) => outcome,
+            };
+            // Whoever asks for a rest asks for it of everything that waits, not of this one event.
+            if let Some(rest) = http::rest_after(&outcome) {
+                self.pace.rest(rest);
             }
+            outcome
         })
     }
 
@@ -142,6 +150,10 @@ impl Channel for WebhookChannel {
 
     fn concurrency(&self) -> usize {
         CONCURRENCY
+    }
+
+    fn ready_after(&self) -> Option<Duration> {
+        self.pace.ready_after()
     }
 }
 

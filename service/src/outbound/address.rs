@@ -4,6 +4,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::Policy;
 
+/// A cloud provider's service that hands out credentials to whoever asks from inside: never a destination, also where
+/// private networks may be reached.
+const METADATA: &str = "it is a metadata service";
+
 /// Why `ip` may not be reached under `policy`; `None` if it may.
 pub(super) fn refusal(ip: IpAddr, policy: &Policy) -> Option<&'static str> {
     match ip {
@@ -15,11 +19,13 @@ pub(super) fn refusal(ip: IpAddr, policy: &Policy) -> Option<&'static str> {
 /// The special-purpose registry of IANA (RFC 6890 and its updates).
 fn refusal_v4(ip: Ipv4Addr, policy: &Policy) -> Option<&'static str> {
     match ip.octets() {
+        // Those of Alibaba and Azure lie where others have shared and public addresses.
+        [100, 100, 100, 200] | [168, 63, 129, 16] => Some(METADATA),
         [127, ..] => (!policy.allow_loopback).then_some("it is this machine"),
         [10, ..] | [172, 16..=31, ..] | [192, 168, ..] | [100, 64..=127, ..] => {
             (!policy.allow_private).then_some("it lies in a private network")
         }
-        // Cloud providers serve credentials on 169.254.169.254.
+        // Most cloud providers have their metadata service here, on 169.254.169.254.
         [169, 254, ..] => Some("it is a link-local address"),
         [0, ..] => Some("it is no destination"),
         [192, 0, 0 | 2, _]
@@ -37,6 +43,10 @@ fn refusal_v6(ip: Ipv6Addr, policy: &Policy) -> Option<&'static str> {
         return refusal_v4(inner, policy);
     }
     match ip.segments() {
+        // Those of Amazon and Google.
+        [0xfd00, 0x0ec2, 0, 0, 0, 0, 0, 0x0254] | [0xfd20, 0x00ce, 0, 0, 0, 0, 0, 0x0254] => {
+            Some(METADATA)
+        }
         [0, 0, 0, 0, 0, 0, 0, 1] => (!policy.allow_loopback).then_some("it is this machine"),
         [0xfc00..=0xfdff, ..] => (!policy.allow_private).then_some("it lies in a private network"),
         [0xfe80..=0xfebf, ..] => Some("it is a link-local address"),
@@ -80,6 +90,7 @@ mod tests {
             "192.168.1.1",
             "100.64.0.1",
             "169.254.169.254",
+            "168.63.129.16",
             "192.0.0.8",
             "192.0.2.1",
             "198.18.0.1",
@@ -95,7 +106,11 @@ mod tests {
             "::127.0.0.1",
             "64:ff9b::7f00:1",
             "64:ff9b:1::1",
+            "64:ff9b::a00:1",
+            "64:ff9b::a9fe:a9fe",
             "2002:7f00:1::",
+            "2002:a00:1::",
+            "2002:a9fe:a9fe::1",
             "2001::1",
             "2001:db8::1",
             "fc00::1",
@@ -137,7 +152,32 @@ mod tests {
         assert!(open("127.0.0.1", &loopback) && open("::1", &loopback));
         assert!(!open("10.0.0.1", &loopback) && !open("fd00::1", &loopback));
         assert!(open("10.0.0.1", &private) && open("fd00::1", &private));
-        assert!(!open("127.0.0.1", &private) && !open("169.254.169.254", &private));
+        assert!(!open("127.0.0.1", &private) && open("100.64.0.1", &private));
+    }
+
+    #[test]
+    fn no_permission_opens_a_metadata_service() {
+        let everything = Policy {
+            allow_loopback: true,
+            allow_private: true,
+            ..STRICT
+        };
+        for address in [
+            "169.254.169.254",
+            "100.100.100.200",
+            "168.63.129.16",
+            "192.0.0.192",
+            "fd00:ec2::254",
+            "fd20:ce::254",
+            "fe80::a9fe:a9fe",
+            "::ffff:100.100.100.200",
+            "64:ff9b::a83f:8110",
+        ] {
+            assert!(
+                refusal(address.parse().unwrap(), &everything).is_some(),
+                "{address}"
+            );
+        }
     }
 
     proptest! {

@@ -14,15 +14,29 @@ pub(super) struct Refused {
     pub(super) reason: &'static str,
 }
 
-#[derive(Clone, Copy, Debug)]
-pub(super) struct VettingResolver(pub(super) Policy);
+/// What the system says a name stands for.
+pub(super) struct System;
 
-impl Resolve for VettingResolver {
+impl Resolve for System {
     fn resolve(&self, name: Name) -> Resolving {
-        let policy = self.0;
         Box::pin(async move {
             let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            let vetted = vet(found, &policy)?;
+            Ok(Box::new(found.collect::<Vec<_>>().into_iter()) as Addrs)
+        })
+    }
+}
+
+/// Vets what `names` answers. One question a connection: whoever answers otherwise the next time has nobody ask.
+pub(super) struct Vetting<R> {
+    pub(super) names: R,
+    pub(super) policy: Policy,
+}
+
+impl<R: Resolve> Resolve for Vetting<R> {
+    fn resolve(&self, name: Name) -> Resolving {
+        let (found, policy) = (self.names.resolve(name), self.policy);
+        Box::pin(async move {
+            let vetted = vet(found.await?, &policy)?;
             Ok(Box::new(vetted.into_iter()) as Addrs)
         })
     }

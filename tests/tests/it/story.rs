@@ -7,6 +7,7 @@ mod commands;
 mod desk;
 mod doubled;
 mod editor;
+mod faults;
 mod held;
 mod lanes;
 mod maildir;

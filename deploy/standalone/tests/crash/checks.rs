@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::fs;
 
+use serde_json::Value;
 use tidings_domain::subscriber::Subscriber;
 use tidings_event_store::stream::StreamName;
 use tidings_tests::checker::deliveries::Received;
@@ -92,10 +93,8 @@ impl World {
     /// Every copy any receiver has, what callers were told, and what readers are called.
     async fn seen(&self, stream: StreamName) -> Seen {
         let addresses = self.addresses().await;
+        let copies = self.copies();
         let known = self.known();
-        let mut copies = self.mails();
-        copies.extend(self.slack_messages(&known));
-        copies.extend(files(&known));
         Seen {
             stream,
             copies,
@@ -104,6 +103,17 @@ impl World {
             told: known.told.clone(),
             shredded: known.shredded.clone(),
         }
+    }
+
+    /// Every copy any receiver has.
+    pub(crate) fn copies(&self) -> Vec<Received> {
+        let known = self.known();
+        let mut copies = self.mails();
+        copies.extend(self.slack_messages(&known));
+        copies.extend(self.discord_messages(&known));
+        copies.extend(self.webhook_messages(&known));
+        copies.extend(files(&known));
+        copies
     }
 
     /// The address of everybody who ever signed up, opened from their own stream.
@@ -137,17 +147,32 @@ impl World {
     }
 
     fn slack_messages(&self, known: &Known) -> Vec<Received> {
-        let mut copies = Vec::new();
-        for message in self.slack.messages() {
-            let titles = known.titles.iter();
-            let mut of_title = titles.filter(|(title, _)| message.text().contains(title.as_str()));
-            let (_, publication_id) = of_title.next().expect("it names what was published");
-            copies.push(Received::Broadcast {
-                publication_id: *publication_id,
-                channel_id: channel(known, "slack"),
-            });
-        }
-        copies
+        let messages = self.slack.messages();
+        let copy = |text: &str| {
+            let mut titles = known.titles.iter();
+            let of_title = titles.find(|(title, _)| text.contains(title.as_str()));
+            let (_, publication_id) = of_title.expect("it names what was published");
+            broadcast(known, "slack", *publication_id)
+        };
+        messages.iter().map(|it| copy(it.text())).collect()
+    }
+
+    fn discord_messages(&self, known: &Known) -> Vec<Received> {
+        let messages = self.discord.messages();
+        let copy = |payload: &Value| {
+            let title = payload["embeds"][0]["title"].as_str().unwrap();
+            broadcast(known, "discord", known.titles[title])
+        };
+        messages.iter().map(|it| copy(&it.payload)).collect()
+    }
+
+    fn webhook_messages(&self, known: &Known) -> Vec<Received> {
+        let messages = self.webhook.messages();
+        let copy = |payload: &Value| {
+            let id = payload["data"]["publication_id"].as_str().unwrap();
+            broadcast(known, "webhook", id.parse().unwrap())
+        };
+        messages.iter().map(|it| copy(&it.payload)).collect()
     }
 }
 
@@ -159,15 +184,15 @@ fn files(known: &Known) -> Vec<Received> {
         let name = file.unwrap().file_name().into_string().unwrap();
         // A draft that a kill left behind is not there as far as a reader is concerned.
         if let Some(id) = name.strip_suffix(".eml") {
-            copies.push(Received::Broadcast {
-                publication_id: id.parse().unwrap(),
-                channel_id: channel(known, "file"),
-            });
+            copies.push(broadcast(known, "file", id.parse().unwrap()));
         }
     }
     copies
 }
 
-fn channel(known: &Known, kind: &str) -> Uuid {
-    known.channels.get(kind).copied().unwrap_or_default()
+fn broadcast(known: &Known, kind: &str, publication_id: Uuid) -> Received {
+    Received::Broadcast {
+        publication_id,
+        channel_id: known.channels.get(kind).copied().unwrap_or_default(),
+    }
 }

@@ -27,6 +27,7 @@ pub(crate) enum Fault {
     StreamPurged,
     StreamDeleted,
     ServersCrashed,
+    DatabaseRestarted,
     DatabaseHung,
     DatabaseSilent,
     NatsSilent,
@@ -35,11 +36,12 @@ pub(crate) enum Fault {
     ProgramFrozen,
 }
 
-pub(crate) const FAULTS: [Fault; 10] = [
+pub(crate) const FAULTS: [Fault; 11] = [
     Fault::NatsRolledBack,
     Fault::StreamPurged,
     Fault::StreamDeleted,
     Fault::ServersCrashed,
+    Fault::DatabaseRestarted,
     Fault::DatabaseHung,
     Fault::DatabaseSilent,
     Fault::NatsSilent,
@@ -64,7 +66,8 @@ impl Fault {
     /// Whether the log cannot be reached meanwhile: then commands are answered by 503.
     fn takes_the_log_away(self) -> bool {
         match self {
-            Self::ServersCrashed | Self::DatabaseHung | Self::DatabaseSilent => true,
+            Self::ServersCrashed | Self::DatabaseRestarted => true,
+            Self::DatabaseHung | Self::DatabaseSilent => true,
             Self::NatsRolledBack | Self::StreamPurged | Self::StreamDeleted => false,
             Self::NatsSilent | Self::MailCut | Self::SlackCut | Self::ProgramFrozen => false,
         }
@@ -176,6 +179,11 @@ impl World {
             Fault::ServersCrashed => {
                 let before = self.postmaster();
                 self.crash_servers().await;
+                assert_ne!(self.postmaster(), before, "another PostgreSQL");
+            }
+            Fault::DatabaseRestarted => {
+                let before = self.postmaster();
+                self.servers.restart_postgres().await.unwrap();
                 assert_ne!(self.postmaster(), before, "another PostgreSQL");
             }
             Fault::DatabaseHung => self.hang_database(seconds(&mut dice, 3)).await,

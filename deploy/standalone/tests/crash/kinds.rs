@@ -8,8 +8,8 @@ use tidings_tests::program::Api;
 use tidings_tests::program::newsroom::id;
 
 use crate::program;
+use crate::world::SECRET;
 
-const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const READERS: usize = 20;
 /// Far more than urgent news takes, and less than it would if it stood behind what hangs.
 const URGENT_WITHIN: Duration = Duration::from_secs(30);

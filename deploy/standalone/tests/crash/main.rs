@@ -12,6 +12,8 @@
 mod checks;
 #[cfg(debug_assertions)]
 mod death;
+#[cfg(debug_assertions)]
+mod each_kind;
 mod faults;
 mod in_place;
 mod kinds;

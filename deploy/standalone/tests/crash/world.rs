@@ -1,19 +1,20 @@
-//! Everything one run has: servers, the program over them, receivers of mail, Slack messages and files,
-//! and what callers were told. One seed decides all of its chances.
+//! Everything one run has: servers, the program over them, receivers for every kind of channel, and what callers were
+//! told. One seed decides all of its chances.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard};
 
 use deadpool_postgres::Pool;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tidings_event_store::session::connect_plain;
 use tidings_event_store::stream::StreamName;
 use tidings_event_store::{Log, ReadError, Store};
 use tidings_servers::template::EphemeralServers;
 use tidings_service::config::Secret;
 use tidings_service::postgres::Settings;
-use tidings_sinks::{slack, smtp};
+use tidings_sinks::{discord, slack, smtp, webhook};
 use tidings_tests::checker::Told;
 use tidings_tests::checker::readers::Handed;
 use tidings_tests::dice::Dice;
@@ -28,9 +29,11 @@ use crate::program;
 /// Addresses whose mail server says "later" for ever, and "never".
 pub(crate) const LATER: &str = "@later.example";
 pub(crate) const NEVER: &str = "@never.example";
-/// Folder of the file channel, and webhook of the Slack channel.
+/// Folder of the file channel, and the name by which the others that take one message each are called.
 pub(crate) const FOLDER: &str = "editions";
 const WEBHOOK: &str = "news";
+/// What signs for the webhook channel.
+pub(crate) const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
 /// What this process calls itself to the servers.
 pub(crate) const CHECKER: &str = "tidings checker";
@@ -44,7 +47,9 @@ pub(crate) struct World {
     pub(crate) program: Program,
     pub(crate) smtp: smtp::Handle,
     pub(crate) slack: slack::Handle,
-    /// Between the program and its database, nats-server and mail server.
+    pub(crate) discord: discord::Handle,
+    pub(crate) webhook: webhook::Handle,
+    /// Between the program and its database, its nats-server and the receivers.
     pub(crate) links: Links,
     /// Log and vault, past every wire.
     pub(crate) store: Store,
@@ -59,9 +64,11 @@ pub(crate) struct World {
 pub(crate) struct Links {
     pub(crate) database: Link,
     pub(crate) nats: Link,
-    /// All programs send through these two.
+    /// All programs send through these.
     pub(crate) smtp: Link,
     pub(crate) slack: Link,
+    pub(crate) discord: Link,
+    pub(crate) webhook: Link,
 }
 
 /// A second program, with wires of its own to the same servers.
@@ -114,16 +121,23 @@ impl World {
             ..smtp::Options::default()
         });
         let smtp_sink = smtp_sink.await.unwrap();
-        let slack = slack::start(slack::Options {
+        let unlimited = || slack::Options {
             rate_limit: slack::Limit::None,
             ..slack::Options::default()
-        });
-        let slack = slack.await.unwrap();
+        };
+        let slack = slack::start(unlimited()).await.unwrap();
+        let discord = discord::start(unlimited()).await.unwrap();
+        let knows = webhook::Receiver {
+            secrets: vec![SECRET.to_owned()],
+        };
+        let webhook = webhook::start(unlimited(), &knows).await.unwrap();
         let links = Links {
             database,
             nats,
             smtp: Link::before(smtp_sink.addr()).await,
             slack: Link::before(slack.addr()).await,
+            discord: Link::before(discord.addr()).await,
+            webhook: Link::before(webhook.addr()).await,
         };
         let master_keys = MasterKeys::new(servers.location().join("master.keys"));
         let mut all = vec![
@@ -151,6 +165,8 @@ impl World {
             master_keys,
             smtp: smtp_sink,
             slack,
+            discord,
+            webhook,
             links,
             store: Store::new(log, vault),
             nats: connect_nats(servers.nats_url()).await,
@@ -171,11 +187,36 @@ impl World {
         }
     }
 
-    /// The webhook of the Slack channel, as programs reach it.
-    pub(crate) fn webhook(&self) -> String {
-        let (own, wire) = (self.slack.addr(), self.links.slack.address());
-        let url = self.slack.url(WEBHOOK);
-        url.replace(&own.to_string(), &wire.to_string())
+    /// Settings and credentials of a channel of a kind, which leads to the receiver through its wire.
+    pub(crate) fn channel_of(&self, kind: &str) -> (Value, Value) {
+        let (links, none) = (&self.links, Value::Null);
+        match kind {
+            "email" => {
+                let settings = json!({
+                    "host": "127.0.0.1",
+                    "port": links.smtp.address().port(),
+                    "encryption": "none",
+                    "from": "News <news@example.org>",
+                });
+                (settings, none)
+            }
+            "slack" => {
+                let url = through(&links.slack, self.slack.addr(), &self.slack.url(WEBHOOK));
+                (json!({}), json!({ "webhook_url": url }))
+            }
+            "discord" => {
+                let (own, url) = (self.discord.addr(), self.discord.url(WEBHOOK));
+                let url = through(&links.discord, own, &url);
+                (json!({}), json!({ "webhook_url": url }))
+            }
+            "webhook" => {
+                let (own, url) = (self.webhook.addr(), self.webhook.url(WEBHOOK));
+                let url = through(&links.webhook, own, &url);
+                (json!({ "url": url }), json!({ "secret": SECRET }))
+            }
+            "file" => (json!({ "folder": FOLDER }), none),
+            other => panic!("nobody receives what is sent by {other}"),
+        }
     }
 
     /// Chances of one part of the run.
@@ -235,6 +276,11 @@ impl World {
             tokio::join!(self.servers.restart_postgres(), self.servers.restart_nats());
         postgres.and(nats).unwrap();
     }
+}
+
+/// A URL of a receiver, as programs reach it.
+fn through(link: &Link, own: SocketAddr, url: &str) -> String {
+    url.replace(&own.to_string(), &link.address().to_string())
 }
 
 /// Wires of one program to the servers, and the settings that lead through them.

@@ -215,3 +215,41 @@ async fn an_empty_bucket_is_waited_for_and_so_never_overdrawn() {
     );
     assert_eq!(channel.ready_after(), Some(Duration::from_secs(2)));
 }
+
+#[tokio::test]
+async fn what_the_latest_answer_says_of_a_bucket_counts_whatever_bucket_that_is() {
+    let hand = Clock::manual(datetime!(2026-01-02 03:04:05 UTC));
+    let environment = Environment {
+        clock: hand.clock(),
+        ..support::environment("/nowhere".as_ref())
+    };
+    let taken = json!({"id": "1"}).to_string();
+    let bucket = |name: &str, remaining: &str, reset_after: &str| {
+        let rule = Rule::reply(200, taken.clone()).times(1);
+        let rule = rule.header("x-ratelimit-bucket", name);
+        let rule = rule.header("x-ratelimit-remaining", remaining);
+        rule.header("x-ratelimit-reset-after", reset_after)
+    };
+    // Which bucket, what it says, and how long the channel rests then, in milliseconds.
+    let answers = [
+        ("a", "0", "3", 3_000),
+        ("b", "4", "2.5", 0),
+        ("c", "0", "0.25", 250),
+        ("a", "1", "9", 0),
+        ("b", "0", "1e9", 3_600_000),
+        ("c", "0", "-1", 0),
+        ("a", "none", "7", 0),
+        ("b", "0", "NaN", 0),
+    ];
+    let rules = answers.map(|(name, remaining, reset, _)| bucket(name, remaining, reset));
+    let sink = sink(Limit::None, rules.to_vec()).await;
+    let credentials = json!({"webhook_url": sink.url("news")});
+    let channel = support::channel_in(&environment, "discord", &json!({}), &credentials);
+    for answer in answers {
+        let outcome = sent(&channel).await;
+        assert!(matches!(outcome, Outcome::Sent { .. }), "{outcome:?}");
+        let rest = channel.ready_after().unwrap_or_default();
+        assert_eq!(rest, Duration::from_millis(answer.3), "{answer:?}");
+        hand.advance(rest);
+    }
+}

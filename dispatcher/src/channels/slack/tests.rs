@@ -132,6 +132,40 @@ async fn nobody_there_is_nothing_sent() {
     );
 }
 
+/// What a 429 says of the wait, what the delivery is told of it, and how long the channel rests, in seconds.
+const WAITS: [(Option<&str>, Option<u64>, u64); 10] = [
+    (Some("30"), Some(30), 30),
+    (None, None, 1),
+    (Some("0"), Some(1), 1),
+    (Some("1000000000"), Some(3_600), 3_600),
+    (Some("99999999999999999999999999"), Some(3_600), 3_600),
+    (Some("Fri, 02 Jan 2026 03:04:35 GMT"), Some(30), 30),
+    (Some("Thu, 01 Jan 2026 00:00:00 GMT"), Some(1), 1),
+    (Some("Fri, 01 Jan 2126 00:00:00 GMT"), Some(3_600), 3_600),
+    (Some("-5"), None, 1),
+    (Some("soon"), None, 1),
+];
+
+#[tokio::test]
+async fn a_429_is_rested_for_as_long_as_it_says_and_no_longer_than_an_hour() {
+    for (header, wait_s, rest_s) in WAITS {
+        let rule = Rule::reply(429, "rate_limited");
+        let rule = header
+            .iter()
+            .fold(rule, |it, wait| it.header("retry-after", wait));
+        let sink = sink(vec![rule]).await;
+        let channel = channel(&sink.url("news"));
+        let outcome = sent(&channel).await;
+        let expected = match wait_s {
+            Some(wait_s) => deferred_for("rate_limited", 429, "rate_limited", wait_s),
+            None => deferred("rate_limited", 429, "rate_limited", Blame::Pace),
+        };
+        assert_eq!(outcome, expected, "{header:?}");
+        let rest = Duration::from_secs(rest_s);
+        assert_eq!(channel.ready_after(), Some(rest), "{header:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_channel_takes_a_message_a_second_and_rests_when_told_to() {
     let hand = Clock::manual(datetime!(2026-01-02 03:04:05 UTC));

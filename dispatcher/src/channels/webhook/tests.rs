@@ -1,6 +1,6 @@
 //! The webhook channel against a receiver that checks what Standard Webhooks asks for.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use serde_json::json;
 use tidings_service::clock::Clock;
@@ -104,7 +104,9 @@ async fn answers_are_told_apart() {
         NEW,
         vec![
             Rule::reply(202, "queued").to("accepted"),
-            Rule::reply(308, "over there").to("moved"),
+            Rule::reply(308, "over there")
+                .header("location", "http://169.254.169.254/latest/meta-data/")
+                .to("moved"),
             Rule::reply(400, "what?").to("puzzled"),
             Rule::reply(404, "nobody").to("missing"),
             Rule::reply(429, "slow")
@@ -160,6 +162,30 @@ async fn answers_are_told_apart() {
 }
 
 #[tokio::test]
+async fn a_receiver_that_asks_for_a_rest_is_given_one() {
+    let limited = |wait: Option<&str>| {
+        let rule = Rule::reply(429, "slow").times(1);
+        wait.iter()
+            .fold(rule, |it, wait| it.header("retry-after", wait))
+    };
+    let rules = vec![
+        limited(Some("30")),
+        limited(None),
+        limited(Some("1000000000")),
+    ];
+    let sink = sink(NEW, rules).await;
+    for rest_s in [30, 1, 3_600] {
+        let channel = channel(&sink.url("news"));
+        assert_eq!(channel.ready_after(), None);
+        sent(&channel).await;
+        assert_eq!(channel.ready_after(), Some(Duration::from_secs(rest_s)));
+    }
+    let channel = channel(&sink.url("news"));
+    assert_eq!(sent(&channel).await, taken(204, "", None));
+    assert_eq!(channel.ready_after(), None);
+}
+
+#[tokio::test]
 async fn a_lost_answer_is_in_doubt_and_a_yes_is_one_whatever_follows_it() {
     let sink = sink(
         NEW,
@@ -168,10 +194,16 @@ async fn a_lost_answer_is_in_doubt_and_a_yes_is_one_whatever_follows_it() {
             Rule::new(Action::Stall).to("stalled").recorded(),
             Rule::new(Action::Drip).to("dripping").recorded(),
             Rule::new(Action::Endless).to("endless").recorded(),
+            // A bomb, as far as its header goes: nobody lights it.
+            Rule::reply(200, "\u{1f}\u{8b}\u{8}")
+                .header("content-encoding", "gzip")
+                .to("packed")
+                .recorded(),
         ],
     )
     .await;
     for (name, expected) in [
+        ("packed", Ok(())),
         ("cut", Err("connection_lost")),
         ("stalled", Err("reply_timeout")),
         ("dripping", Ok(())),

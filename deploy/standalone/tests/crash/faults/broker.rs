@@ -1,12 +1,15 @@
-//! A nats-server that forgets: its store goes back to an older copy, its stream is purged or deleted.
+//! A nats-server that forgets, or is not there: its store goes back to an older copy, its stream is purged or deleted, it
+//! is down for a whole send.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use async_nats::jetstream;
+use tidings_tests::dice::Seed;
 use tidings_tests::link::Way;
 
-use super::{Fault, LOOK_AGAIN, SEEN_WITHIN, survives};
+use super::{Fault, LOOK_AGAIN, READERS, SEEN_WITHIN, survives};
+use crate::rounds::Round;
 use crate::world::World;
 
 impl World {
@@ -111,4 +114,22 @@ async fn a_purged_stream_goes_on() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_deleted_stream_is_made_again() {
     survives(Fault::StreamDeleted).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_whole_send_needs_no_nats_server() {
+    let mut world = World::new(Seed::of_run().0).await;
+    world.ensure_up().await;
+    world.round(Round::default()).await.unwrap();
+    let before = world.smtp.count();
+    world.servers.kill_nats().await.unwrap();
+    let send = Round {
+        readers: READERS,
+        ..Round::default()
+    };
+    world.round(send).await.unwrap();
+    // But for two who leave meanwhile.
+    assert!(world.smtp.count() >= before + READERS - 2);
+    world.servers.restart_nats().await.unwrap();
+    world.settle().await;
 }

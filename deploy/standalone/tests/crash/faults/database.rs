@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, geteuid};
@@ -166,8 +166,13 @@ async fn a_database_that_hangs_is_waited_for() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_is_restarted_is_found_again() {
+    survives(Fault::DatabaseRestarted).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[allow(clippy::print_stderr, reason = "why nothing was tested")]
-async fn a_full_disk_stops_commands_and_nothing_else() {
+async fn a_disk_that_is_full_in_mid_send_stops_commands_and_nothing_else() {
     if !geteuid().is_root() {
         eprintln!("skipped: only root can mount a small disk");
         return;
@@ -182,17 +187,30 @@ async fn a_full_disk_stops_commands_and_nothing_else() {
     world.servers.restart_postgres().await.unwrap();
     world.ensure_up().await;
 
-    disk.fill();
-    // The segments that exist already still take some.
-    let mut segments = 0;
-    while !world.log_is_away().await {
-        segments += 1;
-        assert!(segments < 100, "the disk never ran full");
-        world.leave_segment().await;
+    let round = world.in_mid_send(async |world| {
+        disk.fill();
+        // The segments that exist already still take some.
+        let mut segments = 0;
+        while !world.log_is_away().await {
+            segments += 1;
+            assert!(segments < 100, "the disk never ran full");
+            world.leave_segment().await;
+        }
+        // The answers to what was sent come while nobody can put them on record, and for longer than a commit waits.
+        world.smtp.release();
+        let since = Instant::now();
+        while since.elapsed() < TOLD_WITHIN {
+            assert!(world.log_is_away().await, "it came back by itself");
+            tokio::time::sleep(ASK_AGAIN).await;
+        }
+        disk.make_room();
+        world.database_recovers().await;
+    });
+    match round.await {
+        Ok(()) | Err(Away::Unavailable(_)) => {}
+        Err(error) => panic!("{error}\n{}", world.program.said()),
     }
     assert!(world.program.runs(), "{}", world.program.said());
-    disk.make_room();
-    world.database_recovers().await;
     world.settle().await;
     world.round(Round::default()).await.unwrap();
     world.settle().await;

@@ -1,6 +1,6 @@
 //! STARTTLS and TLS against a server with a certificate made for the occasion.
 
-use rcgen::{CertifiedKey, generate_simple_self_signed};
+use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 use tokio::{
     io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader},
     net::{TcpListener, TcpStream},
@@ -21,9 +21,12 @@ struct Server {
     certificate: CertificateDer<'static>,
 }
 
-fn server(name: &str) -> Server {
-    let CertifiedKey { cert, signing_key } =
-        generate_simple_self_signed([name.to_owned()]).unwrap();
+/// With a certificate for this name that ends with this year.
+fn server(name: &str, last_year: i32) -> Server {
+    let signing_key = KeyPair::generate().unwrap();
+    let mut certificate = CertificateParams::new([name.to_owned()]).unwrap();
+    certificate.not_after = date_time_ymd(last_year, 12, 31);
+    let cert = certificate.self_signed(&signing_key).unwrap();
     let key = PrivateKeyDer::try_from(signing_key.serialize_der()).unwrap();
     let certificate = cert.der().clone();
     let config = ServerConfig::builder_with_provider(provider())
@@ -111,7 +114,10 @@ async fn serve(listener: TcpListener, acceptor: TlsAcceptor, ready: &str) -> Vec
 }
 
 async fn outcome(certified: &str, trusted: bool, ready: &'static str) -> (Outcome, Vec<String>) {
-    let server = server(certified);
+    outcome_of(server(certified, 4_000), trusted, ready).await
+}
+
+async fn outcome_of(server: Server, trusted: bool, ready: &'static str) -> (Outcome, Vec<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let settings = json!({"host": "localhost", "port": listener.local_addr().unwrap().port(),
         "from": "tide@example.org"});
@@ -138,8 +144,12 @@ async fn a_login_and_a_mail_go_through_an_upgraded_connection() {
 
 #[tokio::test]
 async fn a_certificate_we_do_not_trust_is_our_fault_and_gets_no_password() {
-    for (certified, trusted) in [("localhost", false), ("other.example", true)] {
-        let (outcome, got) = outcome(certified, trusted, READY).await;
+    for (certified, last_year, trusted) in [
+        ("localhost", 4_000, false),
+        ("other.example", 4_000, true),
+        ("localhost", 2_020, true),
+    ] {
+        let (outcome, got) = outcome_of(server(certified, last_year), trusted, READY).await;
         let expected = ("deferred", "certificate_refused", 0, Some(Blame::Channel));
         assert_eq!(gist(&outcome), expected, "{outcome:?}");
         assert!(got.is_empty(), "{got:?}");
@@ -152,4 +162,25 @@ async fn words_slipped_in_before_the_upgrade_are_not_believed() {
     let expected = ("deferred", "protocol_error", 0, Some(Blame::Network));
     assert_eq!(gist(&outcome), expected);
     assert!(got.is_empty(), "{got:?}");
+}
+
+#[tokio::test]
+async fn a_handshake_that_never_ends_is_left_in_time() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let settings = json!({"host": "localhost", "port": listener.local_addr().unwrap().port(),
+        "from": "tide@example.org"});
+    let mut config = Config::parse(&settings, None).unwrap();
+    config.server.timers.hello = Duration::from_millis(200);
+    let channel = EmailChannel::new(config, &trusting(None));
+    let silent = tokio::spawn(async move {
+        let (stream, _) = listener.accept().await.unwrap();
+        let mut plain = BufReader::new(stream);
+        plain.write_all(b"220 hello\r\n").await.unwrap();
+        answer(&mut plain, &["250-server\r\n250 STARTTLS\r\n", READY]).await;
+        plain
+    });
+    let outcome = send(&channel, "ada@example.org").await;
+    let expected = ("deferred", "timeout", 0, Some(Blame::Network));
+    assert_eq!(gist(&outcome), expected);
+    drop(silent.await.unwrap());
 }

@@ -1,0 +1,217 @@
+//! A house with one reader and receivers of every kind, in which things go wrong one at a time.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use serde_json::json;
+use tidings_event_store::Recorded;
+use tidings_proto::Event;
+use tidings_sinks::{discord, slack, smtp, webhook};
+use tidings_tests::checker::deliveries::{Deliveries, Received};
+use tidings_tests::house::House;
+use uuid::Uuid;
+
+use super::{Case, Misdeed};
+
+const READER: &str = "ada@example.org";
+const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+/// What waits is tried again within this: a greylisting server wants half an hour.
+const TRIED_WITHIN: Duration = Duration::from_secs(3_600);
+const STEP: Duration = Duration::from_secs(30);
+
+pub(super) struct Town {
+    pub(super) house: House,
+    pub(super) discord: discord::Handle,
+    pub(super) webhook: webhook::Handle,
+    reader: Uuid,
+    /// Which channel each webhook's name leads to, and what was published by it.
+    by_name: HashMap<String, (Uuid, Uuid)>,
+}
+
+impl Town {
+    pub(super) async fn start() -> Self {
+        let house = House::start().await;
+        let clock = house.platform.clock.clock();
+        let options = || slack::Options {
+            rate_limit: slack::Limit::None,
+            clock: {
+                let clock = clock.clone();
+                tidings_sinks::Clock::from_fn(move || clock.now())
+            },
+            ..slack::Options::default()
+        };
+        let knows = webhook::Receiver {
+            secrets: vec![SECRET.to_owned()],
+        };
+        Self {
+            discord: discord::start(options()).await.unwrap(),
+            webhook: webhook::start(options(), &knows).await.unwrap(),
+            reader: house.subscriber(READER).await,
+            house,
+            by_name: HashMap::new(),
+        }
+    }
+
+    fn receiver(&self, kind: &str) -> &slack::Handle {
+        match kind {
+            "slack" => &self.house.slack,
+            "discord" => &self.discord,
+            _ => &self.webhook,
+        }
+    }
+
+    /// A channel of this kind, to a place of its own there.
+    pub(super) async fn channel(&self, kind: &str, name: &str) -> Uuid {
+        let url = self.receiver(kind).url(name);
+        let (settings, credentials) = match kind {
+            "email" => return self.house.email_channel().await,
+            "webhook" => (json!({ "url": url }), json!({ "secret": SECRET })),
+            _ => (json!({}), json!({ "webhook_url": url })),
+        };
+        self.house.channel(kind, settings, Some(credentials)).await
+    }
+
+    /// The class of the one delivery that a publication made on a channel.
+    pub(super) async fn class(&self, publication: Uuid, channel: Uuid) -> &'static str {
+        let client = self.house.platform.pool.get().await.unwrap();
+        let sql = "select planned, pending, sent, failed, suppressed, cancelled, in_doubt \
+                   from publishing_publication_accounting where publication_id = $1 and channel_id = $2";
+        let row = client.query_one(sql, &[&publication, &channel]).await;
+        let row = row.unwrap();
+        let classes = [
+            "planned",
+            "pending",
+            "sent",
+            "failed",
+            "suppressed",
+            "cancelled",
+            "in_doubt",
+        ];
+        assert_eq!(row.get::<_, i64>("planned"), 1);
+        let mut others = classes.into_iter().skip(1);
+        others
+            .find(|class| row.get::<_, i64>(*class) == 1)
+            .expect("it is in a class")
+    }
+
+    async fn events(&self) -> Vec<Recorded> {
+        let log = self.house.platform.store.log();
+        let head = log.head().await.unwrap().position;
+        log.page_after(0, head).await.unwrap()
+    }
+
+    /// What the log says of the first attempt of a channel's delivery.
+    async fn reason(&self, channel: Uuid) -> String {
+        let events = self.events().await;
+        let delivery = delivery_by(channel, &events);
+        let mut of_it = events.iter().filter(|it| it.stream_id == delivery);
+        let reason = of_it.find_map(|it| match it.decode().unwrap() {
+            Event::DeliveryDeferred(it) => Some(it.reason),
+            Event::DeliveryFailed(it) => Some(it.reason),
+            Event::DeliveryInDoubt(it) => Some(it.reason),
+            _ => None,
+        });
+        reason.unwrap_or_default()
+    }
+
+    /// Has a receiver do it once to what is published, and sees the delivery to its end.
+    pub(super) async fn suffer(&mut self, number: usize, case: &Case) {
+        let (name, other_name) = (format!("place{number}"), format!("other{number}"));
+        let channel = self.channel(case.kind, &name).await;
+        let other = self.channel("slack", &other_name).await;
+        let rule = match case.misdeed.clone() {
+            Misdeed::OfMail(rule) => self.house.smtp.add_rule(rule.times(1)),
+            Misdeed::OfHttp(rule) => {
+                let rule = rule.times(1).to(&name);
+                self.receiver(case.kind).add_rule(rule)
+            }
+        };
+        let title = format!("Edition {number}");
+        let id = self.house.publish(&title, "text", &[channel, other]).await;
+        self.by_name.insert(name.clone(), (id, channel));
+        self.by_name.insert(other_name, (id, other));
+        self.house.platform.settle().await;
+        let hits = match case.misdeed {
+            Misdeed::OfMail(_) => self.house.smtp.hits(rule),
+            Misdeed::OfHttp(_) => self.receiver(case.kind).hits(rule),
+        };
+        let row = format!("{} {number}: {}", case.kind, case.reason);
+        assert_eq!(hits, 1, "{row}");
+        assert_eq!(self.reason(channel).await, case.reason, "{row}");
+        assert_eq!(self.class(id, channel).await, case.then, "{row}");
+        assert_eq!(self.class(id, other).await, "sent", "{row}: the other");
+
+        if case.to_mend {
+            self.house.platform.clock.advance(STEP * 4);
+            self.house.platform.settle().await;
+            assert_eq!(self.class(id, channel).await, "pending", "{row}");
+            self.house.enable(channel).await;
+        }
+        let mut waited = Duration::ZERO;
+        while self.class(id, channel).await == "pending" {
+            assert!(waited < TRIED_WITHIN, "{row} waits for ever");
+            self.house.platform.clock.advance(STEP);
+            self.house.platform.settle().await;
+            waited += STEP;
+        }
+        assert_eq!(self.class(id, channel).await, case.end, "{row}");
+        let copies = match case.kind {
+            "email" => self.mails_of(channel).await,
+            kind => self.receiver(kind).by_webhook(&name).len(),
+        };
+        assert_eq!(copies, case.copies, "{row}: copies");
+    }
+
+    /// How many mails came by a channel.
+    async fn mails_of(&self, channel: Uuid) -> usize {
+        let events = self.events().await;
+        let id = delivery_by(channel, &events);
+        let copies = self.copies();
+        let is_of_it = |copy: &&Received| matches!(copy, Received::Mail { delivery_id, .. } if *delivery_id == id);
+        copies.iter().filter(is_of_it).count()
+    }
+
+    /// All that any receiver has.
+    fn copies(&self) -> Vec<Received> {
+        let mails = self.house.smtp.messages();
+        let mail = |it: &smtp::Message| {
+            let id = it.message_id.as_deref().unwrap().trim_start_matches('<');
+            Received::Mail {
+                delivery_id: id.split('@').next().unwrap().parse().unwrap(),
+                mailbox: it.to[0].clone(),
+            }
+        };
+        let mut copies: Vec<Received> = mails.iter().map(|it| mail(it)).collect();
+        for receiver in [&self.house.slack, &self.discord, &self.webhook] {
+            for message in receiver.messages() {
+                let (publication_id, channel_id) = self.by_name[&message.webhook];
+                copies.push(Received::Broadcast {
+                    publication_id,
+                    channel_id,
+                });
+            }
+        }
+        copies
+    }
+
+    /// Invariant 5, of all that was published.
+    pub(super) async fn is_settled(&self) {
+        let deliveries = Deliveries::of(&self.events().await);
+        deliveries.all_settled();
+        let addresses = HashMap::from([(self.reader, READER.to_owned())]);
+        deliveries.compare(&self.copies(), &addresses, true);
+    }
+}
+
+/// The one delivery that was planned for a channel.
+fn delivery_by(channel: Uuid, events: &[Recorded]) -> Uuid {
+    let planned = |it: &&Recorded| match it.decode().unwrap() {
+        Event::DeliveryPlanned(planned) => planned.channel_id[..] == channel.as_bytes()[..],
+        _ => false,
+    };
+    events
+        .iter()
+        .find(planned)
+        .expect("it was planned")
+        .stream_id
+}

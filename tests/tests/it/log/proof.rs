@@ -61,6 +61,11 @@ async fn every_event_is_proven_and_no_other_is_shown() {
             let shown = text.contains(&other.event_id.to_string())
                 || text.contains(&other.stream_id.to_string());
             assert_eq!(shown, other.position == event.position);
+            // Whom another stream is about is nobody's business either.
+            let about = other
+                .subject
+                .filter(|it| Some(*it) != event.subject && *it != event.stream_id);
+            assert!(about.is_none_or(|it| !text.contains(&it.to_string())));
         }
         let json: Value = serde_json::from_str(&text).unwrap();
         assert!(json["group"].as_array().unwrap().len() <= 32);

@@ -1,6 +1,7 @@
 //! What the receiving side says afterwards.
 
 use super::*;
+use crate::testing::GlassVault;
 
 fn report(attempt: Option<u32>, digest: u8, feedback: Feedback) -> Command {
     Command::Report {
@@ -186,4 +187,37 @@ fn the_digest_of_a_report_never_changes() {
         hex,
         "c22b9d0c6c5805c518580c8ab38d2f4e02bc9a604e0ac1777b7dafa4e0372b89"
     );
+}
+
+#[test]
+fn words_of_a_later_version_are_read_as_ones_nobody_acts_on() {
+    let bounced = tidings_proto::delivery::Bounced {
+        class: "temporary".to_owned(),
+        reason: "mailbox_moved".to_owned(),
+        status: "5.1.1.1".to_owned(),
+        event_digest: vec![7; 32].into(),
+        ..Default::default()
+    };
+    let complained = tidings_proto::delivery::Complained {
+        kind: "rude".to_owned(),
+        event_digest: vec![7; 32].into(),
+        ..Default::default()
+    };
+    for (wire, read) in [
+        (
+            bounced.into(),
+            Feedback::bounced(BounceClass::Soft, BounceReason::Other, None, None),
+        ),
+        (
+            complained.into(),
+            Feedback::Complained {
+                kind: ComplaintKind::Other,
+            },
+        ),
+    ] {
+        match Delivery::decode(&wire, &GlassVault) {
+            Ok(Event::Reported { feedback, .. }) => assert_eq!(feedback, read),
+            other => panic!("{other:?}"),
+        }
+    }
 }

@@ -82,8 +82,10 @@ pub enum Verdict {
         /// Log position.
         position: i64,
     },
-    /// Nothing new: this report was taken before, or the delivery has had as many as are taken.
+    /// Nothing new: this report was taken before.
     Repeated,
+    /// The delivery has had as many as are taken.
+    Full,
     /// There is no such delivery, or it was never attempted.
     Unknown,
 }
@@ -108,6 +110,7 @@ pub async fn record(
     let result = match verdict {
         Verdict::Recorded { .. } => kind,
         Verdict::Repeated => "repeated",
+        Verdict::Full => "full",
         Verdict::Unknown => "unknown",
     };
     commands.count_feedback(source, result);
@@ -142,6 +145,7 @@ async fn put_on_record(
             Ok(events) if events.is_empty() => return Ok(Verdict::Repeated),
             Ok(events) => events,
             Err(Refusal::NotFound | Refusal::NeverAttempted) => return Ok(Verdict::Unknown),
+            Err(Refusal::HeardEnough) => return Ok(Verdict::Full),
             Err(refused) => return Err(Problem::internal(&refused)),
         };
         let (Some(plan), Some(last)) = (loaded.state.plan().cloned(), loaded.history.last()) else {

@@ -31,7 +31,7 @@ const AGE_MAX: Duration = Duration::days(30);
 pub enum Returned {
     /// A report about a delivery; on record, now or earlier.
     Taken,
-    /// It is about nothing that could be found, or tells of no failure. It asks for nothing else either: a report, or
+    /// It is about nothing that could be found, tells of no failure, or is one too many. It asks for nothing else either: a report, or
     /// an answer of a machine, quotes the mail it is about, and with it the link to leave.
     Ignored,
     /// No mail that came back.
@@ -70,7 +70,7 @@ pub async fn take(
     };
     Ok(match record(commands, origin, report).await? {
         Verdict::Recorded { .. } | Verdict::Repeated => Returned::Taken,
-        Verdict::Unknown => Returned::Ignored,
+        Verdict::Full | Verdict::Unknown => Returned::Ignored,
     })
 }
 

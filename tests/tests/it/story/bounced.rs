@@ -323,7 +323,7 @@ async fn a_complaint_suppresses_once_and_what_is_about_nothing_is_not_taken() {
             what: what.clone(),
             reported_at: house.platform.clock.clock().now(),
             event_id: event_id.to_owned(),
-            recipient: EmailAddress::parse(recipient).ok(),
+            recipients: Some(vec![EmailAddress::parse(recipient).unwrap()]),
             source: FeedbackSource::Ses,
         };
         record(&commands, &origin, report).await.unwrap()

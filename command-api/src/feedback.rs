@@ -2,8 +2,8 @@
 //! commit.
 //!
 //! Whoever hears of it parses what came and calls [`record`]: [`mail::take`] for reports by mail, which `public/mail`
-//! hands over (`POST /hooks/mail`), and each hook of a provider. They answer for it that the report is about the
-//! delivery it names.
+//! hands over (`POST /hooks/mail`), and `ses::take` for what Amazon SES reports (`POST /hooks/ses`). They answer for it
+//! that the report is about the delivery it names.
 //!
 //! **Which address is suppressed.** A subscriber keeps the address they signed up with, so that address, by the keyed
 //! id in their first event, is where the delivery went, also after they left or their data was erased. Where the report
@@ -14,6 +14,7 @@
 
 mod dsn;
 pub mod mail;
+pub(crate) mod ses;
 
 use tidings_domain::aggregate::Aggregate as _;
 use tidings_domain::delivery::{

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use actix_web::web;
 use serde_json::Value;
+use tidings_command_api::sns::{self, Sns};
 use tidings_command_api::{Commands, ImportWorker, NotSkipped, SkipInView, docs};
 use tidings_dispatcher::channel::Environment;
 use tidings_dispatcher::channels::email;
@@ -71,9 +72,14 @@ impl Rooms {
             }),
             site.config.http,
         );
-        let commands = commands
+        let mut commands = commands
             .with_views(skip_in_view(core.store.clone()))
             .with_metrics(site.metrics.clone());
+        let topics = site.config.ses.topics.clone();
+        if !topics.is_empty() {
+            let read_page = sns::pages(environment.outbound.clone());
+            commands = commands.with_ses(Sns::new(topics, read_page));
+        }
         Ok(Self {
             commands: web::Data::new(commands),
             reader: web::Data::new(reader),

@@ -19,6 +19,7 @@ use uuid::Uuid;
 use crate::answer::Answer;
 use crate::refusal::{self, Refused};
 use crate::request::{Call, Principals};
+use crate::sns::Sns;
 
 /// Says what is wrong with a channel's kind, settings and credentials (a JSON text, if there are any).
 /// Pointers go into the request body: `#/kind`, `#/settings/host`, `#/credentials/password`.
@@ -62,6 +63,8 @@ pub struct Commands {
     /// How views skip, which another room knows; without it there are no views.
     pub(crate) skip_in_view: SkipInView,
     pub(crate) principals: Principals,
+    /// Whom reports of Amazon SES come from; without it there is no hook for them.
+    pub(crate) sns: Option<Sns>,
     /// Where reports of the receiving side are counted.
     metrics: Option<Metrics>,
 }
@@ -87,6 +90,7 @@ impl Commands {
             limits,
             skip_in_view: Arc::new(|_, _, _, _| Box::pin(async { Err(NotSkipped::Unknown) })),
             principals: Principals::default(),
+            sns: None,
             metrics: None,
         }
     }
@@ -96,6 +100,15 @@ impl Commands {
     pub fn with_views(self, skip_in_view: SkipInView) -> Self {
         Self {
             skip_in_view,
+            ..self
+        }
+    }
+
+    /// Takes reports of Amazon SES.
+    #[must_use]
+    pub fn with_ses(self, sns: Sns) -> Self {
+        Self {
+            sns: Some(sns),
             ..self
         }
     }

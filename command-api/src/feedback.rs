@@ -2,28 +2,31 @@
 //! commit.
 //!
 //! Whoever hears of it parses what came and calls [`record`]: [`mail::take`] for reports by mail, which `public/mail`
-//! hands over (`POST /hooks/mail`), and each hook of a provider. They answer for it that the report is about the
-//! delivery it names.
+//! hands over (`POST /hooks/mail`), and `ses::take` for what Amazon SES reports (`POST /hooks/ses`). They answer for it
+//! that the report is about the delivery it names.
 //!
 //! **Which address is suppressed.** A subscriber keeps the address they signed up with, so that address, by the keyed
 //! id in their first event, is where the delivery went, also after they left or their data was erased. Where the report
-//! names an address, it must be this one; if it is another, the report is recorded and nothing is suppressed. So is one
+//! names addresses, one of them must be this one. If none is, what came may have gone on to a whole list, or to where
+//! somebody has their mail sent: a bounce is on record as a soft one, and nothing is suppressed. Nor is it by a report
 //! that comes long after the message: what proves it right stands in many logs by then, and the reader may have come
 //! back meanwhile.
 
 mod dsn;
 pub mod mail;
+pub(crate) mod ses;
 
 use tidings_domain::aggregate::Aggregate as _;
 use tidings_domain::delivery::{
-    BounceClass, Command, Delivery, Feedback, FeedbackSource, Plan, Refusal, report_digest,
+    BounceClass, Command, ComplaintKind, Delivery, Feedback, FeedbackSource, Plan, Refusal,
+    report_digest,
 };
 use tidings_domain::id::derive_from;
 use tidings_domain::stream_id;
 use tidings_domain::subscriber::Subscriber;
 use tidings_domain::suppression::{self, Reason, Scope, Suppression};
 use tidings_domain::value::EmailAddress;
-use tidings_event_store::{CommitError, Context, Draft, Loaded};
+use tidings_event_store::{CommitError, Context, Draft};
 use tidings_service::Problem;
 use tidings_service::http::RequestContext;
 use time::{Duration, OffsetDateTime};
@@ -34,6 +37,8 @@ use crate::refusal;
 
 /// Times it is decided anew because others were faster.
 const ATTEMPTS_MAX: u32 = 5;
+/// Reports are not older; one that says so has a wrong clock.
+const AGE_MAX: Duration = Duration::days(30);
 /// A bounce counts against the address for so long after the message was due. Mail servers try for some days.
 const BOUNCES_COUNT_FOR: Duration = Duration::days(30);
 /// So does a complaint: not everybody reads at once.
@@ -51,8 +56,9 @@ pub struct Report {
     pub reported_at: OffsetDateTime,
     /// What the reporter calls this report; of any length. Two reports about one delivery that have one name and source are one.
     pub event_id: String,
-    /// The address the message went to, where the report names it; another one than the reader's is not suppressed.
-    pub recipient: Option<EmailAddress>,
+    /// The addresses it is about, as far as they can be read; none: it names nobody. What is said of others than the
+    /// reader's is not held against the reader's.
+    pub recipients: Option<Vec<EmailAddress>>,
     /// Who says so.
     pub source: FeedbackSource,
 }
@@ -82,8 +88,10 @@ pub enum Verdict {
         /// Log position.
         position: i64,
     },
-    /// Nothing new: this report was taken before, or the delivery has had as many as are taken.
+    /// Nothing new: this report was taken before.
     Repeated,
+    /// The delivery has had as many as are taken.
+    Full,
     /// There is no such delivery, or it was never attempted.
     Unknown,
 }
@@ -108,6 +116,7 @@ pub async fn record(
     let result = match verdict {
         Verdict::Recorded { .. } => kind,
         Verdict::Repeated => "repeated",
+        Verdict::Full => "full",
         Verdict::Unknown => "unknown",
     };
     commands.count_feedback(source, result);
@@ -132,9 +141,13 @@ async fn put_on_record(
             Err(error) if error.is_wrong_stream() => return Ok(Verdict::Unknown),
             Err(error) => return Err(refusal::load(&error)),
         };
+        let (Some(plan), Some(last)) = (loaded.state.plan().cloned(), loaded.history.last()) else {
+            return Ok(Verdict::Unknown);
+        };
+        let judged = judge(commands, &plan, &report).await?;
         let events = match loaded.state.decide(Command::Report {
             attempt: report.attempt,
-            feedback: report.what.clone(),
+            feedback: judged.what,
             reported_at: report.reported_at,
             digest,
             source: report.source,
@@ -142,10 +155,8 @@ async fn put_on_record(
             Ok(events) if events.is_empty() => return Ok(Verdict::Repeated),
             Ok(events) => events,
             Err(Refusal::NotFound | Refusal::NeverAttempted) => return Ok(Verdict::Unknown),
+            Err(Refusal::HeardEnough) => return Ok(Verdict::Full),
             Err(refused) => return Err(Problem::internal(&refused)),
-        };
-        let (Some(plan), Some(last)) = (loaded.state.plan().cloned(), loaded.history.last()) else {
-            return Ok(Verdict::Unknown);
         };
         let context = Context {
             actor: "system:feedback".to_owned(),
@@ -159,7 +170,9 @@ async fn put_on_record(
         };
         let mut draft = commands.store.draft(&context);
         draft.append_for(loaded, events, plan.owner(), None);
-        suppress(commands, &mut draft, &plan, &report).await?;
+        if let Some((address, reason)) = judged.suppresses {
+            suppress(commands, &mut draft, address, reason, report.delivery_id).await?;
+        }
         attempts += 1;
         match draft.commit().await {
             Ok(committed) => {
@@ -174,44 +187,71 @@ async fn put_on_record(
     }
 }
 
-/// Lets the commit say that nothing may go to the reader's address any more, if that is what the report means.
-async fn suppress(
-    commands: &Commands,
-    draft: &mut Draft<'_>,
-    plan: &Plan,
-    report: &Report,
-) -> Result<(), Problem> {
-    let (Some(reason), Some(subscriber_id)) = (reason(&report.what), plan.subscriber_id) else {
-        return Ok(());
+/// What a report comes to, once it is known whose address it is about.
+struct Judged {
+    /// What goes on record.
+    what: Feedback,
+    /// The reader's address, by its keyed id, if nothing may go to it any more, and why.
+    suppresses: Option<(Uuid, Reason)>,
+}
+
+async fn judge(commands: &Commands, plan: &Plan, report: &Report) -> Result<Judged, Problem> {
+    let what = report.what.clone();
+    let Some(reason) = reason(&what) else {
+        return Ok(Judged {
+            what,
+            suppresses: None,
+        });
+    };
+    let reader = reader(commands, plan).await?;
+    let id_of = |email| stream_id::address_suppression(&commands.id_key, email);
+    let is_named = |reader: &Uuid| {
+        let named = report.recipients.as_ref();
+        named.is_none_or(|all| all.iter().any(|email| id_of(email) == *reader))
+    };
+    let Some(address) = reader.filter(is_named) else {
+        tracing::warn!(delivery = %report.delivery_id, "a report is about another address than the reader's");
+        return Ok(Judged {
+            what: what.softened(),
+            suppresses: None,
+        });
     };
     let counts_for = match reason {
         Reason::Complaint => COMPLAINTS_COUNT_FOR,
         _ => BOUNCES_COUNT_FOR,
     };
-    if commands.clock.now() - plan.due_at > counts_for {
-        return Ok(());
-    }
+    let counts = commands.clock.now() - plan.due_at <= counts_for;
+    Ok(Judged {
+        what,
+        suppresses: counts.then_some((address, reason)),
+    })
+}
+
+/// Where a delivery went: the keyed id of its reader's address, if it has a reader.
+async fn reader(commands: &Commands, plan: &Plan) -> Result<Option<Uuid>, Problem> {
+    let Some(subscriber_id) = plan.subscriber_id else {
+        return Ok(None);
+    };
     let subscriber = commands.store.load::<Subscriber>(subscriber_id).await;
     let subscriber = subscriber.map_err(|error| refusal::load(&error))?;
-    let Some(profile) = subscriber.state.profile() else {
-        return Ok(());
-    };
-    let named = report.recipient.as_ref();
-    let named = named.map(|email| stream_id::address_suppression(&commands.id_key, email));
-    if named.is_some_and(|named| named != profile.address_suppression_id) {
-        tracing::warn!(delivery = %report.delivery_id, "a report names another address than the reader's");
-        return Ok(());
-    }
-    let id = profile.address_suppression_id;
-    let loaded: Loaded<Suppression> = commands
-        .store
-        .load(id)
-        .await
-        .map_err(|error| refusal::load(&error))?;
+    let profile = subscriber.state.profile();
+    Ok(profile.map(|profile| profile.address_suppression_id))
+}
+
+/// Lets the commit say that nothing may go to an address any more.
+async fn suppress(
+    commands: &Commands,
+    draft: &mut Draft<'_>,
+    address: Uuid,
+    reason: Reason,
+    delivery_id: Uuid,
+) -> Result<(), Problem> {
+    let loaded = commands.store.load::<Suppression>(address).await;
+    let loaded = loaded.map_err(|error| refusal::load(&error))?;
     let command = suppression::Command::Add {
         scope: Scope::Address,
         reason,
-        delivery_id: Some(report.delivery_id),
+        delivery_id: Some(delivery_id),
         // Whoever is erased meanwhile would be written down here once more.
         value: None,
     };
@@ -235,4 +275,22 @@ fn reason(feedback: &Feedback) -> Option<Reason> {
         }
         | Feedback::Delivered => None,
     }
+}
+
+/// The kind of a complaint (RFC 5965). That something is no spam is none, nor is a report about how a mail was signed.
+fn complaint_kind(feedback_type: &str) -> Option<ComplaintKind> {
+    match feedback_type.to_ascii_lowercase().as_str() {
+        "abuse" => Some(ComplaintKind::Abuse),
+        "fraud" => Some(ComplaintKind::Fraud),
+        "virus" => Some(ComplaintKind::Virus),
+        "not-spam" | "auth-failure" | "miscategorized" | "dkim" => None,
+        _ => Some(ComplaintKind::Other),
+    }
+}
+
+/// When a report says that it was written, if that can be.
+fn plausible(written_at: Option<OffsetDateTime>, now: OffsetDateTime) -> OffsetDateTime {
+    written_at
+        .filter(|at| (now - AGE_MAX..=now).contains(at))
+        .unwrap_or(now)
 }

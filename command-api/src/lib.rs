@@ -14,6 +14,7 @@ pub mod public;
 pub mod publications;
 mod refusal;
 mod request;
+pub mod sns;
 pub mod subscribers;
 pub mod views;
 
@@ -50,6 +51,7 @@ pub const ROUTES: &[Route] = &[
     public::ask::ROUTE,
     public::leave::ROUTE,
     public::mail::ROUTE,
+    public::ses::ROUTE,
 ];
 
 /// OpenAPI description of [`ROUTES`].
@@ -77,6 +79,7 @@ pub const ROUTES: &[Route] = &[
         public::ask::ask,
         public::leave::leave,
         public::mail::receive,
+        public::ses::receive,
     ),
     modifiers(&Bearer, &Gate),
 )]

@@ -14,7 +14,7 @@ use tidings_event_store::session::connect_plain;
 use tidings_event_store::vault::{MasterKey, Vault};
 use tidings_event_store::{Log, Store};
 use tidings_service::auth::{Authenticator, Role, TokenRequest, mint};
-use tidings_service::config::{Config, Secret};
+use tidings_service::config::{Config, Secret, TopicArn};
 use tidings_service::http::{Edge, body_deadline, configure, request_context, security_headers};
 use tidings_service::metrics::Metrics;
 use tidings_service::{Clock, Ids, postgres};
@@ -64,7 +64,10 @@ fn commands() -> Commands {
 }
 
 macro_rules! app {
-    () => {{
+    () => {
+        app!(commands())
+    };
+    ($commands:expr) => {{
         let config = config();
         let edge = Edge {
             clock: clock(),
@@ -80,7 +83,7 @@ macro_rules! app {
             .app_data(web::Data::new(
                 Authenticator::new(&config.auth, clock()).unwrap(),
             ))
-            .app_data(web::Data::new(commands()))
+            .app_data(web::Data::new($commands))
             .configure(routes)
             .configure(|cfg| docs::routes(cfg, &Api::openapi()));
         init_service(app).await
@@ -371,6 +374,33 @@ async fn the_documentation_needs_no_other_server() {
             .unwrap()
             .contains("/openapi.json")
     );
+}
+
+#[actix_web::test]
+async fn a_report_of_ses_comes_again_while_the_log_is_away_and_has_no_hook_without_topics() {
+    let report = include_str!("sns/samples/bounce.v1.json");
+    let post = |body: &str| {
+        let request = request("POST", "/hooks/ses").set_payload(body.to_owned());
+        request.to_request()
+    };
+    let app = app!();
+    assert_eq!(call_service(&app, post(report)).await.status(), 404);
+
+    let certificate = include_bytes!("sns/samples/certificate.pem");
+    let read_page: sns::ReadPage =
+        std::sync::Arc::new(move |_| Box::pin(async { Ok(certificate.to_vec()) }));
+    let topics = TopicArn::parse_all("arn:aws:sns:eu-west-1:123456789012:mail-events").unwrap();
+    let app = app!(commands().with_ses(sns::Sns::new(topics, read_page)));
+    let response = call_service(&app, post(report)).await;
+    assert_eq!(response.status(), 503);
+    assert!(response.headers().contains_key("retry-after"));
+    for (body, status) in [
+        ("{}".to_owned(), 400),
+        (report.replace("ada@", "eve@"), 403),
+        ("x".repeat(576 * 1024 + 1), 413),
+    ] {
+        assert_eq!(call_service(&app, post(&body)).await.status(), status);
+    }
 }
 
 #[actix_web::test]

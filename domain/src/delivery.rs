@@ -263,6 +263,11 @@ pub enum Refusal {
     /// Something is said of a message that never left.
     #[error("the delivery was never attempted")]
     NeverAttempted,
+    /// As much has been said of it as is taken.
+    #[error(
+        "of the delivery {HEARD_MAX} reports as grave as this one are on record, and no more are taken"
+    )]
+    HeardEnough,
     /// An attempt that would be in doubt from the start.
     #[error("the attempt's deadline {deadline} has passed already")]
     DeadlineInThePast {

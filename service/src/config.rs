@@ -9,6 +9,7 @@ mod secret;
 mod sections;
 #[cfg(test)]
 mod tests;
+mod topic;
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -21,6 +22,7 @@ pub use layers::{ConfigFile, DEFAULTS};
 pub use master_key::{MasterKey, MasterKeyCommand, MasterKeySource, MasterKeyTextError};
 pub use secret::Secret;
 pub use sections::*;
+pub use topic::TopicArn;
 
 use crate::outbound;
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use reqwest::dns::Resolve;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
-use reqwest::{Client, Url};
+use reqwest::{Client, RequestBuilder, Url};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc2822;
 
@@ -192,17 +192,30 @@ impl Outbound {
             .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
             .headers(headers)
             .body(body.into());
-        // A URL may hold a token (Slack, Discord): it must not reach a log through the error.
-        let sent = request.send().await.map_err(reqwest::Error::without_url);
-        let mut response = sent.map_err(no_answer)?;
-        let (body, truncated) = read(&mut response).await;
-        Ok(Response {
-            status: response.status().as_u16(),
-            headers: std::mem::take(response.headers_mut()),
-            body,
-            truncated,
-        })
+        answered(request).await
     }
+
+    /// Reads what is at `url`. Any status is an answer, a redirect too; read it from the response.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub async fn get(&self, url: &str) -> Result<Response, OutboundError> {
+        answered(self.client.get(self.vet(url)?)).await
+    }
+}
+
+/// Sends a request, and reads the answer within limits.
+async fn answered(request: RequestBuilder) -> Result<Response, OutboundError> {
+    // A URL may hold a token (Slack, Discord): it must not reach a log through the error.
+    let sent = request.send().await.map_err(reqwest::Error::without_url);
+    let mut response = sent.map_err(no_answer)?;
+    let (body, truncated) = read(&mut response).await;
+    Ok(Response {
+        status: response.status().as_u16(),
+        headers: std::mem::take(response.headers_mut()),
+        body,
+        truncated,
+    })
 }
 
 impl Response {

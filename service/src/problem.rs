@@ -127,6 +127,12 @@ impl Problem {
         Self::new(FORBIDDEN).detail(detail)
     }
 
+    /// 403: it is not shown to come from a sender that is expected.
+    #[must_use]
+    pub fn unverified(detail: impl Into<String>) -> Self {
+        Self::new(UNVERIFIED).detail(detail)
+    }
+
     /// 404.
     #[must_use]
     pub fn not_found(detail: impl Into<String>) -> Self {

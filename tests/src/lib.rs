@@ -5,6 +5,7 @@
     reason = "all of this is test code: a panic is a failed test"
 )]
 
+pub mod api;
 pub mod audit;
 pub mod checker;
 pub mod cluster;

@@ -2,14 +2,13 @@
 //! a byte of them: a report says what it is about, and whoever reads it has to find out whether that may be believed.
 
 use mail_parser::{ContentType, Message, MessageParser, MessagePart, MimeHeaders as _};
-use tidings_domain::delivery::{
-    BounceClass, BounceReason, ComplaintKind, EnhancedStatus, Feedback,
-};
+use tidings_domain::delivery::{BounceClass, BounceReason, EnhancedStatus, Feedback};
 use tidings_domain::token::{LinkKeys, UnsubscribeLink};
 use tidings_domain::value::EmailAddress;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use super::complaint_kind;
 use crate::inbound::tokens;
 
 /// Receivers of one report that are looked at: our mails have one.
@@ -44,8 +43,8 @@ pub(super) struct Returned {
     pub(super) what: Feedback,
     /// The delivery whose link to leave stands in the returned mail. Only who has that mail can write it.
     pub(super) delivery_id: Option<Uuid>,
-    /// The addresses that were not reached in the end, as the report has them.
-    pub(super) recipients: Vec<EmailAddress>,
+    /// The addresses that were not reached in the end, as the report has them; none: it says nothing of any.
+    pub(super) recipients: Option<Vec<EmailAddress>>,
     /// When it was written, by its own account.
     pub(super) written_at: Option<OffsetDateTime>,
     /// What it is called.
@@ -100,7 +99,7 @@ fn kind(message: &Message<'_>, keys: &LinkKeys) -> Mail {
 }
 
 /// What is said, of which addresses, in which words.
-type Said = (Feedback, Vec<EmailAddress>, String);
+type Said = (Feedback, Option<Vec<EmailAddress>>, String);
 
 fn failure(message: &Message<'_>) -> Option<Said> {
     let text = part(message, &["delivery-status", "global-delivery-status"])?;
@@ -108,27 +107,15 @@ fn failure(message: &Message<'_>) -> Option<Said> {
     let what = judge(&groups)?;
     let failed = groups.iter().filter(|it| it.failed());
     let named = failed.filter_map(|it| it.address("final-recipient"));
-    Some((what, named.collect(), text))
+    Some((what, Some(named.collect()), text))
 }
 
-/// A complaint passed on by the reader's provider (RFC 5965). That something is no spam is none, nor is a report about
-/// how a mail was signed.
+/// A complaint passed on by the reader's provider (RFC 5965).
 fn complaint(message: &Message<'_>) -> Option<Said> {
     let text = part(message, &["feedback-report"])?;
     let groups = groups(&text, "feedback-type");
-    let kind = match groups
-        .first()?
-        .word("feedback-type")?
-        .to_ascii_lowercase()
-        .as_str()
-    {
-        "abuse" => ComplaintKind::Abuse,
-        "fraud" => ComplaintKind::Fraud,
-        "virus" => ComplaintKind::Virus,
-        "not-spam" | "auth-failure" | "miscategorized" | "dkim" => return None,
-        _ => ComplaintKind::Other,
-    };
-    Some((Feedback::Complained { kind }, Vec::new(), text))
+    let kind = complaint_kind(groups.first()?.word("feedback-type")?)?;
+    Some((Feedback::Complained { kind }, None, text))
 }
 
 fn part(message: &Message<'_>, subtypes: &[&str]) -> Option<String> {
@@ -182,9 +169,8 @@ impl Recipient {
 
     /// What stands behind a type: `rfc822; ada@example.org`.
     fn typed(&self, name: &str) -> Option<&str> {
-        self.get(name)?
-            .split_once(';')
-            .map(|(_, value)| value.trim())
+        let text = self.get(name)?;
+        text.contains(';').then(|| without_type(text))
     }
 
     fn address(&self, name: &str) -> Option<EmailAddress> {
@@ -207,6 +193,12 @@ impl Recipient {
             .next();
         Some(more.unwrap_or(status))
     }
+}
+
+/// What stands behind a type, if there is one: `smtp; 550 no such user`.
+pub(super) fn without_type(text: &str) -> &str {
+    let behind = text.split_once(';').map_or(text, |(_, value)| value);
+    behind.trim()
 }
 
 /// The groups of fields that have this one; that of a delivery report which is about the whole mail has no action.
@@ -255,7 +247,7 @@ fn judge(recipients: &[Recipient]) -> Option<Feedback> {
 /// What a status means for the address (RFC 3463). Only that nobody has it is hard: not what lies in the mail, in its
 /// sender, in the way there or in how long it took, and not what says no more than that it failed. A mail server that
 /// trusts us no more refuses whole audiences.
-fn meaning(status: Option<&EnhancedStatus>) -> (BounceClass, BounceReason) {
+pub(super) fn meaning(status: Option<&EnhancedStatus>) -> (BounceClass, BounceReason) {
     use BounceClass::{Hard, Soft};
     use BounceReason as R;
     match status.map(EnhancedStatus::numbers) {

@@ -28,7 +28,7 @@ const RECIPIENT: &str = "Tidings-Recipient";
         example = "From: ada@example.org\r\nTo: leave@news.example.org\r\nSubject: unsubscribe AXUB\r\n\r\n"),
     responses(
         (status = 202, description = "A report or an automatic answer that changes nothing: it tells of no failure, or \
-            of none of our mails"),
+            of none of our mails, or too much was said of that mail already"),
         (status = 204, description = "Unsubscribed, or the report is on record; now or earlier"),
         (status = 413, description = "Larger than 1 MiB", body = ProblemBody,
             content_type = "application/problem+json"),

@@ -226,8 +226,11 @@ pub(super) fn decide(state: &Delivery, word: Word) -> Result<Vec<Event>, Refusal
         return Err(Refusal::NeverAttempted);
     }
     let known = |heard: &Heard| heard.digest == word.digest;
-    if is_full(&tries.heard, word.feedback.is_grave()) || tries.heard.iter().any(known) {
+    if tries.heard.iter().any(known) {
         return Ok(vec![]);
+    }
+    if is_full(&tries.heard, word.feedback.is_grave()) {
+        return Err(Refusal::HeardEnough);
     }
     // An attempt that the log does not know was made in what a restore has lost.
     let named = word.attempt.filter(|n| (1..=tries.attempts).contains(n));

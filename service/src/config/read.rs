@@ -10,7 +10,8 @@ use super::master_key::words;
 use super::{
     AuthConfig, Config, ConfigError, DatabaseConfig, DispatcherConfig, HS256_SECRET_BYTES_MIN,
     Hooks, HttpConfig, JwksConfig, JwksSource, LogFormat, MailConfig, MasterKey, MasterKeyCommand,
-    MasterKeySource, OutboundConfig, PublicUrl, Secret, TelemetryConfig, WitnessConfig,
+    MasterKeySource, OutboundConfig, PublicUrl, Secret, SesConfig, TelemetryConfig, TopicArn,
+    WitnessConfig,
 };
 
 /// All settings, or the first that is wrong.
@@ -40,6 +41,10 @@ pub(super) fn config(layers: &Layers, hooks: Hooks) -> Result<Config, ConfigErro
             hello_name: layers.text("mail.hello_name").map(str::to_owned),
             inbound_maildir: layers.text("mail.inbound_maildir").map(Into::into),
         },
+        ses: SesConfig {
+            topics: optional(layers, "ses.topics", TopicArn::parse_all, TOPICS)?
+                .unwrap_or_default(),
+        },
         dispatcher: dispatcher(layers)?,
         outbound: OutboundConfig {
             timeout: millis(layers, "outbound.timeout_ms", 100)?,
@@ -59,6 +64,8 @@ const LISTEN: &str = "must be an address and a port, such as 127.0.0.1:8080";
 const PUBLIC_URL: &str = "must be an https:// URL without user, query or fragment, such as https://news.example.org; \
      http:// is for this machine and private networks only";
 const PREFIX: &str = "must be 1 to 64 letters, digits, - or _";
+const TOPICS: &str = "must be ARNs of standard Amazon SNS topics, such as \
+     arn:aws:sns:eu-west-1:123456789012:mail-events, with commas between them";
 const HTTP_URL: &str = "must be an http:// or https:// URL";
 
 /// One source at most is configured; the data folder is what is left.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use reqwest::Url;
 
-use super::{Hooks, MasterKeySource, PublicUrl, Secret};
+use super::{Hooks, MasterKeySource, PublicUrl, Secret, TopicArn};
 
 /// Everything that can be set; `defaults.toml` explains each value.
 #[derive(Clone, Debug)]
@@ -33,6 +33,8 @@ pub struct Config {
     pub database: DatabaseConfig,
     /// Outgoing mail.
     pub mail: MailConfig,
+    /// What Amazon SES reports.
+    pub ses: SesConfig,
     /// Delivery.
     pub dispatcher: DispatcherConfig,
     /// Outgoing HTTP.
@@ -105,6 +107,13 @@ pub struct MailConfig {
     pub hello_name: Option<String>,
     /// A Maildir that mail to our addresses is taken out of.
     pub inbound_maildir: Option<PathBuf>,
+}
+
+/// What Amazon SES reports.
+#[derive(Clone, Debug)]
+pub struct SesConfig {
+    /// The topics that reports are taken from; none: no reports are taken.
+    pub topics: Vec<TopicArn>,
 }
 
 /// Limits of delivery.

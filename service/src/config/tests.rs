@@ -128,6 +128,7 @@ fn an_unknown_key_is_named_with_its_place_and_the_nearest_known_one() {
 #[test]
 fn a_wrong_value_is_named_with_its_place_and_the_remedy() {
     insta::assert_snapshot!(message("listen = \"8080\"\n"), @"`listen` in tidings.toml must be an address and a port, such as 127.0.0.1:8080");
+    insta::assert_snapshot!(message("[ses]\ntopics = \"mail-events\"\n"), @"`ses.topics` in tidings.toml must be ARNs of standard Amazon SNS topics, such as arn:aws:sns:eu-west-1:123456789012:mail-events, with commas between them");
     insta::assert_snapshot!(message("[auth]\nleeway_s = 61\n"), @"`auth.leeway_s` in tidings.toml must lie between 0 and 30");
     insta::assert_snapshot!(message("[auth]\nleeway_s = \"5\"\n"), @"`auth.leeway_s` in tidings.toml must be a whole number, not a text");
     insta::assert_snapshot!(message("a = 1\n\nlisten = = 2\n"), @"tidings.toml is not valid TOML (line 3): correct it or move it away");

@@ -236,3 +236,18 @@ fn retry_after_is_read_as_seconds_and_as_date() {
         assert_eq!(with(neither), None, "{neither}");
     }
 }
+
+#[tokio::test]
+async fn a_page_is_read_where_requests_may_go_and_no_redirect_is_followed() {
+    let moved = b"HTTP/1.1 302 Found\r\nlocation: /other\r\ncontent-length: 4\r\n\r\nmove";
+    let (address, mut visits) = canary(moved).await;
+    let url = format!("http://{address}/page");
+    let refused = Outbound::new(Policy::strict()).unwrap().get(&url).await;
+    assert!(matches!(refused, Err(OutboundError::Refused { .. })));
+    assert!(visits.try_recv().is_err(), "someone connected");
+    let page = Outbound::new(LOOPBACK).unwrap().get(&url).await.unwrap();
+    assert_eq!((page.status, page.body.as_slice()), (302, &b"move"[..]));
+    let visit = visits.recv().await.unwrap();
+    assert!(visit.starts_with("GET /page HTTP/1.1"), "{visit}");
+    assert!(visits.try_recv().is_err(), "the redirect was followed");
+}

@@ -33,6 +33,8 @@ catalogue! {
         "Send `Authorization: Bearer <token>` with a token that is signed, unexpired and made for this server. `tidings token` makes one.";
     FORBIDDEN = 403 "forbidden", "The token's roles do not allow this",
         "The detail names the roles that do. Ask an administrator for a token with one of them.";
+    UNVERIFIED = 403 "unverified", "The sender could not be verified",
+        "What comes in through a hook is taken only with a valid signature of a sender that the configuration names. The detail says what is missing.";
     NOT_FOUND = 404 "not-found", "There is nothing here",
         "The path is unknown, or what it names does not exist. A resource just created may not have reached this view yet: pass its Log-Position as `at_least`.";
     METHOD_NOT_ALLOWED = 405 "method-not-allowed", "This path does not take that method",

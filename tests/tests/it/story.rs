@@ -13,4 +13,5 @@ mod lanes;
 mod maildir;
 mod publication;
 mod rebuilt;
+mod ses;
 mod unsubscribe;

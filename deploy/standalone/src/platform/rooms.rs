@@ -6,6 +6,7 @@ use std::sync::Arc;
 use actix_web::web;
 use serde_json::Value;
 use tidings_command_api::inbound::maildir::Maildir;
+use tidings_command_api::sns::{self, Sns};
 use tidings_command_api::{Commands, ImportWorker, NotSkipped, SkipInView, docs};
 use tidings_dispatcher::channel::Environment;
 use tidings_dispatcher::channels::email;
@@ -73,9 +74,14 @@ impl Rooms {
             }),
             site.config.http,
         );
-        let commands = commands
+        let mut commands = commands
             .with_views(skip_in_view(core.store.clone()))
             .with_metrics(site.metrics.clone());
+        let topics = site.config.ses.topics.clone();
+        if !topics.is_empty() {
+            let read_page = sns::pages(environment.outbound.clone());
+            commands = commands.with_ses(Sns::new(topics, read_page));
+        }
         let commands = web::Data::new(commands);
         let maildir = site.config.mail.inbound_maildir.clone();
         let maildir = maildir.map(|folder| Maildir::open(commands.clone().into_inner(), folder));

@@ -79,8 +79,8 @@ pub(super) fn encode(feedback: &Feedback, report: Report<'_>, seal: &dyn Seal) -
     }
 }
 
-/// A reason, kind or status that a later version has added is read as one of which nothing more is known: nobody acts
-/// on it, and the delivery stays readable.
+/// A class, reason, kind or status that a later version has added is read as one of which nothing more is known: nobody
+/// acts on it, and the delivery stays readable.
 pub(super) fn decode(event: &Wire, open: &dyn Open) -> Result<Event, CodecError> {
     let fields = Fields(event.event_type());
     match event {
@@ -94,7 +94,7 @@ pub(super) fn decode(event: &Wire, open: &dyn Open) -> Result<Event, CodecError>
         Wire::DeliveryBounced(e) => Ok(Event::Reported {
             attempt: fields.small("attempt", e.attempt)?,
             feedback: Feedback::Bounced {
-                class: BounceClass::parse(&e.class).map_err(|_| fields.impossible("class"))?,
+                class: BounceClass::parse(&e.class).unwrap_or(BounceClass::Soft),
                 reason: BounceReason::parse(&e.reason).unwrap_or(BounceReason::Other),
                 status: EnhancedStatus::parse(&e.status).ok(),
                 detail: open.open_optional_text("detail", e.detail.as_ref())?,

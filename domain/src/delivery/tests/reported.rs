@@ -1,6 +1,7 @@
 //! What the receiving side says afterwards.
 
 use super::*;
+use crate::testing::GlassVault;
 
 fn report(attempt: Option<u32>, digest: u8, feedback: Feedback) -> Command {
     Command::Report {
@@ -111,7 +112,8 @@ fn each_report_is_taken_once_and_not_more_than_eight() {
     }
     let full = after(commands);
     assert_eq!(full.tries().unwrap().heard.len(), HEARD_MAX);
-    assert_eq!(full.decide(bounced(Some(1), 9)), Ok(vec![]));
+    assert_eq!(full.decide(bounced(Some(1), 9)), Err(Refusal::HeardEnough));
+    assert_eq!(full.decide(bounced(Some(1), 7)), Ok(vec![]), "known");
 }
 
 #[test]
@@ -120,7 +122,8 @@ fn a_complaint_is_taken_however_much_was_said_before() {
     let late = || Feedback::bounced(BounceClass::Soft, BounceReason::Expired, None, None);
     commands.extend((0..8).map(|digest| report(Some(1), digest, late())));
     let full = after(commands);
-    assert_eq!(full.decide(report(Some(1), 9, late())), Ok(vec![]));
+    let one_more = full.decide(report(Some(1), 9, late()));
+    assert_eq!(one_more, Err(Refusal::HeardEnough));
     let kind = ComplaintKind::Abuse;
     let complained = report(Some(1), 10, Feedback::Complained { kind });
     let events = full.decide(complained).unwrap();
@@ -186,4 +189,37 @@ fn the_digest_of_a_report_never_changes() {
         hex,
         "c22b9d0c6c5805c518580c8ab38d2f4e02bc9a604e0ac1777b7dafa4e0372b89"
     );
+}
+
+#[test]
+fn words_of_a_later_version_are_read_as_ones_nobody_acts_on() {
+    let bounced = tidings_proto::delivery::Bounced {
+        class: "temporary".to_owned(),
+        reason: "mailbox_moved".to_owned(),
+        status: "5.1.1.1".to_owned(),
+        event_digest: vec![7; 32].into(),
+        ..Default::default()
+    };
+    let complained = tidings_proto::delivery::Complained {
+        kind: "rude".to_owned(),
+        event_digest: vec![7; 32].into(),
+        ..Default::default()
+    };
+    for (wire, read) in [
+        (
+            bounced.into(),
+            Feedback::bounced(BounceClass::Soft, BounceReason::Other, None, None),
+        ),
+        (
+            complained.into(),
+            Feedback::Complained {
+                kind: ComplaintKind::Other,
+            },
+        ),
+    ] {
+        match Delivery::decode(&wire, &GlassVault) {
+            Ok(Event::Reported { feedback, .. }) => assert_eq!(feedback, read),
+            other => panic!("{other:?}"),
+        }
+    }
 }

@@ -3,81 +3,64 @@
 
 use std::time::Duration;
 
-use actix_web::App;
 use actix_web::http::header;
-use actix_web::middleware::from_fn;
-use actix_web::test::{TestRequest, call_service, init_service, read_body_json};
-use actix_web::web;
+use actix_web::test::TestRequest;
+use actix_web::web::{self, ServiceConfig};
 use serde_json::{Value, json};
+use tidings_command_api::Commands;
 use tidings_command_api::feedback::{Origin, Report, Verdict, record};
 use tidings_domain::delivery::{ComplaintKind, Feedback, FeedbackSource};
 use tidings_domain::token::LinkKeys;
 use tidings_domain::value::EmailAddress;
 use tidings_projector::{Projector, Reader};
-use tidings_service::auth::{Authenticator, Role, TokenRequest, mint};
-use tidings_service::config::{Config, Secret};
-use tidings_service::http::{body_deadline, configure, request_context};
 use tidings_sinks::smtp::{Action, Phase, Rule};
+use tidings_tests::api;
 use tidings_tests::house::{Accounting, House};
 use uuid::Uuid;
 
-use super::commands::{commands, edge};
+use super::commands::commands;
 
 pub(super) const POSTFIX: &str =
     include_str!("../../../../command-api/src/feedback/dsn/samples/postfix.eml");
 const EXCHANGE: &str =
     include_str!("../../../../command-api/src/feedback/dsn/samples/exchange.eml");
-const SECRET: &str = "0123456789abcdef0123456789abcdef";
 pub(super) const ADA: &str = "ada@example.org";
 pub(super) const GRACE: &str = "grace@example.org";
 
 /// Sends a request to commands and views, as an admin; gives the status and the answer, if there is one.
-async fn ask(house: &House, request: TestRequest) -> (u16, Value) {
+pub(super) async fn ask(house: &House, commands: Commands, request: TestRequest) -> (u16, Value) {
     let platform = &house.platform;
-    let mut config = Config::defaults().unwrap();
-    config.auth.hs256_secret = Some(Secret::new(SECRET));
-    let clock = platform.clock.clock();
     let stops = Projector::new(&platform.store, &platform.feed).stops();
     let reader = Reader::new(platform.store.clone(), stops, Duration::from_secs(5));
-    let app = App::new()
-        .configure(configure(edge(platform)))
-        .wrap(from_fn(body_deadline))
-        .wrap(from_fn(request_context))
-        .app_data(web::Data::new(
-            Authenticator::new(&config.auth, clock.clone()).unwrap(),
-        ))
-        .app_data(web::Data::new(reader))
-        .app_data(web::Data::new(house_commands(house)))
-        .configure(tidings_command_api::routes)
-        .configure(tidings_projector::routes);
-    let app = init_service(app).await;
-    let wish = TokenRequest {
-        subject: "ada",
-        roles: &[Role::Admin],
-        ttl: Duration::from_secs(3_600),
-        issuer: &config.auth.issuer,
-        audience: &config.auth.audience,
+    let rooms = |cfg: &mut ServiceConfig| {
+        cfg.app_data(web::Data::new(reader))
+            .app_data(web::Data::new(commands));
+        tidings_command_api::routes(cfg);
+        tidings_projector::routes(cfg);
     };
-    let token = mint(&Secret::new(SECRET), &wish, clock.now()).unwrap();
-    let request = request.insert_header((header::AUTHORIZATION, format!("Bearer {token}")));
-    let response = call_service(&app, request.to_request()).await;
-    let status = response.status().as_u16();
-    match status {
-        202 | 204 => (status, Value::Null),
-        _ => (status, read_body_json(response).await),
-    }
+    api::ask(platform, rooms, request).await
 }
 
-pub(super) fn house_commands(house: &House) -> tidings_command_api::Commands {
+pub(super) fn house_commands(house: &House) -> Commands {
     let link_keys = LinkKeys::clone(&house.link_keys);
     commands(&house.platform, house.id_key.clone(), link_keys)
+}
+
+async fn get(house: &House, path: &str) -> Value {
+    let request = TestRequest::get().uri(path);
+    ask(house, house_commands(house), request).await.1
 }
 
 /// Hands a mail over as its server does, and lets everybody hear of it; gives the status.
 async fn hand_over(house: &House, mail: &str) -> u16 {
     let request = TestRequest::post().uri("/hooks/mail");
     let request = request.insert_header((header::CONTENT_TYPE, "message/rfc822"));
-    let (status, _) = ask(house, request.set_payload(mail.to_owned())).await;
+    let (status, _) = ask(
+        house,
+        house_commands(house),
+        request.set_payload(mail.to_owned()),
+    )
+    .await;
     house.platform.settle().await;
     status
 }
@@ -85,15 +68,15 @@ async fn hand_over(house: &House, mail: &str) -> u16 {
 /// The delivery of a publication to a reader, as the API has it.
 pub(super) async fn delivery(house: &House, publication_id: Uuid, reader: Uuid) -> Value {
     let path = format!("/api/v1/publications/{publication_id}/deliveries");
-    let (_, page) = ask(house, TestRequest::get().uri(&path)).await;
+    let page = get(house, &path).await;
     let all = page["items"].as_array().unwrap_or_else(|| panic!("{page}"));
     let found = all.iter().find(|it| it["subscriber_id"] == json!(reader));
     found.unwrap().clone()
 }
 
-async fn feedback_of(house: &House, publication_id: Uuid) -> Value {
+pub(super) async fn feedback_of(house: &House, publication_id: Uuid) -> Value {
     let path = format!("/api/v1/publications/{publication_id}/accounting");
-    let (_, accounting) = ask(house, TestRequest::get().uri(&path)).await;
+    let accounting = get(house, &path).await;
     assert_eq!(accounting["balanced"], true, "{accounting}");
     accounting["feedback"].clone()
 }
@@ -324,7 +307,7 @@ async fn a_complaint_suppresses_once_and_what_is_about_nothing_is_not_taken() {
             what: what.clone(),
             reported_at: house.platform.clock.clock().now(),
             event_id: event_id.to_owned(),
-            recipient: EmailAddress::parse(recipient).ok(),
+            recipients: Some(vec![EmailAddress::parse(recipient).unwrap()]),
             source: FeedbackSource::Ses,
         };
         record(&commands, &origin, report).await.unwrap()
@@ -344,6 +327,11 @@ async fn a_complaint_suppresses_once_and_what_is_about_nothing_is_not_taken() {
     assert_eq!(said("delivery.Delivered"), 1);
     assert_eq!(said("delivery.Complained"), 3);
     assert_eq!(said("suppression.Added"), 1);
+    for event_id in ["5", "6", "7", "8", "9"] {
+        take(delivery_id, &abuse, event_id, ADA).await;
+    }
+    assert_eq!(take(delivery_id, &abuse, "10", ADA).await, Verdict::Full);
+    assert_eq!(take(delivery_id, &abuse, "3", ADA).await, Verdict::Repeated);
     house.platform.settle().await;
     let counts = json!({"delivered": 0, "bounced": 0, "complained": 1});
     assert_eq!(feedback_of(&house, id).await, counts);

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::http::header;
 use actix_web::middleware::from_fn;
 use actix_web::test::{TestRequest, call_service, init_service, read_body_json};
 use actix_web::{App, web};
@@ -17,21 +16,12 @@ use tidings_domain::token::{LinkKey, LinkKeys, UnsubscribeLink};
 use tidings_event_store::{CONTRACT_REVISION, Context, Progress, Store};
 use tidings_projector::{Projector, VIEWS, find, skip};
 use tidings_proto::common::Metadata;
-use tidings_service::auth::{Authenticator, Role, TokenRequest, mint};
-use tidings_service::config::{Config, Secret};
-use tidings_service::http::{Edge, body_deadline, configure, request_context, security_headers};
-use tidings_service::metrics::Metrics;
+use tidings_service::auth::Authenticator;
+use tidings_service::http::{body_deadline, configure, request_context, security_headers};
 use tidings_tests::Platform;
+use tidings_tests::api::{as_admin, config, edge};
 use time::macros::date;
 use uuid::Uuid;
-
-const SECRET: &str = "0123456789abcdef0123456789abcdef";
-
-fn config() -> Config {
-    let mut config = Config::defaults().unwrap();
-    config.auth.hs256_secret = Some(Secret::new(SECRET));
-    config
-}
 
 pub(super) fn commands(platform: &Platform, id_key: IdKey, link_keys: LinkKeys) -> Commands {
     Commands::new(
@@ -55,15 +45,6 @@ fn views(store: Store) -> SkipInView {
             Ok(skip(&store, &view, &context, position, reason).await?)
         })
     })
-}
-
-pub(super) fn edge(platform: &Platform) -> Edge {
-    Edge {
-        clock: platform.clock.clock(),
-        ids: platform.ids.clone(),
-        metrics: Metrics::new().unwrap(),
-        limits: config().http,
-    }
 }
 
 fn link_keys() -> LinkKeys {
@@ -90,19 +71,6 @@ macro_rules! app {
 
 fn post(platform: &Platform, path: &str) -> TestRequest {
     as_admin(platform, TestRequest::post().uri(path))
-}
-
-fn as_admin(platform: &Platform, request: TestRequest) -> TestRequest {
-    let config = config();
-    let wish = TokenRequest {
-        subject: "ada",
-        roles: &[Role::Admin],
-        ttl: Duration::from_secs(3_600),
-        issuer: &config.auth.issuer,
-        audience: &config.auth.audience,
-    };
-    let token = mint(&Secret::new(SECRET), &wish, platform.clock.clock().now()).unwrap();
-    request.insert_header((header::AUTHORIZATION, format!("Bearer {token}")))
 }
 
 macro_rules! send {

@@ -2,26 +2,19 @@
 
 use std::time::Duration;
 
-use actix_web::App;
-use actix_web::http::header;
-use actix_web::middleware::from_fn;
-use actix_web::test::{TestRequest, call_service, init_service, read_body_json};
-use actix_web::web;
+use actix_web::test::TestRequest;
+use actix_web::web::{self, ServiceConfig};
 use serde_json::{Value, json};
 use tidings_dispatcher::desk::{Desk, routes};
 use tidings_domain::stream_id;
 use tidings_domain::suppression::{Command, Reason, Scope, Suppression};
 use tidings_domain::value::EmailAddress;
-use tidings_service::auth::{Authenticator, Role, TokenRequest, mint};
-use tidings_service::config::{Config, PublicUrl, Secret};
-use tidings_service::http::{body_deadline, configure, request_context, security_headers};
+use tidings_service::config::PublicUrl;
 use tidings_sinks::{slack, smtp};
+use tidings_tests::api;
 use tidings_tests::house::{House, PUBLIC_URL};
 use uuid::Uuid;
 
-use super::commands::edge;
-
-const SECRET: &str = "0123456789abcdef0123456789abcdef";
 const MARKDOWN: &str = "# The ferry\n\nIt runs **again**. [Times](https://example.org/ferry)\n";
 
 /// Asks, as an admin; gives the status and the answer.
@@ -32,42 +25,16 @@ async fn ask(house: &House, request: TestRequest) -> (u16, Value) {
 /// Asks one after the other.
 async fn ask_all(house: &House, requests: Vec<TestRequest>) -> Vec<(u16, Value)> {
     let platform = &house.platform;
-    let mut config = Config::defaults().unwrap();
-    config.auth.hs256_secret = Some(Secret::new(SECRET));
-    let desk = Desk::new(
+    let desk = web::Data::new(Desk::new(
         platform.store.clone(),
         platform.clock.clock(),
         platform.ids.clone(),
         house.id_key.clone(),
         PublicUrl::parse(PUBLIC_URL).unwrap(),
         house.environment(),
-    );
-    let authenticator = Authenticator::new(&config.auth, platform.clock.clock()).unwrap();
-    let app = App::new()
-        .configure(configure(edge(platform)))
-        .wrap(from_fn(security_headers))
-        .wrap(from_fn(body_deadline))
-        .wrap(from_fn(request_context))
-        .app_data(web::Data::new(authenticator))
-        .app_data(web::Data::new(desk))
-        .configure(routes);
-    let app = init_service(app).await;
-    let wish = TokenRequest {
-        subject: "ada",
-        roles: &[Role::Admin],
-        ttl: Duration::from_secs(3_600),
-        issuer: &config.auth.issuer,
-        audience: &config.auth.audience,
-    };
-    let token = mint(&Secret::new(SECRET), &wish, platform.clock.clock().now()).unwrap();
-    let mut answers = Vec::new();
-    for request in requests {
-        let request = request.insert_header((header::AUTHORIZATION, format!("Bearer {token}")));
-        let response = call_service(&app, request.to_request()).await;
-        let status = response.status().as_u16();
-        answers.push((status, read_body_json(response).await));
-    }
-    answers
+    ));
+    let rooms = |cfg: &mut ServiceConfig| routes(cfg.app_data(desk));
+    api::ask_all(platform, rooms, requests).await
 }
 
 async fn get(house: &House, path: &str) -> (u16, Value) {

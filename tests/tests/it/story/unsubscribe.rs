@@ -12,11 +12,12 @@ use tidings_domain::token::{LinkKeys, UnsubscribeLink};
 use tidings_domain::value::EmailAddress;
 use tidings_proto::Event;
 use tidings_service::http::{body_deadline, configure, request_context};
+use tidings_tests::api::edge;
 use tidings_tests::house::{Accounting, House};
 use time::macros::date;
 use uuid::Uuid;
 
-use super::commands::{commands, edge};
+use super::commands::commands;
 
 const SUBSCRIBERS: usize = 1_000;
 

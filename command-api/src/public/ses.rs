@@ -1,0 +1,75 @@
+//! `POST /hooks/ses`: what became of mails that went through Amazon SES, told by Amazon SNS.
+
+use actix_web::web;
+use actix_web::{HttpRequest, HttpResponse};
+use tidings_domain::delivery::FeedbackSource;
+use tidings_event_store::RETRY_AFTER;
+use tidings_service::Problem;
+use tidings_service::access::{Access, Route};
+use tidings_service::http::{RequestContext, read_body};
+use tidings_service::problem::ProblemBody;
+
+use crate::commands::Commands;
+use crate::feedback;
+use crate::sns::Refused;
+
+pub(crate) const ROUTE: Route = ("POST", "/hooks/ses", Access::Public);
+
+/// SNS takes 256 KiB to publish; as a text inside JSON, with every quote escaped, it can be twice that, and there are
+/// signature and URLs beside it.
+const BODY_BYTES_MAX: usize = (2 * 256 + 64) * 1024;
+
+/// Take what Amazon SES reports
+///
+/// For a subscription by HTTPS, without raw message delivery, of a topic that `ses.topics` names; it confirms itself.
+/// Takes what Amazon SNS posts, with signature version 1 or 2. A bounce, complaint or delivery of a mail of ours goes on
+/// record with its delivery, once; all else that the topic says is passed over.
+#[utoipa::path(
+    post, path = "/hooks/ses", tag = "public",
+    request_body(content = String, content_type = "text/plain", description = "JSON as Amazon SNS posts it"),
+    responses(
+        (status = 200, description = "Taken, now or earlier; or there is nothing in it to take"),
+        (status = 400, description = "No message of Amazon SNS, or a report that cannot be read", body = ProblemBody,
+            content_type = "application/problem+json"),
+        (status = 403, description = "Not signed by one of the topics", body = ProblemBody,
+            content_type = "application/problem+json"),
+        (status = 404, description = "No topics are configured", body = ProblemBody,
+            content_type = "application/problem+json"),
+        (status = 413, description = "Larger than 576 KiB", body = ProblemBody,
+            content_type = "application/problem+json"),
+        (status = 503, description = "Not written down, or its signature could not be verified at the moment; SNS tries \
+            again", body = ProblemBody, content_type = "application/problem+json"),
+    ),
+)]
+pub(crate) async fn receive(
+    commands: web::Data<Commands>,
+    request: HttpRequest,
+    origin: RequestContext,
+    body: web::Payload,
+) -> Result<HttpResponse, Problem> {
+    let sns = commands.sns.as_ref();
+    let sns = sns.ok_or_else(|| Problem::not_found("No topics of Amazon SNS are configured."))?;
+    let body = read_body(&request, &mut body.into_inner(), BODY_BYTES_MAX).await?;
+    match sns.receive(&body, commands.clock.now()).await {
+        Ok(Some(text)) => feedback::ses::take(&commands, &(&origin).into(), &text).await?,
+        Ok(None) => {}
+        Err(refused) => {
+            let result = match refused {
+                Refused::Malformed(_) | Refused::Unverified(_) => "refused",
+                Refused::Away(_) => "away",
+            };
+            commands.count_feedback(FeedbackSource::Ses, result);
+            return Err(problem(refused));
+        }
+    }
+    Ok(HttpResponse::Ok().finish())
+}
+
+fn problem(refused: Refused) -> Problem {
+    let sentence = |why: &str| format!("The message was not taken: {why}.");
+    match refused {
+        Refused::Malformed(why) => Problem::bad_request(sentence(why)),
+        Refused::Unverified(why) => Problem::unverified(sentence(why)),
+        Refused::Away(why) => Problem::unavailable(sentence(why), RETRY_AFTER.as_secs(), None),
+    }
+}

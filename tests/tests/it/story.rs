@@ -11,4 +11,5 @@ mod held;
 mod lanes;
 mod publication;
 mod rebuilt;
+mod ses;
 mod unsubscribe;

@@ -115,92 +115,71 @@ async fn a_later_attempt_is_the_same_mail_and_a_test_message_has_no_tags() {
     assert_eq!(mail_of(again), mail_of(test));
 }
 
+/// What becomes of a mail that is refused like this.
+async fn judged(refusal: &Refusal) -> Gist {
+    let sink = sink(vec![refusal.rule()]).await;
+    let outcome = send(&to_sink(&sink), "ada@example.net").await;
+    assert_eq!(sink.count(), 0);
+    gist(&outcome)
+}
+
 #[tokio::test]
-async fn each_refusal_is_the_deliverys_or_the_channels_or_the_ways() {
-    use Blame::{Channel, Network, Pace, Receiver};
-    let saying = |refusal: Refusal, words: &'static str| refusal.saying(words);
-    let deferred = |reason, code, blame| ("deferred", reason, code, Some(blame));
-    let failed = |reason, code| ("failed", reason, code, Some(Receiver));
-    let rejected = |words| saying(Refusal::REJECTED, words);
-    for (refusal, expected) in [
-        (Refusal::RATE_EXCEEDED, deferred("throttled", 429, Pace)),
-        (
-            Refusal::QUOTA_EXCEEDED,
-            deferred("quota_exceeded", 429, Pace),
-        ),
-        (
-            Refusal::ACCOUNT_SUSPENDED,
-            deferred("account_suspended", 400, Channel),
-        ),
-        (
-            Refusal::SENDING_PAUSED,
-            deferred("sending_paused", 400, Channel),
-        ),
+async fn what_the_account_or_the_settings_are_to_blame_for_makes_mails_wait() {
+    let suspended = Refusal::REJECTED.saying("Sending suspended for this account.");
+    let paused = Refusal::REJECTED.saying("Sending paused for this account.");
+    let no_set = Refusal::BAD_REQUEST.saying("Configuration set <x> does not exist.");
+    for (refusal, reason, code) in [
+        (Refusal::ACCOUNT_SUSPENDED, "account_suspended", 400),
+        (suspended, "account_suspended", 400),
+        (Refusal::SENDING_PAUSED, "sending_paused", 400),
+        (paused, "sending_paused", 400),
         (
             Refusal::CONFIGURATION_SET_UNKNOWN,
-            deferred("configuration_set_not_found", 404, Channel),
+            "configuration_set_not_found",
+            404,
         ),
-        (
-            Refusal::MAIL_FROM_NOT_VERIFIED,
-            deferred("not_verified", 400, Channel),
-        ),
-        (
-            Refusal::NOT_VERIFIED,
-            deferred("not_verified", 400, Channel),
-        ),
+        (no_set, "configuration_set_not_found", 400),
+        (Refusal::MAIL_FROM_NOT_VERIFIED, "not_verified", 400),
+        (Refusal::NOT_VERIFIED, "not_verified", 400),
+        (Refusal::SIGNATURE_WRONG, "authentication_refused", 403),
+        (Refusal::SIGNATURE_EXPIRED, "authentication_refused", 403),
+        (Refusal::KEY_UNKNOWN, "authentication_refused", 403),
+        (Refusal::TOKEN_EXPIRED, "authentication_refused", 403),
+        (Refusal::NOT_SIGNED, "authentication_refused", 403),
+        (Refusal::ACCESS_DENIED, "not_allowed", 403),
+        (Refusal::UNKNOWN_OPERATION, "api_not_found", 404),
+    ] {
+        let expected = ("deferred", reason, code, Some(Blame::Channel));
+        assert_eq!(judged(&refusal).await, expected, "{refusal:?}");
+    }
+}
+
+#[tokio::test]
+async fn other_refusals_are_the_mails_own_or_pass() {
+    let failed = |reason, code| ("failed", reason, code, Some(Blame::Receiver));
+    let deferred = |reason, code, blame| ("deferred", reason, code, Some(blame));
+    for (refusal, expected) in [
         (Refusal::REJECTED, failed("rejected", 400)),
-        (
-            rejected("Sending suspended for this account."),
-            deferred("account_suspended", 400, Channel),
-        ),
-        (
-            rejected("Sending paused for this account."),
-            deferred("sending_paused", 400, Channel),
-        ),
         (Refusal::BAD_REQUEST, failed("invalid_payload", 400)),
-        (
-            saying(
-                Refusal::BAD_REQUEST,
-                "Configuration set <x> does not exist.",
-            ),
-            deferred("configuration_set_not_found", 400, Channel),
-        ),
         (Refusal::TOO_LARGE, failed("message_too_large", 400)),
         (
-            Refusal::SIGNATURE_WRONG,
-            deferred("authentication_refused", 403, Channel),
+            Refusal::RATE_EXCEEDED,
+            deferred("throttled", 429, Blame::Pace),
         ),
         (
-            Refusal::SIGNATURE_EXPIRED,
-            deferred("authentication_refused", 403, Channel),
+            Refusal::QUOTA_EXCEEDED,
+            deferred("quota_exceeded", 429, Blame::Pace),
         ),
         (
-            Refusal::KEY_UNKNOWN,
-            deferred("authentication_refused", 403, Channel),
+            Refusal::INTERNAL,
+            deferred("server_error", 500, Blame::Network),
         ),
         (
-            Refusal::TOKEN_EXPIRED,
-            deferred("authentication_refused", 403, Channel),
+            Refusal::UNAVAILABLE,
+            deferred("server_error", 503, Blame::Network),
         ),
-        (
-            Refusal::NOT_SIGNED,
-            deferred("authentication_refused", 403, Channel),
-        ),
-        (
-            Refusal::ACCESS_DENIED,
-            deferred("not_allowed", 403, Channel),
-        ),
-        (
-            Refusal::UNKNOWN_OPERATION,
-            deferred("api_not_found", 404, Channel),
-        ),
-        (Refusal::INTERNAL, deferred("server_error", 500, Network)),
-        (Refusal::UNAVAILABLE, deferred("server_error", 503, Network)),
     ] {
-        let sink = sink(vec![refusal.rule()]).await;
-        let outcome = send(&to_sink(&sink), "ada@example.net").await;
-        assert_eq!(gist(&outcome), expected, "{refusal:?}");
-        assert_eq!(sink.count(), 0);
+        assert_eq!(judged(&refusal).await, expected, "{refusal:?}");
     }
 }
 

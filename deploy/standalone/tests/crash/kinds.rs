@@ -81,6 +81,19 @@ async fn configured(api: &Api, [smtp, slack, discord, webhook, ses]: [String; 5]
     channels
 }
 
+/// Amazon SES, with the account that [`configured`] names.
+async fn amazon() -> ses::Handle {
+    let account = ses::Account {
+        access_key_id: "AKIDEXAMPLE".to_owned(),
+        secret_access_key: SECRET.to_owned(),
+        session_token: None,
+        region: "eu-west-1".to_owned(),
+        identities: vec!["example.org".to_owned()],
+        configuration_sets: Vec::new(),
+    };
+    ses::start(ses::Options::default(), account).await.unwrap()
+}
+
 /// Brings the readers in.
 async fn import(api: &Api) {
     let lines: String = (0..READERS)
@@ -99,15 +112,7 @@ async fn five_are_delivered_and_the_sixth_waits_until_it_is_back() {
     let smtp = smtp::start(smtp::Options::default()).await.unwrap();
     let slack = slack::start(slack::Options::default()).await.unwrap();
     let discord = discord::start(discord::Options::default()).await.unwrap();
-    let account = ses::Account {
-        access_key_id: "AKIDEXAMPLE".to_owned(),
-        secret_access_key: SECRET.to_owned(),
-        session_token: None,
-        region: "eu-west-1".to_owned(),
-        identities: vec!["example.org".to_owned()],
-        configuration_sets: Vec::new(),
-    };
-    let ses = ses::start(ses::Options::default(), account).await.unwrap();
+    let ses = amazon().await;
     let knows = webhook::Receiver {
         secrets: vec![SECRET.to_owned()],
     };

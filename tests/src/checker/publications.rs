@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::deliveries::{Class, uuid};
 
 /// The kinds of channels that make a delivery for each reader; the others make one in all.
-const ADDRESSED: [&str; 2] = ["email", "ses"];
+pub(super) const ADDRESSED: [&str; 2] = ["email", "ses"];
 
 /// A channel, and whom it leads to; `None`: one message for everybody.
 type Receiver = (Uuid, Option<Uuid>);

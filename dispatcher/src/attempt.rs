@@ -200,8 +200,8 @@ impl Core {
         });
         // The attempt that is about to be made: should it turn out to be another one, all is rendered anew.
         let attempts = case.delivery.state.tries().map_or(0, |it| it.attempts);
+        let attempt = attempts.saturating_add(1);
         let return_path = recipient.as_ref().map(|_| {
-            let attempt = attempts.saturating_add(1);
             let delivery_id = pick.delivery.id;
             let path = ReturnPath {
                 delivery_id,
@@ -211,6 +211,7 @@ impl Core {
         });
         channel.render(&Job {
             delivery_id: pick.delivery.id,
+            attempt,
             publication_id: pick.plan.cause_id,
             content,
             recipient,

@@ -65,7 +65,7 @@ pub struct Environment {
 /// A configured channel. Cheap to share; builds its connections when first needed.
 pub trait Channel: fmt::Debug + Send + Sync {
     /// Renders one delivery. Pure: the same job gives the same bytes, and two attempts differ in nothing but
-    /// [`Rendered::from`].
+    /// [`Rendered::from`] and [`Rendered::attempt`].
     ///
     /// # Errors
     /// The job itself cannot be rendered: this delivery fails, no other does.
@@ -104,6 +104,8 @@ pub type Fresh<'a> = &'a (dyn Fn() -> bool + Send + Sync);
 pub struct Job<'a> {
     /// The delivery; the same over all its attempts.
     pub delivery_id: Uuid,
+    /// The attempt it is rendered for: 1, 2, 3, …; 0 for what is no delivery (a preview, a test message).
+    pub attempt: u32,
     /// The publication that caused it.
     pub publication_id: Uuid,
     /// The content, composed once per revision and shared.
@@ -133,6 +135,8 @@ pub struct Recipient {
 pub struct Rendered {
     /// The delivery it renders.
     pub delivery_id: Uuid,
+    /// [`Job::attempt`].
+    pub attempt: u32,
     /// What `body` is: `message/rfc822` or `application/json`.
     pub media_type: &'static str,
     /// The sender in the channel's own terms (an envelope address); may be empty.

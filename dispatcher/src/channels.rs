@@ -4,13 +4,17 @@ use crate::channel::Kind;
 
 mod cap;
 mod common;
+mod compose;
 pub mod discord;
 pub mod email;
 pub mod file;
 mod http;
+mod letterhead;
 mod pace;
+pub mod ses;
 mod settings;
 pub mod slack;
+mod tempo;
 pub mod webhook;
 
 #[cfg(test)]
@@ -26,6 +30,7 @@ pub static KINDS: &[Kind] = &[
     discord::KIND,
     email::KIND,
     file::KIND,
+    ses::KIND,
     slack::KIND,
     webhook::KIND,
 ];

@@ -152,6 +152,7 @@ impl Desk {
     ) -> Job<'a> {
         Job {
             delivery_id: self.ids.next(),
+            attempt: 0,
             publication_id,
             content,
             recipient: reader.map(|email| Recipient {

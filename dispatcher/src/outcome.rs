@@ -19,6 +19,8 @@ use crate::roster::Way;
 
 /// Between two tries to record an outcome while the log is away.
 const PAUSE: Duration = Duration::from_millis(250);
+/// How long a mail waits that was one too many, beside the channel's own rest.
+const PACED: time::Duration = time::Duration::seconds(30);
 
 /// Records the outcome of the attempt that `delivery` has open; gives the position of the last event.
 pub(crate) async fn record(
@@ -134,6 +136,7 @@ fn command(
     verdict: &Verdict,
 ) -> Command {
     let now = core.clock.now();
+    let family = way.kind.map_or(Family::Http, |kind| kind.family);
     let reply = |code: i32, text: &str| {
         Reply::new(
             u16::try_from(code).unwrap_or(0),
@@ -162,9 +165,14 @@ fn command(
             reason: Code::from_static(reason),
             reply: reply(*code, text),
             now,
-            family: way.kind.map_or(Family::Http, |kind| kind.family),
+            family,
             trouble: match (verdict.wait_until(), blame) {
                 (Some(until), _) => Trouble::ChannelDown { until },
+                // Too much is asked of the account, and no more by this mail than by any other: the channel's own rest
+                // is what it waits for, not the half hour of one whose receiver puts it off.
+                (None, Blame::Pace) if family == Family::Mail => Trouble::ChannelDown {
+                    until: now.saturating_add(PACED),
+                },
                 (None, Blame::Network) if *code == 0 => Trouble::Unreachable,
                 _ => Trouble::PutOff {
                     retry_after: retry_after.and_then(|wait| wait.try_into().ok()),

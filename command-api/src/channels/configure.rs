@@ -30,7 +30,7 @@ pub(crate) const ROUTE: Route = ("POST", COLLECTION, Access::Roles(&[Role::Opera
     "credentials": { "username": "news", "password": "correct horse battery staple" },
 }))]
 pub(crate) struct NewChannel {
-    /// `email`, `slack`, `discord`, `webhook` or `file`.
+    /// `email`, `ses`, `slack`, `discord`, `webhook` or `file`.
     kind: String,
     /// What editors call it.
     name: String,

@@ -29,6 +29,7 @@ pub async fn start(options: Options) -> Result<Handle, Error> {
     let vendor = http::Vendor {
         name: "discord",
         path: "/api/webhooks/1/",
+        body_bytes_max: http::BODY_BYTES_MAX,
         rate_limit: Some(RateLimit::DISCORD),
         routes: Box::new(routes),
     };

@@ -29,6 +29,7 @@ pub async fn start(options: Options) -> Result<Handle, Error> {
     let vendor = http::Vendor {
         name: "slack",
         path: "/services/T0TIDINGS/B0SINK/",
+        body_bytes_max: http::BODY_BYTES_MAX,
         rate_limit: Some(RateLimit::SLACK),
         routes: Box::new(routes),
     };

@@ -28,8 +28,8 @@ use crate::Clock;
 use crate::record::Record;
 use crate::script::Script;
 
-/// Largest body a sink reads; what a vendor takes is the vendor's rule.
-const BODY_BYTES_MAX: usize = 1024 * 1024;
+/// Largest body most sinks read; what a vendor takes is the vendor's rule.
+pub(crate) const BODY_BYTES_MAX: usize = 1024 * 1024;
 
 /// One accepted message.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,7 +38,7 @@ pub struct Message {
     pub seq: u64,
     /// When it was accepted.
     pub at: OffsetDateTime,
-    /// The name of the destination it came by: the last part of a webhook's URL, or a channel.
+    /// The name of the destination it came by: the last part of a webhook's URL, a channel, or a mail's address.
     pub webhook: String,
     /// Its id in the vendor's terms; where the sender gives it, repeats have the same.
     pub id: String,
@@ -110,6 +110,8 @@ pub(crate) struct Vendor {
     pub(crate) name: &'static str,
     /// What stands before a destination's name in its URL.
     pub(crate) path: &'static str,
+    /// Largest body that is read; what is taken is the vendor's rule.
+    pub(crate) body_bytes_max: usize,
     /// What the vendor lets through, if it limits at all.
     pub(crate) rate_limit: Option<RateLimit>,
     /// Its handlers; they find a `Data<Arc<Shared>>`.
@@ -210,7 +212,7 @@ async fn serve(
     let server = HttpServer::new(move || {
         App::new()
             .app_data(shared.clone())
-            .app_data(web::PayloadConfig::new(BODY_BYTES_MAX))
+            .app_data(web::PayloadConfig::new(vendor.body_bytes_max))
             .configure(|app| (vendor.routes)(app))
     })
     .on_connect(answer::connected)

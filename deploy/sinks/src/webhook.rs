@@ -40,6 +40,7 @@ pub async fn start(options: Options, receiver: &Receiver) -> Result<Handle, Erro
     let vendor = http::Vendor {
         name: "webhook",
         path: "/hooks/",
+        body_bytes_max: http::BODY_BYTES_MAX,
         rate_limit: None,
         routes: Box::new(move |app| routes(app, Arc::clone(&keys))),
     };

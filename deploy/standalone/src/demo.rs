@@ -1,5 +1,6 @@
 //! `tidings up --demo`: an editorial office at work, through the real API, with receivers on this machine.
 
+mod channels;
 mod content;
 mod mail;
 mod receivers;

@@ -18,6 +18,7 @@ const SECRET: &str = "s3cr3t-of-ours";
 fn sample(kind: &Kind) -> Sample {
     match kind.name {
         "email" => email(),
+        "ses" => ses(),
         "slack" => slack(),
         "discord" => discord(),
         "webhook" => webhook(),
@@ -98,6 +99,67 @@ fn email() -> Sample {
     Sample {
         settings,
         credentials: Some(login),
+        wrong,
+    }
+}
+
+fn ses() -> Sample {
+    let settings = json!({"region": "eu-west-1", "from": "The Daily Tide <tide@example.org>",
+        "list_id": "Tide <tide.example.org>", "configuration_set": "news", "mails_per_second": 14});
+    let key = json!({"access_key_id": "AKIDEXAMPLE", "secret_access_key": SECRET,
+        "session_token": SECRET});
+    let of_settings = [
+        ("/region", json!(null)),
+        ("/region", json!("eu-west-1.example.org/")),
+        ("/region", json!("EU-WEST-1")),
+        ("/region", json!("e".repeat(33))),
+        ("/endpoint", json!("http://email.example.org")),
+        ("/endpoint", json!("https://10.0.0.1")),
+        ("/endpoint", json!("https://email.example.org/v2")),
+        ("/endpoint", json!("https://email.example.org/?x=1")),
+        ("/from", json!(null)),
+        ("/from", json!("nobody")),
+        ("/from", json!("zo\u{eb}@example.org")),
+        ("/from", json!("zoe@b\u{fc}cher.example")),
+        ("/reply_to", json!("zo\u{eb}@example.org")),
+        ("/list_id", json!("<tide example>")),
+        ("/unsubscribe_mailbox", json!("a b")),
+        ("/configuration_set", json!("a b")),
+        ("/configuration_set", json!("a".repeat(65))),
+        ("/mails_per_second", json!(0)),
+        ("/mails_per_second", json!(10_001)),
+    ];
+    let of_credentials = [
+        ("/access_key_id", json!(null)),
+        ("/access_key_id", json!("A/20260102")),
+        ("/secret_access_key", json!(null)),
+        ("/secret_access_key", json!(format!("{SECRET} {SECRET}"))),
+        ("/session_token", json!(format!("{SECRET}\r\n"))),
+        ("/session_token", json!(format!("{SECRET}\u{eb}"))),
+        ("/surprise", json!(SECRET)),
+    ];
+    let with = |base: &Value, pointer: &str, value: Value| {
+        let mut base = base.clone();
+        base[&pointer[1..]] = value;
+        base
+    };
+    let mut wrong = vec![(settings.clone(), None, "/credentials/access_key_id")];
+    wrong.extend(of_settings.map(|(pointer, value)| {
+        let settings = with(&settings, pointer, value);
+        (settings, Some(key.clone()), pointer)
+    }));
+    wrong.extend(of_credentials.map(|(pointer, value)| {
+        let named = match pointer {
+            "/access_key_id" => "/credentials/access_key_id",
+            "/secret_access_key" => "/credentials/secret_access_key",
+            "/session_token" => "/credentials/session_token",
+            _ => "/credentials/surprise",
+        };
+        (settings.clone(), Some(with(&key, pointer, value)), named)
+    }));
+    Sample {
+        settings,
+        credentials: Some(key),
         wrong,
     }
 }
@@ -339,7 +401,8 @@ fn an_attempt_to_inject_headers_fails_that_delivery_alone() {
     let addressed_kinds = KINDS.iter().filter(|kind| kind.reach == Reach::Addressed);
     for kind in addressed_kinds {
         let sample = sample(kind);
-        let channel = (kind.build)(&sample.settings, None, &environment).unwrap();
+        let credentials = sample.credentials.as_ref().map(Value::to_string);
+        let channel = (kind.build)(&sample.settings, credentials.as_deref(), &environment).unwrap();
         for (email, name, error) in [
             (
                 "a@example.org",

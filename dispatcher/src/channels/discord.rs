@@ -87,6 +87,7 @@ impl Channel for DiscordChannel {
     fn render(&self, job: &Job<'_>) -> Result<Rendered, RenderError> {
         Ok(Rendered {
             delivery_id: job.delivery_id,
+            attempt: job.attempt,
             media_type: "application/json",
             from: String::new(),
             to: self.label.clone().unwrap_or_default(),

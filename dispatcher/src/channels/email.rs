@@ -10,11 +10,11 @@ use tidings_domain::delivery::DoubtPolicy;
 use tidings_domain::delivery::retry::Family;
 use tokio_rustls::rustls;
 
+use super::{cap::Cap, compose, tempo::Tempo};
 use crate::channel::{
     Channel, ConfigError, Environment, Fresh, Job, Kind, Outcome, Reach, RenderError, Rendered,
 };
 
-mod compose;
 mod config;
 mod connect;
 mod dialogue;
@@ -22,7 +22,6 @@ mod dkim;
 mod outcome;
 mod pool;
 mod reply;
-mod tempo;
 mod wire;
 
 #[cfg(test)]
@@ -31,7 +30,6 @@ mod tests;
 use config::Config;
 use dialogue::Delivery;
 use pool::{Pool, Reuse};
-use tempo::Tempo;
 
 /// Settings: `{"host", "port"?, "encryption"?: "starttls"|"tls"|"none", "from", "reply_to"?,
 /// "list_id"?, "unsubscribe_mailbox"?, "return_path_domain"?, "connections_max"?, "mails_per_minute"?,
@@ -80,7 +78,10 @@ impl EmailChannel {
             Arc::clone(&environment.tls),
             environment.hello_name.clone(),
         );
-        let tempo = Tempo::new(config.mails_per_minute, &environment.clock);
+        let clock = &environment.clock;
+        let cap = config.mails_per_minute;
+        let cap = cap.map(|per_minute| Cap::new(per_minute, clock.clone()));
+        let tempo = Tempo::new(cap, clock);
         Self {
             config,
             pool,
@@ -122,7 +123,16 @@ impl EmailChannel {
 
 impl Channel for EmailChannel {
     fn render(&self, job: &Job<'_>) -> Result<Rendered, RenderError> {
-        compose::message(&self.config, job)
+        let mut rendered = compose::mail(&self.config.letterhead, job)?;
+        if let Some(dkim) = &self.config.dkim {
+            rendered.body = dkim
+                .signed(&rendered.body)
+                .ok_or(RenderError::Unbuildable)?;
+        }
+        if let (Some(domain), Some(local)) = (&self.config.return_path_domain, &job.return_path) {
+            rendered.from = format!("{local}@{domain}");
+        }
+        Ok(rendered)
     }
 
     fn send<'a>(&'a self, rendered: &'a Rendered, fresh: Fresh<'a>) -> BoxFuture<'a, Outcome> {

@@ -94,6 +94,7 @@ impl Channel for FileChannel {
             .map_err(unbuildable)?;
         Ok(Rendered {
             delivery_id: job.delivery_id,
+            attempt: job.attempt,
             media_type: "message/rfc822",
             from: String::new(),
             to: format!("{}.eml", job.publication_id),

@@ -91,6 +91,7 @@ impl Channel for SlackChannel {
         };
         Ok(Rendered {
             delivery_id: job.delivery_id,
+            attempt: job.attempt,
             media_type: "application/json",
             from: String::new(),
             to: to.unwrap_or_default(),

@@ -52,6 +52,7 @@ pub(super) fn content() -> Composed {
 pub(super) fn broadcast(content: &Composed) -> Job<'_> {
     Job {
         delivery_id: Uuid::from_u128(0xd1),
+        attempt: 1,
         publication_id: Uuid::from_u128(0xa1),
         content,
         recipient: None,
@@ -99,6 +100,27 @@ pub(super) async fn sent(channel: &Arc<dyn Channel>) -> Outcome {
     let content = content();
     let rendered = channel.render(&broadcast(&content)).unwrap();
     channel.send(&rendered, &always).await
+}
+
+/// (kind of outcome, reason, code, blame): what the engine acts on.
+pub(super) fn gist(outcome: &Outcome) -> (&'static str, &'static str, i32, Option<Blame>) {
+    match outcome {
+        Outcome::Sent { code, .. } => ("sent", "", *code, None),
+        Outcome::Deferred {
+            reason,
+            code,
+            blame,
+            ..
+        } => ("deferred", reason, *code, Some(*blame)),
+        Outcome::Failed {
+            reason,
+            code,
+            blame,
+            ..
+        } => ("failed", reason, *code, Some(*blame)),
+        Outcome::Abandoned { reason } => ("abandoned", reason, 0, None),
+        Outcome::InDoubt { reason } => ("in doubt", reason, 0, None),
+    }
 }
 
 /// Taken, with this answer and id.

@@ -118,6 +118,7 @@ impl Channel for WebhookChannel {
         };
         Ok(Rendered {
             delivery_id: job.delivery_id,
+            attempt: job.attempt,
             media_type: "application/json",
             from: String::new(),
             to: self.label.clone().unwrap_or_default(),

@@ -31,7 +31,8 @@ pub enum Trouble {
     },
     /// It could not be reached.
     Unreachable,
-    /// Nothing gets through to it for now: that says nothing of the delivery, which waits for the channel.
+    /// Nothing gets through to it for now, or it was given mails too quickly: that says nothing of the delivery, which
+    /// waits for the channel.
     ChannelDown {
         /// When the channel is tried again.
         until: OffsetDateTime,

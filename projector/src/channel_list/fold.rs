@@ -20,7 +20,7 @@ view_row! {
             /// The stream.
             channel_id: Uuid,
         }
-        /// email, slack, discord, webhook, file.
+        /// email, ses, slack, discord, webhook, file.
         kind: Option<String>,
         /// What people call it.
         name: Option<String>,

@@ -14,7 +14,7 @@ use crate::reader::Reader;
 pub struct Channel {
     /// Its id.
     pub id: Uuid,
-    /// email, slack, discord, webhook or file.
+    /// email, ses, slack, discord, webhook or file.
     #[schema(example = "email")]
     pub kind: String,
     /// What people call it.

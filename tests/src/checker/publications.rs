@@ -10,8 +10,8 @@ use uuid::Uuid;
 
 use super::deliveries::{Class, uuid};
 
-/// The kind of channel that makes a delivery for each reader; the others make one in all.
-const ADDRESSED: &str = "email";
+/// The kinds of channels that make a delivery for each reader; the others make one in all.
+pub(super) const ADDRESSED: [&str; 2] = ["email", "ses"];
 
 /// A channel, and whom it leads to; `None`: one message for everybody.
 type Receiver = (Uuid, Option<Uuid>);
@@ -64,7 +64,8 @@ impl Publications {
             }
             Event::SubscriberResubscribed(_) => self.said.push((at, id, Said::CameBack)),
             Event::ChannelConfigured(it) => {
-                self.addressed.insert(id, it.kind == ADDRESSED);
+                self.addressed
+                    .insert(id, ADDRESSED.contains(&it.kind.as_str()));
             }
             Event::PublicationDrafted(it) => self.written(recorded, &it.channel_ids),
             Event::PublicationRevised(it) => self.written(recorded, &it.channel_ids),

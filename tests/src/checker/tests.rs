@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use tidings_dispatcher::channel::Reach;
+use tidings_dispatcher::channels::KINDS;
 use tidings_event_store::{Recorded, uuid_bytes};
 use tidings_proto::{
     EventMessage, channel, delivery, publication, subscriber, subscriber_import, suppression,
@@ -11,6 +13,7 @@ use uuid::Uuid;
 
 use super::deliveries::{Deliveries, Received};
 use super::no_id_twice;
+use super::publications::ADDRESSED;
 use super::readers::{Handed, are_those_of};
 
 const READER: Uuid = Uuid::from_u128(1);
@@ -468,4 +471,11 @@ fn a_subscriber_from_nowhere_is_noticed() {
 fn two_subscribers_with_one_address_are_noticed() {
     let twice = Story::default().signs_up(READER).signs_up(READER);
     twice.with_file(&[MAILBOX]);
+}
+
+#[test]
+fn every_kind_with_single_receivers_is_known_as_one() {
+    let addressed = KINDS.iter().filter(|kind| kind.reach == Reach::Addressed);
+    let names: Vec<&str> = addressed.map(|kind| kind.name).collect();
+    assert_eq!(names, ADDRESSED);
 }

@@ -14,4 +14,5 @@ mod maildir;
 mod publication;
 mod rebuilt;
 mod ses;
+mod ses_feedback;
 mod unsubscribe;

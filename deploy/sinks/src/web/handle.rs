@@ -38,16 +38,22 @@ impl Handle {
         self.0.addr
     }
 
+    /// What all its URLs begin with, without a slash at the end: the endpoint of Amazon SES, when this is that.
+    #[must_use]
+    pub fn base_url(&self) -> String {
+        format!("http://{}", self.0.addr)
+    }
+
     /// The URL of the webhook `name`; see the vendor's module for names with a meaning.
     #[must_use]
     pub fn url(&self, name: &str) -> String {
-        format!("http://{}{}{name}", self.0.addr, self.0.path)
+        format!("{}{}{name}", self.base_url(), self.0.path)
     }
 
     /// Where Slack's Web API is, when this is Slack.
     #[must_use]
     pub fn api_url(&self) -> String {
-        format!("http://{}/api", self.0.addr)
+        format!("{}/api", self.base_url())
     }
 
     /// How many messages are on record.

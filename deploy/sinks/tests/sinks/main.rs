@@ -9,6 +9,7 @@ mod client;
 mod discord;
 mod http;
 mod process;
+mod ses;
 mod slack;
 mod smtp;
 mod smtp_script;

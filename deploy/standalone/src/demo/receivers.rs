@@ -1,12 +1,12 @@
-//! The demo's receivers: a mail server, Slack, Discord and a webhook, all on this machine, at ports that stay the same so that a second
-//! demo over the same data folder finds its channels as they were.
+//! The demo's receivers: a mail server, Amazon SES, Slack, Discord and a webhook, all on this machine, at ports that stay
+//! the same so that a second demo over the same data folder finds its channels as they were.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use tidings_sinks::{discord, slack, smtp, webhook};
+use tidings_sinks::{discord, ses, slack, smtp, webhook};
 
 use crate::home::Home;
 
@@ -35,9 +35,17 @@ pub enum ReceiverError {
 /// What the demo's webhook is signed with: it protects nothing.
 pub(super) const WEBHOOK_SECRET: &str = "whsec_dGhlLWRlbW8tb2YtdGlkaW5ncy1vbi1sb29wYmFjaw==";
 
+/// What the demo's mails to Amazon SES are signed with: it protects nothing either.
+pub(super) const SES_KEY: [&str; 2] = ["AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"];
+/// Where that account is.
+pub(super) const SES_REGION: &str = "eu-west-1";
+/// Whom it may write for.
+pub(super) const DOMAIN: &str = "town.example.org";
+
 /// The running receivers.
 pub(super) struct Receivers {
     pub(super) smtp: smtp::Handle,
+    pub(super) ses: ses::Handle,
     pub(super) slack: slack::Handle,
     pub(super) discord: discord::Handle,
     pub(super) webhook: webhook::Handle,
@@ -50,6 +58,7 @@ pub(super) struct Receivers {
 #[serde(default)]
 struct Ports {
     smtp: u16,
+    ses: u16,
     slack: u16,
     discord: u16,
     webhook: u16,
@@ -75,6 +84,8 @@ impl Receivers {
             listen: at(port),
             ..slack::Options::default()
         };
+        let ses = ses::start(options(ports.ses), ses_account()).await;
+        let ses = ses.map_err(http("Amazon SES"))?;
         let slack = slack::start(options(ports.slack)).await;
         let slack = slack.map_err(http("Slack"))?;
         let discord = discord::start(options(ports.discord)).await;
@@ -86,6 +97,7 @@ impl Receivers {
         let webhook = webhook.map_err(http("webhook"))?;
         let ports = Ports {
             smtp: smtp.addr().port(),
+            ses: ses.addr().port(),
             slack: slack.addr().port(),
             discord: discord.addr().port(),
             webhook: webhook.addr().port(),
@@ -94,6 +106,7 @@ impl Receivers {
         std::fs::write(&path, text).map_err(file(&path))?;
         Ok(Self {
             smtp,
+            ses,
             slack,
             discord,
             webhook,
@@ -104,6 +117,11 @@ impl Receivers {
     /// Lets them live as long as the process.
     pub(super) fn keep(self) {
         std::mem::forget(self);
+    }
+
+    /// How many mails came in this time, either way.
+    pub(super) fn mails_now(&self) -> usize {
+        self.smtp.count() + self.ses.count()
     }
 
     /// The mails on disk, oldest first.
@@ -126,6 +144,18 @@ impl Receivers {
     /// The mails could not be written.
     pub(super) fn unreadable(&self, source: io::Error) -> ReceiverError {
         file(&self.outbox)(source)
+    }
+}
+
+fn ses_account() -> ses::Account {
+    let [access_key_id, secret_access_key] = SES_KEY.map(str::to_owned);
+    ses::Account {
+        access_key_id,
+        secret_access_key,
+        session_token: None,
+        region: SES_REGION.to_owned(),
+        identities: vec![DOMAIN.to_owned()],
+        configuration_sets: Vec::new(),
     }
 }
 

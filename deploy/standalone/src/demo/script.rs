@@ -5,8 +5,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tidings_service::auth::Role;
 
+use super::channels::{Channels, configure};
 use super::content::{Article, READERS, articles};
-use super::receivers::{Receivers, WEBHOOK_SECRET};
+use super::receivers::Receivers;
 use super::table::{Line, table};
 use super::{DemoError, Stage, caller, mail, trace};
 use crate::cli::{Answer, Api, Bar, Hints, import, token};
@@ -19,13 +20,12 @@ const SETTLES_WITHIN: Duration = Duration::from_secs(600);
 /// One publication, settled.
 struct Published {
     title: &'static str,
+    /// The channel its mails went by.
+    mails_by: &'static str,
     id: String,
     accounting: Answer,
     took: Duration,
 }
-
-/// The channels by name, in the order they are shown.
-struct Channels(Vec<(&'static str, String)>);
 
 pub(super) async fn play(stage: &Stage<'_>, receivers: &Receivers) -> Result<(), DemoError> {
     let out = stage.out;
@@ -36,7 +36,7 @@ pub(super) async fn play(stage: &Stage<'_>, receivers: &Receivers) -> Result<(),
     let api = caller(stage, token)?;
 
     let channels = configure(&api, receivers).await?;
-    out.say("\nFive channels: e-mail, Slack, Discord and a webhook (receivers on this machine), and files.");
+    out.say("\nSix channels: e-mail by SMTP and through Amazon SES, Slack, Discord and a webhook (receivers on this machine), and files.\nEach article is mailed one of the two ways.");
     let clock = &stage.session.ground.clock;
     let started = clock.monotonic();
     let readers = READERS.as_bytes().to_vec();
@@ -50,8 +50,8 @@ pub(super) async fn play(stage: &Stage<'_>, receivers: &Receivers) -> Result<(),
 
     let [library, ferry, repair] = articles();
     let mut published = vec![
-        publish(stage, &api, &channels, library).await?,
-        publish(stage, &api, &channels, ferry).await?,
+        publish(stage, &api, &channels, ("email", library)).await?,
+        publish(stage, &api, &channels, ("ses", ferry)).await?,
     ];
     let flushed = receivers.smtp.flush().await;
     flushed.map_err(|error| receivers.unreadable(error))?;
@@ -59,67 +59,8 @@ pub(super) async fn play(stage: &Stage<'_>, receivers: &Receivers) -> Result<(),
     out.say(format!(
         "\n{leaver} has left, by the List-Unsubscribe link of their mail: one click, no login."
     ));
-    published.push(publish(stage, &api, &channels, repair).await?);
+    published.push(publish(stage, &api, &channels, ("email", repair)).await?);
     tell(stage, &api, receivers, &channels, &published).await
-}
-
-async fn configure(api: &Api, receivers: &Receivers) -> Result<Channels, DemoError> {
-    let smtp = receivers.smtp.addr();
-    let bodies = [
-        (
-            "email",
-            json!({
-                "kind": "email",
-                "name": "The Town Letter",
-                "settings": {
-                    "host": smtp.ip().to_string(),
-                    "port": smtp.port(),
-                    "encryption": "none",
-                    "from": "The Town Letter <letter@town.example.org>",
-                    "list_id": "The Town Letter <letter.town.example.org>",
-                    "connections_max": 16,
-                },
-            }),
-        ),
-        (
-            "slack",
-            json!({
-                "kind": "slack",
-                "name": "Slack #town",
-                "settings": { "channel_label": "#town" },
-                "credentials": { "webhook_url": receivers.slack.url("town") },
-            }),
-        ),
-        (
-            "discord",
-            json!({
-                "kind": "discord",
-                "name": "Discord #town",
-                "settings": { "channel_label": "#town" },
-                "credentials": { "webhook_url": receivers.discord.url("town") },
-            }),
-        ),
-        (
-            "webhook",
-            json!({
-                "kind": "webhook",
-                "name": "The library's screen",
-                "settings": { "url": receivers.webhook.url("screen") },
-                "credentials": { "secret": WEBHOOK_SECRET },
-            }),
-        ),
-        (
-            "file",
-            json!({ "kind": "file", "name": "Archive", "settings": { "folder": "archive" } }),
-        ),
-    ];
-    let mut channels = Vec::new();
-    for (name, body) in bodies {
-        let key = format!("demo-channel-{name}");
-        let answer = api.command("/api/v1/channels", &key, &body).await?;
-        channels.push((name, answer.text("id")?.to_owned()));
-    }
-    Ok(Channels(channels))
 }
 
 /// Drafts and publishes an article, and waits until all its deliveries are settled.
@@ -127,14 +68,15 @@ async fn publish(
     stage: &Stage<'_>,
     api: &Api,
     channels: &Channels,
-    article: Article,
+    (mails_by, article): (&'static str, Article),
 ) -> Result<Published, DemoError> {
     let clock = &stage.session.ground.clock;
-    let ids: Vec<&str> = channels.0.iter().map(|(_, id)| id.as_str()).collect();
+    let ids = channels.with(mails_by).map(|(_, id)| id.as_str());
+    let ids: Vec<&str> = ids.collect();
     let body = json!({ "title": article.title, "markdown": article.markdown, "channels": ids });
     let name = article.name;
     // A data folder from before there was a channel more publishes anew: the same keys would stand for another request.
-    let name = format!("{name}-{}", ids.len());
+    let name = format!("{name}-{}", channels.count());
     let key = format!("demo-draft-{name}");
     let drafted = api.command("/api/v1/publications", &key, &body).await?;
     let id = drafted.text("id")?.to_owned();
@@ -156,6 +98,7 @@ async fn publish(
             let took = clock.age(started);
             return Ok(Published {
                 title: article.title,
+                mails_by,
                 id,
                 accounting: now,
                 took,
@@ -200,7 +143,7 @@ async fn tell(
     } else {
         "The accounting does not balance, which must not happen: please report it."
     });
-    if receivers.smtp.count() == 0 {
+    if receivers.mails_now() == 0 {
         out.say("\nThis data folder had the demo already: every request met its own events, and nothing was sent twice.");
     } else {
         for it in published {
@@ -216,7 +159,7 @@ async fn tell(
     let mails = receivers.mails()?;
     if let Some(path) = mails.last() {
         out.say(format!(
-            "\nOne of the {} mails, {}:\n",
+            "\nOne of the {} mails that went by SMTP, {}:\n",
             mails.len(),
             path.display()
         ));
@@ -241,7 +184,7 @@ impl Published {
             channel: (*name).to_owned(),
             counts: of(id).unwrap_or(Value::Null),
         };
-        channels.0.iter().map(line).collect()
+        channels.with(self.mails_by).map(line).collect()
     }
 
     fn deliveries_per_s(&self) -> f64 {
@@ -267,7 +210,7 @@ fn hints(stage: &Stage<'_>, receivers: &Receivers, published: &[Published]) {
     let archive = stage.session.ground.home.files_dir().join("archive");
     stage.out.say(format!(
         "\nWhere to look:\n\
-         \x20 {}  every mail\n\
+         \x20 {}  every mail that went by SMTP\n\
          \x20 {}  the file channel\n\
          \x20 {url}/docs  the API\n\
          \nWhat to try next:\n\
@@ -297,7 +240,7 @@ fn result(published: &[Published], receivers: &Receivers, balanced: bool) -> Val
     json!({
         "publications": publications,
         "balanced": balanced,
-        "sent_now": receivers.smtp.count(),
+        "sent_now": receivers.mails_now(),
         "outbox": receivers.outbox,
     })
 }

@@ -1,9 +1,9 @@
-//! The real program, five kinds of channels at once, one of them down: all of it seen through the API.
+//! The real program, six kinds of channels at once, one of them down: all of it seen through the API.
 
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use tidings_sinks::{discord, slack, smtp, webhook};
+use tidings_sinks::{discord, ses, slack, smtp, webhook};
 use tidings_tests::program::Api;
 use tidings_tests::program::newsroom::id;
 
@@ -13,8 +13,8 @@ use crate::world::SECRET;
 const READERS: usize = 20;
 /// Far more than urgent news takes, and less than it would if it stood behind what hangs.
 const URGENT_WITHIN: Duration = Duration::from_secs(30);
-/// One mail each, and one message to each of the other four.
-const DELIVERIES: i64 = READERS as i64 + 4;
+/// Two mails each, by SMTP and through Amazon SES, and one message to each of the other four.
+const DELIVERIES: i64 = 2 * READERS as i64 + 4;
 
 /// The accounting of a publication; it balances whenever one looks.
 async fn accounting(api: &Api, publication: &str) -> Value {
@@ -57,7 +57,7 @@ async fn publish(api: &Api, title: &str, channels: &[String]) -> String {
 }
 
 /// One channel of each kind: an SMTP server's port, and the URLs of the others.
-async fn configured(api: &Api, [smtp, slack, discord, webhook]: [String; 4]) -> Vec<String> {
+async fn configured(api: &Api, [smtp, slack, discord, webhook, ses]: [String; 5]) -> Vec<String> {
     let port: u16 = smtp.parse().unwrap();
     let mut channels = Vec::new();
     for channel in [
@@ -72,10 +72,26 @@ async fn configured(api: &Api, [smtp, slack, discord, webhook]: [String; 4]) -> 
         json!({ "kind": "webhook", "name": "Webhook", "settings": { "url": webhook },
             "credentials": { "secret": SECRET } }),
         json!({ "kind": "file", "name": "Files", "settings": { "folder": "editions" } }),
+        json!({ "kind": "ses", "name": "Amazon SES", "settings": {
+            "region": "eu-west-1", "endpoint": ses, "from": "News <news@example.org>",
+        }, "credentials": { "access_key_id": "AKIDEXAMPLE", "secret_access_key": SECRET } }),
     ] {
         channels.push(id(&api.post("/api/v1/channels", &channel).await));
     }
     channels
+}
+
+/// Amazon SES, with the account that [`configured`] names.
+async fn amazon() -> ses::Handle {
+    let account = ses::Account {
+        access_key_id: "AKIDEXAMPLE".to_owned(),
+        secret_access_key: SECRET.to_owned(),
+        session_token: None,
+        region: "eu-west-1".to_owned(),
+        identities: vec!["example.org".to_owned()],
+        configuration_sets: Vec::new(),
+    };
+    ses::start(ses::Options::default(), account).await.unwrap()
 }
 
 /// Brings the readers in.
@@ -92,10 +108,11 @@ async fn import(api: &Api) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn four_are_delivered_and_the_fifth_waits_until_it_is_back() {
+async fn five_are_delivered_and_the_sixth_waits_until_it_is_back() {
     let smtp = smtp::start(smtp::Options::default()).await.unwrap();
     let slack = slack::start(slack::Options::default()).await.unwrap();
     let discord = discord::start(discord::Options::default()).await.unwrap();
+    let ses = amazon().await;
     let knows = webhook::Receiver {
         secrets: vec![SECRET.to_owned()],
     };
@@ -115,6 +132,7 @@ async fn four_are_delivered_and_the_fifth_waits_until_it_is_back() {
             slack.url("news"),
             discord.url("news"),
             webhook.url("in"),
+            ses.base_url(),
         ],
     )
     .await;
@@ -123,7 +141,7 @@ async fn four_are_delivered_and_the_fifth_waits_until_it_is_back() {
     let news = publish(&api, "The ferry", &channels).await;
     let waiting = sent(&api, &news, DELIVERIES - 1).await;
     assert_eq!(waiting["pending"], json!(1), "{waiting}");
-    // Made while the fifth is down, and nowhere else held up by it.
+    // Made while that one is down, and nowhere else held up by it.
     let begun = Instant::now();
     let urgent = publish(&api, "Storm", &channels).await;
     sent(&api, &urgent, DELIVERIES - 1).await;
@@ -154,8 +172,8 @@ async fn four_are_delivered_and_the_fifth_waits_until_it_is_back() {
     }
     assert_eq!(webhook.count(), 2);
     assert_eq!(
-        (smtp.count(), slack.count(), discord.count()),
-        (2 * READERS, 2, 2)
+        (smtp.count(), ses.count(), slack.count(), discord.count()),
+        (2 * READERS, 2 * READERS, 2, 2)
     );
     let health = api
         .until(&path, |it| it["circuit"] == json!("closed"))

@@ -2,7 +2,6 @@
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
-use lettre::{Address, message::Mailbox};
 use serde_json::Value;
 use tidings_domain::value::EmailAddress;
 use tidings_service::config::Secret;
@@ -11,19 +10,17 @@ use tokio_rustls::rustls::pki_types::ServerName;
 use super::dkim::Dkim;
 use crate::{
     channel::ConfigError,
-    channels::settings::{Fields, checked},
+    channels::{
+        letterhead::Letterhead,
+        settings::{Fields, checked},
+    },
 };
 
 /// Everything a person configures.
 #[derive(Clone, Debug)]
 pub(super) struct Config {
     pub(super) server: Server,
-    pub(super) from: Mailbox,
-    pub(super) reply_to: Option<Mailbox>,
-    /// As it stands in `List-Id`: `Name <list.example.org>` or `<list.example.org>`.
-    pub(super) list_id: Option<String>,
-    /// Where a mail that asks to leave goes: its server hands it to `/hooks/mail`.
-    pub(super) unsubscribe_mailbox: Option<Address>,
+    pub(super) letterhead: Letterhead,
     /// Where reports about mails come back to, each to an address of its own: its server hands them to `/hooks/mail`.
     pub(super) return_path_domain: Option<String>,
     /// Who signs; none: mails leave unsigned.
@@ -101,26 +98,16 @@ impl Config {
         let mut credentials = Fields::credentials(credentials);
         let login = login(&mut credentials);
         let server = server(&mut settings, login);
-        let address = "an address such as `Name <news@example.org>`";
-        let from = settings.parsed::<Mailbox>("from", address);
-        if from.is_none() && settings.text("from").is_none() && settings.is_clean() {
-            settings.problem("from", "is required");
-        }
-        let reply_to = settings.parsed::<Mailbox>("reply_to", address);
-        let list_id = list_id(&mut settings);
-        let unsubscribe_mailbox = unsubscribe_mailbox(&mut settings);
+        let letterhead = Letterhead::read(&mut settings);
         let return_path_domain = return_path_domain(&mut settings);
         let dkim = Dkim::read(&mut settings, &mut credentials);
         let connections_max = settings
             .number("connections_max", 1, CONNECTIONS_MAX)
             .unwrap_or(CONNECTIONS_DEFAULT);
         let mails_per_minute = settings.number("mails_per_minute", 1, MAILS_PER_MINUTE_MAX);
-        let config = server.zip(from).map(|(server, from)| Self {
+        let config = server.zip(letterhead).map(|(server, letterhead)| Self {
             server,
-            from,
-            reply_to,
-            list_id,
-            unsubscribe_mailbox,
+            letterhead,
             return_path_domain,
             dkim: dkim.map(Arc::new),
             connections_max: usize::from(connections_max),
@@ -178,37 +165,6 @@ fn server(settings: &mut Fields, login: Option<Login>) -> Option<Server> {
         login,
         timers: Timers::default(),
     })
-}
-
-fn list_id(settings: &mut Fields) -> Option<String> {
-    let text = settings.text("list_id")?;
-    let (name, id) = match text.split_once('<') {
-        Some((name, rest)) => (name.trim(), rest.strip_suffix('>').unwrap_or_default()),
-        None => ("", text.trim()),
-    };
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
-    let name_plain = name.bytes().all(|byte| matches!(byte, b' '..=b'~'));
-    if !id.contains('.') || !id.chars().all(plain) || !name_plain {
-        settings.problem(
-            "list_id",
-            "must look like `News <news.example.org>`, in ASCII",
-        );
-        return None;
-    }
-    Some(format!("{name} <{id}>").trim_start().to_owned())
-}
-
-/// It stands in a URL, so it is held to characters that mean nothing there.
-fn unsubscribe_mailbox(settings: &mut Fields) -> Option<Address> {
-    let name = "unsubscribe_mailbox";
-    let what = "a plain address such as `leave@example.org`";
-    let address = settings.parsed::<Address>(name, what)?;
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | '@');
-    if AsRef::<str>::as_ref(&address).chars().all(plain) {
-        return Some(address);
-    }
-    settings.problem(name, &format!("must be {what}"));
-    None
 }
 
 /// In lower-case ASCII. It needs room for the longest local part in an address.

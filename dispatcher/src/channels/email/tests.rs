@@ -14,7 +14,7 @@ use tidings_sinks::smtp::{self, Action, Credentials, Handle, Phase, Rule};
 use super::{EmailChannel, config::Config};
 use crate::{
     channel::{Blame, Channel, Outcome, Rendered},
-    channels::support,
+    channels::support::{self, gist},
     content::Composed,
 };
 
@@ -65,27 +65,6 @@ fn mail(channel: &EmailChannel, to: &str) -> Rendered {
 
 async fn send(channel: &EmailChannel, to: &str) -> Outcome {
     channel.send(&mail(channel, to), &support::always).await
-}
-
-/// (kind of outcome, reason, code, blame): what the engine acts on.
-fn gist(outcome: &Outcome) -> (&'static str, &'static str, i32, Option<Blame>) {
-    match outcome {
-        Outcome::Sent { code, .. } => ("sent", "", *code, None),
-        Outcome::Deferred {
-            reason,
-            code,
-            blame,
-            ..
-        } => ("deferred", reason, *code, Some(*blame)),
-        Outcome::Failed {
-            reason,
-            code,
-            blame,
-            ..
-        } => ("failed", reason, *code, Some(*blame)),
-        Outcome::Abandoned { reason } => ("abandoned", reason, 0, None),
-        Outcome::InDoubt { reason } => ("in doubt", reason, 0, None),
-    }
 }
 
 const SENT: (&str, &str, i32, Option<Blame>) = ("sent", "", 250, None);

@@ -174,23 +174,28 @@ async fn a_publication_is_drafted_revised_and_published_once() {
     );
     assert_eq!(status, 200, "{body}");
     // Nobody has the password on record sent to a server of their own.
-    let (status, _, problem) = send!(
-        app,
-        as_admin(
-            &platform,
-            TestRequest::put().uri(&format!(
-                "/api/v1/channels/{}",
-                channel["id"].as_str().unwrap()
-            ))
-        )
-        .set_json(json!({"name":"N2","settings":{"host":"evil"}}))
-    );
-    let pointer = &problem["errors"][0]["pointer"];
-    assert_eq!(
-        (status, pointer),
-        (422, &json!("#/credentials")),
-        "{problem}"
-    );
+    for elsewhere in [
+        json!({"host":"evil"}),
+        json!({"host":"h","endpoint":"https://evil.example"}),
+    ] {
+        let (status, _, problem) = send!(
+            app,
+            as_admin(
+                &platform,
+                TestRequest::put().uri(&format!(
+                    "/api/v1/channels/{}",
+                    channel["id"].as_str().unwrap()
+                ))
+            )
+            .set_json(json!({"name":"N2","settings":elsewhere}))
+        );
+        let pointer = &problem["errors"][0]["pointer"];
+        assert_eq!(
+            (status, pointer),
+            (422, &json!("#/credentials")),
+            "{problem}"
+        );
+    }
     for (verb, version) in [("disable", 3), ("disable", 3), ("enable", 4)] {
         let (status, _, body) = send!(
             app,

@@ -6,11 +6,11 @@ use actix_web::test::TestRequest;
 use actix_web::web::{self, ServiceConfig};
 use serde_json::{Value, json};
 use tidings_dispatcher::desk::{Desk, routes};
-use tidings_domain::stream_id;
 use tidings_domain::suppression::{Command, Reason, Scope, Suppression};
 use tidings_domain::value::EmailAddress;
+use tidings_domain::{publication, stream_id};
 use tidings_service::config::PublicUrl;
-use tidings_sinks::{slack, smtp};
+use tidings_sinks::{ses, slack, smtp};
 use tidings_tests::api;
 use tidings_tests::house::{House, PUBLIC_URL};
 use uuid::Uuid;
@@ -129,6 +129,44 @@ async fn a_test_message_says_what_the_receiving_side_said() {
     );
     // It counts nowhere.
     assert!(house.platform.store.log().head().await.unwrap().position <= 4);
+}
+
+#[actix_web::test]
+async fn amazon_ses_is_previewed_tried_and_looked_at_like_any_other_channel() {
+    let (house, sink, channel) = super::ses::start(ses::Limit::None).await;
+    let id = house.draft("The ferry", MARKDOWN, &[channel]).await;
+    let path = format!("/api/v1/publications/{id}/preview?channel_id={channel}");
+    let (status, preview) = get(&house, &path).await;
+    assert_eq!((status, &preview["kind"]), (200, &json!("ses")));
+    let body = preview["body"].as_str().unwrap();
+    assert!(body.contains("Subject: The ferry"), "{body}");
+
+    let path = format!("/api/v1/channels/{channel}/test");
+    assert_eq!(post(&house, &path, json!({})).await.0, 422);
+    let to = json!({ "to": "me@example.net" });
+    let (status, tested) = post(&house, &path, to.clone()).await;
+    let outcome = (status, &tested["outcome"]);
+    assert_eq!(outcome, (200, &json!("sent")), "{tested}");
+    // It is no delivery, so no report about it is waited for.
+    let message = &sink.by_webhook("me@example.net")[0];
+    assert_eq!(message.payload.get("EmailTags"), None);
+
+    sink.add_rule(ses::Refusal::NOT_VERIFIED.rule());
+    let (_, tested) = post(&house, &path, to).await;
+    let why = (&tested["outcome"], &tested["reason"], &tested["code"]);
+    let expected = (&json!("deferred"), &json!("not_verified"), &json!(400));
+    assert_eq!(why, expected, "{tested}");
+    let words = tested["reply"].as_str().unwrap();
+    assert!(words.starts_with("MessageRejected: Email address is not verified"));
+
+    house
+        .publication(id, || publication::Command::Publish)
+        .await;
+    house.platform.settle().await;
+    let path = format!("/api/v1/channels/{channel}/health");
+    let (_, health) = get(&house, &path).await;
+    let why = (&health["state"], &health["circuit_reason"]);
+    assert_eq!(why, (&json!("waiting"), &json!("not_verified")), "{health}");
 }
 
 #[actix_web::test]

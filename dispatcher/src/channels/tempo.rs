@@ -6,10 +6,8 @@ use std::time::Duration;
 
 use tidings_service::clock::Clock;
 
-use crate::{
-    channel::{Blame, Outcome},
-    channels::{cap::Cap, pace::Pace},
-};
+use super::{cap::Cap, pace::Pace};
+use crate::channel::{Blame, Outcome};
 
 /// The first rest after a complaint; each further one doubles it.
 const REST_MIN: Duration = Duration::from_secs(2);
@@ -32,15 +30,16 @@ impl fmt::Debug for Tempo {
 }
 
 impl Tempo {
-    pub(super) fn new(mails_per_minute: Option<u32>, clock: &Clock) -> Self {
+    /// No mails but as the cap has it; none: as fast as the server takes them.
+    pub(super) fn new(cap: Option<Cap>, clock: &Clock) -> Self {
         Self {
             pace: Pace::new(clock.clone()),
             latest_rest: Mutex::default(),
-            cap: mails_per_minute.map(|cap| Cap::new(cap, clock.clone())),
+            cap,
         }
     }
 
-    /// Whether MAIL may be said now; counts it if so.
+    /// Whether a mail may be begun now; counts it if so.
     pub(super) fn begin(&self) -> bool {
         self.pace.ready_after().is_none() && self.cap.as_ref().is_none_or(Cap::take)
     }
@@ -78,6 +77,12 @@ impl Tempo {
             }
             _ => {}
         }
+    }
+
+    /// Rests for this long, however short the rests were before. Then one attempt is made, as after a complaint.
+    pub(super) fn rest(&self, lasts: Duration) {
+        *self.latest_rest() = Some(lasts);
+        self.pace.rest(lasts);
     }
 
     fn latest_rest(&self) -> std::sync::MutexGuard<'_, Option<Duration>> {
@@ -126,7 +131,8 @@ mod tests {
     #[test]
     fn no_more_attempts_are_open_than_the_cap_leaves() {
         let hand = Clock::manual(datetime!(2026-01-02 03:04:05 UTC));
-        let tempo = Tempo::new(Some(120), &hand.clock());
+        let cap = Cap::new(120, hand.clock());
+        let tempo = Tempo::new(Some(cap), &hand.clock());
         assert_eq!(tempo.concurrency(32), 4);
         assert!(tempo.begin());
         assert_eq!(tempo.concurrency(32), 3);

@@ -1,4 +1,4 @@
-//! One delivery as a complete message: headers and both bodies.
+//! One delivery as a complete mail: headers and both bodies. What the kinds that send mails share.
 
 use std::time::SystemTime;
 
@@ -11,7 +11,7 @@ use lettre::{
 };
 use reqwest::Url;
 
-use super::config::Config;
+use super::letterhead::Letterhead;
 use crate::{
     channel::{Job, RenderError, Rendered},
     content::mail::Footer,
@@ -23,32 +23,32 @@ const LIST_ID: HeaderName = HeaderName::new_from_ascii_str("List-Id");
 const LIST_HELP: HeaderName = HeaderName::new_from_ascii_str("List-Help");
 const FEEDBACK_ID: HeaderName = HeaderName::new_from_ascii_str("Feedback-ID");
 
-/// Puts the message together. The same job gives the same bytes.
-pub(super) fn message(config: &Config, job: &Job<'_>) -> Result<Rendered, RenderError> {
+/// Puts the message together, unsigned, from the letterhead's own address. The same job gives the same bytes.
+pub(super) fn mail(letterhead: &Letterhead, job: &Job<'_>) -> Result<Rendered, RenderError> {
     let recipient = job.recipient.as_ref().ok_or(RenderError::NoRecipient)?;
     let to = mailbox(&recipient.email, recipient.name.as_deref())?;
     let unsubscribe_url = job.unsubscribe_url.as_deref().map(plain_url).transpose()?;
-    let sender = config.from.name.as_deref();
+    let sender = letterhead.from.name.as_deref();
     let footer = Footer {
         reader: to.email.as_ref(),
-        sender: sender.unwrap_or_else(|| config.from.email.as_ref()),
+        sender: sender.unwrap_or_else(|| letterhead.from.email.as_ref()),
         unsubscribe_url,
     };
-    let id = format!("{}@{}", job.delivery_id, config.from.email.domain());
+    let id = format!("{}@{}", job.delivery_id, letterhead.from.email.domain());
     let mut message = Message::builder()
-        .from(config.from.clone())
+        .from(letterhead.from.clone())
         .to(to.clone())
         .subject(job.content.title())
         .date(SystemTime::from(job.date))
         .message_id(Some(format!("<{id}>")));
-    if let Some(reply_to) = &config.reply_to {
+    if let Some(reply_to) = &letterhead.reply_to {
         message = message.reply_to(reply_to.clone());
     }
-    if let Some(list_id) = &config.list_id {
+    if let Some(list_id) = &letterhead.list_id {
         message = message.raw_header(verbatim(LIST_ID, list_id.clone()));
     }
     if let Some(url) = unsubscribe_url {
-        let ways = ways_to_leave(url, config.unsubscribe_mailbox.as_ref());
+        let ways = ways_to_leave(url, letterhead.unsubscribe_mailbox.as_ref());
         let one_click = "List-Unsubscribe=One-Click".to_owned();
         message = message
             .raw_header(verbatim(LIST_UNSUBSCRIBE, ways))
@@ -65,20 +65,13 @@ pub(super) fn message(config: &Config, job: &Job<'_>) -> Result<Rendered, Render
                 .alternative(Some(&footer), &job.delivery_id.to_string()),
         )
         .map_err(|_| RenderError::Unbuildable)?;
-    let mut body = message.formatted();
-    if let Some(dkim) = &config.dkim {
-        body = dkim.signed(&body).ok_or(RenderError::Unbuildable)?;
-    }
-    let from = match (&config.return_path_domain, &job.return_path) {
-        (Some(domain), Some(local)) => format!("{local}@{domain}"),
-        _ => config.from.email.to_string(),
-    };
     Ok(Rendered {
         delivery_id: job.delivery_id,
+        attempt: job.attempt,
         media_type: "message/rfc822",
-        from,
+        from: letterhead.from.email.to_string(),
         to: to.email.to_string(),
-        body,
+        body: message.formatted(),
     })
 }
 

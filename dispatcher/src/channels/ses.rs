@@ -1,0 +1,154 @@
+//! The `ses` kind: one mail per subscriber, handed to Amazon SES by version 2 of its API.
+//!
+//! <https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_SendEmail.html>. SES puts a `Message-ID` and a `Date` of
+//! its own in the place of ours, and signs by DKIM itself.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use futures_util::future::BoxFuture;
+use serde_json::Value;
+use tidings_domain::delivery::DoubtPolicy;
+use tidings_domain::delivery::retry::Family;
+use tidings_service::{clock::Clock, outbound::Outbound};
+
+use super::{cap::Cap, compose, http, tempo::Tempo};
+use crate::channel::{
+    Blame, Channel, ConfigError, Environment, Fresh, Job, Kind, Outcome, Reach, RenderError,
+    Rendered,
+};
+
+mod config;
+mod outcome;
+mod request;
+mod signature;
+
+#[cfg(test)]
+mod tests;
+
+use config::Config;
+
+/// Settings: `{"region", "endpoint"?, "from", "reply_to"?, "list_id"?, "unsubscribe_mailbox"?, "configuration_set"?,
+/// "mails_per_second"?}`; the endpoint a URL without a path. Credentials: `{"access_key_id", "secret_access_key",
+/// "session_token"?}`.
+pub const KIND: Kind = Kind {
+    name: "ses",
+    reach: Reach::Addressed,
+    family: Family::Mail,
+    // SES has nothing by which it knows a copy.
+    doubt: DoubtPolicy::Hold,
+    build,
+};
+
+/// Attempts worth having open at once: at a tenth of a second each, far more mails than most accounts may send.
+const CONCURRENCY: usize = 32;
+/// What was not used of the rate is saved up for this long: SES counts by the second.
+const SAVED: Duration = Duration::from_millis(500);
+/// How long SES is left alone once the day's quota is used up. It counts the last 24 hours, so some is free again before
+/// long; one mail then finds out.
+const QUOTA_REST: Duration = Duration::from_secs(3_600);
+
+struct SesChannel {
+    config: Config,
+    outbound: Outbound,
+    clock: Clock,
+    tempo: Tempo,
+}
+
+// The keys are secret.
+impl fmt::Debug for SesChannel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SesChannel")
+            .field("url", &self.config.url)
+            .field("tempo", &self.tempo)
+            .finish_non_exhaustive()
+    }
+}
+
+fn build(
+    settings: &Value,
+    credentials: Option<&str>,
+    environment: &Environment,
+) -> Result<Arc<dyn Channel>, ConfigError> {
+    let config = Config::parse(settings, credentials, environment)?;
+    let cap = config.mails_per_second.map(|per_second| {
+        Cap::with_saved(
+            per_second.saturating_mul(60),
+            SAVED,
+            environment.clock.clone(),
+        )
+    });
+    Ok(Arc::new(SesChannel {
+        config,
+        outbound: environment.outbound.clone(),
+        clock: environment.clock.clone(),
+        tempo: Tempo::new(cap, &environment.clock),
+    }))
+}
+
+impl SesChannel {
+    async fn attempt(&self, rendered: &Rendered, fresh: Fresh<'_>) -> Outcome {
+        let Some(body) = request::body(&self.config, rendered) else {
+            return Outcome::Failed {
+                reason: "message_too_large",
+                code: 0,
+                reply: "the mail has more than 40 MB in Base64".to_owned(),
+                blame: Blame::Receiver,
+            };
+        };
+        if !self.tempo.begin() {
+            return Outcome::Abandoned { reason: "paced" };
+        }
+        let (url, now) = (&self.config.url, self.clock.now());
+        let Some(headers) = self.config.signer.headers(url, &body, now) else {
+            return Outcome::Deferred {
+                reason: "not_signed",
+                code: 0,
+                reply: "the request can not be signed".to_owned(),
+                retry_after: None,
+                blame: Blame::Channel,
+            };
+        };
+        match http::post(&self.outbound, url, body, headers, fresh).await {
+            Ok(response) => outcome::of_response(&response, self.clock.now()),
+            Err(outcome) => outcome,
+        }
+    }
+}
+
+impl Channel for SesChannel {
+    fn render(&self, job: &Job<'_>) -> Result<Rendered, RenderError> {
+        let rendered = compose::mail(&self.config.letterhead, job)?;
+        // SES writes to no address outside ASCII (SMTPUTF8); the domain is in ASCII by now.
+        if !rendered.to.is_ascii() {
+            return Err(RenderError::BadAddress);
+        }
+        Ok(rendered)
+    }
+
+    fn send<'a>(&'a self, rendered: &'a Rendered, fresh: Fresh<'a>) -> BoxFuture<'a, Outcome> {
+        Box::pin(async move {
+            let outcome = self.attempt(rendered, fresh).await;
+            if outcome::is_of_the_day(&outcome) {
+                tracing::warn!(
+                    "Amazon SES takes no more mails today: the channel rests for an hour"
+                );
+                self.tempo.rest(QUOTA_REST);
+            } else {
+                self.tempo.learn(&outcome);
+            }
+            outcome
+        })
+    }
+
+    fn attempt_time_max(&self) -> Duration {
+        http::attempt_time_max(&self.outbound)
+    }
+
+    fn concurrency(&self) -> usize {
+        self.tempo.concurrency(CONCURRENCY)
+    }
+
+    fn ready_after(&self) -> Option<Duration> {
+        self.tempo.ready_after()
+    }
+}

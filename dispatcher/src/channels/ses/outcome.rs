@@ -1,0 +1,133 @@
+//! What SES's answer means for the delivery.
+//!
+//! <https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_SendEmail.html#API_SendEmail_Errors>,
+//! <https://docs.aws.amazon.com/ses/latest/APIReference-V2/CommonErrors.html>,
+//! <https://docs.aws.amazon.com/ses/latest/dg/manage-sending-quotas-errors.html>.
+
+use serde::Deserialize;
+use tidings_service::outbound::Response;
+use time::OffsetDateTime;
+
+use crate::{
+    channel::{Blame, Outcome, one_line},
+    channels::http::{Answer, message_id, unexpected},
+};
+
+const TYPE_HEADER: &str = "x-amzn-errortype";
+const QUOTA_EXCEEDED: &str = "quota_exceeded";
+
+/// What is said to a mail that was taken.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Taken {
+    message_id: String,
+}
+
+/// What is said to one that was not; the type may stand in a header instead.
+#[derive(Default, Deserialize)]
+struct Refused {
+    #[serde(default, rename = "__type")]
+    kind: String,
+    #[serde(default, alias = "Message")]
+    message: String,
+}
+
+pub(super) fn of_response(response: &Response, now: OffsetDateTime) -> Outcome {
+    let mut answer = Answer::new(response, now);
+    if answer.status == 200 {
+        let taken = serde_json::from_slice::<Taken>(&response.body).ok();
+        return match taken.and_then(|taken| message_id(&taken.message_id)) {
+            Some(id) => answer.sent(Some(id)),
+            // Whoever says yes without an id need not be SES.
+            None => unexpected(),
+        };
+    }
+    let refused: Refused = serde_json::from_slice(&response.body).unwrap_or_default();
+    let header = response.headers.get(TYPE_HEADER);
+    let kind = header.and_then(|value| value.to_str().ok());
+    let kind = bare(kind.unwrap_or(&refused.kind)).to_owned();
+    if !kind.is_empty() {
+        answer.reply = one_line(&format!("{kind}: {}", refused.message));
+    }
+    of_refusal(answer, &kind, &refused.message.to_ascii_lowercase())
+}
+
+/// Whether the day's quota is used up.
+pub(super) fn is_of_the_day(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Deferred { reason, .. } if *reason == QUOTA_EXCEEDED)
+}
+
+/// A type without the namespace before or behind it.
+fn bare(kind: &str) -> &str {
+    let kind = kind.split(':').next().unwrap_or_default();
+    kind.rsplit('#').next().unwrap_or_default().trim()
+}
+
+/// What is the account's or the settings' fault is put off, for it can be mended: it must not cost a reader the mail.
+fn of_refusal(answer: Answer, kind: &str, words: &str) -> Outcome {
+    let says = |some: &[&str]| some.iter().any(|it| words.contains(it));
+    if says(&["message quota exceeded", "sending quota exceeded"]) {
+        return answer.deferred(QUOTA_EXCEEDED, Blame::Pace);
+    }
+    if answer.status == 429 || says(&["sending rate exceeded"]) {
+        return answer.deferred("throttled", Blame::Pace);
+    }
+    match kind {
+        "TooManyRequestsException"
+        | "LimitExceededException"
+        | "ThrottlingException"
+        | "Throttling" => answer.deferred("throttled", Blame::Pace),
+        "AccountSuspendedException" => answer.deferred("account_suspended", Blame::Channel),
+        "SendingPausedException" => answer.deferred("sending_paused", Blame::Channel),
+        "MailFromDomainNotVerifiedException" => answer.deferred("not_verified", Blame::Channel),
+        // All we name that can be missing.
+        "NotFoundException" => answer.deferred("configuration_set_not_found", Blame::Channel),
+        // Of a mail too, SES says some things that are the account's.
+        "MessageRejected" | "BadRequestException" if says(&["not verified"]) => {
+            answer.deferred("not_verified", Blame::Channel)
+        }
+        "MessageRejected" | "BadRequestException" if says(&["sending suspended"]) => {
+            answer.deferred("account_suspended", Blame::Channel)
+        }
+        "MessageRejected" | "BadRequestException"
+            if says(&["sending paused", "sending is disabled"]) =>
+        {
+            answer.deferred("sending_paused", Blame::Channel)
+        }
+        "BadRequestException" if says(&["configuration set"]) => {
+            answer.deferred("configuration_set_not_found", Blame::Channel)
+        }
+        "MessageRejected" | "BadRequestException" if says(&["message length"]) => {
+            answer.failed("message_too_large")
+        }
+        "MessageRejected" => answer.failed("rejected"),
+        "BadRequestException" => answer.failed("invalid_payload"),
+        "InvalidSignatureException"
+        | "SignatureDoesNotMatch"
+        | "IncompleteSignature"
+        | "IncompleteSignatureException"
+        | "UnrecognizedClientException"
+        | "InvalidClientTokenId"
+        | "ExpiredToken"
+        | "ExpiredTokenException"
+        | "MissingAuthenticationToken"
+        | "MissingAuthenticationTokenException"
+        | "RequestExpired" => answer.deferred("authentication_refused", Blame::Channel),
+        "AccessDenied" | "AccessDeniedException" | "NotAuthorized" | "OptInRequired" => {
+            answer.deferred("not_allowed", Blame::Channel)
+        }
+        _ => of_status(answer),
+    }
+}
+
+/// No type that we know.
+fn of_status(answer: Answer) -> Outcome {
+    match answer.status {
+        404 => answer.deferred("api_not_found", Blame::Channel),
+        401 | 403 | 413 | 300..=399 | 500..=599 => answer.by_status(),
+        200..=299 => unexpected(),
+        408 => answer.deferred("timeout", Blame::Network),
+        // Not taken, for a reason we do not know: it may pass, and if not, the schedule ends.
+        _ => answer.deferred("rejected", Blame::Receiver),
+    }
+}

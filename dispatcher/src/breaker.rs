@@ -1,27 +1,22 @@
 //! What the outcomes of a channel's attempts do to its circuit. Failures in a row are counted in this process;
 //! what they lead to is an event on the channel's stream, which every attempt anywhere is guarded on.
 
+mod given_up;
+
 use std::collections::HashMap;
 use std::sync::Mutex;
 
 use tidings_domain::aggregate::Aggregate as _;
 use tidings_domain::channel::circuit::Fault;
 use tidings_domain::channel::{Attempt, Channel, Circuit, Command};
-use tidings_domain::delivery::retry::Family;
 use tidings_domain::value::Code;
-use tidings_event_store::{CommitError, Loaded, Past, crash_point};
-use tidings_proto::{EventMessage as _, channel as wire};
+use tidings_event_store::{CommitError, crash_point};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::channel::{Blame, Outcome};
 use crate::core::{Core, DispatchError};
 use crate::roster::Way;
-
-/// What a webhook answers that does not want to be called any more (410).
-const GONE: &str = "gone";
-/// How long a webhook may take nothing (Standard Webhooks 1.0.0).
-const LEFT_ALONE_AFTER: time::Duration = time::Duration::days(5);
 
 /// The longest anybody is left alone because they ask for it.
 const ASKED_FOR_MAX: time::Duration = time::Duration::HOUR;
@@ -195,7 +190,10 @@ impl Core {
             },
         };
         let loaded = self.store.load::<Channel>(way.channel_id).await?;
-        let command = given_up(way, &loaded, &command, self.clock.now()).unwrap_or(command);
+        let command = self
+            .given_up(way, &loaded, &command)
+            .await?
+            .unwrap_or(command);
         let left_at = way.version + i32::from(!way.circuit().is_closed());
         let events = loaded.state.decide(command).unwrap_or_default();
         if loaded.version != left_at || events.is_empty() {
@@ -212,7 +210,7 @@ impl Core {
                 let state = &self.roster.refresh(way.channel_id).await?.state;
                 match state.circuit() {
                     _ if !state.is_enabled() => {
-                        tracing::warn!(channel = %way.channel_id, "a channel is disabled: it takes nothing, and says so or has done so for days");
+                        tracing::warn!(channel = %way.channel_id, "a channel is disabled: it takes nothing, and says so or has done so for too long");
                     }
                     Circuit::Closed => {
                         tracing::info!(channel = %way.channel_id, "a channel works again");
@@ -227,35 +225,6 @@ impl Core {
             Err(error) => Err(error.into()),
         }
     }
-}
-
-/// A webhook that says it is gone, or has taken nothing for days, is left alone for good: until somebody enables it.
-fn given_up(
-    way: &Way,
-    loaded: &Loaded<Channel>,
-    command: &Command,
-    now: OffsetDateTime,
-) -> Option<Command> {
-    let Command::OpenCircuit { reason, .. } = command else {
-        return None;
-    };
-    if way.kind?.family != Family::Webhook {
-        return None;
-    }
-    let opened = |past: &&Past| past.event_type == wire::CircuitOpened::TYPE;
-    let probed = |past: &&Past| past.event_type == wire::CircuitProbed::TYPE;
-    let since_it_worked = loaded.history.iter().rev();
-    let first = since_it_worked
-        .take_while(|past| opened(past) || probed(past))
-        .filter(opened)
-        .last();
-    let down_for = first.map_or(time::Duration::ZERO, |first| now - first.occurred_at);
-    let reason = match reason.as_str() {
-        GONE => Code::from_static(GONE),
-        _ if down_for >= LEFT_ALONE_AFTER => Code::from_static("failing"),
-        _ => return None,
-    };
-    Some(Command::Disable { reason })
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use time::OffsetDateTime;
 use tokio_rustls::rustls::ClientConfig;
 use uuid::Uuid;
 
+use crate::channels::Paces;
 use crate::content::Composed;
 
 /// How many deliveries one publication makes on a channel.
@@ -33,9 +34,30 @@ pub struct Kind {
     pub family: Family,
     /// What to do about an attempt nobody knows the outcome of, unless the settings say otherwise.
     pub doubt: DoubtPolicy,
+    /// When a channel that takes nothing is disabled.
+    pub left_alone: LeftAlone,
     /// Builds a channel of this kind out of its settings (a JSON object), its credentials
     /// (the text of a JSON object, if it has any) and its surroundings. Touches no network.
     pub build: Build,
+}
+
+/// When a channel that takes nothing is left alone for good: until somebody enables it. Its deliveries wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LeftAlone {
+    /// Never: it is tried from time to time.
+    Never,
+    /// When it says `gone`, or has taken nothing for this long.
+    Failing {
+        /// Since the first failure that opened its circuit.
+        after: time::Duration,
+    },
+    /// When it was refused too often since it last worked: whoever insists is shut out altogether.
+    Refused {
+        /// Outcomes' reasons that count.
+        reasons: &'static [&'static str],
+        /// So many are too many.
+        times: usize,
+    },
 }
 
 /// See [`Kind::build`].
@@ -60,6 +82,8 @@ pub struct Environment {
     pub allow_loopback: bool,
     /// The name this process gives itself in an SMTP greeting.
     pub hello_name: String,
+    /// Rests that channels take together.
+    pub paces: Paces,
 }
 
 /// A configured channel. Cheap to share; builds its connections when first needed.

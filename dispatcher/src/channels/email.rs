@@ -11,7 +11,8 @@ use tidings_domain::delivery::retry::Family;
 use tokio_rustls::rustls;
 
 use crate::channel::{
-    Channel, ConfigError, Environment, Fresh, Job, Kind, Outcome, Reach, RenderError, Rendered,
+    Channel, ConfigError, Environment, Fresh, Job, Kind, LeftAlone, Outcome, Reach, RenderError,
+    Rendered,
 };
 
 mod compose;
@@ -42,6 +43,7 @@ pub const KIND: Kind = Kind {
     reach: Reach::Addressed,
     family: Family::Mail,
     doubt: DoubtPolicy::Hold,
+    left_alone: LeftAlone::Never,
     build,
 };
 

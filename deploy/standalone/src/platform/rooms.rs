@@ -7,7 +7,7 @@ use actix_web::web;
 use serde_json::Value;
 use tidings_command_api::{Commands, ImportWorker, NotSkipped, SkipInView, docs};
 use tidings_dispatcher::channel::Environment;
-use tidings_dispatcher::channels::email;
+use tidings_dispatcher::channels::{Paces, email};
 use tidings_dispatcher::desk::Desk;
 use tidings_dispatcher::queue::DispatchQueue;
 use tidings_dispatcher::{Dispatcher, Limits};
@@ -180,6 +180,7 @@ fn environment(site: &Site<'_>) -> Result<Environment, StartError> {
         file_root: site.ground.home.files_dir(),
         allow_loopback: outbound.allow_loopback,
         hello_name: hello_name.unwrap_or_else(|| site.public_url.host().to_owned()),
+        paces: Paces::default(),
     })
 }
 

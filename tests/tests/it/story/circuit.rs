@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 use tidings_domain::channel::{self, Channel, Circuit};
 use tidings_domain::value::{ChannelName, Settings};
+use tidings_sinks::discord;
 use tidings_sinks::slack::Rule;
 use tidings_tests::house::{Accounting, House};
 use uuid::Uuid;
@@ -206,4 +207,45 @@ async fn a_channel_that_is_enabled_again_sends_what_has_waited() {
     house.enable(channel).await;
     pass(&house, 10).await;
     assert_eq!(house.accounting(id).await.sent, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_discord_webhook_that_refuses_us_is_asked_three_times_and_then_left_alone() {
+    let house = House::start().await;
+    let sink = discord::start(discord::Options {
+        rate_limit: discord::Limit::None,
+        ..discord::Options::default()
+    })
+    .await
+    .unwrap();
+    let credentials = json!({ "webhook_url": sink.url("news") });
+    let channel = house.channel("discord", json!({}), Some(credentials)).await;
+    let refused = sink.add_rule(Rule::reply(401, r#"{"code": 50027}"#));
+    let mut publications = Vec::new();
+    for n in 0..20 {
+        publications.push(
+            house
+                .publish(&format!("No. {n}"), MARKDOWN, &[channel])
+                .await,
+        );
+    }
+    house.platform.settle().await;
+    assert_eq!(sink.hits(refused), 1);
+    // 5 and 15 minutes later it is asked again, and never after that.
+    pass(&house, 4 * 3_600).await;
+    assert_eq!(sink.hits(refused), 3);
+    let events = of_channel(&house, channel).await;
+    assert_eq!(events.last().unwrap(), "Disabled");
+    for id in &publications {
+        assert_eq!(house.accounting(*id).await.pending, 1);
+    }
+
+    // Mended and enabled, all that has waited goes out.
+    sink.remove_rule(refused);
+    house.enable(channel).await;
+    pass(&house, 60).await;
+    assert_eq!(sink.count(), 20);
+    for id in &publications {
+        assert_eq!(house.accounting(*id).await.sent, 1);
+    }
 }

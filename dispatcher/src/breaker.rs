@@ -148,7 +148,7 @@ enum Heard {
 fn heard(outcome: &Outcome) -> Heard {
     let blamed = |reason, blame| match blame {
         // Whoever asks us to slow down is there.
-        Blame::Receiver | Blame::Pace => Heard::Works,
+        Blame::Receiver | Blame::Domain | Blame::Pace => Heard::Works,
         Blame::Network => Heard::Fails(reason, Fault::Network),
         Blame::Channel => Heard::Fails(reason, Fault::Setup),
     };

@@ -115,10 +115,25 @@ pub trait Channel: fmt::Debug + Send + Sync {
         None
     }
 
+    /// Whether this delivery had better not be attempted now, although others of the channel may be. Asked before its
+    /// attempt is opened; what is put off goes on record with the reason, and is never given up for it.
+    fn put_off(&self, _rendered: &Rendered) -> Option<PutOff> {
+        None
+    }
+
     /// Says goodbye on idle connections. The channel is not used afterwards.
     fn close(&self) -> BoxFuture<'_, ()> {
         Box::pin(std::future::ready(()))
     }
+}
+
+/// See [`Channel::put_off`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PutOff {
+    /// A stable code: see the channel's module.
+    pub reason: &'static str,
+    /// Not before this long.
+    pub wait: Duration,
 }
 
 /// Asks whether the record of the attempt is still young enough to act on.
@@ -222,6 +237,8 @@ pub enum Outcome {
 pub enum Blame {
     /// This receiver or this message; other deliveries are not affected.
     Receiver,
+    /// The receiver's domain, as far as anybody can tell: others there may meet it too, and nobody elsewhere.
+    Domain,
     /// Our account, credentials or settings: every delivery of the channel would meet it.
     Channel,
     /// The way there: the other side was out of reach, or broke off, or is in trouble itself.

@@ -186,6 +186,7 @@ fn command(
             attempt,
             reason: Code::from_static(reason),
             now,
+            wait_min: time::Duration::ZERO,
         },
         Outcome::InDoubt { reason } => Command::Doubt {
             attempt,
@@ -208,6 +209,8 @@ pub(crate) fn label(events: &[Event]) -> &'static str {
         Some(Event::Failed { .. }) => "failed",
         Some(Event::Abandoned { .. }) => "abandoned",
         Some(Event::InDoubt { .. }) => "in_doubt",
+        Some(Event::Suppressed { .. }) => "suppressed",
+        Some(Event::Cancelled { .. }) => "cancelled",
         _ => "other",
     }
 }

@@ -11,8 +11,8 @@ use tidings_domain::delivery::retry::Family;
 use tokio_rustls::rustls;
 
 use crate::channel::{
-    Channel, ConfigError, Environment, Fresh, Job, Kind, LeftAlone, Outcome, Reach, RenderError,
-    Rendered,
+    Channel, ConfigError, Environment, Fresh, Job, Kind, LeftAlone, Outcome, PutOff, Reach,
+    RenderError, Rendered,
 };
 
 mod compose;
@@ -20,6 +20,7 @@ mod config;
 mod connect;
 mod dialogue;
 mod dkim;
+mod domains;
 mod outcome;
 mod pool;
 mod reply;
@@ -31,6 +32,7 @@ mod tests;
 
 use config::Config;
 use dialogue::Delivery;
+use domains::Domains;
 use pool::{Pool, Reuse};
 use tempo::Tempo;
 
@@ -61,6 +63,7 @@ struct EmailChannel {
     config: Config,
     pool: Pool,
     tempo: Tempo,
+    domains: Domains,
     /// How long the latest mail took, in milliseconds.
     latest_ms: AtomicU64,
 }
@@ -87,6 +90,7 @@ impl EmailChannel {
             config,
             pool,
             tempo,
+            domains: Domains::new(environment.clock.clone()),
             latest_ms: AtomicU64::new(0),
         }
     }
@@ -131,6 +135,7 @@ impl Channel for EmailChannel {
         Box::pin(async move {
             let outcome = self.attempt(rendered, fresh).await;
             self.tempo.learn(&outcome);
+            self.domains.learn(rendered, &outcome);
             outcome
         })
     }
@@ -152,6 +157,14 @@ impl Channel for EmailChannel {
 
     fn ready_after(&self) -> Option<Duration> {
         self.tempo.ready_after()
+    }
+
+    fn put_off(&self, rendered: &Rendered) -> Option<PutOff> {
+        let wait = self.domains.wait(rendered)?;
+        Some(PutOff {
+            reason: "domain_slowed",
+            wait,
+        })
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {

@@ -11,4 +11,5 @@ mod held;
 mod lanes;
 mod publication;
 mod rebuilt;
+mod slowed;
 mod unsubscribe;

@@ -17,6 +17,7 @@ use tidings_service::{Clock, Ids, Problem};
 use uuid::Uuid;
 
 use crate::answer::Answer;
+use crate::channels::replay::NotTaken;
 use crate::refusal::{self, Refused};
 use crate::request::{Call, Principals};
 
@@ -61,6 +62,8 @@ pub struct Commands {
     pub limits: HttpConfig,
     /// How views skip, which another room knows; without it there are no views.
     pub(crate) skip_in_view: SkipInView,
+    /// How what a channel has not taken is found, which another room knows; without it nothing is.
+    pub(crate) not_taken: NotTaken,
     pub(crate) principals: Principals,
     /// Where reports of the receiving side are counted.
     metrics: Option<Metrics>,
@@ -86,6 +89,7 @@ impl Commands {
             check_channel,
             limits,
             skip_in_view: Arc::new(|_, _, _, _| Box::pin(async { Err(NotSkipped::Unknown) })),
+            not_taken: Arc::new(|_| Box::pin(async { Ok(None) })),
             principals: Principals::default(),
             metrics: None,
         }
@@ -98,6 +102,12 @@ impl Commands {
             skip_in_view,
             ..self
         }
+    }
+
+    /// Lets webhooks be sent again what they have not taken.
+    #[must_use]
+    pub fn with_replays(self, not_taken: NotTaken) -> Self {
+        Self { not_taken, ..self }
     }
 
     /// Counts what comes in.

@@ -11,5 +11,6 @@ mod held;
 mod lanes;
 mod publication;
 mod rebuilt;
+mod replay;
 mod slowed;
 mod unsubscribe;

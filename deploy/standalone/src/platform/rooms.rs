@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use actix_web::web;
 use serde_json::Value;
-use tidings_command_api::{Commands, ImportWorker, NotSkipped, SkipInView, docs};
+use tidings_command_api::{
+    Commands, ImportWorker, Missed, NotSkipped, NotTaken, SkipInView, Wanted, docs,
+};
 use tidings_dispatcher::channel::Environment;
 use tidings_dispatcher::channels::{Paces, email};
 use tidings_dispatcher::desk::Desk;
 use tidings_dispatcher::queue::DispatchQueue;
-use tidings_dispatcher::{Dispatcher, Limits};
+use tidings_dispatcher::{Dispatcher, Limits, replay};
 use tidings_event_store::feed::Feed;
 use tidings_event_store::view::Runner;
 use tidings_event_store::witness::Standings;
@@ -73,6 +75,7 @@ impl Rooms {
         );
         let commands = commands
             .with_views(skip_in_view(core.store.clone()))
+            .with_replays(not_taken(core.store.clone()))
             .with_metrics(site.metrics.clone());
         Ok(Self {
             commands: web::Data::new(commands),
@@ -207,6 +210,27 @@ fn skip_in_view(store: Store) -> SkipInView {
         Box::pin(async move {
             let view = find(&all_views(), &view).map_err(|_| NotSkipped::Unknown)?;
             Ok(skip(&store, &view, &context, position, reason).await?)
+        })
+    })
+}
+
+/// What a channel has not taken, as the dispatcher finds it.
+fn not_taken(store: Store) -> NotTaken {
+    Arc::new(move |wanted: Wanted| {
+        let store = store.clone();
+        Box::pin(async move {
+            if !replay::knows_copies(&wanted.kind) {
+                return Ok(None);
+            }
+            let span = (wanted.from, wanted.to);
+            let pool = store.log().pool();
+            let found = replay::not_taken(pool, wanted.channel_id, span, wanted.limit).await?;
+            let missed = found.into_iter().map(|it| Missed {
+                publication_id: it.publication_id,
+                class: it.class,
+                published_at: it.published_at,
+            });
+            Ok(Some(missed.collect()))
         })
     })
 }

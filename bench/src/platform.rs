@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tidings_dispatcher::channel::Environment;
-use tidings_dispatcher::channels::email;
+use tidings_dispatcher::channels::{Paces, email};
 use tidings_dispatcher::{DispatchError, Dispatcher, Limits};
 use tidings_domain::aggregate::Aggregate;
 use tidings_domain::channel::{self, Channel};
@@ -207,6 +207,7 @@ async fn dispatcher(
             file_root: site.folder().join("files"),
             allow_loopback: true,
             hello_name: "bench.example.org".to_owned(),
+            paces: Paces::default(),
         },
         public_url: PublicUrl::parse("https://news.example.org").ok_or("not a URL")?,
         link_keys: Arc::new(link_keys),

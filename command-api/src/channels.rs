@@ -4,6 +4,7 @@ pub(crate) mod configure;
 pub(crate) mod disable;
 pub(crate) mod enable;
 pub(crate) mod reconfigure;
+pub(crate) mod replay;
 
 use actix_web::web;
 use serde_json::Value;
@@ -20,6 +21,7 @@ pub(crate) fn routes(cfg: &mut web::ServiceConfig) {
     serve(cfg, reconfigure::ROUTE, reconfigure::reconfigure);
     serve(cfg, enable::ROUTE, enable::enable);
     serve(cfg, disable::ROUTE, disable::disable);
+    serve(cfg, replay::ROUTE, replay::replay);
 }
 
 /// Parses settings and credentials, by their shape here and by the rules of their kind.

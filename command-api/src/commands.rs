@@ -17,6 +17,7 @@ use tidings_service::{Clock, Ids, Problem};
 use uuid::Uuid;
 
 use crate::answer::Answer;
+use crate::channels::replay::NotTaken;
 use crate::refusal::{self, Refused};
 use crate::request::{Call, Principals};
 use crate::sns::Sns;
@@ -62,6 +63,8 @@ pub struct Commands {
     pub limits: HttpConfig,
     /// How views skip, which another room knows; without it there are no views.
     pub(crate) skip_in_view: SkipInView,
+    /// How what a channel has not taken is found, which another room knows; without it nothing is.
+    pub(crate) not_taken: NotTaken,
     pub(crate) principals: Principals,
     /// Whom reports of Amazon SES come from; without it there is no hook for them.
     pub(crate) sns: Option<Sns>,
@@ -89,6 +92,7 @@ impl Commands {
             check_channel,
             limits,
             skip_in_view: Arc::new(|_, _, _, _| Box::pin(async { Err(NotSkipped::Unknown) })),
+            not_taken: Arc::new(|_| Box::pin(async { Ok(None) })),
             principals: Principals::default(),
             sns: None,
             metrics: None,
@@ -111,6 +115,12 @@ impl Commands {
             sns: Some(sns),
             ..self
         }
+    }
+
+    /// Lets webhooks be sent again what they have not taken.
+    #[must_use]
+    pub fn with_replays(self, not_taken: NotTaken) -> Self {
+        Self { not_taken, ..self }
     }
 
     /// Counts what comes in.

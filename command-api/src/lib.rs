@@ -23,6 +23,7 @@ use utoipa::Modify;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 
 pub use answer::Changed;
+pub use channels::replay::{Missed, NotTaken, Wanted};
 pub use commands::{CheckChannel, Commands, NotSkipped, SkipInView};
 pub use imports::{ImportError, ImportWorker};
 use tidings_service::access::Gate;
@@ -43,6 +44,7 @@ pub const ROUTES: &[Route] = &[
     channels::reconfigure::ROUTE,
     channels::enable::ROUTE,
     channels::disable::ROUTE,
+    channels::replay::ROUTE,
     subscribers::sign_up::ROUTE,
     subscribers::unsubscribe::ROUTE,
     subscribers::resubscribe::ROUTE,
@@ -71,6 +73,7 @@ pub const ROUTES: &[Route] = &[
         channels::reconfigure::reconfigure,
         channels::enable::enable,
         channels::disable::disable,
+        channels::replay::replay,
         subscribers::sign_up::sign_up,
         subscribers::unsubscribe::unsubscribe,
         subscribers::resubscribe::resubscribe,

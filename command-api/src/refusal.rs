@@ -154,7 +154,7 @@ impl Values {
 }
 
 /// What the domain says in passing, as a sentence.
-fn sentence(text: &str) -> String {
+pub(crate) fn sentence(text: &str) -> String {
     let mut letters = text.chars();
     let first = letters.next().map(char::to_uppercase).into_iter().flatten();
     let mut sentence: String = first.chain(letters).collect();

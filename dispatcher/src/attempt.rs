@@ -1,5 +1,7 @@
 //! One delivery, from being due to having an outcome on record.
 
+mod put_off;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +14,7 @@ use tidings_domain::token::{ReturnPath, UnsubscribeLink};
 use tidings_domain::value::Code;
 use tidings_event_store::{CommitError, Committed, Draft, Loaded, crash_point};
 use tidings_service::trace::{Scope, in_scope};
+use time::OffsetDateTime;
 use tracing::Instrument as _;
 use uuid::Uuid;
 
@@ -221,7 +224,7 @@ impl Core {
         })
     }
 
-    /// Commits the attempt, or what forbids it, guarded on everything that was looked at.
+    /// Commits the attempt, or what forbids it, or that it was put off, guarded on everything that was looked at.
     async fn permit(
         &self,
         pick: &Pick,
@@ -252,11 +255,14 @@ impl Core {
                 reason: tidings_domain::delivery::CancelledReason::PublicationCancelled,
             },
         };
-        let events = case.delivery.state.decide(command).map_err(|refusal| {
-            DispatchError::Refused(format!("delivery {}: {refusal}", case.delivery.id))
-        })?;
-        let attempts = matches!(events.first(), Some(Event::Attempted { .. }));
+        let mut events = decide(case.delivery.id, &case.delivery.state, command)?;
+        let mut attempts = matches!(events.first(), Some(Event::Attempted { .. }));
         debug_assert_eq!(attempts, rendered.is_some());
+        if attempts && let Some(put_off) = put_off::wanted(&case.way, rendered) {
+            events.extend(put_off::instead(&case.delivery, &events, put_off, now)?);
+            attempts = false;
+        }
+        let label = outcome::label(&events);
         let context = self.context(
             pick.correlation_id,
             pick.planned_position,
@@ -286,7 +292,7 @@ impl Core {
                 sent_by,
             }),
             Ok(committed) => {
-                self.count(&case.way, if wanted { "suppressed" } else { "cancelled" });
+                self.count(&case.way, label);
                 Ok(Permitted::Settled(committed))
             }
             Err(CommitError::Conflict { .. }) => Ok(Permitted::Refused),
@@ -302,8 +308,8 @@ impl Core {
         draft: &mut Draft<'_>,
         case: &Case,
         delivery: &Loaded<Delivery>,
-        now: time::OffsetDateTime,
-        deadline: time::OffsetDateTime,
+        now: OffsetDateTime,
+        deadline: OffsetDateTime,
     ) -> Result<(), DispatchError> {
         let command = channel::Command::ProbeCircuit {
             by: channel::Attempt {
@@ -386,11 +392,7 @@ impl Core {
         let command = Command::FailToRender {
             reason: Code::from_static(error.reason()),
         };
-        let events = case
-            .delivery
-            .state
-            .decide(command)
-            .map_err(|refusal| DispatchError::Refused(refusal.to_string()))?;
+        let events = decide(case.delivery.id, &case.delivery.state, command)?;
         let context = self.context(
             pick.correlation_id,
             pick.planned_position,
@@ -425,6 +427,12 @@ impl Core {
     }
 }
 
+/// What the delivery does about the command.
+fn decide(id: Uuid, state: &Delivery, command: Command) -> Result<Vec<Event>, DispatchError> {
+    let refused = |refusal| DispatchError::Refused(format!("delivery {id}: {refusal}"));
+    state.decide(command).map_err(refused)
+}
+
 enum Ready {
     /// The channel is disabled, can not be used, or takes nothing.
     No,
@@ -441,7 +449,7 @@ enum Permitted {
     Refused,
     /// Nobody knows whether what this intent wanted is on record.
     Unknown(Uuid),
-    /// It was suppressed or cancelled instead.
+    /// It was suppressed, cancelled or put off instead.
     Settled(Committed),
     /// The attempt is on record: it may be sent now.
     Attempt {

@@ -1,27 +1,22 @@
 //! What the outcomes of a channel's attempts do to its circuit. Failures in a row are counted in this process;
 //! what they lead to is an event on the channel's stream, which every attempt anywhere is guarded on.
 
+mod given_up;
+
 use std::collections::HashMap;
 use std::sync::Mutex;
 
 use tidings_domain::aggregate::Aggregate as _;
-use tidings_domain::channel::circuit::Fault;
+use tidings_domain::channel::circuit::{Fault, MetBy};
 use tidings_domain::channel::{Attempt, Channel, Circuit, Command};
-use tidings_domain::delivery::retry::Family;
 use tidings_domain::value::Code;
-use tidings_event_store::{CommitError, Loaded, Past, crash_point};
-use tidings_proto::{EventMessage as _, channel as wire};
+use tidings_event_store::{CommitError, crash_point};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::channel::{Blame, Outcome};
 use crate::core::{Core, DispatchError};
 use crate::roster::Way;
-
-/// What a webhook answers that does not want to be called any more (410).
-const GONE: &str = "gone";
-/// How long a webhook may take nothing (Standard Webhooks 1.0.0).
-const LEFT_ALONE_AFTER: time::Duration = time::Duration::days(5);
 
 /// The longest anybody is left alone because they ask for it.
 const ASKED_FOR_MAX: time::Duration = time::Duration::HOUR;
@@ -37,6 +32,8 @@ struct Counted {
     /// Version of the channel's stream that the attempts were judged with.
     version: i32,
     failures: u32,
+    /// Whose they were, since the channel last worked.
+    met_by: MetBy,
     /// Until when nothing is tried; set by the failure that opened the circuit, for those that come behind it.
     open_until: Option<OffsetDateTime>,
 }
@@ -66,36 +63,77 @@ pub(crate) enum Verdict {
     },
 }
 
-impl Verdict {
+/// What an outcome means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Judged {
+    /// For the channel's circuit.
+    pub(crate) verdict: Verdict,
+    /// The receiving side has answered this delivery, and no other has met such an answer since the channel last worked:
+    /// it may be the delivery's own fault, so it counts against it.
+    pub(crate) alone: bool,
+}
+
+impl Judged {
     /// When the delivery can be tried again, if the channel is to blame that it was not taken.
     pub(crate) fn wait_until(&self) -> Option<OffsetDateTime> {
-        match self {
-            Self::Nothing | Self::Closes => None,
-            Self::Opens { probe_at, .. } | Self::IsOpen { probe_at } => Some(*probe_at),
+        match self.verdict {
+            _ if self.alone => None,
+            Verdict::Nothing | Verdict::Closes => None,
+            Verdict::Opens { probe_at, .. } | Verdict::IsOpen { probe_at } => Some(probe_at),
         }
     }
 }
 
 impl Breaker {
-    /// Counts an outcome of an attempt that was judged with the channel as `way` has it.
-    pub(crate) fn judge(&self, way: &Way, outcome: &Outcome, now: OffsetDateTime) -> Verdict {
+    /// Counts an outcome of a delivery's attempt that was judged with the channel as `way` has it.
+    pub(crate) fn judge(
+        &self,
+        way: &Way,
+        delivery_id: Uuid,
+        outcome: &Outcome,
+        now: OffsetDateTime,
+    ) -> Judged {
         let circuit = way.circuit();
-        let probe = !circuit.is_closed();
         let mut channels = self.channels.lock().expect("no panic while it is held");
         let counted = channels.entry(way.channel_id).or_default();
         if way.version < counted.version {
             // A late word on the channel as it was before.
-            return Verdict::Nothing;
+            return Judged {
+                verdict: Verdict::Nothing,
+                alone: false,
+            };
         }
         if way.version > counted.version {
             *counted = Counted {
                 version: way.version,
+                met_by: match circuit.is_closed() {
+                    true => MetBy::Nobody,
+                    false => counted.met_by.and(circuit.met_by()),
+                },
                 ..Counted::default()
             };
         }
+        let verdict = counted.judge(circuit, delivery_id, outcome, now);
+        Judged {
+            verdict,
+            alone: is_answer(outcome) && counted.met_by == MetBy::One(delivery_id),
+        }
+    }
+}
+
+impl Counted {
+    fn judge(
+        &mut self,
+        circuit: Circuit,
+        delivery_id: Uuid,
+        outcome: &Outcome,
+        now: OffsetDateTime,
+    ) -> Verdict {
+        let probe = !circuit.is_closed();
         let (reason, fault, openings) = match heard(outcome) {
             Heard::Works => {
-                counted.failures = 0;
+                self.failures = 0;
+                self.met_by = MetBy::Nobody;
                 return if probe {
                     Verdict::Closes
                 } else {
@@ -107,25 +145,35 @@ impl Breaker {
             Heard::Nothing(_) => return Verdict::Nothing,
             Heard::Fails(reason, fault) => (reason, fault, circuit.openings().saturating_add(1)),
         };
-        counted.failures = counted.failures.saturating_add(1);
-        if let Some(probe_at) = counted.open_until.filter(|until| !probe && now < *until) {
+        self.failures = self.failures.saturating_add(1);
+        self.met_by = self.met_by.and(MetBy::One(delivery_id));
+        if let Some(probe_at) = self.open_until.filter(|until| !probe && now < *until) {
             return Verdict::IsOpen { probe_at };
         }
-        if !probe && counted.failures < fault.failures_to_open() {
+        if !probe && self.failures < fault.failures_to_open() {
             return Verdict::Nothing;
         }
         let wait = fault.wait(openings.saturating_sub(1));
         // Nobody is asked sooner than they want to be.
         let wait = wait.max(asked_for(outcome));
         let probe_at = now.saturating_add(wait);
-        counted.open_until = Some(probe_at);
+        self.open_until = Some(probe_at);
         Verdict::Opens {
             reason: Code::from_static(reason),
-            failures: counted.failures,
+            failures: self.failures,
             probe_at,
             openings,
         }
     }
+}
+
+/// Whether the receiving side has seen the delivery and would not take it now. Who is not reached has not, and what is
+/// wrong with our credentials or settings is nobody's message's fault.
+fn is_answer(outcome: &Outcome) -> bool {
+    matches!(
+        outcome,
+        Outcome::Deferred { code, blame: Blame::Network, .. } if *code > 0
+    )
 }
 
 /// How long the receiving side wants to be left alone, as far as we go along with it.
@@ -153,7 +201,7 @@ enum Heard {
 fn heard(outcome: &Outcome) -> Heard {
     let blamed = |reason, blame| match blame {
         // Whoever asks us to slow down is there.
-        Blame::Receiver | Blame::Pace => Heard::Works,
+        Blame::Receiver | Blame::Domain | Blame::Pace => Heard::Works,
         Blame::Network => Heard::Fails(reason, Fault::Network),
         Blame::Channel => Heard::Fails(reason, Fault::Setup),
     };
@@ -195,7 +243,10 @@ impl Core {
             },
         };
         let loaded = self.store.load::<Channel>(way.channel_id).await?;
-        let command = given_up(way, &loaded, &command, self.clock.now()).unwrap_or(command);
+        let command = self
+            .given_up(way, &loaded, &command)
+            .await?
+            .unwrap_or(command);
         let left_at = way.version + i32::from(!way.circuit().is_closed());
         let events = loaded.state.decide(command).unwrap_or_default();
         if loaded.version != left_at || events.is_empty() {
@@ -212,7 +263,7 @@ impl Core {
                 let state = &self.roster.refresh(way.channel_id).await?.state;
                 match state.circuit() {
                     _ if !state.is_enabled() => {
-                        tracing::warn!(channel = %way.channel_id, "a channel is disabled: it takes nothing, and says so or has done so for days");
+                        tracing::warn!(channel = %way.channel_id, "a channel is disabled: it takes nothing, and says so or has done so for too long");
                     }
                     Circuit::Closed => {
                         tracing::info!(channel = %way.channel_id, "a channel works again");
@@ -227,35 +278,6 @@ impl Core {
             Err(error) => Err(error.into()),
         }
     }
-}
-
-/// A webhook that says it is gone, or has taken nothing for days, is left alone for good: until somebody enables it.
-fn given_up(
-    way: &Way,
-    loaded: &Loaded<Channel>,
-    command: &Command,
-    now: OffsetDateTime,
-) -> Option<Command> {
-    let Command::OpenCircuit { reason, .. } = command else {
-        return None;
-    };
-    if way.kind?.family != Family::Webhook {
-        return None;
-    }
-    let opened = |past: &&Past| past.event_type == wire::CircuitOpened::TYPE;
-    let probed = |past: &&Past| past.event_type == wire::CircuitProbed::TYPE;
-    let since_it_worked = loaded.history.iter().rev();
-    let first = since_it_worked
-        .take_while(|past| opened(past) || probed(past))
-        .filter(opened)
-        .last();
-    let down_for = first.map_or(time::Duration::ZERO, |first| now - first.occurred_at);
-    let reason = match reason.as_str() {
-        GONE => Code::from_static(GONE),
-        _ if down_for >= LEFT_ALONE_AFTER => Code::from_static("failing"),
-        _ => return None,
-    };
-    Some(Command::Disable { reason })
 }
 
 #[cfg(test)]
@@ -291,6 +313,7 @@ mod tests {
         Circuit::Open {
             probe_at: NOW,
             openings,
+            met_by: MetBy::Nobody,
         }
     }
 
@@ -321,14 +344,75 @@ mod tests {
         }
     }
 
+    /// What the outcome of the n-th delivery does to the circuit.
+    fn judge(breaker: &Breaker, way: &Way, n: u128, outcome: &Outcome) -> Verdict {
+        breaker.judge(way, Uuid::from_u128(n), outcome, NOW).verdict
+    }
+
     #[test]
     fn three_failures_in_a_row_open_it_and_those_behind_them_wait_as_long() {
         let (breaker, way) = (Breaker::default(), way(Circuit::Closed));
-        let fails = || breaker.judge(&way, &fails(Blame::Network), NOW);
-        assert_eq!([fails(), fails()], [Verdict::Nothing, Verdict::Nothing]);
-        assert_eq!(fails(), opens(3, 30, 1));
+        let fails = |n| judge(&breaker, &way, n, &fails(Blame::Network));
+        assert_eq!([fails(1), fails(2)], [Verdict::Nothing, Verdict::Nothing]);
+        assert_eq!(fails(3), opens(3, 30, 1));
         let probe_at = NOW + Duration::seconds(30);
-        assert_eq!(fails(), Verdict::IsOpen { probe_at });
+        assert_eq!(fails(4), Verdict::IsOpen { probe_at });
+    }
+
+    /// An answer that means that the receiving side is in trouble.
+    fn is_in_trouble() -> Outcome {
+        Outcome::Deferred {
+            reason: "server_error",
+            code: 500,
+            reply: String::new(),
+            retry_after: None,
+            blame: Blame::Network,
+        }
+    }
+
+    #[test]
+    fn what_one_delivery_alone_is_answered_counts_against_it_and_what_several_are_does_not() {
+        let (breaker, closed) = (Breaker::default(), way(Circuit::Closed));
+        let waits = |way: &Way, n: u128, outcome: &Outcome| {
+            let judged = breaker.judge(way, Uuid::from_u128(n), outcome, NOW);
+            (
+                judged.verdict != Verdict::Nothing,
+                judged.wait_until().is_some(),
+            )
+        };
+        let trouble = is_in_trouble();
+        let first = [1, 1, 1].map(|n| waits(&closed, n, &trouble));
+        assert_eq!(first, [(false, false), (false, false), (true, false)]);
+        // The log says so too, and goes on saying it when the process has forgotten.
+        let met_by = MetBy::One(Uuid::from_u128(1));
+        let open = |version, met_by| Way {
+            version,
+            ..way(Circuit::Open {
+                probe_at: NOW,
+                openings: 1,
+                met_by,
+            })
+        };
+        assert_eq!(waits(&open(2, met_by), 1, &trouble), (true, false));
+        // A connection that does not stand is no answer to it.
+        assert_eq!(
+            waits(&open(2, met_by), 1, &fails(Blame::Network)),
+            (true, true)
+        );
+        // Another one has met it: the channel is down, for whoever meets it next.
+        assert_eq!(waits(&open(4, met_by), 2, &trouble), (true, true));
+        assert_eq!(waits(&open(6, met_by), 1, &trouble), (true, true));
+        // It works again; then everybody is judged anew.
+        waits(&open(6, met_by), 2, &sent());
+        let closed = Way {
+            version: 8,
+            ..closed
+        };
+        let anew = [1, 1, 1].map(|n| waits(&closed, n, &trouble));
+        assert_eq!(anew, first);
+        let restarted = Breaker::default();
+        let judged = restarted.judge(&open(9, MetBy::Several), Uuid::from_u128(1), &trouble, NOW);
+        assert!(judged.wait_until().is_some());
     }
 
     #[test]
@@ -346,14 +430,14 @@ mod tests {
             fails(Blame::Network),
             fails(Blame::Network),
         ] {
-            assert_eq!(breaker.judge(&way, &outcome, NOW), Verdict::Nothing);
+            assert_eq!(judge(&breaker, &way, 1, &outcome), Verdict::Nothing);
         }
     }
 
     #[test]
     fn wrong_credentials_open_it_at_once() {
         let breaker = Breaker::default();
-        let verdict = breaker.judge(&way(Circuit::Closed), &fails(Blame::Channel), NOW);
+        let verdict = judge(&breaker, &way(Circuit::Closed), 1, &fails(Blame::Channel));
         assert_eq!(verdict, opens(1, 300, 1));
     }
 
@@ -363,15 +447,15 @@ mod tests {
         let breaker = Breaker::default();
         let way = way(probing(2));
         assert_eq!(
-            breaker.judge(&way, &fails(Blame::Network), NOW),
+            judge(&breaker, &way, 1, &fails(Blame::Network)),
             opens(1, 120, 3)
         );
         // It found nothing out, so it does not count.
         assert!(matches!(
-            breaker.judge(&way, &abandoned, NOW),
+            judge(&breaker, &way, 1, &abandoned),
             Verdict::Opens { openings: 2, .. }
         ));
-        assert_eq!(breaker.judge(&way, &sent(), NOW), Verdict::Closes);
+        assert_eq!(judge(&breaker, &way, 1, &sent()), Verdict::Closes);
     }
 
     #[test]
@@ -382,8 +466,8 @@ mod tests {
             version: 2,
             ..before.clone()
         };
-        assert_eq!(breaker.judge(&now, &sent(), NOW), Verdict::Nothing);
-        let late = breaker.judge(&before, &fails(Blame::Channel), NOW);
+        assert_eq!(judge(&breaker, &now, 1, &sent()), Verdict::Nothing);
+        let late = judge(&breaker, &before, 1, &fails(Blame::Channel));
         assert_eq!(late, Verdict::Nothing);
     }
 }

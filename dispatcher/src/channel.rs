@@ -11,6 +11,7 @@ use time::OffsetDateTime;
 use tokio_rustls::rustls::ClientConfig;
 use uuid::Uuid;
 
+use crate::channels::Paces;
 use crate::content::Composed;
 
 /// How many deliveries one publication makes on a channel.
@@ -33,9 +34,30 @@ pub struct Kind {
     pub family: Family,
     /// What to do about an attempt nobody knows the outcome of, unless the settings say otherwise.
     pub doubt: DoubtPolicy,
+    /// When a channel that takes nothing is disabled.
+    pub left_alone: LeftAlone,
     /// Builds a channel of this kind out of its settings (a JSON object), its credentials
     /// (the text of a JSON object, if it has any) and its surroundings. Touches no network.
     pub build: Build,
+}
+
+/// When a channel that takes nothing is left alone for good: until somebody enables it. Its deliveries wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LeftAlone {
+    /// Never: it is tried from time to time.
+    Never,
+    /// When it says `gone`, or has taken nothing for this long.
+    Failing {
+        /// Since the first failure that opened its circuit.
+        after: time::Duration,
+    },
+    /// When it was refused too often since it last worked: whoever insists is shut out altogether.
+    Refused {
+        /// Outcomes' reasons that count.
+        reasons: &'static [&'static str],
+        /// So many are too many.
+        times: usize,
+    },
 }
 
 /// See [`Kind::build`].
@@ -60,6 +82,8 @@ pub struct Environment {
     pub allow_loopback: bool,
     /// The name this process gives itself in an SMTP greeting.
     pub hello_name: String,
+    /// Rests that channels take together.
+    pub paces: Paces,
 }
 
 /// A configured channel. Cheap to share; builds its connections when first needed.
@@ -91,10 +115,25 @@ pub trait Channel: fmt::Debug + Send + Sync {
         None
     }
 
+    /// Whether this delivery had better not be attempted now, although others of the channel may be. Asked before its
+    /// attempt is opened; what is put off goes on record with the reason, and is never given up for it.
+    fn put_off(&self, _rendered: &Rendered) -> Option<PutOff> {
+        None
+    }
+
     /// Says goodbye on idle connections. The channel is not used afterwards.
     fn close(&self) -> BoxFuture<'_, ()> {
         Box::pin(std::future::ready(()))
     }
+}
+
+/// See [`Channel::put_off`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PutOff {
+    /// A stable code: see the channel's module.
+    pub reason: &'static str,
+    /// Not before this long.
+    pub wait: Duration,
 }
 
 /// Asks whether the record of the attempt is still young enough to act on.
@@ -202,6 +241,8 @@ pub enum Outcome {
 pub enum Blame {
     /// This receiver or this message; other deliveries are not affected.
     Receiver,
+    /// The receiver's domain, as far as anybody can tell: others there may meet it too, and nobody elsewhere.
+    Domain,
     /// Our account, credentials or settings: every delivery of the channel would meet it.
     Channel,
     /// The way there: the other side was out of reach, or broke off, or is in trouble itself.

@@ -24,6 +24,7 @@ mod support;
 
 pub(crate) use cap::Cap;
 pub(crate) use common::build;
+pub use pace::Paces;
 
 /// Every kind of channel there is.
 pub static KINDS: &[Kind] = &[

@@ -22,6 +22,7 @@ mod plan;
 mod publications;
 pub mod queue;
 mod reopen;
+pub mod replay;
 mod roster;
 mod schedules;
 mod surroundings;

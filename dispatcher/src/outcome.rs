@@ -11,7 +11,7 @@ use tidings_domain::value::Code;
 use tidings_event_store::{CommitError, Committed, Loaded, crash_point};
 use uuid::Uuid;
 
-use crate::breaker::Verdict;
+use crate::breaker::{Judged, Verdict};
 use crate::channel::{Blame, Outcome};
 use crate::core::{Core, DispatchError};
 use crate::pick::Pick;
@@ -36,7 +36,9 @@ pub(crate) async fn record(
         .history
         .last()
         .map_or(Uuid::nil(), |past| past.event_id);
-    let verdict = core.breaker.judge(way, &outcome, core.clock.now());
+    let judged = core
+        .breaker
+        .judge(way, pick.delivery.id, &outcome, core.clock.now());
     // The same outcome tried again is the same event.
     let intent = derive_from(attempt_event, "reaction.outcome", &[]);
     // Only a plain success is decided from what the queue knows; the rest needs the whole history.
@@ -63,7 +65,7 @@ pub(crate) async fn record(
             .history
             .last()
             .map_or(attempted.last_position, |past| past.position);
-        let command = command(core, pick.delivery.id, way, attempt, &outcome, &verdict);
+        let command = command(core, pick.delivery.id, way, attempt, &outcome, &judged);
         let events = match loaded.state.decide(command) {
             Ok(events) if !events.is_empty() => events,
             // Somebody else settled it meanwhile; nothing of ours is news.
@@ -87,7 +89,15 @@ pub(crate) async fn record(
             Ok(committed) => {
                 crash_point!("outcome.recorded");
                 core.count(way, label);
-                tell(core, pick, way, attempt, committed.last_position, verdict).await;
+                tell(
+                    core,
+                    pick,
+                    way,
+                    attempt,
+                    committed.last_position,
+                    judged.verdict,
+                )
+                .await;
                 return Ok(committed.last_position);
             }
             Err(CommitError::Conflict { .. }) => {}
@@ -133,7 +143,7 @@ fn command(
     way: &Way,
     attempt: u32,
     outcome: &Outcome,
-    verdict: &Verdict,
+    judged: &Judged,
 ) -> Command {
     let now = core.clock.now();
     let family = way.kind.map_or(Family::Http, |kind| kind.family);
@@ -166,7 +176,7 @@ fn command(
             reply: reply(*code, text),
             now,
             family,
-            trouble: match (verdict.wait_until(), blame) {
+            trouble: match (judged.wait_until(), blame) {
                 (Some(until), _) => Trouble::ChannelDown { until },
                 // Too much is asked of the account, and no more by this mail than by any other: the channel's own rest
                 // is what it waits for, not the half hour of one whose receiver puts it off.
@@ -194,6 +204,7 @@ fn command(
             attempt,
             reason: Code::from_static(reason),
             now,
+            wait_min: time::Duration::ZERO,
         },
         Outcome::InDoubt { reason } => Command::Doubt {
             attempt,
@@ -216,6 +227,8 @@ pub(crate) fn label(events: &[Event]) -> &'static str {
         Some(Event::Failed { .. }) => "failed",
         Some(Event::Abandoned { .. }) => "abandoned",
         Some(Event::InDoubt { .. }) => "in_doubt",
+        Some(Event::Suppressed { .. }) => "suppressed",
+        Some(Event::Cancelled { .. }) => "cancelled",
         _ => "other",
     }
 }

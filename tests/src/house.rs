@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tidings_command_api::ImportWorker;
 use tidings_dispatcher::channel::Environment;
+use tidings_dispatcher::channels::Paces;
 use tidings_dispatcher::{Dispatcher, Limits, Options};
 use tidings_domain::address::{self, Address};
 use tidings_domain::channel::{self, Channel};
@@ -158,6 +159,7 @@ impl House {
             file_root: self.files.path().to_owned(),
             allow_loopback: true,
             hello_name: "tests.example.org".to_owned(),
+            paces: Paces::default(),
         }
     }
 

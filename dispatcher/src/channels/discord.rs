@@ -15,7 +15,8 @@ use super::{
     settings::{Fields, checked},
 };
 use crate::channel::{
-    Channel, ConfigError, Environment, Fresh, Job, Kind, Outcome, Reach, RenderError, Rendered,
+    Channel, ConfigError, Environment, Fresh, Job, Kind, LeftAlone, Outcome, Reach, RenderError,
+    Rendered,
 };
 
 mod outcome;
@@ -29,6 +30,11 @@ pub const KIND: Kind = Kind {
     reach: Reach::Broadcast,
     family: Family::Http,
     doubt: DoubtPolicy::Hold,
+    // Discord shuts out the address that sends 10,000 such requests in ten minutes, and with it every channel.
+    left_alone: LeftAlone::Refused {
+        reasons: &["not_allowed", "webhook_not_found", "channel_not_found"],
+        times: 3,
+    },
     build,
 };
 
@@ -38,7 +44,10 @@ struct DiscordChannel {
     webhook_url: Secret,
     outbound: Outbound,
     clock: Clock,
+    /// Of this webhook alone.
     pace: Pace,
+    /// Of everybody here who speaks to Discord.
+    shared_pace: Arc<Pace>,
 }
 
 // Whoever knows the URL can post: it must not be printed.
@@ -61,12 +70,30 @@ fn build(
     let webhook_url = credentials.acceptable_url("webhook_url", environment);
     let channel = webhook_url.map(|url| DiscordChannel {
         label,
+        shared_pace: environment.paces.of(api(&url), &environment.clock),
         webhook_url: Secret::new(waiting(url)),
         outbound: environment.outbound.clone(),
         clock: environment.clock.clone(),
         pace: Pace::new(environment.clock.clone()),
     });
     Ok(Arc::new(checked(channel, [settings, credentials])?))
+}
+
+/// Which receiving side counts the requests to this URL. Discord has several names for one API.
+fn api(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    let of = |domain| {
+        host == domain
+            || host
+                .strip_suffix(domain)
+                .is_some_and(|it| it.ends_with('.'))
+    };
+    let host = match of("discord.com") || of("discordapp.com") {
+        true => "discord.com",
+        false => host,
+    };
+    let port = url.port_or_known_default().unwrap_or_default();
+    format!("discord {host}:{port}")
 }
 
 /// The URL with `wait=true`: without it Discord says yes before it has looked at the message, and tells no id.
@@ -97,6 +124,10 @@ impl Channel for DiscordChannel {
 
     fn send<'a>(&'a self, rendered: &'a Rendered, fresh: Fresh<'a>) -> BoxFuture<'a, Outcome> {
         Box::pin(async move {
+            // Others were opened at the same time, and one of them has heard that it is too much.
+            if self.shared_pace.ready_after().is_some() {
+                return Outcome::Abandoned { reason: "paced" };
+            }
             let (url, body) = (self.webhook_url.expose(), rendered.body.clone());
             let answer = http::post(&self.outbound, url, body, HeaderMap::new(), fresh).await;
             let response = match answer {
@@ -108,7 +139,10 @@ impl Channel for DiscordChannel {
             }
             let outcome = outcome::of_response(&response, self.clock.now());
             if let Some(rest) = http::rest_after(&outcome) {
-                self.pace.rest(rest);
+                match outcome::is_about_all(&response) {
+                    true => self.shared_pace.rest(rest),
+                    false => self.pace.rest(rest),
+                }
             }
             outcome
         })
@@ -124,6 +158,6 @@ impl Channel for DiscordChannel {
     }
 
     fn ready_after(&self) -> Option<Duration> {
-        self.pace.ready_after()
+        self.pace.ready_after().max(self.shared_pace.ready_after())
     }
 }

@@ -12,13 +12,15 @@ use tokio_rustls::rustls;
 
 use super::{cap::Cap, compose, tempo::Tempo};
 use crate::channel::{
-    Channel, ConfigError, Environment, Fresh, Job, Kind, Outcome, Reach, RenderError, Rendered,
+    Channel, ConfigError, Environment, Fresh, Job, Kind, LeftAlone, Outcome, PutOff, Reach,
+    RenderError, Rendered,
 };
 
 mod config;
 mod connect;
 mod dialogue;
 mod dkim;
+mod domains;
 mod outcome;
 mod pool;
 mod reply;
@@ -29,6 +31,7 @@ mod tests;
 
 use config::Config;
 use dialogue::Delivery;
+use domains::Domains;
 use pool::{Pool, Reuse};
 
 /// Settings: `{"host", "port"?, "encryption"?: "starttls"|"tls"|"none", "from", "reply_to"?,
@@ -40,6 +43,7 @@ pub const KIND: Kind = Kind {
     reach: Reach::Addressed,
     family: Family::Mail,
     doubt: DoubtPolicy::Hold,
+    left_alone: LeftAlone::Never,
     build,
 };
 
@@ -57,6 +61,7 @@ struct EmailChannel {
     config: Config,
     pool: Pool,
     tempo: Tempo,
+    domains: Domains,
     /// How long the latest mail took, in milliseconds.
     latest_ms: AtomicU64,
 }
@@ -86,6 +91,7 @@ impl EmailChannel {
             config,
             pool,
             tempo,
+            domains: Domains::new(environment.clock.clone()),
             latest_ms: AtomicU64::new(0),
         }
     }
@@ -139,6 +145,7 @@ impl Channel for EmailChannel {
         Box::pin(async move {
             let outcome = self.attempt(rendered, fresh).await;
             self.tempo.learn(&outcome);
+            self.domains.learn(rendered, &outcome);
             outcome
         })
     }
@@ -160,6 +167,14 @@ impl Channel for EmailChannel {
 
     fn ready_after(&self) -> Option<Duration> {
         self.tempo.ready_after()
+    }
+
+    fn put_off(&self, rendered: &Rendered) -> Option<PutOff> {
+        let wait = self.domains.wait(rendered)?;
+        Some(PutOff {
+            reason: "domain_slowed",
+            wait,
+        })
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {

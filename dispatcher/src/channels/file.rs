@@ -23,8 +23,8 @@ use tidings_event_store::crash_point;
 
 use super::settings::{Fields, checked};
 use crate::channel::{
-    Blame, Channel, ConfigError, Environment, Fresh, Job, Kind, Outcome, Reach, RenderError,
-    Rendered, one_line,
+    Blame, Channel, ConfigError, Environment, Fresh, Job, Kind, LeftAlone, Outcome, Reach,
+    RenderError, Rendered, one_line,
 };
 
 #[cfg(test)]
@@ -36,6 +36,7 @@ pub const KIND: Kind = Kind {
     reach: Reach::Broadcast,
     family: Family::Http,
     doubt: DoubtPolicy::Hold,
+    left_alone: LeftAlone::Never,
     build,
 };
 

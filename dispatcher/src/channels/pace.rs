@@ -1,10 +1,33 @@
 //! When a channel may be used again, as the receiving side's rate limit has it. In memory only: after a restart
 //! the receiving side says so once more.
 
-use std::sync::{Mutex, PoisonError};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use tidings_service::clock::{Clock, Monotonic};
+
+/// Rests that all channels of this process take which speak to the same receiving side: it counts what comes from one
+/// address, whichever channel it is for. Clones share them.
+#[derive(Clone, Default)]
+pub struct Paces {
+    /// By the receiving side; those that no channel uses any more are forgotten.
+    by_side: Arc<Mutex<HashMap<String, Weak<Pace>>>>,
+}
+
+impl Paces {
+    /// The rest of everybody who speaks to this receiving side, given in the words of the channel's kind.
+    pub(super) fn of(&self, side: String, clock: &Clock) -> Arc<Pace> {
+        let mut by_side = self.by_side.lock().unwrap_or_else(PoisonError::into_inner);
+        by_side.retain(|_, pace| pace.strong_count() > 0);
+        if let Some(pace) = by_side.get(&side).and_then(Weak::upgrade) {
+            return pace;
+        }
+        let pace = Arc::new(Pace::new(clock.clone()));
+        by_side.insert(side, Arc::downgrade(&pace));
+        pace
+    }
+}
 
 /// The rest a channel takes, on the clock that only moves forwards.
 pub(super) struct Pace {
@@ -54,6 +77,20 @@ mod tests {
     use time::macros::datetime;
 
     use super::*;
+
+    #[test]
+    fn who_speaks_to_the_same_side_rests_together_and_is_forgotten_with_its_last_channel() {
+        let hand = Clock::manual(datetime!(2026-01-02 03:04:05 UTC));
+        let paces = Paces::default();
+        let of = |side: &str| paces.of(side.to_owned(), &hand.clock());
+        let (one, two, other) = (of("a"), of("a"), of("b"));
+        one.rest(Duration::from_secs(3));
+        assert_eq!(two.ready_after(), Some(Duration::from_secs(3)));
+        assert_eq!(other.ready_after(), None);
+        drop((one, two));
+        let known = || paces.by_side.lock().unwrap().len();
+        assert_eq!((of("b").ready_after(), known()), (None, 1));
+    }
 
     #[test]
     fn a_rest_ends_by_time_alone_and_a_shorter_one_does_not_end_it() {

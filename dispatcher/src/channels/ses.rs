@@ -13,8 +13,8 @@ use tidings_service::{clock::Clock, outbound::Outbound};
 
 use super::{cap::Cap, compose, http, tempo::Tempo};
 use crate::channel::{
-    Blame, Channel, ConfigError, Environment, Fresh, Job, Kind, Outcome, Reach, RenderError,
-    Rendered,
+    Blame, Channel, ConfigError, Environment, Fresh, Job, Kind, LeftAlone, Outcome, Reach,
+    RenderError, Rendered,
 };
 
 mod config;
@@ -36,6 +36,7 @@ pub const KIND: Kind = Kind {
     family: Family::Mail,
     // SES has nothing by which it knows a copy.
     doubt: DoubtPolicy::Hold,
+    left_alone: LeftAlone::Never,
     build,
 };
 

@@ -12,7 +12,8 @@ use tidings_service::{clock::Clock, config::Secret, outbound::Outbound};
 use super::{http, pace::Pace};
 use crate::{
     channel::{
-        Channel, ConfigError, Environment, Fresh, Job, Kind, Outcome, Reach, RenderError, Rendered,
+        Channel, ConfigError, Environment, Fresh, Job, Kind, LeftAlone, Outcome, Reach,
+        RenderError, Rendered,
     },
     content::slack::to_channel,
 };
@@ -30,6 +31,7 @@ pub const KIND: Kind = Kind {
     reach: Reach::Broadcast,
     family: Family::Http,
     doubt: DoubtPolicy::Hold,
+    left_alone: LeftAlone::Never,
     build,
 };
 

@@ -14,7 +14,7 @@ use tidings_service::{
 use time::macros::datetime;
 use uuid::Uuid;
 
-use super::{email::system_trust, find};
+use super::{Paces, email::system_trust, find};
 use crate::{
     channel::{Blame, Channel, Environment, Job, Outcome, Recipient},
     content::Composed,
@@ -34,6 +34,7 @@ static ENVIRONMENT: LazyLock<Environment> = LazyLock::new(|| {
         file_root: PathBuf::new(),
         allow_loopback: true,
         hello_name: "tidings.example.org".to_owned(),
+        paces: Paces::default(),
     }
 });
 

@@ -20,7 +20,8 @@ use super::{
 };
 use crate::{
     channel::{
-        Channel, ConfigError, Environment, Fresh, Job, Kind, Outcome, Reach, RenderError, Rendered,
+        Channel, ConfigError, Environment, Fresh, Job, Kind, LeftAlone, Outcome, Reach,
+        RenderError, Rendered,
     },
     content::webhook::Article,
 };
@@ -40,6 +41,9 @@ pub const KIND: Kind = Kind {
     family: Family::Webhook,
     // Whoever has it already knows it by its id.
     doubt: DoubtPolicy::ResendOnce,
+    left_alone: LeftAlone::Failing {
+        after: time::Duration::days(5),
+    },
     build,
 };
 

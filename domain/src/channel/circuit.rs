@@ -15,6 +15,8 @@ pub enum Circuit {
         probe_at: OffsetDateTime,
         /// How often it was opened since it was closed.
         openings: u32,
+        /// Whose attempts have met it since then.
+        met_by: MetBy,
     },
     /// One attempt is finding out.
     Probing {
@@ -24,7 +26,21 @@ pub enum Circuit {
         deadline: OffsetDateTime,
         /// How often it was opened since it was closed.
         openings: u32,
+        /// Whose attempts have met it since then.
+        met_by: MetBy,
     },
+}
+
+/// Whose attempts have met that nothing goes out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MetBy {
+    /// Nobody's, as far as is known.
+    #[default]
+    Nobody,
+    /// Those of one delivery: it may be the only one that does not go out.
+    One(Uuid),
+    /// Those of several.
+    Several,
 }
 
 /// What an attempt at a moment would be.
@@ -107,9 +123,29 @@ impl Circuit {
         }
     }
 
+    /// Whose attempts have met it since it was closed.
+    pub fn met_by(&self) -> MetBy {
+        match *self {
+            Self::Closed => MetBy::Nobody,
+            Self::Open { met_by, .. } | Self::Probing { met_by, .. } => met_by,
+        }
+    }
+
     /// Whether everything may go out.
     pub fn is_closed(&self) -> bool {
         matches!(self, Self::Closed)
+    }
+}
+
+impl MetBy {
+    /// These, and those.
+    #[must_use]
+    pub fn and(self, others: Self) -> Self {
+        match (self, others) {
+            (Self::Nobody, who) | (who, Self::Nobody) => who,
+            (Self::One(one), Self::One(other)) if one == other => self,
+            _ => Self::Several,
+        }
     }
 }
 
@@ -141,15 +177,27 @@ mod tests {
             instance: Uuid::nil(),
             deadline: AT,
             openings: 1,
+            met_by: MetBy::Nobody,
         };
         let open = Circuit::Open {
             probe_at: AT,
             openings: 1,
+            met_by: MetBy::Nobody,
         };
         assert_eq!(Circuit::Closed.passage(early), Passage::Free);
         for circuit in [open, probing] {
             assert_eq!(circuit.passage(early), Passage::Wait { until: AT });
             assert_eq!(circuit.passage(AT), Passage::Probe);
         }
+    }
+
+    #[test]
+    fn one_that_meets_it_twice_is_still_one() {
+        let one = |n| MetBy::One(Uuid::from_u128(n));
+        assert_eq!(MetBy::Nobody.and(one(1)), one(1));
+        assert_eq!(one(1).and(MetBy::Nobody), one(1));
+        assert_eq!(one(1).and(one(1)), one(1));
+        assert_eq!(one(1).and(one(2)), MetBy::Several);
+        assert_eq!(MetBy::Several.and(one(1)), MetBy::Several);
     }
 }

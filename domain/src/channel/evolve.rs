@@ -1,5 +1,6 @@
 //! What a channel is after an event. An event that does not fit changes nothing.
 
+use super::circuit::MetBy;
 use super::{Channel, Circuit, Event, Setup};
 
 pub(super) fn evolve(state: Channel, event: &Event) -> Channel {
@@ -54,10 +55,14 @@ fn enabled(setup: Setup) -> Channel {
 fn switched(circuit: Circuit, event: &Event) -> Circuit {
     match event {
         Event::CircuitOpened {
-            probe_at, openings, ..
+            probe_at,
+            openings,
+            by,
+            ..
         } => Circuit::Open {
             probe_at: *probe_at,
             openings: *openings,
+            met_by: circuit.met_by().and(MetBy::One(by.delivery_id)),
         },
         Event::CircuitProbed {
             instance, deadline, ..
@@ -65,6 +70,7 @@ fn switched(circuit: Circuit, event: &Event) -> Circuit {
             instance: *instance,
             deadline: *deadline,
             openings: circuit.openings(),
+            met_by: circuit.met_by(),
         },
         Event::CircuitClosed { .. } => Circuit::Closed,
         _ => circuit,

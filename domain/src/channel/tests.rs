@@ -5,6 +5,7 @@ use time::macros::datetime;
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
+use super::circuit::MetBy;
 use super::{Attempt, Channel, Circuit, Command, Event};
 use crate::aggregate::{Aggregate as _, fold};
 use crate::personal::Personal;
@@ -160,4 +161,35 @@ fn whoever_sets_it_up_anew_or_enables_it_closes_the_circuit() {
         assert_eq!(state.circuit(), Circuit::Closed);
         assert!(state.is_enabled());
     }
+}
+
+#[test]
+fn an_open_circuit_tells_one_delivery_that_meets_it_from_several() {
+    let opened = |delivery_id| Event::CircuitOpened {
+        reason: Code::from_static("server_error"),
+        failures: 3,
+        probe_at: PROBE_AT,
+        openings: 1,
+        by: Attempt {
+            delivery_id,
+            attempt: 1,
+        },
+    };
+    let met_by = |history: &[Event]| fold::<Channel>(history).circuit().met_by();
+    let one = Uuid::from_u128(1);
+    let mut history = vec![configured(), opened(one)];
+    assert_eq!(met_by(&history), MetBy::One(one));
+    history.extend(
+        fold::<Channel>(&history)
+            .decide(probe_at(PROBE_AT))
+            .unwrap(),
+    );
+    assert_eq!(met_by(&history), MetBy::One(one));
+    history.push(opened(one));
+    assert_eq!(met_by(&history), MetBy::One(one));
+    history.push(opened(Uuid::from_u128(2)));
+    assert_eq!(met_by(&history), MetBy::Several);
+    // What it met before it was mended says nothing.
+    history.extend([Event::Enabled, opened(one)]);
+    assert_eq!(met_by(&history), MetBy::One(one));
 }

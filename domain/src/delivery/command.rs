@@ -1,6 +1,6 @@
 //! What somebody wants of a delivery, and what has to be known for it.
 
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
 use super::retry::{Family, Trouble};
@@ -172,6 +172,8 @@ pub enum Command {
         reason: Code,
         /// The time it is.
         now: OffsetDateTime,
+        /// At least so long, and up to half as long again: for one that others wait with.
+        wait_min: Duration,
     },
     /// Nobody knows how the attempt ended.
     Doubt {

@@ -117,6 +117,10 @@ fn next(state: Delivery, plan: Plan, mut tries: Tries, event: &Event) -> Deliver
             attempt, retry_at, ..
         } => {
             tries.abandons = tries.abandons.saturating_add(1);
+            if tries.deferrals == 0 {
+                // Nobody was asked so far: the time until it is given up has not begun.
+                tries.since = None;
+            }
             reopen(plan, tries, *attempt, *retry_at)
         }
         Event::InDoubt {

@@ -169,14 +169,18 @@ pub fn retry_at(
     (at <= since.checked_add(family.gives_up_after())?).then_some(at)
 }
 
-/// When a delivery whose attempt was abandoned at `now` is tried again. That was our own doing, so
-/// it is never given up for it.
-pub fn after_abandoned(tries: &Tries, delivery_id: Uuid, now: OffsetDateTime) -> OffsetDateTime {
-    now.saturating_add(spread(
-        step(&ABANDONED, tries.abandons),
-        delivery_id,
-        tries.attempts,
-    ))
+/// When a delivery whose attempt was abandoned at `now` is tried again, no sooner than `wait_min` and up to half as long
+/// again. That was our own doing, so it is never given up for it.
+pub fn after_abandoned(
+    tries: &Tries,
+    delivery_id: Uuid,
+    now: OffsetDateTime,
+    wait_min: Duration,
+) -> OffsetDateTime {
+    let spread = |wait| spread(wait, delivery_id, tries.attempts);
+    let own = spread(step(&ABANDONED, tries.abandons));
+    // What waits together must not come back together: 80 % of this is all of it.
+    now.saturating_add(own.max(spread(wait_min * 5 / 4)))
 }
 
 /// The n-th wait; the last one for ever.
@@ -371,8 +375,11 @@ mod tests {
         #[test]
         fn an_abandoned_attempt_is_retried_soon(abandons in any::<u32>(), id in any::<u128>()) {
             let tries = Tries { abandons, ..tries(1, 0) };
-            let waited = after_abandoned(&tries, Uuid::from_u128(id), NOW) - NOW;
-            prop_assert!(waited >= Duration::milliseconds(800) && waited <= Duration::minutes(6));
+            let waited = |wait_min| after_abandoned(&tries, Uuid::from_u128(id), NOW, wait_min) - NOW;
+            let soon = waited(Duration::ZERO);
+            prop_assert!(soon >= Duration::milliseconds(800) && soon <= Duration::minutes(6));
+            let held = waited(Duration::hours(1));
+            prop_assert!(held >= Duration::hours(1) && held <= Duration::minutes(90));
         }
     }
 }

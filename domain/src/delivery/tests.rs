@@ -95,6 +95,7 @@ fn abandon(attempt: u32) -> Command {
         attempt,
         reason: code(),
         now: NOW,
+        wait_min: Duration::ZERO,
     }
 }
 

@@ -13,6 +13,8 @@ mod lanes;
 mod maildir;
 mod publication;
 mod rebuilt;
+mod replay;
 mod ses;
 mod ses_feedback;
+mod slowed;
 mod unsubscribe;

@@ -5,6 +5,8 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use tidings_service::auth::Role;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 use uuid::Uuid;
 
 use super::caller::with_api;
@@ -19,6 +21,7 @@ pub(super) enum Channels {
     Test(Test),
     Enable(Enable),
     Disable(Disable),
+    Replay(Replay),
 }
 
 /// List every channel, and whether it works
@@ -89,6 +92,33 @@ pub(super) struct Disable {
     reason: String,
 }
 
+/// Send a webhook again what it has not taken
+///
+/// Whatever failed, or is in doubt, of what was published in a span of time. Each message keeps its webhook-id, so that
+/// who has it already can tell. What was sent is not sent again.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Example:
+  tidings channels replay 019b7cba-7a2e-8000-9c5e-0d8f6f2f3b11 --from 2026-11-25T08:00:00Z --to 2026-11-25T12:00:00Z")]
+pub(super) struct Replay {
+    /// The channel's id
+    #[arg(value_parser = id)]
+    id: Uuid,
+    /// What was published from this instant on
+    #[arg(long, value_name = "INSTANT", value_parser = instant)]
+    from: String,
+    /// And before this one; until now, if it is left out
+    #[arg(long, value_name = "INSTANT", value_parser = instant)]
+    to: Option<String>,
+}
+
+fn instant(text: &str) -> Result<String, String> {
+    match OffsetDateTime::parse(text, &Rfc3339) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(_) => Err("it must be an instant such as 2026-11-25T08:00:00Z".to_owned()),
+    }
+}
+
 fn id(text: &str) -> Result<Uuid, String> {
     Uuid::parse_str(text).map_err(|_| {
         "it must be the id of a channel, as `tidings channels list` shows it".to_owned()
@@ -108,6 +138,7 @@ impl Channels {
             Self::Disable(Disable { id, reason }) => {
                 turn(&api, id, "disable", &json!({ "reason": reason }), &key, out).await
             }
+            Self::Replay(Replay { id, from, to }) => replay(&api, id, from, to, &key, out).await,
         };
         let done = with_api(&session, Role::Operator, work).await;
         telemetry.shutdown().await;
@@ -230,6 +261,42 @@ async fn turn(
         .await?;
     out.say(format!("{verb}d"));
     out.result(&changed.body);
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn replay(
+    api: &Api,
+    id: Uuid,
+    from: String,
+    to: Option<String>,
+    key: &str,
+    out: Out,
+) -> Result<ExitCode, CliError> {
+    let path = format!("/api/v1/channels/{id}/replay");
+    let (mut requested, mut passed_over) = (Vec::new(), Vec::new());
+    let mut span = json!({ "from": from, "to": to });
+    loop {
+        // Each part of the span is a request of its own.
+        let key = format!("{key}-{}", requested.len() + passed_over.len());
+        let mut part = api.command(&path, &key, &span).await?.body;
+        let mut take = |name: &str, all: &mut Vec<Value>| {
+            let more = part[name].as_array_mut().map(std::mem::take);
+            all.extend(more.unwrap_or_default());
+        };
+        take("requested", &mut requested);
+        take("passed_over", &mut passed_over);
+        match part["next"].as_str() {
+            // Too many at one instant would lead back to where it was.
+            Some(next) if span["from"] != *next => span = json!({ "from": next, "to": part["to"] }),
+            _ => break,
+        }
+    }
+    for publication in &passed_over {
+        let text = |name: &str| publication[name].as_str().unwrap_or_default();
+        out.say(format!("{}  {}", text("publication_id"), text("detail")));
+    }
+    out.say(format!("{} are sent again", requested.len()));
+    out.result(&json!({ "requested": requested, "passed_over": passed_over }));
     Ok(ExitCode::SUCCESS)
 }
 

@@ -30,6 +30,7 @@ fn every_verb_teaches_with_an_example() {
         ("channels", "test"),
         ("channels", "enable"),
         ("channels", "disable"),
+        ("channels", "replay"),
         ("views", "skip"),
         ("dispatch", "show"),
         ("dispatch", "release"),
@@ -37,7 +38,7 @@ fn every_verb_teaches_with_an_example() {
         help.push_str(&help_of(&["tidings", group, verb, "--help"]));
         help.push_str("\n----\n");
     }
-    assert_eq!(help.matches("\nExample").count(), 22);
+    assert_eq!(help.matches("\nExample").count(), 23);
     insta::assert_snapshot!("verbs", help);
     insta::assert_snapshot!("tidings", help_of(&["tidings", "--help"]));
 }

@@ -7,12 +7,14 @@ use actix_web::web;
 use serde_json::Value;
 use tidings_command_api::inbound::maildir::Maildir;
 use tidings_command_api::sns::{self, Sns};
-use tidings_command_api::{Commands, ImportWorker, NotSkipped, SkipInView, docs};
+use tidings_command_api::{
+    Commands, ImportWorker, Missed, NotSkipped, NotTaken, SkipInView, Wanted, docs,
+};
 use tidings_dispatcher::channel::Environment;
-use tidings_dispatcher::channels::email;
+use tidings_dispatcher::channels::{Paces, email};
 use tidings_dispatcher::desk::Desk;
 use tidings_dispatcher::queue::DispatchQueue;
-use tidings_dispatcher::{Dispatcher, Limits};
+use tidings_dispatcher::{Dispatcher, Limits, replay};
 use tidings_event_store::feed::Feed;
 use tidings_event_store::view::Runner;
 use tidings_event_store::witness::Standings;
@@ -76,6 +78,7 @@ impl Rooms {
         );
         let mut commands = commands
             .with_views(skip_in_view(core.store.clone()))
+            .with_replays(not_taken(core.store.clone()))
             .with_metrics(site.metrics.clone());
         let topics = site.config.ses.topics.clone();
         if !topics.is_empty() {
@@ -200,6 +203,7 @@ fn environment(site: &Site<'_>) -> Result<Environment, StartError> {
         file_root: site.ground.home.files_dir(),
         allow_loopback: outbound.allow_loopback,
         hello_name: hello_name.unwrap_or_else(|| site.public_url.host().to_owned()),
+        paces: Paces::default(),
     })
 }
 
@@ -226,6 +230,27 @@ fn skip_in_view(store: Store) -> SkipInView {
         Box::pin(async move {
             let view = find(&all_views(), &view).map_err(|_| NotSkipped::Unknown)?;
             Ok(skip(&store, &view, &context, position, reason).await?)
+        })
+    })
+}
+
+/// What a channel has not taken, as the dispatcher finds it.
+fn not_taken(store: Store) -> NotTaken {
+    Arc::new(move |wanted: Wanted| {
+        let store = store.clone();
+        Box::pin(async move {
+            if !replay::knows_copies(&wanted.kind) {
+                return Ok(None);
+            }
+            let span = (wanted.from, wanted.to);
+            let pool = store.log().pool();
+            let found = replay::not_taken(pool, wanted.channel_id, span, wanted.limit).await?;
+            let missed = found.into_iter().map(|it| Missed {
+                publication_id: it.publication_id,
+                class: it.class,
+                published_at: it.published_at,
+            });
+            Ok(Some(missed.collect()))
         })
     })
 }

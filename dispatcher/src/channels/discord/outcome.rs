@@ -22,6 +22,7 @@ struct Said {
     id: Option<String>,
     code: Option<u32>,
     retry_after: Option<f64>,
+    global: Option<bool>,
 }
 
 pub(super) fn of_response(response: &Response, now: OffsetDateTime) -> Outcome {
@@ -59,6 +60,22 @@ fn fault_of_ours(code: u32) -> Option<&'static str> {
         // A webhook of a forum needs a thread, and no other takes one.
         220_001..=220_004 => Some("thread_required"),
         _ => None,
+    }
+}
+
+/// Whether a 429 is about everything that comes from our address, not about one webhook. What is no answer of Discord's
+/// own was said by whoever stands before it and shuts out addresses. A limit of the scope `shared` is one of the
+/// webhook's channel, which others have used up.
+pub(super) fn is_about_all(response: &Response) -> bool {
+    let header = |name| response.headers.get(name)?.to_str().ok();
+    match header("x-ratelimit-scope") {
+        Some("global") => true,
+        Some("shared") => false,
+        _ => {
+            let is_global = header("x-ratelimit-global").map(|it| it.eq_ignore_ascii_case("true"));
+            let said = serde_json::from_slice::<Said>(&response.body).ok();
+            is_global == Some(true) || said.is_none_or(|said| said.global == Some(true))
+        }
     }
 }
 

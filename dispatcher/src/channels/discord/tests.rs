@@ -7,7 +7,7 @@ use tidings_service::clock::Clock;
 use tidings_sinks::discord::{self, Action, Handle, Limit, RateLimit, Rule};
 use time::macros::datetime;
 
-use super::waiting;
+use super::{api, waiting};
 use crate::{
     channel::{Blame, Channel, Environment, Outcome},
     channels::support::{self, deferred, deferred_for, failed, sent},
@@ -44,6 +44,26 @@ fn every_other_parameter_of_the_url_stays() {
         ),
     ] {
         assert_eq!(waiting(url.parse().unwrap()), expected);
+    }
+}
+
+#[test]
+fn all_names_of_discord_are_one_receiving_side() {
+    let of = |url: &str| api(&url.parse().unwrap());
+    let discord = of("https://discord.com/api/webhooks/1/a");
+    for same in [
+        "https://discord.com/api/v10/webhooks/2/b",
+        "https://canary.discord.com/api/webhooks/2/b",
+        "https://discordapp.com/api/webhooks/2/b",
+    ] {
+        assert_eq!(of(same), discord, "{same}");
+    }
+    for other in [
+        "https://notdiscord.com/api/webhooks/1/a",
+        "https://discord.com.example.org/api/webhooks/1/a",
+        "https://discord.com:8443/api/webhooks/1/a",
+    ] {
+        assert_ne!(of(other), discord, "{other}");
     }
 }
 
@@ -252,4 +272,47 @@ async fn what_the_latest_answer_says_of_a_bucket_counts_whatever_bucket_that_is(
         assert_eq!(rest, Duration::from_millis(answer.3), "{answer:?}");
         hand.advance(rest);
     }
+}
+
+/// What two channels of one sink, and one of another, wait for after the first was told this.
+async fn rests_after(told: Rule) -> [Option<Duration>; 3] {
+    let (here, there) = (
+        sink(Limit::None, vec![told.to("one")]).await,
+        sink(Limit::None, vec![]).await,
+    );
+    let channels = [here.url("one"), here.url("two"), there.url("three")];
+    let channels = channels.map(|url| channel(&url));
+    sent(&channels[0]).await;
+    let rests = [0, 1, 2].map(|index: usize| channels[index].ready_after());
+    // One that was opened before it could know is not sent while its side rests.
+    let stale = Outcome::Abandoned { reason: "paced" };
+    assert_eq!(sent(&channels[1]).await == stale, rests[1].is_some());
+    assert_eq!(here.count(), usize::from(rests[1].is_none()));
+    rests
+}
+
+#[tokio::test]
+async fn a_limit_on_everything_rests_every_channel_to_discord_and_no_other() {
+    let limited = |global: bool| {
+        let body = json!({"message": "slow", "retry_after": 64.5, "global": global});
+        Rule::reply(429, body.to_string())
+    };
+    let scoped = |scope, global| limited(global).header("X-RateLimit-Scope", scope);
+    let rest = Some(Duration::from_millis(64_500));
+    for (told, all) in [
+        (limited(false), false),
+        (limited(true), true),
+        (limited(false).header("X-RateLimit-Global", "true"), true),
+        (scoped("global", false), true),
+        (scoped("user", false), false),
+        // Others have used up what the webhook's channel may have.
+        (scoped("shared", true), false),
+    ] {
+        let expected = [rest, rest.filter(|_| all), None];
+        assert_eq!(rests_after(told.clone()).await, expected, "{told:?}");
+    }
+    // Whoever is shut out altogether is told so by somebody else.
+    let banned = Rule::reply(429, "<html>").header("retry-after", "8");
+    let rest = Some(Duration::from_secs(8));
+    assert_eq!(rests_after(banned).await, [rest, rest, None]);
 }

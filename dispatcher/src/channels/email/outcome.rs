@@ -78,6 +78,12 @@ pub(super) fn refused(step: Step, reply: &Reply) -> Outcome {
 
 fn later(step: Step, reply: &Reply) -> Outcome {
     let words = reply.words().to_ascii_lowercase();
+    let of_receiver = matches!(step, Step::Rcpt | Step::FinalDot);
+    let subject = reply.enhanced().map(|(_, subject, _)| subject);
+    // Pace and policy (RFC 3463, x.7), said by the receiver's domain or by a relay that has it from there.
+    if of_receiver && subject == Some(7) {
+        return defer(reply, "try_later", Blame::Domain);
+    }
     if reply.code == 421 {
         return defer(reply, "service_unavailable", Blame::Network);
     }
@@ -94,7 +100,11 @@ fn later(step: Step, reply: &Reply) -> Outcome {
         (Step::Rcpt | Step::FinalDot, Some((_, 2, 2))) => {
             defer(reply, "mailbox_full", Blame::Receiver)
         }
-        (Step::Rcpt | Step::FinalDot, _) => defer(reply, "try_later", Blame::Receiver),
+        // Of one mailbox.
+        (Step::Rcpt, Some((_, 1 | 2, _))) | (Step::FinalDot, _) => {
+            defer(reply, "try_later", Blame::Receiver)
+        }
+        (Step::Rcpt, _) => defer(reply, "try_later", Blame::Domain),
         _ => defer(reply, "try_later", Blame::Network),
     }
 }

@@ -88,7 +88,10 @@ async fn a_mail_arrives_byte_for_byte_and_the_connection_is_kept() {
 
 /// At which phase the server says what, and what that makes of the delivery.
 const JUDGEMENTS: &str = "\
-RcptTo   | 450 4.7.1 greylisted             | deferred try_later by Receiver
+RcptTo   | 450 4.7.1 greylisted             | deferred try_later by Domain
+RcptTo   | 421 4.7.28 unusual rate of mail  | deferred try_later by Domain
+RcptTo   | 451 no enhanced code             | deferred try_later by Domain
+RcptTo   | 450 4.2.1 mailbox is busy        | deferred try_later by Receiver
 RcptTo   | 452 4.2.2 over quota             | deferred mailbox_full by Receiver
 RcptTo   | 550 5.1.1 no such user           | failed bad_address by Receiver
 RcptTo   | 550 5.7.1 go away                | failed rejected by Receiver
@@ -101,6 +104,7 @@ MailFrom | 552 5.3.4 too big                | failed message_too_large by Receiv
 Data     | 451 4.3.0 not now                | deferred try_later by Network
 FinalDot | 554 5.6.0 looks like spam        | failed rejected by Receiver
 FinalDot | 451 4.3.0 queue full             | deferred try_later by Receiver
+FinalDot | 421 4.7.0 throttled over there   | deferred try_later by Domain
 FinalDot | 552 too big                      | failed message_too_large by Receiver
 Body     | 552 5.3.4 too big                | failed message_too_large by Receiver";
 

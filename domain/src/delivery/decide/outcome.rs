@@ -58,7 +58,10 @@ pub(super) fn decide(state: &Delivery, command: Command) -> Result<Vec<Event>, R
             attempt,
             reason,
             now,
-        } => abandon(state, delivery_id, attempt, reason, now),
+            wait_min,
+        } => abandon(state, attempt, reason, |tries| {
+            retry::after_abandoned(tries, delivery_id, now, wait_min)
+        }),
         Command::Doubt {
             attempt,
             reason,
@@ -180,10 +183,9 @@ fn put_off(
 
 fn abandon(
     state: &Delivery,
-    delivery_id: uuid::Uuid,
     attempt: u32,
     reason: Code,
-    now: OffsetDateTime,
+    retry_at: impl FnOnce(&Tries) -> OffsetDateTime,
 ) -> Result<Vec<Event>, Refusal> {
     let word = word(state, attempt)?;
     let Some(tries) = state.tries() else {
@@ -199,7 +201,7 @@ fn abandon(
         Word::Open => vec![Event::Abandoned {
             attempt,
             reason,
-            retry_at: retry::after_abandoned(tries, delivery_id, now),
+            retry_at: retry_at(tries),
         }],
     })
 }

@@ -65,3 +65,27 @@ fn it_is_sent_again_once_and_then_held() {
         Some(AccountingClass::InDoubt)
     );
 }
+
+#[test]
+fn time_in_which_nobody_was_asked_does_not_count_when_it_comes_to_giving_up() {
+    let active = || permit(Standing::Active);
+    let mut commands = planned();
+    for n in 1..20 {
+        commands.push(attempt_at(NOW + Duration::days(i64::from(n)), active()));
+        commands.push(abandon(n));
+    }
+    let asked = NOW + Duration::days(30);
+    commands.extend([attempt_at(asked, active()), deferred(20, asked)]);
+    assert_eq!(
+        after(commands.clone()).accounting_class(),
+        Some(AccountingClass::Pending)
+    );
+    // From then on it does, whatever it was abandoned for in between.
+    let late = asked + Duration::days(6);
+    commands.extend([attempt_at(late, active()), abandon(21)]);
+    commands.extend([attempt_at(late, active()), deferred(22, late)]);
+    assert_eq!(
+        after(commands).accounting_class(),
+        Some(AccountingClass::Failed)
+    );
+}

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 use tidings_domain::channel::{self, Channel, Circuit};
 use tidings_domain::value::{ChannelName, Settings};
+use tidings_sinks::discord;
 use tidings_sinks::slack::Rule;
 use tidings_tests::house::{Accounting, House};
 use uuid::Uuid;
@@ -76,7 +77,11 @@ async fn deliveries_wait_behind_an_open_circuit_and_go_out_when_the_channel_is_b
     assert_eq!(house.slack.hits(down), attempts);
 
     house.slack.remove_rule(down);
-    pass(&house, 300).await;
+    pass(&house, 20).await;
+    // One that has not been tried finds out: what has failed alone waits for its own time.
+    assert_eq!(of_slack(&house), 1);
+    assert_eq!(house.accounting(urgent).await.sent, 2);
+    pass(&house, 400).await;
     assert_eq!(of_slack(&house), 2);
     for id in [id, urgent] {
         let all_sent = Accounting {
@@ -97,7 +102,9 @@ async fn a_probe_that_fails_makes_the_next_one_wait_longer() {
     let house = House::start().await;
     let channel = house.slack_channel("news").await;
     let down = house.slack.add_rule(Rule::reply(500, "rollup_error"));
-    house.publish("The ferry", MARKDOWN, &[channel]).await;
+    for title in ["The ferry", "Storm"] {
+        house.publish(title, MARKDOWN, &[channel]).await;
+    }
     house.platform.settle().await;
     pass(&house, 1_800).await;
     let events = of_channel(&house, channel).await;
@@ -107,6 +114,36 @@ async fn a_probe_that_fails_makes_the_next_one_wait_longer() {
     let attempts = u64::from(house.slack.hits(down));
     assert_eq!(attempts, FAILURES + probes, "one attempt each");
     assert!(circuit(&house, channel).await.openings() >= 5);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_delivery_that_is_refused_alone_is_given_up_and_one_that_nobody_has_seen_is_not() {
+    let house = House::start().await;
+    let channel = house.slack_channel("news").await;
+    let down = house.slack.add_rule(Rule::reply(500, "rollup_error"));
+    // Nobody listens there.
+    let nowhere = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/services/T/B/x", nowhere.local_addr().unwrap());
+    drop(nowhere);
+    let credentials = json!({ "webhook_url": url });
+    let unreached = house.channel("slack", json!({}), Some(credentials)).await;
+    let id = house
+        .publish("The ferry", MARKDOWN, &[channel, unreached])
+        .await;
+    house.platform.settle().await;
+    for _ in 0..26 * 6 {
+        house.platform.clock.advance(Duration::from_secs(600));
+        house.platform.settle().await;
+    }
+    let accounting = house.accounting(id).await;
+    assert_eq!((accounting.failed, accounting.pending), (1, 1));
+    // The next one finds out that the channel works.
+    assert!(!circuit(&house, channel).await.is_closed());
+    house.slack.remove_rule(down);
+    let next = house.publish("Storm", MARKDOWN, &[channel]).await;
+    pass(&house, 10).await;
+    assert_eq!(house.accounting(next).await.sent, 1);
+    assert!(circuit(&house, channel).await.is_closed());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -206,4 +243,45 @@ async fn a_channel_that_is_enabled_again_sends_what_has_waited() {
     house.enable(channel).await;
     pass(&house, 10).await;
     assert_eq!(house.accounting(id).await.sent, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_discord_webhook_that_refuses_us_is_asked_three_times_and_then_left_alone() {
+    let house = House::start().await;
+    let sink = discord::start(discord::Options {
+        rate_limit: discord::Limit::None,
+        ..discord::Options::default()
+    })
+    .await
+    .unwrap();
+    let credentials = json!({ "webhook_url": sink.url("news") });
+    let channel = house.channel("discord", json!({}), Some(credentials)).await;
+    let refused = sink.add_rule(Rule::reply(401, r#"{"code": 50027}"#));
+    let mut publications = Vec::new();
+    for n in 0..20 {
+        publications.push(
+            house
+                .publish(&format!("No. {n}"), MARKDOWN, &[channel])
+                .await,
+        );
+    }
+    house.platform.settle().await;
+    assert_eq!(sink.hits(refused), 1);
+    // 5 and 15 minutes later it is asked again, and never after that.
+    pass(&house, 4 * 3_600).await;
+    assert_eq!(sink.hits(refused), 3);
+    let events = of_channel(&house, channel).await;
+    assert_eq!(events.last().unwrap(), "Disabled");
+    for id in &publications {
+        assert_eq!(house.accounting(*id).await.pending, 1);
+    }
+
+    // Mended and enabled, all that has waited goes out.
+    sink.remove_rule(refused);
+    house.enable(channel).await;
+    pass(&house, 60).await;
+    assert_eq!(sink.count(), 20);
+    for id in &publications {
+        assert_eq!(house.accounting(*id).await.sent, 1);
+    }
 }

@@ -1,0 +1,38 @@
+//! A delivery that its channel would rather not attempt now, although others may be: that stands in the log in place of
+//! the attempt.
+
+use tidings_domain::aggregate::Aggregate as _;
+use tidings_domain::delivery::{Command, Delivery, Event};
+use tidings_domain::value::Code;
+use tidings_event_store::Loaded;
+use time::{Duration, OffsetDateTime};
+
+use super::decide;
+use crate::channel::{PutOff, Rendered};
+use crate::core::DispatchError;
+use crate::roster::Way;
+
+/// Whether the channel wants to put it off.
+pub(super) fn wanted(way: &Way, rendered: Option<&Rendered>) -> Option<PutOff> {
+    way.channel.as_ref()?.put_off(rendered?)
+}
+
+/// What follows the attempt in the same commit, so that it ends where it begins: nothing is sent for it, and nobody can be
+/// in doubt about it.
+pub(super) fn instead(
+    delivery: &Loaded<Delivery>,
+    attempted: &[Event],
+    put_off: PutOff,
+    now: OffsetDateTime,
+) -> Result<Vec<Event>, DispatchError> {
+    let before = delivery.state.clone();
+    let state = attempted.iter().fold(before, |state, it| state.evolve(it));
+    let command = Command::Abandon {
+        delivery_id: delivery.id,
+        attempt: state.tries().map_or(0, |tries| tries.attempts),
+        reason: Code::from_static(put_off.reason),
+        now,
+        wait_min: put_off.wait.try_into().unwrap_or(Duration::HOUR),
+    };
+    decide(delivery.id, &state, command)
+}

@@ -1,0 +1,80 @@
+//! Channels that are left alone for good: whose receiving side says that it is gone, has taken nothing for days, or shuts
+//! out whoever insists.
+
+use tidings_domain::channel::{Channel, Command};
+use tidings_domain::value::Code;
+use tidings_event_store::{Loaded, Past, ReadError};
+use tidings_proto::{Event, EventMessage as _, channel as wire};
+use time::{Duration, OffsetDateTime};
+
+use crate::channel::LeftAlone;
+use crate::core::{Core, DispatchError};
+use crate::roster::Way;
+
+/// What a webhook answers that does not want to be called any more (410).
+const GONE: &str = "gone";
+
+impl Core {
+    /// What to do in place of opening the circuit, where the channel's kind has it: disable the channel, until somebody
+    /// enables it.
+    pub(super) async fn given_up(
+        &self,
+        way: &Way,
+        loaded: &Loaded<Channel>,
+        command: &Command,
+    ) -> Result<Option<Command>, DispatchError> {
+        let (Command::OpenCircuit { reason, .. }, Some(kind)) = (command, way.kind) else {
+            return Ok(None);
+        };
+        let code = match kind.left_alone {
+            LeftAlone::Never => None,
+            LeftAlone::Failing { .. } if reason.as_str() == GONE => Some(GONE),
+            LeftAlone::Failing { after } => {
+                let has_failed_long = down_for(loaded, self.clock.now()) >= after;
+                has_failed_long.then_some("failing")
+            }
+            LeftAlone::Refused { reasons, times } => {
+                let counts = |reason: &str| reasons.contains(&reason);
+                let is_last =
+                    counts(reason.as_str()) && self.opened(loaded, counts).await? + 1 >= times;
+                is_last.then_some("refused")
+            }
+        };
+        Ok(code.map(|code| Command::Disable {
+            reason: Code::from_static(code),
+        }))
+    }
+
+    /// How often the circuit was opened for such reasons since the channel last worked, was set up, or was enabled.
+    async fn opened(
+        &self,
+        loaded: &Loaded<Channel>,
+        counts: impl Fn(&str) -> bool,
+    ) -> Result<usize, ReadError> {
+        let events = self.store.log().stream(loaded.id).await?;
+        let since_it_worked = events
+            .iter()
+            .filter(|event| event.version <= loaded.version)
+            .rev()
+            .take_while(|event| is_down(&event.event_type));
+        let opened = since_it_worked.filter(|event| {
+            matches!(event.decode(), Ok(Event::ChannelCircuitOpened(opened)) if counts(&opened.reason))
+        });
+        Ok(opened.count())
+    }
+}
+
+/// How long the circuit has not been closed.
+fn down_for(loaded: &Loaded<Channel>, now: OffsetDateTime) -> Duration {
+    let since_it_worked = loaded.history.iter().rev();
+    let first = since_it_worked
+        .take_while(|past| is_down(&past.event_type))
+        .filter(|past: &&Past| past.event_type == wire::CircuitOpened::TYPE)
+        .last();
+    first.map_or(Duration::ZERO, |first| now - first.occurred_at)
+}
+
+/// Whether an event of a channel leaves its circuit open.
+fn is_down(event_type: &str) -> bool {
+    [wire::CircuitOpened::TYPE, wire::CircuitProbed::TYPE].contains(&event_type)
+}

@@ -157,7 +157,8 @@ async fn no_request_is_lost_on_a_connection_that_was_kept_too_long() {
         while let Ok((mut socket, _)) = listener.accept().await {
             tokio::spawn(async move {
                 let mut request = vec![0; 4_096];
-                socket.read(&mut request).await.unwrap();
+                let heard = socket.read(&mut request).await.unwrap();
+                assert!(heard > 0);
                 let reply = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
                 socket.write_all(reply).await.unwrap();
                 let _ = socket.read(&mut request).await;

@@ -88,6 +88,40 @@ async fn a_stale_attempt_leaves_nothing_behind() {
 }
 
 #[tokio::test]
+async fn what_cannot_be_written_is_put_off_as_the_channels_fault_and_nothing_is_there() {
+    let root = tempfile::tempdir().unwrap();
+    let channel = channel(root.path(), "out");
+    let rendered = rendered(&channel, &support::content());
+    let folder = root.path().join("out");
+    let draft = folder.join(format!(".{}.draft", rendered.delivery_id));
+    // Something that is no folder stands in its place; then, something that is no file in the draft's.
+    fs::write(&folder, "").unwrap();
+    let mends: [&dyn Fn(); 2] = [
+        &|| {
+            fs::remove_file(&folder).unwrap();
+            fs::create_dir_all(&draft).unwrap();
+        },
+        &|| fs::remove_dir(&draft).unwrap(),
+    ];
+    for mend in mends {
+        let outcome = channel.send(&rendered, &support::always).await;
+        let Outcome::Deferred { ref reply, .. } = outcome else {
+            panic!("{outcome:?}");
+        };
+        let expected = support::deferred("not_writable", 0, reply, Blame::Channel);
+        assert_eq!(outcome, expected);
+        assert!(!folder.join(&rendered.to).exists());
+        mend();
+    }
+    // Half of it, left by an attempt that was killed or had no room.
+    fs::write(&draft, &rendered.body[..9]).unwrap();
+    let outcome = channel.send(&rendered, &support::always).await;
+    assert!(matches!(outcome, Outcome::Sent { .. }), "{outcome:?}");
+    assert_eq!(names(&folder), [rendered.to.as_str()]);
+    assert_eq!(fs::read(folder.join(&rendered.to)).unwrap(), rendered.body);
+}
+
+#[tokio::test]
 async fn a_link_does_not_lead_out_of_the_root() {
     let (root, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     std::os::unix::fs::symlink(outside.path(), root.path().join("out")).unwrap();

@@ -5,6 +5,7 @@
 //! <https://docs.aws.amazon.com/ses/latest/dg/manage-sending-quotas-errors.html>.
 
 use serde::Deserialize;
+use serde_json::Value;
 use tidings_service::outbound::Response;
 use time::OffsetDateTime;
 
@@ -23,15 +24,6 @@ struct Taken {
     message_id: String,
 }
 
-/// What is said to one that was not; the type may stand in a header instead.
-#[derive(Default, Deserialize)]
-struct Refused {
-    #[serde(default, rename = "__type")]
-    kind: String,
-    #[serde(default, alias = "Message")]
-    message: String,
-}
-
 pub(super) fn of_response(response: &Response, now: OffsetDateTime) -> Outcome {
     let mut answer = Answer::new(response, now);
     if answer.status == 200 {
@@ -42,14 +34,17 @@ pub(super) fn of_response(response: &Response, now: OffsetDateTime) -> Outcome {
             None => unexpected(),
         };
     }
-    let refused: Refused = serde_json::from_slice(&response.body).unwrap_or_default();
+    let body: Value = serde_json::from_slice(&response.body).unwrap_or_default();
+    let text = |name: &str| body[name].as_str();
+    // Amazon's services do not agree on where the type stands, nor on how the words' field is spelt.
     let header = response.headers.get(TYPE_HEADER);
-    let kind = header.and_then(|value| value.to_str().ok());
-    let kind = bare(kind.unwrap_or(&refused.kind)).to_owned();
+    let header = header.and_then(|value| value.to_str().ok());
+    let kind = bare(header.or(text("__type")).unwrap_or_default());
+    let words = text("message").or(text("Message")).unwrap_or_default();
     if !kind.is_empty() {
-        answer.reply = one_line(&format!("{kind}: {}", refused.message));
+        answer.reply = one_line(&format!("{kind}: {words}"));
     }
-    of_refusal(answer, &kind, &refused.message.to_ascii_lowercase())
+    of_refusal(answer, kind, &words.to_ascii_lowercase())
 }
 
 /// Whether the day's quota is used up.

@@ -216,6 +216,12 @@ async fn answers_without_a_known_type_are_judged_by_their_status() {
             typed("LimitExceededException", "Daily message quota exceeded"),
             ("quota_exceeded", Pace),
         ),
+        (
+            400,
+            r#"{"__type":"MessageRejected","message":null,"Message":"Email address is not verified."}"#
+                .to_owned(),
+            ("not_verified", Channel),
+        ),
         (400, typed("Unheard", "of"), ("rejected", Receiver)),
         (400, "<html>".to_owned(), ("rejected", Receiver)),
         (403, "<html>".to_owned(), ("not_allowed", Channel)),

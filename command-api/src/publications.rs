@@ -1,8 +1,10 @@
 //! Publications: what an editor writes, and its way to the readers.
 
+mod body;
 pub(crate) mod cancel;
 mod content;
 pub(crate) mod draft;
+mod front_matter;
 pub(crate) mod pause;
 pub(crate) mod publish;
 pub(crate) mod resume;

@@ -12,6 +12,15 @@ use uuid::Uuid;
 use crate::Commands;
 use crate::refusal::{self, Values};
 
+/// A file that says the same as the example below.
+pub(super) const MARKDOWN_FILE: &str = "\
+---
+title: Spring in the library
+channels: [019b7cba-7a2e-8000-9c5e-0d8f6f2f3b11]
+---
+The reading room opens again on **1 April**.
+";
+
 /// The content of a publication and where it goes.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -22,11 +31,11 @@ use crate::refusal::{self, Values};
 }))]
 pub(crate) struct PublicationContent {
     /// One line: the subject of a mail, the heading of a message.
-    title: String,
+    pub(super) title: String,
     /// The text, in Markdown; rendered for each channel.
-    markdown: String,
+    pub(super) markdown: String,
     /// Ids of the channels it goes to, each once.
-    channels: Vec<Uuid>,
+    pub(super) channels: Vec<Uuid>,
 }
 
 /// The same, right by its types.

@@ -14,6 +14,7 @@ pub(crate) mod import;
 mod keys;
 mod migrate;
 mod out;
+mod publications;
 mod rebuild;
 mod restore;
 #[cfg(test)]
@@ -63,6 +64,8 @@ enum Verb {
     #[command(subcommand)]
     Import(import::Import),
     #[command(subcommand)]
+    Publications(publications::Publications),
+    #[command(subcommand)]
     Channels(channels::Channels),
     Rebuild(rebuild::Rebuild),
     Views(views::Views),
@@ -105,6 +108,7 @@ async fn dispatch(cli: Cli, out: &Out) -> Result<ExitCode, CliError> {
         Verb::Token(token) => token.run(&global, out).map(done),
         Verb::Migrate(migrate) => migrate.run(&global, out).await.map(done),
         Verb::Import(import) => import.run(&global, out).await.map(done),
+        Verb::Publications(publications) => publications.run(&global, *out).await.map(done),
         Verb::Channels(channels) => channels.run(&global, *out).await,
         Verb::Rebuild(rebuild) => rebuild.run(&global, out).await,
         Verb::Views(views) => views.run(&global, out).await.map(done),

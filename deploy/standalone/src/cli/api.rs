@@ -102,6 +102,18 @@ impl Api {
         self.send(Method::POST, path, request).await
     }
 
+    /// Puts a file in the place of what a resource has said so far.
+    pub(crate) async fn replace(
+        &self,
+        path: &str,
+        media_type: &'static str,
+        bytes: Vec<u8>,
+    ) -> Result<Answer, ApiError> {
+        let request = self.request(&Method::PUT, path);
+        let request = request.header(CONTENT_TYPE, media_type).body(bytes);
+        self.send(Method::PUT, path, request).await
+    }
+
     /// Reads; a view that is behind is waited for.
     pub(crate) async fn get(&self, path: &str) -> Result<Answer, ApiError> {
         let mut waited = Duration::ZERO;

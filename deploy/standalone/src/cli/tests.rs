@@ -25,6 +25,9 @@ fn every_verb_teaches_with_an_example() {
         ("audit", "verify"),
         ("audit", "prove"),
         ("audit", "check"),
+        ("publications", "draft"),
+        ("publications", "revise"),
+        ("publications", "publish"),
         ("channels", "list"),
         ("channels", "health"),
         ("channels", "test"),
@@ -37,7 +40,7 @@ fn every_verb_teaches_with_an_example() {
         help.push_str(&help_of(&["tidings", group, verb, "--help"]));
         help.push_str("\n----\n");
     }
-    assert_eq!(help.matches("\nExample").count(), 22);
+    assert_eq!(help.matches("\nExample").count(), 25);
     insta::assert_snapshot!("verbs", help);
     insta::assert_snapshot!("tidings", help_of(&["tidings", "--help"]));
 }

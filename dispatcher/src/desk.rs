@@ -7,7 +7,6 @@ use actix_web::web;
 use serde::Deserialize;
 use tidings_domain::channel::Channel as ChannelState;
 use tidings_domain::id::IdKey;
-use tidings_domain::personal::Personal;
 use tidings_domain::publication::Publication;
 use tidings_event_store::view::{Reached, reached};
 use tidings_event_store::{LoadError, RETRY_AFTER, Store};
@@ -132,14 +131,8 @@ impl Desk {
         let Some(draft) = loaded.state.draft() else {
             return Err(Problem::not_found("There is no publication of that id."));
         };
-        match (&draft.content.title, &draft.content.markdown) {
-            (Personal::Known(title), Personal::Known(markdown)) => {
-                Ok(Composed::new(title.as_str(), markdown.as_str()))
-            }
-            _ => Err(Problem::conflict(
-                "Its text was taken down: there is nothing to show.",
-            )),
-        }
+        Composed::of(&draft.content)
+            .ok_or_else(|| Problem::conflict("Its text was taken down: there is nothing to show."))
     }
 
     /// A delivery that is none: to this address, if the channel has single receivers, with a link to leave that

@@ -8,11 +8,11 @@ use tidings_service::http::{is_json, read_body};
 use tidings_service::{Problem, problem};
 
 use super::content::PublicationContent;
-use super::front_matter;
+use super::{front_matter, page};
 use crate::Commands;
 
 /// What may be sent.
-const MEDIA_TYPES: &str = "application/json or text/markdown";
+const MEDIA_TYPES: &str = "application/json, text/markdown or text/html";
 
 /// The content of a publication, whatever it was written down in.
 pub(crate) struct ContentBody {
@@ -41,6 +41,7 @@ impl FromRequest for ContentBody {
             let value = match format {
                 Format::Json => problem::from_json(&raw)?,
                 Format::Markdown => front_matter::read(text(&raw)?)?,
+                Format::Html => page::read(text(&raw)?)?,
             };
             Ok(Self { value, raw })
         })
@@ -50,6 +51,7 @@ impl FromRequest for ContentBody {
 enum Format {
     Json,
     Markdown,
+    Html,
 }
 
 impl Format {
@@ -57,6 +59,7 @@ impl Format {
     fn of(content_type: &str) -> Option<Self> {
         match content_type.to_ascii_lowercase().as_str() {
             "text/markdown" => Some(Self::Markdown),
+            "text/html" => Some(Self::Html),
             other if is_json(other) => Some(Self::Json),
             _ => None,
         }
@@ -72,4 +75,18 @@ fn text(raw: &[u8]) -> Result<&str, Problem> {
         ))
     })?;
     Ok(text.strip_prefix('\u{feff}').unwrap_or(text))
+}
+
+/// The problem with the line of the file that each value at fault stands in, as far as `line_of` knows the line of its
+/// key.
+pub(super) fn with_lines(problem: &Problem, line_of: impl Fn(&str) -> Option<usize>) -> Problem {
+    let errors = problem.errors().iter();
+    errors.fold(Problem::validation(), |all, error| {
+        let key = error.pointer.split('/').nth(1);
+        let detail = match key.and_then(&line_of) {
+            Some(line) => format!("Line {line}: {}", error.detail),
+            None => error.detail.clone(),
+        };
+        all.error(&error.pointer, detail)
+    })
 }

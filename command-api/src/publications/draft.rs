@@ -8,7 +8,7 @@ use tidings_service::problem::ProblemBody;
 
 use super::COLLECTION;
 use super::body::ContentBody;
-use super::content::{MARKDOWN_FILE, PublicationContent, judge};
+use super::content::{HTML_FILE, MARKDOWN_FILE, PublicationContent, judge};
 use crate::answer::{Answer, Changed};
 use crate::commands::Commands;
 use crate::request::Call;
@@ -23,13 +23,15 @@ pub(crate) const ROUTE: Route = (
 /// Draft a publication
 ///
 /// As JSON; or as a Markdown file with its title and channels as front matter, in YAML between lines of `---` or in TOML
-/// between lines of `+++`. A first heading that repeats the title is shown once.
+/// between lines of `+++`; or as a page with `<title>` and `<meta name="tidings:channels" content="ID, ID">`. A first heading
+/// that repeats the title is shown once.
 #[utoipa::path(
     post, path = "/api/v1/publications", tag = "publications", security(("bearer" = [])),
     params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat")),
     request_body(content(
         (PublicationContent = "application/json"),
         (String = "text/markdown", example = json!(MARKDOWN_FILE)),
+        (String = "text/html", example = json!(HTML_FILE)),
     )),
     responses(
         (status = 201, description = "Drafted; `Location` names it", body = Changed),

@@ -9,6 +9,7 @@ use serde_saphyr::UserMessageFormatter;
 use serde_saphyr::options::DuplicateKeyPolicy;
 use tidings_service::{Problem, problem};
 
+use super::body::with_lines;
 use super::content::PublicationContent;
 
 /// Most bytes of front matter.
@@ -16,8 +17,8 @@ const SIZE_BYTES_MAX: usize = 16_384;
 /// Most nodes that the aliases of a YAML text may stand for together.
 const ALIASED_NODES_MAX: usize = 1_000;
 
-/// The key of the text, which stands below the front matter and not in it.
-const TEXT_KEY: &str = "markdown";
+/// The keys of the text, which stands below the front matter and not in it; the first is that of Markdown.
+const TEXT_KEYS: [&str; 2] = ["markdown", "html"];
 
 /// Reads a file.
 ///
@@ -30,13 +31,15 @@ pub(super) fn read(file: &str) -> Result<PublicationContent, Problem> {
         Some(matter) => matter.parse()?,
         None => Map::new(),
     };
-    if keys.contains_key(TEXT_KEY) {
+    let line_of = |key: &str| matter.as_ref()?.line_of(key);
+    if let Some(key) = TEXT_KEYS.iter().find(|key| keys.contains_key(**key)) {
         let detail = "the text stands below the front matter, not in it";
-        let problem = Problem::validation().error(format!("#/{TEXT_KEY}"), detail);
-        return Err(with_lines(problem, matter.as_ref()));
+        let problem = Problem::validation().error(format!("#/{key}"), detail);
+        return Err(with_lines(&problem, line_of));
     }
-    keys.insert(TEXT_KEY.to_owned(), text.into());
-    problem::from_value(Value::Object(keys)).map_err(|problem| with_lines(problem, matter.as_ref()))
+    keys.insert(TEXT_KEYS[0].to_owned(), text.into());
+    problem::from_value(Value::Object(keys))
+        .map_err(|problem| with_lines(&in_quotes(&problem), line_of))
 }
 
 /// The front matter as it is written.
@@ -180,24 +183,18 @@ impl Matter<'_> {
     }
 }
 
-/// Says of each value at fault in which line of the file it stands.
-fn with_lines(problem: Problem, matter: Option<&Matter<'_>>) -> Problem {
-    problem
-        .errors()
-        .iter()
-        .fold(Problem::validation(), |all, error| {
-            let key = error.pointer.split('/').nth(1);
-            let line = key.and_then(|key| matter?.line_of(key));
-            let mut detail = match line {
-                Some(line) => format!("Line {line}: {}", error.detail),
-                None => error.detail.clone(),
-            };
-            let is_bare = ["integer", "boolean", "floating point"]
-                .iter()
-                .any(|kind| error.detail.starts_with(&format!("invalid type: {kind}")));
-            if is_bare && error.detail.ends_with("a string") {
-                detail.push_str("; put it in quotes");
-            }
-            all.error(&error.pointer, detail)
-        })
+/// A value that YAML or TOML takes for something else than words.
+fn in_quotes(problem: &Problem) -> Problem {
+    let errors = problem.errors().iter();
+    errors.fold(Problem::validation(), |all, error| {
+        let is_bare = ["integer", "boolean", "floating point"]
+            .iter()
+            .any(|kind| error.detail.starts_with(&format!("invalid type: {kind}")));
+        let hint = if is_bare && error.detail.ends_with("a string") {
+            "; put it in quotes"
+        } else {
+            ""
+        };
+        all.error(&error.pointer, format!("{}{hint}", error.detail))
+    })
 }

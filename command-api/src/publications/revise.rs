@@ -8,7 +8,7 @@ use tidings_service::problem::ProblemBody;
 use uuid::Uuid;
 
 use super::body::ContentBody;
-use super::content::{MARKDOWN_FILE, PublicationContent, judge};
+use super::content::{HTML_FILE, MARKDOWN_FILE, PublicationContent, judge};
 use crate::answer::{Answer, Changed};
 use crate::commands::Commands;
 use crate::request::Call;
@@ -32,6 +32,7 @@ pub(crate) const ROUTE: Route = (
     request_body(content(
         (PublicationContent = "application/json"),
         (String = "text/markdown", example = json!(MARKDOWN_FILE)),
+        (String = "text/html", example = json!(HTML_FILE)),
     )),
     responses(
         (status = 200, description = "Revised", body = Changed),

@@ -8,7 +8,9 @@ const ID: &str = "019b7cba-7a2e-8000-9c5e-0d8f6f2f3b11";
 
 fn taken(file: &str) -> (String, String, usize) {
     let content = read(file).map_err(|problem| problem.body()).unwrap();
-    (content.title, content.markdown, content.channels.len())
+    assert_eq!(content.html, None);
+    let text = content.markdown.unwrap();
+    (content.title, text, content.channels.len())
 }
 
 /// Status, and what is said of it.

@@ -24,7 +24,8 @@ pub(super) enum Publications {
 /// Draft a publication from a file
 ///
 /// A Markdown file (.md or .markdown) begins with front matter: `title`, and `channels` with the ids of the channels it
-/// goes to, in YAML between lines of `---` or in TOML between lines of `+++`. Prints the id of the draft.
+/// goes to, in YAML between lines of `---` or in TOML between lines of `+++`. An HTML file (.html or .htm) has a <title>,
+/// and the channels in <meta name="tidings:channels" content="ID, ID">. Prints the id of the draft.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Example:
@@ -83,7 +84,8 @@ fn file(text: &str) -> Result<File, String> {
     let ending = path.extension().and_then(|it| it.to_str());
     let media_type = match ending.map(str::to_ascii_lowercase).as_deref() {
         Some("md" | "markdown") => "text/markdown",
-        _ => return Err("its name must end with .md or .markdown".to_owned()),
+        Some("html" | "htm") => "text/html",
+        _ => return Err("its name must end with .md, .markdown, .html or .htm".to_owned()),
     };
     Ok(File { path, media_type })
 }
@@ -144,7 +146,12 @@ mod tests {
 
     #[test]
     fn the_ending_of_its_name_says_what_a_file_is() {
-        for (name, media_type) in [("a.md", "text/markdown"), ("a/b.MARKDOWN", "text/markdown")] {
+        for (name, media_type) in [
+            ("a.md", "text/markdown"),
+            ("a/b.MARKDOWN", "text/markdown"),
+            ("a.b.html", "text/html"),
+            ("a.htm", "text/html"),
+        ] {
             assert_eq!(file(name).unwrap().media_type, media_type);
         }
         for name in ["a", "a.txt", "md", "a.md.bak"] {

@@ -12,6 +12,7 @@ use tokio_rustls::rustls::ClientConfig;
 use uuid::Uuid;
 
 use crate::content::Composed;
+use crate::senders::Sender;
 
 /// How many deliveries one publication makes on a channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,6 +89,11 @@ pub trait Channel: fmt::Debug + Send + Sync {
     /// is fine. Asked before each attempt is opened, which costs nothing, and so counts nothing: a channel counts in
     /// [`Channel::send`], and can meet up to [`Channel::concurrency`] attempts that were opened before it knew.
     fn ready_after(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Who it sends mail as, for those who look that up in the DNS; none: it sends no mail.
+    fn sender(&self) -> Option<Sender> {
         None
     }
 

@@ -23,6 +23,7 @@ use crate::content::Composed;
 use crate::roster::{Roster, Way};
 use tries::Tries;
 
+pub mod dns;
 pub mod health;
 pub mod preview;
 pub mod trial;
@@ -34,6 +35,7 @@ pub const ROUTES: &[Route] = &[
     trial::PUBLICATION,
     trial::CHANNEL,
     health::ROUTE,
+    dns::ROUTE,
 ];
 
 /// OpenAPI description of [`ROUTES`].
@@ -42,7 +44,8 @@ pub const ROUTES: &[Route] = &[
     preview::preview,
     trial::test_publication,
     trial::test_channel,
-    health::channel_health
+    health::channel_health,
+    dns::channel_dns
 ), modifiers(&Gate))]
 pub struct Api;
 
@@ -52,6 +55,7 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
     serve(cfg, trial::PUBLICATION, trial::test_publication);
     serve(cfg, trial::CHANNEL, trial::test_channel);
     serve(cfg, health::ROUTE, health::channel_health);
+    serve(cfg, dns::ROUTE, dns::channel_dns);
 }
 
 /// The state of these routes; register it as `web::Data<Desk>`.
@@ -71,6 +75,15 @@ pub struct Desk {
 pub struct Where {
     /// The channel.
     pub channel_id: Uuid,
+}
+
+/// Whom to ask.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct At {
+    /// A DNS server instead of those of this machine: an address, perhaps with a port.
+    #[param(example = "192.0.2.53")]
+    pub server: Option<String>,
 }
 
 /// Whom a preview is addressed to.

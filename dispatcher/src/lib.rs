@@ -24,6 +24,7 @@ pub mod queue;
 mod reopen;
 mod roster;
 mod schedules;
+pub mod senders;
 mod surroundings;
 mod worker;
 

@@ -68,6 +68,30 @@ pub(super) fn read(file: &str) -> Result<PublicationContent, Problem> {
     })
 }
 
+/// Elements of which no channel shows anything.
+const UNSEEN: [&[u8]; 20] = [
+    b"title",
+    b"script",
+    b"style",
+    b"template",
+    b"noscript",
+    b"textarea",
+    b"select",
+    b"datalist",
+    b"iframe",
+    b"object",
+    b"applet",
+    b"svg",
+    b"math",
+    b"audio",
+    b"video",
+    b"canvas",
+    b"map",
+    b"noembed",
+    b"noframes",
+    b"frameset",
+];
+
 /// Whether a page shows a word or a picture.
 pub(super) fn shows_anything(html: &str) -> bool {
     let mut unseen: Option<Vec<u8>> = None;
@@ -75,10 +99,7 @@ pub(super) fn shows_anything(html: &str) -> bool {
         match token {
             Token::StartTag(tag) if unseen.is_none() => match tag.name.as_slice() {
                 b"img" => return true,
-                name @ (b"title" | b"script" | b"style" | b"noscript" | b"template"
-                | b"textarea") => {
-                    unseen = Some(name.to_vec());
-                }
+                name if UNSEEN.contains(&name) => unseen = Some(name.to_vec()),
                 _ => {}
             },
             Token::EndTag(tag) if unseen.as_deref() == Some(tag.name.as_slice()) => unseen = None,

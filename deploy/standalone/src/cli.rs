@@ -17,6 +17,7 @@ mod out;
 mod publications;
 mod rebuild;
 mod restore;
+mod senders;
 #[cfg(test)]
 mod tests;
 pub(crate) mod token;
@@ -67,6 +68,8 @@ enum Verb {
     Publications(publications::Publications),
     #[command(subcommand)]
     Channels(channels::Channels),
+    #[command(subcommand)]
+    Senders(senders::Senders),
     Rebuild(rebuild::Rebuild),
     Views(views::Views),
     #[command(subcommand)]
@@ -110,6 +113,7 @@ async fn dispatch(cli: Cli, out: &Out) -> Result<ExitCode, CliError> {
         Verb::Import(import) => import.run(&global, out).await.map(done),
         Verb::Publications(publications) => publications.run(&global, *out).await.map(done),
         Verb::Channels(channels) => channels.run(&global, *out).await,
+        Verb::Senders(senders) => senders.run(&global, *out).await,
         Verb::Rebuild(rebuild) => rebuild.run(&global, out).await,
         Verb::Views(views) => views.run(&global, out).await.map(done),
         Verb::Keys(keys) => keys.run(&global, out).await.map(done),

@@ -13,6 +13,7 @@ use tokio_rustls::rustls;
 use crate::channel::{
     Channel, ConfigError, Environment, Fresh, Job, Kind, Outcome, Reach, RenderError, Rendered,
 };
+use crate::senders::Sender;
 
 mod compose;
 mod config;
@@ -121,6 +122,10 @@ impl EmailChannel {
 }
 
 impl Channel for EmailChannel {
+    fn sender(&self) -> Option<Sender> {
+        Some(self.config.sender())
+    }
+
     fn render(&self, job: &Job<'_>) -> Result<Rendered, RenderError> {
         compose::message(&self.config, job)
     }

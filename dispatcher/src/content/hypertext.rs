@@ -3,6 +3,7 @@
 
 mod element;
 mod run;
+mod table;
 #[cfg(test)]
 mod tests;
 mod tree;

@@ -63,6 +63,7 @@ fn a_page_that_shows_nothing_is_known() {
         "<p> \n</p><div></div><!-- words -->",
         "<script>document.write('words')</script><style>p { color: red }</style>",
         "<noscript>Turn scripts on</noscript><template>words</template>",
+        "<svg><text>drawn and never ended",
     ] {
         assert!(!shows_anything(html), "{html}");
     }

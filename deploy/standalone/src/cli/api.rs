@@ -118,8 +118,7 @@ impl Api {
     pub(crate) async fn get(&self, path: &str) -> Result<Answer, ApiError> {
         let mut waited = Duration::ZERO;
         loop {
-            let request = self.request(&Method::GET, path);
-            match self.send(Method::GET, path, request).await {
+            match self.get_once(path).await {
                 Err(ApiError::Refused { status, .. })
                     if status == StatusCode::SERVICE_UNAVAILABLE && waited < PATIENCE =>
                 {
@@ -129,6 +128,12 @@ impl Api {
                 answer => return answer,
             }
         }
+    }
+
+    /// Reads; whatever is said counts.
+    pub(crate) async fn get_once(&self, path: &str) -> Result<Answer, ApiError> {
+        let request = self.request(&Method::GET, path);
+        self.send(Method::GET, path, request).await
     }
 
     /// Posts to an absolute URL as a mail program does: without a token.

@@ -33,6 +33,7 @@ fn every_verb_teaches_with_an_example() {
         ("channels", "test"),
         ("channels", "enable"),
         ("channels", "disable"),
+        ("senders", "check"),
         ("views", "skip"),
         ("dispatch", "show"),
         ("dispatch", "release"),
@@ -40,7 +41,7 @@ fn every_verb_teaches_with_an_example() {
         help.push_str(&help_of(&["tidings", group, verb, "--help"]));
         help.push_str("\n----\n");
     }
-    assert_eq!(help.matches("\nExample").count(), 25);
+    assert_eq!(help.matches("\nExample").count(), 26);
     insta::assert_snapshot!("verbs", help);
     insta::assert_snapshot!("tidings", help_of(&["tidings", "--help"]));
 }

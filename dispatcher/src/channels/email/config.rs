@@ -12,6 +12,7 @@ use super::dkim::Dkim;
 use crate::{
     channel::ConfigError,
     channels::settings::{Fields, checked},
+    senders::Sender,
 };
 
 /// Everything a person configures.
@@ -127,6 +128,22 @@ impl Config {
             mails_per_minute,
         });
         checked(config, [settings, credentials])
+    }
+}
+
+impl Config {
+    /// Who mails come from, as their receivers see it.
+    pub(super) fn sender(&self) -> Sender {
+        let from_domain = self.from.email.domain().to_ascii_lowercase();
+        Sender {
+            return_path_domain: self
+                .return_path_domain
+                .clone()
+                .unwrap_or_else(|| from_domain.clone()),
+            from_domain,
+            relay: Some(self.server.host.clone()),
+            signer: self.dkim.as_ref().and_then(|dkim| dkim.signer()),
+        }
     }
 }
 

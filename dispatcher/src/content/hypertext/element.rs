@@ -90,12 +90,12 @@ impl Element {
             "p" | "div" | "section" | "article" | "header" | "footer" | "main" | "aside"
             | "nav" | "address" | "figure" | "figcaption" | "form" | "fieldset" | "legend"
             | "center" | "dl" | "dt" | "dd" | "details" | "summary" | "hgroup" | "body"
-            | "html" | "thead" | "tbody" | "tfoot" | "caption" | "option" => Self::Boundary,
-            "head" | "title" | "script" | "style" | "template" | "noscript" | "textarea"
-            | "select" | "datalist" | "iframe" | "object" | "embed" | "applet" | "svg" | "math"
-            | "audio" | "video" | "canvas" | "map" | "noembed" | "noframes" | "frameset" => {
-                Self::Dropped
+            | "html" | "head" | "thead" | "tbody" | "tfoot" | "caption" | "option" => {
+                Self::Boundary
             }
+            "title" | "script" | "style" | "template" | "noscript" | "textarea" | "select"
+            | "datalist" | "iframe" | "object" | "embed" | "applet" | "svg" | "math" | "audio"
+            | "video" | "canvas" | "map" | "noembed" | "noframes" | "frameset" => Self::Dropped,
             _ => Self::Plain,
         }
     }

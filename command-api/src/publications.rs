@@ -1,8 +1,11 @@
 //! Publications: what an editor writes, and its way to the readers.
 
+mod body;
 pub(crate) mod cancel;
 mod content;
 pub(crate) mod draft;
+mod front_matter;
+mod page;
 pub(crate) mod pause;
 pub(crate) mod publish;
 pub(crate) mod resume;

@@ -212,6 +212,27 @@ async fn a_body_that_can_not_be_taken_is_said_before_anything_is_read() {
         ),
         ("/api/v1/publications", "text/plain", "{}", 415, ""),
         (
+            "/api/v1/publications",
+            "text/markdown; charset=UTF-8",
+            "---\ntitle: T\nx: 1\nchannels: []\n---\nm",
+            422,
+            "#/x",
+        ),
+        (
+            "/api/v1/publications",
+            "Text/Markdown",
+            "\u{feff}---\ntitle: ''\nchannels: []\n---\nm",
+            422,
+            "#/title",
+        ),
+        (
+            "/api/v1/publications",
+            "text/markdown",
+            "---\ntitle: T\n",
+            400,
+            "",
+        ),
+        (
             "/api/v1/publications/{id}/publish",
             json,
             r#"{"when":"now"}"#,

@@ -3,8 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-use tidings_domain::personal::Personal;
-use tidings_domain::publication::Publication;
+use tidings_domain::publication::{Content, Publication};
 use tidings_event_store::{LoadError, Store};
 use uuid::Uuid;
 
@@ -65,13 +64,10 @@ impl Causes {
             .get(&publication_id)
             .and_then(|before| before.content.clone());
         let content = loaded.state.draft().and_then(|draft| {
-            match (&draft.content.title, &draft.content.markdown) {
-                (Personal::Known(title), Personal::Known(markdown)) => {
-                    Some(before.unwrap_or_else(|| {
-                        Arc::new(Composed::new(title.as_str(), markdown.as_str()))
-                    }))
-                }
-                _ => None,
+            let Content { title, source } = &draft.content;
+            match before {
+                Some(before) if title.known().is_some() && source.known().is_some() => Some(before),
+                _ => Composed::of(&draft.content).map(Arc::new),
             }
         });
         if causes.len() >= CAUSES_MAX {

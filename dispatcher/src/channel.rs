@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use crate::channels::Paces;
 use crate::content::Composed;
+use crate::senders::Sender;
 
 /// How many deliveries one publication makes on a channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,6 +119,11 @@ pub trait Channel: fmt::Debug + Send + Sync {
     /// Whether this delivery had better not be attempted now, although others of the channel may be. Asked before its
     /// attempt is opened; what is put off goes on record with the reason, and is never given up for it.
     fn put_off(&self, _rendered: &Rendered) -> Option<PutOff> {
+        None
+    }
+
+    /// Who it sends mail as, for those who look that up in the DNS; none: it sends no mail.
+    fn sender(&self) -> Option<Sender> {
         None
     }
 

@@ -3,9 +3,11 @@
 use std::sync::OnceLock;
 
 mod chat;
+pub mod commonmark;
 pub mod discord;
 pub mod document;
 pub mod html;
+pub mod hypertext;
 pub mod mail;
 pub mod markdown;
 pub mod slack;
@@ -16,7 +18,9 @@ mod wrap;
 #[cfg(test)]
 mod tests;
 
-use document::{Block, Document, plain_text};
+use tidings_domain::publication::{Content, Source};
+
+use document::{Block, Document, Inline, plain_text};
 use mail::MailBody;
 
 /// The content of one revision of a publication, ready for every channel.
@@ -24,7 +28,8 @@ use mail::MailBody;
 /// Everything that does not depend on the receiver is rendered at most once.
 pub struct Composed {
     title: String,
-    markdown: String,
+    /// As it was written; none when it was not written in Markdown.
+    markdown: Option<String>,
     document: Document,
     mail: OnceLock<MailBody>,
     slack: OnceLock<String>,
@@ -33,15 +38,33 @@ pub struct Composed {
 }
 
 impl Composed {
+    /// Whatever it was written in; none when it was taken down.
+    pub fn of(content: &Content) -> Option<Self> {
+        let title = content.title.known()?.as_str();
+        Some(match content.source.known()? {
+            Source::Markdown(text) => Self::new(title, text.as_str()),
+            Source::Html(page) => Self::from_html(title, page.as_str()),
+        })
+    }
+
     /// Parses `markdown`; the title becomes one line without control characters.
     /// Accepts any text: there is no such thing as invalid Markdown.
     pub fn new(title: &str, markdown: &str) -> Self {
+        let document = markdown::parse(markdown);
+        Self::from_document(title, Some(markdown.to_owned()), document)
+    }
+
+    /// Parses `html`, with the same promises.
+    pub fn from_html(title: &str, html: &str) -> Self {
+        Self::from_document(title, None, hypertext::parse(html))
+    }
+
+    fn from_document(title: &str, markdown: Option<String>, mut document: Document) -> Self {
         let title = one_line_title(title);
-        let mut document = markdown::parse(markdown);
         drop_repeated_title(&mut document, &title);
         Self {
             title,
-            markdown: markdown.to_owned(),
+            markdown,
             document,
             mail: OnceLock::new(),
             slack: OnceLock::new(),
@@ -80,8 +103,11 @@ impl Composed {
 
     /// What a webhook is told of the content, cut to what fits into its body.
     pub fn webhook(&self) -> &webhook::Article {
-        self.webhook
-            .get_or_init(|| webhook::Article::new(&self.title, &self.markdown, &self.document))
+        self.webhook.get_or_init(|| {
+            let written = self.markdown.clone();
+            let markdown = written.unwrap_or_else(|| commonmark::source(&self.document));
+            webhook::Article::new(&self.title, &markdown, &self.document)
+        })
     }
 }
 
@@ -100,11 +126,21 @@ fn one_line_title(title: &str) -> String {
     words.chars().take(TITLE_LENGTH_MAX).collect()
 }
 
-/// Many editors start the text with the title; every layout shows the title already.
+/// Many editors start the text with the title, perhaps below a picture; every layout shows the title already.
 fn drop_repeated_title(document: &mut Document, title: &str) {
-    if let Some(Block::Heading { level: 1, content }) = document.blocks.first()
+    let words = |block: &Block| !matches!(block, Block::Paragraph(content) if is_picture(content));
+    if let Some(at) = document.blocks.iter().position(words)
+        && let Block::Heading { level: 1, content } = &document.blocks[at]
         && one_line_title(&plain_text(content)) == title
     {
-        document.blocks.remove(0);
+        document.blocks.remove(at);
+    }
+}
+
+fn is_picture(content: &[Inline]) -> bool {
+    match content {
+        [Inline::Image { .. }] => true,
+        [Inline::Link { content, .. }] => is_picture(content),
+        _ => false,
     }
 }

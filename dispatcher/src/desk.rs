@@ -7,7 +7,6 @@ use actix_web::web;
 use serde::Deserialize;
 use tidings_domain::channel::Channel as ChannelState;
 use tidings_domain::id::IdKey;
-use tidings_domain::personal::Personal;
 use tidings_domain::publication::Publication;
 use tidings_event_store::view::{Reached, reached};
 use tidings_event_store::{LoadError, RETRY_AFTER, Store};
@@ -24,6 +23,7 @@ use crate::content::Composed;
 use crate::roster::{Roster, Way};
 use tries::Tries;
 
+pub mod dns;
 pub mod health;
 pub mod preview;
 pub mod trial;
@@ -35,6 +35,7 @@ pub const ROUTES: &[Route] = &[
     trial::PUBLICATION,
     trial::CHANNEL,
     health::ROUTE,
+    dns::ROUTE,
 ];
 
 /// OpenAPI description of [`ROUTES`].
@@ -43,7 +44,8 @@ pub const ROUTES: &[Route] = &[
     preview::preview,
     trial::test_publication,
     trial::test_channel,
-    health::channel_health
+    health::channel_health,
+    dns::channel_dns
 ), modifiers(&Gate))]
 pub struct Api;
 
@@ -53,6 +55,7 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
     serve(cfg, trial::PUBLICATION, trial::test_publication);
     serve(cfg, trial::CHANNEL, trial::test_channel);
     serve(cfg, health::ROUTE, health::channel_health);
+    serve(cfg, dns::ROUTE, dns::channel_dns);
 }
 
 /// The state of these routes; register it as `web::Data<Desk>`.
@@ -72,6 +75,15 @@ pub struct Desk {
 pub struct Where {
     /// The channel.
     pub channel_id: Uuid,
+}
+
+/// Whom to ask.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct At {
+    /// A DNS server instead of those of this machine: an address, perhaps with a port.
+    #[param(example = "192.0.2.53")]
+    pub server: Option<String>,
 }
 
 /// Whom a preview is addressed to.
@@ -132,14 +144,8 @@ impl Desk {
         let Some(draft) = loaded.state.draft() else {
             return Err(Problem::not_found("There is no publication of that id."));
         };
-        match (&draft.content.title, &draft.content.markdown) {
-            (Personal::Known(title), Personal::Known(markdown)) => {
-                Ok(Composed::new(title.as_str(), markdown.as_str()))
-            }
-            _ => Err(Problem::conflict(
-                "Its text was taken down: there is nothing to show.",
-            )),
-        }
+        Composed::of(&draft.content)
+            .ok_or_else(|| Problem::conflict("Its text was taken down: there is nothing to show."))
     }
 
     /// A delivery that is none: to this address, if the channel has single receivers, with a link to leave that

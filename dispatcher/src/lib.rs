@@ -25,6 +25,7 @@ mod reopen;
 pub mod replay;
 mod roster;
 mod schedules;
+pub mod senders;
 mod surroundings;
 mod worker;
 

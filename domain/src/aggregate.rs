@@ -26,6 +26,11 @@ pub trait Aggregate: Default + Clone + Send + Sync + 'static {
     /// The type the event is written under: `<noun>.<PastTense>`. The seals are bound to it.
     fn event_type(event: &Self::Event) -> &'static str;
 
+    /// Oldest contract revision that may act on the event; 0: any. Readers of older ones stop at it.
+    fn min_reader(_event: &Self::Event) -> u32 {
+        0
+    }
+
     /// The event as it is written, its personal fields sealed.
     fn encode(event: &Self::Event, seal: &dyn Seal) -> WireEvent;
 

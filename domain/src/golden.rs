@@ -13,7 +13,7 @@ use crate::schedule::CivilTime;
 use crate::testing::{GlassVault, ShreddedVault};
 use crate::value::{
     Attributes, ChannelIds, ChannelKind, ChannelName, Code, Credentials, DisplayName, EmailAddress,
-    Evidence, Markdown, Settings, SkipReason, Title,
+    Evidence, Html, Markdown, Settings, SkipReason, Title,
 };
 use crate::{
     address, channel, delivery, log, publication, subscriber, subscriber_import, suppression,
@@ -320,9 +320,29 @@ fn log_events() -> Vec<log::Event> {
     ]
 }
 
-fn golden_bytes(event_type: &str) -> Vec<u8> {
+/// Events in a shape that came later than their type.
+fn publication_events_in_html() -> Vec<publication::Event> {
+    use publication::{Content, Event};
+    let content = || {
+        let page = Html::parse("<p>Hello <em>world</em>\n").unwrap();
+        Content::new(Title::parse("Good news").unwrap(), page)
+    };
+    let channel_ids = || ChannelIds::parse(vec![id(2), id(1)]).unwrap();
+    vec![
+        Event::Drafted {
+            content: content(),
+            channel_ids: channel_ids(),
+        },
+        Event::Revised {
+            content: content(),
+            channel_ids: channel_ids(),
+        },
+    ]
+}
+
+fn golden_bytes(event_type: &str, shape: u32) -> Vec<u8> {
     let path =
-        PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("golden/{event_type}.v1.hex"));
+        PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("golden/{event_type}.v{shape}.hex"));
     let hex = std::fs::read_to_string(&path).unwrap_or_default();
     let digits = hex.trim().as_bytes();
     let digit = |b: u8| u8::try_from((b as char).to_digit(16).unwrap()).unwrap();
@@ -341,13 +361,21 @@ fn check<A: Aggregate>(events: &[A::Event]) -> Vec<&'static str>
 where
     A::Event: PartialEq,
 {
+    check_shape::<A>(events, 1)
+}
+
+/// The same for events in a later shape, which have a file each of that number.
+fn check_shape<A: Aggregate>(events: &[A::Event], shape: u32) -> Vec<&'static str>
+where
+    A::Event: PartialEq,
+{
     let mut seen = vec![];
     for event in events {
         let wire = A::encode(event, &GlassVault);
         let event_type = wire.event_type();
         assert_eq!(event_type, A::event_type(event));
         assert!(event_type.starts_with(&format!("{}.", A::NOUN)));
-        let golden = golden_bytes(event_type);
+        let golden = golden_bytes(event_type, shape);
         assert_eq!(hex(&wire.encode_to_vec()), hex(&golden), "{event_type}");
         let read = tidings_proto::Event::decode(event_type, golden.into()).unwrap();
         assert_eq!(
@@ -378,6 +406,18 @@ fn every_event_reads_as_it_was_written() {
     seen.extend(check::<log::Log>(&log_events()));
     let all: BTreeSet<_> = tidings_proto::EVENT_TYPES.iter().copied().collect();
     assert_eq!(seen, all, "every event type needs a golden file");
+}
+
+#[test]
+fn later_shapes_read_as_they_were_written_and_stop_readers_that_do_not_know_them() {
+    let events = publication_events_in_html();
+    check_shape::<publication::Publication>(&events, 2);
+    for event in &events {
+        assert_eq!(publication::Publication::min_reader(event), 2);
+    }
+    for event in publication_events() {
+        assert_eq!(publication::Publication::min_reader(&event), 0);
+    }
 }
 
 #[test]

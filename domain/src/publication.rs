@@ -15,7 +15,7 @@ use uuid::Uuid;
 use crate::aggregate::{Aggregate, CodecError};
 use crate::personal::{Open, Personal, Seal};
 use crate::schedule::CivilTime;
-use crate::value::{ChannelIds, Code, Markdown, Title, code_enum};
+use crate::value::{ChannelIds, Code, Html, Markdown, Title, code_enum};
 
 pub use command::Command;
 pub use event::Event;
@@ -27,15 +27,36 @@ pub struct Content {
     /// Subject of a mail, headline of a message.
     pub title: Personal<Title>,
     /// The one source every channel renders.
-    pub markdown: Personal<Markdown>,
+    pub source: Personal<Source>,
+}
+
+/// A text as its editor wrote it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// In Markdown.
+    Markdown(Markdown),
+    /// As a page.
+    Html(Html),
+}
+
+impl From<Markdown> for Source {
+    fn from(text: Markdown) -> Self {
+        Self::Markdown(text)
+    }
+}
+
+impl From<Html> for Source {
+    fn from(page: Html) -> Self {
+        Self::Html(page)
+    }
 }
 
 impl Content {
     /// Content that is known.
-    pub fn new(title: Title, markdown: Markdown) -> Self {
+    pub fn new(title: Title, source: impl Into<Source>) -> Self {
         Self {
             title: Personal::Known(title),
-            markdown: Personal::Known(markdown),
+            source: Personal::Known(source.into()),
         }
     }
 }
@@ -320,6 +341,10 @@ impl Aggregate for Publication {
 
     fn event_type(event: &Event) -> &'static str {
         codec::event_type(event)
+    }
+
+    fn min_reader(event: &Event) -> u32 {
+        codec::min_reader(event)
     }
 
     fn encode(event: &Event, seal: &dyn Seal) -> tidings_proto::Event {

@@ -16,7 +16,7 @@ use std::time::Duration;
 use actix_web::http::header::HeaderName;
 use actix_web::web;
 
-pub use body::{Json, body_deadline, read_body};
+pub use body::{Json, body_deadline, is_json, read_body};
 pub use context::{CORRELATION_HEADER, RequestContext, request_context};
 pub use headers::security_headers;
 pub use key::idempotency_key;

@@ -19,7 +19,7 @@ use utoipa::ToSchema;
 pub use catalogue::*;
 pub(crate) use fallback::{AN_ID, quoted};
 pub use fallback::{configure, path, payload};
-pub use json::from_json;
+pub use json::{from_json, from_value};
 
 use crate::http::VIEW_POSITION;
 use crate::trace;

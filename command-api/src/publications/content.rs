@@ -3,14 +3,31 @@
 use futures_util::future::try_join_all;
 use serde::Deserialize;
 use tidings_domain::channel::Channel;
-use tidings_domain::publication::Content;
-use tidings_domain::value::{ChannelIds, Markdown, Title};
+use tidings_domain::publication::{Content, Source};
+use tidings_domain::value::{ChannelIds, Html, Markdown, Title};
 use tidings_service::Problem;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::page;
 use crate::Commands;
 use crate::refusal::{self, Values};
+
+/// A file that says the same as the example below.
+pub(super) const MARKDOWN_FILE: &str = "\
+---
+title: Spring in the library
+channels: [019b7cba-7a2e-8000-9c5e-0d8f6f2f3b11]
+---
+The reading room opens again on **1 April**.
+";
+
+/// A page that does.
+pub(super) const HTML_FILE: &str = "\
+<title>Spring in the library</title>
+<meta name=\"tidings:channels\" content=\"019b7cba-7a2e-8000-9c5e-0d8f6f2f3b11\">
+<p>The reading room opens again on <strong>1 April</strong>.
+";
 
 /// The content of a publication and where it goes.
 #[derive(Deserialize, ToSchema)]
@@ -22,11 +39,13 @@ use crate::refusal::{self, Values};
 }))]
 pub(crate) struct PublicationContent {
     /// One line: the subject of a mail, the heading of a message.
-    title: String,
+    pub(super) title: String,
     /// The text, in Markdown; rendered for each channel.
-    markdown: String,
+    pub(super) markdown: Option<String>,
+    /// The text as a page, instead; what it says, shows and links to is rendered for each channel, how it looks is not.
+    pub(super) html: Option<String>,
     /// Ids of the channels it goes to, each once.
-    channels: Vec<Uuid>,
+    pub(super) channels: Vec<Uuid>,
 }
 
 /// The same, right by its types.
@@ -58,11 +77,11 @@ pub(super) async fn judge(
         }
     }
     let title = values.take("#/title", Title::parse(&content.title));
-    let markdown = values.take("#/markdown", Markdown::parse(&content.markdown));
+    let source = source(&mut values, content.markdown, content.html);
     let channel_ids = values.take("#/channels", ChannelIds::parse(content.channels));
     let content = title
-        .zip(markdown)
-        .map(|(title, markdown)| Content::new(title, markdown));
+        .zip(source)
+        .map(|(title, source)| Content::new(title, source));
     values.all(
         content
             .zip(channel_ids)
@@ -71,6 +90,36 @@ pub(super) async fn judge(
                 channel_ids,
             }),
     )
+}
+
+/// The text, in the one form it is given.
+fn source(values: &mut Values, markdown: Option<String>, html: Option<String>) -> Option<Source> {
+    match (markdown, html) {
+        (Some(text), None) => values
+            .take("#/markdown", Markdown::parse(&text))
+            .map(Source::from),
+        (None, Some(html)) => {
+            if !html.trim().is_empty() && !page::shows_anything(&html) {
+                let detail = "the page shows no word and no picture; write something to send";
+                values.wrong("#/html", detail);
+            }
+            values.take("#/html", Html::parse(&html)).map(Source::from)
+        }
+        (None, None) => {
+            values.wrong(
+                "#/markdown",
+                "there is no text: give it as `markdown` or as `html`",
+            );
+            None
+        }
+        (Some(_), Some(_)) => {
+            values.wrong(
+                "#/html",
+                "there is a text already: give `markdown` or `html`, not both",
+            );
+            None
+        }
+    }
 }
 
 /// Whether each id is a channel's; more than are allowed are not looked up.

@@ -4,11 +4,11 @@ use actix_web::web;
 use tidings_domain::publication::{Command, Publication};
 use tidings_service::Problem;
 use tidings_service::auth::Role;
-use tidings_service::http::Json;
 use tidings_service::problem::ProblemBody;
 use uuid::Uuid;
 
-use super::content::{PublicationContent, judge};
+use super::body::ContentBody;
+use super::content::{HTML_FILE, MARKDOWN_FILE, PublicationContent, judge};
 use crate::answer::{Answer, Changed};
 use crate::commands::Commands;
 use crate::request::Call;
@@ -21,13 +21,19 @@ pub(crate) const ROUTE: Route = (
 );
 
 /// Replace a draft's content
+///
+/// By any body that a draft is made of.
 #[utoipa::path(
     put, path = "/api/v1/publications/{id}", tag = "publications", security(("bearer" = [])),
     params(
         ("id" = Uuid, Path, description = "The publication"),
         ("If-Match" = Option<String>, Header, description = "The `ETag` you have seen"),
     ),
-    request_body = PublicationContent,
+    request_body(content(
+        (PublicationContent = "application/json"),
+        (String = "text/markdown", example = json!(MARKDOWN_FILE)),
+        (String = "text/html", example = json!(HTML_FILE)),
+    )),
     responses(
         (status = 200, description = "Revised", body = Changed),
         (status = 404, description = "No such publication", body = ProblemBody,
@@ -35,6 +41,10 @@ pub(crate) const ROUTE: Route = (
         (status = 409, description = "It is published already", body = ProblemBody,
             content_type = "application/problem+json"),
         (status = 412, description = "It has changed since", body = ProblemBody,
+            content_type = "application/problem+json"),
+        (status = 400, description = "The body can not be read", body = ProblemBody,
+            content_type = "application/problem+json"),
+        (status = 415, description = "The body has another content type", body = ProblemBody,
             content_type = "application/problem+json"),
         (status = 422, description = "Some values are not acceptable", body = ProblemBody,
             content_type = "application/problem+json"),
@@ -44,7 +54,7 @@ pub(crate) async fn revise(
     commands: web::Data<Commands>,
     id: web::Path<Uuid>,
     call: Call,
-    body: Json<PublicationContent>,
+    body: ContentBody,
 ) -> Result<Answer, Problem> {
     let judged = judge(&commands, body.value).await?;
     let command = || Command::Revise {

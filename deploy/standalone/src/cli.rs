@@ -14,8 +14,10 @@ pub(crate) mod import;
 mod keys;
 mod migrate;
 mod out;
+mod publications;
 mod rebuild;
 mod restore;
+mod senders;
 #[cfg(test)]
 mod tests;
 pub(crate) mod token;
@@ -63,7 +65,11 @@ enum Verb {
     #[command(subcommand)]
     Import(import::Import),
     #[command(subcommand)]
+    Publications(publications::Publications),
+    #[command(subcommand)]
     Channels(channels::Channels),
+    #[command(subcommand)]
+    Senders(senders::Senders),
     Rebuild(rebuild::Rebuild),
     Views(views::Views),
     #[command(subcommand)]
@@ -105,7 +111,9 @@ async fn dispatch(cli: Cli, out: &Out) -> Result<ExitCode, CliError> {
         Verb::Token(token) => token.run(&global, out).map(done),
         Verb::Migrate(migrate) => migrate.run(&global, out).await.map(done),
         Verb::Import(import) => import.run(&global, out).await.map(done),
+        Verb::Publications(publications) => publications.run(&global, *out).await.map(done),
         Verb::Channels(channels) => channels.run(&global, *out).await,
+        Verb::Senders(senders) => senders.run(&global, *out).await,
         Verb::Rebuild(rebuild) => rebuild.run(&global, out).await,
         Verb::Views(views) => views.run(&global, out).await.map(done),
         Verb::Keys(keys) => keys.run(&global, out).await.map(done),

@@ -15,6 +15,7 @@ use crate::channel::{
     Channel, ConfigError, Environment, Fresh, Job, Kind, LeftAlone, Outcome, PutOff, Reach,
     RenderError, Rendered,
 };
+use crate::senders::Sender;
 
 mod config;
 mod connect;
@@ -128,6 +129,10 @@ impl EmailChannel {
 }
 
 impl Channel for EmailChannel {
+    fn sender(&self) -> Option<Sender> {
+        Some(self.config.sender())
+    }
+
     fn render(&self, job: &Job<'_>) -> Result<Rendered, RenderError> {
         let mut rendered = compose::mail(&self.config.letterhead, job)?;
         if let Some(dkim) = &self.config.dkim {

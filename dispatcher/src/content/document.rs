@@ -2,6 +2,10 @@
 
 use reqwest::Url;
 
+/// Deepest nesting kept as such; what lies deeper is read as part of its surroundings.
+/// Keeps every walk over the tree within a small stack.
+pub(super) const DEPTH_MAX: usize = 24;
+
 /// A parsed text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Document {
@@ -43,10 +47,17 @@ pub enum Block {
 pub struct Table {
     /// How each column is set.
     pub alignments: Vec<Alignment>,
-    /// The head row.
+    /// The head row; where nothing says what the columns are, its cells are empty.
     pub head: Vec<Cell>,
     /// The other rows.
     pub rows: Vec<Vec<Cell>>,
+}
+
+impl Table {
+    /// Whether anything says what the columns are.
+    pub fn has_head(&self) -> bool {
+        self.head.iter().any(|cell| !cell.is_empty())
+    }
 }
 
 /// The content of one cell.
@@ -129,6 +140,22 @@ impl Target {
         let fits = url.as_str().len() <= TARGET_LENGTH_MAX;
         (printable && fits && schemes.contains(&url.scheme())).then(|| Self(url.into()))
     }
+}
+
+/// Words on one line, without control characters (an entity such as `&#7;` can smuggle one in).
+pub(super) fn printable(text: &str) -> String {
+    text.chars()
+        .map(|c| if c == '\n' || c == '\t' { ' ' } else { c })
+        .filter(|c| !c.is_control())
+        .collect()
+}
+
+/// Literal lines keep their line ends; tabs become spaces, which every reader shows alike.
+pub(super) fn literal(text: &str) -> String {
+    text.replace('\t', "    ")
+        .chars()
+        .filter(|c| *c == '\n' || !c.is_control())
+        .collect()
 }
 
 /// The bare words of some content; a line break becomes a space, an image its description.

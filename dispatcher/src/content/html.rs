@@ -127,7 +127,9 @@ fn list(start: Option<u64>, items: &[Vec<Block>], html: &mut String) {
 fn table(table: &Table, html: &mut String) {
     open("table", TABLE, "", html);
     html.push('\n');
-    row("th", &table.head, &table.alignments, html);
+    if table.has_head() {
+        row("th", &table.head, &table.alignments, html);
+    }
     for cells in &table.rows {
         row("td", cells, &table.alignments, html);
     }

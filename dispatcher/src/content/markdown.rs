@@ -2,11 +2,10 @@
 
 use pulldown_cmark::{CodeBlockKind, Event, Options, Parser, Tag};
 
-use super::document::{Alignment, Block, Cell, Document, Inline, Table, Target, plain_text};
-
-/// Deepest nesting kept as such; what lies deeper is read as part of its surroundings.
-/// Keeps every walk over the tree within a small stack.
-const DEPTH_MAX: usize = 24;
+use super::document::{
+    Alignment, Block, Cell, DEPTH_MAX, Document, Inline, Table, Target, literal, plain_text,
+    printable,
+};
 
 /// Parses any text.
 pub fn parse(markdown: &str) -> Document {
@@ -224,9 +223,9 @@ impl Tree {
 
     fn text(&mut self, text: &str) {
         self.imply_paragraph();
-        let literal = matches!(self.top().kind, FrameKind::Literal { .. });
-        let text = if literal {
-            literal_text(text)
+        let is_literal = matches!(self.top().kind, FrameKind::Literal { .. });
+        let text = if is_literal {
+            literal(text)
         } else {
             printable(text)
         };
@@ -296,22 +295,6 @@ impl FrameKind {
             Self::Strong | Self::Emphasis | Self::Strikethrough | Self::Link(_) | Self::Image(_)
         )
     }
-}
-
-/// Words on one line, without control characters (an entity such as `&#7;` can smuggle one in).
-fn printable(text: &str) -> String {
-    text.chars()
-        .map(|c| if c == '\n' || c == '\t' { ' ' } else { c })
-        .filter(|c| !c.is_control())
-        .collect()
-}
-
-/// Literal lines keep their line ends; tabs become spaces, which every reader shows alike.
-fn literal_text(text: &str) -> String {
-    text.replace('\t', "    ")
-        .chars()
-        .filter(|c| *c == '\n' || !c.is_control())
-        .collect()
 }
 
 fn shown_as_lines(inlines: &[Inline]) -> Vec<Inline> {

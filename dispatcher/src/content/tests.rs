@@ -58,10 +58,13 @@ fn a_title_is_one_clean_line_and_never_empty() {
 
 #[test]
 fn only_a_first_heading_that_repeats_the_title_goes() {
-    let blocks = |markdown| Composed::new("Tide", markdown).document().blocks.len();
+    let blocks = |markdown: &str| Composed::new("Tide", markdown).document().blocks.len();
     assert_eq!(blocks("# Tide\n\ntext"), 1);
     assert_eq!(blocks("# Ebb\n\ntext"), 2);
     assert_eq!(blocks("## Tide\n\ntext"), 2);
+    let picture = "[![logo](https://e.org/i.png)](https://e.org)\n\n";
+    assert_eq!(blocks(&format!("{picture}# Tide\n\ntext")), 2);
+    assert_eq!(blocks("words\n\n# Tide\n\ntext"), 3);
 }
 
 #[test]

@@ -32,7 +32,9 @@ pub(super) fn wrap(text: &str, width: usize, first: &str, next: &str, lines: &mu
 
 /// Sets a table in columns; none when it is wider than `width`.
 pub(super) fn columns(table: &Table, width: usize) -> Option<Vec<String>> {
-    let rows: Vec<Vec<String>> = std::iter::once(&table.head)
+    let head = table.has_head().then_some(&table.head);
+    let rows: Vec<Vec<String>> = head
+        .into_iter()
         .chain(&table.rows)
         .map(|row| {
             row.iter()
@@ -62,7 +64,7 @@ pub(super) fn columns(table: &Table, width: usize) -> Option<Vec<String>> {
             .map(|(column, (cell, width))| set(cell, *width, table.alignments.get(column).copied()))
             .collect();
         lines.push(cells.join("  ").trim_end().to_owned());
-        if index == 0 {
+        if index == 0 && head.is_some() {
             let rules: Vec<String> = widths.iter().map(|width| "-".repeat(*width)).collect();
             lines.push(rules.join("  "));
         }
@@ -79,7 +81,11 @@ pub(super) fn records(table: &Table) -> Vec<String> {
             lines.push(String::new());
         }
         for (head, cell) in heads.iter().zip(row) {
-            lines.push(format!("{}: {}", head.trim(), plain_text(cell).trim()));
+            let cell = plain_text(cell);
+            lines.push(match head.trim() {
+                "" => cell.trim().to_owned(),
+                head => format!("{head}: {}", cell.trim()),
+            });
         }
     }
     lines

@@ -4,11 +4,12 @@ use tidings_proto::{Event as Wire, EventMessage as _, common, publication as wir
 
 use super::{
     Accounting, Audience, Content, Event, MissedReason, Plan, Publication, RetriedClass, Retry,
+    Source,
 };
 use crate::aggregate::{Aggregate as _, CodecError};
 use crate::personal::{Open, Seal};
 use crate::schedule::CivilTime;
-use crate::value::{ChannelIds, Code, Markdown, Title};
+use crate::value::{ChannelIds, Code, Html, Markdown, Title};
 use crate::wire::{Fields, count, id, optional_id};
 
 pub(super) fn event_type(event: &Event) -> &'static str {
@@ -27,6 +28,21 @@ pub(super) fn event_type(event: &Event) -> &'static str {
         Event::Resumed => wire::Resumed::TYPE,
         Event::RetryRequested(_) => wire::RetryRequested::TYPE,
         Event::RetryCompleted { .. } => wire::RetryCompleted::TYPE,
+    }
+}
+
+/// The first contract revision that knows of content in HTML.
+const HTML_REVISION: u32 = 2;
+
+pub(super) fn min_reader(event: &Event) -> u32 {
+    match event {
+        Event::Drafted { content, .. } | Event::Revised { content, .. } => {
+            match content.source.known() {
+                Some(Source::Html(_)) => HTML_REVISION,
+                Some(Source::Markdown(_)) | None => 0,
+            }
+        }
+        _ => 0,
     }
 }
 
@@ -122,12 +138,15 @@ fn encode_word(event: &Event) -> Wire {
 }
 
 fn encode_content(content: &Content, seal: &dyn Seal) -> common::Content {
+    let (markdown, html) = match content.source.known() {
+        Some(Source::Markdown(text)) => (Some(text.as_str()), None),
+        Some(Source::Html(page)) => (None, Some(page.as_str())),
+        None => (None, None),
+    };
     common::Content {
         title: seal.seal_text("content.title", content.title.known().map(Title::as_str)),
-        markdown: seal.seal_text(
-            "content.markdown",
-            content.markdown.known().map(Markdown::as_str),
-        ),
+        markdown: seal.seal_text("content.markdown", markdown),
+        html: seal.seal_text("content.html", html),
     }
 }
 
@@ -208,10 +227,17 @@ fn decode_content(
 ) -> Result<Content, CodecError> {
     let title = content.and_then(|content| content.title.as_ref());
     let markdown = content.and_then(|content| content.markdown.as_ref());
+    let html = content.and_then(|content| content.html.as_ref());
+    let source = match html {
+        None => open
+            .open_text("content.markdown", markdown)?
+            .map(|text| Source::Markdown(Markdown::recorded(text))),
+        html => open
+            .open_text("content.html", html)?
+            .map(|page| Source::Html(Html::recorded(page))),
+    };
     Ok(Content {
         title: open.open_text("content.title", title)?.map(Title::recorded),
-        markdown: open
-            .open_text("content.markdown", markdown)?
-            .map(Markdown::recorded),
+        source,
     })
 }

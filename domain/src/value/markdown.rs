@@ -15,20 +15,7 @@ impl Markdown {
     /// # Errors
     /// [`Invalid`] when it is blank, too long or holds a NUL character.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
-        if text.len() > Self::SIZE_BYTES_MAX {
-            return Err(Invalid::new(format!(
-                "the text has {} bytes; at most {} are allowed",
-                text.len(),
-                Self::SIZE_BYTES_MAX
-            )));
-        }
-        if text.trim().is_empty() {
-            return Err(Invalid::new("the text is empty; write something to send"));
-        }
-        if text.contains('\0') {
-            return Err(Invalid::new("the text holds a NUL character; remove it"));
-        }
-        Ok(Self(text.replace("\r\n", "\n").replace('\r', "\n")))
+        whole_text(text, Self::SIZE_BYTES_MAX).map(Self)
     }
 
     pub(crate) fn recorded(text: String) -> Self {
@@ -39,6 +26,23 @@ impl Markdown {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// A text of several lines, which end with `\n`.
+pub(super) fn whole_text(text: &str, size_bytes_max: usize) -> Result<String, Invalid> {
+    if text.len() > size_bytes_max {
+        return Err(Invalid::new(format!(
+            "the text has {} bytes; at most {size_bytes_max} are allowed",
+            text.len()
+        )));
+    }
+    if text.trim().is_empty() {
+        return Err(Invalid::new("the text is empty; write something to send"));
+    }
+    if text.contains('\0') {
+        return Err(Invalid::new("the text holds a NUL character; remove it"));
+    }
+    Ok(text.replace("\r\n", "\n").replace('\r', "\n"))
 }
 
 impl std::fmt::Display for Markdown {

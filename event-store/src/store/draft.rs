@@ -74,6 +74,7 @@ impl<'a> Draft<'a> {
             let subject = subject.filter(|_| loaded.version == 1);
             self.events.push(Box::new(move |ring| {
                 let sealer = EventSealer::new(ring, owner, stream_id, event_id, event_type);
+                let min_reader = A::min_reader(&event);
                 let payload = A::encode(&event, &sealer).encode_to_vec();
                 NewEvent {
                     stream_id,
@@ -90,7 +91,7 @@ impl<'a> Draft<'a> {
                             .request_digest
                             .map(|digest| bytes::Bytes::copy_from_slice(&digest))
                             .unwrap_or_default(),
-                        min_reader: 0,
+                        min_reader,
                     }
                     .encode_to_vec(),
                     payload,

@@ -145,8 +145,8 @@ impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
     }
 }
 
-/// `application/json`, or a type built on it such as `application/merge-patch+json`.
-fn is_json(content_type: &str) -> bool {
+/// Whether it is `application/json`, or a type built on it such as `application/merge-patch+json`.
+pub fn is_json(content_type: &str) -> bool {
     let content_type = content_type.to_ascii_lowercase();
     content_type == "application/json"
         || (content_type.starts_with("application/") && content_type.ends_with("+json"))

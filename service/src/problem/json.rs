@@ -1,6 +1,7 @@
 //! Tells what is wrong with a JSON body: line and column for text that is no JSON, a JSON pointer for a wrong value.
 
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use serde_json::error::Category;
 use serde_path_to_error::{Path, Segment};
 
@@ -16,6 +17,15 @@ pub fn from_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
         .map_err(|error| unreadable(error.inner(), &pointer(error.path())))?;
     reader.end().map_err(|error| unreadable(&error, ""))?;
     Ok(value)
+}
+
+/// Reads a value that came in another form than JSON text as `T`.
+///
+/// # Errors
+/// 422 with a pointer when it has another shape.
+pub fn from_value<T: DeserializeOwned>(value: Value) -> Result<T, Problem> {
+    serde_path_to_error::deserialize(value)
+        .map_err(|error| unreadable(error.inner(), &pointer(error.path())))
 }
 
 /// The problem for `error` at `pointer` (without the leading `#`; empty for the whole body).

@@ -102,12 +102,23 @@ impl Api {
         self.send(Method::POST, path, request).await
     }
 
+    /// Puts a file in the place of what a resource has said so far.
+    pub(crate) async fn replace(
+        &self,
+        path: &str,
+        media_type: &'static str,
+        bytes: Vec<u8>,
+    ) -> Result<Answer, ApiError> {
+        let request = self.request(&Method::PUT, path);
+        let request = request.header(CONTENT_TYPE, media_type).body(bytes);
+        self.send(Method::PUT, path, request).await
+    }
+
     /// Reads; a view that is behind is waited for.
     pub(crate) async fn get(&self, path: &str) -> Result<Answer, ApiError> {
         let mut waited = Duration::ZERO;
         loop {
-            let request = self.request(&Method::GET, path);
-            match self.send(Method::GET, path, request).await {
+            match self.get_once(path).await {
                 Err(ApiError::Refused { status, .. })
                     if status == StatusCode::SERVICE_UNAVAILABLE && waited < PATIENCE =>
                 {
@@ -117,6 +128,12 @@ impl Api {
                 answer => return answer,
             }
         }
+    }
+
+    /// Reads; whatever is said counts.
+    pub(crate) async fn get_once(&self, path: &str) -> Result<Answer, ApiError> {
+        let request = self.request(&Method::GET, path);
+        self.send(Method::GET, path, request).await
     }
 
     /// Posts to an absolute URL as a mail program does: without a token.

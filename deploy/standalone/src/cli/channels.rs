@@ -119,7 +119,7 @@ fn instant(text: &str) -> Result<String, String> {
     }
 }
 
-fn id(text: &str) -> Result<Uuid, String> {
+pub(super) fn id(text: &str) -> Result<Uuid, String> {
     Uuid::parse_str(text).map_err(|_| {
         "it must be the id of a channel, as `tidings channels list` shows it".to_owned()
     })

@@ -25,12 +25,16 @@ fn every_verb_teaches_with_an_example() {
         ("audit", "verify"),
         ("audit", "prove"),
         ("audit", "check"),
+        ("publications", "draft"),
+        ("publications", "revise"),
+        ("publications", "publish"),
         ("channels", "list"),
         ("channels", "health"),
         ("channels", "test"),
         ("channels", "enable"),
         ("channels", "disable"),
         ("channels", "replay"),
+        ("senders", "check"),
         ("views", "skip"),
         ("dispatch", "show"),
         ("dispatch", "release"),
@@ -38,7 +42,7 @@ fn every_verb_teaches_with_an_example() {
         help.push_str(&help_of(&["tidings", group, verb, "--help"]));
         help.push_str("\n----\n");
     }
-    assert_eq!(help.matches("\nExample").count(), 23);
+    assert_eq!(help.matches("\nExample").count(), 27);
     insta::assert_snapshot!("verbs", help);
     insta::assert_snapshot!("tidings", help_of(&["tidings", "--help"]));
 }

@@ -46,6 +46,7 @@ fn a_mistyped_data_folder_is_not_taken_for_a_platform() {
         &["token", "--role", "admin"],
         &["migrate"],
         &["import", "subscribers", "/dev/null"],
+        &["publications", "draft", "ferry.md"],
     ] {
         let mut command = tidings(root.path());
         let output = command.args(arguments).env("TIDINGS_MASTER_KEY", key);

@@ -14,6 +14,7 @@ use crate::{
         letterhead::Letterhead,
         settings::{Fields, checked},
     },
+    senders::Sender,
 };
 
 /// Everything a person configures.
@@ -114,6 +115,22 @@ impl Config {
             mails_per_minute,
         });
         checked(config, [settings, credentials])
+    }
+}
+
+impl Config {
+    /// Who mails come from, as their receivers see it.
+    pub(super) fn sender(&self) -> Sender {
+        let from_domain = self.letterhead.from.email.domain().to_ascii_lowercase();
+        Sender {
+            return_path_domain: self
+                .return_path_domain
+                .clone()
+                .unwrap_or_else(|| from_domain.clone()),
+            from_domain,
+            relay: Some(self.server.host.clone()),
+            signer: self.dkim.as_ref().and_then(|dkim| dkim.signer()),
+        }
     }
 }
 

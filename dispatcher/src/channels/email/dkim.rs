@@ -6,13 +6,15 @@ use std::fmt;
 
 use aws_lc_rs::{
     digest,
+    encoding::{AsDer as _, PublicKeyX509Der},
     rand::SystemRandom,
-    signature::{Ed25519KeyPair, RSA_PKCS1_SHA256, RsaKeyPair},
+    signature::{Ed25519KeyPair, KeyPair as _, RSA_PKCS1_SHA256, RsaKeyPair},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use tokio_rustls::rustls::pki_types::{PrivateKeyDer, pem::PemObject as _};
 
 use crate::channels::settings::Fields;
+use crate::senders::Signer;
 
 /// The headers signed where a message has them.
 const SIGNED: [&str; 11] = [
@@ -83,6 +85,24 @@ impl Dkim {
             domain: domain?,
             selector: selector?,
             key: key?,
+        })
+    }
+
+    /// What receivers need to know to verify; none if the library fails.
+    pub(super) fn signer(&self) -> Option<Signer> {
+        let (algorithm, public_key) = match &self.key {
+            Key::Rsa(key) => {
+                let public_key: PublicKeyX509Der<'_> = key.public_key().as_der().ok()?;
+                ("rsa", STANDARD.encode(public_key.as_ref()))
+            }
+            // RFC 8463: the bare key.
+            Key::Ed25519(key) => ("ed25519", STANDARD.encode(key.public_key())),
+        };
+        Some(Signer {
+            domain: self.domain.clone(),
+            selector: self.selector.clone(),
+            algorithm,
+            public_key,
         })
     }
 

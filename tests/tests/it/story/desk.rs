@@ -6,9 +6,10 @@ use actix_web::test::TestRequest;
 use actix_web::web::{self, ServiceConfig};
 use serde_json::{Value, json};
 use tidings_dispatcher::desk::{Desk, routes};
+use tidings_domain::publication::{self, Content};
+use tidings_domain::stream_id;
 use tidings_domain::suppression::{Command, Reason, Scope, Suppression};
-use tidings_domain::value::EmailAddress;
-use tidings_domain::{publication, stream_id};
+use tidings_domain::value::{ChannelIds, EmailAddress, Html, Title};
 use tidings_service::config::PublicUrl;
 use tidings_sinks::{ses, slack, smtp};
 use tidings_tests::api;
@@ -287,4 +288,72 @@ async fn a_channel_is_not_tried_all_the_time_and_a_repeated_request_is_sent_once
         (429, &json!("Try again in 6 s."))
     );
     assert_eq!(house.slack.count(), 10);
+}
+
+#[actix_web::test]
+async fn a_page_goes_out_as_its_preview_shows_it() {
+    let house = House::start().await;
+    house.subscriber("ada@example.org").await;
+    let channels = [
+        house.email_channel().await,
+        house.slack_channel("news").await,
+    ];
+    let page = "<h1>The ferry</h1><p>It runs <b>again</b>.<script>alert(1)</script> <a href='https://example.org/ferry'>Times</a>";
+    let id = house.platform.ids.next();
+    let content = Content::new(
+        Title::parse("The ferry").unwrap(),
+        Html::parse(page).unwrap(),
+    );
+    house
+        .publication(id, || publication::Command::Draft {
+            content: content.clone(),
+            channel_ids: ChannelIds::parse(channels.to_vec()).unwrap(),
+        })
+        .await;
+    let path = format!(
+        "/api/v1/publications/{id}/preview?channel_id={}",
+        channels[0]
+    );
+    let (_, preview) = get(&house, &path).await;
+    let html = preview["html"].as_str().unwrap();
+    assert!(html.contains("It runs <strong>again</strong>."), "{html}");
+    assert!(!html.contains("alert"), "{html}");
+    house
+        .publication(id, || publication::Command::Publish)
+        .await;
+    house.platform.settle().await;
+    assert_eq!(house.smtp.by_recipient("ada@example.org").len(), 1);
+    let path = format!(
+        "/api/v1/publications/{id}/preview?channel_id={}",
+        channels[1]
+    );
+    let (_, preview) = get(&house, &path).await;
+    let message = preview["body"].as_str().unwrap();
+    assert!(
+        message.contains("<https://example.org/ferry|Times>"),
+        "{message}"
+    );
+    assert_eq!(house.slack.count(), 1);
+}
+
+#[actix_web::test]
+async fn the_dns_of_a_channel_is_asked_for_where_there_is_one() {
+    let house = House::start().await;
+    let email = house.email_channel().await;
+    let slack = house.slack_channel("news").await;
+    // Nobody is there: what was bound is given back at once.
+    let closed = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let server = closed.local_addr().unwrap();
+    drop(closed);
+    let path =
+        |channel: Uuid, server: &str| format!("/api/v1/channels/{channel}/dns?server={server}");
+    for (path, status) in [
+        (path(email, &server.to_string()), 503),
+        (path(email, "dns.example.org"), 400),
+        (path(slack, "127.0.0.1"), 409),
+        (path(Uuid::nil(), "127.0.0.1"), 404),
+    ] {
+        let (found, problem) = get(&house, &path).await;
+        assert_eq!(found, status, "{path}: {problem}");
+    }
 }

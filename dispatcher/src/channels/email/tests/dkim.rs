@@ -204,6 +204,35 @@ fn a_signature_holds_and_covers_what_a_reader_acts_on() {
 }
 
 #[test]
+fn what_receivers_look_for_is_the_public_half_of_the_key() {
+    for (algorithm, (private, public)) in [("ed25519", ed25519()), ("rsa", rsa())] {
+        let settings = json!({"host": "smtp.example.net", "from": "Tide <tide@News.example.org>",
+            "return_path_domain": "bounces.example.org", "dkim_selector": "Spring", "dkim_domain": "example.org"});
+        let credentials = json!({"dkim_private_key": private}).to_string();
+        let config = Config::parse(&settings, Some(&credentials)).unwrap();
+        let sender = config.sender();
+        assert_eq!(
+            [&sender.from_domain, &sender.return_path_domain],
+            ["news.example.org", "bounces.example.org"]
+        );
+        assert_eq!(sender.relay.as_deref(), Some("smtp.example.net"));
+        let signer = sender.signer.unwrap();
+        assert_eq!(
+            (signer.domain, signer.selector),
+            ("example.org".to_owned(), "spring".to_owned())
+        );
+        assert_eq!(signer.algorithm, algorithm);
+        // RSA keys stand there within an envelope that names their kind (RFC 6376, 3.6.1).
+        let published = STANDARD.decode(&signer.public_key).unwrap();
+        assert!(published.ends_with(&public), "{algorithm}");
+        assert_eq!(
+            published.len() - public.len(),
+            if algorithm == "rsa" { 24 } else { 0 }
+        );
+    }
+}
+
+#[test]
 fn a_key_that_cannot_sign_is_named_and_not_shown() {
     let settings = |selector: &str, domain: &str| {
         json!({"host": "127.0.0.1", "encryption": "none", "from": "tide@example.org",

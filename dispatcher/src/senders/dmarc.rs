@@ -49,6 +49,12 @@ pub(super) async fn check(sender: &Sender, dns: &Dns, spf: State, dkim: State) -
     let by_dkim = dkim == State::Ok && signer.is_some_and(|it| is_aligned(&it.domain, "adkim"));
     let passes = match (by_spf, by_dkim) {
         (true, true) => "Mails pass by SPF and by DKIM",
+        (true, false) if spf == State::Note => {
+            let explanation = format!(
+                "Whether mails pass depends on SPF alone, which can not be judged from here; {what}."
+            );
+            return check(State::Note, explanation);
+        }
         (true, false) => "Mails pass by SPF, as long as nobody passes them on",
         (false, true) => "Mails pass by DKIM",
         (false, false) => {

@@ -29,7 +29,6 @@ pub(super) enum Publications {
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Example:
-  printf -- '---\\ntitle: The ferry is back\\nchannels: [019b7cba-7a2e-8000-9c5e-0d8f6f2f3b11]\\n---\\nIt runs again.\\n' > ferry.md
   tidings publications draft ferry.md")]
 pub(super) struct Draft {
     /// The file, in UTF-8

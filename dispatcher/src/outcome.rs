@@ -36,9 +36,8 @@ pub(crate) async fn record(
         .history
         .last()
         .map_or(Uuid::nil(), |past| past.event_id);
-    let judged = core
-        .breaker
-        .judge(way, pick.delivery.id, &outcome, core.clock.now());
+    let id = pick.delivery.id;
+    let judged = core.breaker.judge(way, id, &outcome, core.clock.now());
     // The same outcome tried again is the same event.
     let intent = derive_from(attempt_event, "reaction.outcome", &[]);
     // Only a plain success is decided from what the queue knows; the rest needs the whole history.
@@ -47,7 +46,7 @@ pub(crate) async fn record(
     loop {
         let loaded = match known.take() {
             Some(delivery) => delivery,
-            None => match core.store.load::<Delivery>(pick.delivery.id).await {
+            None => match core.store.load::<Delivery>(id).await {
                 Ok(loaded) => loaded,
                 Err(error) => {
                     if !error.is_temporary() {
@@ -65,7 +64,7 @@ pub(crate) async fn record(
             .history
             .last()
             .map_or(attempted.last_position, |past| past.position);
-        let command = command(core, pick.delivery.id, way, attempt, &outcome, &judged);
+        let command = command(core, id, way, attempt, &outcome, &judged);
         let events = match loaded.state.decide(command) {
             Ok(events) if !events.is_empty() => events,
             // Somebody else settled it meanwhile; nothing of ours is news.
@@ -89,16 +88,9 @@ pub(crate) async fn record(
             Ok(committed) => {
                 crash_point!("outcome.recorded");
                 core.count(way, label);
-                tell(
-                    core,
-                    pick,
-                    way,
-                    attempt,
-                    committed.last_position,
-                    judged.verdict,
-                )
-                .await;
-                return Ok(committed.last_position);
+                let position = committed.last_position;
+                tell(core, pick, way, attempt, position, judged.verdict).await;
+                return Ok(position);
             }
             Err(CommitError::Conflict { .. }) => {}
             Err(error @ (CommitError::Unavailable | CommitError::Unknown)) => {

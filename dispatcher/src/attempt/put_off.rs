@@ -26,7 +26,7 @@ pub(super) fn instead(
     now: OffsetDateTime,
 ) -> Result<Vec<Event>, DispatchError> {
     let before = delivery.state.clone();
-    let state = attempted.iter().fold(before, |state, it| state.evolve(it));
+    let state = attempted.iter().fold(before, Delivery::evolve);
     let command = Command::Abandon {
         delivery_id: delivery.id,
         attempt: state.tries().map_or(0, |tries| tries.attempts),

@@ -53,15 +53,7 @@ pub(super) fn decide(state: &Delivery, command: Command) -> Result<Vec<Event>, R
                 retry::retry_at(family, trouble, tries, delivery_id, now)
             })
         }
-        Command::Abandon {
-            delivery_id,
-            attempt,
-            reason,
-            now,
-            wait_min,
-        } => abandon(state, attempt, reason, |tries| {
-            retry::after_abandoned(tries, delivery_id, now, wait_min)
-        }),
+        command @ Command::Abandon { .. } => abandon(state, command),
         Command::Doubt {
             attempt,
             reason,
@@ -181,12 +173,17 @@ fn put_off(
     })
 }
 
-fn abandon(
-    state: &Delivery,
-    attempt: u32,
-    reason: Code,
-    retry_at: impl FnOnce(&Tries) -> OffsetDateTime,
-) -> Result<Vec<Event>, Refusal> {
+fn abandon(state: &Delivery, command: Command) -> Result<Vec<Event>, Refusal> {
+    let Command::Abandon {
+        delivery_id,
+        attempt,
+        reason,
+        now,
+        wait_min,
+    } = command
+    else {
+        return Ok(vec![]);
+    };
     let word = word(state, attempt)?;
     let Some(tries) = state.tries() else {
         return Err(Refusal::NotFound);
@@ -201,7 +198,7 @@ fn abandon(
         Word::Open => vec![Event::Abandoned {
             attempt,
             reason,
-            retry_at: retry_at(tries),
+            retry_at: retry::after_abandoned(tries, delivery_id, now, wait_min),
         }],
     })
 }

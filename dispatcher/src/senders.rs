@@ -20,8 +20,8 @@ pub use dns::{Dns, NoAnswer};
 pub struct Sender {
     /// The domain of the `From` address.
     pub from_domain: String,
-    /// The domain of the envelope's sender, whom reports go to.
-    pub return_path_domain: String,
+    /// The domain of the envelope's sender, whom reports go to; none: the provider's business, and so is signing.
+    pub return_path_domain: Option<String>,
     /// The host that mails are handed to; none when it is not of our choosing.
     pub relay: Option<String>,
     /// Who signs; none: mails leave us unsigned.
@@ -47,9 +47,9 @@ pub struct Report {
     /// The domain of the `From` address.
     #[schema(example = "example.org")]
     pub from_domain: String,
-    /// The domain that reports about mails go to.
+    /// The domain that reports about mails go to; none when the provider sees to that.
     #[schema(example = "bounces.example.org")]
-    pub return_path_domain: String,
+    pub return_path_domain: Option<String>,
     /// Whether there is nothing to mend.
     pub fine: bool,
     /// One by one.

@@ -16,6 +16,7 @@ use crate::channel::{
     Blame, Channel, ConfigError, Environment, Fresh, Job, Kind, LeftAlone, Outcome, Reach,
     RenderError, Rendered,
 };
+use crate::senders::Sender;
 
 mod config;
 mod outcome;
@@ -124,6 +125,16 @@ impl Channel for SesChannel {
             return Err(RenderError::BadAddress);
         }
         Ok(rendered)
+    }
+
+    fn sender(&self) -> Option<Sender> {
+        let from_domain = self.config.letterhead.from.email.domain();
+        Some(Sender {
+            from_domain: from_domain.to_ascii_lowercase(),
+            return_path_domain: None,
+            relay: None,
+            signer: None,
+        })
     }
 
     fn send<'a>(&'a self, rendered: &'a Rendered, fresh: Fresh<'a>) -> BoxFuture<'a, Outcome> {

@@ -6,9 +6,13 @@ const NAME: &str = "dkim";
 
 pub(super) async fn check(sender: &Sender, dns: &Dns) -> Check {
     let Some(signer) = &sender.signer else {
-        let explanation = "The channel does not sign. Unless your provider does, many receivers will not take its mails: \
+        let explanation = if sender.return_path_domain.is_none() {
+            "The provider signs: turn DKIM on for the domain there, and put the records it names into the DNS."
+        } else {
+            "The channel does not sign. Unless your provider does, many receivers will not take its mails: \
                            set dkim_selector, dkim_domain and dkim_private_key, or see to it that the provider signs for \
-                           your domain.";
+                           your domain."
+        };
         return Check::new(
             NAME,
             State::Note,

@@ -44,7 +44,13 @@ pub(super) async fn check(sender: &Sender, dns: &Dns, spf: State, dkim: State) -
         let strict = tag(record, mode).is_some_and(|mode| mode.eq_ignore_ascii_case("s"));
         other == from || (!strict && is_within(other, &domain) && is_within(from, &domain))
     };
-    let by_spf = spf != State::Finding && is_aligned(&sender.return_path_domain, "aspf");
+    let Some(return_path) = &sender.return_path_domain else {
+        let explanation = format!(
+            "Whether mails pass depends on what the provider signs and sends with: turn DKIM on for {from} there; {what}."
+        );
+        return check(State::Note, explanation);
+    };
+    let by_spf = spf != State::Finding && is_aligned(return_path, "aspf");
     let signer = sender.signer.as_ref();
     let by_dkim = dkim == State::Ok && signer.is_some_and(|it| is_aligned(&it.domain, "adkim"));
     let passes = match (by_spf, by_dkim) {
@@ -61,7 +67,7 @@ pub(super) async fn check(sender: &Sender, dns: &Dns, spf: State, dkim: State) -
             let explanation = format!(
                 "Mails do not pass, and {what}: neither SPF (for {}) nor DKIM (for {}) is in order for a domain that \
                  belongs to {from} as the record asks for it.",
-                sender.return_path_domain,
+                return_path,
                 signer.map_or("no domain: the channel does not sign", |it| &it.domain),
             );
             return check(State::Finding, explanation);

@@ -7,17 +7,14 @@ const NAME: &str = "mx";
 /// Of the domain that answers go to, and of the one that reports go to if it is another.
 pub(super) async fn check(sender: &Sender, dns: &Dns) -> Vec<Check> {
     let mut checks = Vec::new();
-    if sender.from_domain != sender.return_path_domain {
+    let return_path = sender.return_path_domain.as_ref();
+    if return_path != Some(&sender.from_domain) {
         checks.push(of(&sender.from_domain, "answers to your mails", dns).await);
     }
-    checks.push(
-        of(
-            &sender.return_path_domain,
-            "reports about mails that were not delivered",
-            dns,
-        )
-        .await,
-    );
+    if let Some(domain) = return_path {
+        let what = "reports about mails that were not delivered";
+        checks.push(of(domain, what, dns).await);
+    }
     checks
 }
 

@@ -14,14 +14,17 @@ const NAME: &str = "spf";
 const ADDRESSES_MAX: usize = 8;
 
 pub(super) async fn check(sender: &Sender, dns: &Dns) -> Check {
-    let domain = &sender.return_path_domain;
-    judged(sender, dns)
+    let Some(domain) = &sender.return_path_domain else {
+        let text = "Mails leave with a domain of the provider in the envelope, or one that is set up there, whose SPF is \
+                    the provider's to say. It helps DMARC only if it is a domain of yours.";
+        return Check::new(NAME, State::Note, &sender.from_domain, text.to_owned());
+    };
+    judged(sender, domain, dns)
         .await
         .unwrap_or_else(|NoAnswer| Check::unanswered(NAME, domain))
 }
 
-async fn judged(sender: &Sender, dns: &Dns) -> Result<Check, NoAnswer> {
-    let domain = &sender.return_path_domain;
+async fn judged(sender: &Sender, domain: &str, dns: &Dns) -> Result<Check, NoAnswer> {
     let mut records = dns.texts(domain).await?;
     records.retain(|text| is_spf(text));
     let check = |state, text| Check::new(NAME, state, domain, text).found(&records);

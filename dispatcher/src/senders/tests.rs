@@ -102,7 +102,7 @@ const GOOD: Zone = &[
 fn sender() -> Sender {
     Sender {
         from_domain: "example.org".to_owned(),
-        return_path_domain: "bounces.example.org".to_owned(),
+        return_path_domain: Some("bounces.example.org".to_owned()),
         relay: Some("smtp.relay.example".to_owned()),
         signer: Some(Signer {
             domain: "example.org".to_owned(),
@@ -374,4 +374,27 @@ async fn a_dns_that_says_nothing_is_no_finding_of_anybodys() {
     let broken = broken.map(|name| (name.to_owned(), "BROKEN".to_owned(), "x".to_owned()));
     let dns = Dns::new(Some(serve(broken.to_vec()).await)).unwrap();
     assert_eq!(check(&sender(), &dns).await, Err(NoAnswer));
+}
+
+/// As Amazon SES is: envelope and signature are set up there.
+#[tokio::test]
+async fn of_a_provider_who_signs_no_more_is_said_than_can_be_seen() {
+    let provided = Sender {
+        return_path_domain: None,
+        relay: None,
+        signer: None,
+        ..sender()
+    };
+    let seen = report(&provided, &[]).await;
+    assert!(seen.fine);
+    let states: Vec<_> = seen.checks.iter().map(|it| (it.name, it.state)).collect();
+    let expected = [
+        ("spf", State::Note),
+        ("dkim", State::Note),
+        ("dmarc", State::Note),
+        ("mx", State::Ok),
+    ];
+    assert_eq!(states, expected);
+    let without = report(&provided, &[("_dmarc.example.org", "TXT", "")]).await;
+    assert!(!without.fine, "{without:?}");
 }

@@ -114,7 +114,8 @@ impl World {
         let smtp_sink = smtp::start(smtp::Options {
             keep: smtp::Keep::Headers,
             rules: vec![
-                smtp::Rule::reply(smtp::Phase::RcptTo, 450, "4.7.1 come back later")
+                // Of the mailbox: it says nothing of its domain.
+                smtp::Rule::reply(smtp::Phase::RcptTo, 450, "4.2.1 come back later")
                     .to_ending(LATER),
                 smtp::Rule::reply(smtp::Phase::RcptTo, 550, "5.1.1 nobody here").to_ending(NEVER),
             ],

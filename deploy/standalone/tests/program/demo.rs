@@ -44,7 +44,7 @@ fn channels(root: &Path) {
         let health = says(root, &["channels", "health", id]);
         assert_eq!(health["circuit"], "closed", "{health}");
         let mut test = vec!["channels", "test", id];
-        if channel["kind"] == "email" {
+        if channel["kind"] == "email" || channel["kind"] == "ses" {
             test.extend(["--to", "me@example.org"]);
         }
         let tested = says(root, &test);

@@ -123,10 +123,11 @@ impl Config {
     pub(super) fn sender(&self) -> Sender {
         let from_domain = self.letterhead.from.email.domain().to_ascii_lowercase();
         Sender {
-            return_path_domain: self
-                .return_path_domain
-                .clone()
-                .unwrap_or_else(|| from_domain.clone()),
+            return_path_domain: Some(
+                self.return_path_domain
+                    .clone()
+                    .unwrap_or_else(|| from_domain.clone()),
+            ),
             from_domain,
             relay: Some(self.server.host.clone()),
             signer: self.dkim.as_ref().and_then(|dkim| dkim.signer()),

@@ -22,6 +22,8 @@ pub(super) enum Step {
 
 /// How long an overloaded provider is left alone.
 const THROTTLE_PAUSE: Duration = Duration::from_secs(60);
+/// What servers call it when they put off whoever they do not know yet.
+const GREYLISTING: [&str; 2] = ["greylist", "graylist"];
 
 /// A fault before the final dot was written: the receiver cannot have the message.
 pub(super) fn broken_off(fault: &Fault) -> Outcome {
@@ -80,6 +82,10 @@ fn later(step: Step, reply: &Reply) -> Outcome {
     let words = reply.words().to_ascii_lowercase();
     let of_receiver = matches!(step, Step::Rcpt | Step::FinalDot);
     let subject = reply.enhanced().map(|(_, subject, _)| subject);
+    // Greylisting: each receiver's first mail is put off once, and all may come back together.
+    if of_receiver && GREYLISTING.iter().any(|word| words.contains(word)) {
+        return defer(reply, "try_later", Blame::Receiver);
+    }
     // Pace and policy (RFC 3463, x.7), said by the receiver's domain or by a relay that has it from there.
     if of_receiver && subject == Some(7) {
         return defer(reply, "try_later", Blame::Domain);

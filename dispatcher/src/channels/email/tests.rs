@@ -88,7 +88,8 @@ async fn a_mail_arrives_byte_for_byte_and_the_connection_is_kept() {
 
 /// At which phase the server says what, and what that makes of the delivery.
 const JUDGEMENTS: &str = "\
-RcptTo   | 450 4.7.1 greylisted             | deferred try_later by Domain
+RcptTo   | 450 4.7.1 too many from you      | deferred try_later by Domain
+RcptTo   | 451 4.7.1 Greylisting in action  | deferred try_later by Receiver
 RcptTo   | 421 4.7.28 unusual rate of mail  | deferred try_later by Domain
 RcptTo   | 451 no enhanced code             | deferred try_later by Domain
 RcptTo   | 450 4.2.1 mailbox is busy        | deferred try_later by Receiver

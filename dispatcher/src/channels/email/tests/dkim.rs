@@ -212,8 +212,11 @@ fn what_receivers_look_for_is_the_public_half_of_the_key() {
         let config = Config::parse(&settings, Some(&credentials)).unwrap();
         let sender = config.sender();
         assert_eq!(
-            [&sender.from_domain, &sender.return_path_domain],
-            ["news.example.org", "bounces.example.org"]
+            (
+                sender.from_domain.as_str(),
+                sender.return_path_domain.as_deref()
+            ),
+            ("news.example.org", Some("bounces.example.org"))
         );
         assert_eq!(sender.relay.as_deref(), Some("smtp.example.net"));
         let signer = sender.signer.unwrap();

@@ -117,7 +117,16 @@ impl Maildir {
             .await
             .map_err(|source| self.failed(source))?
         {
-            match self.one(&name).await? {
+            let taken = match self.one(&name).await {
+                Ok(taken) => taken,
+                // One that cannot be read or moved holds up no other.
+                Err(error) => {
+                    tracing::warn!(error = %chain(&error), "a mail that came back is not taken");
+                    swept.failed += 1;
+                    continue;
+                }
+            };
+            match taken {
                 None => {}
                 Some(Ok(Taken::Done)) => swept.taken += 1,
                 Some(Ok(Taken::Ignored | Taken::NoToken)) => swept.left += 1,

@@ -22,6 +22,9 @@ const REST_MAX: Duration = Duration::from_secs(30 * 60);
 const TRIAL_TIME_MAX: Duration = Duration::from_secs(60);
 /// What waits for a domain waits at least so long: each wait is an entry in the log, and a large domain has many mails.
 const WAIT_MIN: Duration = Duration::from_secs(10 * 60);
+/// A mail waits for its domain so often at most, then it is asked for by its own schedule: who answers "not yet" to each
+/// mail's first attempt must hear of every mail, and a domain that never takes any must not be waited for for ever.
+const WAITS_MAX: u32 = 3;
 /// More are not remembered.
 const DOMAINS_MAX: usize = 1_000;
 
@@ -66,6 +69,10 @@ impl Domains {
 
     /// How long a mail had better wait; none: it may go out now. After a rest one may, and the others wait for its word.
     pub(super) fn wait(&self, mail: &Rendered) -> Option<Duration> {
+        // Each wait is on record as an attempt that was abandoned.
+        if mail.attempt > WAITS_MAX {
+            return None;
+        }
         let now = self.now();
         let mut by_name = self.lock();
         let domain = by_name.get_mut(&name(mail))?;
@@ -265,6 +272,18 @@ mod tests {
         assert!(domains.wait(&slow(12)).is_some());
         hand.advance(TRIAL_TIME_MAX);
         assert_eq!(domains.wait(&slow(12)), None);
+    }
+
+    #[test]
+    fn a_mail_that_has_waited_often_is_asked_for_by_its_own_schedule() {
+        let hand = Clock::manual(datetime!(2026-01-02 03:04:05 UTC));
+        let domains = slowed(&hand.clock());
+        let again = |attempt| Rendered {
+            attempt,
+            ..slow(10)
+        };
+        assert!(domains.wait(&again(WAITS_MAX)).is_some());
+        assert_eq!(domains.wait(&again(WAITS_MAX + 1)), None);
     }
 
     #[test]

@@ -106,8 +106,8 @@ fn later(step: Step, reply: &Reply) -> Outcome {
         (Step::Rcpt | Step::FinalDot, Some((_, 2, 2))) => {
             defer(reply, "mailbox_full", Blame::Receiver)
         }
-        // Of one mailbox.
-        (Step::Rcpt, Some((_, 1 | 2, _))) | (Step::FinalDot, _) => {
+        // Of one mailbox, or of the server we speak to.
+        (Step::Rcpt, Some((_, 1..=3, _))) | (Step::FinalDot, _) => {
             defer(reply, "try_later", Blame::Receiver)
         }
         (Step::Rcpt, _) => defer(reply, "try_later", Blame::Domain),

@@ -2,6 +2,10 @@
 
 use crate::content::document::{Alignment, Block, Cell, Table};
 
+/// Rows are made as long as the longest: a table with more cells than this is no table, so that a short page cannot
+/// become a huge one.
+const CELLS_MAX: usize = 10_000;
+
 /// A finished cell.
 pub(super) struct Field {
     pub(super) head: bool,
@@ -16,6 +20,7 @@ pub(super) fn laid_out(rows: Vec<Vec<Field>>, is_layout: bool) -> Vec<Block> {
     let has_head = fields().any(|field| field.head);
     let is_data = !is_layout
         && columns > 1
+        && rows.len().saturating_mul(columns) <= CELLS_MAX
         && (has_head || rows.len() > 1)
         && fields().all(|field| matches!(field.blocks.as_slice(), [] | [Block::Paragraph(_)]));
     if !is_data {

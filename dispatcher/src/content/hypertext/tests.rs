@@ -265,3 +265,19 @@ fn as_markdown_a_page_says_the_same() {
     let again = markdown::parse(&commonmark::source(document.document()));
     assert_eq!(letter_of(&again), letter_of(document.document()));
 }
+
+#[test]
+fn a_short_page_does_not_become_a_huge_table() {
+    let page = |rows: usize| {
+        let wide = "<td>x".repeat(200);
+        format!("<table><tr>{wide}{}</table>", "<tr><td>y".repeat(rows))
+    };
+    let is_table = |html: &str| markdown_of(html).contains("---");
+    assert!(is_table(&page(20)));
+    assert!(!is_table(&page(200)));
+}
+
+fn markdown_of(html: &str) -> String {
+    let article = serde_json::to_value(Composed::from_html("t", html).webhook()).unwrap();
+    article["markdown"].as_str().unwrap().to_owned()
+}

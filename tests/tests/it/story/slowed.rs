@@ -29,6 +29,13 @@ async fn waiting(house: &House, reason: &str) -> i64 {
     client.query_one(sql, &[&reason]).await.unwrap().get(0)
 }
 
+/// How often a mail has waited for its domain, by the log.
+async fn abandoned(house: &House) -> i64 {
+    let client = house.platform.pool.get().await.unwrap();
+    let sql = "select count(*) from publishing_events where type = 'delivery.Abandoned'";
+    client.query_one(sql, &[]).await.unwrap().get(0)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_domain_that_puts_mail_off_is_asked_less_often_and_gets_every_mail_in_the_end() {
     let (house, channel) = start().await;
@@ -51,13 +58,15 @@ async fn a_domain_that_puts_mail_off_is_asked_less_often_and_gets_every_mail_in_
     assert_eq!(waiting(&house, "try_later").await, tried);
     assert_eq!(waiting(&house, "domain_slowed").await, SLOW - tried);
 
-    // A day of that: one is tried after each rest, and none is given up.
+    // A day of that: each waits three times at most, then goes by its own schedule, and none is given up.
     for _ in 0..24 * 4 {
         house.platform.clock.advance(Duration::from_secs(900));
         house.platform.settle().await;
     }
     let in_all = i64::from(house.smtp.hits(busy));
-    assert!((tried + 10..=tried + 60).contains(&in_all), "{in_all}");
+    assert!((SLOW..=SLOW * 10).contains(&in_all), "{in_all}");
+    let waits = abandoned(&house).await;
+    assert!((SLOW - tried..=SLOW * 3).contains(&waits), "{waits}");
     assert_eq!(house.accounting(id).await, accounting(SLOW, QUICK));
 
     // It takes mail again: the next one finds out, and nobody has to be told.

@@ -167,12 +167,16 @@ impl Counted {
     }
 }
 
-/// Whether the receiving side has seen the delivery and would not take it now. Who is not reached has not, and what is
-/// wrong with our credentials or settings is nobody's message's fault.
+/// What a whole service says of itself, whoever asks it for what: SMTP 421, HTTP 429, 502 to 504.
+const OF_THE_SERVICE: [i32; 5] = [421, 429, 502, 503, 504];
+
+/// Whether the receiving side has seen the delivery and would not take it now. Who is not reached has not, nor has a
+/// service that is away, and what is wrong with our credentials or settings is nobody's message's fault.
 fn is_answer(outcome: &Outcome) -> bool {
     matches!(
         outcome,
-        Outcome::Deferred { code, blame: Blame::Network, .. } if *code > 0
+        Outcome::Deferred { code, blame: Blame::Network, .. }
+            if *code > 0 && !OF_THE_SERVICE.contains(code)
     )
 }
 
@@ -383,6 +387,14 @@ mod tests {
         let trouble = is_in_trouble();
         let first = [1, 1, 1].map(|n| waits(&closed, n, &trouble));
         assert_eq!(first, [(false, false), (false, false), (true, false)]);
+        let away = Outcome::Deferred {
+            reason: "server_error",
+            code: 503,
+            reply: String::new(),
+            retry_after: None,
+            blame: Blame::Network,
+        };
+        assert!(!breaker.judge(&closed, Uuid::from_u128(1), &away, NOW).alone);
         // The log says so too, and goes on saying it when the process has forgotten.
         let met_by = MetBy::One(Uuid::from_u128(1));
         let open = |version, met_by| Way {

@@ -18,7 +18,7 @@ use tidings_service::problem;
 use tidings_service::trace::TraceParent;
 use uuid::Uuid;
 
-pub(crate) use body::{MaybeJson, Nothing};
+pub(crate) use body::{MaybeJson, Nothing, limited};
 pub(crate) use principals::Principals;
 
 use crate::Commands;

@@ -1,15 +1,15 @@
 //! The body of a draft or a revision: JSON, or a file as its editor has it.
 
 use actix_web::dev::Payload;
-use actix_web::web::{self, Bytes};
+use actix_web::web::Bytes;
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest};
 use futures_util::future::LocalBoxFuture;
-use tidings_service::http::{is_json, read_body};
+use tidings_service::http::is_json;
 use tidings_service::{Problem, problem};
 
 use super::content::PublicationContent;
 use super::{front_matter, page};
-use crate::Commands;
+use crate::request::limited;
 
 /// What may be sent.
 const MEDIA_TYPES: &str = "application/json, text/markdown or text/html";
@@ -29,15 +29,10 @@ impl FromRequest for ContentBody {
     fn from_request(request: &HttpRequest, body: &mut Payload) -> Self::Future {
         let (request, mut body) = (request.clone(), body.take());
         Box::pin(async move {
-            let Some(commands) = request.app_data::<web::Data<Commands>>() else {
-                return Err(Problem::internal(&std::io::Error::other(
-                    "web::Data<Commands> is missing",
-                )));
-            };
             let Some(format) = Format::of(request.content_type()) else {
                 return Err(Problem::unsupported_media_type(MEDIA_TYPES));
             };
-            let raw = read_body(&request, &mut body, commands.limits.body_limit_bytes).await?;
+            let raw = limited(&request, &mut body).await?;
             let value = match format {
                 Format::Json => problem::from_json(&raw)?,
                 Format::Markdown => front_matter::read(text(&raw)?)?,

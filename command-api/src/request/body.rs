@@ -10,6 +10,16 @@ use tidings_service::{Problem, problem};
 
 use crate::Commands;
 
+/// The whole body of a command, within the configured limit.
+pub(crate) async fn limited(request: &HttpRequest, body: &mut Payload) -> Result<Bytes, Problem> {
+    let Some(commands) = request.app_data::<web::Data<Commands>>() else {
+        return Err(Problem::internal(&std::io::Error::other(
+            "web::Data<Commands> is missing",
+        )));
+    };
+    read_body(request, body, commands.limits.body_limit_bytes).await
+}
+
 /// A JSON body that may be left out; then every field has its default.
 pub(crate) struct MaybeJson<T> {
     /// The value read.
@@ -25,12 +35,7 @@ impl<T: DeserializeOwned + Default + 'static> FromRequest for MaybeJson<T> {
     fn from_request(request: &HttpRequest, body: &mut Payload) -> Self::Future {
         let (request, mut body) = (request.clone(), body.take());
         Box::pin(async move {
-            let Some(commands) = request.app_data::<web::Data<Commands>>() else {
-                return Err(Problem::internal(&std::io::Error::other(
-                    "web::Data<Commands> is missing",
-                )));
-            };
-            let raw = read_body(&request, &mut body, commands.limits.body_limit_bytes).await?;
+            let raw = limited(&request, &mut body).await?;
             let value = if raw.is_empty() {
                 T::default()
             } else {

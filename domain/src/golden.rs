@@ -133,7 +133,11 @@ fn channel_events() -> Vec<channel::Event> {
 }
 
 fn subscriber_events() -> Vec<subscriber::Event> {
-    use subscriber::{Confirmation, Event, ResubscribeMethod, Source, UnsubscribeMethod};
+    use subscriber::{
+        Confirmation, ErasureBasis, Event, Remains, ResubscribeMethod, Shreddable, Shredded,
+        Source, UnsubscribeMethod,
+    };
+    let at = datetime!(2026-01-02 03:04:05.678901 UTC);
     let evidence = || Some(Known(Evidence::user_agent("Mail/7")));
     vec![
         Event::SignedUp {
@@ -156,6 +160,28 @@ fn subscriber_events() -> Vec<subscriber::Event> {
         Event::Resubscribed {
             method: ResubscribeMethod::Page,
             evidence: evidence(),
+        },
+        Event::ErasureRequested {
+            basis: ErasureBasis::Restored,
+            asked_at: Some(at),
+            address_id: id(1),
+            address_suppression_id: id(2),
+            restored_event_id: Some(id(8)),
+        },
+        Event::Erased {
+            shredded: vec![
+                Shredded {
+                    kind: Shreddable::Subscriber,
+                    key_id: id(7),
+                    at,
+                },
+                Shredded {
+                    kind: Shreddable::Import,
+                    key_id: id(4),
+                    at,
+                },
+            ],
+            remains: vec![Remains::Ids, Remains::AddressHash],
         },
     ]
 }
@@ -273,6 +299,19 @@ fn import_events() -> Vec<subscriber_import::Event> {
             existing: 1,
         },
     ]
+}
+
+/// As `Advanced` is written since rejected records tell whom they quote.
+fn import_that_quotes() -> Vec<subscriber_import::Event> {
+    use subscriber_import::Rejected;
+    let mut quoting = Rejected::new(2, code("wrong_field_count"), Some("ada@example.org"));
+    quoting.address_ids = vec![id(3), id(4)];
+    vec![subscriber_import::Event::Advanced {
+        through: 1,
+        accepted: 0,
+        rejected: vec![quoting],
+        existing: 0,
+    }]
 }
 
 fn suppression_events() -> Vec<suppression::Event> {
@@ -415,6 +454,7 @@ fn later_shapes_read_as_they_were_written_and_stop_readers_that_do_not_know_them
     for event in &events {
         assert_eq!(publication::Publication::min_reader(event), 2);
     }
+    check_shape::<subscriber_import::SubscriberImport>(&import_that_quotes(), 2);
     for event in publication_events() {
         assert_eq!(publication::Publication::min_reader(&event), 0);
     }

@@ -6,6 +6,7 @@ mod evolve;
 #[cfg(test)]
 mod tests;
 
+use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::aggregate::{Aggregate, CodecError};
@@ -48,6 +49,59 @@ code_enum! {
         /// The witness says so; how was lost when the log was restored:
         Restored = "restored",
     }
+}
+
+code_enum! {
+    /// Why somebody's data are to be destroyed.
+    ErasureBasis {
+        /// They asked for it:
+        Request = "request",
+        /// Whoever runs the platform decided so:
+        Operator = "operator",
+        /// The witness says so; why was lost when the log was restored:
+        Restored = "restored",
+    }
+}
+
+code_enum! {
+    /// What a key sealed that was destroyed for an erasure.
+    Shreddable {
+        /// Their own: address, name, attributes, evidence, what mail servers said of them:
+        Subscriber = "subscriber",
+        /// Of an import that rejected a record which quotes their address:
+        Import = "import",
+    }
+}
+
+code_enum! {
+    /// What an erasure leaves.
+    Remains {
+        /// Random or derived ids, times, counts and codes:
+        Ids = "ids",
+        /// The keyed hash of the address, so that nothing is sent to it and no file brings it back:
+        AddressHash = "address_hash",
+        /// What was sealed, with no key to open it:
+        SealedBytes = "sealed_bytes",
+        /// Pages and write-ahead log of the database, until they are written over:
+        Storage = "storage",
+        /// Backups and standbys from before, until they expire; a restore erases again:
+        Backups = "backups",
+        /// Mails in the operator's folder for returned mail that were not understood:
+        MailFolder = "mail_folder",
+        /// What was delivered lies with whoever received and carried it:
+        DeliveredMessages = "delivered_messages",
+    }
+}
+
+/// A key that was destroyed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shredded {
+    /// What it sealed.
+    pub kind: Shreddable,
+    /// The key.
+    pub key_id: Uuid,
+    /// When.
+    pub at: OffsetDateTime,
 }
 
 /// Whether mail may go out from the sign-up on.
@@ -96,6 +150,10 @@ pub enum Subscriber {
     Active(Profile),
     /// Left everything.
     Unsubscribed(Profile),
+    /// Their data are being destroyed.
+    Erasing(Profile),
+    /// Their data are destroyed.
+    Erased(Profile),
 }
 
 impl Subscriber {
@@ -103,9 +161,11 @@ impl Subscriber {
     pub fn profile(&self) -> Option<&Profile> {
         match self {
             Self::Unknown => None,
-            Self::Pending(profile) | Self::Active(profile) | Self::Unsubscribed(profile) => {
-                Some(profile)
-            }
+            Self::Pending(profile)
+            | Self::Active(profile)
+            | Self::Unsubscribed(profile)
+            | Self::Erasing(profile)
+            | Self::Erased(profile) => Some(profile),
         }
     }
 
@@ -113,7 +173,7 @@ impl Subscriber {
     pub fn standing(&self) -> Standing {
         match self {
             // A stream that is not there can only be one that was erased.
-            Self::Unknown => Standing::Erased,
+            Self::Unknown | Self::Erasing(_) | Self::Erased(_) => Standing::Erased,
             Self::Pending(_) => Standing::Pending,
             Self::Unsubscribed(_) => Standing::Unsubscribed,
             Self::Active(Profile {
@@ -179,6 +239,20 @@ pub enum Command {
         /// What the request looked like.
         evidence: Option<Evidence>,
     },
+    /// Have their data destroyed.
+    RequestErasure {
+        /// Why.
+        basis: ErasureBasis,
+        /// When they asked, if not now.
+        asked_at: Option<OffsetDateTime>,
+        /// The event that was lost, for [`ErasureBasis::Restored`].
+        restored_event_id: Option<Uuid>,
+    },
+    /// Their data are destroyed.
+    CompleteErasure {
+        /// The keys that were destroyed.
+        shredded: Vec<Shredded>,
+    },
 }
 
 /// What happened to a subscriber.
@@ -223,6 +297,26 @@ pub enum Event {
         /// What the request looked like.
         evidence: Option<Personal<Evidence>>,
     },
+    /// Their data are to be destroyed.
+    ErasureRequested {
+        /// Why.
+        basis: ErasureBasis,
+        /// When they asked, if not when this was recorded.
+        asked_at: Option<OffsetDateTime>,
+        /// Id of the address's `address` stream.
+        address_id: Uuid,
+        /// Id of the address's `suppression` stream.
+        address_suppression_id: Uuid,
+        /// The event that was lost, for [`ErasureBasis::Restored`].
+        restored_event_id: Option<Uuid>,
+    },
+    /// Their data are destroyed.
+    Erased {
+        /// The keys that were destroyed.
+        shredded: Vec<Shredded>,
+        /// What is kept, or out of reach.
+        remains: Vec<Remains>,
+    },
 }
 
 /// Why not.
@@ -234,6 +328,12 @@ pub enum Refusal {
     /// Signed up twice.
     #[error("the subscriber signed up already")]
     AlreadySignedUp,
+    /// There is nobody left who could come back.
+    #[error("the subscriber was erased; whoever wants mail signs up anew")]
+    Erased,
+    /// Nobody asked for it.
+    #[error("nobody asked for the subscriber's erasure")]
+    ErasureNotRequested,
 }
 
 impl Aggregate for Subscriber {

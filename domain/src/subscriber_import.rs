@@ -6,6 +6,8 @@ mod evolve;
 #[cfg(test)]
 mod tests;
 
+use uuid::Uuid;
+
 use crate::aggregate::{Aggregate, CodecError};
 use crate::personal::{Open, Personal, Seal};
 use crate::value::{Code, cut};
@@ -54,8 +56,10 @@ pub struct Rejected {
     pub line: u64,
     /// Why: `invalid_email`, `duplicate_in_file`, `wrong_field_count`, …
     pub reason: Code,
-    /// The record; absent when it names somebody who is a subscriber.
+    /// The record; absent when it names somebody who is a subscriber, or was erased.
     pub record: Option<Personal<String>>,
+    /// Ids of the `address` streams of the addresses that the record quotes.
+    pub address_ids: Vec<Uuid>,
 }
 
 impl Rejected {
@@ -69,6 +73,7 @@ impl Rejected {
             reason,
             record: record
                 .map(|text| Personal::Known(cut(text, Self::RECORD_CHARS_MAX).to_owned())),
+            address_ids: Vec::new(),
         }
     }
 }

@@ -36,6 +36,8 @@ code_enum! {
         Import = "import",
         /// They left, and the log that knew the subscriber was lost:
         Unsubscribed = "unsubscribed",
+        /// Whoever had the address was erased:
+        Erased = "erased",
     }
 }
 

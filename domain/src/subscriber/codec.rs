@@ -2,7 +2,10 @@
 
 use tidings_proto::{Event as Wire, EventMessage as _, common::Sealed, subscriber as wire};
 
-use super::{Confirmation, Event, ResubscribeMethod, Source, Subscriber, UnsubscribeMethod};
+use super::{
+    Confirmation, ErasureBasis, Event, Remains, ResubscribeMethod, Shreddable, Shredded, Source,
+    Subscriber, UnsubscribeMethod,
+};
 use crate::aggregate::{Aggregate as _, CodecError};
 use crate::personal::{Open, Personal, Seal};
 use crate::value::{Attributes, Code, DisplayName, EmailAddress, Evidence};
@@ -15,6 +18,8 @@ pub(super) fn event_type(event: &Event) -> &'static str {
         Event::SignedUp { .. } => wire::SignedUp::TYPE,
         Event::Unsubscribed { .. } => wire::Unsubscribed::TYPE,
         Event::Resubscribed { .. } => wire::Resubscribed::TYPE,
+        Event::ErasureRequested { .. } => wire::ErasureRequested::TYPE,
+        Event::Erased { .. } => wire::Erased::TYPE,
     }
 }
 
@@ -66,6 +71,33 @@ pub(super) fn encode(event: &Event, seal: &dyn Seal) -> Wire {
             evidence: seal_evidence(evidence.as_ref(), seal),
         }
         .into(),
+        Event::ErasureRequested {
+            basis,
+            asked_at,
+            address_id,
+            address_suppression_id,
+            restored_event_id,
+        } => wire::ErasureRequested {
+            basis: basis.to_string(),
+            asked_at_us: asked_at.map_or(0, tidings_proto::to_us),
+            address_id: id(*address_id),
+            address_suppression_id: id(*address_suppression_id),
+            restored_event_id: optional_id(*restored_event_id),
+        }
+        .into(),
+        Event::Erased { shredded, remains } => wire::Erased {
+            shredded: shredded.iter().map(encode_shredded).collect(),
+            remains: remains.iter().map(ToString::to_string).collect(),
+        }
+        .into(),
+    }
+}
+
+fn encode_shredded(shredded: &Shredded) -> wire::erased::Shredded {
+    wire::erased::Shredded {
+        kind: shredded.kind.to_string(),
+        key_id: id(shredded.key_id),
+        shredded_at_us: tidings_proto::to_us(shredded.at),
     }
 }
 
@@ -88,6 +120,15 @@ pub(super) fn decode(event: &Wire, open: &dyn Open) -> Result<Event, CodecError>
             method: ResubscribeMethod::parse(&e.method).map_err(|_| fields.impossible("method"))?,
             evidence: open_evidence(e.evidence.as_ref(), open)?,
         }),
+        Wire::SubscriberErasureRequested(e) => Ok(Event::ErasureRequested {
+            basis: ErasureBasis::parse(&e.basis).map_err(|_| fields.impossible("basis"))?,
+            asked_at: fields.optional_instant("asked_at_us", e.asked_at_us)?,
+            address_id: fields.id("address_id", &e.address_id)?,
+            address_suppression_id: fields
+                .id("address_suppression_id", &e.address_suppression_id)?,
+            restored_event_id: fields.optional_id("restored_event_id", &e.restored_event_id)?,
+        }),
+        Wire::SubscriberErased(e) => decode_erased(fields, e),
         other => Err(CodecError::WrongStream {
             noun: Subscriber::NOUN,
             found: other.event_type(),
@@ -127,6 +168,24 @@ fn decode_signed_up(
             NOT_REQUIRED => Confirmation::NotRequired,
             other => Confirmation::Pending(Code::recorded(other.to_owned())),
         },
+    })
+}
+
+fn decode_erased(fields: Fields, e: &wire::Erased) -> Result<Event, CodecError> {
+    let shredded = e.shredded.iter().map(|it| {
+        Ok(Shredded {
+            kind: Shreddable::parse(&it.kind).map_err(|_| fields.impossible("shredded.kind"))?,
+            key_id: fields.id("shredded.key_id", &it.key_id)?,
+            at: fields.instant("shredded.shredded_at_us", it.shredded_at_us)?,
+        })
+    });
+    let remains = e
+        .remains
+        .iter()
+        .map(|code| Remains::parse(code).map_err(|_| fields.impossible("remains")));
+    Ok(Event::Erased {
+        shredded: shredded.collect::<Result<_, CodecError>>()?,
+        remains: remains.collect::<Result<_, _>>()?,
     })
 }
 

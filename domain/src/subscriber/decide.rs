@@ -1,6 +1,6 @@
 //! What a subscriber may do. Leaving is never refused to anybody there is.
 
-use super::{Command, Confirmation, Event, Refusal, Subscriber};
+use super::{Command, Confirmation, Event, Refusal, Remains, Subscriber};
 use crate::personal::Personal;
 
 pub(super) fn decide(state: &Subscriber, command: Command) -> Result<Vec<Event>, Refusal> {
@@ -30,6 +30,38 @@ pub(super) fn decide(state: &Subscriber, command: Command) -> Result<Vec<Event>,
         }]),
         (_, Command::SignUp { .. }) => Err(Refusal::AlreadySignedUp),
         (Subscriber::Unknown, _) => Err(Refusal::NotFound),
+        (Subscriber::Erasing(_) | Subscriber::Erased(_), Command::RequestErasure { .. })
+        | (Subscriber::Erased(_), Command::CompleteErasure { .. })
+        // There is nobody any more who could be written to.
+        | (Subscriber::Erasing(_) | Subscriber::Erased(_), Command::Unsubscribe { .. }) => {
+            Ok(vec![])
+        }
+        (Subscriber::Erasing(_) | Subscriber::Erased(_), Command::Resubscribe { .. }) => {
+            Err(Refusal::Erased)
+        }
+        (
+            Subscriber::Pending(profile)
+            | Subscriber::Active(profile)
+            | Subscriber::Unsubscribed(profile),
+            Command::RequestErasure {
+                basis,
+                asked_at,
+                restored_event_id,
+            },
+        ) => Ok(vec![Event::ErasureRequested {
+            basis,
+            asked_at,
+            address_id: profile.address_id,
+            address_suppression_id: profile.address_suppression_id,
+            restored_event_id,
+        }]),
+        (Subscriber::Erasing(_), Command::CompleteErasure { shredded }) => {
+            Ok(vec![Event::Erased {
+                shredded,
+                remains: Remains::ALL.to_vec(),
+            }])
+        }
+        (_, Command::CompleteErasure { .. }) => Err(Refusal::ErasureNotRequested),
         (
             state,
             Command::Unsubscribe {

@@ -19,6 +19,13 @@ pub(super) fn evolve(state: Subscriber, event: &Event) -> Subscriber {
             Event::Unsubscribed { topic_id: None, .. },
         ) => Subscriber::Unsubscribed(profile),
         (Subscriber::Unsubscribed(profile), Event::Resubscribed { .. }) => subscribed(profile),
+        (
+            Subscriber::Pending(profile)
+            | Subscriber::Active(profile)
+            | Subscriber::Unsubscribed(profile),
+            Event::ErasureRequested { .. },
+        ) => Subscriber::Erasing(profile),
+        (Subscriber::Erasing(profile), Event::Erased { .. }) => Subscriber::Erased(profile),
         (state, _) => state,
     }
 }

@@ -68,6 +68,23 @@ fn resubscribed() -> Event {
     }
 }
 
+fn erasure_requested() -> Event {
+    Event::ErasureRequested {
+        basis: ErasureBasis::Request,
+        asked_at: None,
+        address_id: Uuid::from_u128(1),
+        address_suppression_id: Uuid::from_u128(2),
+        restored_event_id: None,
+    }
+}
+
+fn erased() -> Event {
+    Event::Erased {
+        shredded: vec![],
+        remains: Remains::ALL.to_vec(),
+    }
+}
+
 #[test]
 fn every_command_in_every_state() {
     let table = table::<Subscriber>(
@@ -84,6 +101,8 @@ fn every_command_in_every_state() {
                 "come back",
                 vec![active(), unsubscribed(None), resubscribed()],
             ),
+            ("erasing", vec![active(), erasure_requested()]),
+            ("erased", vec![active(), erasure_requested(), erased()]),
         ],
         &[
             ("sign up", sign_up),
@@ -92,6 +111,14 @@ fn every_command_in_every_state() {
             ("resubscribe", || Command::Resubscribe {
                 method: ResubscribeMethod::Page,
                 evidence: None,
+            }),
+            ("request erasure", || Command::RequestErasure {
+                basis: ErasureBasis::Request,
+                asked_at: None,
+                restored_event_id: None,
+            }),
+            ("complete erasure", || Command::CompleteErasure {
+                shredded: vec![],
             }),
         ],
     );
@@ -134,6 +161,24 @@ fn an_erased_subscriber_gets_no_mail() {
         *email = Personal::Erased;
     }
     assert_eq!(fold::<Subscriber>(&[event]).standing(), Standing::Erased);
+}
+
+#[test]
+fn nothing_brings_back_who_was_erased() {
+    let history = [active(), erasure_requested()];
+    for late in [unsubscribed(None), resubscribed(), active()] {
+        for done in [None, Some(erased())] {
+            let events = history.iter().cloned().chain(done).chain([late.clone()]);
+            let state = fold::<Subscriber>(&events.collect::<Vec<_>>());
+            assert_eq!(state.standing(), Standing::Erased);
+        }
+    }
+}
+
+#[test]
+fn an_erasure_that_nobody_asked_for_is_none() {
+    let state = fold::<Subscriber>(&[active(), erased()]);
+    assert_eq!(state.standing(), Standing::Active);
 }
 
 #[test]

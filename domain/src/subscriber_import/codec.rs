@@ -6,7 +6,7 @@ use super::{Event, Rejected, SubscriberImport};
 use crate::aggregate::{Aggregate as _, CodecError};
 use crate::personal::{Open, Seal};
 use crate::value::Code;
-use crate::wire::{Fields, count};
+use crate::wire::{Fields, count, id};
 
 pub(super) fn event_type(event: &Event) -> &'static str {
     match event {
@@ -62,6 +62,7 @@ fn encode_rejected(at: usize, rejected: &Rejected, seal: &dyn Seal) -> wire::adv
         line: count(rejected.line),
         reason: rejected.reason.to_string(),
         record: record.and_then(|record| seal.seal_personal(&path(at), record)),
+        address_ids: rejected.address_ids.iter().copied().map(id).collect(),
     }
 }
 
@@ -105,5 +106,6 @@ fn decode_rejected(
         line: fields.count("rejected.line", rejected.line)?,
         reason: Code::recorded(rejected.reason.clone()),
         record: open.open_optional_text(&path(at), rejected.record.as_ref())?,
+        address_ids: fields.ids("rejected.address_ids", &rejected.address_ids)?,
     })
 }

@@ -6,6 +6,10 @@ use super::Invalid;
 
 const LOCAL_BYTES_MAX: usize = 64;
 const ADDRESS_BYTES_MAX: usize = 254;
+/// No address has these, as we take them.
+const SEPARATES: &str = ",;:<>()[]|\\\"";
+/// An address may have these, but hardly does.
+const MAY_SEPARATE: [char; 10] = ['=', '/', '&', '?', '{', '}', '\'', '#', '`', '*'];
 
 /// An address mail can be sent to: the part of RFC 5321 and 5322 that is in use. No quoted local
 /// parts, no comments, no IP literals; the local part is ASCII and kept as given; the domain is
@@ -40,6 +44,30 @@ impl EmailAddress {
             text: format!("{local}@{domain}"),
         })
     }
+
+    /// The addresses that a text quotes, each once by its normalized form, in their order; at most
+    /// [`Self::QUOTED_MAX`]. Rather one too many than one missed.
+    pub fn quoted_in(text: &str) -> Vec<Self> {
+        let mut found: Vec<Self> = Vec::new();
+        let tokens = text.split(|c: char| c.is_whitespace() || SEPARATES.contains(c));
+        for token in tokens.filter(|token| token.contains('@')) {
+            // Such as `mail=ada@example.org`: what stands before may be part of the address, and most likely is not.
+            let behind = token.rsplit(MAY_SEPARATE).next().unwrap_or_default();
+            for candidate in [token, behind] {
+                let candidate = candidate.trim_matches(['.', '\'']);
+                if let Ok(address) = Self::parse(candidate)
+                    && !found.iter().any(|it| it.normalized() == address.normalized())
+                    && found.len() < Self::QUOTED_MAX
+                {
+                    found.push(address);
+                }
+            }
+        }
+        found
+    }
+
+    /// The most addresses that are looked for in a text.
+    pub const QUOTED_MAX: usize = 32;
 
     pub(crate) fn recorded(text: String) -> Option<Self> {
         let at = text.rfind('@')?;
@@ -126,6 +154,22 @@ fn parse_domain(domain: &str) -> Result<String, Invalid> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn addresses_are_found_in_whatever_quotes_them() {
+        let quoted = |text| {
+            let found = EmailAddress::quoted_in(text).into_iter();
+            found.map(|it| it.to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(quoted("nobody, here@, @there"), Vec::<String>::new());
+        assert_eq!(quoted("\"Ada\" <ada@example.org>;London"), ["ada@example.org"]);
+        assert_eq!(quoted("ada@example.org,ADA@example.org"), ["ada@example.org"]);
+        assert_eq!(
+            quoted("mail=ada@example.org 'bob@example.org'."),
+            ["mail=ada@example.org", "ada@example.org", "bob@example.org"]
+        );
+        assert_eq!(quoted("mailto:o'brien@example.org")[0], "o'brien@example.org");
+    }
 
     #[test]
     fn keeps_the_local_part_and_lowers_the_domain() {

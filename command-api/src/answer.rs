@@ -79,9 +79,14 @@ impl Answer {
     }
 
     /// 202, and where to watch the work; `collection` such as `/api/v1/imports`.
-    pub(crate) fn accepted(mut self, collection: &str) -> Self {
-        self.status = StatusCode::ACCEPTED;
+    pub(crate) fn accepted(self, collection: &str) -> Self {
         let operation = format!("{collection}/{}", self.changed.id);
+        self.accepted_at(operation)
+    }
+
+    /// 202, and where to watch the work.
+    pub(crate) fn accepted_at(mut self, operation: String) -> Self {
+        self.status = StatusCode::ACCEPTED;
         self.location = Some(operation.clone());
         self.changed.operation = Some(operation);
         self

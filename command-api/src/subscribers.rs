@@ -1,5 +1,7 @@
 //! Subscribers: who wants to hear from us.
 
+pub(crate) mod erase;
+pub(crate) mod find;
 mod registration;
 pub(crate) mod resubscribe;
 pub(crate) mod sign_up;
@@ -7,7 +9,7 @@ pub(crate) mod unsubscribe;
 
 use actix_web::web;
 
-pub(crate) use registration::{Outcome, Registration, RegistrationError};
+pub(crate) use registration::{OnRecord, Outcome, Registration, RegistrationError};
 
 use tidings_service::access::serve;
 
@@ -15,6 +17,8 @@ const COLLECTION: &str = "/api/v1/subscribers";
 
 pub(crate) fn routes(cfg: &mut web::ServiceConfig) {
     serve(cfg, sign_up::ROUTE, sign_up::sign_up);
+    serve(cfg, find::ROUTE, find::find);
     serve(cfg, unsubscribe::ROUTE, unsubscribe::unsubscribe);
     serve(cfg, resubscribe::ROUTE, resubscribe::resubscribe);
+    serve(cfg, erase::ROUTE, erase::erase);
 }

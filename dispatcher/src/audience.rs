@@ -122,6 +122,7 @@ pub(crate) async fn restore(
     view_position: i64,
 ) -> Result<(), ReadError> {
     let (mut confirmed, mut left) = (BTreeSet::new(), BTreeSet::new());
+    let mut erased = BTreeSet::new();
     let mut position = 0;
     while position < view_position {
         let page = store
@@ -141,12 +142,16 @@ pub(crate) async fn restore(
                 Ok(Event::SubscriberUnsubscribed(what)) if what.topic_id.is_empty() => {
                     left.insert(event.stream_id);
                 }
+                Ok(Event::SubscriberErasureRequested(_)) => {
+                    erased.insert(event.stream_id);
+                }
                 _ => {}
             }
         }
         let Some(last) = page.last() else { break };
         position = last.position;
     }
+    left.append(&mut erased);
     let active: Vec<Uuid> = confirmed.difference(&left).copied().collect();
     let mut client = store.log().pool().get().await?;
     let transaction = client.transaction().await?;

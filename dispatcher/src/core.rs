@@ -135,6 +135,9 @@ pub enum DispatchError {
     /// A stream could not be folded.
     #[error(transparent)]
     Load(#[from] LoadError),
+    /// Keys could not be read or destroyed.
+    #[error(transparent)]
+    Vault(#[from] tidings_event_store::vault::VaultError),
     /// A commit failed for another reason than a guard.
     #[error(transparent)]
     Commit(#[from] CommitError),

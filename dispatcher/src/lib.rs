@@ -13,6 +13,7 @@ mod core;
 pub mod desk;
 mod dispatcher;
 mod doubt;
+pub mod erasure;
 pub mod held;
 mod instance;
 mod judge;

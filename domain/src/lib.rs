@@ -8,6 +8,7 @@ pub mod address;
 pub mod aggregate;
 pub mod channel;
 pub mod delivery;
+pub mod erasure;
 pub mod id;
 pub mod log;
 pub mod personal;

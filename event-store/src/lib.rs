@@ -14,6 +14,7 @@ pub mod hex;
 mod log;
 pub mod migrate;
 mod progress;
+pub mod receipt;
 pub mod relay;
 pub mod restore;
 pub mod session;

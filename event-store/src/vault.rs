@@ -224,6 +224,25 @@ impl Vault {
         Ok(())
     }
 
+    /// Which of these keys are destroyed, and since when by the clock of whoever destroyed them.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub async fn shredded(
+        &self,
+        owners: &[Uuid],
+    ) -> Result<Vec<(Uuid, OffsetDateTime)>, VaultError> {
+        let sql = "select key_id, shredded_at from publishing_keys \
+                   where key_id = any($1) and wrapped is null order by key_id";
+        let rows = in_time(async {
+            let client = self.inner.pool.get().await?;
+            let statement = client.prepare_cached(sql).await?;
+            Ok(client.query(&statement, &[&owners]).await?)
+        })
+        .await?;
+        Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
+    }
+
     /// The installation's key for ids that must not be guessable, made at first use.
     pub async fn id_key(&self, now: OffsetDateTime) -> Result<IdKey, VaultError> {
         self.installation_key(ID_KEY, now)

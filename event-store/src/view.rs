@@ -23,7 +23,8 @@ pub use derived::{Derivation, Derived, DerivedView, Totals};
 pub use opening::fold_of;
 pub use reach::{Reached, reached};
 pub use rebuild::{
-    Bounds, Phase, RebuildMode, RebuildOptions, RebuildProgress, Rebuildable, Rebuilt, rebuild,
+    Bounds, Phase, RebuildMode, RebuildOptions, RebuildProgress, Rebuildable, Rebuilt,
+    discard_staged, rebuild,
 };
 pub use row::{Column, Key, Merge, Row, SqlType};
 pub use runner::Runner;

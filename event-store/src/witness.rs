@@ -24,7 +24,7 @@ pub use line::{Entry, FORMAT, Fact, Line, LineError, hash as line_hash};
 pub use lost::{Growth, Incarnation, Lost, LostError, lost};
 
 pub(crate) use facts::of_event;
-pub(crate) use line::check_signature;
+pub(crate) use line::{check as check_signed, check_signature, sign as sign_object};
 pub(crate) use lost::known;
 
 use std::io;

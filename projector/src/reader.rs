@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tidings_event_store::vault::VaultError;
 use tidings_event_store::view::{Reached, reached};
-use tidings_event_store::{ReadError, Store};
+use tidings_event_store::{LoadError, ReadError, Store};
 use tidings_service::Problem;
 use tokio_postgres::Row;
 use tokio_postgres::error::SqlState;
@@ -93,6 +93,15 @@ pub(crate) fn unreadable(error: &ReadError) -> Problem {
         ReadError::Database(_) | ReadError::Garbled | ReadError::WentBack { .. } => {
             Problem::internal(error)
         }
+    }
+}
+
+/// A stream could not be read or folded.
+pub(crate) fn unloadable(error: &LoadError) -> Problem {
+    match error {
+        LoadError::Read(error) => unreadable(error),
+        LoadError::Vault(error) => no_keys(error),
+        LoadError::Codec { .. } => Problem::internal(error),
     }
 }
 

@@ -16,6 +16,7 @@ pub const ROUTES: &[Route] = &[
     delivery_log::of_publication::ROUTE,
     delivery_log::get::ROUTE,
     subscriber_profile::get::ROUTE,
+    subscriber_profile::erasure::ROUTE,
     channel_list::list::ROUTE,
     channel_list::get::ROUTE,
     import_status::get::ROUTE,
@@ -33,6 +34,7 @@ pub const ROUTES: &[Route] = &[
     delivery_log::of_publication::list_deliveries,
     delivery_log::get::get_delivery,
     subscriber_profile::get::get_subscriber,
+    subscriber_profile::erasure::get_erasure,
     channel_list::list::list_channels,
     channel_list::get::get_channel,
     import_status::get::get_import,
@@ -73,6 +75,11 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
         cfg,
         subscriber_profile::get::ROUTE,
         subscriber_profile::get::get_subscriber,
+    );
+    serve(
+        cfg,
+        subscriber_profile::erasure::ROUTE,
+        subscriber_profile::erasure::get_erasure,
     );
     serve(
         cfg,

@@ -1,5 +1,6 @@
 //! Who is a subscriber, and do they want mail?
 
+pub mod erasure;
 mod fold;
 pub mod get;
 mod query;

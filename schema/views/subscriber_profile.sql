@@ -1,11 +1,11 @@
 -- Who each subscriber is and whether they want mail. email, name and attributes are opened values, null once
--- erased. Raise the number when its fold changes: fold 1.
+-- erased. Raise the number when its fold changes: fold 2.
 create table {table} (
     subscriber_id          uuid    not null primary key,
     email                  text,
     name                   text,
     attributes             jsonb,
-    state                  text,                 -- active, pending, unsubscribed; null before they signed up
+    state                  text,                 -- active, pending, unsubscribed, erased; null before they signed up
     confirmed              boolean,
     has_left               boolean,
     address_id             uuid,                 -- keyed hash of the address
@@ -15,6 +15,11 @@ create table {table} (
     source                 text,
     signed_up_at           timestamptz,
     unsubscribed_at        timestamptz,
+    erasure_requested_at   timestamptz,
+    erased_at              timestamptz,
     version                integer,              -- of the subscriber's own stream
     position               bigint  not null
 );
+-- indexes
+create index {table}_erasing on {table} (erasure_requested_at)
+    where erasure_requested_at is not null and erased_at is null;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tidings_command_api::ImportWorker;
 use tidings_dispatcher::channel::Environment;
 use tidings_dispatcher::channels::Paces;
+use tidings_dispatcher::erasure::Eraser;
 use tidings_dispatcher::{Dispatcher, Limits, Options};
 use tidings_domain::address::{self, Address};
 use tidings_domain::channel::{self, Channel};
@@ -116,6 +117,12 @@ impl House {
         let projector = Projector::new(&platform.store, &platform.feed);
         platform
             .add_worker("projector", projector, |it| {
+                Box::pin(async { Ok(it.step().await?) })
+            })
+            .await;
+        let eraser = Eraser::new(platform.store.clone(), platform.clock.clock());
+        platform
+            .add_worker("erasures", eraser, |it| {
                 Box::pin(async { Ok(it.step().await?) })
             })
             .await;

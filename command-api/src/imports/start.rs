@@ -102,7 +102,7 @@ async fn store(
     let keys = commands
         .store
         .vault()
-        .ensure(&[import_id], now)
+        .ensure(&[stored::file_key(import_id)], now)
         .await
         .map_err(|error| refusal::log_away(&error))?;
     let prepared = web::block(move || stored::prepare(&file, import_id, &keys))

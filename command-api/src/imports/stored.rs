@@ -1,4 +1,5 @@
-//! The chunks of a file until they are worked off: rows of a table, sealed under the import's key.
+//! The chunks of a file until they are worked off: rows of a table, sealed under a key of the file's own, which is
+//! destroyed with them. So whoever is erased later is in no copy of the file either.
 
 use bytes::Bytes;
 use prost::Message as _;
@@ -58,7 +59,7 @@ pub(super) fn prepare(file: &[u8], import_id: Uuid, keys: &KeyRing) -> Result<Pr
         let text = serde_json::to_vec(&rows).expect("rows are plain data");
         let sealed = EventSealer::new(
             keys,
-            import_id,
+            file_key(import_id),
             import_id,
             chunk_id(import_id, prepared.records),
             SEALED_AS,
@@ -68,6 +69,11 @@ pub(super) fn prepare(file: &[u8], import_id: Uuid, keys: &KeyRing) -> Result<Pr
         prepared.records += rows.len() as u64;
     }
     Ok(prepared)
+}
+
+/// The key that an import's file is sealed under until it is worked off.
+pub(super) fn file_key(import_id: Uuid) -> Uuid {
+    derive_from(import_id, "subscriber_import.file", &[])
 }
 
 /// Bound to the ciphertext, so that a chunk opens in its own place only.
@@ -134,7 +140,7 @@ pub(super) async fn chunk(
     else {
         return Ok(Vec::new());
     };
-    let keys = store.vault().keys(&[import_id]).await?;
+    let keys = store.vault().keys(&[file_key(import_id)]).await?;
     let sealed = Sealed::decode(Bytes::from(bytes)).map_err(|_| unreadable())?;
     let text = EventOpener::new(
         &keys,
@@ -163,10 +169,15 @@ async fn sealed_chunk(
     Ok(rows.first().map(|row| row.get(0)))
 }
 
-/// Deletes whatever is stored of an import.
-pub(super) async fn delete(log: &Log, import_id: Uuid) -> Result<(), ReadError> {
+/// Destroys the key of an import's file, and deletes whatever is stored of it.
+pub(super) async fn delete(
+    store: &Store,
+    import_id: Uuid,
+    now: OffsetDateTime,
+) -> Result<(), StoredError> {
+    store.vault().shred(&[file_key(import_id)], now).await?;
     let sql = "delete from publishing_import_chunks where import_id = $1";
-    log.query(sql, &[&import_id]).await?;
+    store.log().query(sql, &[&import_id]).await?;
     Ok(())
 }
 
@@ -179,7 +190,7 @@ mod tests {
     fn a_chunk_opens_in_its_own_place_only() {
         let import_id = Uuid::from_u128(5);
         let mut keys = KeyRing::default();
-        keys.insert(import_id, Some(DataKey::from_bytes([3; 32])));
+        keys.insert(file_key(import_id), Some(DataKey::from_bytes([3; 32])));
         let file = format!("email\n{}", "x\n".repeat(CHUNK_RECORDS + 1));
         let prepared = prepare(file.as_bytes(), import_id, &keys).unwrap();
         assert_eq!((prepared.records, prepared.chunks.len()), (501, 2));

@@ -202,7 +202,7 @@ impl ImportWorker {
                 Ok(Progress::Idle)
             }
             SubscriberImport::Unknown | SubscriberImport::Completed(_) => {
-                stored::delete(self.store.log(), import_id).await?;
+                stored::delete(&self.store, import_id, self.clock.now()).await?;
                 Ok(Progress::Advanced)
             }
             SubscriberImport::Running(_) => {
@@ -259,7 +259,7 @@ impl ImportWorker {
             )
             .await?;
             crash_point!("import.completed");
-            stored::delete(self.store.log(), started.import.id).await?;
+            stored::delete(&self.store, started.import.id, self.clock.now()).await?;
             return Ok(false);
         }
         let rows = stored::chunk(

@@ -1,11 +1,13 @@
 //! Signing somebody up: the subscriber's first event and the claim on the address, in one commit, so
-//! that an address belongs to one subscriber whoever comes first.
+//! that an address belongs to one subscriber whoever comes first. The commit is guarded on the address's suppression,
+//! so that a file cannot bring back whoever is erased meanwhile.
 
 use tidings_domain::address::{self, Address};
 use tidings_domain::aggregate::Aggregate as _;
 use tidings_domain::id::IdKey;
 use tidings_domain::stream_id;
 use tidings_domain::subscriber::{self, Subscriber};
+use tidings_domain::suppression::{self, Reason, Suppression};
 use tidings_domain::value::{Attributes, DisplayName, EmailAddress};
 use tidings_event_store::{CommitError, Context, LoadError, Loaded, Store};
 use uuid::Uuid;
@@ -41,6 +43,19 @@ pub(crate) enum Outcome {
     Repeated(Loaded<Subscriber>),
     /// The address belongs to another subscriber.
     Taken,
+    /// Whoever had the address was erased, and it is not them who ask.
+    Erased,
+}
+
+/// The streams that a registration is about.
+#[derive(Clone, Debug)]
+pub(crate) struct OnRecord {
+    /// The subscriber to be.
+    pub(crate) subscriber: Loaded<Subscriber>,
+    /// Who holds the address.
+    pub(crate) address: Loaded<Address>,
+    /// What speaks against the address.
+    pub(crate) suppression: Loaded<Suppression>,
 }
 
 /// Why nobody knows, or nothing was done.
@@ -55,7 +70,7 @@ pub(crate) enum RegistrationError {
 }
 
 impl Registration {
-    /// Loads both streams and signs up.
+    /// Loads the streams and signs up.
     ///
     /// # Errors
     /// When the log is away.
@@ -65,23 +80,25 @@ impl Registration {
         id_key: &IdKey,
         context: &Context,
     ) -> Result<Outcome, RegistrationError> {
-        let address = store.load::<Address>(self.address_id).await?;
-        let subscriber = store.load::<Subscriber>(self.id).await?;
-        self.carry_out_on(store, id_key, context, subscriber, address)
-            .await
+        let on_record = self.load(store, id_key).await?;
+        self.carry_out_on(store, id_key, context, on_record).await
     }
 
-    /// The same with both streams at hand; they are loaded again if they have moved on.
+    /// The same with the streams at hand; they are loaded again if they have moved on.
     pub(crate) async fn carry_out_on(
         &self,
         store: &Store,
         id_key: &IdKey,
         context: &Context,
-        mut subscriber: Loaded<Subscriber>,
-        mut address: Loaded<Address>,
+        mut on_record: OnRecord,
     ) -> Result<Outcome, RegistrationError> {
         let mut attempts = 0;
         loop {
+            let OnRecord {
+                subscriber,
+                address,
+                suppression,
+            } = on_record;
             if subscriber.version > 0 {
                 return Ok(Outcome::Repeated(subscriber));
             }
@@ -91,10 +108,17 @@ impl Registration {
             }) else {
                 return Ok(Outcome::Taken);
             };
+            let Some(lifted) = self.lifted(&suppression.state) else {
+                return Ok(Outcome::Erased);
+            };
             let mut draft = store.draft(context);
             // First in the commit: a repeat of the request looks for its event in this stream.
             let after = draft.append_for(subscriber, signed_up, self.id, Some(self.id));
             draft.append(address, claimed);
+            match lifted.is_empty() {
+                true => drop(draft.guard(suppression.id, suppression.version)),
+                false => drop(draft.append(suppression, lifted)),
+            }
             attempts += 1;
             match draft.commit().await {
                 Ok(committed) => return Ok(Outcome::SignedUp(after.recorded(&committed))),
@@ -102,8 +126,35 @@ impl Registration {
                     if attempts < ATTEMPTS_MAX => {}
                 Err(error) => return Err(error.into()),
             }
-            address = store.load::<Address>(self.address_id).await?;
-            subscriber = store.load::<Subscriber>(self.id).await?;
+            on_record = self.load(store, id_key).await?;
+        }
+    }
+
+    async fn load(&self, store: &Store, id_key: &IdKey) -> Result<OnRecord, LoadError> {
+        Ok(OnRecord {
+            address: store.load::<Address>(self.address_id).await?,
+            subscriber: store.load::<Subscriber>(self.id).await?,
+            suppression: store.load(self.suppression_id(id_key)).await?,
+        })
+    }
+
+    /// Id of the address's suppression.
+    pub(crate) fn suppression_id(&self, id_key: &IdKey) -> Uuid {
+        stream_id::address_suppression(id_key, &self.email)
+    }
+
+    /// What signing up does to what speaks against the address; `None`: whoever had it was erased, which only they
+    /// themselves can put an end to, not a file.
+    fn lifted(&self, suppression: &Suppression) -> Option<Vec<suppression::Event>> {
+        let erased = suppression.reasons().contains(&Reason::Erased);
+        match self.source {
+            subscriber::Source::Import if erased => None,
+            subscriber::Source::Import => Some(Vec::new()),
+            subscriber::Source::Api => {
+                let reasons = vec![Reason::Erased];
+                let Ok(lifted) = suppression.decide(suppression::Command::Lift { reasons });
+                Some(lifted)
+            }
         }
     }
 
@@ -113,7 +164,7 @@ impl Registration {
             name: self.name.clone(),
             attributes: self.attributes.clone(),
             address_id: self.address_id,
-            address_suppression_id: stream_id::address_suppression(id_key, &self.email),
+            address_suppression_id: self.suppression_id(id_key),
             domain_suppression_id: stream_id::domain_suppression(id_key, self.email.domain()),
             source: self.source,
             import_id: self.import_id,

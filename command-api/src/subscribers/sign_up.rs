@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use tidings_domain::aggregate::Aggregate as _;
 use tidings_domain::stream_id;
-use tidings_domain::subscriber::{Source, Subscriber};
+use tidings_domain::subscriber::{Source, Standing, Subscriber};
 use tidings_domain::value::{Attributes, DisplayName, EmailAddress};
 use tidings_service::Problem;
 use tidings_service::auth::Role;
@@ -79,6 +79,9 @@ pub(crate) async fn sign_up(
         .map_err(problem)?
     {
         Outcome::SignedUp(after) => Ok(Answer::at(&after, context).created(COLLECTION)),
+        Outcome::Repeated(after) if after.state.standing() == Standing::Erased => {
+            Err(Problem::conflict(ERASED))
+        }
         Outcome::Repeated(after) => {
             after
                 .repeated(context.intent)
@@ -86,8 +89,13 @@ pub(crate) async fn sign_up(
             Ok(Answer::at(&after, context).created(COLLECTION))
         }
         Outcome::Taken => Err(Problem::conflict(TAKEN).error("#/email", "This address is taken.")),
+        // Signing up here is their own word.
+        Outcome::Erased => Err(Problem::conflict(ERASED)),
     }
 }
+
+const ERASED: &str = "Whom this request signed up was erased meanwhile. Whoever wants mail signs up anew, with an \
+    Idempotency-Key of its own.";
 
 const TAKEN: &str = "The address belongs to a subscriber already. One who has left comes back by \
     POST /api/v1/subscribers/{id}/resubscribe.";

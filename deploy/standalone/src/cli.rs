@@ -8,6 +8,7 @@ mod caller;
 mod channels;
 mod dispatch;
 mod doctor;
+mod erase;
 mod error;
 mod global;
 pub(crate) mod import;
@@ -65,6 +66,8 @@ enum Verb {
     #[command(subcommand)]
     Import(import::Import),
     #[command(subcommand)]
+    Erase(erase::Erase),
+    #[command(subcommand)]
     Publications(publications::Publications),
     #[command(subcommand)]
     Channels(channels::Channels),
@@ -111,6 +114,7 @@ async fn dispatch(cli: Cli, out: &Out) -> Result<ExitCode, CliError> {
         Verb::Token(token) => token.run(&global, out).map(done),
         Verb::Migrate(migrate) => migrate.run(&global, out).await.map(done),
         Verb::Import(import) => import.run(&global, out).await.map(done),
+        Verb::Erase(erase) => erase.run(&global, *out).await.map(done),
         Verb::Publications(publications) => publications.run(&global, *out).await.map(done),
         Verb::Channels(channels) => channels.run(&global, *out).await,
         Verb::Senders(senders) => senders.run(&global, *out).await,

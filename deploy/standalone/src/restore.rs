@@ -8,6 +8,7 @@ mod error;
 use std::path::PathBuf;
 
 use serde::Serialize;
+use tidings_dispatcher::erasure::Eraser;
 use tidings_dispatcher::held::{self, Waiting};
 use tidings_domain::log::Restored as RestoredLog;
 use tidings_event_store::feed::Feed;
@@ -336,11 +337,26 @@ impl Restore<'_> {
         let feed = Feed::open(store.log().clone()).await?;
         let doubted = held::doubt_open(store, &feed, restored, now).await?;
         // One more look at the log, which has got those doubts.
-        let feed = Feed::open(store.log().clone()).await?;
-        let mut projector = Projector::new(store, &feed);
-        while projector.step().await? == Progress::Advanced {}
+        fold(store).await?;
+        // Who was erased in what the log has lost is erased again, before anybody may be written to. What a file hinders
+        // that is half taken in ends when the platform runs; the keys are destroyed here.
+        if Eraser::new(store.clone(), self.ground.clock.clone())
+            .step()
+            .await?
+            == Progress::Advanced
+        {
+            fold(store).await?;
+        }
         Ok(doubted)
     }
+}
+
+/// Brings the views to the log's end.
+async fn fold(store: &Store) -> Result<(), RestoringError> {
+    let feed = Feed::open(store.log().clone()).await?;
+    let mut projector = Projector::new(store, &feed);
+    while projector.step().await? == Progress::Advanced {}
+    Ok(())
 }
 
 fn restored(backup: &Backup) -> Restored {

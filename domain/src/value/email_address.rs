@@ -56,7 +56,9 @@ impl EmailAddress {
             for candidate in [token, behind] {
                 let candidate = candidate.trim_matches(['.', '\'']);
                 if let Ok(address) = Self::parse(candidate)
-                    && !found.iter().any(|it| it.normalized() == address.normalized())
+                    && !found
+                        .iter()
+                        .any(|it| it.normalized() == address.normalized())
                     && found.len() < Self::QUOTED_MAX
                 {
                     found.push(address);
@@ -162,13 +164,22 @@ mod tests {
             found.map(|it| it.to_string()).collect::<Vec<_>>()
         };
         assert_eq!(quoted("nobody, here@, @there"), Vec::<String>::new());
-        assert_eq!(quoted("\"Ada\" <ada@example.org>;London"), ["ada@example.org"]);
-        assert_eq!(quoted("ada@example.org,ADA@example.org"), ["ada@example.org"]);
+        assert_eq!(
+            quoted("\"Ada\" <ada@example.org>;London"),
+            ["ada@example.org"]
+        );
+        assert_eq!(
+            quoted("ada@example.org,ADA@example.org"),
+            ["ada@example.org"]
+        );
         assert_eq!(
             quoted("mail=ada@example.org 'bob@example.org'."),
             ["mail=ada@example.org", "ada@example.org", "bob@example.org"]
         );
-        assert_eq!(quoted("mailto:o'brien@example.org")[0], "o'brien@example.org");
+        assert_eq!(
+            quoted("mailto:o'brien@example.org")[0],
+            "o'brien@example.org"
+        );
     }
 
     #[test]

@@ -12,7 +12,7 @@ use tidings_domain::suppression::Suppression;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::words::{self, BACK, Word};
+use super::words::{self, BACK, Weight, Word};
 use super::{ACTOR, Again, RestoreError};
 use crate::committer::CommitError;
 use crate::crash_point;
@@ -138,7 +138,7 @@ impl Teller<'_> {
         let mut state = loaded.state.clone();
         let mut events = Vec::new();
         for word in words {
-            if self.overtaken(loaded, word.leaves) {
+            if self.overtaken(loaded, word.weight) {
                 continue;
             }
             // What the stream can not take is so already.
@@ -151,11 +151,16 @@ impl Teller<'_> {
     }
 
     /// Whether the log has a later word of the same person, as it may after it has gone on: leaving is undone by a
-    /// later coming back alone, coming back by anything.
-    fn overtaken<A>(&self, loaded: &Loaded<A>, leaves: bool) -> bool {
+    /// later coming back alone, coming back by anything, an erasure by nothing.
+    fn overtaken<A>(&self, loaded: &Loaded<A>, weight: Weight) -> bool {
         let later = |past: &&Past| past.position > self.parted_after && !self.is_own(past);
         let mut later = loaded.history.iter().filter(later);
-        later.any(|past| !leaves || BACK.contains(&past.event_type.as_str()))
+        let comes_back = |past: &Past| BACK.contains(&past.event_type.as_str());
+        match weight {
+            Weight::ForGood => false,
+            Weight::Leaves => later.any(comes_back),
+            Weight::Back => later.next().is_some(),
+        }
     }
 
     /// Whether an earlier run of this restore has recorded what none of these intents leads to: it had a witness or a

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use tidings_domain::aggregate::Aggregate as _;
-use tidings_domain::subscriber::{self, ResubscribeMethod, Subscriber, UnsubscribeMethod};
+use tidings_domain::subscriber::{
+    self, ErasureBasis, ResubscribeMethod, Subscriber, UnsubscribeMethod,
+};
 use tidings_domain::suppression::{self, Reason, Scope, Suppression};
 use tidings_proto::EventMessage as _;
 use tidings_proto::{subscriber as of_subscriber, suppression as of_suppression};
@@ -18,13 +20,23 @@ pub(super) const BACK: [&str; 2] = [
     of_suppression::Lifted::TYPE,
 ];
 
+/// What outweighs a word that is said later by the same person.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Weight {
+    /// Nothing: they were erased.
+    ForGood,
+    /// That they came back: they must not be written to.
+    Leaves,
+    /// Anything.
+    Back,
+}
+
 /// What a fact does to a stream.
 #[derive(Debug)]
 pub(super) struct Word<C> {
     /// The fact, by the id of its event.
     pub(super) fact: Uuid,
-    /// It says that somebody must not be written to.
-    pub(super) leaves: bool,
+    pub(super) weight: Weight,
     pub(super) command: C,
 }
 
@@ -64,8 +76,8 @@ pub(super) fn words(facts: &[Fact], known: &HashSet<Uuid>) -> Result<AllWords, R
                 let command = subscriber_command(fact)?;
                 if known.contains(&fact.stream_id) {
                     push(&mut all.subscribers, fact.stream_id, fact, command);
-                } else if let Some(suppression_id) = left.get(&fact.event_id) {
-                    push(&mut all.suppressions, *suppression_id, fact, unsubscribed());
+                } else if let Some((suppression_id, reason)) = left.get(&fact.event_id) {
+                    push(&mut all.suppressions, *suppression_id, fact, add(*reason));
                 }
             }
             Some(Suppression::NOUN) => {
@@ -85,14 +97,32 @@ fn noun(fact: &Fact) -> Option<&str> {
 fn push<C>(words: &mut Words<C>, stream_id: Uuid, fact: &Fact, command: C) {
     words.entry(stream_id).or_default().push(Word {
         fact: fact.event_id,
-        leaves: !BACK.contains(&fact.event_type.as_str()),
+        weight: weight(fact),
         command,
     });
 }
 
-/// The facts by which subscribers left whom the log does not know, with the suppressions of their addresses: they
-/// signed up and left in what was lost. Whoever brings the address again must not have it mailed.
-fn left_unknown(facts: &[Fact], known: &HashSet<Uuid>) -> HashMap<Uuid, Uuid> {
+fn weight(fact: &Fact) -> Weight {
+    if is_erasure(fact) {
+        return Weight::ForGood;
+    }
+    match BACK.contains(&fact.event_type.as_str()) {
+        true => Weight::Back,
+        false => Weight::Leaves,
+    }
+}
+
+fn is_erasure(fact: &Fact) -> bool {
+    let erased = Reason::Erased.as_str();
+    fact.event_type == of_subscriber::ErasureRequested::TYPE
+        || (fact.event_type == of_suppression::Added::TYPE
+            && fact.reasons.iter().any(|reason| reason == erased))
+}
+
+/// The facts by which subscribers left whom the log does not know, with the suppressions of their addresses and the
+/// reasons for those: they signed up and left, or were erased, in what was lost. Whoever brings the address again must
+/// not have it mailed.
+fn left_unknown(facts: &[Fact], known: &HashSet<Uuid>) -> HashMap<Uuid, (Uuid, Reason)> {
     let mut unknown: HashMap<Uuid, Vec<&Fact>> = HashMap::new();
     for fact in facts {
         if noun(fact) == Some(Subscriber::NOUN) && !known.contains(&fact.stream_id) {
@@ -105,19 +135,21 @@ fn left_unknown(facts: &[Fact], known: &HashSet<Uuid>) -> HashMap<Uuid, Uuid> {
         .collect()
 }
 
-/// The fact by which somebody left everything in the end, and the suppression of their address.
-fn left_as(facts: &[&Fact]) -> Option<(Uuid, Uuid)> {
-    let last = facts
-        .iter()
-        .rfind(|fact| fact.topic_id.is_none())
-        .filter(|fact| fact.event_type == of_subscriber::Unsubscribed::TYPE)?;
-    Some((last.event_id, last.address_suppression_id?))
+/// The fact by which somebody left everything in the end or was erased, and what it does to their address.
+fn left_as(facts: &[&Fact]) -> Option<(Uuid, (Uuid, Reason))> {
+    let last = facts.iter().rfind(|fact| fact.topic_id.is_none())?;
+    let reason = match last.event_type.as_str() {
+        of_subscriber::Unsubscribed::TYPE => Reason::Unsubscribed,
+        of_subscriber::ErasureRequested::TYPE => Reason::Erased,
+        _ => return None,
+    };
+    Some((last.event_id, (last.address_suppression_id?, reason)))
 }
 
-fn unsubscribed() -> suppression::Command {
+fn add(reason: Reason) -> suppression::Command {
     suppression::Command::Add {
         scope: Scope::Address,
-        reason: Reason::Unsubscribed,
+        reason,
         delivery_id: None,
         value: None,
     }
@@ -134,6 +166,11 @@ fn subscriber_command(fact: &Fact) -> Result<subscriber::Command, RestoreError> 
         of_subscriber::Resubscribed::TYPE => Ok(subscriber::Command::Resubscribe {
             method: ResubscribeMethod::Restored,
             evidence: None,
+        }),
+        of_subscriber::ErasureRequested::TYPE => Ok(subscriber::Command::RequestErasure {
+            basis: ErasureBasis::Restored,
+            asked_at: Some(fact.occurred_at),
+            restored_event_id: Some(fact.event_id),
         }),
         _ => Err(unheard(fact, "the kind")),
     }
@@ -196,7 +233,12 @@ mod tests {
         let left = fact("subscriber.Unsubscribed", None);
         let left_topic = fact("subscriber.Unsubscribed", topic);
         let back = fact("subscriber.Resubscribed", None);
-        let suppression = Some((Uuid::from_u128(2), Uuid::from_u128(3)));
+        let address = Uuid::from_u128(3);
+        let suppression = Some((Uuid::from_u128(2), (address, Reason::Unsubscribed)));
+        let erasure = fact("subscriber.ErasureRequested", None);
+        let erased = Some((Uuid::from_u128(2), (address, Reason::Erased)));
+        assert_eq!(left_as(&[&left, &erasure]), erased);
+        assert_eq!(left_as(&[&erasure]), erased);
         assert_eq!(left_as(&[&left]), suppression);
         assert_eq!(left_as(&[&left, &left_topic]), suppression);
         assert_eq!(left_as(&[&left, &back]), None);

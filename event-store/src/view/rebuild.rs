@@ -21,6 +21,7 @@ use crate::log::ReadError;
 use crate::store::Store;
 
 use build::{Build, Building};
+pub use leftover::discard_staged;
 pub(super) use leftover::drop_leftover;
 use pass::Pass;
 pub(super) use stage::Stage;

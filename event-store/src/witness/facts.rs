@@ -11,9 +11,10 @@ use crate::event::Recorded;
 use crate::log::{Log, ReadError};
 
 /// The events whose facts go to the witness.
-pub const CONSENT_FACTS: [&str; 4] = [
+pub const CONSENT_FACTS: [&str; 5] = [
     subscriber::Unsubscribed::TYPE,
     subscriber::Resubscribed::TYPE,
+    subscriber::ErasureRequested::TYPE,
     suppression::Added::TYPE,
     suppression::Lifted::TYPE,
 ];
@@ -90,6 +91,12 @@ fn fill(fact: &mut Fact, payload: &[u8], signed_up: Option<&[u8]>) {
         subscriber::Resubscribed::TYPE => {
             let back = subscriber::Resubscribed::decode(payload).unwrap_or_default();
             fact.method = some(back.method);
+        }
+        subscriber::ErasureRequested::TYPE => {
+            let requested = subscriber::ErasureRequested::decode(payload).unwrap_or_default();
+            let address = Uuid::from_slice(&requested.address_suppression_id).ok();
+            fact.address_suppression_id = address.or(fact.address_suppression_id);
+            fact.method = some(requested.basis);
         }
         suppression::Added::TYPE => {
             let added = suppression::Added::decode(payload).unwrap_or_default();

@@ -137,10 +137,8 @@ pub enum LineError {
 impl Line {
     /// The line as it is written, without its newline.
     pub fn sign(&self, key: &SigningKey) -> String {
-        let mut text = serde_json::to_string(self).expect("lines are made of plain values");
-        text.truncate(text.len() - 1);
-        let signature = key.sign(&signed(&text));
-        format!("{text}{BEFORE_SIGNATURE}{signature}{AFTER_SIGNATURE}")
+        let text = serde_json::to_string(self).expect("lines are made of plain values");
+        sign(FORMAT, text, key)
     }
 
     /// Reads a line without checking its signature.
@@ -152,8 +150,20 @@ impl Line {
 
 /// Whether the key has signed this line.
 pub(crate) fn check_signature(text: &str, key: &PublicKey) -> Result<(), LineError> {
+    check(FORMAT, text, key)
+}
+
+/// Ends a JSON object with its signature, made over a format's name and the bytes of the object before that ending.
+pub(crate) fn sign(format: &str, mut object: String, key: &SigningKey) -> String {
+    object.truncate(object.len() - 1);
+    let signature = key.sign(&signed(format, &object));
+    format!("{object}{BEFORE_SIGNATURE}{signature}{AFTER_SIGNATURE}")
+}
+
+/// Whether the key has signed an object of this format, see [`sign`].
+pub(crate) fn check(format: &str, text: &str, key: &PublicKey) -> Result<(), LineError> {
     let (body, signature) = split(text)?;
-    if key.signed(&signed(body), &signature) {
+    if key.signed(&signed(format, body), &signature) {
         Ok(())
     } else {
         Err(LineError::Signature)
@@ -165,8 +175,8 @@ pub fn hash(text: &str) -> Hash {
     Hex(Sha256::digest(text).into())
 }
 
-fn signed(body: &str) -> Vec<u8> {
-    [FORMAT.as_bytes(), body.as_bytes()].concat()
+fn signed(format: &str, body: &str) -> Vec<u8> {
+    [format.as_bytes(), body.as_bytes()].concat()
 }
 
 fn split(text: &str) -> Result<(&str, Hex<[u8; 64]>), LineError> {
@@ -264,7 +274,7 @@ mod tests {
         let text = head().sign(&key());
         let (body, _) = text.split_once(BEFORE_SIGNATURE).unwrap();
         let signed_anew = |body: String| {
-            let signature = key().sign(&signed(&body));
+            let signature = key().sign(&signed(FORMAT, &body));
             format!("{body}{BEFORE_SIGNATURE}{signature}{AFTER_SIGNATURE}")
         };
         let more = signed_anew(format!("{body},\"groups\":[1,{{\"of\":2}}]"));

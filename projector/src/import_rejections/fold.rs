@@ -1,13 +1,15 @@
 //! One row for each rejected line; what the line says stays in the log, sealed.
 
+use serde_json::Value;
 use tidings_event_store::feed::Item;
 use tidings_event_store::vault::KeyRing;
 use tidings_event_store::view::{Definition, Merge, View};
 use tidings_event_store::{UnderstandError, view_row};
 use tidings_proto::Event;
+use tidings_proto::subscriber_import::advanced::Rejected;
 use uuid::Uuid;
 
-use crate::fields::of_nouns;
+use crate::fields::{Fields, of_nouns};
 
 /// The view `import_rejections`.
 pub struct ImportRejections;
@@ -23,6 +25,8 @@ view_row! {
         }
         /// Why, a stable code.
         reason: String,
+        /// Ids of the `address` streams of the addresses that the line quotes, an array; none when it quotes none.
+        address_ids: Option<Value>,
     }
 }
 
@@ -39,15 +43,26 @@ impl View for ImportRejections {
         _ring: &KeyRing,
         rows: &mut Vec<Self::Row>,
     ) -> Result<(), UnderstandError> {
-        if let Some(Event::SubscriberImportAdvanced(it)) = of_nouns(item, Self::NOUNS)? {
-            rows.extend(it.rejected.iter().map(|rejected| RejectionRow {
-                import_id: item.recorded.stream_id,
-                line: rejected.line,
-                reason: rejected.reason.clone(),
-            }));
+        if let Some(event @ Event::SubscriberImportAdvanced(it)) = of_nouns(item, Self::NOUNS)? {
+            for rejected in &it.rejected {
+                rows.push(RejectionRow {
+                    import_id: item.recorded.stream_id,
+                    line: rejected.line,
+                    reason: rejected.reason.clone(),
+                    address_ids: address_ids(Fields::of(event), rejected)?,
+                });
+            }
         }
         Ok(())
     }
+}
+
+fn address_ids(fields: Fields, rejected: &Rejected) -> Result<Option<Value>, UnderstandError> {
+    let ids = rejected.address_ids.iter();
+    let ids: Vec<Value> = ids
+        .map(|id| Ok(fields.id("rejected.address_ids", id)?.to_string().into()))
+        .collect::<Result<_, UnderstandError>>()?;
+    Ok((!ids.is_empty()).then_some(ids.into()))
 }
 
 impl Merge for RejectionRow {

@@ -17,6 +17,7 @@ pub struct SubscriberProfile;
 const ACTIVE: &str = "active";
 const PENDING: &str = "pending";
 const UNSUBSCRIBED: &str = "unsubscribed";
+const ERASED: &str = "erased";
 /// The answer of `SignedUp.confirmation` that lets mail go out at once.
 const NOT_REQUIRED: &str = "not_required";
 
@@ -33,7 +34,7 @@ view_row! {
         name: Option<String>,
         /// Opened JSON object; none when not given or erased.
         attributes: Option<serde_json::Value>,
-        /// active, pending or unsubscribed: follows from the two below.
+        /// active, pending, unsubscribed or erased: follows from the two below, and whether erasure was requested.
         state: Option<String>,
         /// Whether mail may go out without a further word from them.
         confirmed: Option<bool>,
@@ -53,6 +54,10 @@ view_row! {
         signed_up_at: Option<OffsetDateTime>,
         /// When they left; none while they have not, or came back.
         unsubscribed_at: Option<OffsetDateTime>,
+        /// When their erasure was requested; from then on nothing opened is kept.
+        erasure_requested_at: Option<OffsetDateTime>,
+        /// When it was done.
+        erased_at: Option<OffsetDateTime>,
         /// Version of the subscriber's own stream.
         version: Option<i32>,
         /// Log position.
@@ -105,6 +110,14 @@ fn row(
             has_left: Some(false),
             ..own()
         },
+        Event::SubscriberErasureRequested(_) => SubscriberRow {
+            erasure_requested_at: Some(item.recorded.occurred_at),
+            ..own()
+        },
+        Event::SubscriberErased(_) => SubscriberRow {
+            erased_at: Some(item.recorded.occurred_at),
+            ..own()
+        },
         Event::AddressClaimed(it) => {
             let subscriber_id = fields.id("subscriber_id", &it.subscriber_id)?;
             SubscriberRow {
@@ -140,21 +153,29 @@ impl SubscriberRow {
             source: None,
             signed_up_at: None,
             unsubscribed_at: None,
+            erasure_requested_at: None,
+            erased_at: None,
             version: None,
             position: item.position(),
         }
     }
 
-    /// Fills in the state. Coming back does not stand in for a confirmation that was never given.
+    /// Fills in the state. Coming back does not stand in for a confirmation that was never given, and nothing
+    /// undoes an erasure.
     fn judged(mut self) -> Self {
+        let erased = self.erasure_requested_at.is_some();
         let state = self
             .confirmed
             .map(|confirmed| match (self.has_left, confirmed) {
+                _ if erased => ERASED,
                 (Some(true), _) => UNSUBSCRIBED,
                 (_, true) => ACTIVE,
                 (_, false) => PENDING,
             });
         self.state = state.map(str::to_owned);
+        if erased {
+            (self.email, self.name, self.attributes) = (None, None, None);
+        }
         self
     }
 
@@ -207,6 +228,8 @@ impl Merge for SubscriberRow {
             source: later.source.or(self.source),
             signed_up_at: self.signed_up_at.or(later.signed_up_at),
             unsubscribed_at,
+            erasure_requested_at: self.erasure_requested_at.or(later.erasure_requested_at),
+            erased_at: self.erased_at.or(later.erased_at),
             version: later.version.or(self.version),
             position: later.position,
         }

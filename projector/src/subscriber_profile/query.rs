@@ -23,7 +23,7 @@ pub struct Subscriber {
     /// Their attributes, a JSON object; null when not given or erased.
     #[schema(value_type = Option<Object>)]
     pub attributes: Option<serde_json::Value>,
-    /// active, pending (mail waits for a confirmation) or unsubscribed.
+    /// active, pending (mail waits for a confirmation), unsubscribed or erased.
     #[schema(example = "active")]
     pub state: String,
     /// Whether nothing may be sent to their address, or its whole domain.
@@ -37,12 +37,18 @@ pub struct Subscriber {
     /// When they left; null unless unsubscribed.
     #[serde(with = "time::serde::rfc3339::option")]
     pub unsubscribed_at: Option<OffsetDateTime>,
+    /// When their erasure was requested; null unless erased.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub erasure_requested_at: Option<OffsetDateTime>,
+    /// When it was done: their data are destroyed. Null before.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub erased_at: Option<OffsetDateTime>,
     /// Their version.
     pub version: i32,
 }
 
 const SELECT: &str = "select s.subscriber_id, s.email, s.name, s.attributes, s.state, s.source, s.signed_up_at, \
-     s.unsubscribed_at, s.version, exists ( \
+     s.unsubscribed_at, s.erasure_requested_at, s.erased_at, s.version, exists ( \
          select from publishing_suppression_list l where l.suppressed \
          and l.suppression_id in (s.address_suppression_id, s.domain_suppression_id) \
      ) as suppressed \
@@ -64,6 +70,8 @@ fn subscriber(row: &Row) -> Subscriber {
         source: row.get("source"),
         signed_up_at: row.get("signed_up_at"),
         unsubscribed_at: row.get("unsubscribed_at"),
+        erasure_requested_at: row.get("erasure_requested_at"),
+        erased_at: row.get("erased_at"),
         version: row.get("version"),
     }
 }

@@ -39,6 +39,7 @@ fn event(choice: u8) -> (Uuid, Event) {
         }
         2 => (id(0), subscriber::Resubscribed::default().into()),
         3 => (id(50), address::Released { subscriber_id }.into()),
+        5 => (id(0), subscriber::ErasureRequested::default().into()),
         _ => (id(50), address::Claimed { subscriber_id }.into()),
     }
 }
@@ -47,7 +48,7 @@ proptest! {
     #[test]
     fn a_profile_is_where_its_events_put_it(
         confirmed: bool,
-        choices in prop::collection::vec(0..5_u8, 0..20),
+        choices in prop::collection::vec(prop_oneof![20 => 0..5_u8, 1 => Just(5)], 0..20),
         places in prop::collection::vec(any::<Index>(), 0..4),
     ) {
         let first = [(id(0), signed_up(if confirmed { "not_required" } else { "asked" }))];
@@ -56,20 +57,23 @@ proptest! {
 
         let welcome = if confirmed { "active" } else { "pending" };
         let (mut state, mut left_at, mut holds) = (welcome, None::<OffsetDateTime>, None);
+        let mut erased_since = None;
         let (mut version, mut position) = (1, 1);
         for choice in choices {
             position += 1;
-            version += i32::from(choice < 3);
+            version += i32::from(choice < 3 || choice == 5);
             match choice {
                 0 => (state, left_at) = ("unsubscribed", Some(at(position))),
                 1 => {}
                 2 => (state, left_at) = (welcome, None),
+                5 => erased_since = erased_since.or(Some(at(position))),
                 other => holds = Some(other != 3),
             }
         }
         prop_assert_eq!(rows.len(), 1);
         let row = &rows[&(id(0),)];
-        prop_assert_eq!(row.state.as_deref(), Some(state));
+        let state = erased_since.map_or(state, |_| "erased");
+        prop_assert_eq!((row.state.as_deref(), row.erasure_requested_at), (Some(state), erased_since));
         prop_assert_eq!(row.unsubscribed_at, left_at);
         prop_assert_eq!(row.holds_address, holds);
         prop_assert_eq!((row.version, row.position), (Some(version), position));

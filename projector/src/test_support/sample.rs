@@ -127,15 +127,18 @@ fn subscriber_sample(event_type: &str, salt: u8) -> Option<Event> {
         }
         .into(),
         "subscriber.Resubscribed" => subscriber::Resubscribed::default().into(),
+        "subscriber.ErasureRequested" => subscriber::ErasureRequested::default().into(),
+        "subscriber.Erased" => subscriber::Erased::default().into(),
         _ => return None,
     })
 }
 
 fn import_sample(event_type: &str, number: i64) -> Option<Event> {
-    let rejected = |line| subscriber_import::advanced::Rejected {
+    let rejected = |line: i64| subscriber_import::advanced::Rejected {
         line: line + 2,
         reason: format!("invalid {number}"),
         record: None,
+        address_ids: vec![uuid_bytes(id(7)); line.unsigned_abs() as usize % 3],
     };
     Some(match event_type {
         "subscriber_import.Started" => subscriber_import::Started {

@@ -7,6 +7,7 @@ mod commands;
 mod desk;
 mod doubled;
 mod editor;
+mod erased;
 mod faults;
 mod held;
 mod lanes;

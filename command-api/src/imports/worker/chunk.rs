@@ -5,12 +5,16 @@ use tidings_domain::address::Address;
 use tidings_domain::stream_id;
 use tidings_domain::subscriber::{Source, Subscriber};
 use tidings_domain::subscriber_import::Rejected;
+use tidings_domain::suppression::Suppression;
 use tidings_domain::value::{Attributes, Code, DisplayName, EmailAddress};
-use tidings_event_store::{Context, Loaded};
+use tidings_event_store::Context;
+use uuid::Uuid;
+
+mod quoting;
 
 use super::{ImportError, ImportWorker, Started};
 use crate::imports::file::{Row, Said};
-use crate::subscribers::{Outcome, Registration};
+use crate::subscribers::{OnRecord, Outcome, Registration};
 
 /// What became of a chunk's records.
 #[derive(Debug, Default)]
@@ -22,10 +26,10 @@ pub(super) struct Tally {
 
 /// One record that names somebody, with what is on record of them.
 struct Job {
+    line: u64,
     context: Context,
     registration: Registration,
-    subscriber: Loaded<Subscriber>,
-    address: Loaded<Address>,
+    on_record: OnRecord,
 }
 
 /// Signs everybody up. Run again, it finds the same people accepted that it accepted before.
@@ -55,7 +59,7 @@ pub(super) async fn sign_up(
                     name.as_deref(),
                     attributes.as_deref(),
                 ) {
-                    Some(registration) => registrations.push(registration),
+                    Some(registration) => registrations.push((row.line, registration)),
                     // Written by a version with other rules.
                     None => tally
                         .rejected
@@ -64,20 +68,25 @@ pub(super) async fn sign_up(
             }
         }
     }
+    quoting::look_up(worker, &mut tally.rejected).await?;
     let jobs = jobs(worker, started, registrations).await?;
     // All at once, so that the log commits them together.
     let (store, id_key) = (&worker.store, &worker.id_key);
     let outcomes = join_all(jobs.into_iter().map(|job| async move {
-        job.registration
-            .carry_out_on(store, id_key, &job.context, job.subscriber, job.address)
-            .await
+        let registration = &job.registration;
+        let outcome = registration
+            .carry_out_on(store, id_key, &job.context, job.on_record)
+            .await;
+        (job.line, outcome)
     }));
-    for outcome in outcomes.await {
+    for (line, outcome) in outcomes.await {
         match outcome? {
             Outcome::SignedUp(_) | Outcome::Repeated(_) => tally.accepted += 1,
             Outcome::Taken => tally.existing += 1,
+            Outcome::Erased => tally.rejected.push(rejected(line, "erased", None)),
         }
     }
+    tally.rejected.sort_by_key(|rejected| rejected.line);
     Ok(tally)
 }
 
@@ -114,35 +123,47 @@ fn registration(
 async fn jobs(
     worker: &ImportWorker,
     started: &Started,
-    registrations: Vec<Registration>,
+    registrations: Vec<(u64, Registration)>,
 ) -> Result<Vec<Job>, ImportError> {
-    let ids: Vec<_> = registrations
+    let all = |of: fn(&Registration) -> Uuid| -> Vec<Uuid> {
+        let registrations = registrations.iter();
+        registrations.map(|(_, it)| of(it)).collect()
+    };
+    let suppressions: Vec<Uuid> = registrations
         .iter()
-        .map(|registration| registration.id)
+        .map(|(_, it)| it.suppression_id(&worker.id_key))
         .collect();
-    let address_ids: Vec<_> = registrations
-        .iter()
-        .map(|registration| registration.address_id)
-        .collect();
-    let subscribers = worker.store.load_many::<Subscriber>(&ids).await?;
-    let addresses = worker.store.load_many::<Address>(&address_ids).await?;
+    let store = &worker.store;
+    let subscribers = store.load_many::<Subscriber>(&all(|it| it.id)).await?;
+    let addresses = store.load_many::<Address>(&all(|it| it.address_id)).await?;
+    let suppressions = store.load_many::<Suppression>(&suppressions).await?;
+    let on_record = subscribers.into_iter().zip(addresses).zip(suppressions);
     let jobs: Vec<Job> = registrations
         .into_iter()
-        .zip(subscribers.into_iter().zip(addresses))
-        .map(|(registration, (subscriber, address))| Job {
-            context: worker.context(
-                started,
-                "subscriber_import.sign_up",
-                registration.address_id.as_bytes(),
-            ),
-            registration,
-            subscriber,
-            address,
-        })
+        .zip(on_record)
+        .map(
+            |((line, registration), ((subscriber, address), suppression))| Job {
+                line,
+                context: worker.context(
+                    started,
+                    "subscriber_import.sign_up",
+                    registration.address_id.as_bytes(),
+                ),
+                registration,
+                on_record: OnRecord {
+                    subscriber,
+                    address,
+                    suppression,
+                },
+            },
+        )
         .collect();
     let new: Vec<_> = jobs
         .iter()
-        .filter(|job| job.subscriber.version == 0 && job.address.state.holder().is_none())
+        .filter(|job| {
+            let on_record = &job.on_record;
+            on_record.subscriber.version == 0 && on_record.address.state.holder().is_none()
+        })
         .map(|job| job.registration.id)
         .collect();
     worker

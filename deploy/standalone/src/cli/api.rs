@@ -26,6 +26,8 @@ pub(crate) struct Answer {
     pub(crate) position: i64,
     /// The body; null if it is no JSON.
     pub(crate) body: Value,
+    /// The body as it came.
+    pub(crate) raw: String,
 }
 
 /// Why a request did not get what it asked for.
@@ -83,6 +85,12 @@ impl Api {
     pub(crate) async fn act(&self, path: &str, key: &str) -> Result<Answer, ApiError> {
         let request = self.request(&Method::POST, path);
         let request = request.header("Idempotency-Key", key);
+        self.send(Method::POST, path, request).await
+    }
+
+    /// A question whose answer takes a JSON body.
+    pub(crate) async fn ask(&self, path: &str, body: &Value) -> Result<Answer, ApiError> {
+        let request = self.request(&Method::POST, path).json(body);
         self.send(Method::POST, path, request).await
     }
 
@@ -170,7 +178,11 @@ impl Api {
         let body: Value = serde_json::from_str(&text).unwrap_or(Value::Null);
         if status.is_success() {
             let position = position(&headers);
-            return Ok(Answer { position, body });
+            return Ok(Answer {
+                position,
+                body,
+                raw: text,
+            });
         }
         Err(ApiError::Refused {
             method,

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use tidings_event_store::ReadError;
 use tidings_event_store::audit::{ProofError, ProveError};
+use tidings_event_store::receipt::ReceiptError;
 use tidings_event_store::vault::{RotateError, VaultError};
 use tidings_event_store::view::{SkipError, ViewError};
 use tidings_event_store::witness::WitnessError;
@@ -12,6 +13,8 @@ use tidings_servers::ServersError;
 use tidings_service::auth::MintError;
 use tidings_service::config::ConfigError;
 use tidings_service::telemetry::TelemetryError;
+
+use uuid::Uuid;
 
 use super::ApiError;
 use crate::backup::BackupError;
@@ -51,6 +54,13 @@ pub enum CliError {
     Servers(#[from] ServersError),
     #[error(transparent)]
     Api(#[from] ApiError),
+    #[error(transparent)]
+    Receipt(#[from] ReceiptError),
+    #[error(
+        "nothing is sent to {id} any more and their key is destroyed, but a file, an attempt or a rebuild that may still \
+         name them has not ended: run it again for the receipt"
+    )]
+    Erasing { id: Uuid },
     #[error(transparent)]
     Token(#[from] MintError),
     #[error(transparent)]

@@ -13,6 +13,7 @@ use tidings_command_api::{
 use tidings_dispatcher::channel::Environment;
 use tidings_dispatcher::channels::{Paces, email};
 use tidings_dispatcher::desk::Desk;
+use tidings_dispatcher::erasure::Eraser;
 use tidings_dispatcher::queue::DispatchQueue;
 use tidings_dispatcher::{Dispatcher, Limits, replay};
 use tidings_event_store::feed::Feed;
@@ -50,6 +51,7 @@ pub(super) struct Rooms {
     desk: web::Data<Desk>,
     projector: Projector,
     importer: ImportWorker,
+    eraser: Eraser,
     maildir: Option<Maildir>,
     dispatcher: Dispatcher,
     queue: Runner<DispatchQueue>,
@@ -107,6 +109,7 @@ impl Rooms {
                 ground.clock.clone(),
                 core.id_key.clone(),
             ),
+            eraser: Eraser::new(core.store.clone(), ground.clock.clone()),
             dispatcher: dispatcher(site, environment),
             queue: Runner::new(core.store.clone(), site.feed.clone()),
         })
@@ -149,6 +152,7 @@ impl Rooms {
         let Self {
             projector,
             importer,
+            eraser,
             maildir,
             dispatcher,
             ..
@@ -161,6 +165,11 @@ impl Rooms {
         let stop = others.stopping();
         others.spawn("imports", async move {
             importer.run(stop).await;
+            Ok::<(), Infallible>(())
+        });
+        let stop = others.stopping();
+        others.spawn("erasures", async move {
+            eraser.run(stop).await;
             Ok::<(), Infallible>(())
         });
         if let Some(maildir) = maildir {

@@ -7,7 +7,7 @@ use super::of_view;
 use super::swap::definitions;
 use crate::store::Store;
 use crate::view::derived::Derivation;
-use crate::view::{View, ViewError};
+use crate::view::{Definition, View, ViewError};
 
 /// Drops the tables of the generation after this one, unless a rebuild is at work on them, or can go on with them.
 pub(in crate::view) async fn drop_leftover<V: View>(
@@ -29,4 +29,29 @@ pub(in crate::view) async fn drop_leftover<V: View>(
         of_view(view, definition.discard(&transaction, next)).await?;
     }
     of_view(view, transaction.commit()).await
+}
+
+/// Drops what rebuilds of a view have left, also what one could go on with if no key had been destroyed meanwhile.
+/// False: a rebuild is at work, and nothing is dropped.
+///
+/// # Errors
+/// When the database does not take it.
+pub async fn discard_staged(store: &Store, definition: Definition) -> Result<bool, ViewError> {
+    let view = definition.name;
+    let mut client = store.log().pool().get().await?;
+    let transaction = of_view(view, client.transaction()).await?;
+    // The lock is that of a rebuild.
+    let sql = "select pg_try_advisory_xact_lock(hashtext($1)), \
+               (select generation from publishing_views where view = $1)";
+    let row = of_view(view, transaction.query_one(sql, &[&view])).await?;
+    if !row.get::<_, bool>(0) {
+        return Ok(false);
+    }
+    if let Some(generation) = row.get::<_, Option<i32>>(1) {
+        of_view(view, definition.discard(&transaction, generation + 1)).await?;
+        let sql = "delete from publishing_rebuilds where view = $1";
+        of_view(view, transaction.execute(sql, &[&view])).await?;
+    }
+    of_view(view, transaction.commit()).await?;
+    Ok(true)
 }

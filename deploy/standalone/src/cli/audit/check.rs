@@ -1,4 +1,4 @@
-//! `tidings audit check`: checks a proof with nothing but the file.
+//! `tidings audit check`: checks a proof, or the receipt of an erasure, with nothing but the file.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -6,24 +6,26 @@ use std::process::ExitCode;
 use clap::Args;
 use serde_json::json;
 use tidings_event_store::audit::{Checked, Proof};
+use tidings_event_store::receipt::Receipt;
 use tidings_event_store::witness::PublicKey;
 
+use crate::cli::erase::words as receipt_words;
 use crate::cli::out::instant;
 use crate::cli::{CliError, Out};
 
-/// Check a proof that an event is in a log
+/// Check a proof that an event is in a log, or the receipt of an erasure
 ///
 /// Needs no platform, no database and no secret. It recomputes the event's digest, the hashes that lead to the
-/// witnessed head, and the signature. The exit code is 1 if the file proves nothing.
+/// witnessed head, and the signature; of a receipt the signature. The exit code is 1 if the file proves nothing.
 ///
-/// A proof is worth as much as the public key it is signed with: give the one you know with --public-key, or compare
+/// Either is worth as much as the public key it is signed with: give the one you know with --public-key, or compare
 /// the one that is printed.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Example:
   tidings audit check proof.json --public-key 5d0f…")]
 pub(in crate::cli) struct Check {
-    /// The file that `tidings audit prove` wrote
+    /// The file that `tidings audit prove` or `tidings erase` wrote
     file: PathBuf,
     /// Who must have signed it [default: whoever the file names]
     #[arg(long, value_name = "KEY")]
@@ -36,6 +38,14 @@ impl Check {
             path: self.file.clone(),
             source,
         })?;
+        if let Ok(text) = std::str::from_utf8(&text)
+            && let Some(receipt) = Receipt::read(text)
+        {
+            receipt.check(text, self.public_key)?;
+            out.say(receipt_words(&receipt));
+            out.result(&json!({ "proven": true, "key_given": self.public_key.is_some(), "receipt": receipt }));
+            return Ok(ExitCode::SUCCESS);
+        }
         let checked = Proof::read(&text)?.check(self.public_key)?;
         out.say(words(&checked, self.public_key.is_some()));
         out.result(

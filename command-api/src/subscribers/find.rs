@@ -1,0 +1,69 @@
+//! `POST /api/v1/subscribers/find`: who has an address. The address travels in the body, since paths stand in logs.
+
+use actix_web::{HttpResponse, web};
+use serde::{Deserialize, Serialize};
+use tidings_domain::address::Address;
+use tidings_domain::stream_id;
+use tidings_domain::value::EmailAddress;
+use tidings_service::Problem;
+use tidings_service::auth::Role;
+use tidings_service::http::Json;
+use tidings_service::problem::ProblemBody;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::commands::Commands;
+use crate::refusal::{self, Values};
+use tidings_service::access::{Access, Route};
+
+pub(crate) const ROUTE: Route = (
+    "POST",
+    "/api/v1/subscribers/find",
+    Access::Roles(&[Role::Compliance]),
+);
+
+/// Whom to look for.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({ "email": "ada@example.org" }))]
+pub(crate) struct Wanted {
+    /// Their whole address.
+    email: String,
+}
+
+/// Who it is.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Found {
+    /// The subscriber.
+    #[schema(example = "019b7cba-7a2e-8000-9c5e-0d8f6f2f3b15")]
+    id: Uuid,
+}
+
+/// Find a subscriber by address
+///
+/// As the log has it at this moment. Only the whole address finds somebody.
+#[utoipa::path(
+    post, path = "/api/v1/subscribers/find", tag = "subscribers", security(("bearer" = [])),
+    request_body = Wanted,
+    responses(
+        (status = 200, description = "Who has the address", body = Found),
+        (status = 404, description = "Nobody has it", body = ProblemBody,
+            content_type = "application/problem+json"),
+        (status = 422, description = "It is no address", body = ProblemBody,
+            content_type = "application/problem+json"),
+    ),
+)]
+pub(crate) async fn find(
+    commands: web::Data<Commands>,
+    body: Json<Wanted>,
+) -> Result<HttpResponse, Problem> {
+    let mut values = Values::default();
+    let email = values.take("#/email", EmailAddress::parse(&body.value.email));
+    let address_id = stream_id::address(&commands.id_key, &values.all(email)?);
+    let address = commands.store.load::<Address>(address_id).await;
+    let address = address.map_err(|error| refusal::load(&error))?;
+    match address.state.holder() {
+        Some(id) => Ok(HttpResponse::Ok().json(Found { id })),
+        None => Err(Problem::not_found("No subscriber has that address.")),
+    }
+}

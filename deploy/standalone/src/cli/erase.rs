@@ -1,0 +1,154 @@
+//! `tidings erase`: destroys what is known of a subscriber.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Subcommand, ValueEnum};
+use serde_json::json;
+use tidings_event_store::receipt::Receipt;
+use tidings_service::auth::Role;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use uuid::Uuid;
+
+use super::caller::with_api;
+use super::global::{Global, Logs};
+use super::out::instant;
+use super::{Api, CliError, Out};
+
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// What stands in the way ends by itself, but may take long: a file that is being taken in, an attempt, a rebuild.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Destroy what is known of somebody, for good
+#[derive(Debug, Subcommand)]
+pub(super) enum Erase {
+    Subscriber(Subscriber),
+}
+
+/// Erase a subscriber: destroy the key that opens their data, in every copy of the log
+///
+/// Nothing is sent to them from then on, no file brings them back, and it cannot be undone. Prints the receipt: which keys
+/// were destroyed, what remains, and why. Run again, it prints the same receipt.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  tidings erase subscriber ada@example.org --out receipt.json
+  tidings audit check receipt.json")]
+pub(super) struct Subscriber {
+    /// The subscriber's id or address
+    #[arg(value_name = "ID|EMAIL")]
+    who: String,
+    /// Why
+    #[arg(long, value_enum, default_value_t = Basis::Request)]
+    basis: Basis,
+    /// When they asked, if it was before now, such as 2026-03-01T09:30:00Z
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    asked_at: Option<OffsetDateTime>,
+    /// Write the receipt to this file, as it was signed
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Basis {
+    /// They asked for it
+    Request,
+    /// You decided so
+    Operator,
+}
+
+fn time(text: &str) -> Result<OffsetDateTime, String> {
+    OffsetDateTime::parse(text, &Rfc3339)
+        .map_err(|_| "it must be a time such as 2026-03-01T09:30:00Z".to_owned())
+}
+
+impl Erase {
+    pub(super) async fn run(self, global: &Global, out: Out) -> Result<(), CliError> {
+        let Self::Subscriber(subscriber) = self;
+        let session = global.existing()?;
+        let telemetry = session.telemetry(Logs::Quiet)?;
+        let key = session.ground.ids.next().to_string();
+        let work = async |api: Api| subscriber.erase(&api, &key, out).await;
+        let done = with_api(&session, Role::Compliance, work).await;
+        telemetry.shutdown().await;
+        done
+    }
+}
+
+impl Subscriber {
+    async fn erase(&self, api: &Api, key: &str, out: Out) -> Result<(), CliError> {
+        let id = self.id(api).await?;
+        let body = json!({
+            "basis": match self.basis {
+                Basis::Request => "request",
+                Basis::Operator => "operator",
+            },
+            "asked_at": self.asked_at.map(|at| at.format(&Rfc3339).unwrap_or_default()),
+        });
+        let path = format!("/api/v1/subscribers/{id}/erase");
+        api.command(&path, key, &body).await?;
+        let signed = receipt(api, id).await?;
+        if let Some(file) = &self.out {
+            std::fs::write(file, &signed).map_err(|source| CliError::File {
+                path: file.clone(),
+                source,
+            })?;
+        }
+        if let Some(receipt) = Receipt::read(&signed) {
+            out.say(words(&receipt));
+        }
+        out.result(&serde_json::from_str::<serde_json::Value>(&signed).unwrap_or_default());
+        Ok(())
+    }
+
+    /// An id is taken as it is: whoever was erased has no address any more.
+    async fn id(&self, api: &Api) -> Result<Uuid, CliError> {
+        if let Ok(id) = Uuid::parse_str(&self.who) {
+            return Ok(id);
+        }
+        let body = json!({ "email": self.who });
+        let found = api.ask("/api/v1/subscribers/find", &body).await?;
+        let id = Uuid::parse_str(found.text("id")?);
+        id.map_err(|_| CliError::Usage("the platform answers with what is no id".to_owned()))
+    }
+}
+
+/// Waits until it is done.
+async fn receipt(api: &Api, id: Uuid) -> Result<String, CliError> {
+    let path = format!("/api/v1/subscribers/{id}/erasure");
+    let mut waited = Duration::ZERO;
+    loop {
+        let answer = api.get(&path).await?;
+        if answer.body["state"].is_null() {
+            return Ok(answer.raw);
+        }
+        if waited >= PATIENCE {
+            return Err(CliError::Erasing { id });
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+        waited += LOOK_EVERY;
+    }
+}
+
+pub(super) fn words(receipt: &Receipt) -> String {
+    let mut text = format!(
+        "erased {}\n\x20 asked at    {} ({})\n\x20 erased at   {}, position {}\n",
+        receipt.subscriber_id,
+        instant(receipt.asked_at),
+        receipt.basis,
+        instant(receipt.erased.at),
+        receipt.erased.position,
+    );
+    text.push_str("destroyed:\n");
+    for key in &receipt.destroyed {
+        let (kind, at) = (&key.kind, instant(key.at));
+        text.push_str(&format!("  {kind:<10}  key {}, {at}\n", key.key_id));
+    }
+    text.push_str("what remains:\n");
+    for remaining in &receipt.remains {
+        text.push_str(&format!("  {}\n", remaining.why));
+    }
+    text.push_str(&format!("signed by {}", receipt.public_key));
+    text
+}

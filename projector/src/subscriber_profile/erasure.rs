@@ -1,0 +1,75 @@
+//! `GET /api/v1/subscribers/{id}/erasure`: how far an erasure is, and its receipt once it is done.
+
+use actix_web::http::header::ContentType;
+use actix_web::{HttpResponse, web};
+use serde::Serialize;
+use tidings_event_store::receipt::{self, Erasure};
+use tidings_service::Problem;
+use tidings_service::auth::Role;
+use tidings_service::problem::ProblemBody;
+use time::OffsetDateTime;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::reader::{Reader, unloadable};
+use tidings_service::access::{Access, Route};
+
+/// Who may.
+pub const ROUTE: Route = (
+    "GET",
+    "/api/v1/subscribers/{id}/erasure",
+    Access::Roles(&[Role::Compliance]),
+);
+
+/// An erasure under way.
+#[derive(Serialize, ToSchema)]
+pub struct UnderWay {
+    /// The subscriber.
+    pub subscriber_id: Uuid,
+    /// Always `requested`.
+    #[schema(example = "requested")]
+    pub state: &'static str,
+    /// Since when.
+    #[serde(with = "time::serde::rfc3339")]
+    pub requested_at: OffsetDateTime,
+}
+
+/// The receipt of an erasure
+///
+/// Which keys were destroyed and when, what remains and why, signed (Ed25519) with the key of the witness. Keep the bytes
+/// as they come: `tidings audit check` checks them offline. As the log has it at this moment.
+///
+/// # Errors
+/// 404 when nobody asked for an erasure.
+#[utoipa::path(
+    get,
+    path = "/api/v1/subscribers/{id}/erasure",
+    operation_id = "get_erasure",
+    tag = "subscribers",
+    security(("bearer" = [])),
+    params(("id" = Uuid, Path, description = "The subscriber.")),
+    responses(
+        (status = 200, description = "The receipt: one JSON object that ends with its `signature`.", content_type = "application/json", body = Object),
+        (status = 202, description = "It is under way; nothing goes out to them any more.", body = UnderWay),
+        (status = 404, description = "Nobody asked for an erasure.", body = ProblemBody, content_type = "application/problem+json"),
+    ),
+)]
+pub async fn get_erasure(
+    reader: web::Data<Reader>,
+    id: web::Path<Uuid>,
+) -> Result<HttpResponse, Problem> {
+    let erasure = receipt::erasure(reader.store(), *id).await;
+    match erasure.map_err(|error| unloadable(&error))? {
+        Erasure::None => Err(Problem::not_found(format!(
+            "Nobody asked for the erasure of a subscriber {id}."
+        ))),
+        Erasure::Requested(requested) => Ok(HttpResponse::Accepted().json(UnderWay {
+            subscriber_id: *id,
+            state: "requested",
+            requested_at: requested.at,
+        })),
+        Erasure::Erased(receipt) => Ok(HttpResponse::Ok()
+            .content_type(ContentType::json())
+            .body(receipt)),
+    }
+}

@@ -128,6 +128,7 @@ create table publishing_import_rejections_g1 (
     import_id uuid not null,
     line bigint not null,
     reason text not null,
+    address_ids jsonb,
     PRIMARY KEY (import_id, line)
 );
 
@@ -280,10 +281,13 @@ create table publishing_subscriber_profile_g1 (
     source text,
     signed_up_at timestamp with time zone,
     unsubscribed_at timestamp with time zone,
+    erasure_requested_at timestamp with time zone,
+    erased_at timestamp with time zone,
     version integer,
     position bigint not null,
     PRIMARY KEY (subscriber_id)
 );
+CREATE INDEX publishing_subscriber_profile_g1_erasing ON publishing_subscriber_profile_g1 USING btree (erasure_requested_at) WHERE ((erasure_requested_at IS NOT NULL) AND (erased_at IS NULL));
 
 create table publishing_suppression_list_g1 (
     suppression_id uuid not null,
@@ -293,7 +297,8 @@ create table publishing_suppression_list_g1 (
     complaint boolean,
     import boolean,
     unsubscribed boolean,
-    suppressed boolean not null generated always as ((COALESCE(manual, false) OR COALESCE(hard_bounce, false) OR COALESCE(complaint, false) OR COALESCE(import, false) OR COALESCE(unsubscribed, false))) stored,
+    erased boolean,
+    suppressed boolean not null generated always as ((COALESCE(manual, false) OR COALESCE(hard_bounce, false) OR COALESCE(complaint, false) OR COALESCE(import, false) OR COALESCE(unsubscribed, false) OR COALESCE(erased, false))) stored,
     version integer not null,
     position bigint not null,
     PRIMARY KEY (suppression_id)

@@ -25,7 +25,9 @@ use uuid::Uuid;
 
 use crate::core::{ACTOR, DispatchError};
 
-/// How often it is looked whom to erase.
+/// Between two looks at least: most commits are none of ours, and a view has to hear of those that are.
+const BREATHER: Duration = Duration::from_millis(100);
+/// How often to look although nothing was committed here.
 const TIMER: Duration = Duration::from_secs(1);
 /// Deliveries that are folded at once.
 const DELIVERIES: usize = 500;
@@ -76,8 +78,10 @@ impl Eraser {
         Ok(progress)
     }
 
-    /// Steps until told to stop, every second: what it waits for is of many kinds.
+    /// Steps until told to stop; wakes when this process commits something, and every second: what an erasure waits for
+    /// is of many kinds.
     pub async fn run(self, stop: CancellationToken) {
+        let mut commits = self.store.log().committed();
         while !stop.is_cancelled() {
             // Cutting a step off is harmless: the next one meets what it did.
             let stepped = tokio::select! {
@@ -87,9 +91,14 @@ impl Eraser {
             if let Err(error) = stepped {
                 tracing::warn!(%error, "erasures wait");
             }
+            let woken = async {
+                tokio::time::sleep(BREATHER).await;
+                // The outcome is the same: time to look again.
+                drop(tokio::time::timeout(TIMER, commits.changed()).await);
+            };
             tokio::select! {
                 () = stop.cancelled() => return,
-                () = tokio::time::sleep(TIMER) => {}
+                () = woken => {}
             }
         }
     }

@@ -1,5 +1,5 @@
 -- Addresses and domains nothing may be sent to, by keyed hash. Suppressed while any reason stands.
--- Raise the number when its fold changes: fold 2.
+-- Raise the number when its fold changes: fold 3.
 create table {table} (
     suppression_id uuid    not null primary key,
     scope          text,                         -- address, domain
@@ -8,10 +8,11 @@ create table {table} (
     complaint      boolean,
     import         boolean,
     unsubscribed   boolean,
+    erased         boolean,
     suppressed     boolean not null generated always as (
         coalesce(manual, false) or coalesce(hard_bounce, false)
         or coalesce(complaint, false) or coalesce(import, false)
-        or coalesce(unsubscribed, false)
+        or coalesce(unsubscribed, false) or coalesce(erased, false)
     ) stored,
     version        integer not null,
     position       bigint  not null

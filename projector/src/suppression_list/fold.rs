@@ -32,6 +32,8 @@ view_row! {
         import: Option<bool>,
         /// They left, and the log that knew them was lost.
         unsubscribed: Option<bool>,
+        /// Whoever had the address was erased.
+        erased: Option<bool>,
         /// Stream version.
         version: i32,
         /// Log position.
@@ -88,6 +90,7 @@ impl SuppressionRow {
             complaint: None,
             import: None,
             unsubscribed: None,
+            erased: None,
             version: item.recorded.version,
             position: item.position(),
         }
@@ -101,6 +104,7 @@ impl SuppressionRow {
             "complaint" => &mut self.complaint,
             "import" => &mut self.import,
             "unsubscribed" => &mut self.unsubscribed,
+            "erased" => &mut self.erased,
             _ => return None,
         };
         *place = Some(stands);
@@ -118,6 +122,7 @@ impl Merge for SuppressionRow {
             complaint: later.complaint.or(self.complaint),
             import: later.import.or(self.import),
             unsubscribed: later.unsubscribed.or(self.unsubscribed),
+            erased: later.erased.or(self.erased),
             version: later.version,
             position: later.position,
         }

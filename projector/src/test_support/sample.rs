@@ -165,8 +165,9 @@ fn suppression_sample(event_type: &str, salt: u8) -> Option<Event> {
         "complaint",
         "import",
         "unsubscribed",
+        "erased",
     ];
-    let salt = usize::from(salt % 5);
+    let salt = usize::from(salt % 6);
     Some(match event_type {
         "suppression.Added" => suppression::Added {
             scope: "address".to_owned(),

@@ -67,6 +67,7 @@ pub struct Deliveries {
     /// The suppression streams of each subscriber: of the address, and of its domain.
     suppressions_of: HashMap<Uuid, [Uuid; 2]>,
     left: HashSet<Uuid>,
+    erased: HashSet<Uuid>,
     suppressed: HashMap<Uuid, HashSet<String>>,
 }
 
@@ -96,6 +97,9 @@ impl Deliveries {
             }
             Event::SubscriberResubscribed(_) => {
                 self.left.remove(&id);
+            }
+            Event::SubscriberErasureRequested(_) => {
+                self.erased.insert(id);
             }
             Event::SuppressionAdded(it) => {
                 self.suppressed.entry(id).or_default().insert(it.reason);
@@ -174,7 +178,7 @@ impl Deliveries {
         delivery.attempts.insert(attempt, Attempt::Open);
         if let Some(subscriber_id) = delivery.subscriber_id {
             assert!(
-                !self.left.contains(&subscriber_id),
+                !self.left.contains(&subscriber_id) && !self.erased.contains(&subscriber_id),
                 "attempted after an unsubscribe, at {at}"
             );
             let suppressed = self.suppressions_of[&subscriber_id]

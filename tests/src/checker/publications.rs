@@ -22,6 +22,8 @@ enum Said {
     SignedUp,
     Left,
     CameBack,
+    /// Their data are to be destroyed.
+    Erased,
 }
 
 #[derive(Debug, Default)]
@@ -63,6 +65,7 @@ impl Publications {
                 self.said.push((at, id, Said::Left));
             }
             Event::SubscriberResubscribed(_) => self.said.push((at, id, Said::CameBack)),
+            Event::SubscriberErasureRequested(_) => self.said.push((at, id, Said::Erased)),
             Event::ChannelConfigured(it) => {
                 self.addressed
                     .insert(id, ADDRESSED.contains(&it.kind.as_str()));
@@ -107,15 +110,17 @@ impl Publications {
     /// Everybody who wanted mail once the log had come to this position.
     fn readers(&self, through: i64) -> BTreeSet<Uuid> {
         let (mut signed_up, mut left) = (BTreeSet::new(), HashSet::new());
+        let mut erased = HashSet::new();
         let until = self.said.iter().take_while(|(at, ..)| *at <= through);
         for (_, reader, said) in until {
             match said {
                 Said::SignedUp => signed_up.insert(*reader),
                 Said::Left => left.insert(*reader),
                 Said::CameBack => left.remove(reader),
+                Said::Erased => erased.insert(*reader),
             };
         }
-        signed_up.retain(|reader| !left.contains(reader));
+        signed_up.retain(|reader| !left.contains(reader) && !erased.contains(reader));
         signed_up
     }
 

@@ -5,6 +5,7 @@ use std::fs;
 
 use serde_json::Value;
 use tidings_domain::subscriber::Subscriber;
+use tidings_domain::value::EmailAddress;
 use tidings_event_store::stream::StreamName;
 use tidings_tests::checker::deliveries::Received;
 use tidings_tests::checker::readers::Handed;
@@ -116,18 +117,21 @@ impl World {
         copies
     }
 
-    /// The address of everybody who ever signed up, opened from their own stream.
+    /// The address of everybody who ever signed up, opened from their own stream; who was erased has told it before.
     async fn addresses(&self) -> HashMap<Uuid, String> {
         let sql = "select stream_id from publishing_events where type = 'subscriber.SignedUp'";
         let readers = self.of_log(sql).await;
         let loaded = self.store.load_many::<Subscriber>(&readers).await.unwrap();
-        let address = |reader: &Subscriber| {
+        let erased = self.known().erased.clone();
+        let address = |id: Uuid, reader: &Subscriber| {
             let email = &reader.profile().expect("they signed up").email;
-            email.known().expect("nobody was erased").normalized()
+            let opened = email.known().map(EmailAddress::normalized);
+            let told = || erased.get(&id).cloned();
+            opened.or_else(told).expect("nobody else was erased")
         };
-        loaded
-            .iter()
-            .map(|it| (it.id, address(&it.state)))
+        let readers = loaded.iter();
+        readers
+            .map(|it| (it.id, address(it.id, &it.state)))
             .collect()
     }
 

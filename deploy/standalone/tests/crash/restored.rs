@@ -15,6 +15,7 @@ use crate::start;
 
 const READERS: usize = 300;
 const LEAVE: usize = 100;
+const ERASED: usize = 2;
 
 pub(crate) async fn sink() -> smtp::Handle {
     smtp::start(smtp::Options {
@@ -106,6 +107,17 @@ async fn who_left_after_the_backup_is_not_mailed() {
     let path = format!("/api/v1/subscribers/{}/unsubscribe", id(&passing));
     api.post(&path, &json!({})).await;
     left.insert("passing@example.org".to_owned());
+    // Two are erased: a reader of the backup, and one it knows nothing of.
+    let reader = readers[LEAVE]["subscriber_id"].as_str().unwrap();
+    let email = api.get(&format!("/api/v1/subscribers/{reader}")).await;
+    let email = email["email"].as_str().unwrap().to_owned();
+    let passing = json!({ "email": "erased@example.org" });
+    let passing = id(&api.post("/api/v1/subscribers", &passing).await);
+    for erased in [reader, &passing] {
+        let path = format!("/api/v1/subscribers/{erased}/erase");
+        api.post(&path, &json!({})).await;
+    }
+    left.extend([email.clone(), "erased@example.org".to_owned()]);
     let witness = program.data().join("witness");
     // Its last line is written when the platform stops.
     let (program, old) = program.stop_and_move_on("restored").await;
@@ -120,8 +132,13 @@ async fn who_left_after_the_backup_is_not_mailed() {
     assert!(refused.contains("there is no witness in"), "{refused}");
     let witness = witness.to_str().unwrap();
     let restored = program.says(&["restore", backup, "--witness", witness, "--json"]);
-    assert_eq!(restored["again"]["facts"], json!(LEAVE + 1), "{restored}");
-    assert_eq!(restored["again"]["unknown"], json!(1), "{restored}");
+    // Of each who was erased, that, and that nothing is sent to the address.
+    assert_eq!(
+        restored["again"]["facts"],
+        json!(LEAVE + 1 + 2 * ERASED),
+        "{restored}"
+    );
+    assert_eq!(restored["again"]["unknown"], json!(2), "{restored}");
     assert!(restored["lost_through"].as_i64() > restored["after_position"].as_i64());
     let again = program.refuses(&["restore", backup, "--witness", witness]);
     assert!(again.contains("already holds the data"), "{again}");
@@ -132,9 +149,32 @@ async fn who_left_after_the_backup_is_not_mailed() {
     program.let_in();
     let api = program.api();
     nobody_hears_of_it(&program, &api, &sink, &left).await;
+    is_erased_again(&api, reader, &email).await;
     program.verify_views();
     program.verify_log();
     program.stop().await;
+}
+
+/// Nothing of them is there any more, and the receipt says why.
+async fn is_erased_again(api: &Api, reader: &str, email: &str) {
+    let path = format!("/api/v1/subscribers/{reader}");
+    let profile = api.get(&path).await;
+    assert_eq!(profile["state"], json!("erased"), "{profile}");
+    assert!(profile["email"].is_null(), "{profile}");
+    let erasure = format!("{path}/erasure");
+    let receipt = api.until(&erasure, |it| it["signature"].is_string()).await;
+    assert_eq!(receipt["basis"], json!("restored"), "{receipt}");
+    assert_eq!(
+        receipt["destroyed"][0]["key_id"],
+        json!(reader),
+        "{receipt}"
+    );
+    assert!(!receipt.to_string().contains(email));
+}
+
+fn as_lines(addresses: &HashSet<String>) -> String {
+    let lines: Vec<&str> = addresses.iter().map(String::as_str).collect();
+    lines.join("\n")
 }
 
 /// Publishes to everybody there is, held and released; whoever left gets nothing, also when a file brings them again.
@@ -145,17 +185,22 @@ async fn nobody_hears_of_it(
     left: &HashSet<String>,
 ) {
     let import = api
-        .post_csv("/api/v1/imports", "email\npassing@example.org\n".to_owned())
+        .post_csv("/api/v1/imports", format!("email\n{}\n", as_lines(left)))
         .await;
     let path = format!("/api/v1/imports/{}", id(&import));
-    api.until(&path, |import| import["state"] == json!("completed"))
+    let import = api
+        .until(&path, |import| import["state"] == json!("completed"))
         .await;
+    // Those who left are still there, one is new to the log, and those who were erased are not taken.
+    assert_eq!(import["accepted"], json!(1), "{import}");
+    assert_eq!(import["existing"], json!(LEAVE), "{import}");
+    assert_eq!(import["rejected"], json!(ERASED), "{import}");
     let channels = api.get("/api/v1/channels").await;
     let channel = &channels["items"][0]["id"];
     let before = sink.count();
     let article = article(api, "Tomorrow", channel).await;
     let path = format!("/api/v1/publications/{article}/accounting");
-    let everybody = json!(READERS - LEAVE + 1);
+    let everybody = json!(READERS - LEAVE - 1 + 1);
     let held = api.until(&path, |it| it["pending"] == everybody).await;
     assert_eq!(held["sent"], json!(0), "{held}");
     let ready = api.get("/readyz").await;
@@ -179,10 +224,14 @@ async fn nobody_hears_of_it(
     let released = program.says(&["dispatch", "release", "--yes", "--json"]);
     assert_eq!(released["released"], json!(true));
     let accounting = settled(api, &article).await;
-    assert_eq!(accounting["sent"], json!(READERS - LEAVE), "{accounting}");
+    assert_eq!(
+        accounting["sent"],
+        json!(READERS - LEAVE - 1),
+        "{accounting}"
+    );
     assert_eq!(accounting["suppressed"], json!(1), "{accounting}");
     let mailed = &sink.messages()[before..];
-    assert_eq!(mailed.len(), READERS - LEAVE);
+    assert_eq!(mailed.len(), READERS - LEAVE - 1);
     for message in mailed {
         for receiver in &message.to {
             assert!(!left.contains(receiver), "{receiver} had left");

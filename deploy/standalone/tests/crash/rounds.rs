@@ -77,6 +77,7 @@ impl World {
             self.lose_session().await;
         }
         self.some_leave(&api, number).await?;
+        let erased = self.one_is_erased(&api, number).await?;
         if self.until_put_off(&api, id).await? && round.try_again {
             let path = format!("/api/v1/publications/{id}/retry");
             // Refused while it is still being planned.
@@ -89,7 +90,13 @@ impl World {
                 api.await_answer(&publication, done).await?;
             }
         }
-        self.see_to_its_end(&api, id).await
+        self.see_to_its_end(&api, id).await?;
+        if let Some(erased) = erased {
+            let path = format!("/api/v1/subscribers/{erased}/erasure");
+            let done = |it: &Value| it["signature"].is_string();
+            api.await_answer(&path, done).await?;
+        }
+        Ok(())
     }
 
     /// Those by which a round is published.
@@ -199,6 +206,26 @@ impl World {
             }
         }
         Ok(())
+    }
+
+    /// One reader is erased, whoever it is; `None`: somebody who was before.
+    async fn one_is_erased(&self, api: &Api, number: usize) -> Result<Option<Uuid>, Away> {
+        let Some(readers) = self.readers().await else {
+            return Ok(None);
+        };
+        let reader = readers[self.dice(&format!("erase {number}")).below(readers.len())];
+        let path = format!("/api/v1/subscribers/{reader}");
+        let has_address = |it: &Value| it["email"].is_string() || it["state"] == json!("erased");
+        let profile = api.await_answer(&path, has_address).await?;
+        let Some(email) = profile["email"].as_str() else {
+            return Ok(None);
+        };
+        // Whoever gets no answer may have been heard.
+        self.known().erased.insert(reader, email.to_lowercase());
+        if let Some(answer) = api.command(&format!("{path}/erase"), &json!({})).await? {
+            self.tell(&answer);
+        }
+        Ok(Some(reader))
     }
 
     /// Everybody who ever signed up, in the log's order; `None`: the database is away.

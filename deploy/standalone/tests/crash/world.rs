@@ -1,7 +1,7 @@
 //! Everything one run has: servers, the program over them, receivers for every kind of channel, and what callers were
 //! told. One seed decides all of its chances.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard};
@@ -91,6 +91,8 @@ pub(crate) struct Known {
     /// Channels by kind.
     pub(crate) channels: BTreeMap<&'static str, Uuid>,
     pub(crate) shredded: Vec<Uuid>,
+    /// Readers whose erasure was asked for, and the addresses they had.
+    pub(crate) erased: HashMap<Uuid, String>,
     /// Files of readers, as they were handed in.
     pub(crate) files: Vec<Handed>,
     /// Deliveries to readers who left while nothing could be sent.

@@ -1,7 +1,11 @@
 //! Whoever is erased is gone from everywhere, gets nothing more, and is brought back by nobody but themselves.
 
+use std::collections::HashMap;
+use std::time::Duration;
+
 use actix_web::http::header;
 use actix_web::test::TestRequest;
+use actix_web::web::{self, ServiceConfig};
 use serde_json::{Value, json};
 use tidings_dispatcher::erasure::Eraser;
 use tidings_domain::stream_id;
@@ -12,6 +16,8 @@ use tidings_event_store::Progress;
 use tidings_event_store::receipt::{Erasure, Receipt, erasure};
 use tidings_event_store::view::{RebuildMode, RebuildOptions};
 use tidings_projector::{VIEWS, find as find_view, rebuild};
+use tidings_sinks::smtp::{Action, Phase, Rule};
+use tidings_tests::api;
 use tidings_tests::audit::sound_log;
 use tidings_tests::house::House;
 use uuid::Uuid;
@@ -104,7 +110,11 @@ async fn who_is_erased_is_gone_from_everywhere_and_there_is_a_receipt() {
     );
     house.platform.settle().await;
     assert_eq!(tables_with(&house, "canary").await, Vec::<String>::new());
-    let (_, profile) = get(&house, &format!("/api/v1/subscribers/{canary}")).await;
+    // No view stands still.
+    let head = house.platform.store.log().head().await.unwrap().position;
+    let profile = format!("/api/v1/subscribers/{canary}?at_least={head}");
+    let (_, profile) = get(&house, &profile).await;
+    assert_eq!(profile["suppressed"], true, "{profile}");
     assert_eq!(profile["state"], "erased");
     assert!(
         profile["erased_at"].is_string() && profile["email"].is_null(),
@@ -384,4 +394,68 @@ async fn what_an_interrupted_rebuild_has_staged_goes_with_them() {
         .unwrap();
     house.platform.settle().await;
     assert_eq!(tables_with(&house, "canary").await, Vec::<String>::new());
+}
+
+/// Two hundred are erased while a publication goes out to them.
+#[actix_web::test]
+async fn racing_a_running_send_no_attempt_stands_after_an_erasure() {
+    const READERS: usize = 200;
+    let house = House::start().await;
+    let mut readers = Vec::new();
+    for n in 0..READERS {
+        readers.push(house.subscriber(&format!("reader{n}@example.org")).await);
+    }
+    let channel = house.email_channel().await;
+    house.platform.settle().await;
+    let slow = Action::Delay(Duration::from_millis(50));
+    house.smtp.add_rule(Rule::new(Phase::RcptTo, slow));
+    let id = house.publish("The ferry", "It runs.", &[channel]).await;
+    let erasing = async {
+        // Not before the first mail is out, then as fast as the log takes it.
+        house.smtp.wait_for(1).await;
+        let erase = |id: &Uuid| {
+            let path = format!("/api/v1/subscribers/{id}/erase");
+            TestRequest::post().uri(&path)
+        };
+        let commands = house_commands(&house);
+        let rooms = |cfg: &mut ServiceConfig| {
+            cfg.app_data(web::Data::new(commands));
+            tidings_command_api::routes(cfg);
+        };
+        let requests = readers.iter().rev().map(erase).collect();
+        let answers = api::ask_all(&house.platform, rooms, requests).await;
+        assert!(answers.iter().all(|(status, _)| *status == 202));
+    };
+    tokio::join!(house.platform.settle(), erasing);
+    house.platform.settle().await;
+
+    let accounting = house.accounting(id).await;
+    assert_eq!(accounting.planned, READERS as i64);
+    assert!(
+        accounting.balances() && accounting.pending == 0,
+        "{accounting:?}"
+    );
+    assert!(
+        accounting.sent > 0 && accounting.suppressed > 0,
+        "{accounting:?}"
+    );
+    assert_eq!(house.smtp.count() as i64, accounting.sent);
+    let log = house.platform.store.log();
+    let events = log.page_after(0, 100_000).await.unwrap();
+    let of = |event_type: &'static str| events.iter().filter(move |it| it.event_type == event_type);
+    let requested: HashMap<Uuid, i64> = of("subscriber.ErasureRequested")
+        .map(|it| (it.stream_id, it.position))
+        .collect();
+    let receivers: HashMap<Uuid, Uuid> = of("delivery.Planned")
+        .filter_map(|it| Some((it.stream_id, it.subject?)))
+        .collect();
+    for attempted in of("delivery.Attempted") {
+        let erased = requested[&receivers[&attempted.stream_id]];
+        assert!(
+            attempted.position < erased,
+            "{} after {erased}",
+            attempted.position
+        );
+    }
+    assert_eq!(of("subscriber.Erased").count(), READERS);
 }

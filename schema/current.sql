@@ -131,6 +131,7 @@ create table publishing_import_rejections_g1 (
     address_ids jsonb,
     PRIMARY KEY (import_id, line)
 );
+CREATE INDEX publishing_import_rejections_g1_quoted ON publishing_import_rejections_g1 USING gin (address_ids) WHERE (address_ids IS NOT NULL);
 
 create table publishing_import_status_g1 (
     import_id uuid not null,

@@ -1,6 +1,6 @@
 //! Carries out what an unsubscribe link asks for, whichever way it came.
 
-use tidings_domain::subscriber::{self, Subscriber, UnsubscribeMethod};
+use tidings_domain::subscriber::{self, Standing, Subscriber, UnsubscribeMethod};
 use tidings_domain::suppression::{self, Suppression};
 use tidings_domain::token::UnsubscribeLink;
 use tidings_domain::value::Evidence;
@@ -46,6 +46,10 @@ pub(crate) async fn depart(
         .execute::<Subscriber>(link.subscriber_id, &context, None, command)
         .await
     {
+        // They may have signed up anew: whoever leaves by an old mail leaves for good.
+        Ok(executed) if executed.after.state.standing() == Standing::Erased => {
+            suppress(commands, &context, link).await
+        }
         Ok(_) => Ok(()),
         Err(ExecuteError::Refused(refusal)) if refusal.is_unknown() => {
             suppress(commands, &context, link).await
@@ -65,7 +69,7 @@ async fn suppress(
 ) -> Result<(), Problem> {
     let command = || suppression::Command::Add {
         scope: suppression::Scope::Address,
-        reason: suppression::Reason::Manual,
+        reason: suppression::Reason::Unsubscribed,
         delivery_id: link.delivery_id,
         value: None,
     };

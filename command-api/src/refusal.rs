@@ -109,7 +109,8 @@ pub(crate) fn log_away(error: &dyn StdError) -> Problem {
     unavailable("The log cannot be written at the moment. Nothing was changed.")
 }
 
-fn unavailable(detail: &str) -> Problem {
+/// Not now; it may go better in a moment.
+pub(crate) fn unavailable(detail: &str) -> Problem {
     Problem::unavailable(detail, RETRY_AFTER.as_secs(), None)
 }
 

@@ -14,11 +14,12 @@ use tidings_domain::subscriber::{Command, Profile, Shreddable, Shredded, Subscri
 use tidings_domain::subscriber_import::SubscriberImport;
 use tidings_domain::suppression::Suppression;
 use tidings_event_store::tokio_postgres::types::ToSql;
-use tidings_event_store::view::{Definition, discard_staged, position};
+use tidings_event_store::view::{Definition, Reached, discard_staged, reached};
 use tidings_event_store::{
     CommitError, Context, Loaded, Progress, ReadError, Recorded, Store, crash_point,
 };
 use tidings_service::Clock;
+use tidings_service::problem::chain;
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -45,9 +46,11 @@ const PROFILES: Definition = Definition {
     name: "subscriber_profile",
     sql: tidings_schema::views::SUBSCRIBER_PROFILE,
 };
-const REJECTIONS: &str = "import_rejections";
+/// The view that says whom rejected records quote.
+const REJECTIONS: [&str; 1] = ["import_rejections"];
+/// How long a view that is a moment behind is waited for.
+const PATIENCE: Duration = Duration::from_secs(2);
 const REQUESTED_TYPE: &str = "subscriber.ErasureRequested";
-const STARTED_TYPE: &str = "subscriber_import.Started";
 
 /// Erases those whose data are to be destroyed. Any number may run; one is enough.
 pub struct Eraser {
@@ -65,14 +68,25 @@ impl Eraser {
     /// which are destroyed at once.
     ///
     /// # Errors
-    /// When it cannot be found out who is to be erased.
+    /// When it cannot be found out who is to be erased, or a key is not destroyed.
     pub async fn step(&self) -> Result<Progress, DispatchError> {
+        let (store, now) = (&self.store, self.clock.now());
+        let requested = ids(store.log().pool(), REQUESTED, &[]).await?;
+        if requested.is_empty() {
+            return Ok(Progress::Idle);
+        }
+        // The view has folded the request, and what it folded nobody takes back.
+        shred(store, &requested, now).await?;
+        crash_point!("erase.shredded");
+        let way = Way::of(store).await?;
         let mut progress = Progress::Idle;
-        for id in ids(self.store.log().pool(), REQUESTED, &[]).await? {
-            match erase(&self.store, id, self.clock.now()).await {
+        for id in requested {
+            match erase(store, id, &way, now).await {
                 Ok(step) => progress = progress.or(step),
                 // One subscriber's trouble is not the others'.
-                Err(error) => tracing::warn!(subscriber = %id, %error, "an erasure waits"),
+                Err(error) => {
+                    tracing::warn!(subscriber = %id, error = %chain(&error), "an erasure waits");
+                }
             }
         }
         Ok(progress)
@@ -89,7 +103,7 @@ impl Eraser {
                 stepped = self.step() => stepped,
             };
             if let Err(error) = stepped {
-                tracing::warn!(%error, "erasures wait");
+                tracing::warn!(error = %chain(&error), "erasures wait");
             }
             let woken = async {
                 tokio::time::sleep(BREATHER).await;
@@ -104,7 +118,64 @@ impl Eraser {
     }
 }
 
-async fn erase(store: &Store, id: Uuid, now: OffsetDateTime) -> Result<Progress, DispatchError> {
+/// What stands in everybody's way, looked at once for all.
+struct Way {
+    /// Files that are stored, and where in the log their imports began; none: they have not.
+    files: Vec<(Uuid, Option<i64>)>,
+    /// A rebuild of the view with opened values is at work.
+    rebuilt: bool,
+    /// Rejected records up to here are known.
+    rejections: i64,
+}
+
+impl Way {
+    async fn of(store: &Store) -> Result<Self, DispatchError> {
+        let mut files = Vec::new();
+        for import_id in ids(store.log().pool(), FILES, &[]).await? {
+            let import = store.load::<SubscriberImport>(import_id).await?;
+            let started = import.history.first().map(|started| started.position);
+            files.push((import_id, started));
+        }
+        let rebuilt = !discard_staged(store, PROFILES).await?;
+        // Behind the look at the files: what an import that has just ended has rejected is known too.
+        let head = store.log().head().await?.position;
+        let reached = reached(store.log(), &REJECTIONS, Some(head), PATIENCE).await?;
+        let rejections = match reached {
+            Reached::At(position) | Reached::Behind(position) => position,
+            Reached::Unborn => 0,
+        };
+        let rejections = if rejections < head {
+            rejections
+        } else {
+            i64::MAX
+        };
+        Ok(Self {
+            files,
+            rebuilt,
+            rejections,
+        })
+    }
+
+    /// What has to end before nothing is left of somebody whose erasure was requested at a position.
+    fn obstacle(&self, requested: i64) -> Option<String> {
+        if self.rejections != i64::MAX {
+            return Some(format!("the view {} is behind", REJECTIONS[0]));
+        }
+        // A file that came later is judged by who takes it in.
+        let before = |started: Option<i64>| started.is_none_or(|position| position < requested);
+        if let Some((id, _)) = self.files.iter().find(|(_, started)| before(*started)) {
+            return Some(format!("import {id} is under way and may name them"));
+        }
+        self.rebuilt.then(|| "a rebuild is under way".to_owned())
+    }
+}
+
+async fn erase(
+    store: &Store,
+    id: Uuid,
+    way: &Way,
+    now: OffsetDateTime,
+) -> Result<Progress, DispatchError> {
     let loaded = store.load::<Subscriber>(id).await?;
     let Subscriber::Erasing(profile) = loaded.state.clone() else {
         return Ok(Progress::Idle);
@@ -114,9 +185,11 @@ async fn erase(store: &Store, id: Uuid, now: OffsetDateTime) -> Result<Progress,
     let Some(requested) = requested else {
         return Ok(Progress::Idle);
     };
-    shred(store, &[id], now).await?;
-    crash_point!("erase.shredded");
-    if let Some(obstacle) = obstacle(store, id, requested, now).await? {
+    let mut obstacle = way.obstacle(requested.position);
+    if obstacle.is_none() && is_attempted(store, id, now).await? {
+        obstacle = Some("an attempt is under way".to_owned());
+    }
+    if let Some(obstacle) = obstacle {
         tracing::debug!(subscriber = %id, obstacle, "an erasure waits");
         return Ok(Progress::Idle);
     }
@@ -142,29 +215,6 @@ async fn shred(store: &Store, keys: &[Uuid], now: OffsetDateTime) -> Result<(), 
     Ok(vault.shred(&left, now).await?)
 }
 
-/// What has to end before nothing of somebody is left; `None`: nothing has.
-async fn obstacle(
-    store: &Store,
-    id: Uuid,
-    requested: &Recorded,
-    now: OffsetDateTime,
-) -> Result<Option<&'static str>, DispatchError> {
-    let pool = store.log().pool();
-    if position(pool, REJECTIONS).await?.unwrap_or(0) < requested.position {
-        return Ok(Some("a view is behind"));
-    }
-    if is_attempted(store, id, now).await? {
-        return Ok(Some("an attempt is under way"));
-    }
-    for import_id in ids(pool, FILES, &[]).await? {
-        if may_name_them(store, import_id, requested.position).await? {
-            return Ok(Some("a file is under way that may name them"));
-        }
-    }
-    let discarded = discard_staged(store, PROFILES).await?;
-    Ok((!discarded).then_some("a rebuild is under way"))
-}
-
 /// Whether an attempt may still put the address on the wire. None is made any more; one that was made before has a
 /// deadline.
 async fn is_attempted(store: &Store, id: Uuid, now: OffsetDateTime) -> Result<bool, DispatchError> {
@@ -177,17 +227,6 @@ async fn is_attempted(store: &Store, id: Uuid, now: OffsetDateTime) -> Result<bo
         }
     }
     Ok(false)
-}
-
-/// Whether a stored file may have come before the erasure was requested. What came later is judged by who takes it in.
-async fn may_name_them(
-    store: &Store,
-    import_id: Uuid,
-    requested: i64,
-) -> Result<bool, DispatchError> {
-    let import = store.load::<SubscriberImport>(import_id).await?;
-    let started = import.history.first();
-    Ok(started.is_none_or(|it| it.event_type != STARTED_TYPE || it.position < requested))
 }
 
 /// The keys that are destroyed, and since when.

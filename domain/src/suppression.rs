@@ -34,7 +34,7 @@ code_enum! {
         Complaint = "complaint",
         /// It came with a file:
         Import = "import",
-        /// They left, and the log that knew the subscriber was lost:
+        /// They left, and the log does not know the subscriber any more:
         Unsubscribed = "unsubscribed",
         /// Whoever had the address was erased:
         Erased = "erased",

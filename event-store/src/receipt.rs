@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use crate::event::Recorded;
 use crate::hex::{Hash, Hex};
+use crate::log::ReadError;
 use crate::store::{LoadError, Store, UnderstandError};
 use crate::witness::{PublicKey, SigningKey, check_signed, sign_object};
 
@@ -116,7 +117,12 @@ pub enum Erasure {
     /// Nobody asked for one; or there is no such subscriber.
     None,
     /// Under way: nothing is sent any more, and the data are being destroyed.
-    Requested(Entry),
+    Requested {
+        /// Since when.
+        requested: Entry,
+        /// When their key was destroyed; none: it is not yet.
+        key_destroyed_at: Option<OffsetDateTime>,
+    },
     /// Done: the receipt as it is handed out.
     Erased(String),
 }
@@ -148,12 +154,17 @@ pub async fn erasure(store: &Store, subscriber_id: Uuid) -> Result<Erasure, Load
         return Ok(Erasure::None);
     };
     let Some(erased) = of(subscriber::Erased::TYPE) else {
-        return Ok(Erasure::Requested(entry(requested)));
+        let destroyed = store.vault().shredded(&[subscriber_id]).await?;
+        return Ok(Erasure::Requested {
+            requested: entry(requested),
+            key_destroyed_at: destroyed.first().map(|(_, at)| *at),
+        });
     };
     let batch_hash = store.log().batch_hash(erased.position).await?;
+    let batch_hash = batch_hash.ok_or(ReadError::Garbled)?;
     // The witness has made it long before.
     let key = store.vault().witness_key(erased.occurred_at).await?;
-    let receipt = receipt(requested, erased, batch_hash.unwrap_or_default(), &key);
+    let receipt = receipt(requested, erased, batch_hash, &key);
     let receipt = receipt.map_err(|source| LoadError::Codec {
         position: erased.position,
         source,

@@ -7,3 +7,5 @@ create table {table} (
     address_ids jsonb,                           -- keyed hashes of the addresses the line quotes; null: none
     primary key (import_id, line)
 );
+-- indexes
+create index {table}_quoted on {table} using gin (address_ids) where address_ids is not null;

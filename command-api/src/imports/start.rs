@@ -1,5 +1,7 @@
 //! `POST /api/v1/imports`: a CSV file is taken in. Once this is answered, nothing of it gets lost.
 
+use std::time::Duration;
+
 use actix_web::web::{self, Bytes};
 use actix_web::{HttpMessage as _, HttpRequest};
 use tidings_domain::aggregate::Aggregate as _;
@@ -7,6 +9,7 @@ use tidings_domain::subscriber_import::{Command, SubscriberImport};
 use tidings_event_store::crash_point;
 use tidings_service::Problem;
 use tidings_service::auth::Role;
+use tidings_service::clock::Monotonic;
 use tidings_service::http::read_body;
 use tidings_service::problem::ProblemBody;
 use uuid::Uuid;
@@ -77,8 +80,13 @@ pub(crate) async fn start(
         return Ok(Answer::at(&import, context).accepted(COLLECTION));
     }
     let file_digest = commands.id_key.digest("import.file", &[&file]);
-    let lines = store(&commands, import_id, file, &file_digest).await?;
+    let (lines, since) = store(&commands, import_id, file, &file_digest).await?;
     crash_point!("import.stored");
+    if commands.clock.age(since) > STORED_WITHIN {
+        return Err(refusal::unavailable(
+            "The file took too long to store. Nothing was imported.",
+        ));
+    }
     // The chunks are durable: from this commit on the import runs to its end whatever happens here.
     let started = commands
         .store
@@ -91,30 +99,39 @@ pub(crate) async fn start(
     Ok(Answer::of(&started, context)?.accepted(COLLECTION))
 }
 
-/// Judges, seals and stores the file; gives its number of records.
+/// A file that was stored longer ago is not worked off: it may be deleted at any moment as that of a request that died.
+const STORED_WITHIN: Duration = Duration::from_secs(60);
+
+/// Judges, seals and stores the file; gives its number of records, and when it was about to be stored.
 async fn store(
     commands: &Commands,
     import_id: Uuid,
     file: Bytes,
     file_digest: &[u8; 32],
-) -> Result<u64, Problem> {
-    let now = commands.clock.now();
+) -> Result<(u64, Monotonic), Problem> {
     let keys = commands
         .store
         .vault()
-        .ensure(&[stored::file_key(import_id)], now)
+        .ensure(&[stored::file_key(import_id)], commands.clock.now())
         .await
         .map_err(|error| refusal::log_away(&error))?;
+    if keys.is_shredded(stored::file_key(import_id)) {
+        return Err(Problem::conflict(GIVEN_UP));
+    }
     let prepared = web::block(move || stored::prepare(&file, import_id, &keys))
         .await
         .map_err(|error| Problem::internal(&error))?
         .map_err(|error| not_taken(&error))?;
     let Prepared { records, .. } = prepared;
+    let (now, since) = (commands.clock.now(), commands.clock.monotonic());
     stored::insert(commands.store.log(), import_id, file_digest, &prepared, now)
         .await
         .map_err(|error| refusal::log_away(&error))?;
-    Ok(records)
+    Ok((records, since))
 }
+
+const GIVEN_UP: &str = "An earlier request with this Idempotency-Key was not finished in time, and its file is deleted. \
+    Send the file with a new key.";
 
 fn not_taken(error: &NotTaken) -> Problem {
     Problem::validation().detail(error.to_string())

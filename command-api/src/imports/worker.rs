@@ -25,8 +25,9 @@ use crate::subscribers::RegistrationError;
 const ACTOR: &str = "system:import";
 /// Chunks worked off before the import's stream is read again.
 const CHUNKS_PER_STEP: u32 = 16;
-/// Chunks whose import was never started: their request died, or is about to commit.
-const ORPHANED_AFTER: Duration = Duration::from_secs(3_600);
+/// Chunks whose import was never started: their request died, or is about to commit. Somebody who may stand in them
+/// waits to be erased, so they must not lie about for long.
+const ORPHANED_AFTER: Duration = Duration::from_secs(120);
 /// Between two looks at least: most commits are none of ours.
 const BREATHER: Duration = Duration::from_millis(50);
 /// How often to look for imports that another process took in.

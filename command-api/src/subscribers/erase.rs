@@ -64,6 +64,8 @@ pub(crate) struct Erasing {
             body = Changed),
         (status = 404, description = "No such subscriber", body = ProblemBody,
             content_type = "application/problem+json"),
+        (status = 409, description = "Others changed it at the same time, again and again", body = ProblemBody,
+            content_type = "application/problem+json"),
         (status = 412, description = "It has changed since", body = ProblemBody,
             content_type = "application/problem+json"),
         (status = 422, description = "Some values are not acceptable", body = ProblemBody,

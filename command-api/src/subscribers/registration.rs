@@ -151,7 +151,7 @@ impl Registration {
             subscriber::Source::Import if erased => None,
             subscriber::Source::Import => Some(Vec::new()),
             subscriber::Source::Api => {
-                let reasons = vec![Reason::Erased];
+                let reasons = vec![Reason::Erased, Reason::Unsubscribed];
                 let Ok(lifted) = suppression.decide(suppression::Command::Lift { reasons });
                 Some(lifted)
             }

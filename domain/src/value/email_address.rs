@@ -6,10 +6,6 @@ use super::Invalid;
 
 const LOCAL_BYTES_MAX: usize = 64;
 const ADDRESS_BYTES_MAX: usize = 254;
-/// No address has these, as we take them.
-const SEPARATES: &str = ",;:<>()[]|\\\"";
-/// An address may have these, but hardly does.
-const MAY_SEPARATE: [char; 10] = ['=', '/', '&', '?', '{', '}', '\'', '#', '`', '*'];
 
 /// An address mail can be sent to: the part of RFC 5321 and 5322 that is in use. No quoted local
 /// parts, no comments, no IP literals; the local part is ASCII and kept as given; the domain is
@@ -45,27 +41,39 @@ impl EmailAddress {
         })
     }
 
-    /// The addresses that a text quotes, each once by its normalized form, in their order; at most
-    /// [`Self::QUOTED_MAX`]. Rather one too many than one missed.
-    pub fn quoted_in(text: &str) -> Vec<Self> {
+    /// The addresses that a text may quote, each once by its normalized form; rather one too many than one missed.
+    /// `None`: it has more than [`Self::QUOTED_MAX`], or an `@` that belongs to none, so it may quote anybody.
+    pub fn quoted_in(text: &str) -> Option<Vec<Self>> {
         let mut found: Vec<Self> = Vec::new();
-        let tokens = text.split(|c: char| c.is_whitespace() || SEPARATES.contains(c));
-        for token in tokens.filter(|token| token.contains('@')) {
-            // Such as `mail=ada@example.org`: what stands before may be part of the address, and most likely is not.
-            let behind = token.rsplit(MAY_SEPARATE).next().unwrap_or_default();
-            for candidate in [token, behind] {
-                let candidate = candidate.trim_matches(['.', '\'']);
-                if let Ok(address) = Self::parse(candidate)
-                    && !found
-                        .iter()
-                        .any(|it| it.normalized() == address.normalized())
-                    && found.len() < Self::QUOTED_MAX
+        for (at, _) in text.match_indices('@') {
+            let (before, behind) = (&text[..at], &text[at + 1..]);
+            let begins = before.rfind(|c| !is_local(c));
+            let local = begins.map_or(before, |it| &before[it..]);
+            let local = local.trim_start_matches(|c| !is_local(c));
+            let ends = behind.find(|c: char| !(c.is_alphanumeric() || "-.".contains(c)));
+            let domain = ends.map_or(behind, |it| &behind[..it]);
+            let domain = domain.trim_end_matches(['.', '-']);
+            // Such as `mail=ada`: what stands before may be part of the address, and most likely is not.
+            let glued = local.match_indices(|c: char| !c.is_ascii_alphanumeric());
+            let starts = std::iter::once(0).chain(glued.map(|(at, _)| at + 1));
+            let locals = starts.map(|start| local[start..].trim_matches('.'));
+            let before = found.len();
+            let mut seen = false;
+            for address in locals.filter_map(|local| Self::parse(&format!("{local}@{domain}")).ok())
+            {
+                seen = true;
+                if !found
+                    .iter()
+                    .any(|it| it.normalized() == address.normalized())
                 {
                     found.push(address);
                 }
             }
+            if !seen || found.len() > Self::QUOTED_MAX.max(before) {
+                return None;
+            }
         }
-        found
+        Some(found)
     }
 
     /// The most addresses that are looked for in a text.
@@ -101,6 +109,11 @@ impl std::fmt::Display for EmailAddress {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.text)
     }
+}
+
+/// What the part before the `@` is made of, as we take it.
+fn is_local(c: char) -> bool {
+    c.is_ascii_alphanumeric() || ".!#$%&'*+-/=?^_`{|}~".contains(c)
 }
 
 fn check_local(local: &str) -> Result<(), Invalid> {
@@ -160,26 +173,38 @@ mod tests {
     #[test]
     fn addresses_are_found_in_whatever_quotes_them() {
         let quoted = |text| {
-            let found = EmailAddress::quoted_in(text).into_iter();
-            found.map(|it| it.to_string()).collect::<Vec<_>>()
+            let found = EmailAddress::quoted_in(text)?.into_iter();
+            Some(found.map(|it| it.to_string()).collect::<Vec<_>>())
         };
-        assert_eq!(quoted("nobody, here@, @there"), Vec::<String>::new());
+        let only_ada = || Some(vec!["ada@example.org".to_owned()]);
+        assert_eq!(quoted("nobody"), Some(vec![]));
+        assert_eq!(quoted("\"Ada\" <ada@example.org>;London"), only_ada());
+        assert_eq!(quoted("ada@example.org,ADA@example.org"), only_ada());
+        assert_eq!(quoted("x\u{ff0c}ada@example.org!"), only_ada());
+        for glued in [
+            "mailto:ada@example.org?subject=Hi",
+            "email=ada@example.org&name=Ada",
+            "ada@example.org/bob@example.org",
+            "*ada@example.org*",
+            "{ada@example.org}",
+            "(ada@example.org).",
+            "'ada@example.org'",
+        ] {
+            let found = quoted(glued).unwrap();
+            assert!(
+                found.contains(&"ada@example.org".to_owned()),
+                "{glued}: {found:?}"
+            );
+        }
         assert_eq!(
-            quoted("\"Ada\" <ada@example.org>;London"),
-            ["ada@example.org"]
-        );
-        assert_eq!(
-            quoted("ada@example.org,ADA@example.org"),
-            ["ada@example.org"]
-        );
-        assert_eq!(
-            quoted("mail=ada@example.org 'bob@example.org'."),
-            ["mail=ada@example.org", "ada@example.org", "bob@example.org"]
-        );
-        assert_eq!(
-            quoted("mailto:o'brien@example.org")[0],
+            quoted("mailto:o'brien@example.org").unwrap()[0],
             "o'brien@example.org"
         );
+        for anybody in ["here@ or @there", "ada @example.org", "ada@example"] {
+            assert_eq!(quoted(anybody), None, "{anybody}");
+        }
+        let crowd: String = (0..40).map(|n| format!("a{n}@example.org ")).collect();
+        assert_eq!(quoted(&crowd), None);
     }
 
     #[test]

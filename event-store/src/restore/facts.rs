@@ -16,7 +16,7 @@ use super::words::{self, BACK, Weight, Word};
 use super::{ACTOR, Again, RestoreError};
 use crate::committer::CommitError;
 use crate::crash_point;
-use crate::store::{Context, Loaded, Past, Store};
+use crate::store::{Context, LoadError, Loaded, Past, Store};
 use crate::witness::Fact;
 
 /// Times a stream is looked at anew because somebody else has written to it.
@@ -68,6 +68,12 @@ pub async fn again(
         done += 1;
         tell(done, streams);
     };
+    // Before anything is opened with them.
+    store
+        .vault()
+        .shred(&words.shredded, now)
+        .await
+        .map_err(LoadError::from)?;
     for (stream_id, words) in &words.subscribers {
         let events = teller.stream::<Subscriber>(*stream_id, words).await?;
         again.count::<Subscriber>(&events);

@@ -50,6 +50,8 @@ pub(super) struct AllWords {
     pub(super) suppressions: Words<suppression::Command>,
     /// Subscribers the log does not know who had left.
     pub(super) unknown: u64,
+    /// Keys that had been destroyed.
+    pub(super) shredded: Vec<Uuid>,
 }
 
 /// The subscribers that facts are about.
@@ -72,6 +74,9 @@ pub(super) fn words(facts: &[Fact], known: &HashSet<Uuid>) -> Result<AllWords, R
     };
     for fact in facts {
         match noun(fact) {
+            Some(Subscriber::NOUN) if fact.event_type == of_subscriber::Erased::TYPE => {
+                all.shredded.extend(&fact.key_ids);
+            }
             Some(Subscriber::NOUN) => {
                 let command = subscriber_command(fact)?;
                 if known.contains(&fact.stream_id) {
@@ -95,28 +100,26 @@ fn noun(fact: &Fact) -> Option<&str> {
 }
 
 fn push<C>(words: &mut Words<C>, stream_id: Uuid, fact: &Fact, command: C) {
+    // Of an address, what somebody erased has said is outweighed by whoever signs up with it later.
+    let weight = match weight(fact) {
+        Weight::ForGood if stream_id != fact.stream_id => Weight::Leaves,
+        weight => weight,
+    };
     words.entry(stream_id).or_default().push(Word {
         fact: fact.event_id,
-        weight: weight(fact),
+        weight,
         command,
     });
 }
 
 fn weight(fact: &Fact) -> Weight {
-    if is_erasure(fact) {
+    if fact.event_type == of_subscriber::ErasureRequested::TYPE {
         return Weight::ForGood;
     }
     match BACK.contains(&fact.event_type.as_str()) {
         true => Weight::Back,
         false => Weight::Leaves,
     }
-}
-
-fn is_erasure(fact: &Fact) -> bool {
-    let erased = Reason::Erased.as_str();
-    fact.event_type == of_subscriber::ErasureRequested::TYPE
-        || (fact.event_type == of_suppression::Added::TYPE
-            && fact.reasons.iter().any(|reason| reason == erased))
 }
 
 /// The facts by which subscribers left whom the log does not know, with the suppressions of their addresses and the
@@ -137,7 +140,9 @@ fn left_unknown(facts: &[Fact], known: &HashSet<Uuid>) -> HashMap<Uuid, (Uuid, R
 
 /// The fact by which somebody left everything in the end or was erased, and what it does to their address.
 fn left_as(facts: &[&Fact]) -> Option<(Uuid, (Uuid, Reason))> {
-    let last = facts.iter().rfind(|fact| fact.topic_id.is_none())?;
+    let last = facts
+        .iter()
+        .rfind(|fact| fact.topic_id.is_none() && fact.event_type != of_subscriber::Erased::TYPE)?;
     let reason = match last.event_type.as_str() {
         of_subscriber::Unsubscribed::TYPE => Reason::Unsubscribed,
         of_subscriber::ErasureRequested::TYPE => Reason::Erased,
@@ -224,6 +229,7 @@ mod tests {
             address_suppression_id: Some(Uuid::from_u128(3)),
             scope: None,
             reasons: Vec::new(),
+            key_ids: Vec::new(),
         }
     }
 

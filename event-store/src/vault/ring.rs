@@ -34,6 +34,11 @@ impl KeyRing {
         self.keys.extend(other.keys);
     }
 
+    /// Whether a key is known to be destroyed.
+    pub fn is_shredded(&self, owner: Uuid) -> bool {
+        self.keys.get(&owner).is_some_and(Option::is_none)
+    }
+
     pub(crate) fn knows(&self, owner: Uuid) -> bool {
         self.keys.contains_key(&owner)
     }

@@ -11,10 +11,11 @@ use crate::event::Recorded;
 use crate::log::{Log, ReadError};
 
 /// The events whose facts go to the witness.
-pub const CONSENT_FACTS: [&str; 5] = [
+pub const CONSENT_FACTS: [&str; 6] = [
     subscriber::Unsubscribed::TYPE,
     subscriber::Resubscribed::TYPE,
     subscriber::ErasureRequested::TYPE,
+    subscriber::Erased::TYPE,
     suppression::Added::TYPE,
     suppression::Lifted::TYPE,
 ];
@@ -74,6 +75,7 @@ fn blank(position: i64, event_type: String) -> Fact {
         address_suppression_id: None,
         scope: None,
         reasons: Vec::new(),
+        key_ids: Vec::new(),
     }
 }
 
@@ -97,6 +99,13 @@ fn fill(fact: &mut Fact, payload: &[u8], signed_up: Option<&[u8]>) {
             let address = Uuid::from_slice(&requested.address_suppression_id).ok();
             fact.address_suppression_id = address.or(fact.address_suppression_id);
             fact.method = some(requested.basis);
+        }
+        subscriber::Erased::TYPE => {
+            let erased = subscriber::Erased::decode(payload).unwrap_or_default();
+            let keys = erased.shredded.iter();
+            fact.key_ids = keys
+                .filter_map(|it| Uuid::from_slice(&it.key_id).ok())
+                .collect();
         }
         suppression::Added::TYPE => {
             let added = suppression::Added::decode(payload).unwrap_or_default();

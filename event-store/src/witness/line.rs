@@ -115,6 +115,9 @@ pub struct Fact {
     /// Why a suppression was added, or which reasons no longer stand, as codes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reasons: Vec<String>,
+    /// The keys that were destroyed for an erasure.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub key_ids: Vec<Uuid>,
 }
 
 /// What is wrong with a line.
@@ -315,6 +318,7 @@ mod tests {
                 address_suppression_id: Some(Uuid::from_u128(6)),
                 scope: None,
                 reasons: Vec::new(),
+                key_ids: Vec::new(),
             }),
             Entry::Restored {
                 incarnation: Uuid::from_u128(5),

@@ -32,6 +32,10 @@ pub struct UnderWay {
     /// Since when.
     #[serde(with = "time::serde::rfc3339")]
     pub requested_at: OffsetDateTime,
+    /// When their key was destroyed; null: it is not yet. What is left then is to make sure that nothing under way still
+    /// names them: an attempt, an import, a rebuild.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub key_destroyed_at: Option<OffsetDateTime>,
 }
 
 /// The receipt of an erasure
@@ -63,10 +67,14 @@ pub async fn get_erasure(
         Erasure::None => Err(Problem::not_found(format!(
             "Nobody asked for the erasure of a subscriber {id}."
         ))),
-        Erasure::Requested(requested) => Ok(HttpResponse::Accepted().json(UnderWay {
+        Erasure::Requested {
+            requested,
+            key_destroyed_at,
+        } => Ok(HttpResponse::Accepted().json(UnderWay {
             subscriber_id: *id,
             state: "requested",
             requested_at: requested.at,
+            key_destroyed_at,
         })),
         Erasure::Erased(receipt) => Ok(HttpResponse::Ok()
             .content_type(ContentType::json())

@@ -5,7 +5,7 @@ use tidings_domain::address::Address;
 use tidings_domain::stream_id;
 use tidings_domain::subscriber::{Source, Subscriber};
 use tidings_domain::subscriber_import::Rejected;
-use tidings_domain::suppression::Suppression;
+use tidings_domain::suppression::{Reason, Suppression};
 use tidings_domain::value::{Attributes, Code, DisplayName, EmailAddress};
 use tidings_event_store::Context;
 use uuid::Uuid;
@@ -162,7 +162,13 @@ async fn jobs(
         .iter()
         .filter(|job| {
             let on_record = &job.on_record;
-            on_record.subscriber.version == 0 && on_record.address.state.holder().is_none()
+            let erased = on_record
+                .suppression
+                .state
+                .reasons()
+                .contains(&Reason::Erased);
+            let taken = on_record.address.state.holder().is_some();
+            on_record.subscriber.version == 0 && !taken && !erased
         })
         .map(|job| job.registration.id)
         .collect();

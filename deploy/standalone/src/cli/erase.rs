@@ -98,7 +98,7 @@ impl Subscriber {
         if let Some(receipt) = Receipt::read(&signed) {
             out.say(words(&receipt));
         }
-        out.result(&serde_json::from_str::<serde_json::Value>(&signed).unwrap_or_default());
+        out.verbatim(&signed);
         Ok(())
     }
 
@@ -124,7 +124,8 @@ async fn receipt(api: &Api, id: Uuid) -> Result<String, CliError> {
             return Ok(answer.raw);
         }
         if waited >= PATIENCE {
-            return Err(CliError::Erasing { id });
+            let key_destroyed = !answer.body["key_destroyed_at"].is_null();
+            return Err(CliError::Erasing { id, key_destroyed });
         }
         tokio::time::sleep(LOOK_EVERY).await;
         waited += LOOK_EVERY;

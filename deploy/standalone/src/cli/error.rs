@@ -57,10 +57,15 @@ pub enum CliError {
     #[error(transparent)]
     Receipt(#[from] ReceiptError),
     #[error(
-        "nothing is sent to {id} any more and their key is destroyed, but a file, an attempt or a rebuild that may still \
-         name them has not ended: run it again for the receipt"
+        "nothing is sent to {id} any more, but the erasure is not done ({}): see with `tidings doctor` and `tidings \
+         views` what stands still, and run it again for the receipt",
+        if *key_destroyed {
+            "their key is destroyed; an import, an attempt or a rebuild that may name them has not ended"
+        } else {
+            "their key is not destroyed yet"
+        }
     )]
-    Erasing { id: Uuid },
+    Erasing { id: Uuid, key_destroyed: bool },
     #[error(transparent)]
     Token(#[from] MintError),
     #[error(transparent)]

@@ -39,6 +39,13 @@ impl Out {
         }
     }
 
+    /// A result for programs that is JSON already, and signed as it stands.
+    pub(crate) fn verbatim(self, json: &str) {
+        if self.json {
+            print(&json);
+        }
+    }
+
     /// A line on stderr that is nobody's result.
     pub(crate) fn note(self, line: impl Display) {
         drop(writeln!(io::stderr(), "{line}"));

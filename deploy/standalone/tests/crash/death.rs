@@ -76,6 +76,7 @@ impl World {
             lose_session: ["commit.lost", "commit.found"].contains(&point),
             scheduled: point.starts_with("schedule."),
             try_again: point.starts_with("retry."),
+            erases: true,
         };
         let mut alive = self.program.up(Some(&format!("{point}:{time}"))).await;
         for _ in 0..ROUNDS_MAX {

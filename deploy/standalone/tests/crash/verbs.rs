@@ -42,7 +42,12 @@ impl World {
         };
         let rebuild = ["rebuild", view, "--json"];
         self.dies(&rebuild, point);
-        self.round(Round::default()).await.unwrap();
+        // With somebody who is erased goes what is staged of them.
+        let round = Round {
+            erases: false,
+            ..Round::default()
+        };
+        self.round(round).await.unwrap();
         let again = self.program.run_with(&rebuild, None, &RANGE);
         assert!(again.status.success(), "{}", self.program.said());
         let again: Value = serde_json::from_slice(&again.stdout).unwrap();

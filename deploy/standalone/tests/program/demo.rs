@@ -8,6 +8,9 @@ use serde_json::Value;
 
 use super::{Up, folder, said, tidings};
 
+/// One of the demo's readers.
+const READER: &str = "jonas.bakker@example.com";
+
 /// Runs a verb that must succeed; gives what it answers to programs.
 fn says(root: &Path, arguments: &[&str]) -> Value {
     let output = tidings(root).args(arguments).arg("--json").output();
@@ -79,6 +82,36 @@ fn audit(root: &Path) {
     assert_eq!(checked["proof"]["position"], 100, "{checked}");
 }
 
+/// A reader of the demo, by address while the platform runs; the receipt is checked without one.
+fn erase(root: &Path) {
+    let nobody = ["erase", "subscriber", "nobody@example.org"];
+    let (code, text) = said(&tidings(root).args(nobody).output().unwrap());
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("No subscriber has that address"), "{text}");
+    let receipt = says(
+        root,
+        &["erase", "subscriber", READER, "--out", "receipt.json"],
+    );
+    let checked = says(root, &["audit", "check", "receipt.json"]);
+    assert_eq!(
+        checked["receipt"]["subscriber_id"],
+        receipt["subscriber_id"]
+    );
+    let id = receipt["subscriber_id"].as_str().unwrap();
+    let again = says(root, &["erase", "subscriber", id, "--basis", "operator"]);
+    assert_eq!(again, receipt, "asked for again, it is the same erasure");
+    let forged = std::fs::read_to_string(root.join("receipt.json")).unwrap();
+    std::fs::write(
+        root.join("forged.json"),
+        forged.replace("request", "operator"),
+    )
+    .unwrap();
+    let check = ["audit", "check", "forged.json"];
+    let (code, text) = said(&tidings(root).args(check).output().unwrap());
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("its signature is wrong"), "{text}");
+}
+
 /// A backup goes into a folder of its own, on nobody's word but the operator's, and lets its readers go on.
 fn backup_and_restore(root: &Path) {
     let taken = says(root, &["backup", "backups"]);
@@ -113,6 +146,7 @@ fn every_verb_does_on_the_demos_data_what_its_help_says() {
     says(root, &["keys", "status"]);
     says(root, &["keys", "rotate"]);
     audit(root);
+    erase(root);
     says(root, &["token", "--role", "editor"]);
     assert_eq!(says(root, &["doctor"])["well"], true);
     assert_eq!(up.stop(), Some(0));

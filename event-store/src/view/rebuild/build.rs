@@ -102,11 +102,7 @@ where
             RebuildMode::Verify => at.position,
         };
         let transaction = of_view(view, session.transaction()).await?;
-        let shredded = if V::OPENS.is_empty() {
-            0
-        } else {
-            of_view(view, shredded(&transaction)).await?
-        };
+        let shredded = of_view(view, shredded(&transaction, V::OPENS)).await?;
         let entry = Entry {
             view,
             definition: fingerprint(V::DEFINITION, &derived),

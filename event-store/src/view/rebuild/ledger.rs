@@ -13,14 +13,16 @@ pub(super) struct Entry {
     pub(super) generation: i32,
     /// How many positions the view skips; they only ever become more.
     pub(super) skips: i32,
-    /// How many keys were destroyed, for a view that opens sealed values: what is staged may hold some.
+    /// How many keys were destroyed that the view opens values with: what is staged may hold some.
     pub(super) shredded: i64,
 }
 
-/// How many keys were destroyed so far.
-pub(super) async fn shredded(transaction: &Transaction<'_>) -> Result<i64, Error> {
-    let sql = "select count(*) from publishing_keys where shredded_at is not null";
-    Ok(transaction.query_one(sql, &[]).await?.get(0))
+/// How many keys of streams of these nouns were destroyed so far.
+pub(super) async fn shredded(transaction: &Transaction<'_>, nouns: &[&str]) -> Result<i64, Error> {
+    let sql = "select count(*) from publishing_keys k where k.shredded_at is not null and exists (\
+                   select from publishing_events e where e.stream_id = k.key_id and e.version = 1 \
+                   and split_part(e.type, '.', 1) = any($1))";
+    Ok(transaction.query_one(sql, &[&nouns]).await?.get(0))
 }
 
 impl Entry {

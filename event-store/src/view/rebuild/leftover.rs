@@ -41,13 +41,15 @@ pub async fn discard_staged(store: &Store, definition: Definition) -> Result<boo
     let mut client = store.log().pool().get().await?;
     let transaction = of_view(view, client.transaction()).await?;
     // The lock is that of a rebuild.
-    let sql = "select pg_try_advisory_xact_lock(hashtext($1)), \
-               (select generation from publishing_views where view = $1)";
-    let row = of_view(view, transaction.query_one(sql, &[&view])).await?;
+    let lock = "select pg_try_advisory_xact_lock(hashtext($1))";
+    let row = of_view(view, transaction.query_one(lock, &[&view])).await?;
     if !row.get::<_, bool>(0) {
         return Ok(false);
     }
-    if let Some(generation) = row.get::<_, Option<i32>>(1) {
+    // In a statement of its own, behind the lock, and holding the row: whoever starts the view over writes it first.
+    let sql = "select generation from publishing_views where view = $1 for update";
+    let row = of_view(view, transaction.query_opt(sql, &[&view])).await?;
+    if let Some(generation) = row.map(|row| row.get::<_, i32>(0)) {
         of_view(view, definition.discard(&transaction, generation + 1)).await?;
         let sql = "delete from publishing_rebuilds where view = $1";
         of_view(view, transaction.execute(sql, &[&view])).await?;

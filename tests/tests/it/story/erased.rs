@@ -15,7 +15,7 @@ use tidings_domain::value::EmailAddress;
 use tidings_event_store::Progress;
 use tidings_event_store::receipt::{Erasure, Receipt, erasure};
 use tidings_event_store::view::{RebuildMode, RebuildOptions};
-use tidings_projector::{VIEWS, find as find_view, rebuild};
+use tidings_projector::{Projector, VIEWS, find as find_view, rebuild};
 use tidings_sinks::smtp::{Action, Phase, Rule};
 use tidings_tests::api;
 use tidings_tests::audit::sound_log;
@@ -79,6 +79,26 @@ async fn tables_with(house: &House, text: &str) -> Vec<String> {
     found
 }
 
+/// Every message of the stream as JetStream has it.
+async fn every_message(house: &House) -> Vec<Vec<u8>> {
+    let context = async_nats::jetstream::new(house.platform.nats.clone());
+    let stream = context
+        .get_stream(&house.platform.name.stream)
+        .await
+        .unwrap();
+    let last = stream.cached_info().state.last_sequence;
+    let mut messages = Vec::new();
+    for sequence in 1..=last {
+        let message = stream.get_raw_message(sequence).await.unwrap();
+        messages.push(message.payload.to_vec());
+    }
+    messages
+}
+
+fn has_canary(bytes: &[u8]) -> bool {
+    bytes.windows(6).any(|it| it == b"canary")
+}
+
 async fn suppression(house: &House, email: &str) -> Suppression {
     let email = EmailAddress::parse(email).unwrap();
     let id = stream_id::address_suppression(&house.id_key, &email);
@@ -121,6 +141,9 @@ async fn who_is_erased_is_gone_from_everywhere_and_there_is_a_receipt() {
         "{profile}"
     );
     assert_eq!(post(&house, "/api/v1/subscribers/find", find).await.0, 404);
+
+    let messages = every_message(&house).await;
+    assert!(messages.len() as i64 == head && !messages.iter().any(|it| has_canary(it)));
 
     // Asked for again, it is the same erasure, and the same receipt.
     erase(&house, canary).await;
@@ -267,6 +290,16 @@ async fn records_that_quote_who_is_erased_are_destroyed_with_them() {
     assert_eq!(kinds, ["subscriber", "import"]);
 }
 
+/// Brings the views to the log's end, and nobody else.
+async fn views_hear(house: &House) {
+    let platform = &house.platform;
+    let mut projector = Projector::new(&platform.store, &platform.feed);
+    platform.relay().await;
+    let head = platform.store.log().head().await.unwrap().position;
+    platform.feed.reached(head).await;
+    while projector.step().await.unwrap() == Progress::Advanced {}
+}
+
 /// A file that came before the request is waited for; meanwhile the key is gone already.
 #[actix_web::test]
 async fn an_erasure_is_not_done_before_the_files_that_may_name_them_are() {
@@ -283,16 +316,12 @@ async fn an_erasure_is_not_done_before_the_files_that_may_name_them_are() {
     let eraser = Eraser::new(house.platform.store.clone(), house.platform.clock.clock());
     // The views hear of it; the import does not move yet.
     let platform = &house.platform;
-    let mut projector = tidings_projector::Projector::new(&platform.store, &platform.feed);
-    platform.relay().await;
-    let head = platform.store.log().head().await.unwrap().position;
-    platform.feed.reached(head).await;
-    while projector.step().await.unwrap() == Progress::Advanced {}
+    views_hear(&house).await;
     assert_eq!(eraser.step().await.unwrap(), Progress::Idle);
     let shredded = platform.store.vault().shredded(&[canary]).await.unwrap();
     assert_eq!(shredded.len(), 1, "the key is destroyed at once");
     let under_way = erasure(&platform.store, canary).await.unwrap();
-    assert!(matches!(under_way, Erasure::Requested(_)));
+    assert!(matches!(under_way, Erasure::Requested { .. }));
     platform.settle().await;
     let done = erasure(&platform.store, canary).await.unwrap();
     assert!(matches!(done, Erasure::Erased(_)));
@@ -326,6 +355,46 @@ async fn a_late_bounce_and_an_old_link_bring_nothing_back() {
     assert_eq!(post(&house, &leave, json!({})).await.0, 200);
     let stream = house.platform.store.log().stream(canary).await.unwrap();
     assert_eq!(stream.last().unwrap().event_type, "subscriber.Erased");
+}
+
+/// A mail on its way has the address in it: the erasure is not done before its outcome is known.
+#[actix_web::test]
+async fn an_erasure_is_not_done_while_an_attempt_is_under_way() {
+    let house = House::start().await;
+    let canary = house.subscriber(CANARY).await;
+    let channel = house.email_channel().await;
+    house.platform.settle().await;
+    let slow = Action::Delay(Duration::from_millis(1_500));
+    house.smtp.add_rule(Rule::new(Phase::Body, slow));
+    house.publish("The ferry", "It runs.", &[channel]).await;
+    let erasing = async {
+        loop {
+            let events = super::bounced::events(&house).await;
+            if events.iter().any(|it| it == "delivery.Attempted") {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        erase(&house, canary).await;
+        views_hear(&house).await;
+        let eraser = Eraser::new(house.platform.store.clone(), house.platform.clock.clock());
+        assert_eq!(eraser.step().await.unwrap(), Progress::Idle);
+        let events = super::bounced::events(&house).await;
+        assert!(
+            !events.contains(&"delivery.Sent".to_owned()),
+            "it was too late: {events:?}"
+        );
+    };
+    // The dispatcher waits for the answer to its mail all the while.
+    tokio::join!(house.platform.settle(), erasing);
+    house.platform.settle().await;
+    let events = super::bounced::events(&house).await;
+    let at = |event_type: &str| events.iter().position(|it| it == event_type).unwrap();
+    assert!(
+        at("subscriber.ErasureRequested") < at("delivery.Sent"),
+        "{events:?}"
+    );
+    assert!(at("delivery.Sent") < at("subscriber.Erased"), "{events:?}");
 }
 
 #[actix_web::test]

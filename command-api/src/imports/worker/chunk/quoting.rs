@@ -1,5 +1,5 @@
-//! Whom rejected records quote. A record that quotes a subscriber, or somebody who was erased, is not kept: what is
-//! kept has to be found when whoever it quotes is erased.
+//! Whom rejected records quote. What is kept has to be found when whoever it quotes is erased. So a record is not kept
+//! that quotes a subscriber or somebody who was erased, or of which nobody can tell.
 
 use tidings_domain::address::Address;
 use tidings_domain::personal::Personal;
@@ -17,7 +17,15 @@ pub(super) async fn look_up(
     worker: &ImportWorker,
     rejected: &mut [Rejected],
 ) -> Result<(), LoadError> {
-    let quoted: Vec<Vec<EmailAddress>> = rejected.iter().map(quoted).collect();
+    let mut quoted: Vec<Vec<EmailAddress>> = Vec::with_capacity(rejected.len());
+    for rejected in rejected.iter_mut() {
+        let Some(addresses) = quoted_in(rejected) else {
+            rejected.record = None;
+            quoted.push(Vec::new());
+            continue;
+        };
+        quoted.push(addresses);
+    }
     let mut all: Vec<(Uuid, Uuid)> = quoted.iter().flatten().map(|it| ids(worker, it)).collect();
     all.sort_unstable();
     all.dedup();
@@ -43,10 +51,11 @@ pub(super) async fn look_up(
     Ok(())
 }
 
-fn quoted(rejected: &Rejected) -> Vec<EmailAddress> {
+/// `None`: it may quote anybody.
+fn quoted_in(rejected: &Rejected) -> Option<Vec<EmailAddress>> {
     match &rejected.record {
         Some(Personal::Known(record)) => EmailAddress::quoted_in(record),
-        Some(Personal::Erased) | None => Vec::new(),
+        Some(Personal::Erased) | None => Some(Vec::new()),
     }
 }
 

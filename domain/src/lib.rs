@@ -10,6 +10,7 @@ pub mod channel;
 pub mod delivery;
 pub mod id;
 pub mod log;
+pub mod page;
 pub mod personal;
 pub mod publication;
 pub mod schedule;

@@ -82,6 +82,7 @@ create table publishing_dispatch_queue_g1 (
     planned_at timestamp with time zone,
     due_at timestamp with time zone,
     attempt integer not null,
+    abandons integer not null,
     open_attempt integer not null,
     open_instance uuid,
     open_deadline_at timestamp with time zone,

@@ -92,7 +92,7 @@ impl Sns {
         let url =
             format!("https://{host}/?Action=ConfirmSubscription&TopicArn={topic}&Token={token}");
         // Not confirmed is worth another try, whatever SNS answered: nobody else would make up for it.
-        let confirmed = self.certificates.get(url, now).await;
+        let confirmed = self.certificates.confirm(url, now).await;
         confirmed.map_err(|_| Refused::Away("SNS did not confirm the subscription"))?;
         tracing::info!(%topic, "the subscription of a topic of SNS is confirmed");
         Ok(())

@@ -258,7 +258,7 @@ impl Core {
         let mut events = decide(case.delivery.id, &case.delivery.state, command)?;
         let mut attempts = matches!(events.first(), Some(Event::Attempted { .. }));
         debug_assert_eq!(attempts, rendered.is_some());
-        if attempts && let Some(put_off) = put_off::wanted(&case.way, rendered) {
+        if attempts && let Some(put_off) = put_off::wanted(&case.way, &case.delivery, rendered) {
             events.extend(put_off::instead(&case.delivery, &events, put_off, now)?);
             attempts = false;
         }

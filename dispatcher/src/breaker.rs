@@ -9,6 +9,7 @@ use std::sync::Mutex;
 use tidings_domain::aggregate::Aggregate as _;
 use tidings_domain::channel::circuit::{Fault, MetBy};
 use tidings_domain::channel::{Attempt, Channel, Circuit, Command};
+use tidings_domain::delivery::retry::Family;
 use tidings_domain::value::Code;
 use tidings_event_store::{CommitError, crash_point};
 use time::OffsetDateTime;
@@ -27,7 +28,7 @@ pub(crate) struct Breaker {
     channels: Mutex<HashMap<Uuid, Counted>>,
 }
 
-#[derive(Clone, Copy, Default)]
+#[derive(Default)]
 struct Counted {
     /// Version of the channel's stream that the attempts were judged with.
     version: i32,
@@ -36,7 +37,12 @@ struct Counted {
     met_by: MetBy,
     /// Until when nothing is tried; set by the failure that opened the circuit, for those that come behind it.
     open_until: Option<OffsetDateTime>,
+    /// Deliveries that nobody else's failure stood beside when another one got through; the latest last.
+    outdone: Vec<Uuid>,
 }
+
+/// Most deliveries of a channel that are remembered to have failed while others got through.
+const OUTDONE_MAX: usize = 32;
 
 /// What an outcome means for the channel's circuit.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,6 +111,7 @@ impl Breaker {
         }
         if way.version > counted.version {
             *counted = Counted {
+                outdone: std::mem::take(&mut counted.outdone),
                 version: way.version,
                 met_by: match circuit.is_closed() {
                     true => MetBy::Nobody,
@@ -114,9 +121,11 @@ impl Breaker {
             };
         }
         let verdict = counted.judge(circuit, delivery_id, outcome, now);
+        let is_own = is_answer(outcome)
+            && (!is_trouble_of_a_vendor(way, outcome) || counted.outdone.contains(&delivery_id));
         Judged {
             verdict,
-            alone: is_answer(outcome) && counted.met_by == MetBy::One(delivery_id),
+            alone: is_own && counted.met_by == MetBy::One(delivery_id),
         }
     }
 }
@@ -133,7 +142,7 @@ impl Counted {
         let (reason, fault, openings) = match heard(outcome) {
             Heard::Works => {
                 self.failures = 0;
-                self.met_by = MetBy::Nobody;
+                self.works_for(delivery_id);
                 return if probe {
                     Verdict::Closes
                 } else {
@@ -167,6 +176,23 @@ impl Counted {
     }
 }
 
+impl Counted {
+    /// Somebody has got through: whoever else has failed until then, and was the only one, is to blame for it.
+    fn works_for(&mut self, delivery_id: Uuid) {
+        let failed = std::mem::take(&mut self.met_by);
+        self.outdone.retain(|it| *it != delivery_id);
+        if let MetBy::One(other) = failed
+            && other != delivery_id
+            && !self.outdone.contains(&other)
+        {
+            if self.outdone.len() == OUTDONE_MAX {
+                self.outdone.remove(0);
+            }
+            self.outdone.push(other);
+        }
+    }
+}
+
 /// What a whole service says of itself, whoever asks it for what: SMTP 421, HTTP 429, 502 to 504.
 const OF_THE_SERVICE: [i32; 5] = [421, 429, 502, 503, 504];
 
@@ -178,6 +204,13 @@ fn is_answer(outcome: &Outcome) -> bool {
         Outcome::Deferred { code, blame: Blame::Network, .. }
             if *code > 0 && !OF_THE_SERVICE.contains(code)
     )
+}
+
+/// Whether a service that others run for many says that it is in trouble: an outage of it is answered so to whoever asks,
+/// and may be met by one delivery alone. What a webhook's receiver says so may be about this message of all.
+fn is_trouble_of_a_vendor(way: &Way, outcome: &Outcome) -> bool {
+    let is_webhook = way.kind.is_some_and(|kind| kind.family == Family::Webhook);
+    !is_webhook && matches!(outcome, Outcome::Deferred { code: 500, .. })
 }
 
 /// How long the receiving side wants to be left alone, as far as we go along with it.
@@ -363,15 +396,45 @@ mod tests {
         assert_eq!(fails(4), Verdict::IsOpen { probe_at });
     }
 
-    /// An answer that means that the receiving side is in trouble.
-    fn is_in_trouble() -> Outcome {
+    /// An answer of the receiving side that is not there for messages.
+    fn answers(code: i32) -> Outcome {
         Outcome::Deferred {
             reason: "server_error",
-            code: 500,
+            code,
             reply: String::new(),
             retry_after: None,
             blame: Blame::Network,
         }
+    }
+
+    #[test]
+    fn a_vendor_in_trouble_is_waited_for_unless_others_get_through_to_it() {
+        let (breaker, closed) = (Breaker::default(), way(Circuit::Closed));
+        let waits = |way: &Way, n: u128| {
+            let judged = breaker.judge(way, Uuid::from_u128(n), &answers(500), NOW);
+            judged.wait_until().is_some()
+        };
+        assert_eq!([1, 1, 1].map(|n| waits(&closed, n)), [false, false, true]);
+        let met_by = MetBy::One(Uuid::from_u128(1));
+        let open = |version| Way {
+            version,
+            ..way(Circuit::Open {
+                probe_at: NOW,
+                openings: 1,
+                met_by,
+            })
+        };
+        assert!(waits(&open(2), 1));
+        judge(&breaker, &open(4), 2, &sent());
+        let closed_again = |version| Way {
+            version,
+            ..way(Circuit::Closed)
+        };
+        assert!([1, 1, 1, 1].iter().all(|n| !waits(&closed_again(6), *n)));
+        // Once it has got through itself, that is over.
+        judge(&breaker, &closed_again(6), 1, &sent());
+        let anew = [1, 1, 1].map(|n| waits(&closed_again(8), n));
+        assert_eq!(anew, [false, false, true]);
     }
 
     #[test]
@@ -384,16 +447,10 @@ mod tests {
                 judged.wait_until().is_some(),
             )
         };
-        let trouble = is_in_trouble();
+        let trouble = answers(451);
         let first = [1, 1, 1].map(|n| waits(&closed, n, &trouble));
         assert_eq!(first, [(false, false), (false, false), (true, false)]);
-        let away = Outcome::Deferred {
-            reason: "server_error",
-            code: 503,
-            reply: String::new(),
-            retry_after: None,
-            blame: Blame::Network,
-        };
+        let away = answers(503);
         assert!(!breaker.judge(&closed, Uuid::from_u128(1), &away, NOW).alone);
         // The log says so too, and goes on saying it when the process has forgotten.
         let met_by = MetBy::One(Uuid::from_u128(1));

@@ -49,7 +49,7 @@ pub enum LeftAlone {
     Never,
     /// When it says `gone`, or has taken nothing for this long.
     Failing {
-        /// Since the first failure that opened its circuit.
+        /// In which every attempt failed, and there were some all along.
         after: time::Duration,
     },
     /// When it was refused too often since it last worked: whoever insists is shut out altogether.
@@ -117,8 +117,9 @@ pub trait Channel: fmt::Debug + Send + Sync {
     }
 
     /// Whether this delivery had better not be attempted now, although others of the channel may be. Asked before its
-    /// attempt is opened; what is put off goes on record with the reason, and is never given up for it.
-    fn put_off(&self, _rendered: &Rendered) -> Option<PutOff> {
+    /// attempt is opened; what is put off goes on record with the reason, and is never given up for it. `abandons`: how often
+    /// that, or something else that kept an attempt from being made, has happened to it.
+    fn put_off(&self, _rendered: &Rendered, _abandons: u32) -> Option<PutOff> {
         None
     }
 

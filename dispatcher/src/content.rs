@@ -2,6 +2,7 @@
 
 use std::sync::OnceLock;
 
+pub mod budget;
 mod chat;
 pub mod commonmark;
 pub mod discord;
@@ -62,6 +63,7 @@ impl Composed {
     fn from_document(title: &str, markdown: Option<String>, mut document: Document) -> Self {
         let title = one_line_title(title);
         drop_repeated_title(&mut document, &title);
+        budget::fit(&mut document);
         Self {
             title,
             markdown,
@@ -78,7 +80,8 @@ impl Composed {
         &self.title
     }
 
-    /// The parsed content, without a first heading that only repeats the title.
+    /// The parsed content, without a first heading that only repeats the title, and cut to what
+    /// [`budget::RENDERED_BYTES_MAX`] has room for.
     pub fn document(&self) -> &Document {
         &self.document
     }

@@ -1,6 +1,7 @@
 //! What this room answers over HTTP, since it owns the renderers and the ways out: how a publication will look,
 //! a message sent to try a channel, and how a channel is.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use actix_web::web;
@@ -15,6 +16,7 @@ use tidings_service::config::PublicUrl;
 use tidings_service::http::AT_LEAST_PATIENCE;
 use tidings_service::problem::chain;
 use tidings_service::{Clock, Ids, Problem};
+use tokio::sync::Semaphore;
 use utoipa::IntoParams;
 use uuid::Uuid;
 
@@ -67,6 +69,9 @@ pub struct Desk {
     public_url: PublicUrl,
     roster: Roster,
     tries: Tries,
+    /// Whom the DNS is asked at; none: where this machine asks.
+    dns_server: Option<SocketAddr>,
+    dns_checks: Semaphore,
 }
 
 /// Where it would go.
@@ -75,15 +80,6 @@ pub struct Desk {
 pub struct Where {
     /// The channel.
     pub channel_id: Uuid,
-}
-
-/// Whom to ask.
-#[derive(Debug, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-pub struct At {
-    /// A DNS server instead of those of this machine: an address, perhaps with a port.
-    #[param(example = "192.0.2.53")]
-    pub server: Option<String>,
 }
 
 /// Whom a preview is addressed to.
@@ -102,12 +98,20 @@ impl Desk {
         Self {
             roster: Roster::new(store.clone(), environment),
             tries: Tries::new(clock.clone()),
+            dns_server: None,
+            dns_checks: Semaphore::new(dns::CHECKS_MAX),
             store,
             clock,
             ids,
             id_key,
             public_url,
         }
+    }
+
+    /// Asks this server about the DNS instead of those that this machine asks.
+    #[must_use]
+    pub fn with_dns_server(self, dns_server: Option<SocketAddr>) -> Self {
+        Self { dns_server, ..self }
     }
 
     /// A channel as it is set up now, whether it is enabled or not.

@@ -106,6 +106,7 @@ fn read(row: &Row) -> Option<Pick> {
     };
     let tries = Tries {
         attempts: row.get::<_, i32>(11) as u32,
+        abandons_in_all: row.get::<_, i32>(23) as u32,
         ..Tries::default()
     };
     let state = Delivery::Pending {

@@ -45,6 +45,8 @@ view_row! {
         due_at: Option<OffsetDateTime>,
         /// Attempts made so far.
         attempt: i32,
+        /// Those of them that were abandoned, since it was planned or reopened.
+        abandons: i32,
         /// The attempt without an outcome; 0: none.
         open_attempt: i32,
         /// Who makes it.
@@ -82,6 +84,7 @@ impl Merge for QueueRow {
             planned_at: later.planned_at.or(self.planned_at),
             due_at: later.due_at.or(self.due_at),
             attempt: later.attempt.max(self.attempt),
+            abandons: self.abandons.saturating_add(later.abandons),
             open_attempt: later.open_attempt,
             open_instance: later.open_instance,
             open_deadline_at: later.open_deadline_at,
@@ -158,6 +161,7 @@ fn row(item: &Item, event: &Event) -> Option<QueueRow> {
             ..blank
         },
         Event::DeliveryAbandoned(abandoned) => QueueRow {
+            abandons: 1,
             due_at: from_us(abandoned.retry_at_us),
             ..blank
         },
@@ -223,6 +227,7 @@ fn blank(recorded: &Recorded) -> QueueRow {
         planned_at: None,
         due_at: None,
         attempt: 0,
+        abandons: 0,
         open_attempt: 0,
         open_instance: None,
         open_deadline_at: None,

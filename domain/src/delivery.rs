@@ -61,6 +61,8 @@ pub struct Tries {
     pub deferrals: u32,
     /// Attempts abandoned since the last one that reached the receiving side.
     pub abandons: u32,
+    /// Attempts abandoned since it was planned or reopened.
+    pub abandons_in_all: u32,
     /// The deadline of the first attempt: give-up rules count from here.
     pub since: Option<OffsetDateTime>,
     /// Attempts nobody knows the outcome of, oldest first.

@@ -11,6 +11,7 @@ pub mod delivery;
 pub mod erasure;
 pub mod id;
 pub mod log;
+pub mod page;
 pub mod personal;
 pub mod publication;
 pub mod schedule;

@@ -1,5 +1,5 @@
 -- What is left to deliver: one row a planned delivery that is not settled. The dispatcher's own view.
--- Raise the number when its fold changes: fold 2.
+-- Raise the number when its fold changes: fold 3.
 create table {table} (
     delivery_id      uuid        not null primary key,
     publication_id   uuid,
@@ -14,6 +14,7 @@ create table {table} (
     planned_at       timestamptz,
     due_at           timestamptz,
     attempt          integer     not null, -- attempts made so far
+    abandons         integer     not null, -- those of them that were abandoned
     open_attempt     integer     not null, -- the attempt without an outcome; 0: none
     open_instance    uuid,
     open_deadline_at timestamptz,

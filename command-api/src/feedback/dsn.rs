@@ -6,7 +6,6 @@ use tidings_domain::delivery::{BounceClass, BounceReason, EnhancedStatus, Feedba
 use tidings_domain::token::{LinkKeys, UnsubscribeLink};
 use tidings_domain::value::EmailAddress;
 use time::OffsetDateTime;
-use uuid::Uuid;
 
 use super::complaint_kind;
 use crate::inbound::tokens;
@@ -41,8 +40,10 @@ pub(super) enum Mail {
 pub(super) struct Returned {
     /// What it says: a bounce or a complaint.
     pub(super) what: Feedback,
-    /// The delivery whose link to leave stands in the returned mail. Only who has that mail can write it.
-    pub(super) delivery_id: Option<Uuid>,
+    /// The link to leave that stands in the returned mail; it names a delivery. Whoever was shown that mail has it.
+    pub(super) link: Option<UnsubscribeLink>,
+    /// The envelope sender of the returned mail, as a complaint has it.
+    pub(super) mail_from: Option<String>,
     /// The addresses that were not reached in the end, as the report has them; none: it says nothing of any.
     pub(super) recipients: Option<Vec<EmailAddress>>,
     /// When it was written, by its own account.
@@ -85,21 +86,27 @@ fn kind(message: &Message<'_>, keys: &LinkKeys) -> Mail {
         Some(kind) if kind.eq_ignore_ascii_case("feedback-report") => complaint(message),
         _ => failure(message),
     };
-    report.map_or(Mail::Nothing, |(what, recipients, text)| {
+    report.map_or(Mail::Nothing, |said| {
         let written_at = message.date().map(mail_parser::DateTime::to_timestamp);
         Mail::Report(Box::new(Returned {
-            what,
-            delivery_id: delivery_id(message, keys),
-            recipients,
+            what: said.what,
+            link: link(message, keys),
+            mail_from: said.mail_from,
+            recipients: said.recipients,
             written_at: written_at.and_then(|it| OffsetDateTime::from_unix_timestamp(it).ok()),
             // Without a name of its own, it is what it says.
-            id: message.message_id().unwrap_or(&text).to_owned(),
+            id: message.message_id().unwrap_or(&said.text).to_owned(),
         }))
     })
 }
 
-/// What is said, of which addresses, in which words.
-type Said = (Feedback, Option<Vec<EmailAddress>>, String);
+/// What a report says in its fields, of which addresses, and these fields.
+struct Said {
+    what: Feedback,
+    mail_from: Option<String>,
+    recipients: Option<Vec<EmailAddress>>,
+    text: String,
+}
 
 fn failure(message: &Message<'_>) -> Option<Said> {
     let text = part(message, &["delivery-status", "global-delivery-status"])?;
@@ -107,15 +114,27 @@ fn failure(message: &Message<'_>) -> Option<Said> {
     let what = judge(&groups)?;
     let failed = groups.iter().filter(|it| it.failed());
     let named = failed.filter_map(|it| it.address("final-recipient"));
-    Some((what, Some(named.collect()), text))
+    Some(Said {
+        what,
+        mail_from: None,
+        recipients: Some(named.collect()),
+        text,
+    })
 }
 
 /// A complaint passed on by the reader's provider (RFC 5965).
 fn complaint(message: &Message<'_>) -> Option<Said> {
     let text = part(message, &["feedback-report"])?;
     let groups = groups(&text, "feedback-type");
-    let kind = complaint_kind(groups.first()?.word("feedback-type")?)?;
-    Some((Feedback::Complained { kind }, None, text))
+    let fields = groups.first()?;
+    let kind = complaint_kind(fields.word("feedback-type")?)?;
+    let mail_from = fields.word("original-mail-from");
+    Some(Said {
+        what: Feedback::Complained { kind },
+        mail_from: mail_from.map(|it| it.trim_matches(['<', '>']).to_owned()),
+        recipients: None,
+        text,
+    })
 }
 
 fn part(message: &Message<'_>, subtypes: &[&str]) -> Option<String> {
@@ -133,7 +152,7 @@ fn is(content_type: Option<&ContentType<'_>>, kind: &str, subtypes: &[&str]) -> 
 
 /// Our mails bear a link to leave, which names the delivery and is signed. The returned mail comes whole, or as its
 /// headers alone.
-fn delivery_id(message: &Message<'_>, keys: &LinkKeys) -> Option<Uuid> {
+fn link(message: &Message<'_>, keys: &LinkKeys) -> Option<UnsubscribeLink> {
     let returned = ["rfc822", "rfc822-headers", "global", "global-headers"];
     let parts = message.parts.iter().filter(|part| {
         let content_type = part.content_type();
@@ -144,7 +163,8 @@ fn delivery_id(message: &Message<'_>, keys: &LinkKeys) -> Option<Uuid> {
         message.raw_message().get(from..to)
     });
     raw.flat_map(tokens)
-        .find_map(|token| UnsubscribeLink::verify(token, keys).ok()?.delivery_id)
+        .filter_map(|token| UnsubscribeLink::verify(token, keys).ok())
+        .find(|link| link.delivery_id.is_some())
 }
 
 /// What a report says of one receiver: names in lower case, and values on one line.

@@ -1,24 +1,27 @@
 //! Mail that came back. A mail server hands it over; anybody can write to the addresses it comes to, so what a report
 //! says is taken only of a delivery that it can prove to be about:
 //!
-//! - by the address it came to, which we made and signed ([`ReturnPath`]): it stood in the envelope of that one mail;
-//! - else by the signed link to leave in the returned mail: a forger who has it can leave in the reader's name anyway.
+//! - by the address it came to, which we made and signed ([`ReturnPath`]): it stood in the envelope of that one mail. A
+//!   complaint, which comes to where its provider was told to, may name it as the mail's sender;
+//! - else by the signed link to leave in the returned mail. Whoever the reader has forwarded it to has that, so it proves
+//!   no more than the right to leave: a bounce is a soft one, and a complaint is taken for what the link is for.
 //!
 //! The name of a mail (`Message-ID`) proves nothing: it stands in every answer to it.
 
 use tidings_domain::delivery::{Feedback, FeedbackSource};
+use tidings_domain::subscriber::UnsubscribeMethod;
 use tidings_domain::token::ReturnPath;
 use tidings_service::Problem;
-use time::OffsetDateTime;
 
 use super::dsn::{self, Mail};
 use super::{Origin, Report, Verdict, plausible, record};
 use crate::commands::Commands;
+use crate::departure::depart;
 
 /// What became of a mail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Returned {
-    /// A report about a delivery; on record, now or earlier.
+    /// A report about a delivery, or somebody left by it; on record, now or earlier.
     Taken,
     /// It is about nothing that could be found, tells of no failure, or is one too many. It asks for nothing else either: a report, or
     /// an answer of a machine, quotes the mail it is about, and with it the link to leave.
@@ -38,9 +41,14 @@ pub async fn take(
     recipient: Option<&str>,
 ) -> Result<Returned, Problem> {
     let (kind, addresses) = dsn::read(mail, &commands.link_keys);
+    let mail_from = match &kind {
+        Mail::Report(returned) => returned.mail_from.clone(),
+        Mail::Nothing | Mail::Other => None,
+    };
     let all = recipient
         .into_iter()
-        .chain(addresses.iter().map(String::as_str));
+        .chain(addresses.iter().map(String::as_str))
+        .chain(mail_from.as_deref());
     let path = all
         .filter_map(|address| ReturnPath::verify(address, &commands.link_keys).ok())
         .next();
@@ -48,14 +56,35 @@ pub async fn take(
         commands.count_feedback(FeedbackSource::Dsn, why);
         Ok(Returned::Ignored)
     };
-    let returned = match kind {
-        Mail::Report(returned) => returned,
+    let mut returned = match kind {
+        Mail::Report(returned) => *returned,
         Mail::Nothing => return ignored("nothing"),
         Mail::Other if path.is_some() => return ignored("no_report"),
         Mail::Other => return Ok(Returned::NoReport),
     };
-    let Some(report) = report(*returned, path, commands.clock.now()) else {
-        return ignored("uncorrelated");
+    let (delivery_id, attempt) = match (path, returned.link) {
+        (Some(path), _) => (path.delivery_id, Some(path.attempt)),
+        (None, Some(link)) if source(&returned.what) == FeedbackSource::Arf => {
+            depart(commands, origin, &link, UnsubscribeMethod::Mail, None).await?;
+            commands.count_feedback(FeedbackSource::Arf, "left");
+            return Ok(Returned::Taken);
+        }
+        (None, link) => {
+            let Some(delivery_id) = link.and_then(|link| link.delivery_id) else {
+                return ignored("uncorrelated");
+            };
+            returned.what = returned.what.softened();
+            (delivery_id, None)
+        }
+    };
+    let report = Report {
+        delivery_id,
+        attempt,
+        source: source(&returned.what),
+        what: returned.what,
+        reported_at: plausible(returned.written_at, commands.clock.now()),
+        event_id: returned.id,
+        recipients: returned.recipients,
     };
     Ok(match record(commands, origin, report).await? {
         Verdict::Recorded { .. } | Verdict::Repeated => Returned::Taken,
@@ -63,24 +92,9 @@ pub async fn take(
     })
 }
 
-/// The report, if it proves which delivery it is about.
-fn report(
-    returned: dsn::Returned,
-    path: Option<ReturnPath>,
-    now: OffsetDateTime,
-) -> Option<Report> {
-    let named = path.map(|path| (path.delivery_id, Some(path.attempt)));
-    let (delivery_id, attempt) = named.or(returned.delivery_id.map(|id| (id, None)))?;
-    Some(Report {
-        delivery_id,
-        attempt,
-        source: match returned.what {
-            Feedback::Complained { .. } => FeedbackSource::Arf,
-            _ => FeedbackSource::Dsn,
-        },
-        what: returned.what,
-        reported_at: plausible(returned.written_at, now),
-        event_id: returned.id,
-        recipients: returned.recipients,
-    })
+fn source(what: &Feedback) -> FeedbackSource {
+    match what {
+        Feedback::Complained { .. } => FeedbackSource::Arf,
+        _ => FeedbackSource::Dsn,
+    }
 }

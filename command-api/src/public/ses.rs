@@ -59,17 +59,42 @@ pub(crate) async fn receive(
                 Refused::Away(_) => "away",
             };
             commands.count_feedback(FeedbackSource::Ses, result);
+            tracing::info!(?refused, "a message to the hook of SNS is not taken");
             return Err(problem(refused));
         }
     }
     Ok(HttpResponse::Ok().finish())
 }
 
+const UNVERIFIED: &str = "nothing shows that a topic of `ses.topics` has signed it";
+
 fn problem(refused: Refused) -> Problem {
     let sentence = |why: &str| format!("The message was not taken: {why}.");
     match refused {
         Refused::Malformed(why) => Problem::bad_request(sentence(why)),
-        Refused::Unverified(why) => Problem::unverified(sentence(why)),
+        // Which it was is for the log: it would tell strangers which topics are ours.
+        Refused::Unverified(_) => Problem::unverified(sentence(UNVERIFIED)),
         Refused::Away(why) => Problem::unavailable(sentence(why), RETRY_AFTER.as_secs(), None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stranger_is_not_told_why_and_whoever_can_try_again_is_told_when() {
+        let told = |why| {
+            let body = problem(Refused::Unverified(why)).body();
+            (body.status, body.detail)
+        };
+        assert_eq!(
+            told("its topic is none of ours"),
+            told("its signature is wrong")
+        );
+        let away = problem(Refused::Away("its certificate cannot be had at the moment"));
+        let answer = actix_web::ResponseError::error_response(&away);
+        assert_eq!(answer.status(), 503);
+        assert!(answer.headers().contains_key("Retry-After"));
     }
 }

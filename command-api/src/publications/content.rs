@@ -9,7 +9,6 @@ use tidings_service::Problem;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::page;
 use crate::Commands;
 use crate::refusal::{self, Values};
 
@@ -98,13 +97,7 @@ fn source(values: &mut Values, markdown: Option<String>, html: Option<String>) -
         (Some(text), None) => values
             .take("#/markdown", Markdown::parse(&text))
             .map(Source::from),
-        (None, Some(html)) => {
-            if !html.trim().is_empty() && !page::shows_anything(&html) {
-                let detail = "the page shows no word and no picture; write something to send";
-                values.wrong("#/html", detail);
-            }
-            values.take("#/html", Html::parse(&html)).map(Source::from)
-        }
+        (None, Some(html)) => values.take("#/html", Html::parse(&html)).map(Source::from),
         (None, None) => {
             values.wrong(
                 "#/markdown",

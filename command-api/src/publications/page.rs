@@ -1,4 +1,4 @@
-//! An HTML file: its `<title>` and what its `<meta name="tidings:…">` say, and whether it shows anything.
+//! An HTML file: its `<title>` and what its `<meta name="tidings:…">` say.
 
 #[cfg(test)]
 mod tests;
@@ -66,50 +66,6 @@ pub(super) fn read(file: &str) -> Result<PublicationContent, Problem> {
             named.map(|(_, line)| *line)
         })
     })
-}
-
-/// Elements of which no channel shows anything.
-const UNSEEN: [&[u8]; 20] = [
-    b"title",
-    b"script",
-    b"style",
-    b"template",
-    b"noscript",
-    b"textarea",
-    b"select",
-    b"datalist",
-    b"iframe",
-    b"object",
-    b"applet",
-    b"svg",
-    b"math",
-    b"audio",
-    b"video",
-    b"canvas",
-    b"map",
-    b"noembed",
-    b"noframes",
-    b"frameset",
-];
-
-/// Whether a page shows a word or a picture.
-pub(super) fn shows_anything(html: &str) -> bool {
-    let mut unseen: Option<Vec<u8>> = None;
-    for token in tokens(html) {
-        match token {
-            Token::StartTag(tag) if unseen.is_none() => match tag.name.as_slice() {
-                b"img" => return true,
-                name if UNSEEN.contains(&name) => unseen = Some(name.to_vec()),
-                _ => {}
-            },
-            Token::EndTag(tag) if unseen.as_deref() == Some(tag.name.as_slice()) => unseen = None,
-            Token::String(text) if unseen.is_none() && !utf8(&text).trim().is_empty() => {
-                return true;
-            }
-            _ => {}
-        }
-    }
-    false
 }
 
 fn tokens(html: &str) -> impl Iterator<Item = Token<usize>> {

@@ -1,8 +1,9 @@
 //! The certificates that SNS signs with, got when they are first named and kept.
 //!
-//! Whoever knows the name of a topic of ours can name certificates at SNS that do not exist. So only so much is got in a
-//! minute, whoever asks; what could not be got is not asked for again at once; and certificates that have served are not
-//! pushed out by others that have not.
+//! Whoever knows the name of a topic of ours can name certificates at SNS that do not exist. So only so many are got in a
+//! minute, whoever asks; what could not be got is not asked for again at once; certificates that have served need not be
+//! got again, and are not pushed out by others that have not; and what a verified message asks for does not wait for any
+//! of that.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,7 +16,7 @@ use super::{NoPage, ReadPage, Refused};
 
 /// SNS has one or two a region at a time.
 const KEPT_MAX: usize = 16;
-/// Pages that are got in [`GETS_IN`].
+/// Certificates that are got in [`GETS_IN`], and, apart from them, subscriptions that are confirmed.
 const GETS_MAX: usize = 10;
 const GETS_IN: Duration = Duration::MINUTE;
 /// So long nobody asks again for what could not be got. Shorter than SNS waits before it tries again.
@@ -51,6 +52,13 @@ struct Memory {
     /// Those that have served stand behind those that have not; the latest last.
     kept: Vec<(Place, Arc<Certificate>)>,
     failed: VecDeque<(Place, OffsetDateTime, Refused)>,
+    certificates: Budget,
+    confirmations: Budget,
+}
+
+/// What may still be got.
+#[derive(Default)]
+struct Budget {
     got_at: VecDeque<OffsetDateTime>,
 }
 
@@ -76,16 +84,18 @@ impl Certificates {
         if let Some(known) = self.memory().find(place, now) {
             return known;
         }
-        let got = match self.get(place.0.clone(), now).await {
-            Ok(page) => Certificate::read(&page).ok_or(NoPage::Nothing),
-            // It was not even asked for.
-            Err(Denied::Enough) => return Err(AWAY),
-            Err(Denied::NoPage(why)) => Err(why),
+        if !self.memory().certificates.may_get(now) {
+            tracing::debug!("more certificates are named than are got in a minute: messages wait");
+            return Err(AWAY);
+        }
+        let got = match (self.read_page)(place.0.clone()).await {
+            // A page that is none was given by somebody on the way there.
+            Ok(page) => Certificate::read(&page).map(Arc::new).ok_or(AWAY),
+            Err(NoPage::Away) => Err(AWAY),
+            Err(NoPage::Nothing) => {
+                Err(Refused::Unverified("there is no certificate where it says"))
+            }
         };
-        let got = got.map(Arc::new).map_err(|why| match why {
-            NoPage::Away => AWAY,
-            NoPage::Nothing => Refused::Unverified("there is no certificate where it says"),
-        });
         self.memory().note(place, now, &got);
         got
     }
@@ -98,15 +108,13 @@ impl Certificates {
         }
     }
 
-    /// Gets a page at SNS, if not too many were got just before.
-    pub(super) async fn get(&self, url: String, now: OffsetDateTime) -> Result<Vec<u8>, Denied> {
-        if !self.memory().may_get(now) {
-            tracing::debug!(
-                "more is to be asked of SNS than {GETS_MAX} pages a minute: messages wait"
-            );
-            return Err(Denied::Enough);
+    /// Gets the page at SNS that confirms a subscription, unless too many were confirmed just before. Only for messages
+    /// that are verified.
+    pub(super) async fn confirm(&self, url: String, now: OffsetDateTime) -> Result<(), NoPage> {
+        if !self.memory().confirmations.may_get(now) {
+            return Err(NoPage::Away);
         }
-        (self.read_page)(url).await.map_err(Denied::NoPage)
+        (self.read_page)(url).await.map(drop)
     }
 
     fn memory(&self) -> MutexGuard<'_, Memory> {
@@ -115,14 +123,6 @@ impl Certificates {
 }
 
 const AWAY: Refused = Refused::Away("its certificate cannot be had at the moment");
-
-/// Why a page was not got.
-pub(super) enum Denied {
-    /// Enough was got for now.
-    Enough,
-    /// It is not there.
-    NoPage(NoPage),
-}
 
 impl Memory {
     fn find(
@@ -162,7 +162,9 @@ impl Memory {
             }
         }
     }
+}
 
+impl Budget {
     fn may_get(&mut self, now: OffsetDateTime) -> bool {
         self.got_at.retain(|at| is_within(*at, now, GETS_IN));
         let may = self.got_at.len() < GETS_MAX;

@@ -12,9 +12,9 @@ pub type ReadPage =
 /// Why there is no page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NoPage {
-    /// No answer, or one that asks to try again.
+    /// No answer, or one that says nothing of the page: our own way there may be what is wrong.
     Away,
-    /// There is none.
+    /// There is none, as SNS itself says.
     Nothing,
 }
 
@@ -30,8 +30,11 @@ pub fn pages(outbound: Outbound) -> ReadPage {
             })?;
             match answer.status {
                 200 if !answer.truncated => Ok(answer.body),
-                200 | 429 | 500.. => Err(NoPage::Away),
-                _ => Err(NoPage::Nothing),
+                404 => Err(NoPage::Nothing),
+                status => {
+                    tracing::warn!(status, "SNS gives no page");
+                    Err(NoPage::Away)
+                }
             }
         })
     })

@@ -319,9 +319,10 @@ async fn what_is_not_there_is_refused_and_what_cannot_be_had_is_tried_again() {
     let pages: [(Result<&str, NoPage>, Refused); 5] = [
         (Err(NoPage::Nothing), elsewhere),
         (Err(NoPage::Away), away),
-        (Ok(""), elsewhere),
-        (Ok("<html>-----END CERTIFICATE-----"), elsewhere),
-        (Ok(cut), elsewhere),
+        // Somebody between us and SNS has answered.
+        (Ok(""), away),
+        (Ok("<html>-----END CERTIFICATE-----"), away),
+        (Ok(cut), away),
     ];
     for (page, why) in pages {
         let page = page.map(|text| text.as_bytes().to_vec());
@@ -362,6 +363,21 @@ async fn a_stranger_can_have_only_so_much_fetched() {
         assert!(refused.is_err());
     }
     assert_eq!(asked_of(&asked).len(), 20);
+}
+
+#[tokio::test]
+async fn strangers_do_not_keep_a_subscription_from_being_confirmed() {
+    let (sns, asked) = sns(|url| match url {
+        PLACE => Ok(CERTIFICATE.into()),
+        url if url.ends_with(".pem") => Err(NoPage::Nothing),
+        _ => Ok(b"<ConfirmSubscriptionResponse/>".into()),
+    });
+    assert!(receive(&sns, NOTIFICATIONS[0]).await.is_ok());
+    for n in 0..50 {
+        assert!(receive(&sns, &another(n)).await.is_err());
+    }
+    assert_eq!(receive(&sns, SUBSCRIBED).await, Ok(None));
+    assert_eq!(asked_of(&asked).len(), 11);
 }
 
 #[tokio::test]
@@ -422,7 +438,11 @@ async fn only_a_whole_page_is_a_page_and_a_redirect_is_none() {
     let target = server("HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\npage").await;
     let moved = format!("HTTP/1.1 302 Found\r\nlocation: {target}\r\ncontent-length: 0\r\n\r\n");
     for (reply, page) in [
-        (moved.leak() as &str, Err(NoPage::Nothing)),
+        (moved.leak() as &str, Err(NoPage::Away)),
+        (
+            "HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n",
+            Err(NoPage::Away),
+        ),
         (
             "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n",
             Err(NoPage::Nothing),

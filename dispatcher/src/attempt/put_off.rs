@@ -13,8 +13,14 @@ use crate::core::DispatchError;
 use crate::roster::Way;
 
 /// Whether the channel wants to put it off.
-pub(super) fn wanted(way: &Way, rendered: Option<&Rendered>) -> Option<PutOff> {
-    way.channel.as_ref()?.put_off(rendered?)
+pub(super) fn wanted(
+    way: &Way,
+    delivery: &Loaded<Delivery>,
+    rendered: Option<&Rendered>,
+) -> Option<PutOff> {
+    let tries = delivery.state.tries();
+    let abandons = tries.map_or(0, |tries| tries.abandons_in_all);
+    way.channel.as_ref()?.put_off(rendered?, abandons)
 }
 
 /// What follows the attempt in the same commit, so that it ends where it begins: nothing is sent for it, and nobody can be

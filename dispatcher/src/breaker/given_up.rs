@@ -1,9 +1,10 @@
 //! Channels that are left alone for good: whose receiving side says that it is gone, has taken nothing for days, or shuts
 //! out whoever insists.
 
+use tidings_domain::channel::circuit::Fault;
 use tidings_domain::channel::{Channel, Command};
 use tidings_domain::value::Code;
-use tidings_event_store::{Loaded, Past, ReadError};
+use tidings_event_store::{Loaded, ReadError};
 use tidings_proto::{Event, EventMessage as _, channel as wire};
 use time::{Duration, OffsetDateTime};
 
@@ -30,7 +31,9 @@ impl Core {
             LeftAlone::Never => None,
             LeftAlone::Failing { .. } if reason.as_str() == GONE => Some(GONE),
             LeftAlone::Failing { after } => {
-                let has_failed_long = down_for(loaded, self.clock.now()) >= after;
+                // So long nobody may try although something waits.
+                let gap_max = kind.family.wait_max() + Fault::WAIT_MAX;
+                let has_failed_long = failing_for(loaded, self.clock.now(), gap_max) >= after;
                 has_failed_long.then_some("failing")
             }
             LeftAlone::Refused { reasons, times } => {
@@ -64,14 +67,22 @@ impl Core {
     }
 }
 
-/// How long the circuit has not been closed.
-fn down_for(loaded: &Loaded<Channel>, now: OffsetDateTime) -> Duration {
+/// How long every attempt has failed, up to now. A channel that had nothing to take for a while (its only delivery was
+/// given up, say) has not failed in that time: what counts begins behind the last gap between attempts.
+fn failing_for(loaded: &Loaded<Channel>, now: OffsetDateTime, gap_max: Duration) -> Duration {
+    let mut later = now;
+    let mut first = now;
     let since_it_worked = loaded.history.iter().rev();
-    let first = since_it_worked
-        .take_while(|past| is_down(&past.event_type))
-        .filter(|past: &&Past| past.event_type == wire::CircuitOpened::TYPE)
-        .last();
-    first.map_or(Duration::ZERO, |first| now - first.occurred_at)
+    for past in since_it_worked.take_while(|past| is_down(&past.event_type)) {
+        if later - past.occurred_at > gap_max {
+            break;
+        }
+        later = past.occurred_at;
+        if past.event_type == wire::CircuitOpened::TYPE {
+            first = past.occurred_at;
+        }
+    }
+    now - first
 }
 
 /// Whether an event of a channel leaves its circuit open.

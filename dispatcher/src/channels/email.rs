@@ -174,8 +174,8 @@ impl Channel for EmailChannel {
         self.tempo.ready_after()
     }
 
-    fn put_off(&self, rendered: &Rendered) -> Option<PutOff> {
-        let wait = self.domains.wait(rendered)?;
+    fn put_off(&self, rendered: &Rendered, abandons: u32) -> Option<PutOff> {
+        let wait = self.domains.wait(rendered, abandons)?;
         Some(PutOff {
             reason: "domain_slowed",
             wait,

@@ -1,5 +1,7 @@
 //! The content tree: small, and safe by construction. No raw HTML, only web and mail links.
 
+use std::sync::Arc;
+
 use reqwest::Url;
 
 /// Deepest nesting kept as such; what lies deeper is read as part of its surroundings.
@@ -106,9 +108,10 @@ pub enum Inline {
     Break,
 }
 
-/// A link target that is safe to offer: an absolute http, https or mailto URL of printable ASCII.
+/// A link target that is safe to offer: an absolute http, https or mailto URL of printable ASCII. Cheap to clone: a page may
+/// lead everywhere it goes on to the same place.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Target(String);
+pub struct Target(Arc<str>);
 
 /// Longest link target kept, in characters; Slack takes 3,000 for a whole section.
 const TARGET_LENGTH_MAX: usize = 2_000;
@@ -138,7 +141,7 @@ impl Target {
         let url = Url::parse(text.trim()).ok()?;
         let printable = url.as_str().bytes().all(|byte| matches!(byte, b'!'..=b'~'));
         let fits = url.as_str().len() <= TARGET_LENGTH_MAX;
-        (printable && fits && schemes.contains(&url.scheme())).then(|| Self(url.into()))
+        (printable && fits && schemes.contains(&url.scheme())).then(|| Self(url.as_str().into()))
     }
 }
 

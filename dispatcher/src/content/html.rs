@@ -38,6 +38,17 @@ pub fn escape(text: &str, html: &mut String) {
     }
 }
 
+/// How many bytes [`escape`] makes of a text.
+pub(super) fn escaped_size(text: &str) -> usize {
+    let size = |c: char| match c {
+        '&' | '\'' => 5,
+        '<' | '>' => 4,
+        '"' => 6,
+        c => c.len_utf8(),
+    };
+    text.chars().map(size).sum()
+}
+
 fn blocks(blocks: &[Block], html: &mut String) {
     for one in blocks {
         block(one, html);

@@ -8,7 +8,7 @@ mod table;
 mod tests;
 mod tree;
 
-use html5gum::{DefaultEmitter, StartTag, Token, Tokenizer};
+use tidings_domain::page::{self, Piece, Tag};
 
 use super::document::{Document, Inline, Target, literal, printable};
 use element::{Element, Phrase};
@@ -16,12 +16,9 @@ use tree::Tree;
 
 /// Parses any text: browsers have a way to read everything, and so have we.
 pub fn parse(html: &str) -> Document {
-    let mut emitter = DefaultEmitter::default();
-    // Scripts and styles are no markup within.
-    emitter.naively_switch_states(true);
     let mut reader = Reader::default();
-    for Ok(token) in Tokenizer::new_with_emitter(html, emitter) {
-        reader.take(token);
+    for piece in page::shown(html) {
+        reader.take(piece);
     }
     reader.tree.finish()
 }
@@ -29,51 +26,26 @@ pub fn parse(html: &str) -> Document {
 #[derive(Default)]
 struct Reader {
     tree: Tree,
-    hidden: Option<Hidden>,
     /// Literal lines under way, in which only words count.
     literal: Option<String>,
 }
 
-/// An element of which nothing is shown, and how many of its name are open within.
-struct Hidden {
-    name: String,
-    open: usize,
-}
-
 impl Reader {
-    fn take(&mut self, token: Token) {
-        match token {
-            Token::StartTag(tag) => self.start(&tag),
-            Token::EndTag(tag) => self.end(&String::from_utf8_lossy(&tag.name)),
-            Token::String(text) if self.hidden.is_none() => {
-                self.text(&String::from_utf8_lossy(&text));
-            }
-            // A comment is nobody's business, and a mistake is no obstacle.
-            Token::String(_) | Token::Comment(_) | Token::Doctype(_) | Token::Error(_) => {}
+    fn take(&mut self, piece: Piece) {
+        match piece {
+            Piece::Start(tag) => self.start(&tag),
+            Piece::End(name) => self.end(&name),
+            Piece::Words(text) => self.text(&text),
         }
     }
 
-    fn start(&mut self, tag: &StartTag<()>) {
-        let name = String::from_utf8_lossy(&tag.name);
-        if let Some(hidden) = &mut self.hidden {
-            hidden.open += usize::from(hidden.name == name);
-            return;
-        }
-        let element = Element::of(&name);
-        if element == Element::Dropped || is_hidden(tag) {
-            if !element::is_void(&name) {
-                self.hidden = Some(Hidden {
-                    name: name.into_owned(),
-                    open: 1,
-                });
-            }
-            return;
-        }
+    fn start(&mut self, tag: &Tag) {
+        let element = Element::of(&tag.name());
         if let Some(lines) = &mut self.literal {
             match element {
                 Element::Break => lines.push('\n'),
                 Element::Picture => {
-                    lines.push_str(&literal(&attribute(tag, "alt").unwrap_or_default()));
+                    lines.push_str(&literal(&tag.attribute("alt").unwrap_or_default()));
                 }
                 _ => {}
             }
@@ -82,11 +54,11 @@ impl Reader {
         self.open(element, tag);
     }
 
-    fn open(&mut self, element: Element, tag: &StartTag<()>) {
+    fn open(&mut self, element: Element, tag: &Tag) {
         let tree = &mut self.tree;
         match element {
             Element::Phrase(Phrase::Link) => {
-                tree.marks.link = attribute(tag, "href").and_then(|href| Target::link(&href));
+                tree.marks.link = tag.attribute("href").and_then(|href| Target::link(&href));
             }
             Element::Phrase(Phrase::Mark(mark)) => tree.marks.more(mark),
             Element::Break => tree.inline(Inline::Break),
@@ -96,7 +68,9 @@ impl Reader {
             Element::Rule => tree.rule(),
             Element::Quote => tree.open_quote(),
             Element::List { numbered } => {
-                let start = attribute(tag, "start").and_then(|start| start.trim().parse().ok());
+                let start = tag
+                    .attribute("start")
+                    .and_then(|start| start.trim().parse().ok());
                 tree.open_list(numbered.then(|| start.unwrap_or(1)));
             }
             Element::Item => tree.open_item(),
@@ -104,21 +78,14 @@ impl Reader {
                 tree.end_paragraph();
                 self.literal = Some(String::new());
             }
-            Element::Table => tree.open_table(attribute(tag, "role").as_deref()),
+            Element::Table => tree.open_table(tag.attribute("role").as_deref()),
             Element::Row => tree.open_row(),
             Element::Cell { head } => tree.open_cell(head, alignment(tag)),
-            Element::Dropped | Element::Plain => {}
+            Element::Plain => {}
         }
     }
 
     fn end(&mut self, name: &str) {
-        if let Some(hidden) = &mut self.hidden {
-            hidden.open -= usize::from(hidden.name == name);
-            if hidden.open == 0 {
-                self.hidden = None;
-            }
-            return;
-        }
         let element = Element::of(name);
         if let Some(lines) = self.literal.take() {
             match element {
@@ -143,7 +110,6 @@ impl Reader {
             | Element::Picture
             | Element::Rule
             | Element::Preformatted
-            | Element::Dropped
             | Element::Plain => {}
         }
     }
@@ -155,15 +121,13 @@ impl Reader {
         }
     }
 
-    /// A picture that can not be shown is words; one that only reports its reader is nothing.
-    fn picture(&mut self, tag: &StartTag<()>) {
-        let size = |side| attribute(tag, side).and_then(|it| it.trim().parse::<u32>().ok());
-        if size("width").is_some_and(|it| it <= 1) && size("height").is_some_and(|it| it <= 1) {
-            return;
-        }
-        let alt = attribute(tag, "alt").unwrap_or_default();
+    /// A picture that can not be shown is words.
+    fn picture(&mut self, tag: &Tag) {
+        let alt = tag.attribute("alt").unwrap_or_default();
         let alt = printable(&alt).trim().to_owned();
-        let source = attribute(tag, "src").and_then(|source| Target::image(&source));
+        let source = tag
+            .attribute("src")
+            .and_then(|source| Target::image(&source));
         self.tree.inline(match source {
             Some(source) => Inline::Image { source, alt },
             None => Inline::Text(alt),
@@ -171,29 +135,12 @@ impl Reader {
     }
 }
 
-fn attribute(tag: &StartTag<()>, name: &str) -> Option<String> {
-    let value = tag.attributes.get(name.as_bytes())?;
-    Some(String::from_utf8_lossy(value).into_owned())
-}
-
-/// The styles of an element, in lower case and without spaces.
-fn style(tag: &StartTag<()>) -> String {
-    let style = attribute(tag, "style").unwrap_or_default();
-    let style = style.split_whitespace().collect::<String>();
-    style.to_ascii_lowercase()
-}
-
-fn is_hidden(tag: &StartTag<()>) -> bool {
-    tag.attributes.contains_key(&b"hidden"[..])
-        || ["display:none", "visibility:hidden"]
-            .iter()
-            .any(|hides| style(tag).contains(hides))
-}
-
-fn alignment(tag: &StartTag<()>) -> super::document::Alignment {
+fn alignment(tag: &Tag) -> super::document::Alignment {
     use super::document::Alignment;
-    let style = style(tag);
-    let asked = attribute(tag, "align").map(|align| align.to_ascii_lowercase());
+    let style = tag.style();
+    let asked = tag
+        .attribute("align")
+        .map(|align| align.to_ascii_lowercase());
     let is = |side: &str| {
         asked.as_deref() == Some(side) || style.contains(&format!("text-align:{side}"))
     };

@@ -2,10 +2,14 @@
 
 use super::document::{Alignment, Table, plain_text};
 
+/// Fewest characters that a line has room for, whatever stands before it.
+pub(super) const ROOM_MIN: usize = 20;
+
 /// Wraps `text` (each `\n` is a forced line end) to `width` characters. The first line starts with
 /// `first`, the others with `next`. A word longer than a line stays whole: it may be a URL.
 pub(super) fn wrap(text: &str, width: usize, first: &str, next: &str, lines: &mut Vec<String>) {
     let mut prefix = first;
+    let width = width.max(next.chars().count() + ROOM_MIN);
     for forced in text.split('\n') {
         let mut line = prefix.to_owned();
         let mut length = line.chars().count();

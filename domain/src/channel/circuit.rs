@@ -82,6 +82,9 @@ const SETUP: [Duration; 4] = [
 ];
 
 impl Fault {
+    /// The longest that nothing is tried, unless the receiving side asks for more.
+    pub const WAIT_MAX: Duration = SETUP[SETUP.len() - 1];
+
     /// Failed attempts in a row that open the circuit. Wrong credentials are wrong for every delivery, and
     /// servers lock out whoever insists.
     pub const fn failures_to_open(self) -> u32 {

@@ -117,6 +117,7 @@ fn next(state: Delivery, plan: Plan, mut tries: Tries, event: &Event) -> Deliver
             attempt, retry_at, ..
         } => {
             tries.abandons = tries.abandons.saturating_add(1);
+            tries.abandons_in_all = tries.abandons_in_all.saturating_add(1);
             if tries.deferrals == 0 {
                 // Nobody was asked so far: the time until it is given up has not begun.
                 tries.since = None;

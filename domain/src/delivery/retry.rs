@@ -81,6 +81,9 @@ const ABANDONED: [Duration; 4] = [
     Duration::seconds(30),
     Duration::minutes(5),
 ];
+/// How far a wait is spread.
+const SPREAD_MIN_PERMILLE: i32 = 800;
+const SPREAD_MAX_PERMILLE: i32 = 1_200;
 const RETRY_AFTER_MIN: Duration = Duration::seconds(1);
 const RETRY_AFTER_MAX: Duration = Duration::hours(1);
 /// The longest a delivery itself waits because its channel is down.
@@ -121,6 +124,11 @@ impl Family {
             (Self::Mail, Trouble::PutOff { .. }) => step(&MAIL_PUT_OFF, n),
             (Self::Mail, Trouble::Unreachable) => step(&MAIL_UNREACHABLE, n),
         }
+    }
+
+    /// The longest that a delivery waits between two attempts, however it is spread.
+    pub fn wait_max(self) -> Duration {
+        self.wait(Trouble::Unreachable, u32::MAX) * SPREAD_MAX_PERMILLE / 1_000
     }
 
     /// The shortest wait the receiving side stands for.
@@ -195,7 +203,9 @@ fn spread(wait: Duration, delivery_id: Uuid, attempt: u32) -> Duration {
         .chain_update(delivery_id.as_bytes())
         .chain_update(attempt.to_be_bytes())
         .finalize();
-    let permille = 800 + i32::from(u16::from_be_bytes([digest[0], digest[1]]) % 401);
+    let spread = SPREAD_MAX_PERMILLE - SPREAD_MIN_PERMILLE + 1;
+    let drawn = i32::from(u16::from_be_bytes([digest[0], digest[1]]));
+    let permille = SPREAD_MIN_PERMILLE + drawn % spread;
     wait * permille / 1_000
 }
 
@@ -358,7 +368,7 @@ mod tests {
             let waited = at - NOW;
             let base = family.wait(trouble, deferrals);
             prop_assert!(waited >= base * 8 / 10 && waited <= base * 12 / 10);
-            prop_assert!(waited >= family.wait_min(trouble));
+            prop_assert!(waited >= family.wait_min(trouble) && waited <= family.wait_max());
             if family == Family::Mail && matches!(trouble, Trouble::PutOff { .. }) {
                 prop_assert!(waited >= Duration::minutes(30));
             }

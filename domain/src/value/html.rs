@@ -1,6 +1,7 @@
 //! A publication's text as a page.
 
 use super::{Invalid, Markdown};
+use crate::page;
 
 /// What an editor wrote, in HTML: at most [`Self::SIZE_BYTES_MAX`] bytes of UTF-8, as it came. It is markup from outside:
 /// nobody may put it into a page or a mail as it is.
@@ -14,9 +15,14 @@ impl Html {
     /// Takes a page; line ends become `\n`.
     ///
     /// # Errors
-    /// [`Invalid`] when it is blank, too long or holds a NUL character.
+    /// [`Invalid`] when it is blank, too long, holds a NUL character, or shows nothing.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
-        super::markdown::whole_text(text, Self::SIZE_BYTES_MAX).map(Self)
+        let page = super::markdown::whole_text(text, Self::SIZE_BYTES_MAX)?;
+        if !page::shows_anything(&page) {
+            let detail = "the page shows no word and no picture; write something to send";
+            return Err(Invalid::new(detail));
+        }
+        Ok(Self(page))
     }
 
     pub(crate) fn recorded(text: String) -> Self {
@@ -40,6 +46,7 @@ mod tests {
         assert!(Html::parse(&page(Html::SIZE_BYTES_MAX + 1)).is_err());
         assert!(Html::parse(" \n\t").is_err());
         assert!(Html::parse("<p>a\0b").is_err());
+        assert!(Html::parse("<p hidden>a").is_err());
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! From merged settings to typed, checked values.
 
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -40,6 +41,7 @@ pub(super) fn config(layers: &Layers, hooks: Hooks) -> Result<Config, ConfigErro
         mail: MailConfig {
             hello_name: layers.text("mail.hello_name").map(str::to_owned),
             inbound_maildir: layers.text("mail.inbound_maildir").map(Into::into),
+            dns_server: optional(layers, "mail.dns_server", dns_server, DNS_SERVER)?,
         },
         ses: SesConfig {
             topics: optional(layers, "ses.topics", TopicArn::parse_all, TOPICS)?
@@ -66,6 +68,8 @@ const PUBLIC_URL: &str = "must be an https:// URL without user, query or fragmen
 const PREFIX: &str = "must be 1 to 64 letters, digits, - or _";
 const TOPICS: &str = "must be ARNs of standard Amazon SNS topics, such as \
      arn:aws:sns:eu-west-1:123456789012:mail-events, with commas between them";
+const DNS_SERVER: &str =
+    "must be an address such as 192.0.2.53, perhaps with a port: 192.0.2.53:5353";
 const HTTP_URL: &str = "must be an http:// or https:// URL";
 
 /// One source at most is configured; the data folder is what is left.
@@ -180,6 +184,11 @@ fn telemetry(layers: &Layers) -> Result<TelemetryConfig, ConfigError> {
         log_filter: layers.text("telemetry.log_filter").map(str::to_owned),
         otlp_endpoint: optional(layers, endpoint, http_url, HTTP_URL)?,
     })
+}
+
+fn dns_server(text: &str) -> Option<SocketAddr> {
+    let address = text.parse::<IpAddr>().map(|it| SocketAddr::new(it, 53));
+    address.or_else(|_| text.parse()).ok()
 }
 
 fn optional<T>(

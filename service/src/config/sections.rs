@@ -107,6 +107,8 @@ pub struct MailConfig {
     pub hello_name: Option<String>,
     /// A Maildir that mail to our addresses is taken out of.
     pub inbound_maildir: Option<PathBuf>,
+    /// Whom the DNS of senders is asked at; `None`: where this machine asks.
+    pub dns_server: Option<SocketAddr>,
 }
 
 /// What Amazon SES reports.

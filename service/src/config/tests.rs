@@ -208,6 +208,31 @@ fn the_master_key_has_one_source() {
 }
 
 #[test]
+fn a_dns_server_is_an_address_perhaps_with_a_port() {
+    let server = |text: &str| {
+        let config = with(&[("TIDINGS_MAIL__DNS_SERVER", text)]);
+        config.map(|config| config.mail.dns_server.map(|it| it.to_string()))
+    };
+    for (text, expected) in [
+        ("", None),
+        ("192.0.2.53", Some("192.0.2.53:53")),
+        ("192.0.2.53:5353", Some("192.0.2.53:5353")),
+        ("2001:db8::53", Some("[2001:db8::53]:53")),
+        ("[2001:db8::53]:5353", Some("[2001:db8::53]:5353")),
+    ] {
+        assert_eq!(server(text).unwrap().as_deref(), expected);
+    }
+    for text in [
+        "dns.example.org",
+        "192.0.2.53:",
+        "192.0.2.53:x",
+        "[2001:db8::53",
+    ] {
+        assert!(server(text).is_err(), "{text}");
+    }
+}
+
+#[test]
 fn a_file_is_only_missed_when_it_was_named() {
     let absent = PathBuf::from("/nowhere/tidings.toml");
     assert!(Config::load(&ConfigFile::IfPresent(absent.clone()), []).is_ok());

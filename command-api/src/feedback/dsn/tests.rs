@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use tidings_domain::delivery::ComplaintKind;
 use tidings_domain::token::LinkKey;
 use time::macros::datetime;
+use uuid::Uuid;
 
 const POSTFIX: &str = include_str!("samples/postfix.eml");
 const EXCHANGE: &str = include_str!("samples/exchange.eml");
@@ -104,7 +105,10 @@ fn reports_of_postfix_and_exchange_are_read() {
         let status = EnhancedStatus::parse(status).ok();
         let what = Feedback::bounced(class, reason, status, Some(words));
         assert_eq!(failure.what, what);
-        assert_eq!(failure.delivery_id, Uuid::try_parse(ID).ok());
+        assert_eq!(
+            failure.link.and_then(|it| it.delivery_id),
+            Uuid::try_parse(ID).ok()
+        );
         let recipients = failure.recipients.unwrap();
         assert!(recipients.iter().all(|it| it.as_str() == "ada@example.org"));
         assert!(!recipients.is_empty());
@@ -196,7 +200,7 @@ fn a_complaint_is_one_unless_it_says_that_it_is_none() {
         format!(
             "Content-Type: multipart/report; report-type=feedback-report; boundary=x\r\n\r\n\
              --x\r\n\r\nA complaint.\r\n--x\r\nContent-Type: message/feedback-report\r\n\r\n\
-             Feedback-Type: {kind}\r\nUser-Agent: x/1\r\nVersion: 1\r\n\r\n\
+             Feedback-Type: {kind}\r\nUser-Agent: x/1\r\nOriginal-Mail-From: <{PATH}>\r\n\r\n\
              --x\r\nContent-Type: message/rfc822\r\n\r\nList-Unsubscribe: <{}>\r\n\r\nIt runs.\r\n--x--\r\n",
             link()
         )
@@ -208,7 +212,11 @@ fn a_complaint_is_one_unless_it_says_that_it_is_none() {
     ] {
         let returned = failure_of(&complaint(said));
         assert_eq!(returned.what, Feedback::Complained { kind });
-        assert_eq!(returned.delivery_id, Uuid::try_parse(ID).ok());
+        assert_eq!(returned.mail_from.as_deref(), Some(PATH));
+        assert_eq!(
+            returned.link.and_then(|it| it.delivery_id),
+            Uuid::try_parse(ID).ok()
+        );
     }
     for none in ["not-spam", "auth-failure"] {
         assert_eq!(read(complaint(none).as_bytes(), &keys()).0, Mail::Nothing);

@@ -1,6 +1,5 @@
 //! `tidings senders`: whether receivers can tell that mails come from whom they say.
 
-use std::net::{IpAddr, SocketAddr};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
@@ -21,49 +20,32 @@ pub(super) enum Senders {
 
 /// Check the DNS of a channel that sends mail
 ///
-/// SPF, DKIM, DMARC, and a mail server for what comes back: what stands in the DNS, what it means, and the record that
-/// would be right. Exits with 1 when something is to be mended.
+/// SPF, DKIM, DMARC, and a mail server for what comes back: what stands in the DNS (as the machine the platform runs on
+/// sees it, or the server of the setting mail.dns_server), what it means, and the record that would be right. Exits with 1 when something is to be mended.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
-  tidings senders check 019b7cba-7a2e-8000-9c5e-0d8f6f2f3b11
-  tidings senders check 019b7cba-7a2e-8000-9c5e-0d8f6f2f3b11 --server 192.0.2.53    ask this one, perhaps with :PORT")]
+  tidings senders check 019b7cba-7a2e-8000-9c5e-0d8f6f2f3b11")]
 pub(super) struct Check {
     /// The channel's id
     #[arg(value_name = "CHANNEL", value_parser = id)]
     channel: Uuid,
-    /// The DNS server to ask, instead of those of the machine the platform runs on
-    #[arg(long, value_name = "IP[:PORT]", value_parser = server)]
-    server: Option<String>,
-}
-
-fn server(text: &str) -> Result<String, String> {
-    if text.parse::<IpAddr>().is_ok() || text.parse::<SocketAddr>().is_ok() {
-        return Ok(text.to_owned());
-    }
-    Err("it must be an address, perhaps with a port".to_owned())
 }
 
 impl Senders {
     pub(super) async fn run(self, global: &Global, out: Out) -> Result<ExitCode, CliError> {
-        let Self::Check(Check { channel, server }) = self;
+        let Self::Check(Check { channel }) = self;
         let session = global.existing()?;
         let telemetry = session.telemetry(Logs::Quiet)?;
-        let work = async |api: Api| check(&api, channel, server.as_deref(), out).await;
+        let work = async |api: Api| check(&api, channel, out).await;
         let done = with_api(&session, Role::Operator, work).await;
         telemetry.shutdown().await;
         done
     }
 }
 
-async fn check(
-    api: &Api,
-    channel: Uuid,
-    server: Option<&str>,
-    out: Out,
-) -> Result<ExitCode, CliError> {
-    let server = server.map_or_else(String::new, |server| format!("?server={server}"));
-    let path = format!("/api/v1/channels/{channel}/dns{server}");
+async fn check(api: &Api, channel: Uuid, out: Out) -> Result<ExitCode, CliError> {
+    let path = format!("/api/v1/channels/{channel}/dns");
     // Asked once: a DNS that gives no answer is an answer.
     let report = api.get_once(&path).await?.body;
     out.say(told(&report));

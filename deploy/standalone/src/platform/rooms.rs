@@ -95,14 +95,17 @@ impl Rooms {
             maildir: maildir.transpose()?,
             reader: web::Data::new(reader),
             witness: web::Data::new(site.witness.clone()),
-            desk: web::Data::new(Desk::new(
-                core.store.clone(),
-                ground.clock.clone(),
-                ground.ids.clone(),
-                core.id_key.clone(),
-                site.public_url.clone(),
-                environment.clone(),
-            )),
+            desk: web::Data::new(
+                Desk::new(
+                    core.store.clone(),
+                    ground.clock.clone(),
+                    ground.ids.clone(),
+                    core.id_key.clone(),
+                    site.public_url.clone(),
+                    environment.clone(),
+                )
+                .with_dns_server(site.config.mail.dns_server),
+            ),
             projector,
             importer: ImportWorker::new(
                 core.store.clone(),

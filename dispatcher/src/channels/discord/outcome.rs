@@ -27,7 +27,12 @@ struct Said {
 
 pub(super) fn of_response(response: &Response, now: OffsetDateTime) -> Outcome {
     let mut answer = Answer::new(response, now);
-    let said: Said = serde_json::from_slice(&response.body).unwrap_or_default();
+    let said = serde_json::from_slice::<Said>(&response.body);
+    // Whoever stands before Discord shuts out our address for a while, and looks at no webhook.
+    if said.is_err() && matches!(answer.status, 401 | 403) {
+        return answer.deferred("shut_out", Blame::Channel);
+    }
+    let said = said.unwrap_or_default();
     match answer.status {
         // The request asked to wait for the message, so a yes without one is no answer to it.
         200 => match said.id.as_deref().and_then(message_id) {

@@ -91,7 +91,9 @@ async fn a_webhook_or_thread_that_is_gone_is_the_channels_fault_and_waits_to_be_
         Limit::None,
         vec![
             Rule::reply(400, archived).to("archived"),
-            Rule::reply(403, "no").to("forbidden"),
+            Rule::reply(403, r#"{"message": "Missing Access", "code": 50001}"#).to("forbidden"),
+            // No answer of Discord's own.
+            Rule::reply(403, "<!doctype html><title>Access denied</title>").to("shut-out"),
             Rule::reply(301, "over there").to("moved"),
         ],
     )
@@ -102,6 +104,7 @@ async fn a_webhook_or_thread_that_is_gone_is_the_channels_fault_and_waits_to_be_
         ("forum", "thread_required", 400),
         ("archived", "channel_archived", 400),
         ("forbidden", "not_allowed", 403),
+        ("shut-out", "shut_out", 403),
         ("moved", "redirected", 301),
     ] {
         let outcome = sent_to(&sink.url(name)).await;

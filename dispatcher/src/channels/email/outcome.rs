@@ -86,14 +86,8 @@ fn later(step: Step, reply: &Reply) -> Outcome {
     if of_receiver && GREYLISTING.iter().any(|word| words.contains(word)) {
         return defer(reply, "try_later", Blame::Receiver);
     }
-    // Pace and policy (RFC 3463, x.7), said by the receiver's domain or by a relay that has it from there.
-    if of_receiver && subject == Some(7) {
-        return defer(reply, "try_later", Blame::Domain);
-    }
-    if reply.code == 421 {
-        return defer(reply, "service_unavailable", Blame::Network);
-    }
-    if words.contains("throttl") || words.contains("rate exceeded") {
+    // The relay's own pace, whichever mail it is said of (Amazon SES: "454 Throttling failure"). With 421 it hangs up on us.
+    if reply.code != 421 && (words.contains("throttl") || words.contains("rate exceeded")) {
         return Outcome::Deferred {
             reason: "throttled",
             code: i32::from(reply.code),
@@ -101,6 +95,13 @@ fn later(step: Step, reply: &Reply) -> Outcome {
             retry_after: Some(THROTTLE_PAUSE),
             blame: Blame::Pace,
         };
+    }
+    // Pace and policy (RFC 3463, x.7), said by the receiver's domain or by a relay that has it from there.
+    if of_receiver && subject == Some(7) {
+        return defer(reply, "try_later", Blame::Domain);
+    }
+    if reply.code == 421 {
+        return defer(reply, "service_unavailable", Blame::Network);
     }
     match (step, reply.enhanced()) {
         (Step::Rcpt | Step::FinalDot, Some((_, 2, 2))) => {

@@ -150,21 +150,31 @@ async fn replies_are_judged_by_their_phase_and_code() {
 
 #[tokio::test]
 async fn a_throttled_channel_rests_and_says_no_mail_meanwhile() {
-    let throttled = Rule::reply(Phase::MailFrom, 454, "Throttling failure: too fast");
-    let sink = sink(vec![throttled.times(1)]).await;
-    let channel = to_sink(&sink);
-    let outcome = send(&channel, "ada@example.org").await;
-    assert_eq!(
-        gist(&outcome),
-        ("deferred", "throttled", 454, Some(Blame::Pace))
-    );
-    assert_eq!(channel.ready_after(), Some(Duration::from_secs(2)));
-    assert_eq!(channel.concurrency(), 1);
-    // Opened before anybody knew: given back before a byte of it is said.
-    let outcome = send(&channel, "bob@example.org").await;
-    assert_eq!(outcome, Outcome::Abandoned { reason: "paced" });
-    // The rule is used up: a second MAIL would have been taken.
-    assert_eq!(sink.stats().mails, 0);
+    for (phase, code, words) in [
+        (Phase::MailFrom, 454, "Throttling failure: too fast"),
+        // The relay says it of itself, whatever its code says of whom.
+        (Phase::RcptTo, 451, "4.7.0 Throttling"),
+        (
+            Phase::FinalDot,
+            454,
+            "4.7.0 Throttling failure: Maximum sending rate exceeded.",
+        ),
+    ] {
+        let throttled = Rule::reply(phase, code, words);
+        let sink = sink(vec![throttled.times(1)]).await;
+        let channel = to_sink(&sink);
+        let outcome = send(&channel, "ada@example.org").await;
+        let expected = ("deferred", "throttled", code.into(), Some(Blame::Pace));
+        assert_eq!(gist(&outcome), expected, "{words}");
+        assert_eq!(channel.ready_after(), Some(Duration::from_secs(2)));
+        assert_eq!(channel.concurrency(), 1);
+        let mails = sink.stats().mails;
+        // Opened before anybody knew: given back before a byte of it is said.
+        let outcome = send(&channel, "bob@example.org").await;
+        assert_eq!(outcome, Outcome::Abandoned { reason: "paced" });
+        // The rule is used up: a second one would have been taken.
+        assert_eq!(sink.stats().mails, mails);
+    }
 }
 
 #[tokio::test]

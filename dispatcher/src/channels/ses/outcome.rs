@@ -111,13 +111,15 @@ fn of_refusal(answer: Answer, kind: &str, words: &str) -> Outcome {
         "AccessDenied" | "AccessDeniedException" | "NotAuthorized" | "OptInRequired" => {
             answer.deferred("not_allowed", Blame::Channel)
         }
-        _ => of_status(answer),
+        _ => of_status(answer, kind),
     }
 }
 
 /// No type that we know.
-fn of_status(answer: Answer) -> Outcome {
+fn of_status(answer: Answer, kind: &str) -> Outcome {
     match answer.status {
+        // Not even SES need have said it: whoever broke down may have taken the mail before.
+        500 if kind.is_empty() => unexpected(),
         404 => answer.deferred("api_not_found", Blame::Channel),
         401 | 403 | 413 | 300..=399 | 500..=599 => answer.by_status(),
         200..=299 => unexpected(),

@@ -228,7 +228,7 @@ async fn answers_without_a_known_type_are_judged_by_their_status() {
         (404, "<html>".to_owned(), ("api_not_found", Channel)),
         (308, String::new(), ("redirected", Channel)),
         (408, String::new(), ("timeout", Network)),
-        (500, String::new(), ("server_error", Network)),
+        (500, typed("InternalFailure", "oops"), ("server_error", Network)),
     ] {
         let sink = sink(vec![Rule::reply(status, body.as_str())]).await;
         let outcome = send(&to_sink(&sink), "ada@example.net").await;
@@ -247,6 +247,7 @@ async fn no_answer_and_a_yes_without_an_id_are_in_doubt() {
         (Rule::new(Action::Cut), "connection_lost"),
         (Rule::new(Action::Stall), "reply_timeout"),
         (Rule::new(Action::Drip), "unexpected_reply"),
+        (Rule::reply(500, "<html>"), "unexpected_reply"),
         (Rule::reply(502, "bad gateway"), "reply_timeout"),
         (Rule::reply(504, "gateway timeout"), "reply_timeout"),
         (Rule::reply(200, "{}"), "unexpected_reply"),

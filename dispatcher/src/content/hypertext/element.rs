@@ -35,8 +35,6 @@ pub(super) enum Element {
         /// Whether it says what its column is.
         head: bool,
     },
-    /// Nothing within is for readers.
-    Dropped,
     /// Its content counts, its meaning does not.
     Plain,
 }
@@ -93,30 +91,7 @@ impl Element {
             | "html" | "head" | "thead" | "tbody" | "tfoot" | "caption" | "option" => {
                 Self::Boundary
             }
-            "title" | "script" | "style" | "template" | "noscript" | "textarea" | "select"
-            | "datalist" | "iframe" | "object" | "embed" | "applet" | "svg" | "math" | "audio"
-            | "video" | "canvas" | "map" | "noembed" | "noframes" | "frameset" => Self::Dropped,
             _ => Self::Plain,
         }
     }
-}
-
-/// Whether an element of this name never holds anything, so that it has no end.
-pub(super) fn is_void(name: &str) -> bool {
-    matches!(
-        name,
-        "area"
-            | "base"
-            | "br"
-            | "col"
-            | "embed"
-            | "hr"
-            | "img"
-            | "input"
-            | "link"
-            | "meta"
-            | "source"
-            | "track"
-            | "wbr"
-    )
 }

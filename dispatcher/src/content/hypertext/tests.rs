@@ -122,6 +122,7 @@ const PIECES: &[(&str, &str)] = &[
         "a b c [Image: d] [1]\n\n[1] https://e.org/d.png",
     ),
     ("a <unknown x=1>b</unknown><!-- c --><![CDATA[d]]>", "a b"),
+    ("a<svg/>b<p hidden>c<p>d", "ab\n\nd"),
     ("a < b <3 & c", "a < b <3 & c"),
 ];
 

@@ -24,6 +24,8 @@ pub(super) const POSTFIX: &str =
     include_str!("../../../../command-api/src/feedback/dsn/samples/postfix.eml");
 const EXCHANGE: &str =
     include_str!("../../../../command-api/src/feedback/dsn/samples/exchange.eml");
+const COMPLAINT: &str =
+    include_str!("../../../../command-api/src/feedback/dsn/samples/complaint.eml");
 pub(super) const ADA: &str = "ada@example.org";
 pub(super) const GRACE: &str = "grace@example.org";
 
@@ -190,9 +192,10 @@ async fn a_report_is_on_record_and_its_reader_gets_nothing_more() {
     assert_eq!(house.smtp.by_recipient(GRACE).len(), 2);
 }
 
-/// Without a return path of its own, the returned mail says by its link to leave what it was.
+/// Without a return path of its own, the returned mail says by its link to leave what it was; so can whoever it was
+/// forwarded to.
 #[actix_web::test]
-async fn a_report_to_another_address_needs_the_link_in_the_mail_and_the_readers_address() {
+async fn a_report_to_another_address_needs_the_link_in_the_mail_and_is_a_soft_one() {
     let house = House::start().await;
     let grace = house.subscriber(GRACE).await;
     let channel = house.email_channel().await;
@@ -213,8 +216,41 @@ async fn a_report_to_another_address_needs_the_link_in_the_mail_and_the_readers_
     assert_eq!(delivery(&house, id, grace).await["bounce"], "soft");
     let returned = report(EXCHANGE, &from, GRACE, &mail);
     assert_eq!(hand_over(&house, &returned).await, 204);
-    assert_eq!(delivery(&house, id, grace).await["bounce"], "hard");
-    assert_eq!(events(&house).await.last().unwrap(), "suppression.Added");
+    let shown = delivery(&house, id, grace).await;
+    assert_eq!(
+        (&shown["bounce"], &shown["feedback_reason"]),
+        (&json!("soft"), &json!("no_such_address"))
+    );
+    assert_eq!(events(&house).await.last().unwrap(), "delivery.Bounced");
+}
+
+#[actix_web::test]
+async fn a_complaint_is_as_grave_as_what_it_proves() {
+    let house = House::start().await;
+    house.subscriber(ADA).await;
+    house.subscriber(GRACE).await;
+    let channel = channel(&house).await;
+    house
+        .publish("The ferry", "It runs again.", &[channel])
+        .await;
+    house.platform.settle().await;
+    // Only the link: that is the right to leave, and no more.
+    let (_, mail) = mail_to(&house, GRACE);
+    let complaint = report(COMPLAINT, "", GRACE, &mail);
+    assert_eq!(hand_over(&house, &complaint).await, 204);
+    let written = events(&house).await;
+    assert_eq!(written.last().unwrap(), "subscriber.Unsubscribed");
+    assert_eq!(hand_over(&house, &complaint).await, 204);
+    assert_eq!(events(&house).await, written, "the same complaint again");
+    // The envelope of that one mail.
+    let (path, mail) = mail_to(&house, ADA);
+    let complaint = report(COMPLAINT, &path, ADA, &mail);
+    assert_eq!(hand_over(&house, &complaint).await, 204);
+    let written = events(&house).await;
+    assert_eq!(
+        written[written.len() - 2..],
+        ["delivery.Complained", "suppression.Added"]
+    );
 }
 
 #[actix_web::test]

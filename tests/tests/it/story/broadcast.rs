@@ -122,8 +122,27 @@ async fn a_channels_pace_opens_no_attempt_early_and_holds_up_neither_others_nor_
     assert_eq!(house.slack.by_webhook("slow").len(), 2);
 }
 
-/// A webhook that answers as the rule says, and what a day's hourly looks make of it.
+/// A webhook that answers as the rule says to three publications, and what days of hourly looks make of it.
 async fn after_days(answer: webhook::Rule, days: u64) -> (House, Uuid) {
+    let (house, _sink, channel) = with_webhook(answer).await;
+    for title in ["First", "Second", "Third"] {
+        house.publish(title, "text", &[channel]).await;
+    }
+    hours(&house, 24 * days).await;
+    (house, channel)
+}
+
+/// Lets hours pass, one by one.
+async fn hours(house: &House, hours: u64) {
+    house.platform.settle().await;
+    for _ in 0..hours {
+        house.platform.clock.advance(Duration::from_secs(3_600));
+        house.platform.settle().await;
+    }
+}
+
+/// A webhook that answers as the rule says.
+async fn with_webhook(answer: webhook::Rule) -> (House, webhook::Handle, Uuid) {
     let house = House::start().await;
     let knows = webhook::Receiver {
         secrets: vec![SECRET.to_owned()],
@@ -133,15 +152,7 @@ async fn after_days(answer: webhook::Rule, days: u64) -> (House, Uuid) {
     let settings = json!({"url": sink.url("in")});
     let secret = Some(json!({ "secret": SECRET }));
     let channel = house.channel("webhook", settings, secret).await;
-    for title in ["First", "Second", "Third"] {
-        house.publish(title, "text", &[channel]).await;
-    }
-    house.platform.settle().await;
-    for _ in 0..24 * days {
-        house.platform.clock.advance(Duration::from_secs(3_600));
-        house.platform.settle().await;
-    }
-    (house, channel)
+    (house, sink, channel)
 }
 
 async fn state(house: &House, channel: Uuid) -> Channel {
@@ -160,16 +171,26 @@ async fn a_webhook_that_says_it_is_gone_is_left_alone() {
 async fn a_webhook_that_takes_nothing_for_days_is_left_alone_and_nothing_is_lost() {
     let (house, channel) = after_days(webhook::Rule::reply(500, "oops"), 4).await;
     assert!(state(&house, channel).await.is_enabled());
-    for _ in 0..26 {
-        house.platform.clock.advance(Duration::from_secs(3_600));
-        house.platform.settle().await;
-    }
+    hours(&house, 26).await;
     let state = state(&house, channel).await;
     assert!(matches!(state, Channel::Disabled { reason, .. } if reason.as_str() == "failing"));
     let client = house.platform.pool.get().await.unwrap();
     let sql = "select count(*) from publishing_dispatch_queue";
     let waiting: i64 = client.query_one(sql, &[]).await.unwrap().get(0);
     assert_eq!(waiting, 3);
+}
+
+/// The days between two deliveries are none of failing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_webhook_that_had_nothing_to_take_for_days_is_not_left_alone() {
+    let (house, _sink, channel) = with_webhook(webhook::Rule::reply(500, "oops")).await;
+    let alone = house.publish("First", "text", &[channel]).await;
+    hours(&house, 7 * 24).await;
+    assert_eq!(house.accounting(alone).await.failed, 1);
+    let next = house.publish("Second", "text", &[channel]).await;
+    hours(&house, 12).await;
+    assert_eq!(house.accounting(next).await.pending, 1);
+    assert!(state(&house, channel).await.is_enabled());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,9 +1,12 @@
 //! What an operator or editor asks of the dispatcher: previews, test messages, and how a channel is.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use actix_web::test::TestRequest;
 use actix_web::web::{self, ServiceConfig};
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use serde_json::{Value, json};
 use tidings_dispatcher::desk::{Desk, routes};
 use tidings_domain::publication::{self, Content};
@@ -25,17 +28,21 @@ async fn ask(house: &House, request: TestRequest) -> (u16, Value) {
 
 /// Asks one after the other.
 async fn ask_all(house: &House, requests: Vec<TestRequest>) -> Vec<(u16, Value)> {
+    let desk = web::Data::new(desk(house));
+    let rooms = |cfg: &mut ServiceConfig| routes(cfg.app_data(desk));
+    api::ask_all(&house.platform, rooms, requests).await
+}
+
+fn desk(house: &House) -> Desk {
     let platform = &house.platform;
-    let desk = web::Data::new(Desk::new(
+    Desk::new(
         platform.store.clone(),
         platform.clock.clock(),
         platform.ids.clone(),
         house.id_key.clone(),
         PublicUrl::parse(PUBLIC_URL).unwrap(),
         house.environment(),
-    ));
-    let rooms = |cfg: &mut ServiceConfig| routes(cfg.app_data(desk));
-    api::ask_all(platform, rooms, requests).await
+    )
 }
 
 async fn get(house: &House, path: &str) -> (u16, Value) {
@@ -345,15 +352,39 @@ async fn the_dns_of_a_channel_is_asked_for_where_there_is_one() {
     let closed = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     let server = closed.local_addr().unwrap();
     drop(closed);
-    let path =
-        |channel: Uuid, server: &str| format!("/api/v1/channels/{channel}/dns?server={server}");
+    let path = |channel: Uuid| format!("/api/v1/channels/{channel}/dns");
     for (path, status) in [
-        (path(email, &server.to_string()), 503),
-        (path(email, "dns.example.org"), 400),
-        (path(slack, "127.0.0.1"), 409),
-        (path(Uuid::nil(), "127.0.0.1"), 404),
+        (path(email), 503),
+        (path(slack), 409),
+        (path(Uuid::nil()), 404),
+        // Nobody but the operator says whom to ask.
+        (format!("{}?server=127.0.0.1", path(email)), 400),
     ] {
-        let (found, problem) = get(&house, &path).await;
+        let desk = desk_asking(&house, server);
+        let (found, problem) = ask_at(&house, &desk, &path).await;
         assert_eq!(found, status, "{path}: {problem}");
     }
+}
+
+#[actix_web::test]
+async fn only_so_many_channels_have_their_dns_looked_at_at_once() {
+    let house = House::start().await;
+    let email = house.email_channel().await;
+    // It takes questions, and answers none.
+    let silent = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let desk = desk_asking(&house, silent.local_addr().unwrap());
+    let path = format!("/api/v1/channels/{email}/dns");
+    let mut all: FuturesUnordered<_> = (0..5).map(|_| ask_at(&house, &desk, &path)).collect();
+    let (status, problem) = all.next().await.unwrap();
+    assert_eq!(status, 429, "{problem}");
+}
+
+/// A desk that asks this DNS server.
+fn desk_asking(house: &House, server: SocketAddr) -> web::Data<Desk> {
+    web::Data::new(desk(house).with_dns_server(Some(server)))
+}
+
+async fn ask_at(house: &House, desk: &web::Data<Desk>, path: &str) -> (u16, Value) {
+    let rooms = |cfg: &mut ServiceConfig| routes(cfg.app_data(desk.clone()));
+    api::ask(&house.platform, rooms, TestRequest::get().uri(path)).await
 }

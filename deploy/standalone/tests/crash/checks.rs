@@ -5,7 +5,9 @@ use std::fs;
 
 use serde_json::Value;
 use tidings_domain::subscriber::Subscriber;
+use tidings_event_store::Recorded;
 use tidings_event_store::stream::StreamName;
+use tidings_event_store::vault::Vault;
 use tidings_tests::checker::deliveries::Received;
 use tidings_tests::checker::readers::Handed;
 use tidings_tests::checker::{Evidence, Told, safe, settled};
@@ -16,6 +18,7 @@ use crate::world::{CHECKER, FOLDER, Known, LOOKS_MAX, World};
 
 /// All there is to see of a run, in the hands of whoever checks it.
 struct Seen {
+    vault: Vault,
     stream: StreamName,
     copies: Vec<Received>,
     addresses: HashMap<Uuid, String>,
@@ -37,13 +40,18 @@ impl World {
 
     /// What must hold once all has settled.
     pub(crate) async fn check_settled(&self) {
-        let stream = self.stream().await.expect("a log");
-        let seen = self.seen(stream).await;
-        settled(&self.evidence(&seen)).await;
+        self.log_and_journals_are_settled().await;
         self.who_left_in_time_got_nothing().await;
         self.program.verify_views();
         self.program.is_witnessed().await;
         self.program.verify_log();
+    }
+
+    /// Gives the log.
+    pub(crate) async fn log_and_journals_are_settled(&self) -> Vec<Recorded> {
+        let stream = self.stream().await.expect("a log");
+        let seen = self.seen(stream).await;
+        settled(&self.evidence(&seen)).await
     }
 
     /// Nothing was attempted to whoever left while their delivery waited, and the log says why. What was cancelled as
@@ -80,6 +88,7 @@ impl World {
     fn evidence<'a>(&'a self, seen: &'a Seen) -> Evidence<'a> {
         Evidence {
             log: self.store.log(),
+            vault: &seen.vault,
             nats: &self.nats,
             stream: &seen.stream,
             copies: &seen.copies,
@@ -93,9 +102,14 @@ impl World {
     /// Every copy any receiver has, what callers were told, and what readers are called.
     async fn seen(&self, stream: StreamName) -> Seen {
         let addresses = self.addresses().await;
-        let copies = self.copies();
+        let mut copies = self.copies();
         let known = self.known();
+        for lost in &known.of_what_is_lost {
+            let known = copies.iter().position(|copy| copy == lost);
+            copies.swap_remove(known.expect("what a receiver has it keeps"));
+        }
         Seen {
+            vault: self.fresh_vault(),
             stream,
             copies,
             addresses,
@@ -116,18 +130,22 @@ impl World {
         copies
     }
 
-    /// The address of everybody who ever signed up, opened from their own stream.
-    async fn addresses(&self) -> HashMap<Uuid, String> {
+    /// The address of everybody who ever signed up, opened from their own stream while that can be done.
+    pub(crate) async fn addresses(&self) -> HashMap<Uuid, String> {
         let sql = "select stream_id from publishing_events where type = 'subscriber.SignedUp'";
         let readers = self.of_log(sql).await;
         let loaded = self.store.load_many::<Subscriber>(&readers).await.unwrap();
-        let address = |reader: &Subscriber| {
+        let known = self.known();
+        let address = |id: Uuid, reader: &Subscriber| {
             let email = &reader.profile().expect("they signed up").email;
-            email.known().expect("nobody was erased").normalized()
+            match email.known() {
+                Some(email) => email.normalized(),
+                None => known.erased[&id].clone(),
+            }
         };
         loaded
             .iter()
-            .map(|it| (it.id, address(&it.state)))
+            .map(|it| (it.id, address(it.id, &it.state)))
             .collect()
     }
 

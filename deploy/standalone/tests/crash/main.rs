@@ -14,6 +14,7 @@ mod checks;
 mod death;
 #[cfg(debug_assertions)]
 mod each_kind;
+mod erased;
 mod faults;
 mod in_place;
 mod kinds;
@@ -28,6 +29,8 @@ mod rounds;
 mod settle;
 #[cfg(debug_assertions)]
 mod soak;
+#[cfg(debug_assertions)]
+mod still;
 #[cfg(debug_assertions)]
 mod verbs;
 mod witness;

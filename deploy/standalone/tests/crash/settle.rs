@@ -28,7 +28,7 @@ impl World {
         self.check_settled().await;
     }
 
-    async fn all_ended(&self) {
+    pub(crate) async fn all_ended(&self) {
         while !self.unfinished_imports().await.is_empty() {
             tokio::time::sleep(LOOK_AGAIN).await;
         }
@@ -81,7 +81,7 @@ impl World {
         }
     }
 
-    async fn stream_is_complete(&self) {
+    pub(crate) async fn stream_is_complete(&self) {
         let name = self.stream().await.expect("a log");
         let jetstream = async_nats::jetstream::new(self.nats.clone());
         loop {

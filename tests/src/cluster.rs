@@ -39,7 +39,7 @@ struct Node {
     child: Mutex<Option<Child>>,
 }
 
-/// The only way from one server to another.
+/// The only way by which one server connects to another.
 struct Wire {
     between: [usize; 2],
     link: Link,
@@ -58,7 +58,7 @@ impl Cluster {
         let ports = free_ports(6);
         let (ports, routes) = ports.split_at(3);
         let mut wires = Vec::new();
-        for between in [[0, 1], [0, 2], [1, 2]] {
+        for between in [[0, 1], [0, 2], [1, 0], [1, 2], [2, 0], [2, 1]] {
             let server = (Ipv4Addr::LOCALHOST, routes[between[1]]).into();
             let link = Link::before(server).await;
             wires.push(Wire { between, link });
@@ -225,8 +225,8 @@ fn node(dir: &Path, index: usize, (port, route): (u16, u16), wires: &[Wire]) -> 
     let name = format!("n{index}");
     let home = dir.join(&name);
     fs::create_dir(&home).unwrap();
-    let leading = wires.iter().filter(|wire| wire.between[0] == index);
-    let others: Vec<String> = leading
+    let its = wires.iter().filter(|wire| wire.between[0] == index);
+    let others: Vec<String> = its
         .map(|wire| format!("nats://{}", wire.link.address()))
         .collect();
     let text = format!(

@@ -269,12 +269,13 @@ impl Program {
         self.says(&["audit", "verify", "--json"]);
     }
 
-    /// SIGTERM, and it ends by itself.
+    /// SIGTERM, and it ends by itself; its folder goes.
     pub async fn stop(mut self) {
         self.end().await;
     }
 
-    async fn end(&mut self) {
+    /// SIGTERM, and it ends by itself.
+    pub async fn end(&mut self) {
         self.signal(Signal::SIGTERM);
         let mut child = self.child.take().expect("it was started");
         let ended = tokio::task::spawn_blocking(move || child.wait().unwrap());

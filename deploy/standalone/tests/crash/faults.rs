@@ -7,8 +7,11 @@ mod cluster;
 mod commit;
 mod database;
 mod disk;
+mod failover;
 mod frozen;
 mod hung;
+#[cfg(debug_assertions)]
+mod idle;
 mod put_back;
 mod rival;
 mod wire;

@@ -20,6 +20,8 @@ const LAID: &str = "restore.laid";
 /// After it a restore is over.
 const ENDED: &str = "restore.ended";
 const FEW: usize = 5;
+/// Signs up while a backup stands still.
+const LATECOMER: &str = "latecomer@example.org";
 
 /// Runs a verb that must die at this point.
 fn dies(program: &Program, verb: &[&str], point: &str) {
@@ -56,6 +58,18 @@ fn damaged_is_refused(program: &Program, witness: &Path, backup: &Path) {
     assert!(!program.data().join("restore.json").exists());
 }
 
+/// A backup that stands still in the middle, and goes on.
+async fn one_that_stands_still_holds_nobody_up(program: &Program, folder: &Path) {
+    let verb = ["backup", folder.to_str().unwrap(), "--json"];
+    let mut backup = program.begin(&verb, Some("backup.copied:1:stop"), &[]);
+    assert!(backup.stands_still().await, "{}", program.said());
+    let reader = json!({ "email": LATECOMER });
+    program.api().post("/api/v1/subscribers", &reader).await;
+    backup.wake();
+    assert!(backup.end().status.success(), "{}", program.said());
+    only_backup(folder);
+}
+
 async fn a_second_passes() {
     let clock = Clock::system();
     let second = || clock.now().unix_timestamp();
@@ -90,6 +104,7 @@ async fn a_backup_and_its_restore_that_die_at_any_point_are_run_again() {
         }
         assert!(Path::new(taken["folder"].as_str().unwrap()).is_dir());
     }
+    one_that_stands_still_holds_nobody_up(&program, &backups.join("still")).await;
     let backup = only_backup(&backups.join("backup.complete"));
     let witness = program.data().join("witness");
     let (mut program, old) = program.stop_and_move_on("restored").await;

@@ -60,6 +60,8 @@ pub(crate) struct World {
     pub(crate) cluster: Option<Cluster>,
     pub(crate) servers: EphemeralServers,
     pub(crate) master_keys: MasterKeys,
+    /// Programs that have ended: what their file channels have written is in their folders.
+    pub(crate) ended: Vec<Another>,
     /// What all programs are told.
     settings: Vec<(&'static str, String)>,
     known: Mutex<Known>,
@@ -187,6 +189,7 @@ impl World {
             program,
             settings: all,
             master_keys,
+            ended: Vec::new(),
             smtp: smtp_sink,
             slack,
             discord,

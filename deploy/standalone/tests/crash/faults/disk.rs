@@ -89,7 +89,11 @@ impl World {
             }
         };
         let recovered = tokio::time::timeout(RECOVERED_WITHIN, recovered).await;
-        assert!(recovered.is_ok(), "the database never recovered");
+        let (log, _) = self.servers.logs();
+        let log = log.map_or_else(String::new, |log| {
+            fs::read_to_string(log).unwrap_or_default()
+        });
+        assert!(recovered.is_ok(), "the database never recovered:\n{log}");
     }
 
     /// Has the log go on in the next segment.

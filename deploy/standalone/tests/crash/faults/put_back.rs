@@ -41,19 +41,20 @@ impl World {
         self.stream_is_complete().await;
         match dice.once_in(2) {
             true => self.program.kill(false),
-            false => {
-                self.program.signal(Signal::SIGTERM);
-                while self.program.runs() {
-                    tokio::time::sleep(super::LOOK_AGAIN).await;
-                }
-            }
+            false => self.program.end().await,
         }
         self.put_back(&kept).await;
-        let restored = self.restore(DIES_AT[dice.below(DIES_AT.len())]);
+        self.restore_in_place(Some(DIES_AT[dice.below(DIES_AT.len())]))
+            .await;
+        Ok(())
+    }
+
+    /// Restores the platform over the database as it is now, which does not know all it knew before, and goes on with it.
+    pub(super) async fn restore_in_place(&mut self, dies_at: Option<&str>) {
+        let restored = self.restore(dies_at);
         self.forget_what_is_lost(&restored).await;
         self.ensure_up().await;
         self.program.says(&["dispatch", "release", "--yes"]);
-        Ok(())
     }
 
     async fn put_back(&mut self, kept: &Path) {
@@ -70,10 +71,10 @@ impl World {
         self.look_at(&url);
     }
 
-    /// Restores the platform in place; a debug build dies on the way once. Gives what the restore says.
-    fn restore(&self, dies_at: &str) -> Value {
+    /// Restores the platform in place; a debug build may die on the way once. Gives what the restore says.
+    fn restore(&self, dies_at: Option<&str>) -> Value {
         let verb = ["restore", "--in-place", "--json"];
-        if cfg!(debug_assertions) {
+        if let Some(dies_at) = dies_at.filter(|_| cfg!(debug_assertions)) {
             let first = self.program.run(&verb, Some(&format!("{dies_at}:1")));
             if first.status.success() {
                 return serde_json::from_slice(&first.stdout).unwrap();

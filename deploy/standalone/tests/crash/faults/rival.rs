@@ -39,8 +39,9 @@ impl World {
         });
         let round = round.await;
         if other.program.runs() {
-            other.program.stop().await;
+            other.program.end().await;
         }
+        self.ended.push(other);
         round
     }
 }

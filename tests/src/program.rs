@@ -8,12 +8,15 @@ use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 use tidings_servers::template::Watched;
+
+use crate::checker::Told;
 
 pub use api::{Api, Away};
 pub use verb::{Verb, is_stopped};
@@ -35,6 +38,7 @@ pub struct Program {
     child: Option<Child>,
     url: String,
     token: String,
+    told: Arc<Mutex<Vec<Told>>>,
 }
 
 impl Program {
@@ -49,6 +53,7 @@ impl Program {
             child: None,
             url: String::new(),
             token: String::new(),
+            told: Arc::default(),
         }
     }
 
@@ -209,7 +214,18 @@ impl Program {
 
     /// Its HTTP API, for an admin.
     pub fn api(&self) -> Api {
-        Api::new(&self.url, &self.token)
+        Api::new(&self.url, &self.token, Arc::clone(&self.told))
+    }
+
+    /// What it has told those whose commands had to be accepted: see [`Api::post`].
+    pub fn told(&self) -> Vec<Told> {
+        self.told.lock().unwrap().clone()
+    }
+
+    /// What it has told until now of later positions is lost: its log went back to there.
+    pub fn is_back_at(&self, position: i64) {
+        let mut told = self.told.lock().unwrap();
+        told.retain(|told| told.position <= position);
     }
 
     /// kill -9, of the servers too if wanted.

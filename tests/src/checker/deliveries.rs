@@ -288,6 +288,13 @@ impl Deliveries {
         id.is_some_and(|id| self.deliveries.contains_key(&id))
     }
 
+    /// Whether the log knows an attempt that may have made this copy.
+    pub fn attempted_as(&self, copy: &Received) -> bool {
+        let id = copy.delivery(&self.broadcasts());
+        let delivery = id.and_then(|id| self.deliveries.get(&id));
+        delivery.is_some_and(|delivery| !delivery.attempts.is_empty())
+    }
+
     /// Deliveries without a single receiver, by publication and channel.
     fn broadcasts(&self) -> HashMap<(Uuid, Uuid), Uuid> {
         let deliveries = self.deliveries.iter();

@@ -1,13 +1,14 @@
 //! What a run is checked for: right after a death, and when all has settled.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
 
 use serde_json::Value;
 use tidings_domain::subscriber::Subscriber;
-use tidings_event_store::Recorded;
 use tidings_event_store::stream::StreamName;
 use tidings_event_store::vault::Vault;
+use tidings_event_store::{Recorded, Store};
+use tidings_sinks::smtp;
 use tidings_tests::checker::deliveries::Received;
 use tidings_tests::checker::readers::Handed;
 use tidings_tests::checker::{Evidence, Told, safe, settled};
@@ -122,7 +123,7 @@ impl World {
     /// Every copy any receiver has.
     pub(crate) fn copies(&self) -> Vec<Received> {
         let known = self.known();
-        let mut copies = self.mails();
+        let mut copies = mails(&self.smtp);
         copies.extend(self.slack_messages(&known));
         copies.extend(self.discord_messages(&known));
         copies.extend(self.webhook_messages(&known));
@@ -134,34 +135,8 @@ impl World {
     pub(crate) async fn addresses(&self) -> HashMap<Uuid, String> {
         let sql = "select stream_id from publishing_events where type = 'subscriber.SignedUp'";
         let readers = self.of_log(sql).await;
-        let loaded = self.store.load_many::<Subscriber>(&readers).await.unwrap();
-        let known = self.known();
-        let address = |id: Uuid, reader: &Subscriber| {
-            let email = &reader.profile().expect("they signed up").email;
-            match email.known() {
-                Some(email) => email.normalized(),
-                None => known.erased[&id].clone(),
-            }
-        };
-        loaded
-            .iter()
-            .map(|it| (it.id, address(it.id, &it.state)))
-            .collect()
-    }
-
-    fn mails(&self) -> Vec<Received> {
-        let mails = self.smtp.messages();
-        let copy = |mail: &tidings_sinks::smtp::Message| {
-            let id = mail.message_id.as_deref().unwrap().trim_start_matches('<');
-            let [mailbox] = &mail.to[..] else {
-                panic!("one reader a mail: {:?}", mail.to);
-            };
-            Received::Mail {
-                delivery_id: id.split('@').next().unwrap().parse().unwrap(),
-                mailbox: mailbox.to_ascii_lowercase(),
-            }
-        };
-        mails.iter().map(|mail| copy(mail)).collect()
+        let erased = self.known().erased.clone();
+        addresses(&self.store, &readers, &erased).await
     }
 
     fn slack_messages(&self, known: &Known) -> Vec<Received> {
@@ -192,6 +167,42 @@ impl World {
         };
         messages.iter().map(|it| copy(&it.payload)).collect()
     }
+}
+
+/// The addresses of readers, opened from their own streams while that can be done.
+pub(crate) async fn addresses(
+    store: &Store,
+    readers: &[Uuid],
+    erased: &BTreeMap<Uuid, String>,
+) -> HashMap<Uuid, String> {
+    let loaded = store.load_many::<Subscriber>(readers).await.unwrap();
+    let address = |id: Uuid, reader: &Subscriber| {
+        let email = &reader.profile().expect("they signed up").email;
+        match email.known() {
+            Some(email) => email.normalized(),
+            None => erased[&id].clone(),
+        }
+    };
+    let addresses = loaded.iter();
+    addresses
+        .map(|it| (it.id, address(it.id, &it.state)))
+        .collect()
+}
+
+/// Every mail that a mail server has.
+pub(crate) fn mails(server: &smtp::Handle) -> Vec<Received> {
+    let mails = server.messages();
+    let copy = |mail: &smtp::Message| {
+        let id = mail.message_id.as_deref().unwrap().trim_start_matches('<');
+        let [mailbox] = &mail.to[..] else {
+            panic!("one reader a mail: {:?}", mail.to);
+        };
+        Received::Mail {
+            delivery_id: id.split('@').next().unwrap().parse().unwrap(),
+            mailbox: mailbox.to_ascii_lowercase(),
+        }
+    };
+    mails.iter().map(|mail| copy(mail)).collect()
 }
 
 fn files(known: &Known) -> Vec<Received> {

@@ -22,6 +22,7 @@ mod master_keys;
 mod mid_send;
 #[cfg(debug_assertions)]
 mod points;
+mod private;
 #[cfg(debug_assertions)]
 mod restore_points;
 mod restored;

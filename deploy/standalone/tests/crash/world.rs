@@ -344,7 +344,7 @@ pub(crate) fn pool(url: &str) -> Pool {
     tidings_service::postgres::pool(&Secret::new(url), &settings).unwrap()
 }
 
-async fn connect_nats(url: &str) -> async_nats::Client {
+pub(crate) async fn connect_nats(url: &str) -> async_nats::Client {
     tidings_service::nats::connect(&Secret::new(url), CHECKER)
         .await
         .unwrap()

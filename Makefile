@@ -29,8 +29,8 @@ test: ## Runs everything that CI runs, with the time of each step
 	  'build' 'cargo test --workspace --locked --no-run' \
 	  'test' 'cargo test --workspace --locked'
 
-soak: ## Kills, freezes and starves the platform, run after run, for MINUTES=30; a printed seed replays a run
-	@deploy/soak.sh "$(or $(MINUTES),30)"
+soak: ## Kills, freezes and starves the platform, run after run, for MINUTES=30 or RUNS=200; a printed seed replays a run
+	@deploy/soak.sh "$(or $(MINUTES),$(if $(RUNS),,30))" "$(RUNS)"
 
 coverage: ## Measures line coverage; fails below 85 %
 	deploy/coverage.sh 85

@@ -65,7 +65,9 @@ pub fn to_json(event_type: &str, payload: &[u8]) -> Result<serde_json::Value, De
             source,
         }
     })?;
-    Ok(serde_json::to_value(&decoded).expect("a decoded message has a JSON form"))
+    let options = prost_reflect::SerializeOptions::new().use_proto_field_name(true);
+    let json = decoded.serialize_with_options(serde_json::value::Serializer, &options);
+    Ok(json.expect("a decoded message has a JSON form"))
 }
 
 fn descriptor_pool() -> &'static prost_reflect::DescriptorPool {

@@ -12,7 +12,7 @@ pub struct Clock(Arc<Source>);
 
 #[derive(Debug)]
 enum Source {
-    System { started: Instant },
+    System { started: Instant, ahead: Duration },
     Manual(Arc<Manual>),
 }
 
@@ -48,8 +48,15 @@ impl Clock {
     /// The machine's clock.
     #[must_use]
     pub fn system() -> Self {
+        Self::ahead(Duration::ZERO)
+    }
+
+    /// The machine's clock, and so much later: for a process that a test tells that its machine's clock is wrong.
+    #[must_use]
+    pub fn ahead(ahead: Duration) -> Self {
         Self(Arc::new(Source::System {
             started: machine_instant(),
+            ahead,
         }))
     }
 
@@ -69,7 +76,7 @@ impl Clock {
     #[must_use]
     pub fn now(&self) -> OffsetDateTime {
         let now = match &*self.0 {
-            Source::System { .. } => machine_time(),
+            Source::System { ahead, .. } => machine_time() + *ahead,
             Source::Manual(manual) => manual.state().now,
         };
         to_microseconds(now)
@@ -79,7 +86,7 @@ impl Clock {
     #[must_use]
     pub fn monotonic(&self) -> Monotonic {
         Monotonic(match &*self.0 {
-            Source::System { started } => started.elapsed(),
+            Source::System { started, .. } => started.elapsed(),
             Source::Manual(manual) => manual.state().elapsed,
         })
     }
@@ -176,6 +183,13 @@ mod tests {
             datetime!(2026-03-01 08:00:00.123456 UTC)
         );
         assert_eq!(Clock::system().now().nanosecond() % 1_000, 0);
+    }
+
+    #[test]
+    fn a_clock_that_is_ahead_says_what_the_machine_will_say_later() {
+        let (machine, ahead) = (Clock::system(), Clock::ahead(Duration::from_secs(60)));
+        assert!(ahead.now() > machine.now() + Duration::from_secs(59));
+        assert!(ahead.monotonic().since(machine.monotonic()) < Duration::from_secs(59));
     }
 
     #[test]

@@ -9,19 +9,22 @@
 //! | 4 | not here: `tidings rebuild all --verify`, since it needs the views' code |
 //! | 5, 6 | the deliveries' events, by a model of its own, against the journals ([`deliveries`]) |
 //! | 5 | who is to get what: the readers' and publications' events, by a model of its own (`publications`), and the files that brought the readers ([`readers`]) |
-//! | 7 | no shredded key lies beside its tombstone; what was shredded is told in [`Evidence::shredded`] |
+//! | 7 | no shredded key lies beside its tombstone, and nothing in the log opens with it ([`sealed`]); what was shredded is told in [`Evidence::shredded`] and by each erasure |
 //! | 9 | what callers were told: [`Evidence::told`] |
 
 pub mod deliveries;
 mod publications;
 pub mod readers;
+pub mod sealed;
 #[cfg(test)]
 mod tests;
 
 use std::collections::{HashMap, HashSet};
 
 use tidings_event_store::stream::StreamName;
+use tidings_event_store::vault::Vault;
 use tidings_event_store::{Log, Recorded};
+use tidings_proto::Event;
 use uuid::Uuid;
 
 use crate::audit::sound_log;
@@ -43,6 +46,8 @@ pub struct Told {
 pub struct Evidence<'a> {
     /// The log.
     pub log: &'a Log,
+    /// The keys, as a process has them that starts now.
+    pub vault: &'a Vault,
     /// A connection to the server that holds the stream.
     pub nats: &'a async_nats::Client,
     /// The stream.
@@ -91,7 +96,7 @@ async fn check(evidence: &Evidence<'_>) -> (Vec<Recorded>, Deliveries) {
             told.position
         );
     }
-    keys_stay_shredded(evidence).await;
+    keys_stay_shredded(evidence, &events).await;
     no_id_twice(&events);
     readers::are_those_of(evidence.files, &events, evidence.addresses);
     let deliveries = Deliveries::of(&events);
@@ -107,7 +112,7 @@ fn no_id_twice(events: &[Recorded]) {
     }
 }
 
-async fn keys_stay_shredded(evidence: &Evidence<'_>) {
+async fn keys_stay_shredded(evidence: &Evidence<'_>, events: &[Recorded]) {
     let client = evidence.log.pool().get().await.unwrap();
     let sql = "select key_id, wrapped is null from publishing_keys where shredded_at is not null";
     let tombstones = client.query(sql, &[]).await.unwrap();
@@ -117,7 +122,16 @@ async fn keys_stay_shredded(evidence: &Evidence<'_>) {
         assert!(row.get::<_, bool>(1), "key {key_id} was shredded");
         erased.insert(key_id);
     }
-    for key_id in evidence.shredded {
+    let mut shredded = evidence.shredded.to_vec();
+    for event in events {
+        if let Ok(Event::SubscriberErased(done)) = event.decode() {
+            let keys = done.shredded.iter();
+            shredded.extend(keys.map(|it| Uuid::from_slice(&it.key_id).unwrap()));
+        }
+    }
+    for key_id in &shredded {
         assert!(erased.contains(key_id), "key {key_id} has its tombstone");
+        let opened = sealed::opened(evidence.vault, events, *key_id).await;
+        assert_eq!(opened, 0, "what key {key_id} sealed is read by nobody");
     }
 }

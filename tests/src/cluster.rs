@@ -1,9 +1,10 @@
-//! Three nats-servers that hold every stream three times, each free to be killed.
+//! Three nats-servers that hold every stream three times, each free to be killed, or cut off from the others.
 
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use async_nats::jetstream;
@@ -11,17 +12,22 @@ use tidings_event_store::stream::StreamName;
 use tidings_servers::template::Watched;
 use tidings_servers::{Needed, Needs, Options, locate};
 
+use crate::link::{Link, Way};
+
 /// Far more than an election takes.
 const READY_WITHIN: Duration = Duration::from_secs(60);
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// Below the ports that the system gives to outgoing connections: a client that reconnects while a server
 /// is down could be given its very port.
 const PORTS: std::ops::Range<u16> = 12_000..20_000;
+/// Where each server says that the others find it: they are to come through the wires alone.
+const NOWHERE: &str = "127.0.0.1:1";
 
 /// A cluster. It goes, with its servers, when this is dropped or this process ends.
 pub struct Cluster {
     program: PathBuf,
     nodes: Vec<Node>,
+    wires: Vec<Wire>,
     // Dropped last: it ends the servers.
     _watched: Watched,
 }
@@ -30,7 +36,13 @@ struct Node {
     name: String,
     conf: PathBuf,
     port: u16,
-    child: Option<Child>,
+    child: Mutex<Option<Child>>,
+}
+
+/// The only way by which one server connects to another.
+struct Wire {
+    between: [usize; 2],
+    link: Link,
 }
 
 impl Cluster {
@@ -45,12 +57,19 @@ impl Cluster {
         let watched = Watched::new(Path::new("/tmp")).unwrap();
         let ports = free_ports(6);
         let (ports, routes) = ports.split_at(3);
+        let mut wires = Vec::new();
+        for between in [[0, 1], [0, 2], [1, 0], [1, 2], [2, 0], [2, 1]] {
+            let server = (Ipv4Addr::LOCALHOST, routes[between[1]]).into();
+            let link = Link::before(server).await;
+            wires.push(Wire { between, link });
+        }
         let nodes = (0..3)
-            .map(|index| node(watched.dir(), index, ports[index], routes))
+            .map(|index| node(watched.dir(), index, (ports[index], routes[index]), &wires))
             .collect();
-        let mut cluster = Self {
+        let cluster = Self {
             program,
             nodes,
+            wires,
             _watched: watched,
         };
         for index in 0..3 {
@@ -97,15 +116,31 @@ impl Cluster {
         tokio::time::timeout(READY_WITHIN, update).await.unwrap();
     }
 
-    /// Kills the server that leads the stream.
-    pub async fn kill_leader(&mut self, client: &async_nats::Client, name: &StreamName) {
-        let leader = leader(client, name).await;
-        let index = self
-            .nodes
-            .iter()
-            .position(|node| node.name == leader)
-            .expect("one of the three");
+    /// Kills the server that leads the stream; gives its number.
+    pub async fn kill_leader(&self, client: &async_nats::Client, name: &StreamName) -> usize {
+        let index = self.leader(client, name).await;
         self.end(index);
+        index
+    }
+
+    /// The number of the server that leads the stream, once there is one.
+    pub async fn leader(&self, client: &async_nats::Client, name: &StreamName) -> usize {
+        let leader = leader(client, name).await;
+        let mut nodes = self.nodes.iter();
+        let index = nodes.position(|node| node.name == leader);
+        index.expect("one of the three")
+    }
+
+    /// Starts a server again that was killed.
+    pub fn start_again(&self, index: usize) {
+        self.spawn(index);
+    }
+
+    /// From now on this goes for all that a server and the two others say to each other; clients reach it as before.
+    pub fn part(&self, index: usize, way: Way) {
+        let wires = self.wires.iter();
+        let its = wires.filter(|wire| wire.between.contains(&index));
+        its.for_each(|wire| wire.link.set(way));
     }
 
     /// The last sequence of the stream; `None`: nobody leads it at the moment.
@@ -115,8 +150,8 @@ impl Cluster {
         Some(stream.cached_info().state.last_sequence as i64)
     }
 
-    fn spawn(&mut self, index: usize) {
-        let node = &mut self.nodes[index];
+    fn spawn(&self, index: usize) {
+        let node = &self.nodes[index];
         let child = Command::new(&self.program)
             .arg("-c")
             .arg(&node.conf)
@@ -124,11 +159,12 @@ impl Cluster {
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn();
-        node.child = Some(child.unwrap());
+        *node.child.lock().unwrap() = Some(child.unwrap());
     }
 
-    fn end(&mut self, index: usize) {
-        if let Some(mut child) = self.nodes[index].child.take() {
+    fn end(&self, index: usize) {
+        let child = self.nodes[index].child.lock().unwrap().take();
+        if let Some(mut child) = child {
             child.kill().unwrap();
             child.wait().unwrap();
         }
@@ -184,19 +220,19 @@ async fn leader(client: &async_nats::Client, name: &StreamName) -> String {
     tokio::time::timeout(READY_WITHIN, found).await.unwrap()
 }
 
-fn node(dir: &Path, index: usize, port: u16, routes: &[u16]) -> Node {
+/// The server's ports are for clients, and for the other servers.
+fn node(dir: &Path, index: usize, (port, route): (u16, u16), wires: &[Wire]) -> Node {
     let name = format!("n{index}");
     let home = dir.join(&name);
     fs::create_dir(&home).unwrap();
-    let others: Vec<String> = routes
-        .iter()
-        .map(|route| format!("nats://127.0.0.1:{route}"))
+    let its = wires.iter().filter(|wire| wire.between[0] == index);
+    let others: Vec<String> = its
+        .map(|wire| format!("nats://{}", wire.link.address()))
         .collect();
     let text = format!(
         "server_name: {name}\nlisten: \"127.0.0.1:{port}\"\npid_file: \"{home}/nats.pid\"\n\
          jetstream {{ store_dir: \"{home}\" }}\n\
-         cluster {{ name: tests, listen: \"127.0.0.1:{}\", routes: [{}] }}\n",
-        routes[index],
+         cluster {{ name: tests, listen: \"127.0.0.1:{route}\", advertise: \"{NOWHERE}\", routes: [{}] }}\n",
         others.join(", "),
         home = home.display(),
     );
@@ -206,7 +242,7 @@ fn node(dir: &Path, index: usize, port: u16, routes: &[u16]) -> Node {
         name,
         conf,
         port,
-        child: None,
+        child: Mutex::default(),
     }
 }
 

@@ -2,12 +2,13 @@
 
 mod api;
 pub mod newsroom;
+mod verb;
 
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
-use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
@@ -15,13 +16,14 @@ use nix::unistd::Pid;
 use serde_json::Value;
 use tidings_servers::template::Watched;
 
+use crate::checker::Told;
+
 pub use api::{Api, Away};
+pub use verb::{Verb, is_stopped};
 
 /// How often an answer of the program is asked for again: another process tells nobody when it is ready.
 pub const ASK_AGAIN: Duration = Duration::from_millis(50);
 const START_WITHIN: Duration = Duration::from_secs(120);
-/// A verb that takes longer counts as one that never ends.
-const VERB_WITHIN: Duration = Duration::from_secs(300);
 const WITNESSED_WITHIN: Duration = Duration::from_secs(30);
 
 /// `tidings up` over a folder that goes, with its servers, when this process ends.
@@ -31,9 +33,12 @@ pub struct Program {
     /// The data folder below it.
     data: &'static str,
     settings: Vec<(&'static str, String)>,
+    /// See [`Self::set`].
+    more: Vec<(&'static str, String)>,
     child: Option<Child>,
     url: String,
     token: String,
+    told: Arc<Mutex<Vec<Told>>>,
 }
 
 impl Program {
@@ -44,10 +49,17 @@ impl Program {
             folder: Watched::new(place).unwrap(),
             data: "data",
             settings,
+            more: Vec::new(),
             child: None,
             url: String::new(),
             token: String::new(),
+            told: Arc::default(),
         }
+    }
+
+    /// From its next start on it has these settings too, instead of what was said here before.
+    pub fn set(&mut self, settings: Vec<(&'static str, String)>) {
+        self.more = settings;
     }
 
     /// Makes the token of its API anew, as the first start does: another data folder has another secret.
@@ -110,14 +122,15 @@ impl Program {
         assert!(said, "it never said {beginning}");
     }
 
-    /// Starts it, and waits until it is ready; false: it died before. `crash_at`: a crash point, and which
-    /// time it is reached.
+    /// Starts it, and waits until it is ready; false: it died before. `crash_at`: a crash point, which time it is
+    /// reached, and perhaps that it stops there instead of dying.
     pub async fn up(&mut self, crash_at: Option<&str>) -> bool {
         self.start(crash_at);
-        self.wait().await
+        self.is_ready().await
     }
 
-    fn start(&mut self, crash_at: Option<&str>) {
+    /// Starts it, and waits for nothing.
+    pub fn start(&mut self, crash_at: Option<&str>) {
         // Left by a process that was killed: it would lead to a listener that is gone.
         let _none = fs::remove_file(self.run_file());
         let mut command = self.command(crash_at);
@@ -150,22 +163,20 @@ impl Program {
         crash_at: Option<&str>,
         variables: &[(&str, &str)],
     ) -> Output {
+        self.begin(arguments, crash_at, variables).end()
+    }
+
+    /// Begins to run a verb.
+    pub fn begin(
+        &self,
+        arguments: &[&str],
+        crash_at: Option<&str>,
+        variables: &[(&str, &str)],
+    ) -> Verb {
         let mut command = self.command(crash_at);
         command.args(arguments).stdout(Stdio::piped());
         command.envs(variables.iter().copied());
-        let child = command.spawn().unwrap();
-        let pid = Pid::from_raw(child.id() as i32);
-        let (ended, end) = mpsc::channel::<()>();
-        let watch = std::thread::spawn(move || {
-            if end.recv_timeout(VERB_WITHIN) == Err(RecvTimeoutError::Timeout) {
-                // Not SIGKILL: that is how a process dies at a crash point.
-                let _gone = kill(pid, Signal::SIGABRT);
-            }
-        });
-        let output = child.wait_with_output().unwrap();
-        drop(ended);
-        watch.join().unwrap();
-        output
+        Verb(command.spawn().unwrap())
     }
 
     /// How it ended, if it has.
@@ -203,7 +214,18 @@ impl Program {
 
     /// Its HTTP API, for an admin.
     pub fn api(&self) -> Api {
-        Api::new(&self.url, &self.token)
+        Api::new(&self.url, &self.token, Arc::clone(&self.told))
+    }
+
+    /// What it has told those whose commands had to be accepted: see [`Api::post`].
+    pub fn told(&self) -> Vec<Told> {
+        self.told.lock().unwrap().clone()
+    }
+
+    /// What it has told until now of later positions is lost: its log went back to there.
+    pub fn is_back_at(&self, position: i64) {
+        let mut told = self.told.lock().unwrap();
+        told.retain(|told| told.position <= position);
     }
 
     /// kill -9, of the servers too if wanted.
@@ -213,7 +235,7 @@ impl Program {
         child.wait().unwrap();
         if servers_too {
             let folder = self.folder.dir().to_str().unwrap().to_owned();
-            let servers = processes_naming(&folder);
+            let servers = processes_naming(&folder, &["postgres", "nats-server"]);
             assert!(
                 servers.len() >= 2,
                 "PostgreSQL and nats-server run over {folder}"
@@ -263,12 +285,13 @@ impl Program {
         self.says(&["audit", "verify", "--json"]);
     }
 
-    /// SIGTERM, and it ends by itself.
+    /// SIGTERM, and it ends by itself; its folder goes.
     pub async fn stop(mut self) {
         self.end().await;
     }
 
-    async fn end(&mut self) {
+    /// SIGTERM, and it ends by itself.
+    pub async fn end(&mut self) {
         self.signal(Signal::SIGTERM);
         let mut child = self.child.take().expect("it was started");
         let ended = tokio::task::spawn_blocking(move || child.wait().unwrap());
@@ -276,7 +299,7 @@ impl Program {
     }
 
     /// Waits until it is ready; false: it died meanwhile.
-    async fn wait(&mut self) -> bool {
+    pub async fn is_ready(&mut self) -> bool {
         let waiting = tokio::time::timeout(START_WITHIN, async {
             loop {
                 if !self.runs() {
@@ -325,6 +348,7 @@ impl Program {
             .env("TIDINGS_DATA", self.data())
             .env("TIDINGS_STATE_DIR", self.folder.dir().join("state"))
             .envs(self.settings.iter().map(|(name, value)| (name, value)))
+            .envs(self.more.iter().map(|(name, value)| (name, value)))
             .envs(crash_at.map(|at| ("TIDINGS_TEST_CRASH_AT", at)))
             .stdin(Stdio::null())
             .stderr(log.unwrap());
@@ -342,8 +366,8 @@ impl Drop for Program {
     }
 }
 
-/// Processes whose command line names a folder.
-fn processes_naming(folder: &str) -> Vec<Pid> {
+/// Processes of these programs whose command line names a folder.
+pub fn processes_naming(folder: &str, programs: &[&str]) -> Vec<Pid> {
     let own = std::process::id().to_string();
     fs::read_dir("/proc")
         .unwrap()
@@ -352,9 +376,9 @@ fn processes_naming(folder: &str) -> Vec<Pid> {
         .filter_map(|pid| {
             let line = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
             let program = line.split(|byte| *byte == 0).next()?;
-            let is_server = program.ends_with(b"postgres") || program.ends_with(b"nats-server");
+            let is_one = programs.iter().any(|it| program.ends_with(it.as_bytes()));
             let names = String::from_utf8_lossy(&line).contains(folder);
-            (is_server && names).then(|| Pid::from_raw(pid.parse().unwrap()))
+            (is_one && names).then(|| Pid::from_raw(pid.parse().unwrap()))
         })
         .collect()
 }

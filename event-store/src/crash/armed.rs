@@ -1,4 +1,4 @@
-//! Whether this process is to die, and where.
+//! Whether this process is to die or to stand still, and where.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -12,6 +12,8 @@ static AT: OnceLock<Armed> = OnceLock::new();
 struct Armed {
     point: String,
     left: AtomicU32,
+    /// What it is sent then.
+    signal: Signal,
 }
 
 impl Armed {
@@ -23,15 +25,30 @@ impl Armed {
 /// Makes this process die when it reaches `point` for the `time`-th time (1: the first). Once a process:
 /// what comes later changes nothing.
 pub fn arm(point: &str, time: u32) {
-    let (point, left) = (point.to_owned(), AtomicU32::new(time));
-    AT.get_or_init(|| Armed { point, left });
+    arm_with(point, time, Signal::SIGKILL);
+}
+
+/// The same, but it stands still there, all of it, until somebody sends it SIGCONT.
+pub fn arm_to_stop(point: &str, time: u32) {
+    arm_with(point, time, Signal::SIGSTOP);
+}
+
+fn arm_with(point: &str, time: u32, signal: Signal) {
+    AT.get_or_init(|| Armed {
+        point: point.to_owned(),
+        left: AtomicU32::new(time),
+        signal,
+    });
     ARMED.store(true, Ordering::Relaxed);
 }
 
 /// Called by [`crash_point!`](crate::crash_point).
 pub fn reach(point: &str) {
-    if ARMED.load(Ordering::Relaxed) && AT.get().is_some_and(|armed| armed.is_due(point)) {
-        raise(Signal::SIGKILL).expect("a process may kill itself");
+    if !ARMED.load(Ordering::Relaxed) {
+        return;
+    }
+    if let Some(armed) = AT.get().filter(|armed| armed.is_due(point)) {
+        raise(armed.signal).expect("a process may signal itself");
     }
 }
 
@@ -44,6 +61,7 @@ mod tests {
         let armed = Armed {
             point: "room.step".to_owned(),
             left: AtomicU32::new(2),
+            signal: Signal::SIGKILL,
         };
         let reached = ["room.step", "room.other", "room.step", "room.step"];
         assert_eq!(

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use deadpool_postgres::Transaction;
+use deadpool_postgres::{GenericClient, Transaction};
 
 use super::derived::Derivation;
 use super::row::Merge;
@@ -25,53 +25,98 @@ where
     V::Row: Merge,
 {
     let view = V::DEFINITION.name;
-    let fingerprint = fingerprint(V::DEFINITION, derived);
-    let ours = folds(V::DEFINITION, derived);
+    let wanted = Wanted {
+        view,
+        fingerprint: fingerprint(V::DEFINITION, derived),
+        folds: folds(V::DEFINITION, derived),
+        may_start_over,
+    };
     let mut client = store.log().pool().get().await?;
+    // Without the lock, or a process that is frozen while its views look would keep it from all others, for each of them
+    // in turn.
+    if let Some(at) = wanted.found(&client).await? {
+        crash_point!("view.before_opened");
+        return Ok(at);
+    }
     let transaction = client.transaction().await.map_err(ViewError::write(view))?;
     transaction
         .execute("select pg_advisory_xact_lock($1)", &[&CREATE_LOCK])
         .await
         .map_err(ViewError::write(view))?;
-    let row = transaction
-        .query_opt(
-            "select generation, position, definition, fold from publishing_views where view = $1",
-            &[&view],
-        )
-        .await
-        .map_err(ViewError::write(view))?;
-    let at = match row {
-        Some(row) if row.get::<_, &str>(2) == fingerprint => Checkpoint::at(row.get(0), row.get(1)),
-        Some(row) if row.get::<_, i32>(3) > ours => {
-            let theirs = row.get(3);
-            return Err(ViewError::Outdated { view, ours, theirs });
-        }
-        Some(_) if !may_start_over => return Err(ViewError::Redefined { view }),
-        before => {
-            // A changed definition starts over: the view is behind until it has caught up, never wrong.
-            let before: Option<i32> = before.map(|row| row.get(0));
-            let generation = before.unwrap_or(0) + 1;
-            let definitions = derived.iter().map(|derivation| derivation.definition());
-            for definition in [V::DEFINITION].into_iter().chain(definitions) {
-                create(&transaction, &definition, generation, before)
-                    .await
-                    .map_err(ViewError::write(view))?;
-            }
-            transaction
-                .execute(
-                    "insert into publishing_views (view, definition, generation, position, fold) \
-                     values ($1, $2, $3, 0, $4) on conflict (view) do update \
-                     set definition = $2, generation = $3, position = 0, fold = $4",
-                    &[&view, &fingerprint, &generation, &ours],
-                )
-                .await
-                .map_err(ViewError::write(view))?;
-            Checkpoint::at(generation, 0)
-        }
+    let at = match wanted.found(&transaction).await? {
+        Some(at) => at,
+        None => make::<V>(&transaction, derived, &wanted).await?,
     };
     crash_point!("view.before_opened");
     transaction.commit().await.map_err(ViewError::write(view))?;
     Ok(at)
+}
+
+/// The view as this process folds it.
+struct Wanted {
+    view: &'static str,
+    fingerprint: String,
+    folds: i32,
+    may_start_over: bool,
+}
+
+impl Wanted {
+    /// Where it stands; none: it is to be made, or to start over.
+    async fn found(&self, client: &impl GenericClient) -> Result<Option<Checkpoint>, ViewError> {
+        let (view, ours) = (self.view, self.folds);
+        let row = client
+            .query_opt(
+                "select generation, position, definition, fold from publishing_views where view = $1",
+                &[&view],
+            )
+            .await
+            .map_err(ViewError::write(view))?;
+        match row {
+            Some(row) if row.get::<_, &str>(2) == self.fingerprint => {
+                Ok(Some(Checkpoint::at(row.get(0), row.get(1))))
+            }
+            Some(row) if row.get::<_, i32>(3) > ours => {
+                let theirs = row.get(3);
+                Err(ViewError::Outdated { view, ours, theirs })
+            }
+            Some(_) if !self.may_start_over => Err(ViewError::Redefined { view }),
+            _ => Ok(None),
+        }
+    }
+}
+
+/// Makes the view, or starts it over: it is behind until it has caught up, never wrong.
+async fn make<V: View>(
+    transaction: &Transaction<'_>,
+    derived: &[Arc<dyn Derivation<V::Row>>],
+    wanted: &Wanted,
+) -> Result<Checkpoint, ViewError>
+where
+    V::Row: Merge,
+{
+    let view = wanted.view;
+    let sql = "select generation from publishing_views where view = $1";
+    let before = transaction.query_opt(sql, &[&view]).await;
+    let before: Option<i32> = before
+        .map_err(ViewError::write(view))?
+        .map(|row| row.get(0));
+    let generation = before.unwrap_or(0) + 1;
+    let definitions = derived.iter().map(|derivation| derivation.definition());
+    for definition in [V::DEFINITION].into_iter().chain(definitions) {
+        create(transaction, &definition, generation, before)
+            .await
+            .map_err(ViewError::write(view))?;
+    }
+    transaction
+        .execute(
+            "insert into publishing_views (view, definition, generation, position, fold) \
+             values ($1, $2, $3, 0, $4) on conflict (view) do update \
+             set definition = $2, generation = $3, position = 0, fold = $4",
+            &[&view, &wanted.fingerprint, &generation, &wanted.folds],
+        )
+        .await
+        .map_err(ViewError::write(view))?;
+    Ok(Checkpoint::at(generation, 0))
 }
 
 async fn create(

@@ -10,6 +10,9 @@ use uuid::Uuid;
 
 use super::publications::Publications;
 
+/// Why an attempt is in doubt that was made in what a restored log has lost.
+const RESTORED: &str = "restored";
+
 /// One message that a receiver has.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Received {
@@ -27,6 +30,19 @@ pub enum Received {
         /// The way it came.
         channel_id: Uuid,
     },
+}
+
+impl Received {
+    /// What it is a copy of, if anybody knows.
+    fn delivery(&self, broadcasts: &HashMap<(Uuid, Uuid), Uuid>) -> Option<Uuid> {
+        match self {
+            Self::Mail { delivery_id, .. } => Some(*delivery_id),
+            Self::Broadcast {
+                publication_id,
+                channel_id,
+            } => broadcasts.get(&(*publication_id, *channel_id)).copied(),
+        }
+    }
 }
 
 /// How an attempt stands.
@@ -69,19 +85,21 @@ pub struct Deliveries {
     left: HashSet<Uuid>,
     erased: HashSet<Uuid>,
     suppressed: HashMap<Uuid, HashSet<String>>,
+    /// Whether the log was put back to an earlier state once.
+    restored: bool,
 }
 
 impl Deliveries {
     /// Folds the log. Panics at the first event that must not stand where it does.
     pub fn of(events: &[Recorded]) -> Self {
         let mut deliveries = Self::default();
-        for event in events {
-            deliveries.fold(event);
+        for (index, event) in events.iter().enumerate() {
+            deliveries.fold(event, events.get(index + 1));
         }
         deliveries
     }
 
-    fn fold(&mut self, recorded: &Recorded) {
+    fn fold(&mut self, recorded: &Recorded, next: Option<&Recorded>) {
         let (id, at) = (recorded.stream_id, recorded.position);
         // Tests have events of their own, which are nobody's business here.
         let Ok(event) = recorded.decode() else { return };
@@ -112,7 +130,11 @@ impl Deliveries {
             }
             Event::DeliveryPlanned(it) => self.planned(id, &it, at),
             Event::DeliveryReopened(it) => self.reopened(id, it.attempts, at),
-            Event::DeliveryAttempted(it) => self.attempted(id, it.attempt, at),
+            Event::LogRestored(_) => self.restored = true,
+            Event::DeliveryAttempted(it) => {
+                let was_lost = self.restored && next.is_some_and(|next| doubts(next, recorded));
+                self.attempted(id, it.attempt, was_lost, at);
+            }
             Event::DeliverySent(it) => self.ended(id, it.attempt, Attempt::Taken, at),
             Event::DeliveryDeferred(it) => self.ended(id, it.attempt, Attempt::NotTaken, at),
             Event::DeliveryAbandoned(it) => self.ended(id, it.attempt, Attempt::NotTaken, at),
@@ -165,7 +187,8 @@ impl Deliveries {
         assert_eq!(attempts as usize, made, "attempts so far, at {at}");
     }
 
-    fn attempted(&mut self, id: Uuid, attempt: i32, at: i64) {
+    /// `was_lost`: it was made before anything of this, and nothing of it stands where it was made.
+    fn attempted(&mut self, id: Uuid, attempt: i32, was_lost: bool, at: i64) {
         let delivery = self.deliveries.get_mut(&id).expect("planned before");
         assert_eq!(delivery.class, None, "attempted after its end, at {at}");
         assert_eq!(
@@ -176,7 +199,9 @@ impl Deliveries {
         let open = delivery.attempts.values().any(|it| *it == Attempt::Open);
         assert!(!open, "two attempts open at once, at {at}");
         delivery.attempts.insert(attempt, Attempt::Open);
-        if let Some(subscriber_id) = delivery.subscriber_id {
+        if let Some(subscriber_id) = delivery.subscriber_id
+            && !was_lost
+        {
             assert!(
                 !self.left.contains(&subscriber_id) && !self.erased.contains(&subscriber_id),
                 "attempted after an unsubscribe, at {at}"
@@ -244,22 +269,11 @@ impl Deliveries {
     /// more for each that is in doubt or open, none from nowhere, none in another's mailbox. `addresses`: of each
     /// subscriber. `ended`: no attempt may be open any more.
     pub fn compare(&self, copies: &[Received], addresses: &HashMap<Uuid, String>, ended: bool) {
-        let broadcasts: HashMap<(Uuid, Uuid), Uuid> = self
-            .deliveries
-            .iter()
-            .filter(|(_, delivery)| delivery.subscriber_id.is_none())
-            .map(|(id, delivery)| ((delivery.publication_id, delivery.channel_id), *id))
-            .collect();
+        let broadcasts = self.broadcasts();
         let mut counts: HashMap<Uuid, usize> = HashMap::new();
         for copy in copies {
-            let id = match copy {
-                Received::Mail { delivery_id, .. } => Some(delivery_id),
-                Received::Broadcast {
-                    publication_id,
-                    channel_id,
-                } => broadcasts.get(&(*publication_id, *channel_id)),
-            };
-            let known = id.and_then(|id| Some((*id, self.deliveries.get(id)?)));
+            let id = copy.delivery(&broadcasts);
+            let known = id.and_then(|id| Some((id, self.deliveries.get(&id)?)));
             let (id, delivery) = known.unwrap_or_else(|| panic!("a copy from nowhere: {copy:?}"));
             if let Received::Mail { mailbox, .. } = copy {
                 let reader = delivery.subscriber_id.and_then(|id| addresses.get(&id));
@@ -270,6 +284,28 @@ impl Deliveries {
         for (id, delivery) in &self.deliveries {
             delivery.has(*id, counts.get(id).copied().unwrap_or(0), ended);
         }
+    }
+
+    /// Whether the log knows a delivery that this is a copy of.
+    pub fn knows(&self, copy: &Received) -> bool {
+        let id = copy.delivery(&self.broadcasts());
+        id.is_some_and(|id| self.deliveries.contains_key(&id))
+    }
+
+    /// Whether the log knows an attempt that may have made this copy.
+    pub fn attempted_as(&self, copy: &Received) -> bool {
+        let id = copy.delivery(&self.broadcasts());
+        let delivery = id.and_then(|id| self.deliveries.get(&id));
+        delivery.is_some_and(|delivery| !delivery.attempts.is_empty())
+    }
+
+    /// Deliveries without a single receiver, by publication and channel.
+    fn broadcasts(&self) -> HashMap<(Uuid, Uuid), Uuid> {
+        let deliveries = self.deliveries.iter();
+        let broadcasts = deliveries.filter(|(_, delivery)| delivery.subscriber_id.is_none());
+        broadcasts
+            .map(|(id, delivery)| ((delivery.publication_id, delivery.channel_id), *id))
+            .collect()
     }
 
     /// Panics unless every publication has come to its end with every delivery in one class.
@@ -296,6 +332,14 @@ impl Delivery {
         );
         assert!(!ended || open == 0, "delivery {id} is open: {self:?}");
     }
+}
+
+/// Whether it stands in one commit with an attempt that was made in what a restored log has lost, as its doubt.
+fn doubts(next: &Recorded, attempted: &Recorded) -> bool {
+    let together =
+        next.stream_id == attempted.stream_id && next.recorded_at == attempted.recorded_at;
+    let doubt = next.decode();
+    together && matches!(doubt, Ok(Event::DeliveryInDoubt(it)) if it.reason == RESTORED)
 }
 
 pub(super) fn uuid(bytes: &[u8]) -> Uuid {

@@ -1,12 +1,14 @@
 //! The program's HTTP API, for an admin: for tests that expect an answer, and for those that kill whoever
 //! would give it.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use reqwest::{Client, RequestBuilder, StatusCode};
 use serde_json::Value;
 
 use super::ASK_AGAIN;
+use crate::checker::Told;
 
 /// Longer than the program lets anybody wait for a log that is away.
 const ANSWER_WITHIN: Duration = Duration::from_secs(20);
@@ -35,14 +37,17 @@ pub struct Api {
     client: Client,
     url: String,
     token: String,
+    /// What its answers to commands that must be accepted have said.
+    told: Arc<Mutex<Vec<Told>>>,
 }
 
 impl Api {
-    pub(super) fn new(url: &str, token: &str) -> Self {
+    pub(super) fn new(url: &str, token: &str, told: Arc<Mutex<Vec<Told>>>) -> Self {
         Self {
             client: client(),
             url: url.to_owned(),
             token: token.to_owned(),
+            told,
         }
     }
 
@@ -109,7 +114,7 @@ impl Api {
     /// A command, which must be accepted; gives the answer.
     pub async fn post(&self, path: &str, body: &Value) -> Value {
         let request = self.client.post(format!("{}{path}", self.url)).json(body);
-        self.answer(request).await
+        self.noted(self.answer(request).await)
     }
 
     /// A file of subscribers, which must be accepted; gives the answer.
@@ -119,7 +124,19 @@ impl Api {
             .post(format!("{}{path}", self.url))
             .header("content-type", "text/csv")
             .body(csv);
-        self.answer(request).await
+        self.noted(self.answer(request).await)
+    }
+
+    /// Notes where the answer says that something stands, if it says so.
+    fn noted(&self, answer: Value) -> Value {
+        let id = answer["id"].as_str().and_then(|id| id.parse().ok());
+        if let (Some(stream_id), Some(position)) = (id, answer["position"].as_i64()) {
+            self.told.lock().unwrap().push(Told {
+                position,
+                stream_id,
+            });
+        }
+        answer
     }
 
     /// A query, which must be answered.

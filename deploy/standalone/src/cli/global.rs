@@ -69,7 +69,11 @@ impl Global {
         }
         #[cfg(debug_assertions)]
         if let Some(at) = &config.hooks.crash_at {
-            tidings_event_store::crash::arm(&at.point, at.time.get());
+            let time = at.time.get();
+            match at.stands_still {
+                false => tidings_event_store::crash::arm(&at.point, time),
+                true => tidings_event_store::crash::arm_to_stop(&at.point, time),
+            }
         }
         Ok(config)
     }
@@ -86,7 +90,10 @@ impl Global {
     pub(crate) fn session_whatever_state(&self) -> Result<Session, CliError> {
         let mut config = self.config()?;
         let home = Home::open(&config.data)?;
-        let clock = Clock::system();
+        let clock = match config.hooks.clock_ahead {
+            Some(ahead) => Clock::ahead(ahead),
+            None => Clock::system(),
+        };
         let ids = Ids::system(clock.clone());
         if config.auth.hs256_secret.is_none() {
             config.auth.hs256_secret = Some(home.token_secret(&ids)?);

@@ -1,12 +1,14 @@
 //! What a run is checked for: right after a death, and when all has settled.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
 
 use serde_json::Value;
 use tidings_domain::subscriber::Subscriber;
-use tidings_domain::value::EmailAddress;
 use tidings_event_store::stream::StreamName;
+use tidings_event_store::vault::Vault;
+use tidings_event_store::{Recorded, Store};
+use tidings_sinks::smtp;
 use tidings_tests::checker::deliveries::Received;
 use tidings_tests::checker::readers::Handed;
 use tidings_tests::checker::{Evidence, Told, safe, settled};
@@ -17,6 +19,7 @@ use crate::world::{CHECKER, FOLDER, Known, LOOKS_MAX, World};
 
 /// All there is to see of a run, in the hands of whoever checks it.
 struct Seen {
+    vault: Vault,
     stream: StreamName,
     copies: Vec<Received>,
     addresses: HashMap<Uuid, String>,
@@ -38,13 +41,18 @@ impl World {
 
     /// What must hold once all has settled.
     pub(crate) async fn check_settled(&self) {
-        let stream = self.stream().await.expect("a log");
-        let seen = self.seen(stream).await;
-        settled(&self.evidence(&seen)).await;
+        self.log_and_journals_are_settled().await;
         self.who_left_in_time_got_nothing().await;
         self.program.verify_views();
         self.program.is_witnessed().await;
         self.program.verify_log();
+    }
+
+    /// Gives the log.
+    pub(crate) async fn log_and_journals_are_settled(&self) -> Vec<Recorded> {
+        let stream = self.stream().await.expect("a log");
+        let seen = self.seen(stream).await;
+        settled(&self.evidence(&seen)).await
     }
 
     /// Nothing was attempted to whoever left while their delivery waited, and the log says why. What was cancelled as
@@ -81,6 +89,7 @@ impl World {
     fn evidence<'a>(&'a self, seen: &'a Seen) -> Evidence<'a> {
         Evidence {
             log: self.store.log(),
+            vault: &seen.vault,
             nats: &self.nats,
             stream: &seen.stream,
             copies: &seen.copies,
@@ -94,9 +103,14 @@ impl World {
     /// Every copy any receiver has, what callers were told, and what readers are called.
     async fn seen(&self, stream: StreamName) -> Seen {
         let addresses = self.addresses().await;
-        let copies = self.copies();
+        let mut copies = self.copies();
         let known = self.known();
+        for lost in &known.of_what_is_lost {
+            let known = copies.iter().position(|copy| copy == lost);
+            copies.swap_remove(known.expect("what a receiver has it keeps"));
+        }
         Seen {
+            vault: self.fresh_vault(),
             stream,
             copies,
             addresses,
@@ -109,7 +123,7 @@ impl World {
     /// Every copy any receiver has.
     pub(crate) fn copies(&self) -> Vec<Received> {
         let known = self.known();
-        let mut copies = self.mails();
+        let mut copies = mails(&self.smtp);
         copies.extend(self.slack_messages(&known));
         copies.extend(self.discord_messages(&known));
         copies.extend(self.webhook_messages(&known));
@@ -117,37 +131,12 @@ impl World {
         copies
     }
 
-    /// The address of everybody who ever signed up, opened from their own stream; who was erased has told it before.
-    async fn addresses(&self) -> HashMap<Uuid, String> {
+    /// The address of everybody who ever signed up, opened from their own stream while that can be done.
+    pub(crate) async fn addresses(&self) -> HashMap<Uuid, String> {
         let sql = "select stream_id from publishing_events where type = 'subscriber.SignedUp'";
         let readers = self.of_log(sql).await;
-        let loaded = self.store.load_many::<Subscriber>(&readers).await.unwrap();
         let erased = self.known().erased.clone();
-        let address = |id: Uuid, reader: &Subscriber| {
-            let email = &reader.profile().expect("they signed up").email;
-            let opened = email.known().map(EmailAddress::normalized);
-            let told = || erased.get(&id).cloned();
-            opened.or_else(told).expect("nobody else was erased")
-        };
-        let readers = loaded.iter();
-        readers
-            .map(|it| (it.id, address(it.id, &it.state)))
-            .collect()
-    }
-
-    fn mails(&self) -> Vec<Received> {
-        let mails = self.smtp.messages();
-        let copy = |mail: &tidings_sinks::smtp::Message| {
-            let id = mail.message_id.as_deref().unwrap().trim_start_matches('<');
-            let [mailbox] = &mail.to[..] else {
-                panic!("one reader a mail: {:?}", mail.to);
-            };
-            Received::Mail {
-                delivery_id: id.split('@').next().unwrap().parse().unwrap(),
-                mailbox: mailbox.to_ascii_lowercase(),
-            }
-        };
-        mails.iter().map(|mail| copy(mail)).collect()
+        addresses(&self.store, &readers, &erased).await
     }
 
     fn slack_messages(&self, known: &Known) -> Vec<Received> {
@@ -178,6 +167,42 @@ impl World {
         };
         messages.iter().map(|it| copy(&it.payload)).collect()
     }
+}
+
+/// The addresses of readers, opened from their own streams while that can be done.
+pub(crate) async fn addresses(
+    store: &Store,
+    readers: &[Uuid],
+    erased: &BTreeMap<Uuid, String>,
+) -> HashMap<Uuid, String> {
+    let loaded = store.load_many::<Subscriber>(readers).await.unwrap();
+    let address = |id: Uuid, reader: &Subscriber| {
+        let email = &reader.profile().expect("they signed up").email;
+        match email.known() {
+            Some(email) => email.normalized(),
+            None => erased[&id].clone(),
+        }
+    };
+    let addresses = loaded.iter();
+    addresses
+        .map(|it| (it.id, address(it.id, &it.state)))
+        .collect()
+}
+
+/// Every mail that a mail server has.
+pub(crate) fn mails(server: &smtp::Handle) -> Vec<Received> {
+    let mails = server.messages();
+    let copy = |mail: &smtp::Message| {
+        let id = mail.message_id.as_deref().unwrap().trim_start_matches('<');
+        let [mailbox] = &mail.to[..] else {
+            panic!("one reader a mail: {:?}", mail.to);
+        };
+        Received::Mail {
+            delivery_id: id.split('@').next().unwrap().parse().unwrap(),
+            mailbox: mailbox.to_ascii_lowercase(),
+        }
+    };
+    mails.iter().map(|mail| copy(mail)).collect()
 }
 
 fn files(known: &Known) -> Vec<Received> {

@@ -22,10 +22,11 @@ const OFTEN: [&str; 7] = [
     "outcome.",
 ];
 /// Rounds after which a point counts as never reached.
-const ROUNDS_MAX: usize = 4;
+pub(crate) const ROUNDS_MAX: usize = 4;
 /// A process that was told to die is gone within this.
 const GONE_WITHIN: Duration = Duration::from_secs(10);
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
+
 impl World {
     /// Has the process that passes this point die there, and checks what must hold right after. At times
     /// the servers crash with it. The program is dead afterwards.
@@ -36,8 +37,11 @@ impl World {
             Some("shred") => self.die_in_a_shred(point).await,
             Some("rotate") => self.die_in_a_rotation(point).await,
             _ => {
-                let often = OFTEN.iter().any(|often| point.starts_with(often));
-                let time = if often { 1 + dice.below(4) } else { 1 };
+                let time = if is_often(point) {
+                    1 + dice.below(4)
+                } else {
+                    1
+                };
                 self.die_while_up(point, time).await;
             }
         }
@@ -50,7 +54,8 @@ impl World {
         self.check_safe().await;
     }
 
-    async fn die_while_up(&mut self, point: &str, time: usize) {
+    /// What leads to a point, and a round that passes it. The program is dead afterwards.
+    pub(crate) async fn lead_to(&mut self, point: &str) -> Round {
         match point {
             "relay.stream_created" => self.lose_the_stream().await,
             "doubt.before_recorded" | "doubt.recorded" => self.leave_in_doubt().await,
@@ -66,7 +71,7 @@ impl World {
         if self.program.runs() {
             self.program.kill(false);
         }
-        let round = Round {
+        Round {
             // A batch goes out only when more than 200 events wait.
             readers: if point == "relay.within_batch" {
                 150
@@ -77,7 +82,11 @@ impl World {
             scheduled: point.starts_with("schedule."),
             try_again: point.starts_with("retry."),
             erases: true,
-        };
+        }
+    }
+
+    async fn die_while_up(&mut self, point: &str, time: usize) {
+        let round = self.lead_to(point).await;
         let mut alive = self.program.up(Some(&format!("{point}:{time}"))).await;
         for _ in 0..ROUNDS_MAX {
             if !alive {
@@ -145,6 +154,11 @@ impl World {
         let jetstream = async_nats::jetstream::new(self.nats.clone());
         drop(jetstream.delete_stream(&name.stream).await);
     }
+}
+
+/// Whether every round passes it many times.
+pub(crate) fn is_often(point: &str) -> bool {
+    OFTEN.iter().any(|often| point.starts_with(often))
 }
 
 /// Whether it died as a process does at its crash point.

@@ -13,6 +13,7 @@ use tidings_sinks::smtp;
 use tidings_tests::program::newsroom::{publish, settled};
 use tidings_tests::program::{Api, Program};
 
+use crate::private::{Lost, brought, check};
 use crate::restored::{article, sink};
 use crate::start;
 
@@ -67,7 +68,20 @@ pub(crate) async fn stopped_mid_send(program: Program, sink: &smtp::Handle) -> (
 /// The database goes back to what was kept of it, and the platform is restored.
 fn put_back(program: &Program, kept: &Path) -> Value {
     copy(kept, &location(&program.data()).join("postgres"));
-    program.says(&["restore", "--in-place", "--json"])
+    restored_in_place(program)
+}
+
+/// What callers were told of what the log has not is lost.
+pub(crate) fn restored_in_place(program: &Program) -> Value {
+    let restored = program.says(&["restore", "--in-place", "--json"]);
+    program.is_back_at(restored["after_position"].as_i64().unwrap());
+    restored
+}
+
+/// What callers were told last.
+fn told_through(program: &Program) -> i64 {
+    let told = program.told();
+    told.last().expect("somebody was told something").position
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -121,6 +135,8 @@ async fn who_left_and_who_was_mailed_in_what_is_lost_is_not_mailed() {
     let api = program.api();
     goes_on(&program, &api, &publication, &lost).await;
     assert_eq!(sink.count(), READERS + 2 * (READERS - LEAVE));
+    // The first of the two articles is lost with all its deliveries.
+    check(&program, &sink, &brought(READERS), Lost::Deliveries).await;
     program.stop().await;
 }
 
@@ -183,6 +199,7 @@ async fn what_a_replica_did_meanwhile_counts_too() {
     let (mut program, data) = program.stop_and_move_on("data").await;
     let kept = program.dir().join("kept");
     copy(&location(&data).join("postgres"), &kept);
+    let told = told_through(&program);
     assert!(program.up(None).await, "it ended at its start");
     let api = program.api();
     // Lost: one leaves, one leaves and comes back.
@@ -203,6 +220,7 @@ async fn what_a_replica_did_meanwhile_counts_too() {
     let (mut program, _) = program.stop_and_move_on("replica").await;
     copy(&kept, &location(&replica).join("postgres"));
     let _other = fs::remove_dir_all(location(&replica).join("nats"));
+    program.is_back_at(told);
     assert!(program.up(None).await, "it ended at its start");
     let api = program.api();
     for n in [1, 2] {
@@ -233,6 +251,8 @@ async fn what_a_replica_did_meanwhile_counts_too() {
     let accounting = settled(&api, &article).await;
     assert_eq!(accounting["sent"], json!(READERS - 3 + 1), "{accounting}");
     program.verify_log();
+    let readers = [brought(READERS), vec!["new@example.org".to_owned()]].concat();
+    check(&program, &sink, &readers, Lost::Nothing).await;
     program.stop().await;
 }
 
@@ -253,12 +273,14 @@ async fn a_witness_that_went_on_with_the_log_hides_nothing_of_the_stream() {
     fs::create_dir(program.dir().join("kept")).unwrap();
     copy(postgres, &kept[0]);
     copy(&witness, &kept[1]);
+    let told = told_through(&program);
     assert!(program.up(None).await, "it ended at its start");
     let left = leave(&program.api(), &first).await;
     let (mut program, _) = program.stop_and_move_on("data").await;
 
     copy(&kept[0], postgres);
     copy(&kept[1], &witness);
+    program.is_back_at(told);
     let away = nats.with_extension("away");
     fs::rename(nats, &away).unwrap();
     assert!(program.up(None).await, "it ended at its start");
@@ -271,7 +293,7 @@ async fn a_witness_that_went_on_with_the_log_hides_nothing_of_the_stream() {
     fs::remove_dir_all(nats).unwrap();
     fs::rename(&away, nats).unwrap();
 
-    let restored = program.says(&["restore", "--in-place", "--json"]);
+    let restored = restored_in_place(&program);
     assert_eq!(restored["again"]["facts"], json!(LEAVE), "{restored}");
     assert_eq!(restored["lost"], json!(LEAVE), "{restored}");
     let number = |name: &str| restored[name].as_i64().unwrap();
@@ -293,5 +315,8 @@ async fn a_witness_that_went_on_with_the_log_hides_nothing_of_the_stream() {
             .all(|to| !left.contains(to))
     );
     program.verify_log();
+    let grown = (0..LEAVE).map(|n| format!("new{n}@example.org"));
+    let readers = [brought(READERS), grown.collect()].concat();
+    check(&program, &sink, &readers, Lost::Nothing).await;
     program.stop().await;
 }

@@ -14,6 +14,7 @@ mod checks;
 mod death;
 #[cfg(debug_assertions)]
 mod each_kind;
+mod erased;
 mod faults;
 mod in_place;
 mod kinds;
@@ -21,6 +22,7 @@ mod master_keys;
 mod mid_send;
 #[cfg(debug_assertions)]
 mod points;
+mod private;
 #[cfg(debug_assertions)]
 mod restore_points;
 mod restored;
@@ -28,6 +30,8 @@ mod rounds;
 mod settle;
 #[cfg(debug_assertions)]
 mod soak;
+#[cfg(debug_assertions)]
+mod still;
 #[cfg(debug_assertions)]
 mod verbs;
 mod witness;

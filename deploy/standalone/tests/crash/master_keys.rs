@@ -75,6 +75,11 @@ impl World {
         self.master_keys.write(&keys);
     }
 
+    /// The keys, as a process has them that starts now.
+    pub(crate) fn fresh_vault(&self) -> Vault {
+        self.master_keys.vault(self.store.log().pool().clone())
+    }
+
     /// Takes the one away that is in use no more. Whoever goes on has to start again, the checker too.
     pub(crate) fn drop_old_master_key(&mut self) {
         let keys = self.master_keys.read();

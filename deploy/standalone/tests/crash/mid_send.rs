@@ -8,6 +8,7 @@ use tidings_sinks::smtp;
 use tidings_tests::program::Api;
 use tidings_tests::program::newsroom::{publish, settled};
 
+use crate::private::{Lost, brought, check};
 use crate::start;
 
 /// Deliveries of one send; `TIDINGS_TEST_SUBSCRIBERS` asks for more.
@@ -67,6 +68,7 @@ async fn killed_in_mid_send(servers_too: bool) {
     program.verify_views();
     program.is_witnessed().await;
     program.verify_log();
+    check(&program, &sink, &brought(subscribers), Lost::Nothing).await;
     program.stop().await;
 }
 

@@ -93,7 +93,7 @@ async fn die_at_each(first: usize, of: usize) {
         // Whoever died before there was anything to send goes on as well.
         world.ensure_up().await;
         world.round(Round::default()).await.unwrap();
-        world.settle().await;
+        world.end().await;
     }
 }
 

@@ -10,8 +10,11 @@ use tidings_tests::program::newsroom::{publish, settled};
 use tidings_tests::program::{ASK_AGAIN, Program};
 
 use crate::death::killed;
-use crate::in_place::{LEAVE, READERS, copy, goes_on, leave, location, stopped_mid_send};
+use crate::in_place::{
+    LEAVE, READERS, copy, goes_on, leave, location, restored_in_place, stopped_mid_send,
+};
 use crate::points;
+use crate::private::{Lost, brought, check};
 use crate::restored::{keep_key, only_backup, sink};
 use crate::start;
 
@@ -20,6 +23,8 @@ const LAID: &str = "restore.laid";
 /// After it a restore is over.
 const ENDED: &str = "restore.ended";
 const FEW: usize = 5;
+/// Signs up while a backup stands still.
+const LATECOMER: &str = "latecomer@example.org";
 
 /// Runs a verb that must die at this point.
 fn dies(program: &Program, verb: &[&str], point: &str) {
@@ -56,6 +61,18 @@ fn damaged_is_refused(program: &Program, witness: &Path, backup: &Path) {
     assert!(!program.data().join("restore.json").exists());
 }
 
+/// A backup that stands still in the middle, and goes on.
+async fn one_that_stands_still_holds_nobody_up(program: &Program, folder: &Path) {
+    let verb = ["backup", folder.to_str().unwrap(), "--json"];
+    let mut backup = program.begin(&verb, Some("backup.copied:1:stop"), &[]);
+    assert!(backup.stands_still().await, "{}", program.said());
+    let reader = json!({ "email": LATECOMER });
+    program.api().post("/api/v1/subscribers", &reader).await;
+    backup.wake();
+    assert!(backup.end().status.success(), "{}", program.said());
+    only_backup(folder);
+}
+
 async fn a_second_passes() {
     let clock = Clock::system();
     let second = || clock.now().unix_timestamp();
@@ -90,6 +107,7 @@ async fn a_backup_and_its_restore_that_die_at_any_point_are_run_again() {
         }
         assert!(Path::new(taken["folder"].as_str().unwrap()).is_dir());
     }
+    one_that_stands_still_holds_nobody_up(&program, &backups.join("still")).await;
     let backup = only_backup(&backups.join("backup.complete"));
     let witness = program.data().join("witness");
     let (mut program, old) = program.stop_and_move_on("restored").await;
@@ -107,13 +125,16 @@ async fn a_backup_and_its_restore_that_die_at_any_point_are_run_again() {
         dies(&program, &restore, point);
         is_under_way(&program, point);
     }
-    program.says(&restore);
+    let restored = program.says(&restore);
+    program.is_back_at(restored["after_position"].as_i64().unwrap());
     program.verify_log_alone();
     assert!(program.up(None).await, "it ended at its start");
     program.let_in();
     let accounting = settled(&program.api(), &first).await;
     assert_eq!(accounting["sent"], json!(FEW), "{accounting}");
     assert_eq!(sink.count(), FEW);
+    program.says(&["dispatch", "release", "--yes"]);
+    check(&program, &sink, &brought(FEW), Lost::Nothing).await;
     program.stop().await;
 }
 
@@ -141,7 +162,7 @@ async fn a_restore_in_place_that_dies_at_any_point_is_run_again_and_nothing_is_l
             let refused = program.refuses(&restore);
             assert!(refused.contains("was complete already"), "{refused}");
         } else {
-            let restored = program.says(&restore);
+            let restored = restored_in_place(&program);
             assert_eq!(restored["again"]["facts"], json!(LEAVE), "after {point}");
         }
         let shown = program.says(&["dispatch", "show", "--json"]);
@@ -162,5 +183,6 @@ async fn a_restore_in_place_that_dies_at_any_point_is_run_again_and_nothing_is_l
     for mail in &mailed[READERS..] {
         assert!(!left.contains(&mail.to[0]), "{} had left", mail.to[0]);
     }
+    check(&program, &sink, &brought(READERS), Lost::Nothing).await;
     program.stop().await;
 }

@@ -10,6 +10,19 @@ use crate::world::World;
 const SETTLED_WITHIN: Duration = Duration::from_secs(120);
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
+/// Asks the log for publications that were published, or will be by themselves, and neither completed nor cancelled before
+/// anybody was to get them.
+pub(crate) const UNFINISHED: &str = "select stream_id from publishing_events p where type in ('publication.Published', 'publication.Scheduled') \
+     and not exists (select from publishing_events e where e.stream_id = p.stream_id \
+     and e.type = 'publication.Completed' \
+     and e.version > coalesce((select max(r.version) from publishing_events r \
+     where r.stream_id = p.stream_id \
+     and r.type = 'publication.RetryRequested'), 0)) \
+     and (not exists (select from publishing_events e where e.stream_id = p.stream_id \
+     and e.type = 'publication.Cancelled') \
+     or exists (select from publishing_events e where e.stream_id = p.stream_id \
+     and e.type = 'publication.AudienceFrozen')) order by position";
+
 impl World {
     /// Starts the program if need be, sees every publication to its end, and checks every invariant.
     pub(crate) async fn settle(&mut self) {
@@ -28,7 +41,7 @@ impl World {
         self.check_settled().await;
     }
 
-    async fn all_ended(&self) {
+    pub(crate) async fn all_ended(&self) {
         while !self.unfinished_imports().await.is_empty() {
             tokio::time::sleep(LOOK_AGAIN).await;
         }
@@ -43,19 +56,7 @@ impl World {
 
     /// Publications that were published, or will be by themselves, and neither completed nor cancelled before anybody was to get them.
     async fn unfinished(&self) -> Vec<Uuid> {
-        self.of_log(
-            "select stream_id from publishing_events p where type in ('publication.Published', 'publication.Scheduled') \
-             and not exists (select from publishing_events e where e.stream_id = p.stream_id \
-                             and e.type = 'publication.Completed' \
-                             and e.version > coalesce((select max(r.version) from publishing_events r \
-                                                       where r.stream_id = p.stream_id \
-                                                         and r.type = 'publication.RetryRequested'), 0)) \
-             and (not exists (select from publishing_events e where e.stream_id = p.stream_id \
-                              and e.type = 'publication.Cancelled') \
-                  or exists (select from publishing_events e where e.stream_id = p.stream_id \
-                             and e.type = 'publication.AudienceFrozen')) order by position",
-        )
-        .await
+        self.of_log(UNFINISHED).await
     }
 
     /// Files that are still worked off: whoever is in them comes late.
@@ -81,7 +82,7 @@ impl World {
         }
     }
 
-    async fn stream_is_complete(&self) {
+    pub(crate) async fn stream_is_complete(&self) {
         let name = self.stream().await.expect("a log");
         let jetstream = async_nats::jetstream::new(self.nats.clone());
         loop {

@@ -129,8 +129,7 @@ impl World {
 
     /// The key as whoever starts now finds it.
     async fn ring_of_another_process(&self, key_id: Uuid) -> KeyRing {
-        let vault = self.master_keys.vault(self.store.log().pool().clone());
-        vault.keys(&[key_id]).await.unwrap()
+        self.fresh_vault().keys(&[key_id]).await.unwrap()
     }
 }
 

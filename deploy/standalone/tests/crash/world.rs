@@ -1,7 +1,7 @@
 //! Everything one run has: servers, the program over them, receivers for every kind of channel, and what callers were
 //! told. One seed decides all of its chances.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard};
@@ -16,7 +16,9 @@ use tidings_service::config::Secret;
 use tidings_service::postgres::Settings;
 use tidings_sinks::{discord, slack, smtp, webhook};
 use tidings_tests::checker::Told;
+use tidings_tests::checker::deliveries::Received;
 use tidings_tests::checker::readers::Handed;
+use tidings_tests::cluster::Cluster;
 use tidings_tests::dice::Dice;
 use tidings_tests::link::Link;
 use tidings_tests::program::{ASK_AGAIN, Program};
@@ -54,8 +56,12 @@ pub(crate) struct World {
     /// Log and vault, past every wire.
     pub(crate) store: Store,
     pub(crate) nats: async_nats::Client,
+    /// What holds the stream, if it is not the nats-server of `servers`.
+    pub(crate) cluster: Option<Cluster>,
     pub(crate) servers: EphemeralServers,
     pub(crate) master_keys: MasterKeys,
+    /// Programs that have ended: what their file channels have written is in their folders.
+    pub(crate) ended: Vec<Another>,
     /// What all programs are told.
     settings: Vec<(&'static str, String)>,
     known: Mutex<Known>,
@@ -91,12 +97,14 @@ pub(crate) struct Known {
     /// Channels by kind.
     pub(crate) channels: BTreeMap<&'static str, Uuid>,
     pub(crate) shredded: Vec<Uuid>,
-    /// Readers whose erasure was asked for, and the addresses they had.
-    pub(crate) erased: HashMap<Uuid, String>,
+    /// Readers whose key was shredded or whose erasure was asked for, and the addresses they had.
+    pub(crate) erased: BTreeMap<Uuid, String>,
     /// Files of readers, as they were handed in.
     pub(crate) files: Vec<Handed>,
     /// Deliveries to readers who left while nothing could be sent.
     pub(crate) left_in_time: Vec<Uuid>,
+    /// Copies whose deliveries the log has lost since.
+    pub(crate) of_what_is_lost: Vec<Received>,
     /// Where the stream ended when its store was copied.
     pub(crate) stream_copied_at: i64,
     /// Where the file channels of all programs write.
@@ -107,6 +115,24 @@ impl World {
     /// A new one; the program does not run yet.
     pub(crate) async fn new(seed: u64) -> Self {
         Self::with(seed, Vec::new()).await
+    }
+
+    /// One whose stream is kept three times, by a cluster of nats-servers.
+    pub(crate) async fn on_a_cluster(seed: u64) -> Self {
+        let cluster = Cluster::start().await;
+        let mut world = Self::with(seed, vec![("TIDINGS_NATS_URL", cluster.url())]).await;
+        world.nats = cluster.client().await;
+        world.cluster = Some(cluster);
+        world.ensure_up().await;
+        world.keep_the_stream_three_times().await;
+        world
+    }
+
+    /// As an operator does, who is about to lose one of the servers.
+    pub(crate) async fn keep_the_stream_three_times(&self) {
+        let cluster = self.cluster.as_ref().expect("a cluster");
+        let name = self.stream().await.expect("a log");
+        cluster.stream(&self.nats, &name).await;
     }
 
     /// The same with other settings of the program.
@@ -152,10 +178,7 @@ impl World {
             ("TIDINGS_DATABASE__POOL_SIZE_MAX", "8".to_owned()),
         ];
         all.extend(settings);
-        let pool = pool(servers.database_url());
-        let connect = connect_plain(servers.database_url().parse().unwrap());
-        let log = Log::open(connect, pool.clone());
-        let vault = master_keys.vault(pool);
+        let store = store(servers.database_url(), &master_keys);
         let program = program([wired, all.clone()].concat());
         let known = Known {
             folders: vec![program.files()],
@@ -166,13 +189,15 @@ impl World {
             program,
             settings: all,
             master_keys,
+            ended: Vec::new(),
             smtp: smtp_sink,
             slack,
             discord,
             webhook,
             links,
-            store: Store::new(log, vault),
+            store,
             nats: connect_nats(servers.nats_url()).await,
+            cluster: None,
             servers,
             known: Mutex::new(known),
         }
@@ -220,6 +245,11 @@ impl World {
             "file" => (json!({ "folder": FOLDER }), none),
             other => panic!("nobody receives what is sent by {other}"),
         }
+    }
+
+    /// Looks at this database from now on, as a process does that is started now: it has seen nothing of it before.
+    pub(crate) fn look_at(&mut self, database_url: &str) {
+        self.store = store(database_url, &self.master_keys);
     }
 
     /// Chances of one part of the run.
@@ -297,6 +327,14 @@ async fn wires(servers: &EphemeralServers) -> (Link, Link, Vec<(&'static str, St
     (database, nats, settings)
 }
 
+/// Log and vault.
+fn store(database_url: &str, master_keys: &MasterKeys) -> Store {
+    let pool = pool(database_url);
+    let connect = connect_plain(database_url.parse().unwrap());
+    let log = Log::open(connect, pool.clone());
+    Store::new(log, master_keys.vault(pool))
+}
+
 pub(crate) fn pool(url: &str) -> Pool {
     let settings = Settings {
         application_name: CHECKER.to_owned(),
@@ -306,7 +344,7 @@ pub(crate) fn pool(url: &str) -> Pool {
     tidings_service::postgres::pool(&Secret::new(url), &settings).unwrap()
 }
 
-async fn connect_nats(url: &str) -> async_nats::Client {
+pub(crate) async fn connect_nats(url: &str) -> async_nats::Client {
     tidings_service::nats::connect(&Secret::new(url), CHECKER)
         .await
         .unwrap()

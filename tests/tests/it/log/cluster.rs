@@ -18,7 +18,7 @@ async fn the_leader_of_three_dies_and_rival_relays_go_on() {
     let mut dice = Dice::new(seed.0, "cluster");
     let platform = Platform::start().await;
     let (log, name) = (platform.store.log(), &platform.name);
-    let mut cluster = Cluster::start().await;
+    let cluster = Cluster::start().await;
     let client = cluster.client().await;
     cluster.stream(&client, name).await;
     let rivals = [cluster.client().await, cluster.client().await];

@@ -1,34 +1,35 @@
-//! Partitions: nothing comes through between the program and its database, nats-server or mail server.
+//! Partitions: nothing comes through between the program and its database, nats-server or mail server; or only what one
+//! of the two says.
 
 use std::time::Duration;
 
-use tidings_sinks::smtp;
-use tidings_tests::dice::{Dice, Seed};
+use tidings_tests::dice::Dice;
 use tidings_tests::link::{Link, Way};
 
-use super::{Fault, LOOK_AGAIN, MAILS_AT_ONCE, SEEN_WITHIN, survives};
-use crate::rounds::Round;
+use super::{Fault, LOOK_AGAIN, SEEN_WITHIN, survives, survives_all};
 use crate::world::World;
 
 impl World {
-    /// No byte comes from the database or goes there for a while.
-    pub(super) async fn silence_database(&self, time: Duration, dice: &mut Dice) {
+    /// No byte comes from the database or goes there for a while, or only one way.
+    pub(super) async fn silence_database(&self, way: Way, time: Duration, dice: &mut Dice) {
         let link = &self.links.database;
-        link.set(Way::Silent);
+        link.set(way);
         self.nothing_is_answered().await;
         tokio::time::sleep(time).await;
         self.speak_again(link, dice).await;
     }
 
-    /// None from nats-server, or there: what is told to callers meanwhile is in the log alone.
-    pub(super) async fn silence_nats(&self, time: Duration, dice: &mut Dice) {
+    /// None from nats-server, or there: what is told to callers meanwhile is in the log alone. Where only its answers do
+    /// not come, the stream may have it too.
+    pub(super) async fn silence_nats(&self, way: Way, time: Duration, dice: &mut Dice) {
         let link = &self.links.nats;
-        link.set(Way::Silent);
+        link.set(way);
         self.somebody_leaves_in_time().await;
         let told = self.known().told.last().expect("somebody left").position;
         tokio::time::sleep(time).await;
         let last = self.last_sequence().await;
-        assert!(last < told, "sequence {last} came through after {told}");
+        let unheard = way == Way::Deaf || last < told;
+        assert!(unheard, "sequence {last} came through after {told}");
         self.speak_again(link, dice).await;
     }
 
@@ -64,12 +65,20 @@ impl World {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_out_of_reach_is_waited_for() {
-    survives(Fault::DatabaseSilent).await;
+    survives(Fault::DatabaseSilent(Way::Silent)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn servers_that_hear_but_are_not_heard_and_the_other_way_round_are_waited_for() {
+    let one_way = [Way::Deaf, Way::Mute];
+    let database = one_way.map(Fault::DatabaseSilent);
+    let nats = one_way.map(Fault::NatsSilent);
+    survives_all(&[database, nats].concat()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_nats_server_out_of_reach_is_done_without() {
-    survives(Fault::NatsSilent).await;
+    survives(Fault::NatsSilent(Way::Silent)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -85,43 +94,4 @@ async fn both_servers_crash_under_the_program() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_webhook_that_hangs_up_leaves_a_doubt_and_no_copy() {
     survives(Fault::SlackCut).await;
-}
-
-/// Two programs send; one of them loses the database while its mails wait for their last answers. The other takes its
-/// share over, and puts what it has left in doubt; what it has to say when it is back only resolves that.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_dispatcher_cut_from_the_database_is_relieved_by_the_other() {
-    let seed = Seed::of_run();
-    let mut world = World::new(seed.0).await;
-    world.ensure_up().await;
-    let mut other = world.another_program().await;
-    assert!(other.program.up(None).await, "{}", other.program.said());
-    world.round(Round::default()).await.unwrap();
-    let both = 2 * MAILS_AT_ONCE;
-    let stall = smtp::Rule::new(smtp::Phase::FinalDot, smtp::Action::Stall).recorded();
-    let stalled = world.smtp.add_rule(stall.times(both));
-    let round = world.round(Round {
-        readers: 80,
-        ..Round::default()
-    });
-    let strike = async {
-        let begun = world.smtp.wait_for_hits(stalled, both);
-        let begun = tokio::time::timeout(SEEN_WITHIN, begun).await;
-        assert!(begun.is_ok(), "both send:\n{}", other.program.said());
-        other.database.set(Way::Cut);
-        let doubted = async {
-            while world.reasons("delivery.InDoubt", "process_died").await < MAILS_AT_ONCE as usize {
-                tokio::time::sleep(LOOK_AGAIN).await;
-            }
-        };
-        let doubted = tokio::time::timeout(SEEN_WITHIN, doubted).await;
-        assert!(doubted.is_ok(), "nobody noticed:\n{}", world.program.said());
-        world.smtp.remove_rule(stalled);
-        world.smtp.release();
-        other.database.set(Way::Open);
-    };
-    let (round, ()) = tokio::join!(round, strike);
-    round.unwrap();
-    world.settle().await;
-    other.program.stop().await;
 }

@@ -22,7 +22,7 @@ impl Open {
     /// is shown. Gives whether the element is.
     pub(super) fn start(&mut self, name: &str, closed: bool, hides: bool) -> bool {
         if self.is_foreign() && LEAVE_FOREIGN.contains(&name) {
-            let inner = self.find(|it| is_foreign_root(it), |_| false);
+            let inner = self.find(is_foreign_root, |_| false);
             self.close(inner);
         }
         self.imply_ends(name);

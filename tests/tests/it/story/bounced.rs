@@ -24,7 +24,7 @@ pub(super) const POSTFIX: &str =
     include_str!("../../../../command-api/src/feedback/dsn/samples/postfix.eml");
 const EXCHANGE: &str =
     include_str!("../../../../command-api/src/feedback/dsn/samples/exchange.eml");
-const COMPLAINT: &str =
+pub(super) const COMPLAINT: &str =
     include_str!("../../../../command-api/src/feedback/dsn/samples/complaint.eml");
 pub(super) const ADA: &str = "ada@example.org";
 pub(super) const GRACE: &str = "grace@example.org";

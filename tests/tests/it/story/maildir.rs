@@ -11,7 +11,7 @@ use tidings_event_store::session::connect_plain;
 use tidings_tests::house::House;
 
 use super::bounced::{
-    ADA, GRACE, POSTFIX, channel, delivery, events, house_commands, mail_to, report,
+    ADA, COMPLAINT, GRACE, POSTFIX, channel, delivery, events, house_commands, mail_to, report,
 };
 use super::commands;
 
@@ -112,6 +112,38 @@ async fn while_the_log_is_away_the_mail_stays_where_it_is() {
     let commands = Arc::new(house_commands(&house));
     let back = Maildir::open(commands, folder.path().into()).unwrap();
     assert_eq!(back.step().await.unwrap().taken, 1);
+}
+
+#[actix_web::test]
+async fn a_mail_that_cannot_be_moved_holds_up_no_other_and_is_tried_again() {
+    let house = House::start().await;
+    house.subscriber(GRACE).await;
+    let channel = channel(&house).await;
+    house
+        .publish("The ferry", "It runs again.", &[channel])
+        .await;
+    house.platform.settle().await;
+    let folder = folder();
+    let (new, cur) = (folder.path().join("new"), folder.path().join("cur"));
+    fs::write(new.join("1.other"), "Subject: lunch?\r\n\r\nAt noon.\r\n").unwrap();
+    // Something else has its place.
+    fs::create_dir(cur.join("1.other:2,")).unwrap();
+    let (_, mail) = mail_to(&house, GRACE);
+    let complaint = report(COMPLAINT, "", GRACE, &mail);
+    fs::write(new.join("2.complaint"), complaint).unwrap();
+
+    let commands = Arc::new(house_commands(&house));
+    let maildir = Maildir::open(commands, folder.path().into()).unwrap();
+    let swept = |taken, left, failed| Swept {
+        taken,
+        left,
+        failed,
+    };
+    assert_eq!(maildir.step().await.unwrap(), swept(1, 0, 1));
+    assert_eq!(names(&new), ["1.other"]);
+    fs::remove_dir(cur.join("1.other:2,")).unwrap();
+    assert_eq!(maildir.step().await.unwrap(), swept(0, 1, 0));
+    assert_eq!(names(&cur), ["1.other:2,"]);
 }
 
 #[actix_web::test]

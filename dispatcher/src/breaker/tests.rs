@@ -1,0 +1,222 @@
+//! What outcomes in a row do to a circuit, and whose fault they are.
+
+use super::*;
+use tidings_domain::channel::Setup;
+use tidings_domain::delivery::DoubtPolicy;
+use tidings_domain::value::{ChannelKind, ChannelName, Settings};
+use time::Duration;
+use time::macros::datetime;
+
+const NOW: OffsetDateTime = datetime!(2026-01-02 03:04:05 UTC);
+
+fn way(circuit: Circuit) -> Way {
+    let setup = Setup {
+        kind: ChannelKind::parse("email").unwrap(),
+        name: ChannelName::parse("mail").unwrap(),
+        settings: Settings::parse(serde_json::json!({})).unwrap(),
+        credentials: None,
+    };
+    Way {
+        channel_id: Uuid::nil(),
+        version: 1,
+        setup_version: 1,
+        state: Channel::Enabled { setup, circuit },
+        kind: None,
+        doubt: DoubtPolicy::Hold,
+        channel: None,
+    }
+}
+
+fn probing(openings: u32) -> Circuit {
+    Circuit::Open {
+        probe_at: NOW,
+        openings,
+        met_by: MetBy::Nobody,
+    }
+}
+
+fn fails(blame: Blame) -> Outcome {
+    Outcome::Deferred {
+        reason: "connect_failed",
+        code: 0,
+        reply: String::new(),
+        retry_after: None,
+        blame,
+    }
+}
+
+fn sent() -> Outcome {
+    Outcome::Sent {
+        code: 250,
+        reply: String::new(),
+        provider_message_id: None,
+    }
+}
+
+fn opens(failures: u32, seconds: i64, openings: u32) -> Verdict {
+    Verdict::Opens {
+        reason: Code::from_static("connect_failed"),
+        failures,
+        probe_at: NOW + Duration::seconds(seconds),
+        openings,
+    }
+}
+
+/// What the outcome of the n-th delivery does to the circuit.
+fn judge(breaker: &Breaker, way: &Way, n: u128, outcome: &Outcome) -> Verdict {
+    breaker.judge(way, Uuid::from_u128(n), outcome, NOW).verdict
+}
+
+#[test]
+fn three_failures_in_a_row_open_it_and_those_behind_them_wait_as_long() {
+    let (breaker, way) = (Breaker::default(), way(Circuit::Closed));
+    let fails = |n| judge(&breaker, &way, n, &fails(Blame::Network));
+    assert_eq!([fails(1), fails(2)], [Verdict::Nothing, Verdict::Nothing]);
+    assert_eq!(fails(3), opens(3, 30, 1));
+    let probe_at = NOW + Duration::seconds(30);
+    assert_eq!(fails(4), Verdict::IsOpen { probe_at });
+}
+
+/// An answer of the receiving side that is not there for messages.
+fn answers(code: i32) -> Outcome {
+    Outcome::Deferred {
+        reason: "server_error",
+        code,
+        reply: String::new(),
+        retry_after: None,
+        blame: Blame::Network,
+    }
+}
+
+#[test]
+fn a_vendor_in_trouble_is_waited_for_unless_others_get_through_to_it() {
+    let (breaker, closed) = (Breaker::default(), way(Circuit::Closed));
+    let waits = |way: &Way, n: u128| {
+        let judged = breaker.judge(way, Uuid::from_u128(n), &answers(500), NOW);
+        judged.wait_until().is_some()
+    };
+    assert_eq!([1, 1, 1].map(|n| waits(&closed, n)), [false, false, true]);
+    let met_by = MetBy::One(Uuid::from_u128(1));
+    let open = |version| Way {
+        version,
+        ..way(Circuit::Open {
+            probe_at: NOW,
+            openings: 1,
+            met_by,
+        })
+    };
+    assert!(waits(&open(2), 1));
+    judge(&breaker, &open(4), 2, &sent());
+    let closed_again = |version| Way {
+        version,
+        ..way(Circuit::Closed)
+    };
+    assert!([1, 1, 1, 1].iter().all(|n| !waits(&closed_again(6), *n)));
+    // Once it has got through itself, that is over.
+    judge(&breaker, &closed_again(6), 1, &sent());
+    let anew = [1, 1, 1].map(|n| waits(&closed_again(8), n));
+    assert_eq!(anew, [false, false, true]);
+}
+
+#[test]
+fn what_one_delivery_alone_is_answered_counts_against_it_and_what_several_are_does_not() {
+    let (breaker, closed) = (Breaker::default(), way(Circuit::Closed));
+    let waits = |way: &Way, n: u128, outcome: &Outcome| {
+        let judged = breaker.judge(way, Uuid::from_u128(n), outcome, NOW);
+        (
+            judged.verdict != Verdict::Nothing,
+            judged.wait_until().is_some(),
+        )
+    };
+    let trouble = answers(451);
+    let first = [1, 1, 1].map(|n| waits(&closed, n, &trouble));
+    assert_eq!(first, [(false, false), (false, false), (true, false)]);
+    let away = answers(503);
+    assert!(!breaker.judge(&closed, Uuid::from_u128(1), &away, NOW).alone);
+    // The log says so too, and goes on saying it when the process has forgotten.
+    let met_by = MetBy::One(Uuid::from_u128(1));
+    let open = |version, met_by| Way {
+        version,
+        ..way(Circuit::Open {
+            probe_at: NOW,
+            openings: 1,
+            met_by,
+        })
+    };
+    assert_eq!(waits(&open(2, met_by), 1, &trouble), (true, false));
+    // A connection that does not stand is no answer to it.
+    assert_eq!(
+        waits(&open(2, met_by), 1, &fails(Blame::Network)),
+        (true, true)
+    );
+    // Another one has met it: the channel is down, for whoever meets it next.
+    assert_eq!(waits(&open(4, met_by), 2, &trouble), (true, true));
+    assert_eq!(waits(&open(6, met_by), 1, &trouble), (true, true));
+    // It works again; then everybody is judged anew.
+    waits(&open(6, met_by), 2, &sent());
+    let closed = Way {
+        version: 8,
+        ..closed
+    };
+    let anew = [1, 1, 1].map(|n| waits(&closed, n, &trouble));
+    assert_eq!(anew, first);
+    let restarted = Breaker::default();
+    let judged = restarted.judge(&open(9, MetBy::Several), Uuid::from_u128(1), &trouble, NOW);
+    assert!(judged.wait_until().is_some());
+}
+
+#[test]
+fn a_success_between_them_starts_the_count_anew() {
+    let (breaker, way) = (Breaker::default(), way(Circuit::Closed));
+    for outcome in [
+        fails(Blame::Network),
+        fails(Blame::Network),
+        sent(),
+        fails(Blame::Network),
+        // Somebody answers, so it works.
+        fails(Blame::Receiver),
+        fails(Blame::Network),
+        fails(Blame::Pace),
+        fails(Blame::Network),
+        fails(Blame::Network),
+    ] {
+        assert_eq!(judge(&breaker, &way, 1, &outcome), Verdict::Nothing);
+    }
+}
+
+#[test]
+fn wrong_credentials_open_it_at_once() {
+    let breaker = Breaker::default();
+    let verdict = judge(&breaker, &way(Circuit::Closed), 1, &fails(Blame::Channel));
+    assert_eq!(verdict, opens(1, 300, 1));
+}
+
+#[test]
+fn a_probe_closes_it_or_opens_it_for_longer() {
+    let abandoned = Outcome::Abandoned { reason: "stale" };
+    let breaker = Breaker::default();
+    let way = way(probing(2));
+    assert_eq!(
+        judge(&breaker, &way, 1, &fails(Blame::Network)),
+        opens(1, 120, 3)
+    );
+    // It found nothing out, so it does not count.
+    assert!(matches!(
+        judge(&breaker, &way, 1, &abandoned),
+        Verdict::Opens { openings: 2, .. }
+    ));
+    assert_eq!(judge(&breaker, &way, 1, &sent()), Verdict::Closes);
+}
+
+#[test]
+fn late_words_on_the_channel_as_it_was_before_count_for_nothing() {
+    let breaker = Breaker::default();
+    let before = way(Circuit::Closed);
+    let now = Way {
+        version: 2,
+        ..before.clone()
+    };
+    assert_eq!(judge(&breaker, &now, 1, &sent()), Verdict::Nothing);
+    let late = judge(&breaker, &before, 1, &fails(Blame::Channel));
+    assert_eq!(late, Verdict::Nothing);
+}

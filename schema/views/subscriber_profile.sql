@@ -21,5 +21,4 @@ create table {table} (
     position               bigint  not null
 );
 -- indexes
-create index {table}_erasing on {table} (erasure_requested_at)
-    where erasure_requested_at is not null and erased_at is null;
+create index {table}_erasing on {table} (erasure_requested_at) where erasure_requested_at is not null and erased_at is null;

@@ -43,7 +43,7 @@ fn every_verb_teaches_with_an_example() {
         help.push_str(&help_of(&["tidings", group, verb, "--help"]));
         help.push_str("\n----\n");
     }
-    assert_eq!(help.matches("\nExample").count(), 27);
+    assert_eq!(help.matches("\nExample").count(), 28);
     insta::assert_snapshot!("verbs", help);
     insta::assert_snapshot!("tidings", help_of(&["tidings", "--help"]));
 }

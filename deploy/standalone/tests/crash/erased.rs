@@ -3,6 +3,7 @@
 
 use serde_json::{Value, json};
 use tidings_domain::subscriber::Subscriber;
+use tidings_event_store::Store;
 use tidings_tests::checker::sealed::opened;
 
 use crate::world::World;
@@ -36,8 +37,9 @@ impl World {
         let receipt = api.await_answer(&format!("{path}/erasure"), done).await;
         assert!(!receipt.unwrap().to_string().contains(&address));
         self.known().shredded.push(reader);
-        // With the keys of a process that has read them before, and in a view that is made anew.
-        let loaded = self.store.load::<Subscriber>(reader).await.unwrap();
+        // With the keys of a process that starts now, and in a view that is made anew.
+        let store = Store::new(self.store.log().clone(), self.fresh_vault());
+        let loaded = store.load::<Subscriber>(reader).await.unwrap();
         let email = &loaded.state.profile().expect("they signed up").email;
         assert!(email.known().is_none(), "{reader} is still known");
         self.program

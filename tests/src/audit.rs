@@ -6,6 +6,7 @@ use tidings_event_store::audit;
 use tidings_event_store::{Log, Recorded};
 use uuid::Uuid;
 
+use crate::checker::{Evidence, Told, settled};
 use crate::messages::sound_messages;
 use crate::platform::Platform;
 
@@ -55,4 +56,22 @@ pub async fn sound_stream(platform: &Platform, first: i64) -> usize {
     let held = held.expect("the stream is there");
     assert_eq!((held.first, held.last), (first, head));
     held.stubs
+}
+
+/// Lets everything settle, and has the one checker look at log, stream, keys, and what callers were told. Nobody receives
+/// anything of a platform that has no house. Gives the log.
+pub async fn checked(platform: &Platform, told: &[Told]) -> Vec<Recorded> {
+    platform.settle().await;
+    let evidence = Evidence {
+        log: platform.store.log(),
+        vault: platform.store.vault(),
+        nats: &platform.nats,
+        stream: &platform.name,
+        copies: &[],
+        addresses: &HashMap::new(),
+        files: &[],
+        told,
+        shredded: &[],
+    };
+    settled(&evidence).await
 }

@@ -24,7 +24,7 @@ pub enum Way {
     Deaf,
     /// It brings what is answered, and keeps what clients say: the server hears nothing.
     Mute,
-    /// It keeps what a session that commits is answered.
+    /// It keeps what a session that commits is answered once it has asked for somebody to leave.
     Late,
     /// It ends a session that commits when that says something, which then never arrives.
     Unasked,

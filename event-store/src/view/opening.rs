@@ -34,21 +34,25 @@ where
     let mut client = store.log().pool().get().await?;
     // Without the lock, or a process that is frozen while its views look would keep it from all others, for each of them
     // in turn.
-    if let Some(at) = wanted.found(&client).await? {
-        crash_point!("view.before_opened");
-        return Ok(at);
-    }
-    let transaction = client.transaction().await.map_err(ViewError::write(view))?;
-    transaction
-        .execute("select pg_advisory_xact_lock($1)", &[&CREATE_LOCK])
-        .await
-        .map_err(ViewError::write(view))?;
-    let at = match wanted.found(&transaction).await? {
-        Some(at) => at,
-        None => make::<V>(&transaction, derived, &wanted).await?,
+    let (at, making) = match wanted.found(&client).await? {
+        Some(at) => (at, None),
+        None => {
+            let transaction = client.transaction().await.map_err(ViewError::write(view))?;
+            transaction
+                .execute("select pg_advisory_xact_lock($1)", &[&CREATE_LOCK])
+                .await
+                .map_err(ViewError::write(view))?;
+            let at = match wanted.found(&transaction).await? {
+                Some(at) => at,
+                None => make::<V>(&transaction, derived, &wanted).await?,
+            };
+            (at, Some(transaction))
+        }
     };
     crash_point!("view.before_opened");
-    transaction.commit().await.map_err(ViewError::write(view))?;
+    if let Some(transaction) = making {
+        transaction.commit().await.map_err(ViewError::write(view))?;
+    }
     Ok(at)
 }
 

@@ -1,12 +1,14 @@
 //! The checker notices what it is there for: logs that must not be, and journals that do not fit.
 
+mod restored;
+
 use std::collections::HashMap;
 
 use tidings_dispatcher::channel::Reach;
 use tidings_dispatcher::channels::KINDS;
 use tidings_event_store::{Recorded, uuid_bytes};
 use tidings_proto::{
-    EventMessage, channel, delivery, log, publication, subscriber, subscriber_import, suppression,
+    EventMessage, channel, delivery, publication, subscriber, subscriber_import, suppression,
 };
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -288,29 +290,6 @@ fn an_attempt_after_a_suppression_is_noticed() {
         .then(ADDRESS, &added)
         .attempted(1)
         .with_copies(0);
-}
-
-/// A log that was put back, and learnt of an attempt to somebody who has left meanwhile.
-fn learnt_again(reason: &str) -> Story {
-    let in_doubt = delivery::InDoubt {
-        attempt: 1,
-        reason: reason.to_owned(),
-        ..delivery::InDoubt::default()
-    };
-    let story = Story::planned().leaves(READER);
-    let story = story.then(Uuid::from_u128(13), &log::Restored::default());
-    story.attempted(1).then(DELIVERY, &in_doubt)
-}
-
-#[test]
-fn an_attempt_that_a_restored_log_had_lost_may_stand_after_an_unsubscribe() {
-    learnt_again("restored").with_copies(1);
-}
-
-#[test]
-#[should_panic(expected = "attempted after an unsubscribe, at 9")]
-fn an_attempt_of_a_restored_log_itself_may_not() {
-    learnt_again("process_died").with_copies(1);
 }
 
 #[test]

@@ -10,6 +10,8 @@ use super::Way;
 
 /// What the session says first that commits.
 const COMMITTER: &[u8] = b"tidings committer";
+/// What it says among others when somebody leaves.
+const LEAVES: &[u8] = b"subscriber.Unsubscribed";
 
 /// What has come of it, for whoever waits for that.
 #[derive(Clone)]
@@ -21,13 +23,13 @@ pub(super) struct Counts {
 }
 
 impl Way {
-    /// Whether it keeps what comes from this side; `commits`: of a session that commits.
-    fn keeps(self, side: Side, commits: bool) -> bool {
+    /// Whether it keeps what comes from this side; `leaves`: of a session that has asked for somebody to leave.
+    fn keeps(self, side: Side, leaves: bool) -> bool {
         match self {
             Self::Silent => true,
             Self::Deaf => side == Side::Server,
             Self::Mute => side == Side::Client,
-            Self::Late => side == Side::Server && commits,
+            Self::Late => side == Side::Server && leaves,
             Self::Open | Self::Unasked | Self::Unheard | Self::Short(_) | Self::Cut => false,
         }
     }
@@ -55,12 +57,13 @@ pub(super) async fn both_ways(
     way: watch::Receiver<Way>,
     counts: Counts,
 ) {
-    let commits = Arc::new(AtomicBool::new(false));
+    let (commits, leaves) = (Arc::default(), Arc::default());
     let carrier = |side| Carrier {
         side,
         way: way.clone(),
         counts: counts.clone(),
         commits: Arc::clone(&commits),
+        leaves: Arc::clone(&leaves),
     };
     tokio::select! {
         _ = carrier(Side::Client).carry(client.0, server.1) => {}
@@ -92,6 +95,8 @@ struct Carrier {
     counts: Counts,
     /// Whether the connection is a session that commits.
     commits: Arc<AtomicBool>,
+    /// Whether it has asked for somebody to leave, while that mattered.
+    leaves: Arc<AtomicBool>,
 }
 
 impl Carrier {
@@ -134,11 +139,10 @@ impl Carrier {
         let says = |words: &[u8]| bytes.windows(words.len()).any(|it| it == words);
         let arrives = side == Side::Client && says(COMMITTER);
         let commits = self.commits.fetch_or(arrives, Ordering::Relaxed);
-        let now = *self
-            .way
-            .wait_for(|way| !way.keeps(side, commits))
-            .await
-            .ok()?;
+        let asks = side == Side::Client && *self.way.borrow() == Way::Late && says(LEAVES);
+        let leaves = self.leaves.fetch_or(commits && asks, Ordering::Relaxed);
+        let brings = |way: &Way| !way.keeps(side, leaves);
+        let now = *self.way.wait_for(brings).await.ok()?;
         if commits && now.ends(side) {
             self.counts.ended.send_modify(|count| *count += 1);
             return None;

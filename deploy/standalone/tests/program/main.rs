@@ -179,8 +179,17 @@ fn a_platform_lives_is_found_and_ends_in_order() {
         .output()
         .unwrap();
     assert_eq!(said(&verified).0, Some(0));
+    shows_no_progress(&verified);
     the_master_key_comes_from_elsewhere(root.path());
     the_log_can_be_audited(root.path());
+}
+
+/// Where no terminal is: whole lines, nothing that moves, and nothing beside them.
+fn shows_no_progress(output: &Output) {
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.ends_with('\n'), "{text}");
+    assert!(!text.contains(['\r', '\x1b', '█', '░']), "{text}");
+    assert_eq!(said(output).1, "");
 }
 
 fn a_file_that_is_not_taken_is_told_once(root: &Path) {
@@ -256,7 +265,7 @@ fn the_master_key_changes(root: &Path) {
     assert!(after["live"].as_u64() > before["live"].as_u64());
 }
 
-/// A program that prints it; one that prints another's.
+/// A program that prints it; one that prints another's; and the setting itself, without any file.
 fn the_master_key_comes_from_elsewhere(root: &Path) {
     let migrate = |printed: &str| {
         let mut command = tidings(root);
@@ -282,6 +291,20 @@ fn the_master_key_comes_from_elsewhere(root: &Path) {
         text.contains("cat ended with exit status: 1 and said: cat: nowhere: "),
         "{text}"
     );
+    let (file, away) = (root.join("data/master.key"), root.join("away"));
+    let key = std::fs::read_to_string(&file).unwrap();
+    std::fs::rename(&file, &away).unwrap();
+    for (given, ends) in [(key.trim(), 0), (&format!("{}=", "A".repeat(43)), 1)] {
+        let mut status = tidings(root);
+        status.env("TIDINGS_MASTER_KEY", given);
+        let status = status.args(["keys", "status", "--json"]).output().unwrap();
+        assert_eq!(said(&status).0, Some(ends), "{}", said(&status).1);
+        assert!(!said(&status).1.contains(given), "it tells the key");
+        let status: Value = serde_json::from_slice(&status.stdout).unwrap_or_default();
+        assert!(ends == 1 || status["master_key"] == *id, "{status}");
+    }
+    assert!(!file.exists(), "it has made one");
+    std::fs::rename(&away, &file).unwrap();
 }
 
 fn the_head_is_shown_to_compliance(root: &Path, url: &str) {

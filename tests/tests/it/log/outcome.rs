@@ -4,8 +4,18 @@ use futures_util::future::join_all;
 use proptest::sample::select;
 use proptest::strategy::{Strategy as _, ValueTree as _};
 use proptest::test_runner::{Config, TestRunner};
-use tidings_event_store::{Commit, CommitError, Store};
+use tidings_event_store::{Commit, CommitError, Committed, Store};
+use tidings_tests::checker::Told;
 use tidings_tests::{Cut, Platform, Proxy, audit, guard};
+use uuid::Uuid;
+
+/// What the caller was told: its first event is there.
+fn told(stream_id: Uuid, committed: &Committed) -> Told {
+    Told {
+        position: committed.first_position,
+        stream_id,
+    }
+}
 
 /// A store whose committer talks through the proxy, connected already.
 async fn behind(platform: &Platform, proxy: &Proxy) -> Store {
@@ -34,7 +44,7 @@ async fn cut_during_a_commit(cut: Cut) {
     let committed = store.log().commit(commit).await.unwrap();
     assert_eq!(proxy.cuts_left(), 0);
     assert_eq!((committed.first_position, committed.last_position), (2, 3));
-    let log = audit::sound_log(store.log()).await;
+    let log = audit::checked(&platform, &[told(stream, &committed)]).await;
     assert_eq!(log.len(), 3, "nothing is doubled");
     assert_eq!(log[1].event_id, first.event_id);
     assert_eq!(log[1].recorded_at, committed.recorded_at);
@@ -62,7 +72,7 @@ async fn a_conflict_stays_a_conflict_when_its_answer_was_lost() {
     let store = behind(&platform, &proxy).await;
     let stream = platform.ids.next();
     let event = platform.counted(stream, 1);
-    platform.commit(vec![], vec![event]).await.unwrap();
+    let committed = platform.commit(vec![], vec![event]).await.unwrap();
     proxy.cut([Cut::Reply]);
     let commit = Commit {
         guards: vec![guard(stream, 0)],
@@ -73,6 +83,7 @@ async fn a_conflict_stays_a_conflict_when_its_answer_was_lost() {
         matches!(verdict, Err(CommitError::Conflict { actual: 1, .. })),
         "{verdict:?}"
     );
+    audit::checked(&platform, &[told(stream, &committed)]).await;
 }
 
 #[tokio::test]
@@ -81,6 +92,7 @@ async fn many_cuts_under_load_double_nothing_and_lose_nothing() {
     let proxy = Proxy::before(&platform.database_url);
     let store = behind(&platform, &proxy).await;
     let mut runner = TestRunner::new(Config::default());
+    let mut heard = Vec::new();
     let any_cut = select(vec![Cut::Request, Cut::Unheard, Cut::Reply]);
     for _ in 0..30 {
         // More than one at a time: the look for the outcome is cut as well.
@@ -102,37 +114,39 @@ async fn many_cuts_under_load_double_nothing_and_lose_nothing() {
         let committed = join_all(commits).await;
         let log = audit::sound_log(store.log()).await;
         for (committed, commit) in committed {
+            heard.push(told(commit.events[0].stream_id, &committed));
             for (position, event) in (committed.first_position..).zip(commit.events) {
                 assert_eq!(log[position as usize - 1].event_id, event.event_id);
             }
         }
     }
     assert_eq!(proxy.cuts_left(), 0);
-    let log = audit::sound_log(store.log()).await;
+    let log = audit::checked(&platform, &heard).await;
     assert_eq!(log.len(), 1 + 30 * 40 * 2);
 }
 
 #[tokio::test]
 async fn an_administrator_who_ends_the_session_is_not_noticed_by_callers() {
     let platform = Platform::start().await;
-    let store = &platform.store;
     let client = platform.pool.get().await.unwrap();
     let end = "select pg_terminate_backend(pid) from pg_stat_activity \
                where application_name = 'tidings committer' and datname = current_database()";
-    let mut ended = 0;
+    let (mut ended, mut heard) = (0, Vec::new());
     for _ in 0..50 {
         let commits = (0..3).map(|n| {
             let stream = platform.ids.next();
-            platform.commit(vec![guard(stream, 0)], vec![platform.counted(stream, n)])
+            let events = vec![platform.counted(stream, n)];
+            let commit = platform.commit(vec![guard(stream, 0)], events);
+            async move { (stream, commit.await) }
         });
         let (sessions, committed) = tokio::join!(client.query(end, &[]), join_all(commits));
         ended += sessions.unwrap().len();
-        for committed in committed {
-            committed.unwrap();
+        for (stream, committed) in committed {
+            heard.push(told(stream, &committed.unwrap()));
         }
     }
     assert!(ended > 10, "{ended} sessions were ended");
-    assert_eq!(audit::sound_log(store.log()).await.len(), 150);
+    assert_eq!(audit::checked(&platform, &heard).await.len(), 150);
 }
 
 #[tokio::test]
@@ -153,5 +167,5 @@ async fn without_a_database_callers_are_told_so() {
         "it was on its way when the connection broke: {verdict:?}"
     );
     tokio::time::resume();
-    assert_eq!(audit::sound_log(platform.store.log()).await.len(), 1);
+    assert_eq!(audit::checked(&platform, &[]).await.len(), 1);
 }

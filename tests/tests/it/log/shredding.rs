@@ -115,6 +115,46 @@ async fn another_process_hears_of_it() {
     watching.await.unwrap();
 }
 
+/// How long a process keeps a key that it does not use.
+const KEPT_FOR: Duration = Duration::from_secs(60);
+
+/// Nobody asks for it, and nobody shreds it: its age alone takes it from memory.
+#[tokio::test]
+async fn a_key_that_nobody_uses_leaves_the_memory_of_whoever_watches() {
+    let platform = platform_with_known_key().await;
+    let (owner, ..) = known();
+    let now = platform.clock.clock().now();
+    let (there, stop) = (another(&platform), CancellationToken::new());
+    drop(there.keys(&[owner]).await.unwrap());
+    // Whoever holds one keeps it in memory.
+    let held = platform.ids.next();
+    let ring = there.ensure(&[held], now).await.unwrap();
+    let watching = tokio::spawn(there.clone().watch(platform.connect.clone(), stop));
+    let client = platform.pool.get().await.unwrap();
+    let listens = "select exists(select from pg_stat_activity where query = 'listen publishing_keys' \
+                   and state = 'idle' and datname = current_database())";
+    while !client
+        .query_one(listens, &[])
+        .await
+        .unwrap()
+        .get::<_, bool>(0)
+    {
+        tokio::task::yield_now().await;
+    }
+    tokio::time::pause();
+    tokio::time::advance(KEPT_FOR).await;
+    // Its timer has come, and it runs before whatever waits for the database.
+    tokio::task::yield_now().await;
+    tokio::time::resume();
+    // Not told to stop: then it would forget once more.
+    watching.abort();
+
+    let here = platform.store.vault();
+    here.shred(&[owner, held], now).await.unwrap();
+    assert_eq!(there.forget_shredded().await.unwrap(), 1, "the held one");
+    assert!(!seals(&ring, held));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_asks_while_a_key_is_shredded_has_nothing_afterwards() {
     let platform = Platform::start().await;

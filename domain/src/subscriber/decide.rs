@@ -1,6 +1,9 @@
 //! What a subscriber may do. Leaving is never refused to anybody there is.
 
-use super::{Command, Confirmation, Event, Refusal, Remains, Subscriber};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::{Command, Confirmation, ErasureBasis, Event, Refusal, Remains, Shredded, Subscriber};
 use crate::personal::Personal;
 
 pub(super) fn decide(state: &Subscriber, command: Command) -> Result<Vec<Event>, Refusal> {
@@ -30,38 +33,20 @@ pub(super) fn decide(state: &Subscriber, command: Command) -> Result<Vec<Event>,
         }]),
         (_, Command::SignUp { .. }) => Err(Refusal::AlreadySignedUp),
         (Subscriber::Unknown, _) => Err(Refusal::NotFound),
-        (Subscriber::Erasing(_) | Subscriber::Erased(_), Command::RequestErasure { .. })
-        | (Subscriber::Erased(_), Command::CompleteErasure { .. })
-        // There is nobody any more who could be written to.
-        | (Subscriber::Erasing(_) | Subscriber::Erased(_), Command::Unsubscribe { .. }) => {
-            Ok(vec![])
-        }
-        (Subscriber::Erasing(_) | Subscriber::Erased(_), Command::Resubscribe { .. }) => {
-            Err(Refusal::Erased)
-        }
         (
-            Subscriber::Pending(profile)
-            | Subscriber::Active(profile)
-            | Subscriber::Unsubscribed(profile),
+            state,
             Command::RequestErasure {
                 basis,
                 asked_at,
                 restored_event_id,
             },
-        ) => Ok(vec![Event::ErasureRequested {
-            basis,
-            asked_at,
-            address_id: profile.address_id,
-            address_suppression_id: profile.address_suppression_id,
-            restored_event_id,
-        }]),
-        (Subscriber::Erasing(_), Command::CompleteErasure { shredded }) => {
-            Ok(vec![Event::Erased {
-                shredded,
-                remains: Remains::ALL.to_vec(),
-            }])
+        ) => Ok(request_erasure(state, basis, asked_at, restored_event_id)),
+        (state, Command::CompleteErasure { shredded }) => complete_erasure(state, shredded),
+        // There is nobody any more who could be written to.
+        (Subscriber::Erasing(_) | Subscriber::Erased(_), Command::Unsubscribe { .. }) => Ok(vec![]),
+        (Subscriber::Erasing(_) | Subscriber::Erased(_), Command::Resubscribe { .. }) => {
+            Err(Refusal::Erased)
         }
-        (_, Command::CompleteErasure { .. }) => Err(Refusal::ErasureNotRequested),
         (
             state,
             Command::Unsubscribe {
@@ -91,8 +76,40 @@ pub(super) fn decide(state: &Subscriber, command: Command) -> Result<Vec<Event>,
     }
 }
 
+/// Who is being erased, or was, is not asked for twice.
+fn request_erasure(
+    state: &Subscriber,
+    basis: ErasureBasis,
+    asked_at: Option<OffsetDateTime>,
+    restored_event_id: Option<Uuid>,
+) -> Vec<Event> {
+    match state {
+        Subscriber::Pending(profile)
+        | Subscriber::Active(profile)
+        | Subscriber::Unsubscribed(profile) => vec![Event::ErasureRequested {
+            basis,
+            asked_at,
+            address_id: profile.address_id,
+            address_suppression_id: profile.address_suppression_id,
+            restored_event_id,
+        }],
+        Subscriber::Unknown | Subscriber::Erasing(_) | Subscriber::Erased(_) => vec![],
+    }
+}
+
+fn complete_erasure(state: &Subscriber, shredded: Vec<Shredded>) -> Result<Vec<Event>, Refusal> {
+    match state {
+        Subscriber::Erasing(_) => Ok(vec![Event::Erased {
+            shredded,
+            remains: Remains::ALL.to_vec(),
+        }]),
+        Subscriber::Erased(_) => Ok(vec![]),
+        _ => Err(Refusal::ErasureNotRequested),
+    }
+}
+
 /// A topic can be left by somebody who left everything: it then stays left should they come back.
-fn has_left(state: &Subscriber, topic_id: Option<uuid::Uuid>) -> bool {
+fn has_left(state: &Subscriber, topic_id: Option<Uuid>) -> bool {
     match topic_id {
         None => matches!(state, Subscriber::Unsubscribed(_)),
         Some(topic) => state

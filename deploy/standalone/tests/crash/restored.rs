@@ -10,7 +10,6 @@ use serde_json::{Value, json};
 use tidings_sinks::smtp;
 use tidings_tests::program::newsroom::{id, publish, settled};
 use tidings_tests::program::{Api, Program};
-use uuid::Uuid;
 
 use crate::private::{Lost, brought, check, check_but_for};
 use crate::start;
@@ -111,16 +110,10 @@ async fn who_left_after_the_backup_is_not_mailed() {
     left.insert("passing@example.org".to_owned());
     // Two are erased: a reader of the backup, and one it knows nothing of.
     let reader = readers[LEAVE]["subscriber_id"].as_str().unwrap();
-    let reader_id: Uuid = reader.parse().unwrap();
-    let email = api.get(&format!("/api/v1/subscribers/{reader}")).await;
-    let email = email["email"].as_str().unwrap().to_owned();
-    let passing = json!({ "email": "erased@example.org" });
-    let passing = id(&api.post("/api/v1/subscribers", &passing).await);
-    for erased in [reader, &passing] {
-        let path = format!("/api/v1/subscribers/{erased}/erase");
-        api.post(&path, &json!({})).await;
-    }
-    left.extend([email.clone(), "erased@example.org".to_owned()]);
+    let email = erase(&api, reader).await;
+    let unknown = json!({ "email": "erased@example.org" });
+    let unknown = id(&api.post("/api/v1/subscribers", &unknown).await);
+    left.extend([email.clone(), erase(&api, &unknown).await]);
     let witness = program.data().join("witness");
     // Its last line is written when the platform stops.
     let (program, old) = program.stop_and_move_on("restored").await;
@@ -159,9 +152,19 @@ async fn who_left_after_the_backup_is_not_mailed() {
     program.verify_log();
     let readers = [brought(READERS), vec!["passing@example.org".to_owned()]].concat();
     // Nobody was mailed in what is lost.
-    let erased = BTreeMap::from([(reader_id, email.to_lowercase())]);
+    let erased = BTreeMap::from([(reader.parse().unwrap(), email.to_lowercase())]);
     check_but_for(&erased, &program, &sink, &readers, Lost::Nothing).await;
     program.stop().await;
+}
+
+/// Erases a reader, to the end; gives the address they had.
+async fn erase(api: &Api, reader: &str) -> String {
+    let path = format!("/api/v1/subscribers/{reader}");
+    let profile = api.until(&path, |it| it["email"].is_string()).await;
+    api.post(&format!("{path}/erase"), &json!({})).await;
+    let erasure = format!("{path}/erasure");
+    api.until(&erasure, |it| it["signature"].is_string()).await;
+    profile["email"].as_str().unwrap().to_owned()
 }
 
 /// Nothing of them is there any more, and the receipt says why.

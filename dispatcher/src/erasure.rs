@@ -124,8 +124,8 @@ struct Way {
     files: Vec<(Uuid, Option<i64>)>,
     /// A rebuild of the view with opened values is at work.
     rebuilt: bool,
-    /// Rejected records up to here are known.
-    rejections: i64,
+    /// All rejected records are known.
+    known: bool,
 }
 
 impl Way {
@@ -140,25 +140,16 @@ impl Way {
         // Behind the look at the files: what an import that has just ended has rejected is known too.
         let head = store.log().head().await?.position;
         let reached = reached(store.log(), &REJECTIONS, Some(head), PATIENCE).await?;
-        let rejections = match reached {
-            Reached::At(position) | Reached::Behind(position) => position,
-            Reached::Unborn => 0,
-        };
-        let rejections = if rejections < head {
-            rejections
-        } else {
-            i64::MAX
-        };
         Ok(Self {
             files,
             rebuilt,
-            rejections,
+            known: matches!(reached, Reached::At(_)),
         })
     }
 
     /// What has to end before nothing is left of somebody whose erasure was requested at a position.
     fn obstacle(&self, requested: i64) -> Option<String> {
-        if self.rejections != i64::MAX {
+        if !self.known {
             return Some(format!("the view {} is behind", REJECTIONS[0]));
         }
         // A file that came later is judged by who takes it in.

@@ -2,6 +2,7 @@
 //! when it is published and stops when the accounting view balances.
 
 mod ledger;
+mod rebuilding;
 mod town;
 
 use std::time::Instant;
@@ -30,7 +31,7 @@ pub(crate) async fn rows(site: &Site, wanted: &Wanted, report: &mut Report) -> R
     if wanted.row(NAME) {
         report.add(per_s(site).await?);
     }
-    Ok(())
+    rebuilding::rows(site, wanted, report).await
 }
 
 async fn per_s(site: &Site) -> Result<Row, Error> {

@@ -196,7 +196,7 @@ async fn commits_meanwhile(site: &Site, store: &Store) -> Result<Row, Error> {
 }
 
 /// Rebuilds until told to stop; one that has begun is dropped then.
-async fn again_and_again(store: Store, stop: CancellationToken) -> Result<(), Error> {
+pub(crate) async fn again_and_again(store: Store, stop: CancellationToken) -> Result<(), Error> {
     let rebuilding = async {
         loop {
             rebuilt(&store, Rebuildable::of::<DeliveryLog>(), 1).await?;

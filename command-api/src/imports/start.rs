@@ -42,6 +42,8 @@ const MEDIA_TYPE: &str = "text/csv";
         example = "email,name,city\nada@example.org,Ada,London\ngrace@example.org,Grace,Arlington\n"),
     responses(
         (status = 202, description = "Taken in; `Location` shows how far it is", body = Changed),
+        (status = 409, description = "An earlier request with this key was not finished in time; send the file with a new \
+            key", body = ProblemBody, content_type = "application/problem+json"),
         (status = 413, description = "The file is too large", body = ProblemBody,
             content_type = "application/problem+json"),
         (status = 415, description = "It is not text/csv", body = ProblemBody,

@@ -8,7 +8,8 @@ use actix_web::test::TestRequest;
 use actix_web::web::{self, ServiceConfig};
 use serde_json::{Value, json};
 use tidings_dispatcher::erasure::Eraser;
-use tidings_domain::stream_id;
+use tidings_domain::id::derive_from;
+use tidings_domain::stream_id::{self, KeyedRequest};
 use tidings_domain::subscriber::{Standing, Subscriber};
 use tidings_domain::suppression::{Reason, Suppression};
 use tidings_domain::value::EmailAddress;
@@ -527,4 +528,38 @@ async fn racing_a_running_send_no_attempt_stands_after_an_erasure() {
         );
     }
     assert_eq!(of("subscriber.Erased").count(), READERS);
+}
+
+/// What of a request has died is deleted soon, with its key: a repeat says so, and loses nothing unheard.
+#[actix_web::test]
+async fn a_file_whose_request_was_given_up_is_not_taken_under_the_same_key() {
+    let house = House::start().await;
+    let who = stream_id::principal(&house.id_key, &api::config().auth.issuer, "ada");
+    let import_id = KeyedRequest {
+        actor: &format!("user:{who}"),
+        method: "POST",
+        path: "/api/v1/imports",
+        key: "died",
+    }
+    .stream(&house.id_key, "subscriber_import", 0);
+    let file_key = derive_from(import_id, "subscriber_import.file", &[]);
+    let platform = &house.platform;
+    let now = platform.clock.clock().now();
+    platform
+        .store
+        .vault()
+        .shred(&[file_key], now)
+        .await
+        .unwrap();
+    let request = |key| {
+        TestRequest::post()
+            .uri("/api/v1/imports")
+            .insert_header((header::CONTENT_TYPE, "text/csv"))
+            .insert_header(("Idempotency-Key", key))
+            .set_payload("email\nada@example.org\n")
+    };
+    let (status, problem) = ask(&house, house_commands(&house), request("died")).await;
+    assert_eq!(status, 409, "{problem}");
+    let (status, _) = ask(&house, house_commands(&house), request("anew")).await;
+    assert_eq!(status, 202);
 }

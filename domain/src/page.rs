@@ -44,9 +44,10 @@ impl Tag {
     /// Whether nothing of the element, and nothing within, is shown.
     fn hides(&self, name: &str) -> bool {
         let of_this_style = |style: String| {
-            ["display:none", "visibility:hidden"]
-                .iter()
-                .any(|hides| style.contains(hides))
+            style.split(';').any(|declared| {
+                let declared = declared.trim_end_matches("!important");
+                ["display:none", "visibility:hidden"].contains(&declared)
+            })
         };
         UNSEEN.contains(&name)
             || self.0.attributes.contains_key(&b"hidden"[..])

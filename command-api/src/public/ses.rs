@@ -72,7 +72,7 @@ fn problem(refused: Refused) -> Problem {
     let sentence = |why: &str| format!("The message was not taken: {why}.");
     match refused {
         Refused::Malformed(why) => Problem::bad_request(sentence(why)),
-        // Which it was is for the log: it would tell strangers which topics are ours.
+        // Which it was is for the log.
         Refused::Unverified(_) => Problem::unverified(sentence(UNVERIFIED)),
         Refused::Away(why) => Problem::unavailable(sentence(why), RETRY_AFTER.as_secs(), None),
     }

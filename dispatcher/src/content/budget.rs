@@ -93,13 +93,17 @@ impl Budget {
             self.inlines(cell, lead);
         }
         let cells = table.head.len() * (NODE_BYTES + lead);
-        let told = before - self.left + cells;
+        // Before the rows: what they leave is nothing.
+        if !self.take(cells) {
+            return false;
+        }
+        let told = before - self.left;
         table.rows.retain_mut(|row| {
             let fits = self.take(told);
             row.iter_mut().for_each(|cell| self.inlines(cell, lead));
             fits
         });
-        self.take(cells)
+        true
     }
 
     fn inlines(&mut self, content: &mut Vec<Inline>, lead: usize) {

@@ -22,6 +22,11 @@ const PAGES: &[(&str, &str)] = &[
     ("<svg><text>a<p>b", "b"),
     ("<svg><foreignObject><p>a</p></foreignObject></svg>b", "b"),
     ("<div><svg><text>a</div>b", "b"),
+    (
+        "<div style='color:red; Display: none !important'>a</div>b",
+        "b",
+    ),
+    ("<div style='backface-visibility:hidden'>a</div>b", "ab"),
     ("<div hidden/>a", ""),
     ("<p hidden>a<p>b", "b"),
     ("<p hidden>a<div>b</div>c", "bc"),

@@ -68,7 +68,7 @@ impl Domains {
     }
 
     /// How long a mail had better wait; none: it may go out now. After a rest one may, and the others wait for its word.
-    /// `abandons`: how often it has waited, for each wait is on record as an attempt that was abandoned.
+    /// `abandons`: how often an attempt of it was abandoned, as each wait is; a wait for the channel's pace counts too.
     pub(super) fn wait(&self, mail: &Rendered, abandons: u32) -> Option<Duration> {
         if abandons >= WAITS_MAX {
             return None;

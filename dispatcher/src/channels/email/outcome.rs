@@ -87,7 +87,9 @@ fn later(step: Step, reply: &Reply) -> Outcome {
         return defer(reply, "try_later", Blame::Receiver);
     }
     // The relay's own pace, whichever mail it is said of (Amazon SES: "454 Throttling failure"). With 421 it hangs up on us.
-    if reply.code != 421 && (words.contains("throttl") || words.contains("rate exceeded")) {
+    let throttles = words.contains("throttl") || words.contains("rate exceeded");
+    let of_relay = reply.code == 454 || subject != Some(7) || !of_receiver;
+    if reply.code != 421 && throttles && of_relay {
         return Outcome::Deferred {
             reason: "throttled",
             code: i32::from(reply.code),

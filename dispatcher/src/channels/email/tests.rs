@@ -106,6 +106,7 @@ Data     | 451 4.3.0 not now                | deferred try_later by Network
 FinalDot | 554 5.6.0 looks like spam        | failed rejected by Receiver
 FinalDot | 451 4.3.0 queue full             | deferred try_later by Receiver
 FinalDot | 421 4.7.0 throttled over there   | deferred try_later by Domain
+RcptTo   | 451 4.7.1 throttled by domain    | deferred try_later by Domain
 FinalDot | 552 too big                      | failed message_too_large by Receiver
 Body     | 552 5.3.4 too big                | failed message_too_large by Receiver";
 
@@ -152,8 +153,8 @@ async fn replies_are_judged_by_their_phase_and_code() {
 async fn a_throttled_channel_rests_and_says_no_mail_meanwhile() {
     for (phase, code, words) in [
         (Phase::MailFrom, 454, "Throttling failure: too fast"),
-        // The relay says it of itself, whatever its code says of whom.
-        (Phase::RcptTo, 451, "4.7.0 Throttling"),
+        // The relay says it of itself, whichever receiver was named.
+        (Phase::RcptTo, 451, "4.3.0 Throttling"),
         (
             Phase::FinalDot,
             454,

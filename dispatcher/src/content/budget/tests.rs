@@ -81,6 +81,20 @@ fn no_markdown_becomes_huge() {
     }
 }
 
+/// What fits is kept: of a table its first rows.
+#[test]
+fn a_long_table_keeps_the_rows_that_fit() {
+    let rows: String = (0..9_000).map(|n| format!("|{n}|Ann|9|\n")).collect();
+    let composed = Composed::new("t", &format!("|a|b|c|\n|-|-|-|\n{rows}"));
+    assert!(is_cut(&composed));
+    let letter = text::letter("t", composed.document());
+    assert!(
+        letter.contains("100") && !letter.contains("8999"),
+        "{}",
+        letter.len()
+    );
+}
+
 #[test]
 fn what_is_only_long_is_not_cut() {
     let paragraph = "The [ferry](https://ferry.example.org/timetable?from=1&to=2) runs **again**, \

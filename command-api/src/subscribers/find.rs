@@ -7,7 +7,7 @@ use tidings_domain::stream_id;
 use tidings_domain::value::EmailAddress;
 use tidings_service::Problem;
 use tidings_service::auth::Role;
-use tidings_service::http::Json;
+use tidings_service::http::{Json, Nothing, Query};
 use tidings_service::problem::ProblemBody;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -55,6 +55,7 @@ pub(crate) struct Found {
 )]
 pub(crate) async fn find(
     commands: web::Data<Commands>,
+    _nothing: Query<Nothing>,
     body: Json<Wanted>,
 ) -> Result<HttpResponse, Problem> {
     let mut values = Values::default();

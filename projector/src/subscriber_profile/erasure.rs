@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use crate::reader::{Reader, unloadable};
 use tidings_service::access::{Access, Route};
+use tidings_service::http::{Nothing, Query};
 
 /// Who may.
 pub const ROUTE: Route = (
@@ -61,6 +62,7 @@ pub struct UnderWay {
 pub async fn get_erasure(
     reader: web::Data<Reader>,
     id: web::Path<Uuid>,
+    _nothing: Query<Nothing>,
 ) -> Result<HttpResponse, Problem> {
     let erasure = receipt::erasure(reader.store(), *id).await;
     match erasure.map_err(|error| unloadable(&error))? {

@@ -103,7 +103,7 @@ fn erase(root: &Path) {
     let forged = std::fs::read_to_string(root.join("receipt.json")).unwrap();
     std::fs::write(
         root.join("forged.json"),
-        forged.replace("request", "operator"),
+        forged.replace(r#""basis":"request""#, r#""basis":"operator""#),
     )
     .unwrap();
     let check = ["audit", "check", "forged.json"];

@@ -131,6 +131,13 @@ fn chat(kind: &'static str) -> Vec<Case> {
             "in_doubt connection_lost -> in_doubt 1",
         ),
     ]);
+    if kind == "discord" {
+        // Said by whoever stands before Discord.
+        cases.push(case(
+            slack::Rule::reply(403, "<html>"),
+            "pending shut_out => sent 1",
+        ));
+    }
     cases
 }
 
@@ -156,7 +163,7 @@ fn http(kind: &'static str) -> Vec<Case> {
             "pending redirected => sent 1",
         ),
         case(
-            slack::Rule::reply(401, "no"),
+            slack::Rule::reply(401, r#"{"message": "401: Unauthorized", "code": 0}"#),
             "pending not_allowed => sent 1",
         ),
         case(

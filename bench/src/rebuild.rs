@@ -172,11 +172,8 @@ async fn commits_meanwhile(site: &Site, store: &Store) -> Result<Row, Error> {
     through_log(store.log(), &sample, CALLERS, COMMITTING).await?;
     for _ in 0..ROUNDS {
         let quiet = through_log(store.log(), &sample, CALLERS, COMMITTING).await?;
-        let stop = CancellationToken::new();
-        let rebuilding = tokio::spawn(again_and_again(store.clone(), stop.clone()));
-        let mut busy = through_log(store.log(), &sample, CALLERS, COMMITTING).await?;
-        stop.cancel();
-        rebuilding.await??;
+        let committing = through_log(store.log(), &sample, CALLERS, COMMITTING);
+        let mut busy = meanwhile_of(store, committing).await?;
         alone.push(quiet.per_s());
         meanwhile.push(busy.per_s());
         ratios.push(busy.per_s() / quiet.per_s());
@@ -195,8 +192,21 @@ async fn commits_meanwhile(site: &Site, store: &Store) -> Result<Row, Error> {
     })
 }
 
+/// What comes of something while the delivery log is rebuilt all the while.
+pub(crate) async fn meanwhile_of<T>(
+    store: &Store,
+    measured: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
+    let stop = CancellationToken::new();
+    let rebuilding = tokio::spawn(again_and_again(store.clone(), stop.clone()));
+    let measured = measured.await;
+    stop.cancel();
+    rebuilding.await??;
+    measured
+}
+
 /// Rebuilds until told to stop; one that has begun is dropped then.
-pub(crate) async fn again_and_again(store: Store, stop: CancellationToken) -> Result<(), Error> {
+async fn again_and_again(store: Store, stop: CancellationToken) -> Result<(), Error> {
     let rebuilding = async {
         loop {
             rebuilt(&store, Rebuildable::of::<DeliveryLog>(), 1).await?;

@@ -4,13 +4,12 @@
 use std::time::{Duration, Instant};
 
 use tidings_sinks::smtp::{self, Keep};
-use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{configure, publish, town};
 use crate::load::{Load, drive};
 use crate::platform::Platform;
-use crate::rebuild::again_and_again;
+use crate::rebuild::meanwhile_of;
 use crate::report::{Report, Row};
 use crate::site::Site;
 use crate::stats::median;
@@ -56,7 +55,7 @@ async fn sends(site: &Site, platform: &Platform, channel_id: Uuid) -> Result<Row
     let (mut alone, mut meanwhile, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         let quiet = mails_per_s(platform, channel_id).await?;
-        let busy = beside_a_rebuild(platform, mails_per_s(platform, channel_id)).await?;
+        let busy = meanwhile_of(&platform.store, mails_per_s(platform, channel_id)).await?;
         alone.push(quiet);
         meanwhile.push(busy);
         ratios.push(busy / quiet);
@@ -80,7 +79,7 @@ async fn reads(site: &Site, platform: &Platform, channel_id: Uuid) -> Result<Row
     let mut latency = String::new();
     for _ in 0..ROUNDS {
         let quiet = read(platform, publication_id).await?;
-        let mut busy = beside_a_rebuild(platform, read(platform, publication_id)).await?;
+        let mut busy = meanwhile_of(&platform.store, read(platform, publication_id)).await?;
         alone.push(quiet.per_s());
         meanwhile.push(busy.per_s());
         ratios.push(busy.per_s() / quiet.per_s());
@@ -99,19 +98,6 @@ async fn reads(site: &Site, platform: &Platform, channel_id: Uuid) -> Result<Row
         ),
         ..Row::default()
     })
-}
-
-/// What comes of it while the view is rebuilt all the while.
-async fn beside_a_rebuild<T>(
-    platform: &Platform,
-    measured: impl Future<Output = Result<T, Error>>,
-) -> Result<T, Error> {
-    let stop = CancellationToken::new();
-    let rebuilding = tokio::spawn(again_and_again(platform.store.clone(), stop.clone()));
-    let measured = measured.await;
-    stop.cancel();
-    rebuilding.await??;
-    measured
 }
 
 async fn mails_per_s(platform: &Platform, channel_id: Uuid) -> Result<f64, Error> {

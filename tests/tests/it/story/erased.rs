@@ -307,6 +307,19 @@ async fn a_late_bounce_and_an_old_link_bring_nothing_back() {
     assert_eq!(tables_with(&house, "canary").await, Vec::<String>::new());
     let reasons = suppression(&house, CANARY).await.reasons().to_vec();
     assert_eq!(reasons, [Reason::Erased, Reason::HardBounce]);
+    // Whoever leaves by an old mail leaves for good, whoever has the address by then.
+    let (_, link) = mail.split_once("List-Unsubscribe: <").unwrap();
+    let (link, _) = link.split_once('>').unwrap();
+    let link = link.replace("\r\n ", "");
+    let (_, token) = link.rsplit_once("/u/").unwrap();
+    let request = TestRequest::post()
+        .uri(&format!("/u/{token}"))
+        .insert_header((header::CONTENT_TYPE, "application/x-www-form-urlencoded"))
+        .set_payload("List-Unsubscribe=One-Click");
+    assert_eq!(ask(&house, house_commands(&house), request).await.0, 200);
+    let reasons = suppression(&house, CANARY).await.reasons().to_vec();
+    let all = [Reason::Erased, Reason::HardBounce, Reason::Unsubscribed];
+    assert_eq!(reasons, all);
     let resubscribe = format!("/api/v1/subscribers/{canary}/resubscribe");
     assert_eq!(post(&house, &resubscribe, json!({})).await.0, 409);
     let leave = format!("/api/v1/subscribers/{canary}/unsubscribe");

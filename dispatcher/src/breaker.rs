@@ -46,6 +46,10 @@ struct Counted {
 /// Most deliveries of a channel that are remembered to have failed while others got through.
 const OUTDONE_MAX: usize = 32;
 
+/// So often nothing but one delivery finds out whether a vendor is still in trouble, a quarter of an hour apart: five days.
+/// Then it is the delivery.
+const PROBES_ALONE_MAX: u32 = 480;
+
 /// What an outcome means for the channel's circuit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
@@ -124,7 +128,9 @@ impl Breaker {
         }
         let verdict = counted.judge(circuit, delivery_id, outcome, now);
         let is_own = is_answer(outcome)
-            && (!is_trouble_of_a_vendor(way, outcome) || counted.outdone.contains(&delivery_id));
+            && (!is_trouble_of_a_vendor(way, outcome)
+                || counted.outdone.contains(&delivery_id)
+                || circuit.openings() >= PROBES_ALONE_MAX);
         Judged {
             verdict,
             alone: is_own && counted.met_by == MetBy::One(delivery_id),

@@ -8,6 +8,8 @@ use html5gum::{DefaultEmitter, StartTag, Token, Tokenizer};
 
 use open::Open;
 
+use crate::value::Target;
+
 /// A piece of a page that is shown.
 #[derive(Clone, Debug)]
 pub enum Piece {
@@ -65,13 +67,11 @@ impl Tag {
 
     /// Whether it is a picture of which anything is shown: itself, or its words.
     fn is_picture(&self) -> bool {
-        let source = self.attribute("src").unwrap_or_default();
-        let source = source.trim().to_ascii_lowercase();
         self.name() == "img"
             && (self.attribute("alt").is_some_and(|alt| has_words(&alt))
-                || ["http://", "https://"]
-                    .iter()
-                    .any(|scheme| source.starts_with(scheme)))
+                || self
+                    .attribute("src")
+                    .is_some_and(|it| Target::image(&it).is_some()))
     }
 }
 

@@ -14,6 +14,7 @@ mod html;
 mod json;
 mod markdown;
 mod settings;
+mod target;
 mod text;
 
 pub use attributes::Attributes;
@@ -27,6 +28,7 @@ pub use evidence::Evidence;
 pub use html::Html;
 pub use markdown::Markdown;
 pub use settings::Settings;
+pub use target::Target;
 pub(crate) use text::cut;
 pub use text::{ChannelName, DisplayName, SkipReason, Title};
 

@@ -119,6 +119,24 @@ fn a_vendor_in_trouble_is_waited_for_unless_others_get_through_to_it() {
 }
 
 #[test]
+fn a_vendor_in_trouble_with_one_delivery_for_days_is_in_trouble_with_that_delivery() {
+    let breaker = Breaker::default();
+    let waits = |openings: u32| {
+        let way = Way {
+            version: openings as i32 + 1,
+            ..way(Circuit::Open {
+                probe_at: NOW,
+                openings,
+                met_by: MetBy::One(Uuid::from_u128(1)),
+            })
+        };
+        let judged = breaker.judge(&way, Uuid::from_u128(1), &answers(500), NOW);
+        judged.wait_until().is_some()
+    };
+    assert_eq!([waits(479), waits(480)], [true, false]);
+}
+
+#[test]
 fn what_one_delivery_alone_is_answered_counts_against_it_and_what_several_are_does_not() {
     let (breaker, closed) = (Breaker::default(), way(Circuit::Closed));
     let waits = |way: &Way, n: u128, outcome: &Outcome| {

@@ -1,8 +1,6 @@
 //! The content tree: small, and safe by construction. No raw HTML, only web and mail links.
 
-use std::sync::Arc;
-
-use reqwest::Url;
+pub use tidings_domain::value::Target;
 
 /// Deepest nesting kept as such; what lies deeper is read as part of its surroundings.
 /// Keeps every walk over the tree within a small stack.
@@ -106,43 +104,6 @@ pub enum Inline {
     },
     /// A new line.
     Break,
-}
-
-/// A link target that is safe to offer: an absolute http, https or mailto URL of printable ASCII. Cheap to clone: a page may
-/// lead everywhere it goes on to the same place.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Target(Arc<str>);
-
-/// Longest link target kept, in characters; Slack takes 3,000 for a whole section.
-const TARGET_LENGTH_MAX: usize = 2_000;
-
-impl Target {
-    /// Accepts a target for a link.
-    pub fn link(text: &str) -> Option<Self> {
-        Self::parse(text, &["http", "https", "mailto"])
-    }
-
-    /// Accepts a target for an image.
-    pub fn image(text: &str) -> Option<Self> {
-        Self::parse(text, &["http", "https"])
-    }
-
-    /// The URL.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// How the URL is shown to a reader: without the `mailto:`.
-    pub fn shown(&self) -> &str {
-        self.0.strip_prefix("mailto:").unwrap_or(&self.0)
-    }
-
-    fn parse(text: &str, schemes: &[&str]) -> Option<Self> {
-        let url = Url::parse(text.trim()).ok()?;
-        let printable = url.as_str().bytes().all(|byte| matches!(byte, b'!'..=b'~'));
-        let fits = url.as_str().len() <= TARGET_LENGTH_MAX;
-        (printable && fits && schemes.contains(&url.scheme())).then(|| Self(url.as_str().into()))
-    }
 }
 
 /// Words on one line, without control characters (an entity such as `&#7;` can smuggle one in).

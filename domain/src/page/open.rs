@@ -11,10 +11,44 @@ const DEPTH_MAX: usize = 512;
 /// Open elements, and from which on nothing is shown.
 #[derive(Default)]
 pub(super) struct Open {
-    /// Their names, the outermost first.
-    names: Vec<String>,
+    /// The outermost first.
+    elements: Vec<Element>,
     /// How many are open around the one that hides.
     hidden_from: Option<usize>,
+}
+
+/// An open element, and what it is to those that look for where they end: found out once, since a page may look past it
+/// tens of thousands of times.
+struct Element {
+    name: String,
+    /// No mark within running text.
+    is_block: bool,
+    /// No end tag reaches out of it.
+    is_scope: bool,
+    /// A drawing or a formula.
+    is_foreign_root: bool,
+    /// HTML stands in it, though it is part of one.
+    holds_html: bool,
+}
+
+impl Element {
+    fn new(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            is_block: is_block(name),
+            is_scope: SCOPES.contains(&name),
+            is_foreign_root: is_foreign_root(name),
+            holds_html: HTML_WITHIN.contains(&name),
+        }
+    }
+
+    fn is(&self, name: &str) -> bool {
+        self.name == name
+    }
+
+    fn is_any(&self, names: &[&str]) -> bool {
+        names.contains(&self.name.as_str())
+    }
 }
 
 impl Open {
@@ -22,7 +56,7 @@ impl Open {
     /// is shown. Gives whether the element is.
     pub(super) fn start(&mut self, name: &str, closed: bool, hides: bool) -> bool {
         if self.is_foreign() && LEAVE_FOREIGN.contains(&name) {
-            let inner = self.find(is_foreign_root, |_| false);
+            let inner = self.find(|it| it.is_foreign_root, |_| false);
             self.close(inner);
         }
         self.imply_ends(name);
@@ -31,9 +65,9 @@ impl Open {
         let shown = !self.is_hidden() && !hides;
         if !is_empty {
             if hides && !self.is_hidden() {
-                self.hidden_from = Some(self.names.len());
+                self.hidden_from = Some(self.elements.len());
             }
-            self.names.push(name.to_owned());
+            self.elements.push(Element::new(name));
         }
         shown
     }
@@ -45,17 +79,18 @@ impl Open {
             return !self.is_hidden();
         }
         let was_hidden_from = self.hidden_from;
-        let ends = |it: &str| it == name || (is_heading(it) && is_heading(name));
+        let heading = is_heading(name);
+        let ends = |it: &Element| it.is(name) || (heading && is_heading(&it.name));
         let found = match name {
             _ if TABLE_PARTS.contains(&name) || name == "table" => {
-                self.find(ends, |it| it == "table")
+                self.find(ends, |it| it.is("table"))
             }
-            "li" => self.find(ends, |it| SCOPES.contains(&it) || matches!(it, "ul" | "ol")),
-            "p" => self.find(ends, |it| SCOPES.contains(&it) || it == "button"),
+            "li" => self.find(ends, |it| it.is_scope || it.is_any(&["ul", "ol"])),
+            "p" => self.find(ends, |it| it.is_scope || it.is("button")),
             _ if UNSEEN.contains(&name) => self.find(ends, |_| false),
-            _ if is_block(name) => self.find(ends, |it| SCOPES.contains(&it)),
+            _ if is_block(name) => self.find(ends, |it| it.is_scope),
             // Marks end within the block that they stand in.
-            _ => self.find(ends, |it| is_block(it) || SCOPES.contains(&it)),
+            _ => self.find(ends, |it| it.is_block || it.is_scope),
         };
         self.close(found);
         // One that ended what hides is part of it, unless it has ended what stands around it as well.
@@ -73,21 +108,21 @@ impl Open {
     fn imply_ends(&mut self, name: &str) {
         let found = match name {
             "li" => self.find(
-                |it| it == "li",
-                |it| SCOPES.contains(&it) || matches!(it, "ul" | "ol" | "menu"),
+                |it| it.is("li"),
+                |it| it.is_scope || it.is_any(&["ul", "ol", "menu"]),
             ),
             "dd" | "dt" => self.find(
-                |it| matches!(it, "dd" | "dt"),
-                |it| SCOPES.contains(&it) || it == "dl",
+                |it| it.is_any(&["dd", "dt"]),
+                |it| it.is_scope || it.is("dl"),
             ),
             "option" | "optgroup" => self.find(
-                |it| it == "option" || it == name,
-                |it| it == "select" || is_block(it) || SCOPES.contains(&it),
+                |it| it.is("option") || it.is(name),
+                |it| it.is("select") || it.is_block || it.is_scope,
             ),
-            "a" | "nobr" | "button" => self.find(|it| it == name, |it| SCOPES.contains(&it)),
+            "a" | "nobr" | "button" => self.find(|it| it.is(name), |it| it.is_scope),
             _ if is_heading(name) => {
-                let inner = self.names.last().is_some_and(|it| is_heading(it));
-                inner.then(|| self.names.len() - 1)
+                let inner = self.elements.last().is_some_and(|it| is_heading(&it.name));
+                inner.then(|| self.elements.len() - 1)
             }
             "td" | "th" => self.table_part(&["td", "th"]),
             "tr" => self.table_part(&["td", "th", "tr"]),
@@ -96,43 +131,45 @@ impl Open {
         };
         self.close(found);
         if CLOSE_P.contains(&name) {
-            let inner = self.find(|it| it == "p", |it| SCOPES.contains(&it) || it == "button");
+            let inner = self.find(|it| it.is("p"), |it| it.is_scope || it.is("button"));
             self.close(inner);
         }
     }
 
     /// The outermost of such parts in the innermost table.
     fn table_part(&self, parts: &[&str]) -> Option<usize> {
-        let table = self.find(|it| it == "table", |_| false)?;
-        let within = self.names.iter().skip(table + 1);
-        let outermost = within
-            .take_while(|it| !parts.contains(&it.as_str()))
-            .count();
+        let table = self.find(|it| it.is("table"), |_| false)?;
+        let within = self.elements.iter().skip(table + 1);
+        let outermost = within.take_while(|it| !it.is_any(parts)).count();
         let at = table + 1 + outermost;
-        (at < self.names.len()).then_some(at)
+        (at < self.elements.len()).then_some(at)
     }
 
     /// The innermost of such elements that none of the others stands around.
-    fn find(&self, is_it: impl Fn(&str) -> bool, shields: impl Fn(&str) -> bool) -> Option<usize> {
-        let from = self.names.len().saturating_sub(DEPTH_MAX);
-        let nearest = self.names[from..]
+    fn find(
+        &self,
+        is_it: impl Fn(&Element) -> bool,
+        shields: impl Fn(&Element) -> bool,
+    ) -> Option<usize> {
+        let from = self.elements.len().saturating_sub(DEPTH_MAX);
+        let nearest = self.elements[from..]
             .iter()
             .rposition(|it| is_it(it) || shields(it))?;
         let at = from + nearest;
-        is_it(&self.names[at]).then_some(at)
+        is_it(&self.elements[at]).then_some(at)
     }
 
     /// Ends the element at this place, with all within.
     fn close(&mut self, at: Option<usize>) {
         if let Some(at) = at {
-            self.names.truncate(at);
+            self.elements.truncate(at);
             self.hidden_from = self.hidden_from.filter(|from| *from < at);
         }
     }
 
     /// Whether what comes next is part of a drawing or a formula, and no HTML that stands in one.
     fn is_foreign(&self) -> bool {
-        self.find(is_foreign_root, |it| HTML_WITHIN.contains(&it))
+        self.find(|it| it.is_foreign_root, |it| it.holds_html)
             .is_some()
     }
 }

@@ -106,6 +106,9 @@ fn a_page_that_shows_nothing_is_known() {
     ] {
         assert!(!shows_anything(html), "{html}");
     }
+    // No channel shows a picture from so long an address.
+    let long = format!("<img src=https://e.org/{}>", "x".repeat(2_000));
+    assert!(!shows_anything(&long));
     for html in [
         "words",
         "<p>&#x41;</p>",

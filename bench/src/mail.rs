@@ -1,5 +1,6 @@
 //! `mail.per_s`: one publication to 20,000 subscribers, every delivery on the ledger. The clock starts
-//! when it is published and stops when the accounting view balances.
+//! when it is published and stops when the accounting view balances. `mail.two_dispatchers`: the same by two of them.
+//! `mail.cpu.*`: what a thousand of these deliveries cost, by process.
 
 mod ledger;
 mod rebuilding;
@@ -11,13 +12,16 @@ use serde_json::json;
 use tidings_sinks::smtp::{self, Keep};
 use uuid::Uuid;
 
+use crate::cpu::{self, Spent};
 use crate::platform::Platform;
 use crate::report::{Report, Row};
 use crate::site::Site;
 use crate::stats::median;
 use crate::{Error, Wanted};
 
-const NAME: &str = "mail.per_s";
+const ONE: &str = "mail.per_s";
+const TWO: &str = "mail.two_dispatchers";
+const CPU: &str = "mail.cpu";
 const SUBSCRIBERS: usize = 20_000;
 /// The first publication goes to so many: it warms everything up.
 const WARM_UP: usize = 2_000;
@@ -26,48 +30,112 @@ const ROUNDS: usize = 3;
 const CONNECTIONS: usize = 64;
 const ARTICLE: &str = include_str!("mail/article.md");
 
-/// Runs the row if it was asked for.
+/// Runs the rows that were asked for.
 pub(crate) async fn rows(site: &Site, wanted: &Wanted, report: &mut Report) -> Result<(), Error> {
-    if wanted.row(NAME) {
-        report.add(per_s(site).await?);
+    if wanted.row(ONE) || wanted.row(TWO) || wanted.row(CPU) {
+        let sent = send(site).await?;
+        for row in sent.rows(site)? {
+            if wanted.row(&row.name) {
+                report.add(row);
+            }
+        }
     }
     rebuilding::rows(site, wanted, report).await
 }
 
-async fn per_s(site: &Site) -> Result<Row, Error> {
-    let sink = smtp::start(smtp::Options {
-        keep: Keep::Digest,
-        ..smtp::Options::default()
-    })
-    .await?;
-    let platform = Platform::start(site, "mail").await?;
+/// What was seen of the mails, round by round.
+#[derive(Default)]
+struct Sent {
+    /// By one dispatcher in a second, and by two.
+    per_s: [Vec<f64>; 2],
+    /// Processor time of one dispatcher's rounds.
+    spent: Vec<Spent>,
+    /// What the log did in the last of them.
+    log: String,
+}
+
+async fn send(site: &Site) -> Result<Sent, Error> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name(cpu::SINK)
+        .enable_all()
+        .build()?;
+    let sink = runtime
+        .spawn(smtp::start(smtp::Options {
+            keep: Keep::Digest,
+            ..smtp::Options::default()
+        }))
+        .await??;
+    let mut platform = Platform::start(site, "mail").await?;
     let channel_id = configure(&platform, sink.addr().port()).await?;
     town::sign_up(&platform, 0..WARM_UP).await?;
     publish(&platform, channel_id, WARM_UP).await?;
     town::sign_up(&platform, WARM_UP..SUBSCRIBERS).await?;
     platform.database.calm().await?;
-    let (mut rates, mut notes) = (Vec::new(), Vec::new());
-    for _ in 0..ROUNDS {
-        let before = platform.totals();
-        let started = Instant::now();
-        publish(&platform, channel_id, SUBSCRIBERS).await?;
-        rates.push(SUBSCRIBERS as f64 / started.elapsed().as_secs_f64());
-        notes.push(platform.totals().since(&before));
+    let mut sent = Sent::default();
+    for (n, per_s) in sent.per_s.iter_mut().enumerate() {
+        if n > 0 {
+            platform.add_dispatcher(site).await?;
+        }
+        for _ in 0..ROUNDS {
+            let (before, spent) = (platform.totals(), Spent::now(site)?);
+            let started = Instant::now();
+            publish(&platform, channel_id, SUBSCRIBERS).await?;
+            per_s.push(SUBSCRIBERS as f64 / started.elapsed().as_secs_f64());
+            if n == 0 {
+                sent.spent.push(Spent::now(site)?.since(spent));
+                sent.log = platform.totals().since(&before);
+            }
+        }
     }
     platform.stop().await?;
-    let expected = WARM_UP + ROUNDS * SUBSCRIBERS;
+    let expected = WARM_UP + 2 * ROUNDS * SUBSCRIBERS;
     assert_eq!(sink.count(), expected, "the sink holds every mail once");
     sink.stop().await;
-    let per_s = median(rates);
-    Ok(Row {
-        name: NAME.to_owned(),
-        value: Some(per_s),
-        unit: "mails/s",
-        subject: per_s,
-        fsync_us: site.fsync_us()?,
-        note: notes.pop().unwrap_or_default(),
-        ..Row::default()
-    })
+    runtime.shutdown_background();
+    Ok(sent)
+}
+
+impl Sent {
+    fn rows(self, site: &Site) -> Result<Vec<Row>, Error> {
+        let fsync_us = site.fsync_us()?;
+        let [one, two] = self.per_s.map(median);
+        let mut rows = vec![
+            Row {
+                name: ONE.to_owned(),
+                value: Some(one),
+                unit: "mails/s",
+                subject: one,
+                fsync_us,
+                note: self.log,
+                ..Row::default()
+            },
+            Row {
+                name: TWO.to_owned(),
+                ratio: Some(two / one),
+                unit: "mails/s",
+                subject: two,
+                against: Some(one),
+                fsync_us,
+                note: "by two dispatchers, against one, on the same processors".to_owned(),
+                ..Row::default()
+            },
+        ];
+        for part in cpu::PARTS {
+            let each = self.spent.iter().map(|it| it.of(part) as f64);
+            let per_1000 = median(each.collect()) * 1_000.0 / SUBSCRIBERS as f64;
+            rows.push(Row {
+                name: format!("{CPU}.{}", part.name()),
+                value: Some(per_1000),
+                unit: "ms",
+                subject: per_1000,
+                fsync_us,
+                note: "processor time of 1,000 deliveries by one dispatcher".to_owned(),
+                ..Row::default()
+            });
+        }
+        Ok(rows)
+    }
 }
 
 async fn configure(platform: &Platform, port: u16) -> Result<Uuid, Error> {

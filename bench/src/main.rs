@@ -7,6 +7,7 @@
 
 mod audit;
 mod commit;
+mod cpu;
 mod load;
 mod mail;
 #[cfg(feature = "peers")]

@@ -44,7 +44,8 @@ pub(crate) struct Platform {
     relay: JoinHandle<Result<(), RelayError>>,
     feed: JoinHandle<Result<(), tidings_event_store::ReadError>>,
     projector: JoinHandle<()>,
-    dispatcher: JoinHandle<Result<(), DispatchError>>,
+    shared_feed: Feed,
+    dispatchers: Vec<JoinHandle<Result<(), DispatchError>>>,
 }
 
 impl Platform {
@@ -65,11 +66,13 @@ impl Platform {
         let feed = Feed::open(log).await?;
         let projector = Projector::new(&store, &feed);
         let dispatcher = dispatcher(site, &database, &store, &feed).await?;
+        let shared_feed = feed.clone();
         Ok(Self {
             relay: tokio::spawn(relay.run(database.connect.clone(), stop.clone())),
             feed: tokio::spawn(feed.run(nats, name, stop.clone())),
             projector: tokio::spawn(projector.run(stop.clone())),
-            dispatcher: tokio::spawn(dispatcher.run(stop.clone())),
+            dispatchers: vec![tokio::spawn(dispatcher.run(stop.clone()))],
+            shared_feed,
             store,
             clock: site.clock.clone(),
             ids: site.ids.clone(),
@@ -79,10 +82,20 @@ impl Platform {
         })
     }
 
+    /// Has one more dispatcher share the work, over the same feed.
+    pub(crate) async fn add_dispatcher(&mut self, site: &Site) -> Result<(), Error> {
+        let more = dispatcher(site, &self.database, &self.store, &self.shared_feed).await?;
+        self.dispatchers
+            .push(tokio::spawn(more.run(self.stop.clone())));
+        Ok(())
+    }
+
     /// Stops every part and waits for it.
     pub(crate) async fn stop(self) -> Result<(), Error> {
         self.stop.cancel();
-        self.dispatcher.await??;
+        for dispatcher in self.dispatchers {
+            dispatcher.await??;
+        }
         self.projector.await?;
         self.feed.await??;
         Ok(self.relay.await??)

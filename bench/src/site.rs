@@ -87,6 +87,11 @@ impl Site {
         self.folder.path()
     }
 
+    /// A file of the servers, by its place among what is theirs.
+    pub(crate) fn file_of_servers(&self, name: &str) -> std::path::PathBuf {
+        self.servers.location().join(name)
+    }
+
     /// Creates a database.
     pub(crate) async fn database(&self, name: &str) -> Result<Database, Error> {
         let url = |name: &str| self.servers.database_url_of(name).ok_or("no PostgreSQL");

@@ -34,10 +34,10 @@ pub(crate) async fn rows(site: &Site, wanted: &Wanted, report: &mut Report) -> R
         return Ok(());
     }
     let (mut healthy, mut hanging) = (Vec::new(), Vec::new());
-    for _ in 0..ROUNDS {
+    for n in 0..ROUNDS {
         // Each on a platform of its own: a hanging endpoint is left alone after three attempts.
-        healthy.push(per_s(site, false).await?);
-        hanging.push(per_s(site, true).await?);
+        healthy.push(per_s(site, &format!("healthy{n}"), false).await?);
+        hanging.push(per_s(site, &format!("hanging{n}"), true).await?);
     }
     let (subject, against) = (median(hanging), median(healthy));
     report.add(Row {
@@ -54,7 +54,7 @@ pub(crate) async fn rows(site: &Site, wanted: &Wanted, report: &mut Report) -> R
 }
 
 /// Events a second to all endpoints but the first.
-async fn per_s(site: &Site, hangs: bool) -> Result<f64, Error> {
+async fn per_s(site: &Site, name: &str, hangs: bool) -> Result<f64, Error> {
     let options = webhook::Options {
         rate_limit: Limit::None,
         ..webhook::Options::default()
@@ -63,7 +63,7 @@ async fn per_s(site: &Site, hangs: bool) -> Result<f64, Error> {
         secrets: vec![SECRET.to_owned()],
     };
     let sink = webhook::start(options, &knows).await?;
-    let platform = Platform::start(site, "webhook").await?;
+    let platform = Platform::start(site, name).await?;
     let mut channels = Vec::new();
     for n in 0..ENDPOINTS {
         let settings = json!({ "url": sink.url(&format!("in{n}")) });

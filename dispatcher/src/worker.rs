@@ -275,12 +275,21 @@ impl Worker {
 
     /// Opens attempts for what waits, in order, as far as the bounds allow.
     fn start(&mut self) {
+        // Found so in this round: a page of what waits for one channel need not ask again for each.
+        let (mut full, mut paced) = (Vec::new(), Vec::new());
         let mut index = 0;
         while self.has_room() && index < self.waiting.len() {
             let plan = &self.waiting[index].plan;
             let channel_id = plan.channel_id;
-            let ready = self.is_ready(channel_id) || self.cancelled.contains(&plan.cause_id);
-            if !ready || !self.may_open(channel_id) {
+            if !full.contains(&channel_id) && !self.may_open(channel_id) {
+                full.push(channel_id);
+            }
+            if !paced.contains(&channel_id) && !self.is_ready(channel_id) {
+                paced.push(channel_id);
+            }
+            let is_held_up =
+                paced.contains(&channel_id) && !self.cancelled.contains(&plan.cause_id);
+            if full.contains(&channel_id) || is_held_up {
                 index += 1;
                 continue;
             }

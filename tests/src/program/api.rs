@@ -24,12 +24,15 @@ pub enum Away {
     Unavailable(String),
 }
 
+/// Each question has a connection of its own: a program that stood still closes those that were idle when it wakes, and a
+/// question that was on its way over one would go unanswered.
 #[allow(
     clippy::disallowed_methods,
     reason = "it speaks to the program under test only"
 )]
 pub(super) fn client() -> Client {
-    Client::new()
+    let own = Client::builder().pool_max_idle_per_host(0);
+    own.build().expect("a client with nothing to read")
 }
 
 /// The program's HTTP API, for an admin.

@@ -9,14 +9,16 @@ use uuid::Uuid;
 
 use crate::aggregate::{Aggregate, CodecError, fold};
 use crate::personal::Personal::Known;
+use crate::preferences::{Given, Part, Preferences};
 use crate::schedule::CivilTime;
 use crate::testing::{GlassVault, ShreddedVault};
 use crate::value::{
-    Attributes, ChannelIds, ChannelKind, ChannelName, Code, Credentials, DisplayName, EmailAddress,
-    Evidence, Html, Markdown, Settings, SkipReason, Title,
+    Attributes, ChannelIds, ChannelKind, ChannelName, Code, Credentials, Description, DisplayName,
+    EmailAddress, Evidence, Html, ListId, Mailbox, Markdown, Settings, SkipReason, Slug, Title,
+    TopicIds, TopicName,
 };
 use crate::{
-    address, channel, delivery, log, publication, subscriber, subscriber_import, suppression,
+    address, channel, delivery, log, publication, subscriber, subscriber_import, suppression, topic,
 };
 
 fn id(n: u8) -> Uuid {
@@ -40,10 +42,12 @@ fn publication_events() -> Vec<publication::Event> {
         Event::Drafted {
             content: content(),
             channel_ids: channel_ids(),
+            aim: publication::Aim::default(),
         },
         Event::Revised {
             content: content(),
             channel_ids: channel_ids(),
+            aim: publication::Aim::default(),
         },
         Event::Scheduled {
             time: CivilTime::parse("2026-12-24T08:00", "Europe/Berlin").unwrap(),
@@ -134,8 +138,8 @@ fn channel_events() -> Vec<channel::Event> {
 
 fn subscriber_events() -> Vec<subscriber::Event> {
     use subscriber::{
-        Confirmation, ErasureBasis, Event, Remains, ResubscribeMethod, Shreddable, Shredded,
-        Source, UnsubscribeMethod,
+        Confirmation, ErasureBasis, Event, PreferencesMethod, Remains, ResubscribeMethod,
+        Shreddable, Shredded, Source, UnsubscribeMethod, What,
     };
     let at = datetime!(2026-01-02 03:04:05.678901 UTC);
     let evidence = || Some(Known(Evidence::user_agent("Mail/7")));
@@ -155,10 +159,17 @@ fn subscriber_events() -> Vec<subscriber::Event> {
             method: UnsubscribeMethod::OneClick,
             delivery_id: Some(id(5)),
             evidence: evidence(),
-            topic_id: Some(id(6)),
+            what: What::Topic(id(6)),
         },
         Event::Resubscribed {
             method: ResubscribeMethod::Page,
+            evidence: evidence(),
+            what: What::Everything,
+        },
+        Event::PreferencesChanged {
+            preferences: Known(preferences()),
+            changed: vec![Part::Topics, Part::Frequency],
+            method: PreferencesMethod::Page,
             evidence: evidence(),
         },
         Event::ErasureRequested {
@@ -371,10 +382,97 @@ fn publication_events_in_html() -> Vec<publication::Event> {
         Event::Drafted {
             content: content(),
             channel_ids: channel_ids(),
+            aim: publication::Aim::default(),
         },
         Event::Revised {
             content: content(),
             channel_ids: channel_ids(),
+            aim: publication::Aim::default(),
+        },
+    ]
+}
+
+fn preferences() -> Preferences {
+    let text = |text: &str| Some(text.to_owned());
+    let given = Given {
+        weights: vec![(id(4).to_string(), 7)],
+        frequency: text("weekly"),
+        hour: Some(8),
+        day: text("friday"),
+        quiet_from: text("22:00"),
+        quiet_to: text("07:00"),
+        zone: text("Europe/Kyiv"),
+        language: text("uk"),
+        cap_messages: Some(3),
+        cap_per: text("week"),
+    };
+    Preferences::parse(given).unwrap()
+}
+
+/// Since one channel can be left, and one topic or channel be asked for.
+fn subscriber_events_one_by_one() -> Vec<subscriber::Event> {
+    use subscriber::{Event, ResubscribeMethod, UnsubscribeMethod, What};
+    vec![
+        Event::Unsubscribed {
+            method: UnsubscribeMethod::Page,
+            delivery_id: None,
+            evidence: None,
+            what: What::Channel(id(7)),
+        },
+        Event::Resubscribed {
+            method: ResubscribeMethod::Page,
+            evidence: None,
+            what: What::Topic(id(6)),
+        },
+    ]
+}
+
+/// Since publications are about topics, and may be urgent.
+fn publication_events_with_topics() -> Vec<publication::Event> {
+    use publication::{Aim, Content, Event, Priority};
+    let content = || {
+        let markdown = Markdown::parse("Hello *world*\n").unwrap();
+        Content::new(Title::parse("Good news").unwrap(), markdown)
+    };
+    let channel_ids = || ChannelIds::parse(vec![id(2)]).unwrap();
+    let aim = || Aim {
+        topic_ids: TopicIds::parse(vec![id(4), id(3)]).unwrap(),
+        priority: Priority::Urgent,
+    };
+    vec![
+        Event::Drafted {
+            content: content(),
+            channel_ids: channel_ids(),
+            aim: aim(),
+        },
+        Event::Revised {
+            content: content(),
+            channel_ids: channel_ids(),
+            aim: aim(),
+        },
+    ]
+}
+
+fn topic_events() -> Vec<topic::Event> {
+    use topic::{ByDefault, Card, Event, Sender};
+    let card = || Card {
+        name: TopicName::parse("Markets").unwrap(),
+        description: Some(Description::parse("Prices, every evening").unwrap()),
+        sender: Sender {
+            from: Some(Mailbox::parse("Crier <crier@example.org>").unwrap()),
+            reply_to: Some(Mailbox::parse("desk@example.org").unwrap()),
+            list_id: Some(ListId::parse("Markets <markets.example.org>").unwrap()),
+        },
+    };
+    vec![
+        Event::Defined {
+            slug: Slug::parse("markets").unwrap(),
+            by_default: ByDefault::Out,
+            card: card(),
+        },
+        Event::Revised { card: card() },
+        Event::Archived {
+            reason: code("requested"),
         },
     ]
 }
@@ -443,6 +541,7 @@ fn every_event_reads_as_it_was_written() {
     seen.extend(check::<suppression::Suppression>(&suppression_events()));
     seen.extend(check::<address::Address>(&address_events()));
     seen.extend(check::<log::Log>(&log_events()));
+    seen.extend(check::<topic::Topic>(&topic_events()));
     let all: BTreeSet<_> = tidings_proto::EVENT_TYPES.iter().copied().collect();
     assert_eq!(seen, all, "every event type needs a golden file");
 }
@@ -455,6 +554,16 @@ fn later_shapes_read_as_they_were_written_and_stop_readers_that_do_not_know_them
         assert_eq!(publication::Publication::min_reader(event), 2);
     }
     check_shape::<subscriber_import::SubscriberImport>(&import_that_quotes(), 2);
+    let events = subscriber_events_one_by_one();
+    check_shape::<subscriber::Subscriber>(&events, 2);
+    // Who took leaving a channel for leaving everything sent nothing for it.
+    let min_readers = events.iter().map(subscriber::Subscriber::min_reader);
+    assert_eq!(min_readers.collect::<Vec<_>>(), [0, 3]);
+    let events = publication_events_with_topics();
+    check_shape::<publication::Publication>(&events, 3);
+    for event in &events {
+        assert_eq!(publication::Publication::min_reader(event), 3);
+    }
     for event in publication_events() {
         assert_eq!(publication::Publication::min_reader(&event), 0);
     }

@@ -75,7 +75,7 @@ impl Causes {
         }
     }
 
-    /// Folds the publication anew; its composed content is kept, since published content never changes.
+    /// Folds the publication anew; its composed content is kept while it is the same version.
     pub(crate) async fn refresh(&self, publication_id: Uuid) -> Result<Arc<Cause>, LoadError> {
         let loaded = self.store.load::<Publication>(publication_id).await?;
         let (topics, sender) = topics(&self.store, &loaded.state).await?;
@@ -83,8 +83,11 @@ impl Causes {
             .causes
             .lock()
             .expect("no panic while the causes are held");
+        // One that missed its time was a draft again, and may have been revised since.
+        let version = |it: &Publication| it.draft().map(|draft| draft.content_version);
         let before = causes
             .get(&publication_id)
+            .filter(|before| version(&before.state) == version(&loaded.state))
             .and_then(|before| before.content.clone());
         let content = loaded.state.draft().and_then(|draft| {
             let Content { title, source } = &draft.content;

@@ -159,7 +159,7 @@ impl Planning<'_> {
             return Ok(());
         }
         tracing::warn!(publication = %self.id, "the frozen audience was lost and is read again");
-        let topics = &self.core.causes.get(self.id).await?.topics;
+        let topics = &self.core.causes.refresh(self.id).await?.topics;
         let position = self.audience.view_position;
         audience::restore(&self.core.store, self.id, position, topics).await?;
         if audience::stored(pool, self.id).await? == frozen {

@@ -112,7 +112,7 @@ impl Core {
         };
         let (addressed, broadcast) = self.reaches(draft.channel_ids.as_slice()).await?;
         let pool = self.store.log().pool();
-        let topics = &self.causes.get(id).await?.topics;
+        let topics = &self.causes.refresh(id).await?.topics;
         let (from, addressed_any) = (published.position, addressed > 0);
         let Some(frozen) = audience::freeze(pool, id, from, addressed_any, topics).await? else {
             return Ok(Progress::Idle);

@@ -1,6 +1,9 @@
 //! Golden bytes: what was once written must read the same for ever. A file here is never changed;
 //! a new shape of an event gets a new file beside it.
 
+mod choices;
+mod of_subscriber;
+
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
@@ -9,13 +12,11 @@ use uuid::Uuid;
 
 use crate::aggregate::{Aggregate, CodecError, fold};
 use crate::personal::Personal::Known;
-use crate::preferences::{Given, Part, Preferences};
 use crate::schedule::CivilTime;
 use crate::testing::{GlassVault, ShreddedVault};
 use crate::value::{
-    Attributes, ChannelIds, ChannelKind, ChannelName, Code, Credentials, Description, DisplayName,
-    EmailAddress, Evidence, Html, ListId, Mailbox, Markdown, Settings, SkipReason, Slug, Title,
-    TopicIds, TopicName,
+    ChannelIds, ChannelKind, ChannelName, Code, Credentials, Html, Markdown, Settings, SkipReason,
+    Title,
 };
 use crate::{
     address, channel, delivery, log, publication, subscriber, subscriber_import, suppression, topic,
@@ -133,67 +134,6 @@ fn channel_events() -> Vec<channel::Event> {
             deadline: datetime!(2026-01-02 03:04:05.678901 UTC),
         },
         Event::CircuitClosed { by },
-    ]
-}
-
-fn subscriber_events() -> Vec<subscriber::Event> {
-    use subscriber::{
-        Confirmation, ErasureBasis, Event, PreferencesMethod, Remains, ResubscribeMethod,
-        Shreddable, Shredded, Source, UnsubscribeMethod, What,
-    };
-    let at = datetime!(2026-01-02 03:04:05.678901 UTC);
-    let evidence = || Some(Known(Evidence::user_agent("Mail/7")));
-    vec![
-        Event::SignedUp {
-            email: Known(EmailAddress::parse("Ada@example.org").unwrap()),
-            name: Some(Known(DisplayName::parse("Ada").unwrap())),
-            attributes: Some(Known(Attributes::parse_text(r#"{"city":"Kyiv"}"#).unwrap())),
-            address_id: id(1),
-            address_suppression_id: id(2),
-            domain_suppression_id: id(3),
-            source: Source::Import,
-            import_id: Some(id(4)),
-            confirmation: Confirmation::NotRequired,
-        },
-        Event::Unsubscribed {
-            method: UnsubscribeMethod::OneClick,
-            delivery_id: Some(id(5)),
-            evidence: evidence(),
-            what: What::Topic(id(6)),
-        },
-        Event::Resubscribed {
-            method: ResubscribeMethod::Page,
-            evidence: evidence(),
-            what: What::Everything,
-        },
-        Event::PreferencesChanged {
-            preferences: Known(preferences()),
-            changed: vec![Part::Topics, Part::Frequency],
-            method: PreferencesMethod::Page,
-            evidence: evidence(),
-        },
-        Event::ErasureRequested {
-            basis: ErasureBasis::Restored,
-            asked_at: Some(at),
-            address_id: id(1),
-            address_suppression_id: id(2),
-            restored_event_id: Some(id(8)),
-        },
-        Event::Erased {
-            shredded: vec![
-                Shredded {
-                    kind: Shreddable::Subscriber,
-                    key_id: id(7),
-                    at,
-                },
-                Shredded {
-                    kind: Shreddable::Import,
-                    key_id: id(4),
-                    at,
-                },
-            ],
-            remains: vec![Remains::Ids, Remains::AddressHash],
-        },
     ]
 }
 
@@ -392,91 +332,6 @@ fn publication_events_in_html() -> Vec<publication::Event> {
     ]
 }
 
-fn preferences() -> Preferences {
-    let text = |text: &str| Some(text.to_owned());
-    let given = Given {
-        weights: vec![(id(4).to_string(), 7)],
-        frequency: text("weekly"),
-        hour: Some(8),
-        day: text("friday"),
-        quiet_from: text("22:00"),
-        quiet_to: text("07:00"),
-        zone: text("Europe/Kyiv"),
-        language: text("uk"),
-        cap_messages: Some(3),
-        cap_per: text("week"),
-    };
-    Preferences::parse(given).unwrap()
-}
-
-/// Since one channel can be left, and one topic or channel be asked for.
-fn subscriber_events_one_by_one() -> Vec<subscriber::Event> {
-    use subscriber::{Event, ResubscribeMethod, UnsubscribeMethod, What};
-    vec![
-        Event::Unsubscribed {
-            method: UnsubscribeMethod::Page,
-            delivery_id: None,
-            evidence: None,
-            what: What::Channel(id(7)),
-        },
-        Event::Resubscribed {
-            method: ResubscribeMethod::Page,
-            evidence: None,
-            what: What::Topic(id(6)),
-        },
-    ]
-}
-
-/// Since publications are about topics, and may be urgent.
-fn publication_events_with_topics() -> Vec<publication::Event> {
-    use publication::{Aim, Content, Event, Priority};
-    let content = || {
-        let markdown = Markdown::parse("Hello *world*\n").unwrap();
-        Content::new(Title::parse("Good news").unwrap(), markdown)
-    };
-    let channel_ids = || ChannelIds::parse(vec![id(2)]).unwrap();
-    let aim = || Aim {
-        topic_ids: TopicIds::parse(vec![id(4), id(3)]).unwrap(),
-        priority: Priority::Urgent,
-    };
-    vec![
-        Event::Drafted {
-            content: content(),
-            channel_ids: channel_ids(),
-            aim: aim(),
-        },
-        Event::Revised {
-            content: content(),
-            channel_ids: channel_ids(),
-            aim: aim(),
-        },
-    ]
-}
-
-fn topic_events() -> Vec<topic::Event> {
-    use topic::{ByDefault, Card, Event, Sender};
-    let card = || Card {
-        name: TopicName::parse("Markets").unwrap(),
-        description: Some(Description::parse("Prices, every evening").unwrap()),
-        sender: Sender {
-            from: Some(Mailbox::parse("Crier <crier@example.org>").unwrap()),
-            reply_to: Some(Mailbox::parse("desk@example.org").unwrap()),
-            list_id: Some(ListId::parse("Markets <markets.example.org>").unwrap()),
-        },
-    };
-    vec![
-        Event::Defined {
-            slug: Slug::parse("markets").unwrap(),
-            by_default: ByDefault::Out,
-            card: card(),
-        },
-        Event::Revised { card: card() },
-        Event::Archived {
-            reason: code("requested"),
-        },
-    ]
-}
-
 fn golden_bytes(event_type: &str, shape: u32) -> Vec<u8> {
     let path =
         PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("golden/{event_type}.v{shape}.hex"));
@@ -532,7 +387,9 @@ fn every_event_reads_as_it_was_written() {
     let mut seen = BTreeSet::new();
     seen.extend(check::<publication::Publication>(&publication_events()));
     seen.extend(check::<channel::Channel>(&channel_events()));
-    seen.extend(check::<subscriber::Subscriber>(&subscriber_events()));
+    seen.extend(check::<subscriber::Subscriber>(
+        &of_subscriber::subscriber_events(),
+    ));
     seen.extend(check::<delivery::Delivery>(&delivery_events()));
     seen.extend(check::<delivery::Delivery>(&delivery_reports()));
     seen.extend(check::<subscriber_import::SubscriberImport>(
@@ -541,7 +398,7 @@ fn every_event_reads_as_it_was_written() {
     seen.extend(check::<suppression::Suppression>(&suppression_events()));
     seen.extend(check::<address::Address>(&address_events()));
     seen.extend(check::<log::Log>(&log_events()));
-    seen.extend(check::<topic::Topic>(&topic_events()));
+    seen.extend(check::<topic::Topic>(&choices::topic_events()));
     let all: BTreeSet<_> = tidings_proto::EVENT_TYPES.iter().copied().collect();
     assert_eq!(seen, all, "every event type needs a golden file");
 }
@@ -554,12 +411,12 @@ fn later_shapes_read_as_they_were_written_and_stop_readers_that_do_not_know_them
         assert_eq!(publication::Publication::min_reader(event), 2);
     }
     check_shape::<subscriber_import::SubscriberImport>(&import_that_quotes(), 2);
-    let events = subscriber_events_one_by_one();
+    let events = of_subscriber::subscriber_events_one_by_one();
     check_shape::<subscriber::Subscriber>(&events, 2);
     // Who took leaving a channel for leaving everything sent nothing for it.
     let min_readers = events.iter().map(subscriber::Subscriber::min_reader);
     assert_eq!(min_readers.collect::<Vec<_>>(), [0, 3]);
-    let events = publication_events_with_topics();
+    let events = choices::publication_events_with_topics();
     check_shape::<publication::Publication>(&events, 3);
     for event in &events {
         assert_eq!(publication::Publication::min_reader(event), 3);
@@ -598,7 +455,8 @@ fn an_impossible_field_is_named() {
 
 #[test]
 fn a_value_sealed_for_another_field_is_not_taken() {
-    let mut wire = subscriber::Subscriber::encode(&subscriber_events()[0], &GlassVault);
+    let mut wire =
+        subscriber::Subscriber::encode(&of_subscriber::subscriber_events()[0], &GlassVault);
     if let tidings_proto::Event::SubscriberSignedUp(event) = &mut wire {
         event.email = event.name.clone();
     }

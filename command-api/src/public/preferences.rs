@@ -2,12 +2,14 @@
 //! says who they are; there is no login and no script. Looking changes nothing, because mail scanners follow every link.
 
 mod entry;
+mod fields;
 mod page;
+mod shown;
 #[cfg(test)]
 mod tests;
 
 use actix_web::http::header;
-use actix_web::web::{self, Bytes};
+use actix_web::web;
 use actix_web::{HttpRequest, HttpResponse};
 use tidings_domain::aggregate::Aggregate as _;
 use tidings_domain::subscriber::{
@@ -24,7 +26,8 @@ use crate::commands::Commands;
 use crate::offers::Offer;
 use crate::refusal;
 use entry::{Entry, Wish};
-use page::{Shown, Word};
+use page::Word;
+use shown::Shown;
 
 const PATH: &str = "/p/{token}";
 
@@ -92,7 +95,10 @@ pub(crate) async fn save(
         Err(error) => return super::page::bad_link(&error),
     };
     let body = read_body(&request, &mut body.into_inner(), BODY_BYTES_MAX).await;
-    let entry = Entry::read(&body.unwrap_or_else(|_| Bytes::new()));
+    let entry = match body {
+        Ok(body) => Entry::read(&body),
+        Err(problem) => return later(&problem),
+    };
     let agent = request.headers().get(header::USER_AGENT);
     let agent = agent.map(|agent| String::from_utf8_lossy(agent.as_bytes()));
     let evidence = agent.map(|agent| Evidence::user_agent(&agent));
@@ -160,7 +166,12 @@ async fn saved(
             }
         }
         if events.is_empty() {
-            return Ok(page::show(&Shown::new(&after, &offer), Word::Saved));
+            let word = if entry.is_empty() {
+                Word::None
+            } else {
+                Word::Saved
+            };
+            return Ok(page::show(&Shown::new(&after, &offer), word));
         }
         let mut draft = commands.store.draft(context);
         draft.append(loaded, events);

@@ -37,6 +37,11 @@ impl Entry {
         Self { wish, fields }
     }
 
+    /// Whether it is no form, or one without a field.
+    pub(super) fn is_empty(&self) -> bool {
+        self.fields.is_empty()
+    }
+
     /// The value of a field, if it is filled in.
     pub(super) fn text(&self, name: &str) -> Option<&str> {
         let found = self.fields.iter().find(|(it, _)| it == name);

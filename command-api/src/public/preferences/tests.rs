@@ -12,7 +12,8 @@ use time::macros::date;
 use uuid::Uuid;
 
 use super::entry::Entry;
-use super::page::{Shown, Word, show};
+use super::page::{Word, show};
+use super::shown::Shown;
 use super::*;
 use crate::offers::{OfferedChannel, OfferedTopic};
 

@@ -232,6 +232,8 @@ create table publishing_publication_status_g1 (
     state text,
     content_version integer,
     channel_ids jsonb,
+    topic_ids jsonb,
+    priority text,
     created_position bigint,
     created_at timestamp with time zone,
     published_at timestamp with time zone,
@@ -273,6 +275,9 @@ create table publishing_subscriber_profile_g1 (
     email text,
     name text,
     attributes jsonb,
+    preferences jsonb,
+    topics jsonb,
+    left_channels jsonb,
     state text,
     confirmed boolean,
     has_left boolean,
@@ -304,6 +309,19 @@ create table publishing_suppression_list_g1 (
     version integer not null,
     position bigint not null,
     PRIMARY KEY (suppression_id)
+);
+
+create table publishing_topic_list_g1 (
+    topic_id uuid not null,
+    slug text,
+    by_default text,
+    name text,
+    description text,
+    sender jsonb,
+    archived boolean not null,
+    version integer not null,
+    position bigint not null,
+    PRIMARY KEY (topic_id)
 );
 
 create table publishing_views (

@@ -156,6 +156,7 @@ impl Platform {
                 Markdown::parse(markdown)?,
             ),
             channel_ids: ChannelIds::parse(channels)?,
+            aim: publication::Aim::default(),
         };
         self.execute::<Publication>(id, &draft).await?;
         self.execute::<Publication>(id, &publication::Command::Publish)

@@ -18,6 +18,7 @@ use uuid::Uuid;
 
 use crate::answer::Answer;
 use crate::channels::replay::NotTaken;
+use crate::offers::{Offer, Offers};
 use crate::refusal::{self, Refused};
 use crate::request::{Call, Principals};
 use crate::sns::Sns;
@@ -65,6 +66,8 @@ pub struct Commands {
     pub(crate) skip_in_view: SkipInView,
     /// How what a channel has not taken is found, which another room knows; without it nothing is.
     pub(crate) not_taken: NotTaken,
+    /// How readers' choices are found, which another room knows; without it there are none.
+    pub(crate) offers: Offers,
     pub(crate) principals: Principals,
     /// Whom reports of Amazon SES come from; without it there is no hook for them.
     pub(crate) sns: Option<Sns>,
@@ -93,6 +96,7 @@ impl Commands {
             limits,
             skip_in_view: Arc::new(|_, _, _, _| Box::pin(async { Err(NotSkipped::Unknown) })),
             not_taken: Arc::new(|_| Box::pin(async { Ok(None) })),
+            offers: Arc::new(|| Box::pin(async { Ok(Offer::default()) })),
             principals: Principals::default(),
             sns: None,
             metrics: None,
@@ -121,6 +125,12 @@ impl Commands {
     #[must_use]
     pub fn with_replays(self, not_taken: NotTaken) -> Self {
         Self { not_taken, ..self }
+    }
+
+    /// Lets readers choose.
+    #[must_use]
+    pub fn with_offers(self, offers: Offers) -> Self {
+        Self { offers, ..self }
     }
 
     /// Counts what comes in.

@@ -1,6 +1,6 @@
 //! Carries out what an unsubscribe link asks for, whichever way it came.
 
-use tidings_domain::subscriber::{self, Standing, Subscriber, UnsubscribeMethod};
+use tidings_domain::subscriber::{self, Standing, Subscriber, UnsubscribeMethod, What};
 use tidings_domain::suppression::{self, Suppression};
 use tidings_domain::token::UnsubscribeLink;
 use tidings_domain::value::Evidence;
@@ -39,7 +39,7 @@ pub(crate) async fn depart(
         method,
         delivery_id: link.delivery_id,
         evidence: evidence.clone(),
-        topic_id: link.topic_id,
+        what: What::topic_or_everything(link.topic_id),
     };
     match commands
         .store

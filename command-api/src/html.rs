@@ -11,7 +11,16 @@ const STYLE: &str = ":root{color-scheme:light dark}\
 body{font:1.125rem/1.6 system-ui,sans-serif;max-width:36rem;margin:12vh auto;padding:0 1.25rem}\
 h1{font-size:1.6rem;line-height:1.25}\
 button{font:inherit;font-weight:600;padding:.6rem 1.4rem;border:2px solid;border-radius:.5rem;cursor:pointer}\
-button:focus-visible{outline:3px solid Highlight;outline-offset:3px}\
+button:focus-visible,input:focus-visible,select:focus-visible,a:focus-visible{outline:3px solid Highlight;outline-offset:3px}\
+h2{font-size:1.25rem;margin-top:2.5rem}\
+fieldset{border:1px solid;border-radius:.5rem;margin:1.25rem 0;padding:.5rem 1rem 1rem}\
+legend{font-weight:600;padding:0 .4rem}\
+label{display:block;padding:.4rem 0}\
+input,select{font:inherit;max-width:100%;box-sizing:border-box;padding:.35rem}\
+input[type=checkbox],input[type=radio]{width:1.25rem;height:1.25rem;margin:0 .7rem 0 0;vertical-align:-.2rem}\
+input[aria-invalid]{border:2px solid}\
+.hint{margin:0 0 .5rem;font-size:1rem;opacity:.8}\
+.error{margin:.25rem 0;font-weight:600}\
 code{font-size:.95em}";
 
 /// A page; `title` and `body` are HTML already.

@@ -10,12 +10,14 @@ pub mod feedback;
 mod html;
 pub mod imports;
 pub mod inbound;
+mod offers;
 pub mod public;
 pub mod publications;
 mod refusal;
 mod request;
 pub mod sns;
 pub mod subscribers;
+pub mod topics;
 pub mod views;
 
 use actix_web::web;
@@ -26,6 +28,7 @@ pub use answer::Changed;
 pub use channels::replay::{Missed, NotTaken, Wanted};
 pub use commands::{CheckChannel, Commands, NotSkipped, SkipInView};
 pub use imports::{ImportError, ImportWorker};
+pub use offers::{Offer, OfferedChannel, OfferedTopic, Offers};
 use tidings_service::access::Gate;
 pub use tidings_service::access::{Access, Route};
 
@@ -48,12 +51,18 @@ pub const ROUTES: &[Route] = &[
     subscribers::sign_up::ROUTE,
     subscribers::unsubscribe::ROUTE,
     subscribers::resubscribe::ROUTE,
+    subscribers::preferences::ROUTE,
     subscribers::find::ROUTE,
     subscribers::erase::ROUTE,
     imports::start::ROUTE,
+    topics::define::ROUTE,
+    topics::revise::ROUTE,
+    topics::archive::ROUTE,
     views::skip::ROUTE,
     public::ask::ROUTE,
     public::leave::ROUTE,
+    public::preferences::SHOW,
+    public::preferences::SAVE,
     public::mail::ROUTE,
     public::ses::ROUTE,
 ];
@@ -79,12 +88,18 @@ pub const ROUTES: &[Route] = &[
         subscribers::sign_up::sign_up,
         subscribers::unsubscribe::unsubscribe,
         subscribers::resubscribe::resubscribe,
+        subscribers::preferences::set_preferences,
         subscribers::find::find,
         subscribers::erase::erase,
         imports::start::start,
+        topics::define::define,
+        topics::revise::revise,
+        topics::archive::archive,
         views::skip::skip,
         public::ask::ask,
         public::leave::leave,
+        public::preferences::show,
+        public::preferences::save,
         public::mail::receive,
         public::ses::receive,
     ),
@@ -99,6 +114,7 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
     channels::routes(cfg);
     subscribers::routes(cfg);
     imports::routes(cfg);
+    topics::routes(cfg);
     views::routes(cfg);
     public::routes(cfg);
 }

@@ -6,6 +6,7 @@ mod form;
 pub(crate) mod leave;
 pub(crate) mod mail;
 mod page;
+pub(crate) mod preferences;
 pub(crate) mod ses;
 
 use actix_web::web;
@@ -17,6 +18,8 @@ const PATH: &str = "/u/{token}";
 pub(crate) fn routes(cfg: &mut web::ServiceConfig) {
     serve(cfg, ask::ROUTE, ask::ask);
     serve(cfg, leave::ROUTE, leave::leave);
+    serve(cfg, preferences::SHOW, preferences::show);
+    serve(cfg, preferences::SAVE, preferences::save);
     serve(cfg, mail::ROUTE, mail::receive);
     serve(cfg, ses::ROUTE, ses::receive);
 }

@@ -2,6 +2,8 @@
 
 pub(crate) mod erase;
 pub(crate) mod find;
+mod matter;
+pub(crate) mod preferences;
 mod registration;
 pub(crate) mod resubscribe;
 pub(crate) mod sign_up;
@@ -20,5 +22,6 @@ pub(crate) fn routes(cfg: &mut web::ServiceConfig) {
     serve(cfg, find::ROUTE, find::find);
     serve(cfg, unsubscribe::ROUTE, unsubscribe::unsubscribe);
     serve(cfg, resubscribe::ROUTE, resubscribe::resubscribe);
+    serve(cfg, preferences::ROUTE, preferences::set_preferences);
     serve(cfg, erase::ROUTE, erase::erase);
 }

@@ -10,7 +10,7 @@ use tidings_domain::channel::{self, Channel as ChannelState};
 use tidings_domain::delivery::{Command, Delivery, Event, Permit};
 use tidings_domain::publication::Sending;
 use tidings_domain::stream_id;
-use tidings_domain::token::{ReturnPath, UnsubscribeLink};
+use tidings_domain::token::{PreferencesLink, ReturnPath, UnsubscribeLink};
 use tidings_domain::value::Code;
 use tidings_event_store::{CommitError, Committed, Draft, Loaded, crash_point};
 use tidings_service::trace::{Scope, in_scope};
@@ -130,10 +130,11 @@ impl Core {
         let fresh = refusals > 0 || pick.receiver.is_none();
         let plan = &pick.plan;
         if !fresh && let Some(receiver) = pick.receiver.clone() {
+            let cause = self.causes.get(plan.cause_id).await?;
             return Ok(Some(Case {
                 delivery: pick.delivery.clone(),
-                receiver,
-                cause: self.causes.get(plan.cause_id).await?,
+                receiver: receiver.of(&cause.topics, plan.channel_id),
+                cause,
                 way: self.roster.get(plan.channel_id).await?,
                 surroundings: self.surroundings.get().await?,
             }));
@@ -144,10 +145,11 @@ impl Core {
         let Some(receiver) = judge::receiver(&self.store, plan.subscriber_id).await? else {
             return Ok(None);
         };
+        let cause = self.causes.refresh(plan.cause_id).await?;
         Ok(Some(Case {
             delivery,
-            receiver,
-            cause: self.causes.refresh(plan.cause_id).await?,
+            receiver: receiver.of(&cause.topics, plan.channel_id),
+            cause,
             way: self.roster.refresh(plan.channel_id).await?,
             surroundings: self.surroundings.refresh().await?,
         }))
@@ -189,17 +191,28 @@ impl Core {
             }),
             _ => None,
         };
+        // The day it was planned, so that every attempt renders the same bytes.
+        let issued = UnsubscribeLink::issued_on(pick.planned_at);
+        let delivery_id = Some(pick.delivery.id);
         let unsubscribe_url = recipient.as_ref().map(|recipient| {
             let link = UnsubscribeLink {
                 subscriber_id: recipient.subscriber_id,
-                topic_id: None,
-                delivery_id: Some(pick.delivery.id),
+                topic_id: case.cause.only_topic(),
+                delivery_id,
                 address_suppression_id: case.receiver.address_suppression_id,
-                // The day it was planned, so that every attempt renders the same bytes.
-                issued: UnsubscribeLink::issued_on(pick.planned_at),
+                issued,
             };
             self.public_url
                 .join(&format!("/u/{}", link.sign(self.link_keys.current())))
+        });
+        let preferences_url = recipient.as_ref().map(|recipient| {
+            let link = PreferencesLink {
+                subscriber_id: recipient.subscriber_id,
+                delivery_id,
+                issued,
+            };
+            self.public_url
+                .join(&format!("/p/{}", link.sign(self.link_keys.current())))
         });
         // The attempt that is about to be made: should it turn out to be another one, all is rendered anew.
         let attempts = case.delivery.state.tries().map_or(0, |it| it.attempts);
@@ -219,6 +232,8 @@ impl Core {
             content,
             recipient,
             unsubscribe_url,
+            preferences_url,
+            sender: &case.cause.sender,
             return_path,
             date: pick.planned_at,
         })
@@ -258,7 +273,12 @@ impl Core {
         let mut events = decide(case.delivery.id, &case.delivery.state, command)?;
         let mut attempts = matches!(events.first(), Some(Event::Attempted { .. }));
         debug_assert_eq!(attempts, rendered.is_some());
-        if attempts && let Some(put_off) = put_off::wanted(&case.way, &case.delivery, rendered) {
+        if attempts && let Some(until) = self.wanted_later(pick, case, now) {
+            events.extend(put_off::until(&case.delivery, &events, until)?);
+            attempts = false;
+        } else if attempts
+            && let Some(put_off) = put_off::wanted(&case.way, &case.delivery, rendered)
+        {
             events.extend(put_off::instead(&case.delivery, &events, put_off, now)?);
             attempts = false;
         }
@@ -299,6 +319,18 @@ impl Core {
             Err(CommitError::Unknown) => Ok(Permitted::Unknown(context.intent)),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// When its receiver wants it, if not now: by what they have said since it was planned, too.
+    fn wanted_later(
+        &self,
+        pick: &Pick,
+        case: &Case,
+        now: OffsetDateTime,
+    ) -> Option<OffsetDateTime> {
+        let preferences = case.receiver.preferences.as_ref()?;
+        let at = preferences.not_before(pick.planned_at, now, case.cause.is_urgent());
+        (at > now).then_some(at)
     }
 
     /// The attempt finds out whether the channel works again: that stands in the same commit, so that of several

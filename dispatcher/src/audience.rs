@@ -1,9 +1,11 @@
 //! Freezing an audience: who receives a publication is read once, from the subscriber view at a known
 //! position, into a table of its own.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use deadpool_postgres::Pool;
+use tidings_domain::subscriber::{Choices, What};
+use tidings_domain::topic::ByDefault;
 use tidings_event_store::{ReadError, Store, crash_point};
 use tidings_proto::Event;
 use uuid::Uuid;
@@ -19,8 +21,12 @@ pub(crate) struct Frozen {
     pub(crate) digest: [u8; 32],
 }
 
+/// With topics: whoever wants at least one of them, by their last word on it, or else by what the topic is by default.
 const READ_VIEW: &str = "insert into publishing_dispatch_audience (publication_id, subscriber_id) \
-     select $1, subscriber_id from publishing_subscriber_profile where state = 'active'";
+     select $1, subscriber_id from publishing_subscriber_profile where state = 'active' \
+        and (cardinality($2::text[]) = 0 or exists ( \
+            select from unnest($2::text[], $3::boolean[]) as topic (id, by_default) \
+                where coalesce((topics ->> topic.id)::boolean, topic.by_default)))";
 const SUM_UP: &str = "select count(*), \
      sha256(coalesce(string_agg(uuid_send(subscriber_id), ''::bytea order by subscriber_id), ''::bytea)) \
      from publishing_dispatch_audience where publication_id = $1";
@@ -28,13 +34,17 @@ const SUM_UP: &str = "select count(*), \
 const SUBSCRIBERS: &str = "subscriber_profile";
 const LOG_PAGE: i64 = 5_000;
 
-/// Reads the audience of active subscribers as of now, at `not_before` or later; `None`: the view is
-/// not there yet. `addressed`: whether any channel needs subscribers at all.
+/// A topic, and who gets it without a word from them.
+pub(crate) type AboutTopic = (Uuid, ByDefault);
+
+/// Reads the audience of active subscribers who want any of these topics (or whatever there is, without topics) as of now,
+/// at `not_before` or later; `None`: the view is not there yet. `addressed`: whether any channel needs subscribers at all.
 pub(crate) async fn freeze(
     pool: &Pool,
     publication_id: Uuid,
     not_before: i64,
     addressed: bool,
+    topics: &[AboutTopic],
 ) -> Result<Option<Frozen>, ReadError> {
     let mut client = pool.get().await?;
     // One snapshot for the position and the rows.
@@ -65,7 +75,12 @@ pub(crate) async fn freeze(
         )
         .await?;
     if addressed {
-        transaction.execute(READ_VIEW, &[&publication_id]).await?;
+        let ids: Vec<String> = topics.iter().map(|(id, _)| id.to_string()).collect();
+        let by_default = topics.iter().map(|(_, default)| *default == ByDefault::In);
+        let by_default: Vec<bool> = by_default.collect();
+        transaction
+            .execute(READ_VIEW, &[&publication_id, &ids, &by_default])
+            .await?;
     }
     let (subscribers, digest) = sum_up(&transaction, publication_id).await?;
     crash_point!("freeze.audience_read");
@@ -120,7 +135,9 @@ pub(crate) async fn restore(
     store: &Store,
     publication_id: Uuid,
     view_position: i64,
+    topics: &[AboutTopic],
 ) -> Result<(), ReadError> {
+    let mut choices: HashMap<Uuid, Choices> = HashMap::new();
     let (mut confirmed, mut left) = (BTreeSet::new(), BTreeSet::new());
     let mut erased = BTreeSet::new();
     let mut position = 0;
@@ -136,10 +153,16 @@ pub(crate) async fn restore(
                 {
                     confirmed.insert(event.stream_id);
                 }
-                Ok(Event::SubscriberResubscribed(_)) => {
+                Ok(Event::SubscriberResubscribed(back)) if !back.topic_id.is_empty() => {
+                    say(&mut choices, event.stream_id, &back.topic_id, true);
+                }
+                Ok(Event::SubscriberUnsubscribed(gone)) if !gone.topic_id.is_empty() => {
+                    say(&mut choices, event.stream_id, &gone.topic_id, false);
+                }
+                Ok(Event::SubscriberResubscribed(back)) if back.channel_id.is_empty() => {
                     left.remove(&event.stream_id);
                 }
-                Ok(Event::SubscriberUnsubscribed(what)) if what.topic_id.is_empty() => {
+                Ok(Event::SubscriberUnsubscribed(gone)) if gone.channel_id.is_empty() => {
                     left.insert(event.stream_id);
                 }
                 Ok(Event::SubscriberErasureRequested(_)) => {
@@ -152,7 +175,9 @@ pub(crate) async fn restore(
         position = last.position;
     }
     left.append(&mut erased);
-    let active: Vec<Uuid> = confirmed.difference(&left).copied().collect();
+    let silent = Choices::default();
+    let wants = |id: &&Uuid| choices.get(id).unwrap_or(&silent).want_any(topics);
+    let active: Vec<Uuid> = confirmed.difference(&left).filter(wants).copied().collect();
     let mut client = store.log().pool().get().await?;
     let transaction = client.transaction().await?;
     transaction
@@ -170,6 +195,13 @@ pub(crate) async fn restore(
         .await?;
     transaction.commit().await?;
     Ok(())
+}
+
+fn say(choices: &mut HashMap<Uuid, Choices>, subscriber_id: Uuid, topic_id: &[u8], wanted: bool) {
+    if let Ok(topic_id) = Uuid::from_slice(topic_id) {
+        let choices = choices.entry(subscriber_id).or_default();
+        choices.say(What::Topic(topic_id), wanted);
+    }
 }
 
 /// The next subscribers of a frozen audience, in ascending order.

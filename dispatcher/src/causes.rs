@@ -3,10 +3,12 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-use tidings_domain::publication::{Content, Publication};
+use tidings_domain::publication::{Content, Priority, Publication};
+use tidings_domain::topic::{Sender, Topic};
 use tidings_event_store::{LoadError, Store};
 use uuid::Uuid;
 
+use crate::audience::AboutTopic;
 use crate::content::Composed;
 
 /// Publications kept in memory; past it the cache starts over.
@@ -22,6 +24,26 @@ pub(crate) struct Cause {
     pub(crate) state: Publication,
     /// What goes out; none when it was taken down.
     pub(crate) content: Option<Arc<Composed>>,
+    /// What it is about.
+    pub(crate) topics: Vec<AboutTopic>,
+    /// Who it comes from, as far as its topic says so: only one can.
+    pub(crate) sender: Sender,
+}
+
+impl Cause {
+    /// The topic that a reader leaves who leaves by its mails. Whoever leaves what came by several wants none of the kind.
+    pub(crate) fn only_topic(&self) -> Option<Uuid> {
+        match self.topics.as_slice() {
+            [(id, _)] => Some(*id),
+            _ => None,
+        }
+    }
+
+    /// Whether readers get it whatever day they have chosen.
+    pub(crate) fn is_urgent(&self) -> bool {
+        let priority = self.state.draft().map(|draft| draft.aim.priority);
+        priority == Some(Priority::Urgent)
+    }
 }
 
 /// Publications met so far.
@@ -53,15 +75,19 @@ impl Causes {
         }
     }
 
-    /// Folds the publication anew; its composed content is kept, since published content never changes.
+    /// Folds the publication anew; its composed content is kept while it is the same version.
     pub(crate) async fn refresh(&self, publication_id: Uuid) -> Result<Arc<Cause>, LoadError> {
         let loaded = self.store.load::<Publication>(publication_id).await?;
+        let (topics, sender) = topics(&self.store, &loaded.state).await?;
         let mut causes = self
             .causes
             .lock()
             .expect("no panic while the causes are held");
+        // One that missed its time was a draft again, and may have been revised since.
+        let version = |it: &Publication| it.draft().map(|draft| draft.content_version);
         let before = causes
             .get(&publication_id)
+            .filter(|before| version(&before.state) == version(&loaded.state))
             .and_then(|before| before.content.clone());
         let content = loaded.state.draft().and_then(|draft| {
             let Content { title, source } = &draft.content;
@@ -78,8 +104,29 @@ impl Causes {
             version: loaded.version,
             state: loaded.state,
             content,
+            topics,
+            sender,
         });
         causes.insert(publication_id, cause.clone());
         Ok(cause)
     }
+}
+
+/// What a publication is about, and who it comes from, as far as its topic says so.
+pub(crate) async fn topics(
+    store: &Store,
+    publication: &Publication,
+) -> Result<(Vec<AboutTopic>, Sender), LoadError> {
+    let ids = publication.draft().map(|draft| &draft.aim.topic_ids);
+    let ids = ids.map_or(&[][..], |ids| ids.as_slice());
+    if ids.is_empty() {
+        return Ok((Vec::new(), Sender::default()));
+    }
+    let loaded = store.load_many::<Topic>(ids).await?;
+    let topics = loaded.iter().map(|it| (it.id, it.state.by_default()));
+    let sender = match loaded.as_slice() {
+        [only] => only.state.card().map(|card| card.sender.clone()),
+        _ => None,
+    };
+    Ok((topics.collect(), sender.unwrap_or_default()))
 }

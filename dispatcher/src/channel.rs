@@ -6,6 +6,7 @@ use futures_util::future::BoxFuture;
 use thiserror::Error;
 use tidings_domain::delivery::DoubtPolicy;
 use tidings_domain::delivery::retry::Family;
+use tidings_domain::topic;
 use tidings_service::{clock::Clock, outbound::Outbound};
 use time::OffsetDateTime;
 use tokio_rustls::rustls::ClientConfig;
@@ -160,6 +161,10 @@ pub struct Job<'a> {
     pub recipient: Option<Recipient>,
     /// Where this receiver leaves with one click: an https URL.
     pub unsubscribe_url: Option<String>,
+    /// Where this receiver says what they want to get, and when: an https URL.
+    pub preferences_url: Option<String>,
+    /// What mails bear in place of what the channel's settings say.
+    pub sender: &'a topic::Sender,
     /// The local part of an address that tells which delivery and attempt a report about the message means; none when
     /// nobody waits for one.
     pub return_path: Option<String>,

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use tidings_domain::channel::Channel as ChannelState;
 use tidings_domain::id::IdKey;
 use tidings_domain::publication::Publication;
+use tidings_domain::topic::Sender;
 use tidings_event_store::view::{Reached, reached};
 use tidings_event_store::{LoadError, RETRY_AFTER, Store};
 use tidings_service::access::{Gate, Route, serve};
@@ -20,6 +21,7 @@ use tokio::sync::Semaphore;
 use utoipa::IntoParams;
 use uuid::Uuid;
 
+use crate::causes::topics;
 use crate::channel::{Channel, Environment, Job, Reach, Recipient};
 use crate::content::Composed;
 use crate::roster::{Roster, Way};
@@ -142,39 +144,47 @@ impl Desk {
     }
 
     /// What a publication says, composed as it will go out.
-    async fn content(&self, publication_id: Uuid) -> Result<Composed, Problem> {
+    async fn content(&self, publication_id: Uuid) -> Result<Sample, Problem> {
         let loaded = self.store.load::<Publication>(publication_id).await;
         let loaded = loaded.map_err(|error| load(&error))?;
         let Some(draft) = loaded.state.draft() else {
             return Err(Problem::not_found("There is no publication of that id."));
         };
-        Composed::of(&draft.content)
-            .ok_or_else(|| Problem::conflict("Its text was taken down: there is nothing to show."))
+        let content = Composed::of(&draft.content).ok_or_else(|| {
+            Problem::conflict("Its text was taken down: there is nothing to show.")
+        })?;
+        let topics = topics(&self.store, &loaded.state).await;
+        let (_, sender) = topics.map_err(|error| load(&error))?;
+        Ok(Sample { content, sender })
     }
 
     /// A delivery that is none: to this address, if the channel has single receivers, with a link to leave that
     /// names nobody.
-    fn job<'a>(
-        &self,
-        content: &'a Composed,
-        publication_id: Uuid,
-        reader: Option<&str>,
-    ) -> Job<'a> {
+    fn job<'a>(&self, sample: &'a Sample, publication_id: Uuid, reader: Option<&str>) -> Job<'a> {
         Job {
             delivery_id: self.ids.next(),
             attempt: 0,
             publication_id,
-            content,
+            content: &sample.content,
             recipient: reader.map(|email| Recipient {
                 subscriber_id: Uuid::nil(),
                 email: email.to_owned(),
                 name: None,
             }),
             unsubscribe_url: reader.map(|_| self.public_url.join("/u/sample")),
+            preferences_url: reader.map(|_| self.public_url.join("/p/sample")),
+            sender: &sample.sender,
             return_path: None,
             date: self.clock.now(),
         }
     }
+}
+
+/// What is shown or tried.
+struct Sample {
+    content: Composed,
+    /// Who it comes from, as far as a topic says so.
+    sender: Sender,
 }
 
 /// The way out itself, or why there is none.

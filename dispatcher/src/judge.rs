@@ -34,6 +34,8 @@ pub(crate) async fn receiver(
             subscriber_version: subscriber.version,
             address_suppressed: address.state.is_suppressed(),
             domain_suppressed: domain.state.is_suppressed(),
+            topic_left: false,
+            channel_left: false,
         },
         email: profile.email.known().map(|email| email.as_str().to_owned()),
         name: profile
@@ -42,6 +44,11 @@ pub(crate) async fn receiver(
             .and_then(known)
             .map(|name: tidings_domain::value::DisplayName| name.as_str().to_owned()),
         address_suppression_id: profile.address_suppression_id,
+        choices: profile.choices.clone(),
+        preferences: profile
+            .preferences
+            .as_ref()
+            .and_then(|it| it.known().cloned()),
         guards: vec![
             Guard {
                 stream_id: subscriber_id,

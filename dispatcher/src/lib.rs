@@ -20,6 +20,7 @@ mod judge;
 mod outcome;
 mod pick;
 mod plan;
+mod preferences;
 mod publications;
 pub mod queue;
 mod reopen;

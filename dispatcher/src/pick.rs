@@ -2,12 +2,16 @@
 
 use deadpool_postgres::Pool;
 use tidings_domain::delivery::{Delivery, Plan, Receiver, Tries};
-use tidings_domain::subscriber::Standing;
+use tidings_domain::preferences::Preferences;
+use tidings_domain::subscriber::{Choices, Standing};
 use tidings_domain::value::Code;
 use tidings_event_store::{Guard, Loaded, ReadError};
 use time::OffsetDateTime;
 use tokio_postgres::Row;
 use uuid::Uuid;
+
+use crate::audience::AboutTopic;
+use crate::preferences::choices;
 
 /// A due delivery.
 #[derive(Clone)]
@@ -47,8 +51,28 @@ pub(crate) struct KnownReceiver {
     pub(crate) name: Option<String>,
     /// Id of the address's `suppression` stream; nil for a broadcast.
     pub(crate) address_suppression_id: Uuid,
+    /// What they left or asked for one by one.
+    pub(crate) choices: Choices,
+    /// How and when they want to get it; none: they never said.
+    pub(crate) preferences: Option<Preferences>,
     /// The streams it was judged from, at their versions.
     pub(crate) guards: Vec<Guard>,
+}
+
+impl KnownReceiver {
+    /// Judged for what is about these topics and goes by this channel.
+    pub(crate) fn of(mut self, topics: &[AboutTopic], channel_id: Uuid) -> Self {
+        if let Receiver::Addressed {
+            topic_left,
+            channel_left,
+            ..
+        } = &mut self.receiver
+        {
+            *topic_left = !self.choices.want_any(topics);
+            *channel_left = self.choices.has_left_channel(channel_id);
+        }
+        self
+    }
 }
 
 /// What to pick.
@@ -135,6 +159,8 @@ pub(crate) fn broadcast() -> KnownReceiver {
         email: None,
         name: None,
         address_suppression_id: Uuid::nil(),
+        choices: Choices::default(),
+        preferences: None,
         guards: Vec::new(),
     }
 }
@@ -157,10 +183,16 @@ fn known(subscriber_id: Uuid, row: &Row) -> Option<KnownReceiver> {
             subscriber_version,
             address_suppressed: suppressed(20),
             domain_suppressed: suppressed(22),
+            topic_left: false,
+            channel_left: false,
         },
         email,
         name: row.get(14),
         address_suppression_id,
+        choices: choices(row.get(24), row.get(25)),
+        preferences: row
+            .get::<_, Option<serde_json::Value>>(26)
+            .and_then(|it| Preferences::recorded_value(&it)),
         guards: vec![
             Guard {
                 stream_id: subscriber_id,

@@ -4,7 +4,7 @@
 select q.delivery_id, q.publication_id, q.content_version, q.channel_id, q.subscriber_id, q.correlation_id,
        q.traceparent, q.planned_position, q.priority, q.planned_at, q.due_at, q.attempt, q.version,
        s.email, s.name, s.state, s.version, s.address_suppression_id, s.domain_suppression_id,
-       a.version, a.suppressed, d.version, d.suppressed, q.abandons
+       a.version, a.suppressed, d.version, d.suppressed, q.abandons, s.topics, s.left_channels, s.preferences
     from (
         (
             select * from publishing_dispatch_queue

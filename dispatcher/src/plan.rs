@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use tidings_domain::delivery::{self, Delivery};
-use tidings_domain::publication::{Audience, Command, Plan, Publication, Sending};
+use tidings_domain::publication::{Audience, Command, Plan, Priority, Publication, Sending};
 use tidings_domain::stream_id::{ReceiverId, delivery as delivery_id, reaction};
 use tidings_domain::value::Code;
 use tidings_event_store::{CommitError, Loaded, Past, Progress, crash_point};
@@ -17,7 +17,7 @@ use uuid::Uuid;
 use crate::channel::Reach;
 use crate::core::{Core, DispatchError};
 use crate::publications::last;
-use crate::{audience, queue};
+use crate::{audience, preferences, queue};
 
 /// Subscribers planned for in one commit and channel.
 const CHUNK: i64 = 500;
@@ -65,6 +65,7 @@ struct Planning<'a> {
     version: i32,
     content_version: i32,
     channel_ids: Vec<Uuid>,
+    priority: Priority,
     audience: Audience,
     frozen: Past,
     cancelled: bool,
@@ -142,6 +143,7 @@ fn planning<'a>(core: &'a Core, loaded: &Loaded<Publication>) -> Option<Planning
         version: loaded.version,
         content_version: draft.content_version,
         channel_ids: draft.channel_ids.iter().collect(),
+        priority: draft.aim.priority,
         audience: *loaded.state.audience()?,
         frozen: last(loaded, "publication.AudienceFrozen")?,
         cancelled: loaded.state.sending() == Sending::Never,
@@ -157,7 +159,9 @@ impl Planning<'_> {
             return Ok(());
         }
         tracing::warn!(publication = %self.id, "the frozen audience was lost and is read again");
-        audience::restore(&self.core.store, self.id, self.audience.view_position).await?;
+        let topics = &self.core.causes.refresh(self.id).await?.topics;
+        let position = self.audience.view_position;
+        audience::restore(&self.core.store, self.id, position, topics).await?;
         if audience::stored(pool, self.id).await? == frozen {
             return Ok(());
         }
@@ -260,6 +264,18 @@ impl Planning<'_> {
             .core
             .publication_context(self.id, &self.frozen, intent)
             .await?;
+        let subscribers: Vec<Uuid> = missing.iter().filter_map(|(_, (_, to))| *to).collect();
+        let preferences = preferences::of(self.core.store.log().pool(), &subscribers).await?;
+        // The date the messages bear, by which their time is found again at each attempt.
+        let now = context.occurred_at;
+        let due_at = |subscriber_id: &Option<Uuid>| {
+            let preferences = subscriber_id.and_then(|id| preferences.get(&id));
+            let at = preferences.map(|it| {
+                let urgent = self.priority == Priority::Urgent;
+                it.not_before(now, now, urgent)
+            });
+            at.filter(|at| *at > now).unwrap_or(self.frozen.occurred_at)
+        };
         let mut draft = self.core.store.draft(&context);
         draft.guard(self.id, self.version);
         for (delivery_id, (channel_id, subscriber_id)) in missing {
@@ -269,8 +285,8 @@ impl Planning<'_> {
                 content_version: self.content_version,
                 channel_id: *channel_id,
                 subscriber_id: *subscriber_id,
-                due_at: self.frozen.occurred_at,
-                priority: 0,
+                due_at: due_at(subscriber_id),
+                priority: self.priority.of_deliveries(),
             };
             let loaded = Loaded::known(*delivery_id, Delivery::default(), 0);
             let owner = subscriber_id.unwrap_or(*channel_id);

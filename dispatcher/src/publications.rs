@@ -112,8 +112,9 @@ impl Core {
         };
         let (addressed, broadcast) = self.reaches(draft.channel_ids.as_slice()).await?;
         let pool = self.store.log().pool();
-        let Some(frozen) = audience::freeze(pool, id, published.position, addressed > 0).await?
-        else {
+        let topics = &self.causes.refresh(id).await?.topics;
+        let (from, addressed_any) = (published.position, addressed > 0);
+        let Some(frozen) = audience::freeze(pool, id, from, addressed_any, topics).await? else {
             return Ok(Progress::Idle);
         };
         let subscribers = frozen.subscribers as u64;

@@ -165,6 +165,10 @@ code_enum! {
         DomainSuppressed = "domain_suppressed",
         /// Their data is gone:
         Erased = "erased",
+        /// They want none of the topics it is about:
+        TopicLeft = "topic_left",
+        /// They want nothing by this channel:
+        ChannelLeft = "channel_left",
     }
 }
 

@@ -1,6 +1,9 @@
 //! Golden bytes: what was once written must read the same for ever. A file here is never changed;
 //! a new shape of an event gets a new file beside it.
 
+mod choices;
+mod of_subscriber;
+
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
@@ -12,11 +15,11 @@ use crate::personal::Personal::Known;
 use crate::schedule::CivilTime;
 use crate::testing::{GlassVault, ShreddedVault};
 use crate::value::{
-    Attributes, ChannelIds, ChannelKind, ChannelName, Code, Credentials, DisplayName, EmailAddress,
-    Evidence, Html, Markdown, Settings, SkipReason, Title,
+    ChannelIds, ChannelKind, ChannelName, Code, Credentials, Html, Markdown, Settings, SkipReason,
+    Title,
 };
 use crate::{
-    address, channel, delivery, log, publication, subscriber, subscriber_import, suppression,
+    address, channel, delivery, log, publication, subscriber, subscriber_import, suppression, topic,
 };
 
 fn id(n: u8) -> Uuid {
@@ -40,10 +43,12 @@ fn publication_events() -> Vec<publication::Event> {
         Event::Drafted {
             content: content(),
             channel_ids: channel_ids(),
+            aim: publication::Aim::default(),
         },
         Event::Revised {
             content: content(),
             channel_ids: channel_ids(),
+            aim: publication::Aim::default(),
         },
         Event::Scheduled {
             time: CivilTime::parse("2026-12-24T08:00", "Europe/Berlin").unwrap(),
@@ -129,60 +134,6 @@ fn channel_events() -> Vec<channel::Event> {
             deadline: datetime!(2026-01-02 03:04:05.678901 UTC),
         },
         Event::CircuitClosed { by },
-    ]
-}
-
-fn subscriber_events() -> Vec<subscriber::Event> {
-    use subscriber::{
-        Confirmation, ErasureBasis, Event, Remains, ResubscribeMethod, Shreddable, Shredded,
-        Source, UnsubscribeMethod,
-    };
-    let at = datetime!(2026-01-02 03:04:05.678901 UTC);
-    let evidence = || Some(Known(Evidence::user_agent("Mail/7")));
-    vec![
-        Event::SignedUp {
-            email: Known(EmailAddress::parse("Ada@example.org").unwrap()),
-            name: Some(Known(DisplayName::parse("Ada").unwrap())),
-            attributes: Some(Known(Attributes::parse_text(r#"{"city":"Kyiv"}"#).unwrap())),
-            address_id: id(1),
-            address_suppression_id: id(2),
-            domain_suppression_id: id(3),
-            source: Source::Import,
-            import_id: Some(id(4)),
-            confirmation: Confirmation::NotRequired,
-        },
-        Event::Unsubscribed {
-            method: UnsubscribeMethod::OneClick,
-            delivery_id: Some(id(5)),
-            evidence: evidence(),
-            topic_id: Some(id(6)),
-        },
-        Event::Resubscribed {
-            method: ResubscribeMethod::Page,
-            evidence: evidence(),
-        },
-        Event::ErasureRequested {
-            basis: ErasureBasis::Restored,
-            asked_at: Some(at),
-            address_id: id(1),
-            address_suppression_id: id(2),
-            restored_event_id: Some(id(8)),
-        },
-        Event::Erased {
-            shredded: vec![
-                Shredded {
-                    kind: Shreddable::Subscriber,
-                    key_id: id(7),
-                    at,
-                },
-                Shredded {
-                    kind: Shreddable::Import,
-                    key_id: id(4),
-                    at,
-                },
-            ],
-            remains: vec![Remains::Ids, Remains::AddressHash],
-        },
     ]
 }
 
@@ -371,10 +322,12 @@ fn publication_events_in_html() -> Vec<publication::Event> {
         Event::Drafted {
             content: content(),
             channel_ids: channel_ids(),
+            aim: publication::Aim::default(),
         },
         Event::Revised {
             content: content(),
             channel_ids: channel_ids(),
+            aim: publication::Aim::default(),
         },
     ]
 }
@@ -434,7 +387,9 @@ fn every_event_reads_as_it_was_written() {
     let mut seen = BTreeSet::new();
     seen.extend(check::<publication::Publication>(&publication_events()));
     seen.extend(check::<channel::Channel>(&channel_events()));
-    seen.extend(check::<subscriber::Subscriber>(&subscriber_events()));
+    seen.extend(check::<subscriber::Subscriber>(
+        &of_subscriber::subscriber_events(),
+    ));
     seen.extend(check::<delivery::Delivery>(&delivery_events()));
     seen.extend(check::<delivery::Delivery>(&delivery_reports()));
     seen.extend(check::<subscriber_import::SubscriberImport>(
@@ -443,6 +398,7 @@ fn every_event_reads_as_it_was_written() {
     seen.extend(check::<suppression::Suppression>(&suppression_events()));
     seen.extend(check::<address::Address>(&address_events()));
     seen.extend(check::<log::Log>(&log_events()));
+    seen.extend(check::<topic::Topic>(&choices::topic_events()));
     let all: BTreeSet<_> = tidings_proto::EVENT_TYPES.iter().copied().collect();
     assert_eq!(seen, all, "every event type needs a golden file");
 }
@@ -455,6 +411,16 @@ fn later_shapes_read_as_they_were_written_and_stop_readers_that_do_not_know_them
         assert_eq!(publication::Publication::min_reader(event), 2);
     }
     check_shape::<subscriber_import::SubscriberImport>(&import_that_quotes(), 2);
+    let events = of_subscriber::subscriber_events_one_by_one();
+    check_shape::<subscriber::Subscriber>(&events, 2);
+    // Who took leaving a channel for leaving everything sent nothing for it.
+    let min_readers = events.iter().map(subscriber::Subscriber::min_reader);
+    assert_eq!(min_readers.collect::<Vec<_>>(), [0, 3]);
+    let events = choices::publication_events_with_topics();
+    check_shape::<publication::Publication>(&events, 3);
+    for event in &events {
+        assert_eq!(publication::Publication::min_reader(event), 3);
+    }
     for event in publication_events() {
         assert_eq!(publication::Publication::min_reader(&event), 0);
     }
@@ -489,7 +455,8 @@ fn an_impossible_field_is_named() {
 
 #[test]
 fn a_value_sealed_for_another_field_is_not_taken() {
-    let mut wire = subscriber::Subscriber::encode(&subscriber_events()[0], &GlassVault);
+    let mut wire =
+        subscriber::Subscriber::encode(&of_subscriber::subscriber_events()[0], &GlassVault);
     if let tidings_proto::Event::SubscriberSignedUp(event) = &mut wire {
         event.email = event.name.clone();
     }

@@ -13,6 +13,7 @@ pub mod id;
 pub mod log;
 pub mod page;
 pub mod personal;
+pub mod preferences;
 pub mod publication;
 pub mod schedule;
 pub mod stream_id;
@@ -20,6 +21,7 @@ pub mod subscriber;
 pub mod subscriber_import;
 pub mod suppression;
 pub mod token;
+pub mod topic;
 pub mod value;
 mod wire;
 

@@ -15,7 +15,7 @@ use uuid::Uuid;
 use crate::aggregate::{Aggregate, CodecError};
 use crate::personal::{Open, Personal, Seal};
 use crate::schedule::CivilTime;
-use crate::value::{ChannelIds, Code, Html, Markdown, Title, code_enum};
+use crate::value::{ChannelIds, Code, Html, Markdown, Title, TopicIds, code_enum};
 
 pub use command::Command;
 pub use event::Event;
@@ -61,6 +61,45 @@ impl Content {
     }
 }
 
+code_enum! {
+    /// How soon a publication's readers are to have it.
+    Priority {
+        /// When they want to have it:
+        Ordinary = "ordinary",
+        /// At once, whatever day they have chosen; but not in their quiet hours:
+        Urgent = "urgent",
+    }
+}
+
+impl Priority {
+    /// The priority of its deliveries: greater goes first.
+    pub fn of_deliveries(self) -> i32 {
+        match self {
+            Self::Ordinary => 0,
+            Self::Urgent => 10,
+        }
+    }
+}
+
+/// Whom a publication is for, and how soon.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Aim {
+    /// What it is about: it goes to whoever wants at least one of these; none: to everybody.
+    pub topic_ids: TopicIds,
+    /// How soon.
+    pub priority: Priority,
+}
+
+impl Default for Aim {
+    /// Everybody, when they want to have it.
+    fn default() -> Self {
+        Self {
+            topic_ids: TopicIds::default(),
+            priority: Priority::Ordinary,
+        }
+    }
+}
+
 /// The content and where it goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Draft {
@@ -68,6 +107,8 @@ pub struct Draft {
     pub content: Content,
     /// Where it goes.
     pub channel_ids: ChannelIds,
+    /// To whom.
+    pub aim: Aim,
     /// Stream version of the event that wrote this content.
     pub content_version: i32,
 }

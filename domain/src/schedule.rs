@@ -4,25 +4,22 @@
 //! their rules. Where clocks are put forward it may not exist: then it is the first instant after the gap.
 //! Where they are put back it exists twice: then it is the first of the two.
 
+mod clock_time;
+mod zone;
+
 use std::fmt;
 
 use jiff::civil::DateTime;
-use jiff::tz::{AmbiguousOffset, TimeZone};
 use time::OffsetDateTime;
+
+pub use clock_time::{ClockTime, Weekday};
+pub use zone::Zone;
 
 /// A civil time in a zone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CivilTime {
     local: DateTime,
     zone: Zone,
-}
-
-/// An IANA time zone by its name.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Zone {
-    name: String,
-    /// None for a name on record that this build's tables do not know.
-    rules: Option<TimeZone>,
 }
 
 /// Why a text is no civil time.
@@ -43,7 +40,7 @@ impl CivilTime {
     /// Everything that is wrong with either.
     pub fn parse(local: &str, zone: &str) -> Result<Self, Vec<ParseError>> {
         let local = local_time(local).ok_or(ParseError::LocalTime);
-        let zone = Zone::parse(zone).ok_or(ParseError::Zone);
+        let zone = Zone::parse(zone);
         match (local, zone) {
             (Ok(local), Ok(zone)) => Ok(Self { local, zone }),
             (local, zone) => Err([local.err(), zone.err()].into_iter().flatten().collect()),
@@ -53,29 +50,16 @@ impl CivilTime {
     /// Takes what is on record; `None` if that is no date and time.
     pub fn recorded(local: &str, zone: String) -> Option<Self> {
         let local = local_time(local)?;
-        let zone = Zone::parse(&zone).unwrap_or(Zone {
-            name: zone,
-            rules: None,
-        });
-        Some(Self { local, zone })
+        Some(Self {
+            local,
+            zone: Zone::recorded(zone),
+        })
     }
 
     /// The instant it stands for by today's rules; `None` if the zone is not known to this build, or the
     /// instant lies beyond what instants can say.
     pub fn instant(&self) -> Option<OffsetDateTime> {
-        let rules = self.zone.rules.as_ref()?;
-        let ambiguous = rules.to_ambiguous_timestamp(self.local);
-        let timestamp = match ambiguous.offset() {
-            AmbiguousOffset::Unambiguous { .. } | AmbiguousOffset::Fold { .. } => {
-                ambiguous.earlier().ok()?
-            }
-            AmbiguousOffset::Gap { after, .. } => {
-                // Read with the offset behind the gap it lies before the gap: the clocks change next.
-                let before = after.to_timestamp(self.local).ok()?;
-                rules.following(before).next()?.timestamp()
-            }
-        };
-        OffsetDateTime::from_unix_timestamp_nanos(timestamp.as_nanosecond()).ok()
+        self.zone.first(self.local)
     }
 
     /// `2026-12-24T08:00:00`.
@@ -85,24 +69,13 @@ impl CivilTime {
 
     /// `Europe/Berlin`.
     pub fn zone(&self) -> &str {
-        &self.zone.name
+        self.zone.name()
     }
 }
 
 impl fmt::Display for CivilTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.local_time(), self.zone.name)
-    }
-}
-
-impl Zone {
-    fn parse(name: &str) -> Option<Self> {
-        let rules = TimeZone::get(name).ok()?;
-        Some(Self {
-            // As the tables spell it.
-            name: rules.iana_name()?.to_owned(),
-            rules: Some(rules),
-        })
+        write!(f, "{} {}", self.local_time(), self.zone())
     }
 }
 

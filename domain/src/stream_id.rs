@@ -5,7 +5,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::id::{IdKey, derive};
-use crate::value::EmailAddress;
+use crate::value::{EmailAddress, Slug};
 
 /// The `log` stream: the same in every installation, since a database holds one log.
 pub fn log() -> Uuid {
@@ -25,6 +25,11 @@ pub fn address_suppression(key: &IdKey, email: &EmailAddress) -> Uuid {
 /// The `suppression` stream of a domain, given in lower-case ASCII ([`EmailAddress::domain`]).
 pub fn domain_suppression(key: &IdKey, domain: &str) -> Uuid {
     key.derive("suppression.domain", &[domain.as_bytes()])
+}
+
+/// The `topic` stream of a slug.
+pub fn topic(key: &IdKey, slug: &Slug) -> Uuid {
+    key.derive("topic", &[slug.as_str().as_bytes()])
 }
 
 /// Who a delivery goes to.
@@ -172,6 +177,7 @@ mod tests {
             ("intent", request.intent(&key())),
             ("reaction", reaction(AT, "freeze", a, &[b"x"])),
             ("principal", principal(&key(), "https://issuer", "ada")),
+            ("topic", topic(&key(), &Slug::parse("markets").unwrap())),
         ];
         let known = [
             "00000000-0000-879e-b02c-7855edda16c4",
@@ -185,6 +191,7 @@ mod tests {
             "678fe584-6cd4-8cd1-8c9b-41743e541c85",
             "019b7ca9-8f2e-80b4-bc36-42b79004dcff",
             "b65e46d9-6b67-8297-ba29-39257ecd780d",
+            "9e582dfa-4715-8bd5-80cc-0660926b53e1",
         ];
         for ((name, id), known) in derived.iter().zip(known) {
             assert_eq!(id.to_string(), known, "{name}");

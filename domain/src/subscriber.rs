@@ -1,5 +1,6 @@
 //! A subscriber: who they are to us and what they agreed to.
 
+mod choices;
 mod codec;
 mod decide;
 mod evolve;
@@ -11,7 +12,10 @@ use uuid::Uuid;
 
 use crate::aggregate::{Aggregate, CodecError};
 use crate::personal::{Open, Personal, Seal};
+use crate::preferences::{Part, Preferences};
 use crate::value::{Attributes, Code, DisplayName, EmailAddress, Evidence, code_enum};
+
+pub use choices::{Choices, What};
 
 code_enum! {
     /// How consent came.
@@ -48,6 +52,16 @@ code_enum! {
         Api = "api",
         /// The witness says so; how was lost when the log was restored:
         Restored = "restored",
+    }
+}
+
+code_enum! {
+    /// How a subscriber said how they want to get what they get.
+    PreferencesMethod {
+        /// On the page behind the link:
+        Page = "page",
+        /// Through the API:
+        Api = "api",
     }
 }
 
@@ -113,7 +127,7 @@ pub enum Confirmation {
     Pending(Code),
 }
 
-/// A subscriber as signed up, and the topics they left.
+/// A subscriber as signed up, and what they chose since.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Profile {
     /// Where mail goes.
@@ -134,8 +148,10 @@ pub struct Profile {
     pub import_id: Option<Uuid>,
     /// Whether mail may go out while they are subscribed.
     pub confirmed: bool,
-    /// Topics they left one by one, oldest first, each once.
-    pub left_topics: Vec<Uuid>,
+    /// What they left or asked for one by one.
+    pub choices: Choices,
+    /// How they want to get what they get; none: they never said.
+    pub preferences: Option<Personal<Preferences>>,
 }
 
 /// State of a `subscriber` stream.
@@ -229,13 +245,24 @@ pub enum Command {
         delivery_id: Option<Uuid>,
         /// What the request looked like.
         evidence: Option<Evidence>,
-        /// The topic left; none: everything.
-        topic_id: Option<Uuid>,
+        /// What they leave.
+        what: What,
     },
     /// Come back.
     Resubscribe {
         /// How.
         method: ResubscribeMethod,
+        /// What the request looked like.
+        evidence: Option<Evidence>,
+        /// What they come back to.
+        what: What,
+    },
+    /// Say how they want to get what they get.
+    ChangePreferences {
+        /// All of it.
+        preferences: Preferences,
+        /// How.
+        method: PreferencesMethod,
         /// What the request looked like.
         evidence: Option<Evidence>,
     },
@@ -287,13 +314,26 @@ pub enum Event {
         delivery_id: Option<Uuid>,
         /// What the request looked like.
         evidence: Option<Personal<Evidence>>,
-        /// The topic left; none: everything.
-        topic_id: Option<Uuid>,
+        /// What they leave.
+        what: What,
     },
     /// They came back.
     Resubscribed {
         /// How.
         method: ResubscribeMethod,
+        /// What the request looked like.
+        evidence: Option<Personal<Evidence>>,
+        /// What they came back to.
+        what: What,
+    },
+    /// They said how they want to get what they get.
+    PreferencesChanged {
+        /// All of it.
+        preferences: Personal<Preferences>,
+        /// What of it is not as before.
+        changed: Vec<Part>,
+        /// How.
+        method: PreferencesMethod,
         /// What the request looked like.
         evidence: Option<Personal<Evidence>>,
     },
@@ -352,6 +392,10 @@ impl Aggregate for Subscriber {
 
     fn event_type(event: &Event) -> &'static str {
         codec::event_type(event)
+    }
+
+    fn min_reader(event: &Event) -> u32 {
+        codec::min_reader(event)
     }
 
     fn encode(event: &Event, seal: &dyn Seal) -> tidings_proto::Event {

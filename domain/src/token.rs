@@ -1,6 +1,7 @@
 //! Signed unsubscribe links: `/u/TOKEN` stands in mails for years, so the token names everything
 //! itself and its format never changes. The same keys sign return paths.
 
+mod preferences;
 mod return_path;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -9,6 +10,7 @@ use sha2::Sha256;
 use time::{Date, Duration, OffsetDateTime, macros::date};
 use uuid::Uuid;
 
+pub use preferences::PreferencesLink;
 pub use return_path::ReturnPath;
 
 const FORMAT: u8 = 1;
@@ -112,19 +114,16 @@ impl UnsubscribeLink {
         now.to_offset(time::UtcOffset::UTC).date()
     }
 
-    /// The token: base64url without padding of 71 signed bytes and 16 bytes of MAC.
+    /// The token.
     pub fn sign(&self, key: &LinkKey) -> String {
-        let mut bytes = Vec::with_capacity(SIGNED_BYTES + MAC_BYTES);
-        bytes.extend([FORMAT, PURPOSE, key.number]);
-        bytes.extend(self.subscriber_id.as_bytes());
-        bytes.extend(self.topic_id.unwrap_or_default().as_bytes());
-        bytes.extend(self.delivery_id.unwrap_or_default().as_bytes());
-        bytes.extend(self.address_suppression_id.as_bytes());
-        let days = (self.issued - EPOCH).whole_days();
-        bytes.extend(u32::try_from(days).unwrap_or(0).to_be_bytes());
-        let mac = key.mac(TAG, &bytes).finalize().into_bytes();
-        bytes.extend(&mac[..MAC_BYTES]);
-        URL_SAFE_NO_PAD.encode(bytes)
+        let named = Named {
+            subscriber_id: self.subscriber_id,
+            topic_id: self.topic_id.unwrap_or_default(),
+            delivery_id: self.delivery_id.unwrap_or_default(),
+            address_suppression_id: self.address_suppression_id,
+            issued: self.issued,
+        };
+        named.sign(PURPOSE, key)
     }
 
     /// What a token says, if one of `keys` signed it. The comparison takes the same time whatever
@@ -133,6 +132,52 @@ impl UnsubscribeLink {
     /// # Errors
     /// [`TokenError`], worded for the subscriber.
     pub fn verify(token: &str, keys: &LinkKeys) -> Result<Self, TokenError> {
+        let named = Named::verify(PURPOSE, token, keys)?;
+        Ok(Self {
+            subscriber_id: named.subscriber_id,
+            topic_id: some(named.topic_id),
+            delivery_id: some(named.delivery_id),
+            address_suppression_id: named.address_suppression_id,
+            issued: named.issued,
+        })
+    }
+}
+
+/// What the token of any link names, whatever it is for.
+struct Named {
+    subscriber_id: Uuid,
+    topic_id: Uuid,
+    delivery_id: Uuid,
+    address_suppression_id: Uuid,
+    issued: Date,
+}
+
+/// Zeros are absent.
+fn some(id: Uuid) -> Option<Uuid> {
+    (!id.is_nil()).then_some(id)
+}
+
+impl Named {
+    /// base64url without padding of 71 signed bytes and 16 bytes of MAC; `purpose` says what the link is for.
+    fn sign(&self, purpose: u8, key: &LinkKey) -> String {
+        let mut bytes = Vec::with_capacity(SIGNED_BYTES + MAC_BYTES);
+        bytes.extend([FORMAT, purpose, key.number]);
+        for id in [
+            self.subscriber_id,
+            self.topic_id,
+            self.delivery_id,
+            self.address_suppression_id,
+        ] {
+            bytes.extend(id.as_bytes());
+        }
+        let days = (self.issued - EPOCH).whole_days();
+        bytes.extend(u32::try_from(days).unwrap_or(0).to_be_bytes());
+        let mac = key.mac(TAG, &bytes).finalize().into_bytes();
+        bytes.extend(&mac[..MAC_BYTES]);
+        URL_SAFE_NO_PAD.encode(bytes)
+    }
+
+    fn verify(purpose: u8, token: &str, keys: &LinkKeys) -> Result<Self, TokenError> {
         let bytes = URL_SAFE_NO_PAD
             .decode(token)
             .map_err(|_| TokenError::Malformed)?;
@@ -140,7 +185,7 @@ impl UnsubscribeLink {
             .split_at_checked(SIGNED_BYTES)
             .filter(|(_, mac)| mac.len() == MAC_BYTES)
             .ok_or(TokenError::Malformed)?;
-        if signed[..2] != [FORMAT, PURPOSE] {
+        if signed[..2] != [FORMAT, purpose] {
             return Err(TokenError::Malformed);
         }
         let key = keys.get(signed[2]).ok_or(TokenError::UnknownKey)?;
@@ -152,12 +197,11 @@ impl UnsubscribeLink {
 
     fn read(bytes: &[u8]) -> Option<Self> {
         let id = |at: usize| Uuid::from_slice(bytes.get(at..at + 16)?).ok();
-        let some = |id: Uuid| (!id.is_nil()).then_some(id);
         let days = u32::from_be_bytes(bytes.get(64..68)?.try_into().ok()?);
         Some(Self {
             subscriber_id: id(0)?,
-            topic_id: some(id(16)?),
-            delivery_id: some(id(32)?),
+            topic_id: id(16)?,
+            delivery_id: id(32)?,
             address_suppression_id: id(48)?,
             issued: EPOCH.checked_add(Duration::days(days.into()))?,
         })

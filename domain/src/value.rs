@@ -12,10 +12,14 @@ mod email_address;
 mod evidence;
 mod html;
 mod json;
+mod list_id;
+mod mailbox;
 mod markdown;
 mod settings;
 mod target;
+mod slug;
 mod text;
+mod topic_ids;
 
 pub use attributes::Attributes;
 pub use channel_ids::ChannelIds;
@@ -26,11 +30,15 @@ pub use credentials::Credentials;
 pub use email_address::EmailAddress;
 pub use evidence::Evidence;
 pub use html::Html;
+pub use list_id::ListId;
+pub use mailbox::Mailbox;
 pub use markdown::Markdown;
 pub use settings::Settings;
 pub use target::Target;
+pub use slug::Slug;
 pub(crate) use text::cut;
-pub use text::{ChannelName, DisplayName, SkipReason, Title};
+pub use text::{ChannelName, Description, DisplayName, SkipReason, Title, TopicName};
+pub use topic_ids::TopicIds;
 
 /// What was wrong with a value, and what is allowed, in words for the person who sent it.
 /// Where it stood (a field, a line) is for the caller to say.

@@ -6,4 +6,4 @@ pub mod list;
 mod query;
 
 pub use fold::{ChannelList, ChannelRow};
-pub use query::Channel;
+pub use query::{Channel, enabled};

@@ -23,6 +23,7 @@ pub mod suppression_list;
 mod test_support;
 #[cfg(test)]
 mod tests;
+pub mod topic_list;
 pub mod view_positions;
 
 pub use projector::{Projector, lags};

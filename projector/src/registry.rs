@@ -16,13 +16,14 @@ use crate::import_status::ImportStatus;
 use crate::publication_status::PublicationStatus;
 use crate::subscriber_profile::SubscriberProfile;
 use crate::suppression_list::SuppressionList;
+use crate::topic_list::TopicList;
 
 /// What asks for every view.
 const ALL: &str = "all";
 
 /// Every view of this room. `publication_accounting` and `publication_analytics` are derived from
 /// `delivery_log` and move with it.
-pub const VIEWS: [Registered; 7] = [
+pub const VIEWS: [Registered; 8] = [
     Registered::of::<ChannelList>(),
     Registered::of::<DeliveryLog>(),
     Registered::of::<ImportRejections>(),
@@ -30,6 +31,7 @@ pub const VIEWS: [Registered; 7] = [
     Registered::of::<PublicationStatus>(),
     Registered::of::<SubscriberProfile>(),
     Registered::of::<SuppressionList>(),
+    Registered::of::<TopicList>(),
 ];
 
 /// A view, whatever its rows are.

@@ -4,7 +4,7 @@ use actix_web::web;
 
 use crate::{
     audit_head, channel_list, delivery_log, import_status, publication_accounting,
-    publication_analytics, publication_status, subscriber_profile, view_positions,
+    publication_analytics, publication_status, subscriber_profile, topic_list, view_positions,
 };
 use tidings_service::access::{Gate, Route, serve};
 
@@ -17,8 +17,11 @@ pub const ROUTES: &[Route] = &[
     delivery_log::get::ROUTE,
     subscriber_profile::get::ROUTE,
     subscriber_profile::erasure::ROUTE,
+    subscriber_profile::preferences::ROUTE,
     channel_list::list::ROUTE,
     channel_list::get::ROUTE,
+    topic_list::list::ROUTE,
+    topic_list::get::ROUTE,
     import_status::get::ROUTE,
     publication_analytics::get::ROUTE,
     view_positions::list::ROUTE,
@@ -35,8 +38,11 @@ pub const ROUTES: &[Route] = &[
     delivery_log::get::get_delivery,
     subscriber_profile::get::get_subscriber,
     subscriber_profile::erasure::get_erasure,
+    subscriber_profile::preferences::get_preferences,
     channel_list::list::list_channels,
     channel_list::get::get_channel,
+    topic_list::list::list_topics,
+    topic_list::get::get_topic,
     import_status::get::get_import,
     publication_analytics::get::get_analytics,
     view_positions::list::list_views,
@@ -83,6 +89,11 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
     );
     serve(
         cfg,
+        subscriber_profile::preferences::ROUTE,
+        subscriber_profile::preferences::get_preferences,
+    );
+    serve(
+        cfg,
         channel_list::list::ROUTE,
         channel_list::list::list_channels,
     );
@@ -91,6 +102,8 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
         channel_list::get::ROUTE,
         channel_list::get::get_channel,
     );
+    serve(cfg, topic_list::list::ROUTE, topic_list::list::list_topics);
+    serve(cfg, topic_list::get::ROUTE, topic_list::get::get_topic);
     serve(
         cfg,
         import_status::get::ROUTE,

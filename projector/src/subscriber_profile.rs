@@ -3,6 +3,7 @@
 pub mod erasure;
 mod fold;
 pub mod get;
+pub mod preferences;
 mod query;
 #[cfg(test)]
 mod tests;

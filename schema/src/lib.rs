@@ -76,5 +76,6 @@ pub mod views {
         PUBLICATION_STATUS = "publication_status.sql";
         SUBSCRIBER_PROFILE = "subscriber_profile.sql";
         SUPPRESSION_LIST = "suppression_list.sql";
+        TOPIC_LIST = "topic_list.sql";
     }
 }

@@ -1,10 +1,12 @@
--- Each publication and how far it has come. Raise the number when its fold changes: fold 2.
+-- Each publication and how far it has come. Raise the number when its fold changes: fold 3.
 create table {table} (
     publication_id   uuid    not null primary key,
     title            text,                       -- opened; null once it was taken down
     state            text,                       -- draft, scheduled, published, frozen, planned, completed, cancelled
     content_version  integer,                    -- stream version of the content that goes out
     channel_ids      jsonb,                      -- array of uuids, in the editor's order
+    topic_ids        jsonb,                      -- array of uuids; empty: for everybody
+    priority         text,                       -- urgent; empty: ordinary
     created_position bigint,                     -- its Drafted event: the order of the list
     created_at       timestamptz,
     published_at     timestamptz,

@@ -1,10 +1,13 @@
--- Who each subscriber is and whether they want mail. email, name and attributes are opened values, null once
--- erased. Raise the number when its fold changes: fold 2.
+-- Who each subscriber is and whether they want mail. email, name, attributes and preferences are opened values, null
+-- once erased. Raise the number when its fold changes: fold 3.
 create table {table} (
     subscriber_id          uuid    not null primary key,
     email                  text,
     name                   text,
     attributes             jsonb,
+    preferences            jsonb,                -- how and when they want to get what they get
+    topics                 jsonb,                -- object: of each topic they left or asked for, whether they want it
+    left_channels          jsonb,                -- object: of each channel they said something about, whether they left it
     state                  text,                 -- active, pending, unsubscribed, erased; null before they signed up
     confirmed              boolean,
     has_left               boolean,

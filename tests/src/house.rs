@@ -1,6 +1,8 @@
 //! The whole house on one platform: every worker of every room, an SMTP sink and a Slack sink, and
 //! the few commands most stories begin with.
 
+mod choices;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +16,7 @@ use tidings_domain::channel::{self, Channel};
 use tidings_domain::id::IdKey;
 use tidings_domain::publication::{self, Content, Publication};
 use tidings_domain::stream_id;
-use tidings_domain::subscriber::{self, Source, Subscriber, UnsubscribeMethod};
+use tidings_domain::subscriber::{self, Source, Subscriber, UnsubscribeMethod, What};
 use tidings_domain::token::LinkKeys;
 use tidings_domain::value::{
     ChannelIds, ChannelKind, ChannelName, Credentials, EmailAddress, Markdown, Settings, Title,
@@ -279,20 +281,13 @@ impl House {
 
     /// Somebody leaves everything.
     pub async fn unsubscribe(&self, subscriber_id: Uuid) -> i64 {
-        let context = self.context();
-        let command = || subscriber::Command::Unsubscribe {
+        self.say(subscriber_id, || subscriber::Command::Unsubscribe {
             method: UnsubscribeMethod::OneClick,
             delivery_id: None,
             evidence: None,
-            topic_id: None,
-        };
-        let executed = self
-            .platform
-            .store
-            .execute::<Subscriber>(subscriber_id, &context, None, command)
-            .await
-            .unwrap();
-        executed.position()
+            what: What::Everything,
+        })
+        .await
     }
 
     /// A draft.
@@ -304,6 +299,7 @@ impl House {
                 Markdown::parse(markdown).unwrap(),
             ),
             channel_ids: ChannelIds::parse(channels.to_vec()).unwrap(),
+            aim: publication::Aim::default(),
         })
         .await;
         id

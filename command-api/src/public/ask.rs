@@ -21,7 +21,7 @@ pub(crate) const ROUTE: Route = ("GET", PATH, Access::Public);
 )]
 pub(crate) async fn ask(commands: web::Data<Commands>, token: web::Path<String>) -> HttpResponse {
     match UnsubscribeLink::verify(&token, &commands.link_keys) {
-        Ok(_) => page::ask(),
+        Ok(link) => page::ask(&page::preferences(&link, commands.link_keys.current())),
         Err(error) => page::bad_link(&error),
     }
 }

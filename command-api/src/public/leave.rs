@@ -62,7 +62,7 @@ pub(crate) async fn leave(
         .map(|agent| String::from_utf8_lossy(agent.as_bytes()));
     let evidence = agent.map(|agent| Evidence::user_agent(&agent));
     match depart(&commands, &(&origin).into(), &link, method, evidence).await {
-        Ok(()) => page::done(),
+        Ok(()) => page::done(&page::preferences(&link, commands.link_keys.current())),
         Err(problem) => {
             tracing::warn!(%problem, "somebody could not leave");
             page::later()

@@ -3,18 +3,19 @@
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header;
-use tidings_domain::token::TokenError;
+use tidings_domain::token::{LinkKey, PreferencesLink, TokenError, UnsubscribeLink};
 use tidings_event_store::RETRY_AFTER;
 
 use super::form;
 use crate::html::{escape, page};
 
 /// The question, with the button that answers it.
-pub(super) fn ask() -> HttpResponse {
+pub(super) fn ask(preferences: &str) -> HttpResponse {
     // The form has no action: it goes back to the link itself.
     let button = format!(
         "<p>You will get no more mail from this list.</p>\n<form method=\"post\">\n\
-         <input type=\"hidden\" name=\"{}\" value=\"{}\">\n<button type=\"submit\">Unsubscribe</button>\n</form>",
+         <input type=\"hidden\" name=\"{}\" value=\"{}\">\n<button type=\"submit\">Unsubscribe</button>\n</form>\n\
+         <p><a href=\"{preferences}\">Choose what you get instead</a></p>",
         form::FIELD,
         form::BUTTON,
     );
@@ -22,12 +23,25 @@ pub(super) fn ask() -> HttpResponse {
 }
 
 /// It is done, now or earlier.
-pub(super) fn done() -> HttpResponse {
+pub(super) fn done(preferences: &str) -> HttpResponse {
     page(
         StatusCode::OK,
         "You are unsubscribed",
-        "<p>You will get no more mail from this list. A mail that was already on its way may still arrive.</p>",
+        &format!(
+            "<p>You will get no more mail from this list. A mail that was already on its way may still arrive.</p>\n\
+             <p><a href=\"{preferences}\">See what else you get, or come back</a></p>"
+        ),
     )
+}
+
+/// Where the reader of a link says what they want to get; from the link's own page.
+pub(super) fn preferences(link: &UnsubscribeLink, key: &LinkKey) -> String {
+    let link = PreferencesLink {
+        subscriber_id: link.subscriber_id,
+        delivery_id: link.delivery_id,
+        issued: link.issued,
+    };
+    format!("../p/{}", link.sign(key))
 }
 
 /// The link can not be used.
@@ -65,7 +79,7 @@ mod tests {
 
     #[actix_web::test]
     async fn the_page_asks_with_a_button_and_loads_nothing() {
-        let page = text(ask()).await;
+        let page = text(ask("../p/TOKEN")).await;
         let (_, body) = page.split_once("<main>").unwrap();
         insta::assert_snapshot!(body, @r#"
 
@@ -75,6 +89,7 @@ mod tests {
         <input type="hidden" name="List-Unsubscribe" value="Page">
         <button type="submit">Unsubscribe</button>
         </form>
+        <p><a href="../p/TOKEN">Choose what you get instead</a></p>
         </main>
         </body>
         </html>

@@ -3,8 +3,10 @@
 use futures_util::future::try_join_all;
 use serde::Deserialize;
 use tidings_domain::channel::Channel;
-use tidings_domain::publication::{Content, Source};
-use tidings_domain::value::{ChannelIds, Html, Markdown, Title};
+use tidings_domain::publication::{Aim, Content, Priority, Source};
+use tidings_domain::stream_id;
+use tidings_domain::topic::Topic;
+use tidings_domain::value::{ChannelIds, Html, Markdown, Slug, Title, TopicIds};
 use tidings_service::Problem;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -45,6 +47,18 @@ pub(crate) struct PublicationContent {
     pub(super) html: Option<String>,
     /// Ids of the channels it goes to, each once.
     pub(super) channels: Vec<Uuid>,
+    /// Slugs of the topics it is about, each once: it goes to whoever wants at least one of them. Left out, it goes to every
+    /// subscriber.
+    #[serde(default)]
+    pub(super) topics: Vec<String>,
+    /// `urgent`: it goes ahead of others and does not wait for the day a reader has chosen, but for their quiet hours.
+    #[serde(default = "ordinary")]
+    #[schema(default = "ordinary")]
+    pub(super) priority: String,
+}
+
+fn ordinary() -> String {
+    Priority::Ordinary.to_string()
 }
 
 /// The same, right by its types.
@@ -52,9 +66,10 @@ pub(crate) struct PublicationContent {
 pub(super) struct Judged {
     pub(super) content: Content,
     pub(super) channel_ids: ChannelIds,
+    pub(super) aim: Aim,
 }
 
-/// Parses the values, and looks whether the channels exist.
+/// Parses the values, and looks whether the channels and topics exist.
 ///
 /// # Errors
 /// 422 with everything that is wrong; 503 when the log cannot be read.
@@ -75,20 +90,75 @@ pub(super) async fn judge(
             );
         }
     }
+    let topic_ids = topics(commands, &mut values, &content.topics).await?;
+    let priority = values.take("#/priority", Priority::parse(&content.priority));
     let title = values.take("#/title", Title::parse(&content.title));
     let source = source(&mut values, content.markdown, content.html);
     let channel_ids = values.take("#/channels", ChannelIds::parse(content.channels));
     let content = title
         .zip(source)
         .map(|(title, source)| Content::new(title, source));
+    let aim = topic_ids.zip(priority).map(|(topic_ids, priority)| Aim {
+        topic_ids,
+        priority,
+    });
     values.all(
         content
             .zip(channel_ids)
-            .map(|(content, channel_ids)| Judged {
+            .zip(aim)
+            .map(|((content, channel_ids), aim)| Judged {
                 content,
                 channel_ids,
+                aim,
             }),
     )
+}
+
+/// The topics of these slugs. A slug names its stream, so no view is asked.
+async fn topics(
+    commands: &Commands,
+    values: &mut Values,
+    slugs: &[String],
+) -> Result<Option<TopicIds>, Problem> {
+    let mut ids = Vec::new();
+    let mut wrong = false;
+    // More than are allowed are not looked up.
+    for (at, text) in slugs.iter().enumerate().take(TopicIds::COUNT_MAX + 1) {
+        let found = match Slug::parse(text) {
+            Ok(slug) => topic(commands, &slug).await?,
+            Err(_) => None,
+        };
+        match found {
+            Some((id, Topic::Open { .. })) => ids.push(id),
+            Some((_, Topic::Archived { .. })) => {
+                wrong = true;
+                values.wrong(
+                    &format!("#/topics/{at}"),
+                    &format!("the topic {text:?} is archived"),
+                );
+            }
+            Some((_, Topic::Unknown)) | None => {
+                wrong = true;
+                values.wrong(
+                    &format!("#/topics/{at}"),
+                    &format!("there is no topic {text:?}"),
+                );
+            }
+        }
+    }
+    if wrong {
+        return Ok(None);
+    }
+    Ok(values.take("#/topics", TopicIds::parse(ids)))
+}
+
+async fn topic(commands: &Commands, slug: &Slug) -> Result<Option<(Uuid, Topic)>, Problem> {
+    let id = stream_id::topic(&commands.id_key, slug);
+    match commands.store.load::<Topic>(id).await {
+        Ok(topic) => Ok(Some((id, topic.state))),
+        Err(error) if error.is_wrong_stream() => Ok(None),
+        Err(error) => Err(refusal::load(&error)),
+    }
 }
 
 /// The text, in the one form it is given.

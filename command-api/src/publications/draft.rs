@@ -22,7 +22,7 @@ pub(crate) const ROUTE: Route = (
 
 /// Draft a publication
 ///
-/// As JSON; or as a Markdown file with its title and channels as front matter, in YAML between lines of `---` or in TOML
+/// As JSON; or as a Markdown file with its title, channels and topics as front matter, in YAML between lines of `---` or in TOML
 /// between lines of `+++`; or as a page with `<title>` and `<meta name="tidings:channels" content="ID, ID">`. A first heading
 /// that repeats the title is shown once.
 #[utoipa::path(
@@ -52,6 +52,7 @@ pub(crate) async fn draft(
     let command = || Command::Draft {
         content: judged.content.clone(),
         channel_ids: judged.channel_ids.clone(),
+        aim: judged.aim.clone(),
     };
     Ok(commands
         .create::<Publication>(call, &body.raw, command)

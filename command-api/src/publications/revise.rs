@@ -60,6 +60,7 @@ pub(crate) async fn revise(
     let command = || Command::Revise {
         content: judged.content.clone(),
         channel_ids: judged.channel_ids.clone(),
+        aim: judged.aim.clone(),
     };
     commands
         .change::<Publication>(*id, call, &body.raw, command)

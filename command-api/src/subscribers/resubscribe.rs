@@ -7,9 +7,10 @@ use tidings_service::auth::Role;
 use tidings_service::problem::ProblemBody;
 use uuid::Uuid;
 
+use super::matter::Matter;
 use crate::answer::{Answer, Changed};
 use crate::commands::Commands;
-use crate::request::{Call, MaybeJson, Nothing};
+use crate::request::{Call, MaybeJson};
 use tidings_service::access::{Access, Route};
 
 pub(crate) const ROUTE: Route = (
@@ -20,7 +21,8 @@ pub(crate) const ROUTE: Route = (
 
 /// Resubscribe somebody
 ///
-/// Only with their consent: it is recorded that you say so.
+/// To everything they left as a whole, to one topic (also one they never had), or to one channel. Only with their consent: it
+/// is recorded that you say so. Whoever left everything does not come back by one topic or channel alone.
 #[utoipa::path(
     post, path = "/api/v1/subscribers/{id}/resubscribe", tag = "subscribers", security(("bearer" = [])),
     params(
@@ -28,11 +30,14 @@ pub(crate) const ROUTE: Route = (
         ("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat"),
         ("If-Match" = Option<String>, Header, description = "The `ETag` you have seen"),
     ),
+    request_body = inline(Option<Matter>),
     responses(
-        (status = 200, description = "They get mail from the next publication on", body = Changed),
+        (status = 200, description = "They get it from the next publication on", body = Changed),
         (status = 404, description = "No such subscriber", body = ProblemBody,
             content_type = "application/problem+json"),
         (status = 412, description = "It has changed since", body = ProblemBody,
+            content_type = "application/problem+json"),
+        (status = 422, description = "There is no such topic or channel", body = ProblemBody,
             content_type = "application/problem+json"),
     ),
 )]
@@ -40,11 +45,13 @@ pub(crate) async fn resubscribe(
     commands: web::Data<Commands>,
     id: web::Path<Uuid>,
     call: Call,
-    body: MaybeJson<Nothing>,
+    body: MaybeJson<Matter>,
 ) -> Result<Answer, Problem> {
+    let what = body.value.judge(&commands).await?;
     let command = || Command::Resubscribe {
         method: ResubscribeMethod::Api,
         evidence: None,
+        what,
     };
     commands
         .change::<Subscriber>(*id, call, &body.raw, command)

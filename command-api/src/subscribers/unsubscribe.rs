@@ -7,9 +7,10 @@ use tidings_service::auth::Role;
 use tidings_service::problem::ProblemBody;
 use uuid::Uuid;
 
+use super::matter::Matter;
 use crate::answer::{Answer, Changed};
 use crate::commands::Commands;
-use crate::request::{Call, MaybeJson, Nothing};
+use crate::request::{Call, MaybeJson};
 use tidings_service::access::{Access, Route};
 
 pub(crate) const ROUTE: Route = (
@@ -19,6 +20,8 @@ pub(crate) const ROUTE: Route = (
 );
 
 /// Unsubscribe somebody
+///
+/// From everything, one topic or one channel.
 #[utoipa::path(
     post, path = "/api/v1/subscribers/{id}/unsubscribe", tag = "subscribers", security(("bearer" = [])),
     params(
@@ -26,11 +29,14 @@ pub(crate) const ROUTE: Route = (
         ("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat"),
         ("If-Match" = Option<String>, Header, description = "The `ETag` you have seen"),
     ),
+    request_body = inline(Option<Matter>),
     responses(
-        (status = 200, description = "Nothing goes out to them from here on", body = Changed),
+        (status = 200, description = "Nothing of it goes out to them from here on", body = Changed),
         (status = 404, description = "No such subscriber", body = ProblemBody,
             content_type = "application/problem+json"),
         (status = 412, description = "It has changed since", body = ProblemBody,
+            content_type = "application/problem+json"),
+        (status = 422, description = "There is no such topic or channel", body = ProblemBody,
             content_type = "application/problem+json"),
     ),
 )]
@@ -38,13 +44,14 @@ pub(crate) async fn unsubscribe(
     commands: web::Data<Commands>,
     id: web::Path<Uuid>,
     call: Call,
-    body: MaybeJson<Nothing>,
+    body: MaybeJson<Matter>,
 ) -> Result<Answer, Problem> {
+    let what = body.value.judge(&commands).await?;
     let command = || Command::Unsubscribe {
         method: UnsubscribeMethod::Api,
         delivery_id: None,
         evidence: None,
-        topic_id: None,
+        what,
     };
     commands
         .change::<Subscriber>(*id, call, &body.raw, command)

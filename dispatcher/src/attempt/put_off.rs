@@ -1,5 +1,5 @@
-//! A delivery that its channel would rather not attempt now, although others may be: that stands in the log in place of
-//! the attempt.
+//! A delivery that its channel would rather not attempt now, although others may be, or that its receiver wants later:
+//! that stands in the log in place of the attempt.
 
 use tidings_domain::aggregate::Aggregate as _;
 use tidings_domain::delivery::{Command, Delivery, Event};
@@ -31,8 +31,7 @@ pub(super) fn instead(
     put_off: PutOff,
     now: OffsetDateTime,
 ) -> Result<Vec<Event>, DispatchError> {
-    let before = delivery.state.clone();
-    let state = attempted.iter().fold(before, Delivery::evolve);
+    let state = attempting(delivery, attempted);
     let command = Command::Abandon {
         delivery_id: delivery.id,
         attempt: state.tries().map_or(0, |tries| tries.attempts),
@@ -41,4 +40,24 @@ pub(super) fn instead(
         wait_min: put_off.wait.try_into().unwrap_or(Duration::HOUR),
     };
     decide(delivery.id, &state, command)
+}
+
+/// The same for one that its receiver wants at another time.
+pub(super) fn until(
+    delivery: &Loaded<Delivery>,
+    attempted: &[Event],
+    until: OffsetDateTime,
+) -> Result<Vec<Event>, DispatchError> {
+    let state = attempting(delivery, attempted);
+    let command = Command::PutOff {
+        attempt: state.tries().map_or(0, |tries| tries.attempts),
+        reason: Code::from_static("preferences"),
+        until,
+    };
+    decide(delivery.id, &state, command)
+}
+
+fn attempting(delivery: &Loaded<Delivery>, attempted: &[Event]) -> Delivery {
+    let before = delivery.state.clone();
+    attempted.iter().fold(before, Delivery::evolve)
 }

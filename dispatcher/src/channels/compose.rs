@@ -23,16 +23,19 @@ const LIST_ID: HeaderName = HeaderName::new_from_ascii_str("List-Id");
 const LIST_HELP: HeaderName = HeaderName::new_from_ascii_str("List-Help");
 const FEEDBACK_ID: HeaderName = HeaderName::new_from_ascii_str("Feedback-ID");
 
-/// Puts the message together, unsigned, from the letterhead's own address. The same job gives the same bytes.
+/// Puts the message together, unsigned, from the letterhead's own address, or the one the job names. The same job gives the same bytes.
 pub(super) fn mail(letterhead: &Letterhead, job: &Job<'_>) -> Result<Rendered, RenderError> {
     let recipient = job.recipient.as_ref().ok_or(RenderError::NoRecipient)?;
     let to = mailbox(&recipient.email, recipient.name.as_deref())?;
     let unsubscribe_url = job.unsubscribe_url.as_deref().map(plain_url).transpose()?;
+    let preferences_url = job.preferences_url.as_deref().map(plain_url).transpose()?;
+    let letterhead = &letterhead.of(job.sender)?;
     let sender = letterhead.from.name.as_deref();
     let footer = Footer {
         reader: to.email.as_ref(),
         sender: sender.unwrap_or_else(|| letterhead.from.email.as_ref()),
         unsubscribe_url,
+        preferences_url,
     };
     let id = format!("{}@{}", job.delivery_id, letterhead.from.email.domain());
     let mut message = Message::builder()
@@ -93,7 +96,7 @@ fn verbatim(name: HeaderName, value: String) -> HeaderValue {
 }
 
 /// lettre panics on a display name with a line end in it; nothing with a control character gets there.
-fn mailbox(email: &str, name: Option<&str>) -> Result<Mailbox, RenderError> {
+pub(super) fn mailbox(email: &str, name: Option<&str>) -> Result<Mailbox, RenderError> {
     let name = name.map(str::trim).filter(|name| !name.is_empty());
     if name.is_some_and(|name| name.chars().any(char::is_control)) {
         return Err(RenderError::BadName);

@@ -1,8 +1,14 @@
 //! Who a mail comes from, and how its reader answers or leaves: what the kinds that send mails are told alike.
 
-use lettre::{Address, message::Mailbox};
+use std::borrow::Cow;
 
+use lettre::{Address, message::Mailbox};
+use tidings_domain::topic::Sender;
+use tidings_domain::value::{self as domain, ListId};
+
+use super::compose::mailbox;
 use super::settings::Fields;
+use crate::channel::RenderError;
 
 /// What a person configures of it.
 #[derive(Clone, Debug)]
@@ -30,24 +36,36 @@ impl Letterhead {
             unsubscribe_mailbox,
         })
     }
+
+    /// The same with what a topic has of its own in its place.
+    pub(super) fn of(&self, topic: &Sender) -> Result<Cow<'_, Self>, RenderError> {
+        if *topic == Sender::default() {
+            return Ok(Cow::Borrowed(self));
+        }
+        let own = |it: &Option<domain::Mailbox>| {
+            let it = it.as_ref();
+            it.map(|it| mailbox(it.email().as_str(), it.name()))
+                .transpose()
+        };
+        let list_id = topic.list_id.as_ref().map(ToString::to_string);
+        Ok(Cow::Owned(Self {
+            from: own(&topic.from)?.unwrap_or_else(|| self.from.clone()),
+            reply_to: own(&topic.reply_to)?.or_else(|| self.reply_to.clone()),
+            list_id: list_id.or_else(|| self.list_id.clone()),
+            unsubscribe_mailbox: self.unsubscribe_mailbox.clone(),
+        }))
+    }
 }
 
 fn list_id(settings: &mut Fields) -> Option<String> {
     let text = settings.text("list_id")?;
-    let (name, id) = match text.split_once('<') {
-        Some((name, rest)) => (name.trim(), rest.strip_suffix('>').unwrap_or_default()),
-        None => ("", text.trim()),
-    };
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
-    let name_plain = name.bytes().all(|byte| matches!(byte, b' '..=b'~'));
-    if !id.contains('.') || !id.chars().all(plain) || !name_plain {
-        settings.problem(
-            "list_id",
-            "must look like `News <news.example.org>`, in ASCII",
-        );
-        return None;
+    match ListId::parse(&text) {
+        Ok(list_id) => Some(list_id.to_string()),
+        Err(invalid) => {
+            settings.problem("list_id", &invalid.detail);
+            None
+        }
     }
-    Some(format!("{name} <{id}>").trim_start().to_owned())
 }
 
 /// It stands in a URL, so it is held to characters that mean nothing there.

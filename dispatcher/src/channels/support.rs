@@ -7,6 +7,7 @@ use std::{
 };
 
 use serde_json::Value;
+use tidings_domain::topic::Sender;
 use tidings_service::{
     clock::Clock,
     outbound::{Outbound, Policy},
@@ -50,6 +51,13 @@ pub(super) fn content() -> Composed {
     Composed::new("Tide tables", "High water at **noon**.\n\n.dot\n")
 }
 
+/// The channel's own.
+const OWN_SENDER: Sender = Sender {
+    from: None,
+    reply_to: None,
+    list_id: None,
+};
+
 pub(super) fn broadcast(content: &Composed) -> Job<'_> {
     Job {
         delivery_id: Uuid::from_u128(0xd1),
@@ -58,6 +66,8 @@ pub(super) fn broadcast(content: &Composed) -> Job<'_> {
         content,
         recipient: None,
         unsubscribe_url: None,
+        preferences_url: None,
+        sender: &OWN_SENDER,
         return_path: None,
         date: datetime!(2026-01-02 03:04:05 UTC),
     }

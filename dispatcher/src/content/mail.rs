@@ -22,6 +22,8 @@ pub struct Footer<'a> {
     pub sender: &'a str,
     /// Where this reader leaves with one click.
     pub unsubscribe_url: Option<&'a str>,
+    /// Where this reader says what they want to get, and when.
+    pub preferences_url: Option<&'a str>,
 }
 
 /// The HTML and the text body of a mail, open where the footer goes.
@@ -137,15 +139,14 @@ fn html_footer(footer: Option<&Footer<'_>>) -> String {
                 reader => footer.reader,
                 sender => footer.sender,
                 unsubscribe_url => footer.unsubscribe_url,
+                preferences_url => footer.preferences_url,
             },
         )
     })
 }
 
 fn text_footer(footer: Option<&Footer<'_>>) -> String {
-    footer.map_or_else(String::new, |footer| {
-        text::footer(footer.reader, footer.sender, footer.unsubscribe_url)
-    })
+    footer.map_or_else(String::new, |footer| text::footer(footer))
 }
 
 /// Fills a layout; what comes out are whole lines.

@@ -9,6 +9,7 @@ const FOOTER: Footer<'static> = Footer {
     reader: "ada@example.org",
     sender: "The Daily Tide",
     unsubscribe_url: Some("https://news.example.org/u/TOKEN"),
+    preferences_url: Some("https://news.example.org/p/TOKEN"),
 };
 
 fn sample() -> Composed {
@@ -71,6 +72,7 @@ fn only_a_first_heading_that_repeats_the_title_goes() {
 fn the_footer_without_a_link_offers_none() {
     let footer = Footer {
         unsubscribe_url: None,
+        preferences_url: None,
         ..FOOTER
     };
     let mail = Composed::new("t", "x");

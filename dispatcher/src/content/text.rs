@@ -2,6 +2,7 @@
 
 use super::{
     document::{Block, Document, Inline, Table, Target},
+    mail::Footer,
     wrap::{columns, records, wrap},
 };
 
@@ -20,11 +21,15 @@ pub fn letter(title: &str, document: &Document) -> String {
 }
 
 /// The lines under the letter: why this reader gets it, and how to leave.
-pub fn footer(reader: &str, sender: &str, unsubscribe_url: Option<&str>) -> String {
+pub fn footer(footer: &Footer<'_>) -> String {
+    let (reader, sender) = (footer.reader, footer.sender);
     let mut lines = vec![String::new(), "-- ".to_owned()];
     let reason = format!("You receive this because {reader} is subscribed to {sender}.");
     wrap(&reason, WIDTH, "", "", &mut lines);
-    if let Some(url) = unsubscribe_url {
+    if let Some(url) = footer.preferences_url {
+        lines.push(format!("Choose what you get: {url}"));
+    }
+    if let Some(url) = footer.unsubscribe_url {
         lines.push(format!("Unsubscribe: {url}"));
     }
     lines.push(String::new());

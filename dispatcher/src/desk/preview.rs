@@ -61,10 +61,10 @@ pub async fn preview(
     id: web::Path<Uuid>,
     wanted: Query<Where>,
 ) -> Result<HttpResponse, Problem> {
-    let content = desk.content(*id).await?;
+    let sample = desk.content(*id).await?;
     let way = desk.way(wanted.channel_id).await?;
     let reader = is_addressed(&way).then_some(SAMPLE_READER);
-    let job = desk.job(&content, *id, reader);
+    let job = desk.job(&sample, *id, reader);
     let rendered = channel(&way)?
         .render(&job)
         .map_err(|error| Problem::conflict(format!("It can not be rendered: {error}.")))?;
@@ -72,8 +72,9 @@ pub async fn preview(
         reader,
         sender: &rendered.from,
         unsubscribe_url: job.unsubscribe_url.as_deref(),
+        preferences_url: job.preferences_url.as_deref(),
     });
-    let mail = footer.as_ref().map(|_| content.mail());
+    let mail = footer.as_ref().map(|_| sample.content.mail());
     Ok(HttpResponse::Ok().json(Preview {
         channel_id: wanted.channel_id,
         kind: way

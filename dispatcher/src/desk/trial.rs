@@ -7,6 +7,7 @@ use tidings_domain::address::Address;
 use tidings_domain::stream_id;
 use tidings_domain::subscriber::{Standing, Subscriber};
 use tidings_domain::suppression::Suppression;
+use tidings_domain::topic::Sender;
 use tidings_domain::value::EmailAddress;
 use tidings_service::Problem;
 use tidings_service::access::{Access, Route};
@@ -17,7 +18,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::tries::Repeatable;
-use super::{Desk, channel, is_addressed, load};
+use super::{Desk, Sample, channel, is_addressed, load};
 use crate::channel::Outcome;
 use crate::content::Composed;
 use crate::roster::Way;
@@ -107,9 +108,12 @@ pub async fn test_channel(
 ) -> Result<HttpResponse, Problem> {
     let tested = async {
         let way = desk.way(*id).await?;
-        let content = Composed::new(TITLE, MARKDOWN);
+        let sample = Sample {
+            content: Composed::new(TITLE, MARKDOWN),
+            sender: Sender::default(),
+        };
         let to = body.value.to.as_deref();
-        desk.send(&way, &content, Uuid::nil(), to).await
+        desk.send(&way, &sample, Uuid::nil(), to).await
     };
     desk.once(&request, *id, &body.raw, tested).await
 }
@@ -144,9 +148,9 @@ pub async fn test_publication(
     body: Json<TestOfPublication>,
 ) -> Result<HttpResponse, Problem> {
     let tested = async {
-        let content = desk.content(*id).await?;
+        let sample = desk.content(*id).await?;
         let way = desk.way(body.value.channel_id).await?;
-        desk.send(&way, &content, *id, body.value.to.as_deref())
+        desk.send(&way, &sample, *id, body.value.to.as_deref())
             .await
     };
     desk.once(&request, *id, &body.raw, tested).await
@@ -204,14 +208,14 @@ impl Desk {
     async fn send(
         &self,
         way: &Way,
-        content: &Composed,
+        sample: &Sample,
         publication_id: Uuid,
         to: Option<&str>,
     ) -> Result<Tested, Problem> {
         let to = self.receiver(way, to).await?;
         let channel = channel(way)?;
         let job = self.job(
-            content,
+            sample,
             publication_id,
             to.as_ref().map(EmailAddress::as_str),
         );

@@ -159,7 +159,7 @@ impl Planning {
             channel_id: planned.channel_id,
             subscriber_id: planned.subscriber_id,
             due_at: self.frozen.occurred_at,
-            priority: 0,
+            priority: self.draft.aim.priority.of_deliveries(),
         };
         Some((id, plan))
     }

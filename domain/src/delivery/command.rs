@@ -35,6 +35,10 @@ pub enum Receiver {
         address_suppressed: bool,
         /// Whether nothing may be sent to the address's domain.
         domain_suppressed: bool,
+        /// Whether they left every topic it is about, or never asked for any.
+        topic_left: bool,
+        /// Whether they left the channel it goes by.
+        channel_left: bool,
     },
 }
 
@@ -45,6 +49,8 @@ impl Receiver {
             standing,
             address_suppressed,
             domain_suppressed,
+            topic_left,
+            channel_left,
             ..
         } = *self
         else {
@@ -56,6 +62,8 @@ impl Receiver {
             Standing::Pending => Some(SuppressedReason::NotConfirmed),
             Standing::Active if address_suppressed => Some(SuppressedReason::AddressSuppressed),
             Standing::Active if domain_suppressed => Some(SuppressedReason::DomainSuppressed),
+            Standing::Active if topic_left => Some(SuppressedReason::TopicLeft),
+            Standing::Active if channel_left => Some(SuppressedReason::ChannelLeft),
             Standing::Active => None,
         }
     }
@@ -174,6 +182,15 @@ pub enum Command {
         now: OffsetDateTime,
         /// At least so long, and up to half as long again: for one that others wait with.
         wait_min: Duration,
+    },
+    /// The attempt was not made after all: its receiver wants it at another time.
+    PutOff {
+        /// The attempt.
+        attempt: u32,
+        /// Why.
+        reason: Code,
+        /// When they want it.
+        until: OffsetDateTime,
     },
     /// Nobody knows how the attempt ended.
     Doubt {

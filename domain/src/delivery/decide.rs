@@ -37,6 +37,7 @@ pub(super) fn decide(state: &Delivery, command: Command) -> Result<Vec<Event>, R
             | C::RecordFailed { .. }
             | C::RecordDeferred { .. }
             | C::Abandon { .. }
+            | C::PutOff { .. }
             | C::Doubt { .. }
             | C::DoubtUnrecorded { .. }),
         ) => outcome::decide(state, word),

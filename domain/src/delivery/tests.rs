@@ -46,6 +46,8 @@ fn permit(standing: Standing) -> Permit {
             subscriber_version: 1,
             address_suppressed: false,
             domain_suppressed: false,
+            topic_left: false,
+            channel_left: false,
         },
         channel_version: 2,
     }
@@ -269,6 +271,8 @@ fn whatever_forbids_an_attempt_settles_the_delivery() {
             subscriber_version: 1,
             address_suppressed,
             domain_suppressed,
+            topic_left: false,
+            channel_left: false,
         },
         ..permit(standing)
     };

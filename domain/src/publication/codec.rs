@@ -3,13 +3,13 @@
 use tidings_proto::{Event as Wire, EventMessage as _, common, publication as wire, to_us};
 
 use super::{
-    Accounting, Audience, Content, Event, MissedReason, Plan, Publication, RetriedClass, Retry,
-    Source,
+    Accounting, Aim, Audience, Content, Event, MissedReason, Plan, Priority, Publication,
+    RetriedClass, Retry, Source,
 };
 use crate::aggregate::{Aggregate as _, CodecError};
 use crate::personal::{Open, Seal};
 use crate::schedule::CivilTime;
-use crate::value::{ChannelIds, Code, Html, Markdown, Title};
+use crate::value::{ChannelIds, Code, Html, Markdown, Title, TopicIds};
 use crate::wire::{Fields, count, id, optional_id};
 
 pub(super) fn event_type(event: &Event) -> &'static str {
@@ -33,9 +33,16 @@ pub(super) fn event_type(event: &Event) -> &'static str {
 
 /// The first contract revision that knows of content in HTML.
 const HTML_REVISION: u32 = 2;
+/// The first that knows of topics: older readers would send to everybody.
+const TOPICS_REVISION: u32 = 3;
 
 pub(super) fn min_reader(event: &Event) -> u32 {
     match event {
+        Event::Drafted { aim, .. } | Event::Revised { aim, .. }
+            if !aim.topic_ids.as_slice().is_empty() =>
+        {
+            TOPICS_REVISION
+        }
         Event::Drafted { content, .. } | Event::Revised { content, .. } => {
             match content.source.known() {
                 Some(Source::Html(_)) => HTML_REVISION,
@@ -51,17 +58,23 @@ pub(super) fn encode(event: &Event, seal: &dyn Seal) -> Wire {
         Event::Drafted {
             content,
             channel_ids,
+            aim,
         } => wire::Drafted {
             content: Some(encode_content(content, seal)),
             channel_ids: channel_ids.iter().map(id).collect(),
+            topic_ids: aim.topic_ids.as_slice().iter().copied().map(id).collect(),
+            priority: encode_priority(aim.priority),
         }
         .into(),
         Event::Revised {
             content,
             channel_ids,
+            aim,
         } => wire::Revised {
             content: Some(encode_content(content, seal)),
             channel_ids: channel_ids.iter().map(id).collect(),
+            topic_ids: aim.topic_ids.as_slice().iter().copied().map(id).collect(),
+            priority: encode_priority(aim.priority),
         }
         .into(),
         Event::Published { content_version } => wire::Published {
@@ -137,6 +150,28 @@ fn encode_word(event: &Event) -> Wire {
     }
 }
 
+/// What is ordinary is not said: older events do not say it either.
+fn encode_priority(priority: Priority) -> String {
+    match priority {
+        Priority::Ordinary => String::new(),
+        Priority::Urgent => priority.to_string(),
+    }
+}
+
+fn decode_aim(
+    fields: Fields,
+    topic_ids: &[impl AsRef<[u8]>],
+    priority: &str,
+) -> Result<Aim, CodecError> {
+    Ok(Aim {
+        topic_ids: TopicIds::recorded(fields.ids("topic_ids", topic_ids)?),
+        priority: match priority {
+            "" => Priority::Ordinary,
+            code => Priority::parse(code).map_err(|_| fields.impossible("priority"))?,
+        },
+    })
+}
+
 fn encode_content(content: &Content, seal: &dyn Seal) -> common::Content {
     let (markdown, html) = match content.source.known() {
         Some(Source::Markdown(text)) => (Some(text.as_str()), None),
@@ -156,10 +191,12 @@ pub(super) fn decode(event: &Wire, open: &dyn Open) -> Result<Event, CodecError>
         Wire::PublicationDrafted(e) => Ok(Event::Drafted {
             content: decode_content(e.content.as_ref(), open)?,
             channel_ids: ChannelIds::recorded(fields.ids("channel_ids", &e.channel_ids)?),
+            aim: decode_aim(fields, &e.topic_ids, &e.priority)?,
         }),
         Wire::PublicationRevised(e) => Ok(Event::Revised {
             content: decode_content(e.content.as_ref(), open)?,
             channel_ids: ChannelIds::recorded(fields.ids("channel_ids", &e.channel_ids)?),
+            aim: decode_aim(fields, &e.topic_ids, &e.priority)?,
         }),
         Wire::PublicationPublished(e) => Ok(Event::Published {
             content_version: e.content_version,

@@ -2,7 +2,7 @@
 
 use time::OffsetDateTime;
 
-use super::{Accounting, Audience, Content, Plan, Retry};
+use super::{Accounting, Aim, Audience, Content, Plan, Retry};
 use crate::schedule::CivilTime;
 use crate::value::{ChannelIds, Code};
 
@@ -15,6 +15,8 @@ pub enum Command {
         content: Content,
         /// Where it goes.
         channel_ids: ChannelIds,
+        /// To whom.
+        aim: Aim,
     },
     /// An editor rewrites the whole draft.
     Revise {
@@ -22,6 +24,8 @@ pub enum Command {
         content: Content,
         /// Where it goes.
         channel_ids: ChannelIds,
+        /// To whom.
+        aim: Aim,
     },
     /// An editor fixes the content and sends it off, whether it is scheduled or not.
     Publish,

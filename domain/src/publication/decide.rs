@@ -16,10 +16,12 @@ pub(super) fn decide(state: &Publication, command: Command) -> Result<Vec<Event>
             Command::Draft {
                 content,
                 channel_ids,
+                aim,
             },
         ) => Ok(vec![Event::Drafted {
             content,
             channel_ids,
+            aim,
         }]),
         (_, Command::Draft { .. }) => Err(Refusal::AlreadyDrafted),
         (S::Unknown, _) => Err(Refusal::NotFound),
@@ -29,14 +31,16 @@ pub(super) fn decide(state: &Publication, command: Command) -> Result<Vec<Event>
             Command::Revise {
                 content,
                 channel_ids,
+                aim,
             },
         ) => {
-            if draft.content == content && draft.channel_ids == channel_ids {
+            if draft.content == content && draft.channel_ids == channel_ids && draft.aim == aim {
                 return Ok(vec![]);
             }
             Ok(vec![Event::Revised {
                 content,
                 channel_ids,
+                aim,
             }])
         }
         (_, Command::Revise { .. }) => Err(Refusal::NotADraft),

@@ -2,7 +2,7 @@
 
 use time::OffsetDateTime;
 
-use super::{Accounting, Audience, Content, MissedReason, Plan, Retry};
+use super::{Accounting, Aim, Audience, Content, MissedReason, Plan, Retry};
 use crate::schedule::CivilTime;
 use crate::value::{ChannelIds, Code};
 
@@ -15,6 +15,8 @@ pub enum Event {
         content: Content,
         /// Where it goes.
         channel_ids: ChannelIds,
+        /// To whom.
+        aim: Aim,
     },
     /// A new draft instead of the old one.
     Revised {
@@ -22,6 +24,8 @@ pub enum Event {
         content: Content,
         /// Where it goes.
         channel_ids: ChannelIds,
+        /// To whom.
+        aim: Aim,
     },
     /// The content is fixed.
     Published {

@@ -41,14 +41,17 @@ fn next(stage: Stage, event: &Event, version: i32) -> Stage {
         Event::Drafted {
             content,
             channel_ids,
+            aim,
         }
         | Event::Revised {
             content,
             channel_ids,
+            aim,
         } => {
             let draft = Draft {
                 content: content.clone(),
                 channel_ids: channel_ids.clone(),
+                aim: aim.clone(),
                 content_version: version,
             };
             written(stage, draft)

@@ -24,6 +24,7 @@ fn drafted() -> Event {
     Event::Drafted {
         content: content("one"),
         channel_ids: channel_ids(),
+        aim: Aim::default(),
     }
 }
 
@@ -31,6 +32,7 @@ fn draft() -> Command {
     Command::Draft {
         content: content("one"),
         channel_ids: channel_ids(),
+        aim: Aim::default(),
     }
 }
 
@@ -38,6 +40,7 @@ fn revise(title: &str) -> Command {
     Command::Revise {
         content: content(title),
         channel_ids: channel_ids(),
+        aim: Aim::default(),
     }
 }
 

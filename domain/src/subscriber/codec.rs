@@ -3,11 +3,12 @@
 use tidings_proto::{Event as Wire, EventMessage as _, common::Sealed, subscriber as wire};
 
 use super::{
-    Confirmation, ErasureBasis, Event, Remains, ResubscribeMethod, Shreddable, Shredded, Source,
-    Subscriber, UnsubscribeMethod,
+    Confirmation, ErasureBasis, Event, PreferencesMethod, Remains, ResubscribeMethod, Shreddable,
+    Shredded, Source, Subscriber, UnsubscribeMethod, What,
 };
 use crate::aggregate::{Aggregate as _, CodecError};
 use crate::personal::{Open, Personal, Seal};
+use crate::preferences::{Part, Preferences};
 use crate::value::{Attributes, Code, DisplayName, EmailAddress, Evidence};
 use crate::wire::{Fields, id, optional_id};
 
@@ -18,8 +19,19 @@ pub(super) fn event_type(event: &Event) -> &'static str {
         Event::SignedUp { .. } => wire::SignedUp::TYPE,
         Event::Unsubscribed { .. } => wire::Unsubscribed::TYPE,
         Event::Resubscribed { .. } => wire::Resubscribed::TYPE,
+        Event::PreferencesChanged { .. } => wire::PreferencesChanged::TYPE,
         Event::ErasureRequested { .. } => wire::ErasureRequested::TYPE,
         Event::Erased { .. } => wire::Erased::TYPE,
+    }
+}
+
+/// The first contract revision that knows of coming back to one thing alone.
+const ONE_BY_ONE_REVISION: u32 = 3;
+
+pub(super) fn min_reader(event: &Event) -> u32 {
+    match event {
+        Event::Resubscribed { what, .. } if *what != What::Everything => ONE_BY_ONE_REVISION,
+        _ => 0,
     }
 }
 
@@ -58,15 +70,36 @@ pub(super) fn encode(event: &Event, seal: &dyn Seal) -> Wire {
             method,
             delivery_id,
             evidence,
-            topic_id,
+            what,
         } => wire::Unsubscribed {
             method: method.to_string(),
             delivery_id: optional_id(*delivery_id),
             evidence: seal_evidence(evidence.as_ref(), seal),
-            topic_id: optional_id(*topic_id),
+            topic_id: optional_id(what.topic_id()),
+            channel_id: optional_id(what.channel_id()),
         }
         .into(),
-        Event::Resubscribed { method, evidence } => wire::Resubscribed {
+        Event::Resubscribed {
+            method,
+            evidence,
+            what,
+        } => wire::Resubscribed {
+            method: method.to_string(),
+            evidence: seal_evidence(evidence.as_ref(), seal),
+            topic_id: optional_id(what.topic_id()),
+            channel_id: optional_id(what.channel_id()),
+        }
+        .into(),
+        Event::PreferencesChanged {
+            preferences,
+            changed,
+            method,
+            evidence,
+        } => wire::PreferencesChanged {
+            preferences: preferences
+                .known()
+                .map(|it| seal.seal("preferences", it.to_json().as_bytes())),
+            changed: changed.iter().map(ToString::to_string).collect(),
             method: method.to_string(),
             evidence: seal_evidence(evidence.as_ref(), seal),
         }
@@ -114,12 +147,14 @@ pub(super) fn decode(event: &Wire, open: &dyn Open) -> Result<Event, CodecError>
             method: UnsubscribeMethod::parse(&e.method).map_err(|_| fields.impossible("method"))?,
             delivery_id: fields.optional_id("delivery_id", &e.delivery_id)?,
             evidence: open_evidence(e.evidence.as_ref(), open)?,
-            topic_id: fields.optional_id("topic_id", &e.topic_id)?,
+            what: decode_what(fields, &e.topic_id, &e.channel_id)?,
         }),
         Wire::SubscriberResubscribed(e) => Ok(Event::Resubscribed {
             method: ResubscribeMethod::parse(&e.method).map_err(|_| fields.impossible("method"))?,
             evidence: open_evidence(e.evidence.as_ref(), open)?,
+            what: decode_what(fields, &e.topic_id, &e.channel_id)?,
         }),
+        Wire::SubscriberPreferencesChanged(e) => decode_preferences(fields, e, open),
         Wire::SubscriberErasureRequested(e) => Ok(Event::ErasureRequested {
             basis: ErasureBasis::parse(&e.basis).map_err(|_| fields.impossible("basis"))?,
             asked_at: fields.optional_instant("asked_at_us", e.asked_at_us)?,
@@ -168,6 +203,38 @@ fn decode_signed_up(
             NOT_REQUIRED => Confirmation::NotRequired,
             other => Confirmation::Pending(Code::recorded(other.to_owned())),
         },
+    })
+}
+
+fn decode_what(fields: Fields, topic_id: &[u8], channel_id: &[u8]) -> Result<What, CodecError> {
+    let topic_id = fields.optional_id("topic_id", topic_id)?;
+    match fields.optional_id("channel_id", channel_id)? {
+        None => Ok(What::topic_or_everything(topic_id)),
+        Some(_) if topic_id.is_some() => Err(fields.impossible("channel_id")),
+        Some(channel_id) => Ok(What::Channel(channel_id)),
+    }
+}
+
+fn decode_preferences(
+    fields: Fields,
+    e: &wire::PreferencesChanged,
+    open: &dyn Open,
+) -> Result<Event, CodecError> {
+    let preferences = match open.open_text("preferences", e.preferences.as_ref())? {
+        Personal::Erased => Personal::Erased,
+        Personal::Known(text) => Personal::Known(
+            Preferences::recorded(&text).ok_or_else(|| fields.impossible("preferences"))?,
+        ),
+    };
+    let changed = e
+        .changed
+        .iter()
+        .map(|part| Part::parse(part).map_err(|_| fields.impossible("changed")));
+    Ok(Event::PreferencesChanged {
+        preferences,
+        changed: changed.collect::<Result<_, _>>()?,
+        method: PreferencesMethod::parse(&e.method).map_err(|_| fields.impossible("method"))?,
+        evidence: open_evidence(e.evidence.as_ref(), open)?,
     })
 }
 

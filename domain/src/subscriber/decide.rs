@@ -3,8 +3,13 @@
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{Command, Confirmation, ErasureBasis, Event, Refusal, Remains, Shredded, Subscriber};
+use super::{
+    Command, Confirmation, ErasureBasis, Event, PreferencesMethod, Refusal, Remains, Shredded,
+    Subscriber, What,
+};
 use crate::personal::Personal;
+use crate::preferences::Preferences;
+use crate::value::Evidence;
 
 pub(super) fn decide(state: &Subscriber, command: Command) -> Result<Vec<Event>, Refusal> {
     match (state, command) {
@@ -44,36 +49,75 @@ pub(super) fn decide(state: &Subscriber, command: Command) -> Result<Vec<Event>,
         (state, Command::CompleteErasure { shredded }) => complete_erasure(state, shredded),
         // There is nobody any more who could be written to.
         (Subscriber::Erasing(_) | Subscriber::Erased(_), Command::Unsubscribe { .. }) => Ok(vec![]),
-        (Subscriber::Erasing(_) | Subscriber::Erased(_), Command::Resubscribe { .. }) => {
-            Err(Refusal::Erased)
-        }
+        (
+            Subscriber::Erasing(_) | Subscriber::Erased(_),
+            Command::Resubscribe { .. } | Command::ChangePreferences { .. },
+        ) => Err(Refusal::Erased),
         (
             state,
             Command::Unsubscribe {
                 method,
                 delivery_id,
                 evidence,
-                topic_id,
+                what,
             },
         ) => {
-            if has_left(state, topic_id) {
+            if says(state, what, false) {
                 return Ok(vec![]);
             }
             Ok(vec![Event::Unsubscribed {
                 method,
                 delivery_id,
                 evidence: evidence.map(Personal::Known),
-                topic_id,
+                what,
             }])
         }
-        (Subscriber::Unsubscribed(_), Command::Resubscribe { method, evidence }) => {
+        (
+            state,
+            Command::Resubscribe {
+                method,
+                evidence,
+                what,
+            },
+        ) => {
+            if says(state, what, true) {
+                return Ok(vec![]);
+            }
             Ok(vec![Event::Resubscribed {
                 method,
                 evidence: evidence.map(Personal::Known),
+                what,
             }])
         }
-        (_, Command::Resubscribe { .. }) => Ok(vec![]),
+        (
+            state,
+            Command::ChangePreferences {
+                preferences,
+                method,
+                evidence,
+            },
+        ) => Ok(change_preferences(state, preferences, method, evidence)),
     }
+}
+
+fn change_preferences(
+    state: &Subscriber,
+    preferences: Preferences,
+    method: PreferencesMethod,
+    evidence: Option<Evidence>,
+) -> Vec<Event> {
+    let before = state.profile().and_then(|it| it.preferences.as_ref());
+    let before = before.and_then(Personal::known).cloned();
+    let changed = preferences.changed_since(&before.unwrap_or_default());
+    if changed.is_empty() {
+        return vec![];
+    }
+    vec![Event::PreferencesChanged {
+        preferences: Personal::Known(preferences),
+        changed,
+        method,
+        evidence: evidence.map(Personal::Known),
+    }]
 }
 
 /// Who is being erased, or was, is not asked for twice.
@@ -108,12 +152,13 @@ fn complete_erasure(state: &Subscriber, shredded: Vec<Shredded>) -> Result<Vec<E
     }
 }
 
-/// A topic can be left by somebody who left everything: it then stays left should they come back.
-fn has_left(state: &Subscriber, topic_id: Option<Uuid>) -> bool {
-    match topic_id {
-        None => matches!(state, Subscriber::Unsubscribed(_)),
-        Some(topic) => state
+/// Whether that is so already. One thing can be left, or asked for, by somebody who left everything: it counts should
+/// they come back.
+fn says(state: &Subscriber, what: What, wanted: bool) -> bool {
+    match what {
+        What::Everything => matches!(state, Subscriber::Unsubscribed(_)) != wanted,
+        what => state
             .profile()
-            .is_some_and(|profile| profile.left_topics.contains(&topic)),
+            .is_some_and(|profile| profile.choices.says(what, wanted)),
     }
 }

@@ -1,24 +1,35 @@
 //! What a subscriber is after an event. An event that does not fit changes nothing.
 
-use super::{Confirmation, Event, Profile, Subscriber};
+use super::{Choices, Confirmation, Event, Profile, Subscriber, What};
 
 pub(super) fn evolve(state: Subscriber, event: &Event) -> Subscriber {
     match (state, event) {
         (Subscriber::Unknown, Event::SignedUp { .. }) => signed_up(event),
         (
-            state,
-            Event::Unsubscribed {
-                topic_id: Some(topic),
-                ..
-            },
-        ) => leave_topic(state, *topic),
-        (
             Subscriber::Pending(profile)
             | Subscriber::Active(profile)
             | Subscriber::Unsubscribed(profile),
-            Event::Unsubscribed { topic_id: None, .. },
+            Event::Unsubscribed {
+                what: What::Everything,
+                ..
+            },
         ) => Subscriber::Unsubscribed(profile),
-        (Subscriber::Unsubscribed(profile), Event::Resubscribed { .. }) => subscribed(profile),
+        (
+            Subscriber::Unsubscribed(profile),
+            Event::Resubscribed {
+                what: What::Everything,
+                ..
+            },
+        ) => subscribed(profile),
+        (state, Event::Unsubscribed { what, .. }) => {
+            with(state, |profile| profile.choices.say(*what, false))
+        }
+        (state, Event::Resubscribed { what, .. }) => {
+            with(state, |profile| profile.choices.say(*what, true))
+        }
+        (state, Event::PreferencesChanged { preferences, .. }) => with(state, |profile| {
+            profile.preferences = Some(preferences.clone());
+        }),
         (
             Subscriber::Pending(profile)
             | Subscriber::Active(profile)
@@ -55,7 +66,8 @@ fn signed_up(event: &Event) -> Subscriber {
         source: *source,
         import_id: *import_id,
         confirmed: *confirmation == Confirmation::NotRequired,
-        left_topics: vec![],
+        choices: Choices::default(),
+        preferences: None,
     })
 }
 
@@ -68,13 +80,13 @@ fn subscribed(profile: Profile) -> Subscriber {
     }
 }
 
-fn leave_topic(mut state: Subscriber, topic: uuid::Uuid) -> Subscriber {
+/// Of whoever is being erased nothing changes any more.
+fn with(mut state: Subscriber, change: impl FnOnce(&mut Profile)) -> Subscriber {
     if let Subscriber::Pending(profile)
     | Subscriber::Active(profile)
     | Subscriber::Unsubscribed(profile) = &mut state
-        && !profile.left_topics.contains(&topic)
     {
-        profile.left_topics.push(topic);
+        change(profile);
     }
     state
 }

@@ -4,9 +4,12 @@ use uuid::Uuid;
 
 use super::*;
 use crate::aggregate::fold;
+use crate::preferences::Given;
 use crate::testing::table;
+use crate::topic::ByDefault;
 
 const TOPIC: Uuid = Uuid::from_u128(9);
+const CHANNEL: Uuid = Uuid::from_u128(10);
 
 fn signed_up(confirmation: Confirmation) -> Event {
     Event::SignedUp {
@@ -43,27 +46,56 @@ fn sign_up() -> Command {
     }
 }
 
-fn unsubscribed(topic_id: Option<Uuid>) -> Event {
+fn unsubscribed(what: What) -> Event {
     Event::Unsubscribed {
         method: UnsubscribeMethod::OneClick,
         delivery_id: None,
         evidence: None,
-        topic_id,
+        what,
     }
 }
 
-fn unsubscribe(topic_id: Option<Uuid>) -> Command {
+fn unsubscribe(what: What) -> Command {
     Command::Unsubscribe {
         method: UnsubscribeMethod::OneClick,
         delivery_id: None,
         evidence: None,
-        topic_id,
+        what,
     }
 }
 
 fn resubscribed() -> Event {
+    back_to(What::Everything)
+}
+
+fn back_to(what: What) -> Event {
     Event::Resubscribed {
         method: ResubscribeMethod::Page,
+        evidence: None,
+        what,
+    }
+}
+
+fn resubscribe(what: What) -> Command {
+    Command::Resubscribe {
+        method: ResubscribeMethod::Page,
+        evidence: None,
+        what,
+    }
+}
+
+fn preferences(language: &str) -> Preferences {
+    let given = Given {
+        language: Some(language.to_owned()),
+        ..Given::default()
+    };
+    Preferences::parse(given).unwrap()
+}
+
+fn change_preferences() -> Command {
+    Command::ChangePreferences {
+        preferences: preferences("de"),
+        method: PreferencesMethod::Page,
         evidence: None,
     }
 }
@@ -94,24 +126,36 @@ fn every_command_in_every_state() {
             ("active", vec![active()]),
             (
                 "active, topic left",
-                vec![active(), unsubscribed(Some(TOPIC))],
+                vec![active(), unsubscribed(What::Topic(TOPIC))],
             ),
-            ("unsubscribed", vec![active(), unsubscribed(None)]),
+            (
+                "active, channel left",
+                vec![active(), unsubscribed(What::Channel(CHANNEL))],
+            ),
+            (
+                "active, asked for topic",
+                vec![active(), back_to(What::Topic(TOPIC))],
+            ),
+            (
+                "unsubscribed",
+                vec![active(), unsubscribed(What::Everything)],
+            ),
             (
                 "come back",
-                vec![active(), unsubscribed(None), resubscribed()],
+                vec![active(), unsubscribed(What::Everything), resubscribed()],
             ),
             ("erasing", vec![active(), erasure_requested()]),
             ("erased", vec![active(), erasure_requested(), erased()]),
         ],
         &[
             ("sign up", sign_up),
-            ("unsubscribe", || unsubscribe(None)),
-            ("leave topic", || unsubscribe(Some(TOPIC))),
-            ("resubscribe", || Command::Resubscribe {
-                method: ResubscribeMethod::Page,
-                evidence: None,
-            }),
+            ("unsubscribe", || unsubscribe(What::Everything)),
+            ("leave topic", || unsubscribe(What::Topic(TOPIC))),
+            ("leave channel", || unsubscribe(What::Channel(CHANNEL))),
+            ("resubscribe", || resubscribe(What::Everything)),
+            ("back to topic", || resubscribe(What::Topic(TOPIC))),
+            ("back to channel", || resubscribe(What::Channel(CHANNEL))),
+            ("change preferences", change_preferences),
             ("request erasure", || Command::RequestErasure {
                 basis: ErasureBasis::Request,
                 asked_at: None,
@@ -136,20 +180,20 @@ fn standing_follows_consent() {
     assert_eq!(standing(&[]), Standing::Erased);
     assert_eq!(standing(&[active()]), Standing::Active);
     assert_eq!(
-        standing(&[active(), unsubscribed(Some(TOPIC))]),
+        standing(&[active(), unsubscribed(What::Topic(TOPIC))]),
         Standing::Active
     );
     assert_eq!(
-        standing(&[active(), unsubscribed(None)]),
+        standing(&[active(), unsubscribed(What::Everything)]),
         Standing::Unsubscribed
     );
     assert_eq!(
-        standing(&[active(), unsubscribed(None), resubscribed()]),
+        standing(&[active(), unsubscribed(What::Everything), resubscribed()]),
         Standing::Active
     );
     assert_eq!(standing(&[pending()]), Standing::Pending);
     assert_eq!(
-        standing(&[pending(), unsubscribed(None), resubscribed()]),
+        standing(&[pending(), unsubscribed(What::Everything), resubscribed()]),
         Standing::Pending
     );
 }
@@ -166,7 +210,7 @@ fn an_erased_subscriber_gets_no_mail() {
 #[test]
 fn nothing_brings_back_who_was_erased() {
     let history = [active(), erasure_requested()];
-    for late in [unsubscribed(None), resubscribed(), active()] {
+    for late in [unsubscribed(What::Everything), resubscribed(), active()] {
         for done in [None, Some(erased())] {
             let events = history.iter().cloned().chain(done).chain([late.clone()]);
             let state = fold::<Subscriber>(&events.collect::<Vec<_>>());
@@ -185,12 +229,32 @@ fn an_erasure_that_nobody_asked_for_is_none() {
 fn a_topic_stays_left_after_coming_back() {
     let state = fold::<Subscriber>(&[
         active(),
-        unsubscribed(None),
-        unsubscribed(Some(TOPIC)),
+        unsubscribed(What::Everything),
+        unsubscribed(What::Topic(TOPIC)),
         resubscribed(),
     ]);
-    assert_eq!(
-        state.profile().map(|p| p.left_topics.as_slice()),
-        Some([TOPIC].as_slice())
-    );
+    let choices = &state.profile().unwrap().choices;
+    assert!(!choices.wants(TOPIC, ByDefault::In));
+}
+
+#[test]
+fn who_left_everything_does_not_come_back_by_one_topic_or_channel() {
+    for what in [What::Topic(TOPIC), What::Channel(CHANNEL)] {
+        let history = [active(), unsubscribed(What::Everything), back_to(what)];
+        let standing = fold::<Subscriber>(&history).standing();
+        assert_eq!(standing, Standing::Unsubscribed);
+    }
+}
+
+#[test]
+fn preferences_say_what_of_them_has_changed_and_move_no_consent() {
+    let state = fold::<Subscriber>(&[active(), unsubscribed(What::Everything)]);
+    let events = state.decide(change_preferences()).unwrap();
+    let [Event::PreferencesChanged { changed, .. }] = events.as_slice() else {
+        panic!("{events:?}");
+    };
+    assert_eq!(changed, &[Part::Language]);
+    let after = state.evolve(&events[0]);
+    assert_eq!(after.standing(), Standing::Unsubscribed);
+    assert_eq!(after.decide(change_preferences()), Ok(vec![]));
 }

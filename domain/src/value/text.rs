@@ -68,6 +68,11 @@ line_text! {
 }
 
 line_text! {
+    /// What readers are told about a topic.
+    Description, "the description", 500
+}
+
+line_text! {
     /// How a subscriber wants to be called. Goes into mail headers, so control characters are refused.
     DisplayName, "the name", 200
 }
@@ -80,6 +85,11 @@ line_text! {
 line_text! {
     /// What a publication is called: a mail's subject, a message's headline.
     Title, "the title", 200
+}
+
+line_text! {
+    /// What readers see a topic called.
+    TopicName, "the topic's name", 100
 }
 
 /// Control characters, and the two separators Unicode counts as line ends but not as controls.
@@ -129,6 +139,16 @@ mod tests {
         channel_name,
         ChannelName,
         "the channel name is empty; it needs 1 to 100 characters"
+    );
+    tested!(
+        description,
+        Description,
+        "the description is empty; it needs 1 to 500 characters"
+    );
+    tested!(
+        topic_name,
+        TopicName,
+        "the topic's name is empty; it needs 1 to 100 characters"
     );
     tested!(
         display_name,

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use tidings_domain::aggregate::Aggregate;
 use tidings_domain::id::nth_event;
 use tidings_domain::stream_id::reaction;
-use tidings_domain::subscriber::Subscriber;
+use tidings_domain::subscriber::{Subscriber, What};
 use tidings_domain::suppression::Suppression;
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -17,7 +17,7 @@ use super::{ACTOR, Again, RestoreError};
 use crate::committer::CommitError;
 use crate::crash_point;
 use crate::store::{Context, LoadError, Loaded, Past, Store};
-use crate::witness::Fact;
+use crate::witness::{Fact, of_event};
 
 /// Times a stream is looked at anew because somebody else has written to it.
 const ATTEMPTS_MAX: u32 = 5;
@@ -87,6 +87,23 @@ pub async fn again(
     Ok(again)
 }
 
+/// Something a person has said since.
+struct Said {
+    /// That they want to be written to again.
+    back: bool,
+    what: What,
+}
+
+/// Whether a later word of the same person outweighs one: leaving something is undone by a later coming back to the same
+/// alone, coming back by anything, an erasure by nothing.
+fn overtaken(later: &[Said], weight: Weight, what: What) -> bool {
+    match weight {
+        Weight::ForGood => false,
+        Weight::Leaves => later.iter().any(|said| said.back && said.what == what),
+        Weight::Back => !later.is_empty(),
+    }
+}
+
 /// Tells the log again what it has lost.
 struct Teller<'a> {
     store: &'a Store,
@@ -117,7 +134,7 @@ impl Teller<'_> {
             if loaded.repeated(*last).is_some() || self.knew_more(&loaded, &intents) {
                 return Ok(Vec::new());
             }
-            let events = self.events(&loaded, words);
+            let events = self.events(&loaded, &self.said(id).await?, words);
             if events.is_empty() {
                 return Ok(events);
             }
@@ -136,7 +153,12 @@ impl Teller<'_> {
         }
     }
 
-    fn events<A>(&self, loaded: &Loaded<A>, words: &[Word<A::Command>]) -> Vec<A::Event>
+    fn events<A>(
+        &self,
+        loaded: &Loaded<A>,
+        later: &[Said],
+        words: &[Word<A::Command>],
+    ) -> Vec<A::Event>
     where
         A: Aggregate,
         A::Command: Clone,
@@ -144,7 +166,7 @@ impl Teller<'_> {
         let mut state = loaded.state.clone();
         let mut events = Vec::new();
         for word in words {
-            if self.overtaken(loaded, word.weight) {
+            if overtaken(later, word.weight, word.what) {
                 continue;
             }
             // What the stream can not take is so already.
@@ -156,17 +178,19 @@ impl Teller<'_> {
         events
     }
 
-    /// Whether the log has a later word of the same person, as it may after it has gone on: leaving is undone by a
-    /// later coming back alone, coming back by anything, an erasure by nothing.
-    fn overtaken<A>(&self, loaded: &Loaded<A>, weight: Weight) -> bool {
-        let later = |past: &&Past| past.position > self.parted_after && !self.is_own(past);
-        let mut later = loaded.history.iter().filter(later);
-        let comes_back = |past: &Past| BACK.contains(&past.event_type.as_str());
-        match weight {
-            Weight::ForGood => false,
-            Weight::Leaves => later.any(comes_back),
-            Weight::Back => later.next().is_some(),
-        }
+    /// What the log has of the stream that is later than anything lost, as it may after it has gone on.
+    async fn said(&self, id: Uuid) -> Result<Vec<Said>, RestoreError> {
+        let events = self.store.log().stream(id).await.map_err(LoadError::from)?;
+        let later = events.iter().filter(|event| {
+            let own = event.causation == Some(self.restored.position);
+            event.position > self.parted_after && !own
+        });
+        Ok(later
+            .map(|event| Said {
+                back: BACK.contains(&event.event_type.as_str()),
+                what: of_event(event, None).map_or(What::Everything, |it| words::what(&it)),
+            })
+            .collect())
     }
 
     /// Whether an earlier run of this restore has recorded what none of these intents leads to: it had a witness or a
@@ -211,6 +235,29 @@ impl Again {
     fn count<A: Aggregate>(&mut self, events: &[A::Event]) {
         for event in events {
             *self.events.entry(A::event_type(event)).or_default() += 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_same_thing_is_come_back_to() {
+        let [topic, other] = [1, 2].map(|n| What::Topic(Uuid::from_u128(n)));
+        let channel = What::Channel(Uuid::from_u128(1));
+        let back = |what| vec![Said { back: true, what }];
+        for what in [What::Everything, topic, channel] {
+            assert!(overtaken(&back(what), Weight::Leaves, what));
+            for elsewhere in [What::Everything, topic, other, channel] {
+                let same = elsewhere == what;
+                assert_eq!(overtaken(&back(elsewhere), Weight::Leaves, what), same);
+            }
+            let left = [Said { back: false, what }];
+            assert!(!overtaken(&left, Weight::Leaves, what));
+            assert!(overtaken(&left, Weight::Back, What::Everything));
+            assert!(!overtaken(&back(what), Weight::ForGood, What::Everything));
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use tidings_domain::aggregate::Aggregate as _;
 use tidings_domain::subscriber::{
-    self, ErasureBasis, ResubscribeMethod, Subscriber, UnsubscribeMethod,
+    self, ErasureBasis, ResubscribeMethod, Subscriber, UnsubscribeMethod, What,
 };
 use tidings_domain::suppression::{self, Reason, Scope, Suppression};
 use tidings_proto::EventMessage as _;
@@ -37,6 +37,8 @@ pub(super) struct Word<C> {
     /// The fact, by the id of its event.
     pub(super) fact: Uuid,
     pub(super) weight: Weight,
+    /// What it is about; of an address, everything.
+    pub(super) what: What,
     pub(super) command: C,
 }
 
@@ -108,8 +110,17 @@ fn push<C>(words: &mut Words<C>, stream_id: Uuid, fact: &Fact, command: C) {
     words.entry(stream_id).or_default().push(Word {
         fact: fact.event_id,
         weight,
+        what: what(fact),
         command,
     });
+}
+
+/// What somebody left, or came back to.
+pub(super) fn what(fact: &Fact) -> What {
+    match fact.channel_id {
+        Some(channel_id) => What::Channel(channel_id),
+        None => What::topic_or_everything(fact.topic_id),
+    }
 }
 
 fn weight(fact: &Fact) -> Weight {
@@ -140,9 +151,9 @@ fn left_unknown(facts: &[Fact], known: &HashSet<Uuid>) -> HashMap<Uuid, (Uuid, R
 
 /// The fact by which somebody left everything in the end or was erased, and what it does to their address.
 fn left_as(facts: &[&Fact]) -> Option<(Uuid, (Uuid, Reason))> {
-    let last = facts
-        .iter()
-        .rfind(|fact| fact.topic_id.is_none() && fact.event_type != of_subscriber::Erased::TYPE)?;
+    let last = facts.iter().rfind(|fact| {
+        what(fact) == What::Everything && fact.event_type != of_subscriber::Erased::TYPE
+    })?;
     let reason = match last.event_type.as_str() {
         of_subscriber::Unsubscribed::TYPE => Reason::Unsubscribed,
         of_subscriber::ErasureRequested::TYPE => Reason::Erased,
@@ -166,11 +177,12 @@ fn subscriber_command(fact: &Fact) -> Result<subscriber::Command, RestoreError> 
             method: UnsubscribeMethod::Restored,
             delivery_id: None,
             evidence: None,
-            topic_id: fact.topic_id,
+            what: what(fact),
         }),
         of_subscriber::Resubscribed::TYPE => Ok(subscriber::Command::Resubscribe {
             method: ResubscribeMethod::Restored,
             evidence: None,
+            what: what(fact),
         }),
         of_subscriber::ErasureRequested::TYPE => Ok(subscriber::Command::RequestErasure {
             basis: ErasureBasis::Restored,
@@ -225,6 +237,7 @@ mod tests {
             occurred_at: at,
             recorded_at: at,
             topic_id,
+            channel_id: None,
             method: None,
             address_suppression_id: Some(Uuid::from_u128(3)),
             scope: None,
@@ -250,6 +263,12 @@ mod tests {
         assert_eq!(left_as(&[&left, &back]), None);
         assert_eq!(left_as(&[&left, &back, &left]), suppression);
         assert_eq!(left_as(&[&left_topic]), None);
+        let back_to_topic = fact("subscriber.Resubscribed", topic);
+        assert_eq!(left_as(&[&left, &back_to_topic]), suppression);
+        let mut left_channel = fact("subscriber.Unsubscribed", None);
+        left_channel.channel_id = topic;
+        assert_eq!(left_as(&[&left_channel]), None);
+        assert_eq!(left_as(&[&left, &back, &left_channel]), None);
     }
 
     #[test]

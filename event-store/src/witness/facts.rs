@@ -71,6 +71,7 @@ fn blank(position: i64, event_type: String) -> Fact {
         occurred_at: OffsetDateTime::UNIX_EPOCH,
         recorded_at: OffsetDateTime::UNIX_EPOCH,
         topic_id: None,
+        channel_id: None,
         method: None,
         address_suppression_id: None,
         scope: None,
@@ -88,10 +89,13 @@ fn fill(fact: &mut Fact, payload: &[u8], signed_up: Option<&[u8]>) {
         subscriber::Unsubscribed::TYPE => {
             let left = subscriber::Unsubscribed::decode(payload).unwrap_or_default();
             fact.topic_id = Uuid::from_slice(&left.topic_id).ok();
+            fact.channel_id = Uuid::from_slice(&left.channel_id).ok();
             fact.method = some(left.method);
         }
         subscriber::Resubscribed::TYPE => {
             let back = subscriber::Resubscribed::decode(payload).unwrap_or_default();
+            fact.topic_id = Uuid::from_slice(&back.topic_id).ok();
+            fact.channel_id = Uuid::from_slice(&back.channel_id).ok();
             fact.method = some(back.method);
         }
         subscriber::ErasureRequested::TYPE => {

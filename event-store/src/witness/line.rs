@@ -100,9 +100,12 @@ pub struct Fact {
     /// When the log recorded it.
     #[serde(with = "time::serde::rfc3339")]
     pub recorded_at: OffsetDateTime,
-    /// The topic that was left; absent: everything.
+    /// The topic that was left, or come back to; absent, and no channel: everything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub topic_id: Option<Uuid>,
+    /// The channel that was left, or come back to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channel_id: Option<Uuid>,
     /// How a subscriber said so, as a code.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub method: Option<String>,
@@ -314,6 +317,7 @@ mod tests {
                 occurred_at: datetime!(2026-03-02 08:59:59 UTC),
                 recorded_at: datetime!(2026-03-02 08:59:59 UTC),
                 topic_id: Some(Uuid::from_u128(4)),
+                channel_id: None,
                 method: Some("one_click".to_owned()),
                 address_suppression_id: Some(Uuid::from_u128(6)),
                 scope: None,

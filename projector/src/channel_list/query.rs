@@ -69,6 +69,16 @@ pub(super) async fn list(
     Ok(rows.iter().map(channel).collect())
 }
 
+/// Those of these kinds that take messages, by name.
+///
+/// # Errors
+/// 503 when the view can not be read.
+pub async fn enabled(reader: &Reader, kinds: &[&str]) -> Result<Vec<Channel>, Problem> {
+    let sql = format!("{SELECT} and enabled and kind = any($1) order by name, channel_id");
+    let rows = reader.rows(&sql, &[&kinds]).await?;
+    Ok(rows.iter().map(channel).collect())
+}
+
 fn channel(row: &Row) -> Channel {
     Channel {
         id: row.get("channel_id"),

@@ -18,6 +18,8 @@ fn publication(
         state: "frozen".to_owned(),
         content_version: 1,
         channel_ids: vec![id(1), id(2)],
+        topic_ids: vec![],
+        priority: "ordinary".to_owned(),
         created_at: datetime!(2026-03-01 8:00 UTC),
         published_at: None,
         completed_at: None,

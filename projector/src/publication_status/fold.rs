@@ -39,6 +39,10 @@ view_row! {
         content_version: Option<i32>,
         /// Array of uuids.
         channel_ids: Option<serde_json::Value>,
+        /// Array of uuids; empty: it is for everybody.
+        topic_ids: Option<serde_json::Value>,
+        /// urgent; empty: ordinary.
+        priority: Option<String>,
         /// Position of the first event.
         created_position: Option<i64>,
         /// When it was drafted.
@@ -111,15 +115,22 @@ fn row(
         Event::PublicationDrafted(it) => PublicationRow {
             created_position: Some(item.position()),
             created_at: at,
-            ..row.state("draft").content(
-                (item, event, ring),
-                it.content.as_ref(),
-                &it.channel_ids,
-            )?
+            ..row
+                .state("draft")
+                .content(item, ring, it.content.as_ref())?
+                .aimed(
+                    Fields::of(event),
+                    &it.channel_ids,
+                    &it.topic_ids,
+                    &it.priority,
+                )?
         },
-        Event::PublicationRevised(it) => {
-            row.content((item, event, ring), it.content.as_ref(), &it.channel_ids)?
-        }
+        Event::PublicationRevised(it) => row.content(item, ring, it.content.as_ref())?.aimed(
+            Fields::of(event),
+            &it.channel_ids,
+            &it.topic_ids,
+            &it.priority,
+        )?,
         Event::PublicationScheduled(it) => PublicationRow {
             local_time: Some(it.local_time.clone()),
             zone: Some(it.zone.clone()),
@@ -184,6 +195,8 @@ impl PublicationRow {
             state: None,
             content_version: None,
             channel_ids: None,
+            topic_ids: None,
+            priority: None,
             created_position: None,
             created_at: None,
             published_at: None,
@@ -224,27 +237,44 @@ impl PublicationRow {
 
     fn content(
         self,
-        (item, event, ring): (&Item, &Event, &KeyRing),
+        item: &Item,
+        ring: &KeyRing,
         content: Option<&Content>,
-        channel_ids: &[impl AsRef<[u8]>],
     ) -> Result<Self, UnderstandError> {
-        let fields = Fields::of(event);
         let title = content.and_then(|content| content.title.as_ref());
-        let channel_ids = channel_ids
-            .iter()
-            .map(|id| {
-                fields
-                    .id("channel_ids", id.as_ref())
-                    .map(|id| id.to_string().into())
-            })
-            .collect::<Result<Vec<serde_json::Value>, _>>()?;
         Ok(Self {
             title: Opened::of(item, ring).text("content.title", title)?,
             content_version: Some(item.recorded.version),
-            channel_ids: Some(channel_ids.into()),
             ..self
         })
     }
+
+    fn aimed(
+        self,
+        fields: Fields,
+        channel_ids: &[impl AsRef<[u8]>],
+        topic_ids: &[impl AsRef<[u8]>],
+        priority: &str,
+    ) -> Result<Self, UnderstandError> {
+        Ok(Self {
+            channel_ids: Some(ids(fields, "channel_ids", channel_ids)?),
+            topic_ids: Some(ids(fields, "topic_ids", topic_ids)?),
+            priority: Some(priority.to_owned()),
+            ..self
+        })
+    }
+}
+
+fn ids(
+    fields: Fields,
+    field: &'static str,
+    ids: &[impl AsRef<[u8]>],
+) -> Result<serde_json::Value, UnderstandError> {
+    let ids = ids.iter().map(|id| fields.id(field, id.as_ref()));
+    let ids: Vec<String> = ids
+        .map(|id| Ok(id?.to_string()))
+        .collect::<Result<_, UnderstandError>>()?;
+    Ok(ids.into())
 }
 
 impl Merge for PublicationRow {
@@ -266,6 +296,8 @@ impl Merge for PublicationRow {
             state,
             content_version: later.content_version.or(self.content_version),
             channel_ids: later.channel_ids.or(self.channel_ids),
+            topic_ids: later.topic_ids.or(self.topic_ids),
+            priority: later.priority.or(self.priority),
             created_position: self.created_position.or(later.created_position),
             created_at: self.created_at.or(later.created_at),
             published_at: self.published_at.or(later.published_at),

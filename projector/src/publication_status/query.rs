@@ -24,6 +24,11 @@ pub struct Publication {
     pub content_version: i32,
     /// The channels it goes to, in the editor's order.
     pub channel_ids: Vec<Uuid>,
+    /// The topics it is about, in the editor's order; none: it is for everybody.
+    pub topic_ids: Vec<Uuid>,
+    /// ordinary or urgent.
+    #[schema(example = "ordinary")]
+    pub priority: String,
     /// When it was drafted.
     #[serde(with = "time::serde::rfc3339")]
     pub created_at: OffsetDateTime,
@@ -92,7 +97,7 @@ pub struct Which {
     pub at_least: Option<i64>,
 }
 
-const SELECT: &str = "select publication_id, title, state, content_version, channel_ids, created_at, \
+const SELECT: &str = "select publication_id, title, state, content_version, channel_ids, topic_ids, priority, created_at, \
      published_at, completed_at, cancelled_at, cancel_reason, local_time, zone, scheduled_at, missed_reason, paused_reason, retries, \
      completed_position >= under_way_since as is_over, subscribers, deliveries, planned, not_planned, \
      version, created_position from publishing_publication_status";
@@ -122,15 +127,17 @@ pub(super) async fn list(
 }
 
 fn publication(row: &Row) -> Publication {
-    let channel_ids: Option<serde_json::Value> = row.get("channel_ids");
+    let priority: Option<String> = row.get("priority");
     Publication {
         id: row.get("publication_id"),
         title: row.get("title"),
         state: row.get("state"),
         content_version: row.get("content_version"),
-        channel_ids: channel_ids
-            .and_then(|ids| serde_json::from_value(ids).ok())
-            .unwrap_or_default(),
+        channel_ids: ids(row, "channel_ids"),
+        topic_ids: ids(row, "topic_ids"),
+        priority: priority
+            .filter(|priority| !priority.is_empty())
+            .unwrap_or_else(|| "ordinary".to_owned()),
         created_at: row.get("created_at"),
         published_at: row.get("published_at"),
         completed_at: row
@@ -153,6 +160,12 @@ fn publication(row: &Row) -> Publication {
         version: row.get("version"),
         created_position: row.get("created_position"),
     }
+}
+
+fn ids(row: &Row, column: &str) -> Vec<Uuid> {
+    let ids: Option<serde_json::Value> = row.get(column);
+    ids.and_then(|ids| serde_json::from_value(ids).ok())
+        .unwrap_or_default()
 }
 
 /// Empty: it holds no longer.

@@ -1,5 +1,6 @@
 //! Folds subscriber streams, and what address streams say of a subscriber, into one row each.
 
+use serde_json::json;
 use tidings_event_store::feed::Item;
 use tidings_event_store::vault::KeyRing;
 use tidings_event_store::view::{Definition, Merge, View};
@@ -34,6 +35,12 @@ view_row! {
         name: Option<String>,
         /// Opened JSON object; none when not given or erased.
         attributes: Option<serde_json::Value>,
+        /// Opened JSON object of how and when they want to get what they get; none: they never said, or erased.
+        preferences: Option<serde_json::Value>,
+        /// JSON object: of each topic they left or asked for, by its id, whether they want it.
+        topics: Option<serde_json::Value>,
+        /// JSON object: of each channel they said something about, by its id, whether they left it.
+        left_channels: Option<serde_json::Value>,
         /// active, pending, unsubscribed or erased: follows from the two below, and whether erasure was requested.
         state: Option<String>,
         /// Whether mail may go out without a further word from them.
@@ -99,8 +106,27 @@ fn row(
         Event::SubscriberSignedUp(it) => {
             own().signed_up(it, fields, &Opened::of(item, ring), item)?
         }
-        // Leaving a topic is not leaving.
-        Event::SubscriberUnsubscribed(it) if !it.topic_id.is_empty() => own(),
+        // Leaving one thing is not leaving, and asking for one is not coming back.
+        Event::SubscriberUnsubscribed(it)
+            if !it.topic_id.is_empty() || !it.channel_id.is_empty() =>
+        {
+            own().choice(fields, (&it.topic_id, &it.channel_id), false)?
+        }
+        Event::SubscriberResubscribed(it)
+            if !it.topic_id.is_empty() || !it.channel_id.is_empty() =>
+        {
+            own().choice(fields, (&it.topic_id, &it.channel_id), true)?
+        }
+        Event::SubscriberPreferencesChanged(it) => {
+            let opened = Opened::of(item, ring);
+            let text = opened.text("preferences", it.preferences.as_ref())?;
+            SubscriberRow {
+                preferences: text
+                    .map(|text| fields.json("preferences", &text))
+                    .transpose()?,
+                ..own()
+            }
+        }
         Event::SubscriberUnsubscribed(_) => SubscriberRow {
             has_left: Some(true),
             unsubscribed_at: Some(item.recorded.occurred_at),
@@ -143,6 +169,9 @@ impl SubscriberRow {
             email: None,
             name: None,
             attributes: None,
+            preferences: None,
+            topics: None,
+            left_channels: None,
             state: None,
             confirmed: None,
             has_left: None,
@@ -175,8 +204,24 @@ impl SubscriberRow {
         self.state = state.map(str::to_owned);
         if erased {
             (self.email, self.name, self.attributes) = (None, None, None);
+            self.preferences = None;
         }
         self
+    }
+
+    /// What they say of a topic or a channel.
+    fn choice(
+        self,
+        fields: Fields,
+        (topic_id, channel_id): (&[u8], &[u8]),
+        wanted: bool,
+    ) -> Result<Self, UnderstandError> {
+        let said = |id: Option<Uuid>, flag: bool| id.map(|id| json!({ id.to_string(): flag }));
+        Ok(Self {
+            topics: said(fields.optional_id("topic_id", topic_id)?, wanted),
+            left_channels: said(fields.optional_id("channel_id", channel_id)?, !wanted),
+            ..self
+        })
     }
 
     fn signed_up(
@@ -206,6 +251,20 @@ impl SubscriberRow {
     }
 }
 
+/// The last word on each.
+fn together(
+    before: Option<serde_json::Value>,
+    later: Option<serde_json::Value>,
+) -> Option<serde_json::Value> {
+    match (before, later) {
+        (Some(serde_json::Value::Object(mut all)), Some(serde_json::Value::Object(later))) => {
+            all.extend(later);
+            Some(all.into())
+        }
+        (before, later) => later.or(before),
+    }
+}
+
 impl Merge for SubscriberRow {
     fn merge(self, later: Self) -> Self {
         // Whoever says whether they left also says since when.
@@ -218,6 +277,9 @@ impl Merge for SubscriberRow {
             email: later.email.or(self.email),
             name: later.name.or(self.name),
             attributes: later.attributes.or(self.attributes),
+            preferences: later.preferences.or(self.preferences),
+            topics: together(self.topics, later.topics),
+            left_channels: together(self.left_channels, later.left_channels),
             state: None,
             confirmed: later.confirmed.or(self.confirmed),
             has_left,

@@ -2,7 +2,8 @@
 
 use tidings_event_store::uuid_bytes;
 use tidings_proto::{
-    Event, address, channel, delivery, log, publication, subscriber, subscriber_import, suppression,
+    Event, address, channel, delivery, log, publication, subscriber, subscriber_import,
+    suppression, topic,
 };
 
 use super::id;
@@ -21,6 +22,7 @@ pub(crate) fn sample(event_type: &str, salt: u8) -> Event {
         "subscriber" => subscriber_sample(event_type, salt),
         "subscriber_import" => import_sample(event_type, i64::from(salt)),
         "suppression" => suppression_sample(event_type, salt),
+        "topic" => topic_sample(event_type, salt),
         _ => None,
     };
     found.unwrap_or_else(|| panic!("a sample of {event_type} is missing here"))
@@ -45,6 +47,32 @@ fn log_sample(event_type: &str, salt: u8) -> Option<Event> {
         .into(),
         "log.DispatchReleased" => log::DispatchReleased {
             incarnation: uuid_bytes(id(salt)),
+        }
+        .into(),
+        _ => return None,
+    })
+}
+
+fn topic_sample(event_type: &str, salt: u8) -> Option<Event> {
+    let name = format!("topic {salt}");
+    let from = format!("crier{salt}@example.org");
+    Some(match event_type {
+        "topic.Defined" => topic::Defined {
+            slug: format!("topic-{salt}"),
+            by_default: "in".to_owned(),
+            name,
+            from,
+            ..topic::Defined::default()
+        }
+        .into(),
+        "topic.Revised" => topic::Revised {
+            name,
+            from,
+            ..topic::Revised::default()
+        }
+        .into(),
+        "topic.Archived" => topic::Archived {
+            reason: "requested".to_owned(),
         }
         .into(),
         _ => return None,
@@ -123,10 +151,29 @@ fn subscriber_sample(event_type: &str, salt: u8) -> Option<Event> {
             } else {
                 Default::default()
             },
+            channel_id: if salt == 3 {
+                some_id()
+            } else {
+                Default::default()
+            },
             ..Default::default()
         }
         .into(),
-        "subscriber.Resubscribed" => subscriber::Resubscribed::default().into(),
+        "subscriber.Resubscribed" => subscriber::Resubscribed {
+            topic_id: if salt == 4 {
+                some_id()
+            } else {
+                Default::default()
+            },
+            channel_id: if salt == 3 {
+                some_id()
+            } else {
+                Default::default()
+            },
+            ..Default::default()
+        }
+        .into(),
+        "subscriber.PreferencesChanged" => subscriber::PreferencesChanged::default().into(),
         "subscriber.ErasureRequested" => subscriber::ErasureRequested::default().into(),
         "subscriber.Erased" => subscriber::Erased::default().into(),
         _ => return None,

@@ -11,6 +11,7 @@ use crate::publication_status::PublicationStatus;
 use crate::subscriber_profile::SubscriberProfile;
 use crate::suppression_list::SuppressionList;
 use crate::test_support::{any_history, obeys_the_law};
+use crate::topic_list::TopicList;
 
 macro_rules! laws {
     ($($name:ident: $view:ty;)*) => {
@@ -41,4 +42,5 @@ laws! {
     publication_status_merges: PublicationStatus;
     subscriber_profile_merges: SubscriberProfile;
     suppression_list_merges: SuppressionList;
+    topic_list_merges: TopicList;
 }

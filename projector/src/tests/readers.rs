@@ -17,6 +17,7 @@ use crate::publication_status::PublicationStatus;
 use crate::subscriber_profile::SubscriberProfile;
 use crate::suppression_list::SuppressionList;
 use crate::test_support::{history, id, sample};
+use crate::topic_list::TopicList;
 
 fn folded<V: View>(item: &Item) -> Result<usize, UnderstandError> {
     let mut rows = Vec::new();
@@ -48,6 +49,7 @@ fn readers(event_type: &str) -> Vec<&'static str> {
             SuppressionList::DEFINITION.name,
             folded::<SuppressionList>(item),
         ),
+        (TopicList::DEFINITION.name, folded::<TopicList>(item)),
     ];
     let reads = all
         .into_iter()
@@ -107,6 +109,7 @@ fn what_a_rebuild_leaves_out_leads_to_nothing() {
     reads_its_nouns_alone::<PublicationStatus>();
     reads_its_nouns_alone::<SubscriberProfile>();
     reads_its_nouns_alone::<SuppressionList>();
+    reads_its_nouns_alone::<TopicList>();
 }
 
 /// The event at position 1, changed by hand.

@@ -13,6 +13,7 @@ use crate::publication_analytics::PublicationAnalytics;
 use crate::publication_status::PublicationStatus;
 use crate::subscriber_profile::SubscriberProfile;
 use crate::suppression_list::SuppressionList;
+use crate::topic_list::TopicList;
 
 /// Name and type of the columns that are written, and whether null is refused.
 fn ddl(sql: &str) -> BTreeMap<&str, (&str, bool)> {
@@ -73,6 +74,7 @@ fn each_table_has_the_columns_of_its_rows() {
     fits::<<PublicationStatus as View>::Row>(PublicationStatus::DEFINITION);
     fits::<<SubscriberProfile as View>::Row>(SubscriberProfile::DEFINITION);
     fits::<<SuppressionList as View>::Row>(SuppressionList::DEFINITION);
+    fits::<<TopicList as View>::Row>(TopicList::DEFINITION);
     fits::<<PublicationAccounting as DerivedView<_>>::Row>(PublicationAccounting::DEFINITION);
     fits::<<PublicationAnalytics as DerivedView<_>>::Row>(PublicationAnalytics::DEFINITION);
 }

@@ -110,10 +110,14 @@ impl Deliveries {
                 let streams = streams.map(|stream| uuid(&stream));
                 self.suppressions_of.insert(id, streams);
             }
-            Event::SubscriberUnsubscribed(it) if it.topic_id.is_empty() => {
+            Event::SubscriberUnsubscribed(it)
+                if it.topic_id.is_empty() && it.channel_id.is_empty() =>
+            {
                 self.left.insert(id);
             }
-            Event::SubscriberResubscribed(_) => {
+            Event::SubscriberResubscribed(it)
+                if it.topic_id.is_empty() && it.channel_id.is_empty() =>
+            {
                 self.left.remove(&id);
             }
             Event::SubscriberErasureRequested(_) => {

@@ -61,10 +61,16 @@ impl Publications {
             Event::SubscriberSignedUp(it) if it.confirmation == "not_required" => {
                 self.said.push((at, id, Said::SignedUp));
             }
-            Event::SubscriberUnsubscribed(it) if it.topic_id.is_empty() => {
+            Event::SubscriberUnsubscribed(it)
+                if it.topic_id.is_empty() && it.channel_id.is_empty() =>
+            {
                 self.said.push((at, id, Said::Left));
             }
-            Event::SubscriberResubscribed(_) => self.said.push((at, id, Said::CameBack)),
+            Event::SubscriberResubscribed(it)
+                if it.topic_id.is_empty() && it.channel_id.is_empty() =>
+            {
+                self.said.push((at, id, Said::CameBack));
+            }
             Event::SubscriberErasureRequested(_) => self.said.push((at, id, Said::Erased)),
             Event::ChannelConfigured(it) => {
                 self.addressed

@@ -15,6 +15,7 @@ mod rebuild;
 mod rebuild_races;
 mod relay;
 mod restored;
+mod restored_choices;
 mod restored_stream;
 mod rotation;
 mod schema_page;

@@ -8,9 +8,10 @@ use serde_json::Value;
 use tidings_command_api::inbound::maildir::Maildir;
 use tidings_command_api::sns::{self, Sns};
 use tidings_command_api::{
-    Commands, ImportWorker, Missed, NotSkipped, NotTaken, SkipInView, Wanted, docs,
+    Commands, ImportWorker, Missed, NotSkipped, NotTaken, Offer, OfferedChannel, OfferedTopic,
+    Offers, SkipInView, Wanted, docs,
 };
-use tidings_dispatcher::channel::Environment;
+use tidings_dispatcher::channel::{Environment, Reach};
 use tidings_dispatcher::channels::{Paces, email};
 use tidings_dispatcher::desk::Desk;
 use tidings_dispatcher::erasure::Eraser;
@@ -20,7 +21,9 @@ use tidings_event_store::feed::Feed;
 use tidings_event_store::view::Runner;
 use tidings_event_store::witness::Standings;
 use tidings_event_store::{Context, Store};
-use tidings_projector::{AT_LEAST_PATIENCE, Projector, Reader, Stops, find, skip};
+use tidings_projector::{
+    AT_LEAST_PATIENCE, Projector, Reader, Stops, channel_list, find, skip, topic_list,
+};
 use tidings_service::Outbound;
 use tidings_service::config::{Config, PublicUrl};
 use tidings_service::metrics::Metrics;
@@ -31,6 +34,9 @@ use super::http::Routes;
 use super::supervisor::Supervisor;
 use super::views::{QUEUE, all_views};
 use super::{Core, Ground, Roles, StartError};
+
+/// The most topics that readers choose among.
+const TOPICS_OFFERED_MAX: i64 = 200;
 
 /// What the rooms are built on.
 pub(super) struct Site<'a> {
@@ -81,6 +87,7 @@ impl Rooms {
         let mut commands = commands
             .with_views(skip_in_view(core.store.clone()))
             .with_replays(not_taken(core.store.clone()))
+            .with_offers(offers(reader.clone()))
             .with_metrics(site.metrics.clone());
         let topics = site.config.ses.topics.clone();
         if !topics.is_empty() {
@@ -265,6 +272,38 @@ fn not_taken(store: Store) -> NotTaken {
             Ok(Some(missed.collect()))
         })
     })
+}
+
+/// What readers can choose among, as the views have it.
+fn offers(reader: Reader) -> Offers {
+    Arc::new(move || {
+        let reader = reader.clone();
+        Box::pin(async move {
+            let topics = topic_list::offered(&reader, TOPICS_OFFERED_MAX).await?;
+            let topics = topics.into_iter().map(|topic| OfferedTopic {
+                id: topic.id,
+                name: topic.name,
+                description: topic.description,
+                by_default: topic.default == "in",
+            });
+            let channels = channel_list::enabled(&reader, &addressed_kinds()).await?;
+            let channels = channels.into_iter().map(|channel| OfferedChannel {
+                id: channel.id,
+                name: channel.name,
+            });
+            Ok(Offer {
+                topics: topics.collect(),
+                channels: channels.collect(),
+            })
+        })
+    })
+}
+
+/// The kinds of channels that write to each reader.
+fn addressed_kinds() -> Vec<&'static str> {
+    let kinds = tidings_dispatcher::channels::KINDS.iter();
+    let addressed = kinds.filter(|kind| kind.reach == Reach::Addressed);
+    addressed.map(|kind| kind.name).collect()
 }
 
 /// What is wrong with a channel, in the terms of the request that describes it.

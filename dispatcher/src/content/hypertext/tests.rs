@@ -11,6 +11,7 @@ const FOOTER: Footer<'static> = Footer {
     reader: "ada@example.org",
     sender: "The Daily Tide",
     unsubscribe_url: Some("https://news.example.org/u/TOKEN"),
+    preferences_url: Some("https://news.example.org/p/TOKEN"),
 };
 
 fn sample() -> Composed {

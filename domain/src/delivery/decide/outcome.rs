@@ -54,6 +54,18 @@ pub(super) fn decide(state: &Delivery, command: Command) -> Result<Vec<Event>, R
             })
         }
         command @ Command::Abandon { .. } => abandon(state, command),
+        Command::PutOff {
+            attempt,
+            reason,
+            until,
+        } => Ok(match word(state, attempt)? {
+            Word::Open => vec![Event::Abandoned {
+                attempt,
+                reason,
+                retry_at: until,
+            }],
+            Word::Repeated | Word::Held => vec![],
+        }),
         Command::Doubt {
             attempt,
             reason,

@@ -5,7 +5,7 @@ use std::fs;
 use tempfile::TempDir;
 use tidings_domain::log::Restored;
 use tidings_domain::stream_id;
-use tidings_domain::subscriber::{self, ResubscribeMethod, Standing, Subscriber};
+use tidings_domain::subscriber::{self, ResubscribeMethod, Standing, Subscriber, What};
 use tidings_domain::suppression::{self, Reason, Scope, Suppression};
 use tidings_domain::value::EmailAddress;
 use tidings_event_store::audit::verify;
@@ -147,6 +147,7 @@ impl Witnessed {
         let command = || subscriber::Command::Resubscribe {
             method: ResubscribeMethod::Api,
             evidence: None,
+            what: What::Everything,
         };
         let store = &self.house.platform.store;
         store

@@ -182,6 +182,7 @@ async fn heads_and_facts_about_consent_are_written_down_and_nothing_personal() {
     let back = subscriber::Resubscribed {
         method: "page".to_owned(),
         evidence: None,
+        ..Default::default()
     };
     let (added, lifted) = bounced_and_lifted();
     platform.fill(5, 2).await;

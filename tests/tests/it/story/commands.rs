@@ -84,6 +84,7 @@ macro_rules! send {
 }
 
 mod editing;
+mod topics;
 
 #[actix_web::test]
 async fn a_publication_is_drafted_revised_and_published_once() {

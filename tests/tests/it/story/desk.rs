@@ -315,6 +315,7 @@ async fn a_page_goes_out_as_its_preview_shows_it() {
         .publication(id, || publication::Command::Draft {
             content: content.clone(),
             channel_ids: ChannelIds::parse(channels.to_vec()).unwrap(),
+            aim: publication::Aim::default(),
         })
         .await;
     let path = format!(

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use tidings_domain::publication::{Command, RetriedClass, Retry};
+use tidings_domain::publication::{Aim, Command, Content, RetriedClass, Retry};
 use tidings_domain::schedule::CivilTime;
-use tidings_domain::value::Code;
+use tidings_domain::value::{ChannelIds, Code, Markdown, Title};
 use tidings_sinks::smtp::{Action, Phase, Rule};
 use tidings_tests::house::{Accounting, House};
 use uuid::Uuid;
@@ -77,6 +77,31 @@ async fn a_scheduled_publication_goes_out_at_its_time() {
     pass(&house, Duration::from_secs(60)).await;
     assert_eq!(house.accounting(id).await, sent(3));
     assert_eq!(house.state(id).await, "completed");
+}
+
+/// Whoever sends remembers what it has seen of a publication.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_revised_after_it_missed_its_time_is_what_goes_out() {
+    let house = House::start().await;
+    readers(&house, 1).await;
+    let channel = house.email_channel().await;
+    let id = house.draft("The old ferry", MARKDOWN, &[channel]).await;
+    schedule(&house, id, "2026-03-02T10:30").await;
+    pass(&house, Duration::from_secs(2 * 3_600)).await;
+    assert_eq!(house.state(id).await, "draft");
+    let command = || Command::Revise {
+        content: Content::new(
+            Title::parse("The new ferry").unwrap(),
+            Markdown::parse(MARKDOWN).unwrap(),
+        ),
+        channel_ids: ChannelIds::parse(vec![channel]).unwrap(),
+        aim: Aim::default(),
+    };
+    house.publication(id, command).await;
+    house.publication(id, || Command::Publish).await;
+    house.platform.settle().await;
+    let mail = &house.smtp.by_recipient("reader0@example.org")[0];
+    assert_eq!(mail.header("Subject").as_deref(), Some("The new ferry"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -157,6 +157,8 @@ async fn attempts_that_were_open_come_in_doubt_once() {
                 subscriber_version: 1,
                 address_suppressed: false,
                 domain_suppressed: false,
+                topic_left: false,
+                channel_left: false,
             },
             channel_version: 1,
         },

@@ -7,8 +7,11 @@ use actix_web::{App, HttpServer, web};
 use futures_util::{StreamExt as _, stream};
 use reqwest::Client;
 use tidings_command_api::routes;
+use tidings_domain::publication::Priority;
 use tidings_domain::stream_id;
+use tidings_domain::subscriber::What;
 use tidings_domain::token::{LinkKeys, UnsubscribeLink};
+use tidings_domain::topic::{ByDefault, Sender};
 use tidings_domain::value::EmailAddress;
 use tidings_proto::Event;
 use tidings_service::http::{body_deadline, configure, request_context};
@@ -171,7 +174,8 @@ async fn one_click(client: &Client, url: String) {
     assert_eq!(answer.unwrap().status(), 200);
 }
 
-/// A thousand people press the button of their mail program while a publication goes out to them.
+/// A thousand people press the button of their mail program while a publication goes out to them: the links leave
+/// everything or its topic; or they leave its channel.
 #[tokio::test(flavor = "multi_thread")]
 async fn racing_a_running_send_no_attempt_stands_after_an_unsubscribe() {
     let house = House::start().await;
@@ -184,19 +188,26 @@ async fn racing_a_running_send_no_attempt_stands_after_an_unsubscribe() {
         .collect()
         .await;
     let channel = house.email_channel().await;
+    let topic = house.topic("ferry", ByDefault::In, Sender::default()).await;
     house.platform.settle().await;
     let id = house
-        .publish("The ferry", "It runs again.", &[channel])
+        .publish_about("The ferry", &[topic], Priority::Ordinary, &[channel])
         .await;
     let url = serve(&house);
     let client = Client::builder().no_proxy().build().unwrap();
+    let leave = async |n: usize, subscriber: Uuid, name: &str| match n % 3 {
+        0 => one_click(&client, format!("{url}{}", link(&house, subscriber, name))).await,
+        1 => {
+            let link = link_from(&house, subscriber, name, Some(topic));
+            one_click(&client, format!("{url}{link}")).await;
+        }
+        _ => drop(house.leave(subscriber, What::Channel(channel)).await),
+    };
     let leaving = async {
         // Not before the first mail is out, then as fast as the log takes it.
         house.smtp.wait_for(1).await;
-        stream::iter(subscribers.iter().zip(&names))
-            .for_each_concurrent(64, |(subscriber, name)| {
-                one_click(&client, format!("{url}{}", link(&house, *subscriber, name)))
-            })
+        stream::iter(subscribers.iter().zip(&names).enumerate())
+            .for_each_concurrent(64, |(n, (subscriber, name))| leave(n, *subscriber, name))
             .await;
     };
     tokio::join!(house.platform.settle(), leaving);

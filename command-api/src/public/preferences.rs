@@ -1,0 +1,235 @@
+//! `GET /p/{token}` and `POST /p/{token}`: the page where a reader says what they want to get, and when. The link in their mail
+//! says who they are; there is no login and no script. Looking changes nothing, because mail scanners follow every link.
+
+mod entry;
+mod fields;
+mod page;
+mod shown;
+#[cfg(test)]
+mod tests;
+
+use actix_web::http::header;
+use actix_web::web;
+use actix_web::{HttpRequest, HttpResponse};
+use tidings_domain::aggregate::Aggregate as _;
+use tidings_domain::subscriber::{
+    Command, Event, PreferencesMethod, ResubscribeMethod, Subscriber, UnsubscribeMethod, What,
+};
+use tidings_domain::token::PreferencesLink;
+use tidings_domain::value::Evidence;
+use tidings_event_store::{CommitError, Context, Loaded};
+use tidings_service::Problem;
+use tidings_service::access::{Access, Route};
+use tidings_service::http::{RequestContext, read_body};
+
+use crate::commands::Commands;
+use crate::offers::Offer;
+use crate::refusal;
+use entry::{Entry, Wish};
+use page::Word;
+use shown::Shown;
+
+const PATH: &str = "/p/{token}";
+
+pub(crate) const SHOW: Route = ("GET", PATH, Access::Public);
+pub(crate) const SAVE: Route = ("POST", PATH, Access::Public);
+
+/// Far more than the page's own form.
+const BODY_BYTES_MAX: usize = 64 * 1024;
+/// Times a decision is made anew because somebody else has written to the stream.
+const ATTEMPTS_MAX: u32 = 5;
+const ACTOR: &str = "subscriber:page";
+
+/// The page of a reader's preferences
+#[utoipa::path(
+    get, path = "/p/{token}", tag = "public", operation_id = "show_preferences",
+    params(("token" = String, Path, description = "As it stands in the mail")),
+    responses(
+        (status = 200, description = "The page; nothing has changed", content_type = "text/html"),
+        (status = 404, description = "The link is incomplete or was changed, or its reader was erased",
+            content_type = "text/html"),
+        (status = 503, description = "The log is away; `Retry-After` says when to try again",
+            content_type = "text/html"),
+    ),
+)]
+pub(crate) async fn show(commands: web::Data<Commands>, token: web::Path<String>) -> HttpResponse {
+    let link = match PreferencesLink::verify(&token, &commands.link_keys) {
+        Ok(link) => link,
+        Err(error) => return super::page::bad_link(&error),
+    };
+    match known(&commands, &link).await {
+        Ok(Some((loaded, offer))) => page::show(&Shown::new(&loaded.state, &offer), Word::None),
+        Ok(None) => page::nobody(),
+        Err(problem) => later(&problem),
+    }
+}
+
+/// Save a reader's preferences
+///
+/// What the page sends: one field `topic` and `channel` for each that is wanted, `offered_topic` and `offered_channel` for each
+/// that was shown. With `do=leave` everything is left, with `do=back` it is come back to.
+#[utoipa::path(
+    post, path = "/p/{token}", tag = "public", operation_id = "save_preferences",
+    params(("token" = String, Path, description = "As it stands in the mail")),
+    request_body(content = String, content_type = "application/x-www-form-urlencoded",
+        description = "The page's form", example = "do=save&frequency=at_once"),
+    responses(
+        (status = 200, description = "On record", content_type = "text/html"),
+        (status = 404, description = "The link is incomplete or was changed, or its reader was erased",
+            content_type = "text/html"),
+        (status = 422, description = "Something can not be taken; the page says what, beside it",
+            content_type = "text/html"),
+        (status = 503, description = "Not written down; `Retry-After` says when to try again",
+            content_type = "text/html"),
+    ),
+)]
+pub(crate) async fn save(
+    commands: web::Data<Commands>,
+    request: HttpRequest,
+    token: web::Path<String>,
+    origin: RequestContext,
+    body: web::Payload,
+) -> HttpResponse {
+    let link = match PreferencesLink::verify(&token, &commands.link_keys) {
+        Ok(link) => link,
+        Err(error) => return super::page::bad_link(&error),
+    };
+    let body = read_body(&request, &mut body.into_inner(), BODY_BYTES_MAX).await;
+    let entry = match body {
+        Ok(body) => Entry::read(&body),
+        Err(problem) => return later(&problem),
+    };
+    let agent = request.headers().get(header::USER_AGENT);
+    let agent = agent.map(|agent| String::from_utf8_lossy(agent.as_bytes()));
+    let evidence = agent.map(|agent| Evidence::user_agent(&agent));
+    let context = Context {
+        actor: ACTOR.to_owned(),
+        correlation_id: origin.correlation_id,
+        causation: None,
+        occurred_at: commands.clock.now(),
+        traceparent: Some(origin.traceparent.to_string()),
+        intent: commands.ids.next(),
+        request_digest: None,
+    };
+    match saved(&commands, &link, &entry, evidence.as_ref(), &context).await {
+        Ok(response) => response,
+        Err(problem) => later(&problem),
+    }
+}
+
+fn later(problem: &Problem) -> HttpResponse {
+    tracing::warn!(%problem, "somebody could not see or save their preferences");
+    page::later()
+}
+
+/// Who it is, and what they can choose among; none: there is nobody any more.
+async fn known(
+    commands: &Commands,
+    link: &PreferencesLink,
+) -> Result<Option<(Loaded<Subscriber>, Offer)>, Problem> {
+    let loaded = match commands.store.load::<Subscriber>(link.subscriber_id).await {
+        Ok(loaded) => loaded,
+        Err(error) if error.is_wrong_stream() => return Ok(None),
+        Err(error) => return Err(refusal::load(&error)),
+    };
+    match loaded.state {
+        Subscriber::Unknown | Subscriber::Erasing(_) | Subscriber::Erased(_) => Ok(None),
+        _ => Ok(Some((loaded, (commands.offers)().await?))),
+    }
+}
+
+async fn saved(
+    commands: &Commands,
+    link: &PreferencesLink,
+    entry: &Entry,
+    evidence: Option<&Evidence>,
+    context: &Context,
+) -> Result<HttpResponse, Problem> {
+    for _ in 0..ATTEMPTS_MAX {
+        let Some((loaded, offer)) = known(commands, link).await? else {
+            return Ok(page::nobody());
+        };
+        let wished = match wishes(&loaded.state, &offer, entry, link, evidence) {
+            Ok(wished) => wished,
+            Err(wrong) => {
+                let shown = Shown::new(&loaded.state, &offer).with(entry);
+                return Ok(page::show(&shown, Word::Wrong(&wrong)));
+            }
+        };
+        let mut after = loaded.state.clone();
+        let mut events: Vec<Event> = Vec::new();
+        for command in wished {
+            // What can not be refused to a reader there is.
+            for event in after.decide(command).unwrap_or_default() {
+                after = after.evolve(&event);
+                events.push(event);
+            }
+        }
+        if events.is_empty() {
+            let word = if entry.is_empty() {
+                Word::None
+            } else {
+                Word::Saved
+            };
+            return Ok(page::show(&Shown::new(&after, &offer), word));
+        }
+        let mut draft = commands.store.draft(context);
+        draft.append(loaded, events);
+        match draft.commit().await {
+            Ok(_) => return Ok(page::show(&Shown::new(&after, &offer), Word::Saved)),
+            Err(CommitError::Conflict { .. } | CommitError::Unknown) => {}
+            Err(error) => return Err(refusal::commit(&error)),
+        }
+    }
+    Err(refusal::unavailable("Others write at the same time."))
+}
+
+/// What an entry comes to, for a reader as they are.
+fn wishes(
+    state: &Subscriber,
+    offer: &Offer,
+    entry: &Entry,
+    link: &PreferencesLink,
+    evidence: Option<&Evidence>,
+) -> Result<Vec<Command>, Vec<tidings_domain::preferences::Wrong>> {
+    let word = |what: What, wanted: bool| match wanted {
+        true => Command::Resubscribe {
+            method: ResubscribeMethod::Page,
+            evidence: evidence.cloned(),
+            what,
+        },
+        false => Command::Unsubscribe {
+            method: UnsubscribeMethod::Page,
+            delivery_id: link.delivery_id,
+            evidence: evidence.cloned(),
+            what,
+        },
+    };
+    match entry.wish {
+        Wish::Leave => return Ok(vec![word(What::Everything, false)]),
+        Wish::ComeBack => return Ok(vec![word(What::Everything, true)]),
+        Wish::Save => {}
+    }
+    let shown = Shown::new(state, offer);
+    let preferences = entry.preferences(&shown.preferences)?;
+    let mut commands = Vec::new();
+    // Only what was shown to them, and only what is not so already: silence stays silence.
+    for topic in shown.topics.iter().filter(|it| entry.saw_topic(it.id)) {
+        let wanted = entry.wants_topic(topic.id);
+        if wanted != topic.wanted {
+            commands.push(word(What::Topic(topic.id), wanted));
+        }
+    }
+    for channel in shown.channels.iter().filter(|it| entry.saw_channel(it.id)) {
+        let wanted = entry.wants_channel(channel.id);
+        if wanted != channel.wanted {
+            commands.push(word(What::Channel(channel.id), wanted));
+        }
+    }
+    commands.push(Command::ChangePreferences {
+        preferences,
+        method: PreferencesMethod::Page,
+        evidence: evidence.cloned(),
+    });
+    Ok(commands)
+}

@@ -1,0 +1,102 @@
+//! What a reader has entered.
+
+use actix_web::web::Query;
+use tidings_domain::preferences::{Given, Preferences, Wrong};
+use uuid::Uuid;
+
+/// Which button was pressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wish {
+    /// That of the form.
+    Save,
+    /// Nothing more is to come.
+    Leave,
+    /// It is to come again.
+    ComeBack,
+}
+
+/// The fields of the form, as they came.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) wish: Wish,
+    fields: Vec<(String, String)>,
+}
+
+impl Entry {
+    /// Reads a form. What is none comes to nothing: then nothing was seen and nothing is changed but to what is said.
+    pub(super) fn read(body: &[u8]) -> Self {
+        let text = std::str::from_utf8(body).unwrap_or_default();
+        let fields = Query::<Vec<(String, String)>>::from_query(text.trim());
+        let fields = fields.map_or_else(|_| Vec::new(), Query::into_inner);
+        let button = fields.iter().find(|(name, _)| name == "do");
+        let wish = match button.map(|(_, value)| value.as_str()) {
+            Some("leave") => Wish::Leave,
+            Some("back") => Wish::ComeBack,
+            _ => Wish::Save,
+        };
+        Self { wish, fields }
+    }
+
+    /// Whether it is no form, or one without a field.
+    pub(super) fn is_empty(&self) -> bool {
+        self.fields.is_empty()
+    }
+
+    /// The value of a field, if it is filled in.
+    pub(super) fn text(&self, name: &str) -> Option<&str> {
+        let found = self.fields.iter().find(|(it, _)| it == name);
+        found
+            .map(|(_, value)| value.trim())
+            .filter(|value| !value.is_empty())
+    }
+
+    /// Whether the form has a field at all, filled in or not.
+    fn has(&self, name: &str) -> bool {
+        self.fields.iter().any(|(it, _)| it == name)
+    }
+
+    fn names(&self, name: &str, id: Uuid) -> bool {
+        let is = |value: &str| Uuid::try_parse(value).is_ok_and(|it| it == id);
+        self.fields
+            .iter()
+            .any(|(it, value)| it == name && is(value))
+    }
+
+    pub(super) fn saw_topic(&self, id: Uuid) -> bool {
+        self.names("offered_topic", id)
+    }
+
+    pub(super) fn wants_topic(&self, id: Uuid) -> bool {
+        self.names("topic", id)
+    }
+
+    pub(super) fn saw_channel(&self, id: Uuid) -> bool {
+        self.names("offered_channel", id)
+    }
+
+    pub(super) fn wants_channel(&self, id: Uuid) -> bool {
+        self.names("channel", id)
+    }
+
+    /// The preferences entered. What the page does not show, or the form does not have, stays as it was.
+    pub(super) fn preferences(&self, before: &Preferences) -> Result<Preferences, Vec<Wrong>> {
+        let was = Given::of(before);
+        let entered = |name: &str, was: Option<String>| match self.has(name) {
+            true => self.text(name).map(str::to_owned),
+            false => was,
+        };
+        // What is no number is one that no clock shows.
+        let hour = entered("hour", was.hour.map(|hour| hour.to_string()));
+        let hour = hour.map(|text| text.parse().unwrap_or(-1));
+        Preferences::parse(Given {
+            frequency: entered("frequency", was.frequency),
+            hour,
+            day: entered("day", was.day),
+            quiet_from: entered("quiet_from", was.quiet_from),
+            quiet_to: entered("quiet_to", was.quiet_to),
+            zone: entered("zone", was.zone),
+            language: entered("language", was.language),
+            ..was
+        })
+    }
+}

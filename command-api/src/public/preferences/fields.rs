@@ -1,0 +1,179 @@
+//! The parts of the form, each with its label and with what is wrong beside it.
+
+use std::fmt::Write as _;
+
+use tidings_domain::preferences::Wrong;
+use tidings_domain::schedule::Weekday;
+
+use super::shown::{Choice, Fields};
+use crate::html::escape;
+
+/// The field that something is wrong with, by its id and its label.
+pub(super) fn place_of(field: &str) -> (&'static str, &'static str) {
+    match field {
+        "frequency/kind" => ("often-at_once", "How often"),
+        "frequency/hour" => ("hour", "At"),
+        "frequency/day" => ("day", "On"),
+        "quiet_hours/from" => ("quiet_from", "From"),
+        "quiet_hours/to" => ("quiet_to", "Until"),
+        "zone" => ("zone", "Time zone"),
+        _ => ("language", "Language"),
+    }
+}
+
+/// A form with nothing but a button.
+pub(super) fn button(wish: &str, label: &str) -> String {
+    format!(
+        "<form method=\"post\">\n<input type=\"hidden\" name=\"do\" value=\"{wish}\">\n\
+         <p><button type=\"submit\">{label}</button></p>\n</form>\n"
+    )
+}
+
+pub(super) fn choices(legend: &str, name: &str, choices: &[Choice]) -> String {
+    if choices.is_empty() {
+        return String::new();
+    }
+    let mut html = format!("<fieldset>\n<legend>{legend}</legend>\n");
+    for choice in choices {
+        let (id, label) = (choice.id, escape(&choice.name));
+        let checked = if choice.wanted { " checked" } else { "" };
+        let (described, hint) = match &choice.description {
+            None => (String::new(), String::new()),
+            Some(text) => (
+                format!(" aria-describedby=\"about-{id}\""),
+                format!("<p class=\"hint\" id=\"about-{id}\">{}</p>\n", escape(text)),
+            ),
+        };
+        let _ = write!(
+            html,
+            "<input type=\"hidden\" name=\"offered_{name}\" value=\"{id}\">\n\
+             <label><input type=\"checkbox\" name=\"{name}\" value=\"{id}\"{checked}{described}>{label}</label>\n{hint}"
+        );
+    }
+    html + "</fieldset>\n"
+}
+
+pub(super) fn how_often(fields: &Fields, wrong: &[Wrong]) -> String {
+    let mut html = "<fieldset>\n<legend>How often</legend>\n".to_owned();
+    for (value, label) in [
+        ("at_once", "At once"),
+        ("daily", "Once a day"),
+        ("weekly", "Once a week"),
+    ] {
+        let checked = if fields.frequency == value {
+            " checked"
+        } else {
+            ""
+        };
+        let _ = writeln!(
+            html,
+            "<label><input type=\"radio\" name=\"frequency\" id=\"often-{value}\" value=\"{value}\"{checked}>{label}</label>"
+        );
+    }
+    html += &error("frequency/kind", wrong);
+    let hours = (0..24).map(|hour| (hour.to_string(), format!("{hour:02}:00")));
+    html += &select(
+        "hour",
+        "At, once a day or a week",
+        &fields.hour,
+        hours,
+        "frequency/hour",
+        wrong,
+    );
+    let days = Weekday::ALL.iter().map(|day| {
+        let (first, rest) = day.as_str().split_at(1);
+        (
+            day.as_str().to_owned(),
+            format!("{}{rest}", first.to_uppercase()),
+        )
+    });
+    html += &select(
+        "day",
+        "On, once a week",
+        &fields.day,
+        days,
+        "frequency/day",
+        wrong,
+    );
+    html + "</fieldset>\n"
+}
+
+fn select(
+    name: &str,
+    label: &str,
+    chosen: &str,
+    options: impl Iterator<Item = (String, String)>,
+    field: &str,
+    wrong: &[Wrong],
+) -> String {
+    let marks = marks(name, field, wrong);
+    let mut html = format!(
+        "<label for=\"{name}\">{label}</label>\n<select name=\"{name}\" id=\"{name}\"{marks}>\n"
+    );
+    for (value, text) in options {
+        let selected = if value == chosen { " selected" } else { "" };
+        let _ = writeln!(html, "<option value=\"{value}\"{selected}>{text}</option>");
+    }
+    html + "</select>\n" + &error(field, wrong)
+}
+
+pub(super) fn quiet(fields: &Fields, wrong: &[Wrong]) -> String {
+    let mut html = "<fieldset>\n<legend>Quiet hours</legend>\n<p class=\"hint\">Nothing comes between these two. Leave both empty for none.</p>\n".to_owned();
+    for (name, label, value) in [
+        ("quiet_from", "From", &fields.quiet_from),
+        ("quiet_to", "Until", &fields.quiet_to),
+    ] {
+        let field = name.replace("quiet_", "quiet_hours/");
+        html += &input("time", name, label, value, &field, wrong);
+    }
+    html + "</fieldset>\n"
+}
+
+pub(super) fn place(fields: &Fields, wrong: &[Wrong]) -> String {
+    let zone = "Time zone, such as Europe/Berlin";
+    let language = "Language, such as de or pt-BR";
+    [
+        "<fieldset>\n<legend>Where you are</legend>\n".to_owned(),
+        input("text", "zone", zone, &fields.zone, "zone", wrong),
+        input(
+            "text",
+            "language",
+            language,
+            &fields.language,
+            "language",
+            wrong,
+        ),
+        "</fieldset>\n".to_owned(),
+    ]
+    .concat()
+}
+
+fn input(kind: &str, name: &str, label: &str, value: &str, field: &str, wrong: &[Wrong]) -> String {
+    let marks = marks(name, field, wrong);
+    format!(
+        "<label for=\"{name}\">{label}</label>\n\
+         <input type=\"{kind}\" name=\"{name}\" id=\"{name}\" value=\"{}\" autocomplete=\"off\"{marks}>\n{}",
+        escape(value),
+        error(field, wrong)
+    )
+}
+
+/// Tells programs that read the page aloud what is wrong with a field.
+fn marks(name: &str, field: &str, wrong: &[Wrong]) -> String {
+    match wrong.iter().any(|it| it.field == field) {
+        true => format!(" aria-invalid=\"true\" aria-describedby=\"wrong-{name}\""),
+        false => String::new(),
+    }
+}
+
+/// What is wrong, beside its field.
+fn error(field: &str, wrong: &[Wrong]) -> String {
+    let (id, _) = place_of(field);
+    let found = wrong.iter().filter(|it| it.field == field);
+    found.fold(String::new(), |html, it| {
+        html + &format!(
+            "<p class=\"error\" id=\"wrong-{id}\">This {}.</p>\n",
+            escape(&it.detail)
+        )
+    })
+}

@@ -1,0 +1,97 @@
+//! The page as its reader sees it. It shows no address and no name: whoever has the link sees it.
+
+use std::fmt::Write as _;
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use actix_web::http::header;
+use tidings_domain::preferences::Wrong;
+use tidings_event_store::RETRY_AFTER;
+
+use super::fields::{button, choices, how_often, place, place_of, quiet};
+use super::shown::Shown;
+use crate::html::{escape, page};
+
+/// What is said above the form.
+#[derive(Clone, Copy)]
+pub(super) enum Word<'a> {
+    None,
+    /// It is on record.
+    Saved,
+    /// Nothing is: these can not be taken.
+    Wrong(&'a [Wrong]),
+}
+
+const TITLE: &str = "What you get from us";
+
+/// The page.
+pub(super) fn show(shown: &Shown, word: Word<'_>) -> HttpResponse {
+    let wrong: &[Wrong] = match word {
+        Word::Wrong(wrong) => wrong,
+        Word::None | Word::Saved => &[],
+    };
+    let mut body = said(word);
+    if shown.left_everything {
+        body += "<p>You have left everything: nothing is sent to you. What you choose below counts should you come back.</p>\n";
+        body += &button("back", "Come back");
+    }
+    // Without an action it goes back to the link itself.
+    body += "<form method=\"post\">\n<input type=\"hidden\" name=\"do\" value=\"save\">\n";
+    body += &choices("Topics", "topic", &shown.topics);
+    body += &choices("Ways to you", "channel", &shown.channels);
+    body += &how_often(&shown.fields, wrong);
+    body += &quiet(&shown.fields, wrong);
+    body += &place(&shown.fields, wrong);
+    body += "<p><button type=\"submit\">Save</button></p>\n</form>\n";
+    if !shown.left_everything {
+        body += "<h2>Leave everything</h2>\n<p>Nothing more is sent to you, on no topic. You can come back by this same link.</p>\n";
+        body += &button("leave", "Leave everything");
+    }
+    let status = match word {
+        Word::Wrong(_) => StatusCode::UNPROCESSABLE_ENTITY,
+        Word::None | Word::Saved => StatusCode::OK,
+    };
+    page(status, TITLE, &body)
+}
+
+fn said(word: Word<'_>) -> String {
+    match word {
+        Word::None => String::new(),
+        Word::Saved => {
+            "<p role=\"status\"><strong>Saved.</strong> It counts from the next message on.</p>\n"
+                .to_owned()
+        }
+        Word::Wrong(wrong) => {
+            let mut list = "<div role=\"alert\">\n<p><strong>Nothing was saved.</strong> Please look at:</p>\n<ul>\n".to_owned();
+            for it in wrong {
+                let (id, label) = place_of(&it.field);
+                let detail = escape(&it.detail);
+                let _ = writeln!(list, "<li><a href=\"#{id}\">{label}</a>: {detail}</li>");
+            }
+            list + "</ul>\n</div>\n"
+        }
+    }
+}
+
+/// There is nobody any more whose preferences these could be.
+pub(super) fn nobody() -> HttpResponse {
+    page(
+        StatusCode::NOT_FOUND,
+        "There is nothing to choose",
+        "<p>Nothing is kept about you any more, and nothing is sent to you. Sign up anew to get something.</p>",
+    )
+}
+
+/// The log is away.
+pub(super) fn later() -> HttpResponse {
+    let mut response = page(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "Please try again in a moment",
+        "<p>We could not look this up or write it down just now; please use the link again shortly.</p>",
+    );
+    response.headers_mut().insert(
+        header::RETRY_AFTER,
+        header::HeaderValue::from(RETRY_AFTER.as_secs()),
+    );
+    response
+}

@@ -1,0 +1,154 @@
+//! The page for the eye and the ear, and what a form comes to.
+
+use actix_web::HttpResponse;
+use actix_web::body::to_bytes;
+use tidings_domain::aggregate::fold;
+use tidings_domain::personal::Personal;
+use tidings_domain::preferences::{Frequency, Given, Preferences, Wrong};
+use tidings_domain::subscriber::{Confirmation, Source, Standing};
+use tidings_domain::topic::ByDefault;
+use tidings_domain::value::EmailAddress;
+use time::macros::date;
+use uuid::Uuid;
+
+use super::entry::Entry;
+use super::page::{Word, show};
+use super::shown::Shown;
+use super::*;
+use crate::offers::{OfferedChannel, OfferedTopic};
+
+const MARKETS: Uuid = Uuid::from_u128(1);
+const COUNCIL: Uuid = Uuid::from_u128(2);
+const MAIL: Uuid = Uuid::from_u128(3);
+
+fn offer() -> Offer {
+    let topic = |id, name: &str, by_default, description: Option<&str>| OfferedTopic {
+        id,
+        name: name.to_owned(),
+        description: description.map(str::to_owned),
+        by_default,
+    };
+    Offer {
+        topics: vec![
+            topic(COUNCIL, "City & council", true, None),
+            topic(MARKETS, "Markets", false, Some("Prices, \"every\" evening")),
+        ],
+        channels: vec![OfferedChannel {
+            id: MAIL,
+            name: "Newsletter".to_owned(),
+        }],
+    }
+}
+
+fn ada() -> Subscriber {
+    fold(&[Event::SignedUp {
+        email: Personal::Known(EmailAddress::parse("ada@example.org").unwrap()),
+        name: None,
+        attributes: None,
+        address_id: Uuid::nil(),
+        address_suppression_id: Uuid::nil(),
+        domain_suppression_id: Uuid::nil(),
+        source: Source::Api,
+        import_id: None,
+        confirmation: Confirmation::NotRequired,
+    }])
+}
+
+fn link() -> PreferencesLink {
+    PreferencesLink {
+        subscriber_id: Uuid::from_u128(9),
+        delivery_id: None,
+        issued: date!(2026 - 01 - 02),
+    }
+}
+
+/// What somebody comes to who sends this form.
+fn after(state: &Subscriber, form: &str) -> Result<(Subscriber, usize), Vec<Wrong>> {
+    let entry = Entry::read(form.as_bytes());
+    let commands = wishes(state, &offer(), &entry, &link(), None)?;
+    let mut after = (state.clone(), 0);
+    for command in commands {
+        for event in after.0.decide(command).unwrap() {
+            after = (after.0.evolve(&event), after.1 + 1);
+        }
+    }
+    Ok(after)
+}
+
+async fn text(response: HttpResponse) -> String {
+    String::from_utf8(to_bytes(response.into_body()).await.unwrap().to_vec()).unwrap()
+}
+
+/// What stands between the head and the foot that all pages have.
+async fn body(shown: &Shown, word: Word<'_>) -> String {
+    let page = text(show(shown, word)).await;
+    assert!(!page.contains("<script") && !page.contains("http:") && !page.contains("src="));
+    let (_, body) = page.split_once("<main>").unwrap();
+    body.to_owned()
+}
+
+#[actix_web::test]
+async fn the_page_shows_what_is_on_record_and_not_who_it_is() {
+    let page = body(&Shown::new(&ada(), &offer()), Word::None).await;
+    assert!(!page.contains("ada"));
+    insta::assert_snapshot!(page);
+}
+
+#[actix_web::test]
+async fn what_is_wrong_stands_beside_its_field_with_what_was_entered() {
+    let form =
+        format!("frequency=daily&hour=8&zone=%22%3EBerlin&language=d&offered_topic={COUNCIL}");
+    let wrong = after(&ada(), &form).unwrap_err();
+    let shown = Shown::new(&ada(), &offer()).with(&Entry::read(form.as_bytes()));
+    let response = show(&shown, Word::Wrong(&wrong));
+    assert_eq!(response.status(), 422);
+    insta::assert_snapshot!(body(&shown, Word::Wrong(&wrong)).await);
+}
+
+#[test]
+fn only_what_was_shown_and_is_not_so_already_is_said() {
+    let seen = format!("offered_topic={COUNCIL}&offered_topic={MARKETS}&offered_channel={MAIL}");
+    let (same, events) = after(&ada(), &format!("{seen}&topic={COUNCIL}&channel={MAIL}")).unwrap();
+    assert_eq!((same, events), (ada(), 0), "silence stays silence");
+    let (other, events) = after(&ada(), &format!("{seen}&topic={MARKETS}")).unwrap();
+    let choices = &other.profile().unwrap().choices;
+    assert_eq!(events, 3);
+    assert!(choices.wants(MARKETS, ByDefault::Out) && !choices.wants(COUNCIL, ByDefault::In));
+    assert!(choices.has_left_channel(MAIL));
+    // A form from before there was the topic, and what is no form at all.
+    for form in ["do=save", "", "\u{0}"] {
+        assert_eq!(after(&ada(), form).unwrap(), (ada(), 0), "{form:?}");
+    }
+}
+
+#[test]
+fn everything_is_left_and_come_back_to() {
+    let (left, _) = after(&ada(), "do=leave").unwrap();
+    assert_eq!(left.standing(), Standing::Unsubscribed);
+    let (back, _) = after(&left, "do=back").unwrap();
+    assert_eq!(back.standing(), Standing::Active);
+}
+
+#[test]
+fn what_the_page_does_not_show_stays() {
+    let given = Given {
+        weights: vec![(MARKETS.to_string(), 7)],
+        cap_messages: Some(3),
+        cap_per: Some("week".to_owned()),
+        ..Given::default()
+    };
+    let before = Preferences::parse(given).unwrap();
+    let form = "frequency=weekly&day=friday&hour=17&zone=europe%2Fkyiv&quiet_from=&quiet_to=";
+    let after = Entry::read(form.as_bytes()).preferences(&before).unwrap();
+    assert_eq!(
+        (after.weights(), after.cap()),
+        (before.weights(), before.cap())
+    );
+    assert!(matches!(
+        after.frequency(),
+        Frequency::Weekly { hour: 17, .. }
+    ));
+    assert_eq!(after.zone().map(|zone| zone.name()), Some("Europe/Kyiv"));
+    // The page itself, sent back as it is, changes nothing.
+    assert_eq!(Entry::read(b"").preferences(&after), Ok(after));
+}

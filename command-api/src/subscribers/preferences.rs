@@ -1,0 +1,168 @@
+//! `PUT /api/v1/subscribers/{id}/preferences`: how and when somebody wants to get what they get.
+
+use std::collections::BTreeMap;
+
+use actix_web::web;
+use serde::Deserialize;
+use tidings_domain::preferences::{Given, Preferences};
+use tidings_domain::subscriber::{Command, PreferencesMethod, Subscriber};
+use tidings_service::Problem;
+use tidings_service::auth::Role;
+use tidings_service::http::Json;
+use tidings_service::problem::ProblemBody;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::answer::{Answer, Changed};
+use crate::commands::Commands;
+use crate::refusal::{self, Values};
+use crate::request::Call;
+use tidings_service::access::{Access, Route};
+
+pub(crate) const ROUTE: Route = (
+    "PUT",
+    "/api/v1/subscribers/{id}/preferences",
+    Access::Roles(&[Role::Editor, Role::Compliance, Role::Service]),
+);
+
+/// How and when somebody wants to get what they get.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "frequency": { "kind": "weekly", "day": "friday", "hour": 17 },
+    "quiet_hours": { "from": "22:00", "to": "07:00" },
+    "zone": "Europe/Kyiv",
+    "language": "uk",
+}))]
+pub(crate) struct SubscriberPreferences {
+    /// How much topics matter, by their ids: 0 to 10. On record, and not in force yet.
+    #[serde(default)]
+    topics: BTreeMap<String, i64>,
+    /// How often; left out: when it is published.
+    frequency: Option<HowOften>,
+    /// When nothing is to come.
+    quiet_hours: Option<NotBetween>,
+    /// IANA name of the time zone that all of this is in; needed with a frequency or quiet hours.
+    #[schema(example = "Europe/Kyiv")]
+    zone: Option<String>,
+    /// BCP 47. On record, and not in force yet.
+    #[schema(example = "uk")]
+    language: Option<String>,
+    /// The most messages. On record, and not in force yet.
+    frequency_cap: Option<AtMost>,
+}
+
+/// How often.
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct HowOften {
+    /// `at_once`, `daily` or `weekly`.
+    kind: String,
+    /// The full hour, 0 to 23; 8 unless said otherwise.
+    hour: Option<i64>,
+    /// Of what is weekly: `monday` unless said otherwise.
+    day: Option<String>,
+}
+
+/// From one time of the clock up to another, over midnight or not.
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NotBetween {
+    /// `22:00`
+    from: Option<String>,
+    /// `07:00`
+    to: Option<String>,
+}
+
+/// The most messages.
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AtMost {
+    /// 1 to 1,000.
+    messages: Option<i64>,
+    /// `day` or `week`.
+    per: Option<String>,
+}
+
+/// Set somebody's preferences
+///
+/// All of them: what is left out has its default. They never say whether somebody gets something; leaving and coming back
+/// have commands of their own. In force from the next delivery on.
+#[utoipa::path(
+    put, path = "/api/v1/subscribers/{id}/preferences", tag = "subscribers", security(("bearer" = [])),
+    params(
+        ("id" = Uuid, Path, description = "The subscriber"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat"),
+        ("If-Match" = Option<String>, Header, description = "The `ETag` you have seen"),
+    ),
+    request_body = SubscriberPreferences,
+    responses(
+        (status = 200, description = "On record", body = Changed),
+        (status = 404, description = "No such subscriber", body = ProblemBody,
+            content_type = "application/problem+json"),
+        (status = 409, description = "They were erased", body = ProblemBody,
+            content_type = "application/problem+json"),
+        (status = 412, description = "It has changed since", body = ProblemBody,
+            content_type = "application/problem+json"),
+        (status = 422, description = "Some values are not acceptable", body = ProblemBody,
+            content_type = "application/problem+json"),
+    ),
+)]
+pub(crate) async fn set_preferences(
+    commands: web::Data<Commands>,
+    id: web::Path<Uuid>,
+    call: Call,
+    body: Json<SubscriberPreferences>,
+) -> Result<Answer, Problem> {
+    let preferences = judge(&commands, given(body.value)).await?;
+    let command = || Command::ChangePreferences {
+        preferences: preferences.clone(),
+        method: PreferencesMethod::Api,
+        evidence: None,
+    };
+    commands
+        .change::<Subscriber>(*id, call, &body.raw, command)
+        .await
+}
+
+fn given(body: SubscriberPreferences) -> Given {
+    let frequency = body.frequency.unwrap_or_else(|| HowOften {
+        kind: "at_once".to_owned(),
+        ..HowOften::default()
+    });
+    let quiet = body.quiet_hours.unwrap_or_default();
+    let cap = body.frequency_cap.unwrap_or_default();
+    Given {
+        weights: body.topics.into_iter().collect(),
+        frequency: Some(frequency.kind),
+        hour: frequency.hour,
+        day: frequency.day,
+        quiet_from: quiet.from,
+        quiet_to: quiet.to,
+        zone: body.zone,
+        language: body.language,
+        cap_messages: cap.messages,
+        cap_per: cap.per,
+    }
+}
+
+async fn judge(commands: &Commands, given: Given) -> Result<Preferences, Problem> {
+    let mut values = Values::default();
+    let preferences = Preferences::parse(given)
+        .map_err(|wrong| {
+            for it in wrong {
+                values.wrong(&format!("#/{}", it.field), &it.detail);
+            }
+        })
+        .ok();
+    if let Some(preferences) = &preferences {
+        let ids: Vec<Uuid> = preferences.weights().keys().copied().collect();
+        let known = commands.store.log().existing(&ids).await;
+        let known = known.map_err(|error| refusal::log_away(&error))?;
+        for id in ids.iter().filter(|id| !known.contains(id)) {
+            let field = format!("#/topics/{id}");
+            values.wrong(&field, "there is no topic with this id");
+        }
+    }
+    values.all(preferences)
+}

@@ -1,0 +1,57 @@
+//! Topics, and the shapes that came with them: what readers choose one by one.
+
+use super::{code, id};
+use crate::value::{
+    ChannelIds, Description, ListId, Mailbox, Markdown, Slug, Title, TopicIds, TopicName,
+};
+use crate::{publication, topic};
+
+/// Since publications are about topics, and may be urgent.
+pub(super) fn publication_events_with_topics() -> Vec<publication::Event> {
+    use publication::{Aim, Content, Event, Priority};
+    let content = || {
+        let markdown = Markdown::parse("Hello *world*\n").unwrap();
+        Content::new(Title::parse("Good news").unwrap(), markdown)
+    };
+    let channel_ids = || ChannelIds::parse(vec![id(2)]).unwrap();
+    let aim = || Aim {
+        topic_ids: TopicIds::parse(vec![id(4), id(3)]).unwrap(),
+        priority: Priority::Urgent,
+    };
+    vec![
+        Event::Drafted {
+            content: content(),
+            channel_ids: channel_ids(),
+            aim: aim(),
+        },
+        Event::Revised {
+            content: content(),
+            channel_ids: channel_ids(),
+            aim: aim(),
+        },
+    ]
+}
+
+pub(super) fn topic_events() -> Vec<topic::Event> {
+    use topic::{ByDefault, Card, Event, Sender};
+    let card = || Card {
+        name: TopicName::parse("Markets").unwrap(),
+        description: Some(Description::parse("Prices, every evening").unwrap()),
+        sender: Sender {
+            from: Some(Mailbox::parse("Crier <crier@example.org>").unwrap()),
+            reply_to: Some(Mailbox::parse("desk@example.org").unwrap()),
+            list_id: Some(ListId::parse("Markets <markets.example.org>").unwrap()),
+        },
+    };
+    vec![
+        Event::Defined {
+            slug: Slug::parse("markets").unwrap(),
+            by_default: ByDefault::Out,
+            card: card(),
+        },
+        Event::Revised { card: card() },
+        Event::Archived {
+            reason: code("requested"),
+        },
+    ]
+}

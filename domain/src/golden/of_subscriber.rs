@@ -1,0 +1,105 @@
+//! Events of a subscriber's stream.
+
+use time::macros::datetime;
+
+use super::id;
+use crate::personal::Personal::Known;
+use crate::preferences::{Given, Part, Preferences};
+use crate::subscriber;
+use crate::value::{Attributes, DisplayName, EmailAddress, Evidence};
+
+pub(super) fn subscriber_events() -> Vec<subscriber::Event> {
+    use subscriber::{
+        Confirmation, ErasureBasis, Event, PreferencesMethod, Remains, ResubscribeMethod,
+        Shreddable, Shredded, Source, UnsubscribeMethod, What,
+    };
+    let at = datetime!(2026-01-02 03:04:05.678901 UTC);
+    let evidence = || Some(Known(Evidence::user_agent("Mail/7")));
+    vec![
+        Event::SignedUp {
+            email: Known(EmailAddress::parse("Ada@example.org").unwrap()),
+            name: Some(Known(DisplayName::parse("Ada").unwrap())),
+            attributes: Some(Known(Attributes::parse_text(r#"{"city":"Kyiv"}"#).unwrap())),
+            address_id: id(1),
+            address_suppression_id: id(2),
+            domain_suppression_id: id(3),
+            source: Source::Import,
+            import_id: Some(id(4)),
+            confirmation: Confirmation::NotRequired,
+        },
+        Event::Unsubscribed {
+            method: UnsubscribeMethod::OneClick,
+            delivery_id: Some(id(5)),
+            evidence: evidence(),
+            what: What::Topic(id(6)),
+        },
+        Event::Resubscribed {
+            method: ResubscribeMethod::Page,
+            evidence: evidence(),
+            what: What::Everything,
+        },
+        Event::PreferencesChanged {
+            preferences: Known(preferences()),
+            changed: vec![Part::Topics, Part::Frequency],
+            method: PreferencesMethod::Page,
+            evidence: evidence(),
+        },
+        Event::ErasureRequested {
+            basis: ErasureBasis::Restored,
+            asked_at: Some(at),
+            address_id: id(1),
+            address_suppression_id: id(2),
+            restored_event_id: Some(id(8)),
+        },
+        Event::Erased {
+            shredded: vec![
+                Shredded {
+                    kind: Shreddable::Subscriber,
+                    key_id: id(7),
+                    at,
+                },
+                Shredded {
+                    kind: Shreddable::Import,
+                    key_id: id(4),
+                    at,
+                },
+            ],
+            remains: vec![Remains::Ids, Remains::AddressHash],
+        },
+    ]
+}
+
+fn preferences() -> Preferences {
+    let text = |text: &str| Some(text.to_owned());
+    let given = Given {
+        weights: vec![(id(4).to_string(), 7)],
+        frequency: text("weekly"),
+        hour: Some(8),
+        day: text("friday"),
+        quiet_from: text("22:00"),
+        quiet_to: text("07:00"),
+        zone: text("Europe/Kyiv"),
+        language: text("uk"),
+        cap_messages: Some(3),
+        cap_per: text("week"),
+    };
+    Preferences::parse(given).unwrap()
+}
+
+/// Since one channel can be left, and one topic or channel be asked for.
+pub(super) fn subscriber_events_one_by_one() -> Vec<subscriber::Event> {
+    use subscriber::{Event, ResubscribeMethod, UnsubscribeMethod, What};
+    vec![
+        Event::Unsubscribed {
+            method: UnsubscribeMethod::Page,
+            delivery_id: None,
+            evidence: None,
+            what: What::Channel(id(7)),
+        },
+        Event::Resubscribed {
+            method: ResubscribeMethod::Page,
+            evidence: None,
+            what: What::Topic(id(6)),
+        },
+    ]
+}

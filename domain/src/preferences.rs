@@ -1,0 +1,146 @@
+//! How and when a subscriber wants to get what they get. It never says whether: that is consent, and stands elsewhere.
+
+mod given;
+mod json;
+mod parts;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use crate::schedule::{ClockTime, Weekday, Zone};
+use crate::value::code_enum;
+
+pub use given::{Given, Wrong};
+pub use parts::{Cap, CapPeriod, Language, QuietHours};
+
+code_enum! {
+    /// A part of the preferences.
+    Part {
+        /// How much each topic matters:
+        Topics = "topics",
+        /// How often:
+        Frequency = "frequency",
+        /// When not:
+        QuietHours = "quiet_hours",
+        /// Where their clock hangs:
+        Zone = "zone",
+        /// In which language:
+        Language = "language",
+        /// How much at most:
+        FrequencyCap = "frequency_cap",
+    }
+}
+
+/// How often somebody wants to get mail, by the clock of their zone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Frequency {
+    /// When it is published.
+    #[default]
+    AtOnce,
+    /// Once a day.
+    Daily {
+        /// The full hour, 0 to 23.
+        hour: u8,
+    },
+    /// Once a week.
+    Weekly {
+        /// The day.
+        day: Weekday,
+        /// The full hour, 0 to 23.
+        hour: u8,
+    },
+}
+
+/// All of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Preferences {
+    weights: BTreeMap<Uuid, u8>,
+    frequency: Frequency,
+    quiet_hours: Option<QuietHours>,
+    zone: Option<Zone>,
+    language: Option<Language>,
+    cap: Option<Cap>,
+}
+
+impl Preferences {
+    /// The greatest weight of a topic; 0 is the least.
+    pub const WEIGHT_MAX: u8 = 10;
+    /// The most topics that are weighed.
+    pub const WEIGHTS_MAX: usize = 200;
+
+    /// How much each topic matters to them, as far as they said.
+    pub fn weights(&self) -> &BTreeMap<Uuid, u8> {
+        &self.weights
+    }
+
+    /// How often.
+    pub fn frequency(&self) -> Frequency {
+        self.frequency
+    }
+
+    /// When not.
+    pub fn quiet_hours(&self) -> Option<&QuietHours> {
+        self.quiet_hours.as_ref()
+    }
+
+    /// Where their clock hangs.
+    pub fn zone(&self) -> Option<&Zone> {
+        self.zone.as_ref()
+    }
+
+    /// In which language.
+    pub fn language(&self) -> Option<&Language> {
+        self.language.as_ref()
+    }
+
+    /// How much at most.
+    pub fn cap(&self) -> Option<&Cap> {
+        self.cap.as_ref()
+    }
+
+    /// What is not as it was.
+    pub fn changed_since(&self, before: &Self) -> Vec<Part> {
+        let differs = |part: &Part| match part {
+            Part::Topics => self.weights != before.weights,
+            Part::Frequency => self.frequency != before.frequency,
+            Part::QuietHours => self.quiet_hours != before.quiet_hours,
+            Part::Zone => self.zone != before.zone,
+            Part::Language => self.language != before.language,
+            Part::FrequencyCap => self.cap != before.cap,
+        };
+        Part::ALL.iter().copied().filter(differs).collect()
+    }
+
+    /// When something may go out to them that was planned at one moment and could go out at another: at their hour, and
+    /// not in their quiet hours. What is urgent does not wait for their hour. The same as `now` when it may at once.
+    /// What a zone that this build does not know would say is passed over.
+    pub fn not_before(
+        &self,
+        planned_at: OffsetDateTime,
+        now: OffsetDateTime,
+        urgent: bool,
+    ) -> OffsetDateTime {
+        let Some(zone) = &self.zone else {
+            return now;
+        };
+        let slot = match self.frequency {
+            _ if urgent => None,
+            Frequency::AtOnce => None,
+            Frequency::Daily { hour } => zone.next(None, ClockTime::full_hour(hour), planned_at),
+            Frequency::Weekly { day, hour } => {
+                zone.next(Some(day), ClockTime::full_hour(hour), planned_at)
+            }
+        };
+        let at = slot.map_or(now, |slot| slot.max(now));
+        match &self.quiet_hours {
+            Some(quiet) if zone.clock_at(at).is_some_and(|clock| quiet.hold_at(clock)) => {
+                zone.next(None, quiet.to(), at).unwrap_or(at)
+            }
+            _ => at,
+        }
+    }
+}

@@ -1,0 +1,305 @@
+//! How and when readers get what they get, by their own clocks. The clock of the tests begins at 09:00 UTC on 2 March.
+
+use std::time::Duration;
+
+use actix_web::App;
+use actix_web::middleware::from_fn;
+use actix_web::test::{TestRequest, call_service, init_service, read_body};
+use actix_web::web;
+use serde_json::{Value, json};
+use tidings_command_api::{Offer, OfferedTopic, routes};
+use tidings_domain::preferences::Given;
+use tidings_domain::publication::Priority;
+use tidings_domain::subscriber::{Standing, Subscriber, What};
+use tidings_domain::token::{LinkKeys, PreferencesLink};
+use tidings_domain::topic::{ByDefault, Sender};
+use tidings_proto::Event;
+use tidings_service::http::{body_deadline, configure, request_context, security_headers};
+use tidings_tests::api::{ask_all, edge};
+use tidings_tests::house::House;
+use time::macros::date;
+use uuid::Uuid;
+
+use super::commands::commands;
+
+fn text(text: &str) -> Option<String> {
+    Some(text.to_owned())
+}
+
+fn quiet(from: &str, to: &str, zone: &str) -> Given {
+    Given {
+        quiet_from: text(from),
+        quiet_to: text(to),
+        zone: text(zone),
+        ..Given::default()
+    }
+}
+
+fn daily(hour: i64, zone: &str) -> Given {
+    Given {
+        frequency: text("daily"),
+        hour: Some(hour),
+        zone: text(zone),
+        ..Given::default()
+    }
+}
+
+async fn pass(house: &House, hours: u64, minutes: u64) {
+    let time = Duration::from_secs(hours * 3_600 + minutes * 60);
+    house.platform.clock.advance(time);
+    house.platform.settle().await;
+}
+
+fn mails(house: &House, name: &str) -> usize {
+    house
+        .smtp
+        .by_recipient(&format!("{name}@example.org"))
+        .len()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn quiet_hours_and_a_daily_hour_move_a_delivery_by_the_readers_own_clock() {
+    let house = House::start().await;
+    let channel = house.email_channel().await;
+    // 09:00 UTC is 18:00 in Tokyo and 04:00 in New York.
+    let ada = house.subscriber("ada@example.org").await;
+    house
+        .prefer(ada, quiet("22:00", "07:00", "America/New_York"))
+        .await;
+    let bob = house.subscriber("bob@example.org").await;
+    house.prefer(bob, daily(20, "Asia/Tokyo")).await;
+    house.subscriber("eve@example.org").await;
+    house.platform.settle().await;
+    let all = &[channel];
+    let id = house
+        .publish_about("News", &[], Priority::Ordinary, all)
+        .await;
+    house.platform.settle().await;
+    let counts = |house: &House| ["ada", "bob", "eve"].map(|name| mails(house, name));
+    assert_eq!(counts(&house), [0, 0, 1]);
+    assert_eq!(house.accounting(id).await.pending, 2);
+    // Urgent news waits for quiet hours alone.
+    house
+        .publish_about("Flood", &[], Priority::Urgent, all)
+        .await;
+    house.platform.settle().await;
+    assert_eq!(counts(&house), [0, 1, 2]);
+    pass(&house, 1, 59).await;
+    assert_eq!(counts(&house), [0, 1, 2]);
+    pass(&house, 0, 1).await;
+    assert_eq!(counts(&house), [0, 2, 2], "20:00 in Tokyo");
+    pass(&house, 1, 0).await;
+    assert_eq!(counts(&house), [2, 2, 2], "07:00 in New York");
+    assert_eq!(house.state(id).await, "completed");
+    let events = house
+        .platform
+        .store
+        .log()
+        .page_after(0, 1_000)
+        .await
+        .unwrap();
+    let abandoned = events
+        .iter()
+        .filter(|it| it.event_type == "delivery.Abandoned");
+    assert_eq!(
+        abandoned.count(),
+        0,
+        "planned for their time from the start"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_said_after_the_plan_is_in_force_at_the_attempt() {
+    let house = House::start().await;
+    let channel = house.email_channel().await;
+    let ada = house.subscriber("ada@example.org").await;
+    house.disable(channel).await;
+    house.publish("The ferry", "It runs.", &[channel]).await;
+    house.platform.settle().await;
+    house.prefer(ada, quiet("08:00", "11:30", "UTC")).await;
+    house.enable(channel).await;
+    house.platform.settle().await;
+    assert_eq!(mails(&house, "ada"), 0);
+    pass(&house, 2, 29).await;
+    assert_eq!(mails(&house, "ada"), 0);
+    pass(&house, 0, 1).await;
+    assert_eq!(mails(&house, "ada"), 1);
+    let events = house
+        .platform
+        .store
+        .log()
+        .page_after(0, 1_000)
+        .await
+        .unwrap();
+    let reasons = events.iter().filter_map(|event| match event.decode() {
+        Ok(Event::DeliveryAbandoned(it)) => Some(it.reason),
+        _ => None,
+    });
+    assert_eq!(reasons.collect::<Vec<_>>(), ["preferences"]);
+}
+
+/// Sends requests to the page, one after the other; gives each status and page.
+async fn visit(house: &House, offer: Offer, requests: Vec<TestRequest>) -> Vec<(u16, String)> {
+    let link_keys = LinkKeys::clone(&house.link_keys);
+    let commands = commands(&house.platform, house.id_key.clone(), link_keys);
+    let commands = commands.with_offers(std::sync::Arc::new(move || {
+        let offer = offer.clone();
+        Box::pin(async { Ok(offer) })
+    }));
+    let app = App::new()
+        .configure(configure(edge(&house.platform)))
+        .wrap(from_fn(security_headers))
+        .wrap(from_fn(body_deadline))
+        .wrap(from_fn(request_context))
+        .app_data(web::Data::new(commands))
+        .configure(routes);
+    let app = init_service(app).await;
+    let mut answers = Vec::new();
+    for request in requests {
+        let response = call_service(&app, request.to_request()).await;
+        let status = response.status().as_u16();
+        let page = String::from_utf8(read_body(response).await.to_vec()).unwrap();
+        answers.push((status, page));
+    }
+    answers
+}
+
+fn path(house: &House, subscriber_id: Uuid) -> String {
+    let link = PreferencesLink {
+        subscriber_id,
+        delivery_id: None,
+        issued: date!(2026 - 03 - 02),
+    };
+    format!("/p/{}", link.sign(house.link_keys.current()))
+}
+
+#[actix_web::test]
+async fn a_reader_chooses_on_the_page_leaves_and_comes_back() {
+    let house = House::start().await;
+    let markets = house
+        .topic("markets", ByDefault::Out, Sender::default())
+        .await;
+    let ada = house.subscriber("ada@example.org").await;
+    let topic = OfferedTopic {
+        id: markets,
+        name: "Markets".to_owned(),
+        description: None,
+        by_default: false,
+    };
+    let offer = Offer {
+        topics: vec![topic],
+        channels: vec![],
+    };
+    let path = path(&house, ada);
+    let form = "application/x-www-form-urlencoded";
+    let post = |body: String| {
+        let request = TestRequest::post().uri(&path).set_payload(body);
+        request.insert_header(("content-type", form))
+    };
+    let chosen = format!(
+        "do=save&offered_topic={markets}&topic={markets}&frequency=weekly&day=friday&hour=17\
+         &quiet_from=22%3A00&quiet_to=07%3A00&zone=europe%2Fkyiv&language=UK"
+    );
+    let requests = vec![
+        TestRequest::get().uri(&path),
+        post(chosen.clone()),
+        post(chosen),
+        post("quiet_from=22%3A00&quiet_to=".to_owned()),
+        post("do=leave".to_owned()),
+        TestRequest::get().uri(&path),
+        post("do=back".to_owned()),
+        TestRequest::get().uri("/p/nothing"),
+    ];
+    let answers = visit(&house, offer, requests).await;
+    let statuses: Vec<u16> = answers.iter().map(|(status, _)| *status).collect();
+    assert_eq!(statuses, [200, 200, 200, 422, 200, 200, 200, 404]);
+    assert!(answers[1].1.contains("Saved") && answers[1].1.contains("Europe/Kyiv"));
+    assert!(answers[3].1.contains("wrong-quiet_to"), "{}", answers[3].1);
+    assert!(answers[5].1.contains("Come back"));
+    let log = house.platform.store.log().stream(ada).await.unwrap();
+    let types: Vec<&str> = log.iter().map(|event| event.event_type.as_str()).collect();
+    assert_eq!(
+        types,
+        [
+            "subscriber.SignedUp",
+            "subscriber.Resubscribed",
+            "subscriber.PreferencesChanged",
+            "subscriber.Unsubscribed",
+            "subscriber.Resubscribed",
+        ]
+    );
+    assert!(
+        log[1..]
+            .iter()
+            .all(|event| event.actor == "subscriber:page")
+    );
+    let loaded = house.platform.store.load::<Subscriber>(ada).await.unwrap();
+    assert_eq!(loaded.state.standing(), Standing::Active);
+    let profile = loaded.state.profile().unwrap();
+    assert!(profile.choices.wants(markets, ByDefault::Out));
+}
+
+#[actix_web::test]
+async fn preferences_are_set_and_read_over_the_api_and_go_with_their_reader() {
+    let house = House::start().await;
+    let ada = house.subscriber("ada@example.org").await;
+    let topic = house
+        .topic("markets", ByDefault::In, Sender::default())
+        .await;
+    let path = format!("/api/v1/subscribers/{ada}/preferences");
+    let put = |body: Value| TestRequest::put().uri(&path).set_json(body);
+    let commands = || {
+        let link_keys = LinkKeys::clone(&house.link_keys);
+        web::Data::new(commands(&house.platform, house.id_key.clone(), link_keys))
+    };
+    let write = async |requests| {
+        let data = commands();
+        let rooms = |cfg: &mut web::ServiceConfig| routes(cfg.app_data(data));
+        ask_all(&house.platform, rooms, requests).await
+    };
+    let wrong = json!({
+        "topics": { ada.to_string(): 3, house.platform.ids.next().to_string(): 3 },
+        "frequency": { "kind": "daily", "hour": 8 },
+    });
+    let unknown = house.platform.ids.next();
+    let answers = write(vec![
+        put(wrong),
+        put(json!({ "topics": { unknown.to_string(): 3 } })),
+        put(json!({
+            "topics": { topic.to_string(): 3 },
+            "frequency": { "kind": "weekly", "day": "friday", "hour": 17 },
+            "zone": "europe/kyiv",
+        })),
+        TestRequest::post()
+            .uri(&format!("/api/v1/subscribers/{ada}/unsubscribe"))
+            .set_json(json!({ "topic_id": topic })),
+        TestRequest::post()
+            .uri(&format!("/api/v1/subscribers/{ada}/unsubscribe"))
+            .set_json(json!({ "channel_id": unknown })),
+    ])
+    .await;
+    let statuses: Vec<u16> = answers.iter().map(|(status, _)| *status).collect();
+    assert_eq!(statuses, [422, 422, 200, 200, 422]);
+    assert_eq!(answers[0].1["errors"][0]["pointer"], "#/zone");
+    let missing = format!("#/topics/{unknown}");
+    assert_eq!(answers[1].1["errors"][0]["pointer"], missing.as_str());
+    house.platform.settle().await;
+    let client = house.platform.pool.get().await.unwrap();
+    let sql =
+        "select topics, preferences from publishing_subscriber_profile where subscriber_id = $1";
+    let row = client.query_one(sql, &[&ada]).await.unwrap();
+    let expected = json!({
+        "frequency": { "day": "friday", "hour": 17, "kind": "weekly" },
+        "topics": { topic.to_string(): 3 },
+        "zone": "Europe/Kyiv",
+    });
+    assert_eq!(row.get::<_, Value>(1), expected);
+    assert_eq!(row.get::<_, Value>(0), json!({ topic.to_string(): false }));
+    house.leave(ada, What::Everything).await;
+    let erase = TestRequest::post().uri(&format!("/api/v1/subscribers/{ada}/erase"));
+    let answers = write(vec![erase.set_json(json!({}))]).await;
+    assert!(answers[0].0 < 300, "{}", answers[0].1);
+    house.platform.settle().await;
+    let row = client.query_one(sql, &[&ada]).await.unwrap();
+    assert_eq!(row.get::<_, Option<Value>>(1), None);
+}

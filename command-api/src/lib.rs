@@ -10,6 +10,7 @@ pub mod feedback;
 mod html;
 pub mod imports;
 pub mod inbound;
+mod looks;
 pub mod public;
 pub mod publications;
 mod refusal;
@@ -26,6 +27,7 @@ pub use answer::Changed;
 pub use channels::replay::{Missed, NotTaken, Wanted};
 pub use commands::{CheckChannel, Commands, NotSkipped, SkipInView};
 pub use imports::{ImportError, ImportWorker};
+pub use looks::recorder;
 use tidings_service::access::Gate;
 pub use tidings_service::access::{Access, Route};
 

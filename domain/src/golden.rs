@@ -16,7 +16,8 @@ use crate::value::{
     Evidence, Html, LookReason, Markdown, Settings, SkipReason, Title,
 };
 use crate::{
-    access, address, channel, delivery, log, publication, subscriber, subscriber_import, suppression,
+    access, address, channel, delivery, log, publication, subscriber, subscriber_import,
+    suppression,
 };
 
 fn id(n: u8) -> Uuid {

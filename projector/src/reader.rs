@@ -8,9 +8,11 @@ use tidings_event_store::vault::VaultError;
 use tidings_event_store::view::{Reached, reached};
 use tidings_event_store::{LoadError, ReadError, Store};
 use tidings_service::Problem;
+use tidings_service::look::{Look, Looker, RecordLook, Seen};
 use tokio_postgres::Row;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
+use uuid::Uuid;
 
 use crate::registry::{Registered, VIEWS};
 use crate::stops::Stops;
@@ -26,6 +28,7 @@ pub struct Reader {
     stops: Stops,
     patience: Duration,
     views: Vec<Registered>,
+    record_look: Option<RecordLook>,
 }
 
 impl Reader {
@@ -36,7 +39,15 @@ impl Reader {
             stops,
             patience,
             views: VIEWS.to_vec(),
+            record_look: None,
         }
+    }
+
+    /// Shows personal data, once it is on record through this who looks. Without it they are not shown.
+    #[must_use]
+    pub fn with_looks(mut self, record_look: RecordLook) -> Self {
+        self.record_look = Some(record_look);
+        self
     }
 
     /// Tells of these views too, which are another room's.
@@ -71,6 +82,28 @@ impl Reader {
             Reached::Behind(position) => Err(Problem::behind(position, at_least.unwrap_or(0))),
             Reached::Unborn => Err(Problem::view_unborn()),
         }
+    }
+
+    /// Puts a look on record; gives where it stands in the log.
+    ///
+    /// # Errors
+    /// When it could not be: then nothing may be shown.
+    pub(crate) async fn look(
+        &self,
+        by: Looker,
+        subscriber_id: Uuid,
+        seen: Seen,
+    ) -> Result<i64, Problem> {
+        let Some(record) = &self.record_look else {
+            let missing = io::Error::other("nobody puts looks on record");
+            return Err(Problem::internal(&missing));
+        };
+        let look = Look {
+            by,
+            subscriber_id,
+            seen,
+        };
+        record(look).await
     }
 
     /// Rows of a query.

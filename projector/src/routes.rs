@@ -3,8 +3,9 @@
 use actix_web::web;
 
 use crate::{
-    audit_head, channel_list, delivery_log, import_status, publication_accounting,
-    publication_analytics, publication_status, subscriber_profile, view_positions,
+    access_log, audit_head, channel_list, delivery_log, import_status, publication_accounting,
+    publication_analytics, publication_status, subscriber_profile, subscriber_timeline,
+    view_positions,
 };
 use tidings_service::access::{Gate, Route, serve};
 
@@ -17,12 +18,14 @@ pub const ROUTES: &[Route] = &[
     delivery_log::get::ROUTE,
     subscriber_profile::get::ROUTE,
     subscriber_profile::erasure::ROUTE,
+    subscriber_timeline::get::ROUTE,
     channel_list::list::ROUTE,
     channel_list::get::ROUTE,
     import_status::get::ROUTE,
     publication_analytics::get::ROUTE,
     view_positions::list::ROUTE,
     audit_head::get::ROUTE,
+    access_log::list::ROUTE,
 ];
 
 /// OpenAPI description of [`ROUTES`]. The scheme `bearer` is declared by whoever puts the rooms together.
@@ -35,12 +38,14 @@ pub const ROUTES: &[Route] = &[
     delivery_log::get::get_delivery,
     subscriber_profile::get::get_subscriber,
     subscriber_profile::erasure::get_erasure,
+    subscriber_timeline::get::get_timeline,
     channel_list::list::list_channels,
     channel_list::get::get_channel,
     import_status::get::get_import,
     publication_analytics::get::get_analytics,
     view_positions::list::list_views,
     audit_head::get::get_audit,
+    access_log::list::list_access,
 ), modifiers(&Gate))]
 pub struct Api;
 
@@ -83,6 +88,11 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
     );
     serve(
         cfg,
+        subscriber_timeline::get::ROUTE,
+        subscriber_timeline::get::get_timeline,
+    );
+    serve(
+        cfg,
         channel_list::list::ROUTE,
         channel_list::list::list_channels,
     );
@@ -107,4 +117,5 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
         view_positions::list::list_views,
     );
     serve(cfg, audit_head::get::ROUTE, audit_head::get::get_audit);
+    serve(cfg, access_log::list::ROUTE, access_log::list::list_access);
 }

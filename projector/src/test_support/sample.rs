@@ -2,7 +2,8 @@
 
 use tidings_event_store::uuid_bytes;
 use tidings_proto::{
-    Event, access, address, channel, delivery, log, publication, subscriber, subscriber_import, suppression,
+    Event, access, address, channel, delivery, log, publication, subscriber, subscriber_import,
+    suppression,
 };
 
 use super::id;

@@ -8,7 +8,7 @@ use serde_json::Value;
 use tidings_command_api::inbound::maildir::Maildir;
 use tidings_command_api::sns::{self, Sns};
 use tidings_command_api::{
-    Commands, ImportWorker, Missed, NotSkipped, NotTaken, SkipInView, Wanted, docs,
+    Commands, ImportWorker, Missed, NotSkipped, NotTaken, SkipInView, Wanted, docs, recorder,
 };
 use tidings_dispatcher::channel::Environment;
 use tidings_dispatcher::channels::{Paces, email};
@@ -62,8 +62,6 @@ impl Rooms {
         let (core, ground) = (site.core, site.ground);
         let environment = environment(site)?;
         let projector = Projector::new(&core.store, site.feed);
-        let reader = Reader::new(core.store.clone(), projector.stops(), AT_LEAST_PATIENCE);
-        let reader = reader.with_views(&[QUEUE]);
         let commands = Commands::new(
             core.store.clone(),
             ground.clock.clone(),
@@ -88,6 +86,9 @@ impl Rooms {
             commands = commands.with_ses(Sns::new(topics, read_page));
         }
         let commands = web::Data::new(commands);
+        let reader = Reader::new(core.store.clone(), projector.stops(), AT_LEAST_PATIENCE)
+            .with_views(&[QUEUE])
+            .with_looks(recorder(commands.clone().into_inner()));
         let maildir = site.config.mail.inbound_maildir.clone();
         let maildir = maildir.map(|folder| Maildir::open(commands.clone().into_inner(), folder));
         Ok(Self {

@@ -19,6 +19,7 @@ mod reader;
 mod registry;
 mod routes;
 mod stops;
+pub mod subscriber_export;
 pub mod subscriber_profile;
 pub mod subscriber_timeline;
 pub mod suppression_list;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tidings_event_store::vault::VaultError;
 use tidings_event_store::view::{Reached, reached};
+use tidings_event_store::witness::Folder;
 use tidings_event_store::{LoadError, ReadError, Store};
 use tidings_service::Problem;
 use tidings_service::look::{Look, Looker, RecordLook, Seen};
@@ -29,6 +30,7 @@ pub struct Reader {
     patience: Duration,
     views: Vec<Registered>,
     record_look: Option<RecordLook>,
+    witness: Option<Folder>,
 }
 
 impl Reader {
@@ -40,6 +42,7 @@ impl Reader {
             patience,
             views: VIEWS.to_vec(),
             record_look: None,
+            witness: None,
         }
     }
 
@@ -48,6 +51,17 @@ impl Reader {
     pub fn with_looks(mut self, record_look: RecordLook) -> Self {
         self.record_look = Some(record_look);
         self
+    }
+
+    /// Proves with what lies in this folder of the witness.
+    #[must_use]
+    pub fn with_witness(mut self, folder: Folder) -> Self {
+        self.witness = Some(folder);
+        self
+    }
+
+    pub(crate) fn witness(&self) -> Option<&Folder> {
+        self.witness.as_ref()
     }
 
     /// Tells of these views too, which are another room's.

@@ -4,8 +4,8 @@ use actix_web::web;
 
 use crate::{
     access_log, audit_head, channel_list, delivery_log, import_status, publication_accounting,
-    publication_analytics, publication_status, subscriber_profile, subscriber_timeline,
-    view_positions,
+    publication_analytics, publication_status, subscriber_export, subscriber_profile,
+    subscriber_timeline, view_positions,
 };
 use tidings_service::access::{Gate, Route, serve};
 
@@ -19,6 +19,7 @@ pub const ROUTES: &[Route] = &[
     subscriber_profile::get::ROUTE,
     subscriber_profile::erasure::ROUTE,
     subscriber_timeline::get::ROUTE,
+    subscriber_export::post::ROUTE,
     channel_list::list::ROUTE,
     channel_list::get::ROUTE,
     import_status::get::ROUTE,
@@ -39,6 +40,7 @@ pub const ROUTES: &[Route] = &[
     subscriber_profile::get::get_subscriber,
     subscriber_profile::erasure::get_erasure,
     subscriber_timeline::get::get_timeline,
+    subscriber_export::post::export_subscriber,
     channel_list::list::list_channels,
     channel_list::get::get_channel,
     import_status::get::get_import,
@@ -49,7 +51,7 @@ pub const ROUTES: &[Route] = &[
 ), modifiers(&Gate))]
 pub struct Api;
 
-/// Registers every read. Needs `web::Data<Reader>`, `web::Data<Standings>`, `web::Data<Authenticator>` and the edge of `service::http`.
+/// Registers every read. Needs `web::Data<Reader>`, `web::Data<Clock>`, `web::Data<Standings>`, `web::Data<Authenticator>` and the edge of `service::http`.
 pub fn routes(cfg: &mut web::ServiceConfig) {
     serve(
         cfg,
@@ -90,6 +92,11 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
         cfg,
         subscriber_timeline::get::ROUTE,
         subscriber_timeline::get::get_timeline,
+    );
+    serve(
+        cfg,
+        subscriber_export::post::ROUTE,
+        subscriber_export::post::export_subscriber,
     );
     serve(
         cfg,

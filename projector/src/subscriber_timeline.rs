@@ -7,8 +7,10 @@ pub(crate) mod told;
 mod which;
 mod words;
 
+pub(crate) use told::tell;
 pub use told::{Cause, Told};
 pub use which::Which;
+pub(crate) use words::shown;
 
 #[cfg(test)]
 mod tests;

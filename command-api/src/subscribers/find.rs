@@ -32,9 +32,6 @@ pub(crate) const ROUTE: Route = (
 pub(crate) struct Wanted {
     /// Their whole address.
     email: String,
-    /// Why you look, in your words: it goes on record with the look. At most 500 characters.
-    #[serde(default)]
-    reason: Option<String>,
 }
 
 /// Who it is.
@@ -50,6 +47,8 @@ pub(crate) struct Found {
 /// As the log has it at this moment. Only the whole address finds somebody. That you have found them goes on record.
 #[utoipa::path(
     post, path = "/api/v1/subscribers/find", tag = "subscribers", security(("bearer" = [])),
+    params(("Look-Reason" = Option<String>, Header,
+        description = "Why you look, in your words, UTF-8: it goes on record with the look. At most 500 characters")),
     request_body = Wanted,
     responses(
         (status = 200, description = "Who has the address", body = Found,
@@ -73,9 +72,8 @@ pub(crate) async fn find(
     let address = address.map_err(|error| refusal::load(&error))?;
     let holder = address.state.holder();
     let id = holder.ok_or_else(|| Problem::not_found("No subscriber has that address."))?;
-    let reason = body.value.reason.clone().or(by.reason);
     let look = Look {
-        by: Looker { reason, ..by },
+        by,
         subscriber_id: id,
         seen: Seen::Search,
     };

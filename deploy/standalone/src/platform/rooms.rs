@@ -21,16 +21,16 @@ use tidings_event_store::view::Runner;
 use tidings_event_store::witness::Standings;
 use tidings_event_store::{Context, Store};
 use tidings_projector::{AT_LEAST_PATIENCE, Projector, Reader, Stops, find, skip};
-use tidings_service::Outbound;
 use tidings_service::config::{Config, PublicUrl};
 use tidings_service::metrics::Metrics;
 use tidings_service::problem::FieldError;
+use tidings_service::{Clock, Outbound};
 use utoipa::OpenApi as _;
 
 use super::http::Routes;
 use super::supervisor::Supervisor;
 use super::views::{QUEUE, all_views};
-use super::{Core, Ground, Roles, StartError};
+use super::{Core, Ground, Roles, StartError, witness};
 
 /// What the rooms are built on.
 pub(super) struct Site<'a> {
@@ -47,6 +47,7 @@ pub(super) struct Site<'a> {
 pub(super) struct Rooms {
     commands: web::Data<Commands>,
     reader: web::Data<Reader>,
+    clock: web::Data<Clock>,
     witness: web::Data<Standings>,
     desk: web::Data<Desk>,
     projector: Projector,
@@ -88,6 +89,7 @@ impl Rooms {
         let commands = web::Data::new(commands);
         let reader = Reader::new(core.store.clone(), projector.stops(), AT_LEAST_PATIENCE)
             .with_views(&[QUEUE])
+            .with_witness(witness::folder(site.config, &ground.home))
             .with_looks(recorder(commands.clone().into_inner()));
         let maildir = site.config.mail.inbound_maildir.clone();
         let maildir = maildir.map(|folder| Maildir::open(commands.clone().into_inner(), folder));
@@ -95,6 +97,7 @@ impl Rooms {
             commands,
             maildir: maildir.transpose()?,
             reader: web::Data::new(reader),
+            clock: web::Data::new(ground.clock.clone()),
             witness: web::Data::new(site.witness.clone()),
             desk: web::Data::new(
                 Desk::new(
@@ -137,11 +140,13 @@ impl Rooms {
     /// Every route of every room.
     pub(super) fn routes(&self) -> Routes {
         let (commands, reader) = (self.commands.clone(), self.reader.clone());
+        let clock = self.clock.clone();
         let (witness, desk) = (self.witness.clone(), self.desk.clone());
         let description = description();
         Arc::new(move |cfg| {
             cfg.app_data(commands.clone())
                 .app_data(reader.clone())
+                .app_data(clock.clone())
                 .app_data(witness.clone())
                 .app_data(desk.clone());
             tidings_command_api::routes(cfg);

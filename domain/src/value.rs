@@ -16,8 +16,8 @@ mod list_id;
 mod mailbox;
 mod markdown;
 mod settings;
-mod target;
 mod slug;
+mod target;
 mod text;
 mod topic_ids;
 
@@ -34,10 +34,10 @@ pub use list_id::ListId;
 pub use mailbox::Mailbox;
 pub use markdown::Markdown;
 pub use settings::Settings;
-pub use target::Target;
 pub use slug::Slug;
+pub use target::Target;
 pub(crate) use text::cut;
-pub use text::{ChannelName, Description, DisplayName, SkipReason, Title, TopicName};
+pub use text::{ChannelName, Description, DisplayName, LookReason, SkipReason, Title, TopicName};
 pub use topic_ids::TopicIds;
 
 /// What was wrong with a value, and what is allowed, in words for the person who sent it.

@@ -3,8 +3,10 @@
 //! parallel, each in a short snapshot, so it may run beside a working platform.
 
 mod finding;
+mod links;
 mod proof;
 mod range;
+mod several;
 mod versions;
 
 use std::collections::VecDeque;
@@ -20,6 +22,7 @@ use crate::log::ReadError;
 
 pub use finding::{Defect, Finding};
 pub use proof::{Checked, Proof, ProofError, ProveError, Proven, prove};
+pub use several::{Place, ProofOfMany, Span, covering, span};
 
 pub(crate) use finding::note;
 use range::{BATCH_COLUMNS, Batch, EVENT_COLUMNS, Incarnations, Range, Row};

@@ -9,6 +9,7 @@ pub mod counters;
 pub mod crash;
 pub mod digest;
 mod event;
+pub mod export;
 pub mod feed;
 pub mod hex;
 mod log;

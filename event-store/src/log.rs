@@ -303,6 +303,25 @@ impl Log {
         Ok(rows.iter().map(recorded).collect())
     }
 
+    /// The events at these positions, in order.
+    pub async fn at(&self, positions: &[i64]) -> Result<Vec<Recorded>, ReadError> {
+        let sql = format!(
+            "select {COLUMNS} from publishing_events where position = any($1) order by position"
+        );
+        let rows = self.query(&sql, &[&positions]).await?;
+        Ok(rows.iter().map(recorded).collect())
+    }
+
+    /// The positions of all events of the streams that are about a subscriber, in order.
+    pub async fn subject_positions(&self, subject: Uuid) -> Result<Vec<i64>, ReadError> {
+        // Whatever the planner thinks of their number, it is by the index of subjects and then by that of streams.
+        let sql = "with about as materialized (select stream_id from publishing_events where subject = $1) \
+                   select position from publishing_events where stream_id in (select stream_id from about) \
+                   order by position";
+        let rows = self.query(sql, &[&subject]).await?;
+        Ok(rows.iter().map(|row| row.get(0)).collect())
+    }
+
     /// Which of these streams exist.
     pub async fn existing(&self, stream_ids: &[Uuid]) -> Result<Vec<Uuid>, ReadError> {
         let sql =

@@ -28,6 +28,7 @@ use crate::witness::SigningKey;
 
 use cache::{Bounds, Cache};
 pub use cipher::DataKey;
+pub(crate) use cipher::random;
 use cipher::{Material, random_key};
 pub use error::VaultError;
 use master::Wrapped;

@@ -9,6 +9,7 @@
 mod check;
 mod facts;
 mod folder;
+mod heads;
 mod keeper;
 mod key;
 mod line;
@@ -18,6 +19,7 @@ mod state;
 pub use check::{Compared, GivenUp, WitnessReport, check, compare, head_after};
 pub use facts::CONSENT_FACTS;
 pub use folder::Folder;
+pub use heads::{SignedHead, signed_heads};
 pub use keeper::{Keeper, Standing, Standings};
 pub use key::{PublicKey, SigningKey};
 pub use line::{Entry, FORMAT, Fact, Line, LineError, hash as line_hash};

@@ -2,10 +2,13 @@
 //! single resource.
 
 use actix_web::HttpResponse;
-use actix_web::http::header;
+use actix_web::http::header::{self, HeaderName};
 use serde::Serialize;
 use tidings_service::Problem;
 use tidings_service::http::VIEW_POSITION;
+
+/// Response header: where what the request has put on record stands.
+const LOG_POSITION: HeaderName = HeaderName::from_static("log-position");
 
 /// 200 with a body.
 pub(crate) fn ok(position: i64, body: &impl Serialize) -> HttpResponse {
@@ -20,6 +23,12 @@ pub(crate) fn resource(position: i64, version: i32, body: &impl Serialize) -> Ht
         .insert_header((VIEW_POSITION, position.to_string()))
         .insert_header((header::ETAG, format!("\"{version}\"")))
         .json(body)
+}
+
+/// Says where the look that the answer allows is on record.
+pub(crate) fn looked(response: &mut HttpResponse, position: i64) {
+    let headers = response.headers_mut();
+    headers.insert(LOG_POSITION, position.into());
 }
 
 /// 404: there is no such thing, or the view has not reached it yet.

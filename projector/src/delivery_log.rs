@@ -13,3 +13,4 @@ pub use feedback::Feedback;
 pub use fold::{DeliveryLog, DeliveryRow};
 pub use outcome::Class;
 pub use query::Delivery;
+pub(crate) use query::many;

@@ -1,6 +1,7 @@
 //! The read side: one folder per view, named after the question it answers, with its fold, its queries and
 //! its endpoints; and the projector, which folds the log into all of them.
 
+pub mod access_log;
 mod answer;
 pub mod audit_head;
 pub mod channel_list;
@@ -8,6 +9,7 @@ pub mod delivery_log;
 mod fields;
 pub mod import_rejections;
 pub mod import_status;
+mod opened;
 mod page;
 mod projector;
 pub mod publication_accounting;
@@ -17,7 +19,9 @@ mod reader;
 mod registry;
 mod routes;
 mod stops;
+pub mod subscriber_export;
 pub mod subscriber_profile;
+pub mod subscriber_timeline;
 pub mod suppression_list;
 #[cfg(test)]
 mod test_support;

@@ -6,11 +6,14 @@ use std::time::Duration;
 
 use tidings_event_store::vault::VaultError;
 use tidings_event_store::view::{Reached, reached};
+use tidings_event_store::witness::Folder;
 use tidings_event_store::{LoadError, ReadError, Store};
 use tidings_service::Problem;
+use tidings_service::look::{Look, Looker, RecordLook, Seen};
 use tokio_postgres::Row;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
+use uuid::Uuid;
 
 use crate::registry::{Registered, VIEWS};
 use crate::stops::Stops;
@@ -26,6 +29,8 @@ pub struct Reader {
     stops: Stops,
     patience: Duration,
     views: Vec<Registered>,
+    record_look: Option<RecordLook>,
+    witness: Option<Folder>,
 }
 
 impl Reader {
@@ -36,7 +41,27 @@ impl Reader {
             stops,
             patience,
             views: VIEWS.to_vec(),
+            record_look: None,
+            witness: None,
         }
+    }
+
+    /// Shows personal data, once it is on record through this who looks. Without it they are not shown.
+    #[must_use]
+    pub fn with_looks(mut self, record_look: RecordLook) -> Self {
+        self.record_look = Some(record_look);
+        self
+    }
+
+    /// Proves with what lies in this folder of the witness.
+    #[must_use]
+    pub fn with_witness(mut self, folder: Folder) -> Self {
+        self.witness = Some(folder);
+        self
+    }
+
+    pub(crate) fn witness(&self) -> Option<&Folder> {
+        self.witness.as_ref()
     }
 
     /// Tells of these views too, which are another room's.
@@ -71,6 +96,28 @@ impl Reader {
             Reached::Behind(position) => Err(Problem::behind(position, at_least.unwrap_or(0))),
             Reached::Unborn => Err(Problem::view_unborn()),
         }
+    }
+
+    /// Puts a look on record; gives where it stands in the log.
+    ///
+    /// # Errors
+    /// When it could not be: then nothing may be shown.
+    pub(crate) async fn look(
+        &self,
+        by: Looker,
+        subscriber_id: Uuid,
+        seen: Seen,
+    ) -> Result<i64, Problem> {
+        let Some(record) = &self.record_look else {
+            let missing = io::Error::other("nobody puts looks on record");
+            return Err(Problem::internal(&missing));
+        };
+        let look = Look {
+            by,
+            subscriber_id,
+            seen,
+        };
+        record(look).await
     }
 
     /// Rows of a query.

@@ -9,6 +9,7 @@ use tidings_event_store::view::{
 use tidings_event_store::{Committed, Context, Progress, Store};
 use tokio_util::sync::CancellationToken;
 
+use crate::access_log::AccessLog;
 use crate::channel_list::ChannelList;
 use crate::delivery_log::DeliveryLog;
 use crate::import_rejections::ImportRejections;
@@ -23,7 +24,8 @@ const ALL: &str = "all";
 
 /// Every view of this room. `publication_accounting` and `publication_analytics` are derived from
 /// `delivery_log` and move with it.
-pub const VIEWS: [Registered; 8] = [
+pub const VIEWS: [Registered; 9] = [
+    Registered::of::<AccessLog>(),
     Registered::of::<ChannelList>(),
     Registered::of::<DeliveryLog>(),
     Registered::of::<ImportRejections>(),

@@ -3,8 +3,9 @@
 use actix_web::web;
 
 use crate::{
-    audit_head, channel_list, delivery_log, import_status, publication_accounting,
-    publication_analytics, publication_status, subscriber_profile, topic_list, view_positions,
+    access_log, audit_head, channel_list, delivery_log, import_status, publication_accounting,
+    publication_analytics, publication_status, subscriber_export, subscriber_profile,
+    subscriber_timeline, topic_list, view_positions,
 };
 use tidings_service::access::{Gate, Route, serve};
 
@@ -18,6 +19,8 @@ pub const ROUTES: &[Route] = &[
     subscriber_profile::get::ROUTE,
     subscriber_profile::erasure::ROUTE,
     subscriber_profile::preferences::ROUTE,
+    subscriber_timeline::get::ROUTE,
+    subscriber_export::post::ROUTE,
     channel_list::list::ROUTE,
     channel_list::get::ROUTE,
     topic_list::list::ROUTE,
@@ -26,6 +29,7 @@ pub const ROUTES: &[Route] = &[
     publication_analytics::get::ROUTE,
     view_positions::list::ROUTE,
     audit_head::get::ROUTE,
+    access_log::list::ROUTE,
 ];
 
 /// OpenAPI description of [`ROUTES`]. The scheme `bearer` is declared by whoever puts the rooms together.
@@ -39,6 +43,8 @@ pub const ROUTES: &[Route] = &[
     subscriber_profile::get::get_subscriber,
     subscriber_profile::erasure::get_erasure,
     subscriber_profile::preferences::get_preferences,
+    subscriber_timeline::get::get_timeline,
+    subscriber_export::post::export_subscriber,
     channel_list::list::list_channels,
     channel_list::get::get_channel,
     topic_list::list::list_topics,
@@ -47,10 +53,11 @@ pub const ROUTES: &[Route] = &[
     publication_analytics::get::get_analytics,
     view_positions::list::list_views,
     audit_head::get::get_audit,
+    access_log::list::list_access,
 ), modifiers(&Gate))]
 pub struct Api;
 
-/// Registers every read. Needs `web::Data<Reader>`, `web::Data<Standings>`, `web::Data<Authenticator>` and the edge of `service::http`.
+/// Registers every read. Needs `web::Data<Reader>`, `web::Data<Clock>`, `web::Data<Standings>`, `web::Data<Authenticator>` and the edge of `service::http`.
 pub fn routes(cfg: &mut web::ServiceConfig) {
     serve(
         cfg,
@@ -94,6 +101,16 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
     );
     serve(
         cfg,
+        subscriber_timeline::get::ROUTE,
+        subscriber_timeline::get::get_timeline,
+    );
+    serve(
+        cfg,
+        subscriber_export::post::ROUTE,
+        subscriber_export::post::export_subscriber,
+    );
+    serve(
+        cfg,
         channel_list::list::ROUTE,
         channel_list::list::list_channels,
     );
@@ -120,4 +137,5 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
         view_positions::list::list_views,
     );
     serve(cfg, audit_head::get::ROUTE, audit_head::get::get_audit);
+    serve(cfg, access_log::list::ROUTE, access_log::list::list_access);
 }

@@ -10,3 +10,4 @@ mod tests;
 
 pub use fold::{SubscriberProfile, SubscriberRow};
 pub use query::Subscriber;
+pub(crate) use query::get as get_row;

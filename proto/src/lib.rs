@@ -2,9 +2,11 @@
 //! descriptor set. The `.proto` files under `tidings/` are the source; a field number is never reused.
 
 mod instant;
+mod sealed;
 
 pub use generated::tidings::*;
 pub use instant::{from_us, to_us};
+pub use sealed::sealed;
 
 // The `.proto` files document the fields; prost carries their comments over.
 #[allow(missing_docs, unreachable_pub, clippy::all)]

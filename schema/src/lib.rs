@@ -66,6 +66,7 @@ pub mod views {
     }
 
     views! {
+        ACCESS_LOG = "access_log.sql";
         CHANNEL_LIST = "channel_list.sql";
         DISPATCH_QUEUE = "dispatch_queue.sql";
         DELIVERY_LOG = "delivery_log.sql";

@@ -11,6 +11,7 @@ pub mod health;
 pub mod http;
 pub mod ids;
 pub mod key_command;
+pub mod look;
 pub mod metrics;
 pub mod nats;
 pub mod outbound;

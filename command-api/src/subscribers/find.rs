@@ -8,11 +8,14 @@ use tidings_domain::value::EmailAddress;
 use tidings_service::Problem;
 use tidings_service::auth::Role;
 use tidings_service::http::{Json, Nothing, Query};
+use tidings_service::look::{Look, Looker, Seen};
 use tidings_service::problem::ProblemBody;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use crate::answer::LOG_POSITION;
 use crate::commands::Commands;
+use crate::looks;
 use crate::refusal::{self, Values};
 use tidings_service::access::{Access, Route};
 
@@ -41,12 +44,15 @@ pub(crate) struct Found {
 
 /// Find a subscriber by address
 ///
-/// As the log has it at this moment. Only the whole address finds somebody.
+/// As the log has it at this moment. Only the whole address finds somebody. That you have found them goes on record.
 #[utoipa::path(
     post, path = "/api/v1/subscribers/find", tag = "subscribers", security(("bearer" = [])),
+    params(("Look-Reason" = Option<String>, Header,
+        description = "Why you look, in your words, UTF-8: it goes on record with the look. At most 500 characters")),
     request_body = Wanted,
     responses(
-        (status = 200, description = "Who has the address", body = Found),
+        (status = 200, description = "Who has the address", body = Found,
+            headers(("Log-Position" = i64, description = "Where the look is on record"))),
         (status = 404, description = "Nobody has it", body = ProblemBody,
             content_type = "application/problem+json"),
         (status = 422, description = "It is no address", body = ProblemBody,
@@ -56,6 +62,7 @@ pub(crate) struct Found {
 pub(crate) async fn find(
     commands: web::Data<Commands>,
     _nothing: Query<Nothing>,
+    by: Looker,
     body: Json<Wanted>,
 ) -> Result<HttpResponse, Problem> {
     let mut values = Values::default();
@@ -63,8 +70,15 @@ pub(crate) async fn find(
     let address_id = stream_id::address(&commands.id_key, &values.all(email)?);
     let address = commands.store.load::<Address>(address_id).await;
     let address = address.map_err(|error| refusal::load(&error))?;
-    match address.state.holder() {
-        Some(id) => Ok(HttpResponse::Ok().json(Found { id })),
-        None => Err(Problem::not_found("No subscriber has that address.")),
-    }
+    let holder = address.state.holder();
+    let id = holder.ok_or_else(|| Problem::not_found("No subscriber has that address."))?;
+    let look = Look {
+        by,
+        subscriber_id: id,
+        seen: Seen::Search,
+    };
+    let position = looks::record(&commands, look).await?;
+    Ok(HttpResponse::Ok()
+        .insert_header((LOG_POSITION, position))
+        .json(Found { id }))
 }

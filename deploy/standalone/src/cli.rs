@@ -1,5 +1,6 @@
 //! The command line: one file per verb. Exit codes: 0 done, 1 failed, 64 bad usage or configuration.
 
+mod access;
 mod api;
 mod audit;
 mod backup;
@@ -10,6 +11,7 @@ mod dispatch;
 mod doctor;
 mod erase;
 mod error;
+mod export;
 mod global;
 pub(crate) mod import;
 mod keys;
@@ -21,9 +23,11 @@ mod restore;
 mod senders;
 #[cfg(test)]
 mod tests;
+mod timeline;
 pub(crate) mod token;
 mod up;
 mod views;
+mod who;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -67,6 +71,11 @@ enum Verb {
     Import(import::Import),
     #[command(subcommand)]
     Erase(erase::Erase),
+    #[command(subcommand)]
+    Export(export::Export),
+    #[command(subcommand)]
+    Timeline(timeline::Timeline),
+    Access(access::Access),
     #[command(subcommand)]
     Publications(publications::Publications),
     #[command(subcommand)]
@@ -115,6 +124,9 @@ async fn dispatch(cli: Cli, out: &Out) -> Result<ExitCode, CliError> {
         Verb::Migrate(migrate) => migrate.run(&global, out).await.map(done),
         Verb::Import(import) => import.run(&global, out).await.map(done),
         Verb::Erase(erase) => erase.run(&global, *out).await.map(done),
+        Verb::Export(export) => export.run(&global, *out).await.map(done),
+        Verb::Timeline(timeline) => timeline.run(&global, *out).await.map(done),
+        Verb::Access(access) => access.run(&global, *out).await.map(done),
         Verb::Publications(publications) => publications.run(&global, *out).await.map(done),
         Verb::Channels(channels) => channels.run(&global, *out).await,
         Verb::Senders(senders) => senders.run(&global, *out).await,

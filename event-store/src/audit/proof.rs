@@ -5,16 +5,20 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use tidings_proto::from_us;
+use tidings_proto::{from_us, to_us};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::range::{self, BATCH_COLUMNS, EVENT_COLUMNS};
+use super::links::{
+    Batch, Member, end_of, hash_of, heads, is_group_of, members, within, witnessed,
+};
+use super::range::{self, EVENT_COLUMNS};
 use crate::copy::Rows;
-use crate::digest::{self, BatchHead, GROUP_EVENTS, Input, Placed};
+use crate::digest::{self, GROUP_EVENTS, Input};
+use crate::event::Recorded;
 use crate::hex::{Hash, Hex};
 use crate::log::{Log, ReadError};
-use crate::witness::{self, Entry, Folder, Line, PublicKey, WitnessError, WitnessReport};
+use crate::witness::{self, Folder, PublicKey, WitnessError, WitnessReport};
 
 /// Names the format.
 const FORMAT: &str = "tidings.proof.v1";
@@ -63,24 +67,6 @@ pub struct Proven {
     pub metadata: Hex<Vec<u8>>,
     /// The serialized event; what is personal in it is sealed.
     pub payload: Hex<Vec<u8>>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Member {
-    position: i64,
-    version: i32,
-    digest: Hash,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Batch {
-    incarnation: Uuid,
-    first_position: i64,
-    last_position: i64,
-    committed_at_us: i64,
-    groups: Vec<Hash>,
 }
 
 /// What a proof that holds says.
@@ -231,64 +217,23 @@ async fn event(log: &Log, position: i64) -> Result<Option<Proven>, ReadError> {
     Ok(row.and_then(|row| range::content_of(&row).map(|input| Proven::of(&input))))
 }
 
-/// The batches from the one that holds a position up to the one that ends at `head`, still without groups, and the
-/// hash of the one before.
-async fn heads(log: &Log, position: i64, head: i64) -> Result<(Hash, Vec<Batch>), ReadError> {
-    let client = log.pool().get().await?;
-    let query = format!(
-        "select {BATCH_COLUMNS} from publishing_batches where last_position >= {position} \
-         and last_position <= {head} order by last_position"
-    );
-    let (mut previous, mut batches) = (None, Vec::new());
-    let mut rows = Rows::of(&client, &query).await?;
-    while let Some(row) = rows.next().await? {
-        // A batch that can not be read is missing in the proof, whose own check then says so.
-        if let Ok(batch) = range::Batch::of(&row) {
-            previous = previous.or(Some(batch.previous_hash.unwrap_or_default()));
-            batches.push(Batch {
-                first_position: batch.first,
-                last_position: batch.last,
-                committed_at_us: batch.committed_at_us,
-                incarnation: batch.incarnation,
-                groups: Vec::new(),
-            });
+impl Proven {
+    /// The content of an event as it was read from the log.
+    pub fn recorded(event: &Recorded) -> Self {
+        Self {
+            event_id: event.event_id,
+            stream_id: event.stream_id,
+            event_type: event.event_type.clone(),
+            subject: event.subject,
+            occurred_at_us: to_us(event.occurred_at),
+            actor: event.actor.clone(),
+            correlation_id: event.correlation_id,
+            causation: event.causation,
+            metadata: Hex(event.metadata.to_vec()),
+            payload: Hex(event.payload.to_vec()),
         }
     }
-    Ok((Hex(previous.unwrap_or_default()), batches))
-}
 
-async fn members(log: &Log, first: i64, last: i64) -> Result<Vec<Member>, ReadError> {
-    let client = log.pool().get().await?;
-    let sql = "select position, version, digest from publishing_events \
-               where position >= $1 and position <= $2 order by position";
-    let rows = client.query(sql, &[&first, &last]).await?;
-    let members = rows.iter().map(|row| Member {
-        position: row.get(0),
-        version: row.get(1),
-        digest: Hex(row.get::<_, &[u8]>(2).try_into().unwrap_or_default()),
-    });
-    Ok(members.collect())
-}
-
-fn within(members: &[Member], first: i64, last: i64) -> &[Member] {
-    let from = members.partition_point(|member| member.position < first);
-    let to = members.partition_point(|member| member.position <= last);
-    members.get(from..to).unwrap_or_default()
-}
-
-fn hash_of(group: &[Member]) -> Hash {
-    let placed: Vec<Placed> = group
-        .iter()
-        .map(|member| Placed {
-            position: member.position,
-            version: member.version,
-            digest: member.digest.0,
-        })
-        .collect();
-    Hex(digest::group(&placed))
-}
-
-impl Proven {
     fn of(input: &Input<'_>) -> Self {
         Self {
             event_id: input.event_id,
@@ -304,7 +249,8 @@ impl Proven {
         }
     }
 
-    fn digest(&self) -> [u8; 32] {
+    /// The digest of it.
+    pub fn digest(&self) -> [u8; 32] {
         digest::event(&Input {
             event_id: self.event_id,
             stream_id: self.stream_id,
@@ -358,74 +304,18 @@ impl Proof {
             return Err(ProofError::Event);
         }
         let holds = self.batches.first().ok_or(ProofError::Batches)?;
-        self.check_group(holds)?;
-        let head = self.check_batches()?;
-        let line = Line::parse(&self.witness).map_err(|_| ProofError::Signature)?;
-        witness::check_signature(&self.witness, &found).map_err(|_| ProofError::Signature)?;
-        let Entry::Head {
-            position,
-            batch_hash,
-            ..
-        } = line.entry
-        else {
-            return Err(ProofError::Head);
-        };
-        if (position, batch_hash) != head {
-            return Err(ProofError::Head);
+        if !is_group_of(holds, self.position, &self.group) {
+            return Err(ProofError::Group);
         }
+        let head = end_of(self.previous_hash, &self.batches)?;
+        let witnessed_at = witnessed(&self.witness, head, &found)?;
         Ok(Checked {
             position: self.position,
             version: member.version,
             event: self.event.clone(),
             recorded_at: from_us(holds.committed_at_us).ok_or(ProofError::Batches)?,
-            witnessed_at: line.at,
+            witnessed_at,
             public_key: found,
         })
-    }
-
-    /// The group must stand where the event's position belongs in its batch, and be whole.
-    fn check_group(&self, holds: &Batch) -> Result<(), ProofError> {
-        let group_events = GROUP_EVENTS as i64;
-        let place = self.position.checked_sub(holds.first_position);
-        let place = place.filter(|place| *place >= 0).ok_or(ProofError::Group)?;
-        let index = usize::try_from(place / group_events).map_err(|_| ProofError::Group)?;
-        let first = self.position.saturating_sub(place % group_events);
-        let last = holds
-            .last_position
-            .min(first.saturating_add(group_events - 1));
-        let positions = self.group.iter().map(|member| member.position);
-        let whole = self.position <= holds.last_position && positions.eq(first..=last);
-        if whole && holds.groups.get(index) == Some(&hash_of(&self.group)) {
-            Ok(())
-        } else {
-            Err(ProofError::Group)
-        }
-    }
-
-    /// Where the batches lead to: the last position and the hash of the last one.
-    fn check_batches(&self) -> Result<(i64, Hash), ProofError> {
-        let mut previous = self.previous_hash;
-        let mut last_position = None;
-        for batch in &self.batches {
-            let events = batch.last_position.saturating_sub(batch.first_position);
-            let groups = events / GROUP_EVENTS as i64 + 1;
-            let follows = last_position
-                .is_none_or(|last: i64| Some(batch.first_position) == last.checked_add(1));
-            if !follows || events < 0 || i64::try_from(batch.groups.len()) != Ok(groups) {
-                return Err(ProofError::Batches);
-            }
-            let head = BatchHead {
-                previous_hash: previous.0,
-                incarnation: batch.incarnation,
-                first_position: batch.first_position,
-                last_position: batch.last_position,
-                committed_at_us: batch.committed_at_us,
-            };
-            let groups: Vec<[u8; 32]> = batch.groups.iter().map(|group| group.0).collect();
-            previous = Hex(digest::batch(&head, &groups));
-            last_position = Some(batch.last_position);
-        }
-        let last_position = last_position.ok_or(ProofError::Batches)?;
-        Ok((last_position, previous))
     }
 }

@@ -90,7 +90,7 @@ pub(super) fn random_nonce() -> [u8; NONCE_LEN] {
     random()
 }
 
-fn random<const N: usize>() -> [u8; N] {
+pub(crate) fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     rand::fill(&mut bytes).expect("the operating system has random bytes");
     bytes

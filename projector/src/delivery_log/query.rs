@@ -83,6 +83,13 @@ pub(super) async fn get(reader: &Reader, id: Uuid) -> Result<Option<Delivery>, P
     Ok(rows.first().map(delivery))
 }
 
+/// These deliveries, in the order of their ids.
+pub(crate) async fn many(reader: &Reader, ids: &[Uuid]) -> Result<Vec<Delivery>, Problem> {
+    let sql = format!("{SELECT} where delivery_id = any($1) order by delivery_id");
+    let rows = reader.rows(&sql, &[&ids]).await?;
+    Ok(rows.iter().map(delivery).collect())
+}
+
 /// Up to `limit` deliveries of a publication behind an id, in order. No index names the class, so that a
 /// delivery's row is updated in place; a rare class is looked for within one publication.
 pub(super) async fn of_publication(

@@ -55,7 +55,7 @@ const SELECT: &str = "select s.subscriber_id, s.email, s.name, s.attributes, s.s
      from publishing_subscriber_profile s where s.subscriber_id = $1 and s.signed_up_at is not null";
 
 /// One subscriber.
-pub(super) async fn get(reader: &Reader, id: Uuid) -> Result<Option<Subscriber>, Problem> {
+pub(crate) async fn get(reader: &Reader, id: Uuid) -> Result<Option<Subscriber>, Problem> {
     Ok(reader.rows(SELECT, &[&id]).await?.first().map(subscriber))
 }
 

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 use proptest::sample::Index;
 
+use crate::access_log::AccessLog;
 use crate::channel_list::ChannelList;
 use crate::delivery_log::DeliveryLog;
 use crate::import_rejections::ImportRejections;
@@ -35,6 +36,7 @@ macro_rules! laws {
 }
 
 laws! {
+    access_log_merges: AccessLog;
     channel_list_merges: ChannelList;
     delivery_log_merges: DeliveryLog;
     import_rejections_merge: ImportRejections;

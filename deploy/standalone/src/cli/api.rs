@@ -3,13 +3,16 @@
 use std::time::Duration;
 
 use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
-use reqwest::{Client, Method, RequestBuilder, StatusCode};
+use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url};
 use serde_json::Value;
+use tidings_service::look::LOOK_REASON;
 
 /// A view that is behind is asked again for this long.
 const PATIENCE: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(500);
 const TIMEOUT: Duration = Duration::from_secs(60);
+/// A file of many events is made first.
+const DOWNLOAD_TIMEOUT: Duration = Duration::from_secs(3_600);
 
 /// A caller of one platform.
 #[derive(Clone)]
@@ -94,6 +97,49 @@ impl Api {
         self.send(Method::POST, path, request).await
     }
 
+    /// Asks who somebody is, and says why.
+    pub(crate) async fn find(
+        &self,
+        path: &str,
+        body: &Value,
+        reason: Option<&str>,
+    ) -> Result<Answer, ApiError> {
+        let mut request = self.request(&Method::POST, path).json(body);
+        if let Some(reason) = reason {
+            request = request.header(LOOK_REASON.as_str(), reason.as_bytes());
+        }
+        self.send(Method::POST, path, request).await
+    }
+
+    /// Downloads a file that a command makes, and says why; `take` gets each piece, how much has come with it, and how
+    /// much there is. What it refuses with ends the download.
+    pub(crate) async fn download(
+        &self,
+        path: &str,
+        reason: &str,
+        take: &mut dyn FnMut(&[u8], u64, u64) -> std::io::Result<()>,
+    ) -> Result<std::io::Result<()>, ApiError> {
+        let request = self.request(&Method::POST, path);
+        let request = request
+            .header(LOOK_REASON.as_str(), reason.as_bytes())
+            .timeout(DOWNLOAD_TIMEOUT);
+        let unreachable = |source| self.unreachable(source);
+        let mut response = request.send().await.map_err(unreachable)?;
+        if !response.status().is_success() {
+            let answered = self.answered(Method::POST, path, response).await;
+            return answered.map(|_| Ok(()));
+        }
+        let of = response.content_length().unwrap_or_default();
+        let mut so_far = 0;
+        while let Some(bytes) = response.chunk().await.map_err(unreachable)? {
+            so_far += bytes.len() as u64;
+            if let Err(refused) = take(&bytes, so_far, of) {
+                return Ok(Err(refused));
+            }
+        }
+        Ok(Ok(()))
+    }
+
     /// Uploads a file; safe to repeat under `key`, if there is one.
     pub(crate) async fn upload(
         &self,
@@ -124,9 +170,43 @@ impl Api {
 
     /// Reads; a view that is behind is waited for.
     pub(crate) async fn get(&self, path: &str) -> Result<Answer, ApiError> {
+        self.read(path, &|request| request).await
+    }
+
+    /// Reads somebody's data, and says why.
+    pub(crate) async fn look(&self, path: &str, reason: &str) -> Result<Answer, ApiError> {
+        let why = |request: RequestBuilder| request.header(LOOK_REASON.as_str(), reason.as_bytes());
+        self.read(path, &why).await
+    }
+
+    /// Reads a list, by these of its parameters that are given.
+    pub(crate) async fn list(
+        &self,
+        path: &str,
+        query: &[(&str, Option<&String>)],
+    ) -> Result<Answer, ApiError> {
+        let given = query
+            .iter()
+            .filter_map(|(name, value)| value.map(|it| (name, it)));
+        let url = Url::parse_with_params("http://any", given);
+        let url = url.map_err(|_| ApiError::Strange {
+            method: Method::GET,
+            path: path.to_owned(),
+            what: "a query",
+        })?;
+        self.get(&format!("{path}?{}", url.query().unwrap_or_default()))
+            .await
+    }
+
+    async fn read(
+        &self,
+        path: &str,
+        with: &dyn Fn(RequestBuilder) -> RequestBuilder,
+    ) -> Result<Answer, ApiError> {
         let mut waited = Duration::ZERO;
         loop {
-            match self.get_once(path).await {
+            let request = with(self.request(&Method::GET, path));
+            match self.send(Method::GET, path, request).await {
                 Err(ApiError::Refused { status, .. })
                     if status == StatusCode::SERVICE_UNAVAILABLE && waited < PATIENCE =>
                 {
@@ -170,6 +250,15 @@ impl Api {
             .send()
             .await
             .map_err(|source| self.unreachable(source))?;
+        self.answered(method, path, response).await
+    }
+
+    async fn answered(
+        &self,
+        method: Method,
+        path: &str,
+        response: Response,
+    ) -> Result<Answer, ApiError> {
         let (status, headers) = (response.status(), response.headers().clone());
         let text = response
             .text()

@@ -14,6 +14,7 @@ use uuid::Uuid;
 use super::caller::with_api;
 use super::global::{Global, Logs};
 use super::out::instant;
+use super::who;
 use super::{Api, CliError, Out};
 
 const LOOK_EVERY: Duration = Duration::from_millis(200);
@@ -43,7 +44,7 @@ pub(super) struct Subscriber {
     #[arg(long, value_enum, default_value_t = Basis::Request)]
     basis: Basis,
     /// When they asked, if it was before now, such as 2026-03-01T09:30:00Z
-    #[arg(long, value_name = "TIME", value_parser = time)]
+    #[arg(long, value_name = "TIME", value_parser = super::out::time)]
     asked_at: Option<OffsetDateTime>,
     /// Write the receipt to this file, as it was signed
     #[arg(long, value_name = "FILE")]
@@ -56,11 +57,6 @@ enum Basis {
     Request,
     /// You decided so
     Operator,
-}
-
-fn time(text: &str) -> Result<OffsetDateTime, String> {
-    OffsetDateTime::parse(text, &Rfc3339)
-        .map_err(|_| "it must be a time such as 2026-03-01T09:30:00Z".to_owned())
 }
 
 impl Erase {
@@ -78,7 +74,7 @@ impl Erase {
 
 impl Subscriber {
     async fn erase(&self, api: &Api, key: &str, out: Out) -> Result<(), CliError> {
-        let id = self.id(api).await?;
+        let id = who::subscriber(api, &self.who, None).await?;
         let body = json!({
             "basis": match self.basis {
                 Basis::Request => "request",
@@ -100,17 +96,6 @@ impl Subscriber {
         }
         out.verbatim(&signed);
         Ok(())
-    }
-
-    /// An id is taken as it is: whoever was erased has no address any more.
-    async fn id(&self, api: &Api) -> Result<Uuid, CliError> {
-        if let Ok(id) = Uuid::parse_str(&self.who) {
-            return Ok(id);
-        }
-        let body = json!({ "email": self.who });
-        let found = api.ask("/api/v1/subscribers/find", &body).await?;
-        let id = Uuid::parse_str(found.text("id")?);
-        id.map_err(|_| CliError::Usage("the platform answers with what is no id".to_owned()))
     }
 }
 

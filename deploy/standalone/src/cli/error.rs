@@ -9,6 +9,7 @@ use tidings_event_store::vault::{RotateError, VaultError};
 use tidings_event_store::view::{SkipError, ViewError};
 use tidings_event_store::witness::WitnessError;
 use tidings_projector::UnknownView;
+use tidings_projector::subscriber_export::check::Fault;
 use tidings_servers::ServersError;
 use tidings_service::auth::MintError;
 use tidings_service::config::ConfigError;
@@ -103,6 +104,8 @@ pub enum CliError {
     Prove(#[from] ProveError),
     #[error("nothing is proven: {0}")]
     Proof(#[from] ProofError),
+    #[error("the export does not hold: {0}")]
+    Export(#[from] Fault),
     #[error("cannot write {}: check the path and its permissions", path.display())]
     Unwritable {
         path: PathBuf,

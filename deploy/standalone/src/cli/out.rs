@@ -88,6 +88,12 @@ pub(super) fn instant(at: OffsetDateTime) -> String {
     at.format(&Rfc3339).unwrap_or_default()
 }
 
+/// An instant as arguments give it.
+pub(super) fn time(text: &str) -> Result<OffsetDateTime, String> {
+    OffsetDateTime::parse(text, &Rfc3339)
+        .map_err(|_| "it must be a time such as 2026-03-01T09:30:00Z".to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

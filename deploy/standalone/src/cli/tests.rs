@@ -13,7 +13,7 @@ fn the_definitions_are_consistent() {
 fn every_verb_teaches_with_an_example() {
     let mut help = String::new();
     for verb in [
-        "up", "token", "migrate", "rebuild", "views", "doctor", "backup", "restore",
+        "up", "token", "migrate", "rebuild", "views", "doctor", "backup", "restore", "access",
     ] {
         help.push_str(&help_of(&["tidings", verb, "--help"]));
         help.push_str("\n----\n");
@@ -36,6 +36,8 @@ fn every_verb_teaches_with_an_example() {
         ("channels", "replay"),
         ("senders", "check"),
         ("erase", "subscriber"),
+        ("export", "subscriber"),
+        ("timeline", "subscriber"),
         ("views", "skip"),
         ("dispatch", "show"),
         ("dispatch", "release"),
@@ -43,7 +45,7 @@ fn every_verb_teaches_with_an_example() {
         help.push_str(&help_of(&["tidings", group, verb, "--help"]));
         help.push_str("\n----\n");
     }
-    assert_eq!(help.matches("\nExample").count(), 28);
+    assert_eq!(help.matches("\nExample").count(), 31);
     insta::assert_snapshot!("verbs", help);
     insta::assert_snapshot!("tidings", help_of(&["tidings", "--help"]));
 }
@@ -80,6 +82,11 @@ async fn bad_usage_is_64_and_help_is_no_failure() {
         &["tidings", "erase", "subscriber"],
         &["tidings", "erase", "subscriber", "x", "--basis", "restored"],
         &["tidings", "erase", "subscriber", "x", "--asked-at", "then"],
+        &["tidings", "export", "subscriber", "x", "--out", "x.zip"],
+        &["tidings", "timeline", "subscriber", "x"],
+        &["tidings", "timeline", "subscriber", "x", "--reason", " "],
+        &["tidings", "access", "--subscriber", "x"],
+        &["tidings", "access", "--since", "then"],
         &["tidings", "restore"],
         &["tidings", "restore", "x", "--in-place"],
         &["tidings", "restore", "x", "--without-stream"],

@@ -9,7 +9,7 @@ use tidings_command_api::inbound::maildir::Maildir;
 use tidings_command_api::sns::{self, Sns};
 use tidings_command_api::{
     Commands, ImportWorker, Missed, NotSkipped, NotTaken, Offer, OfferedChannel, OfferedTopic,
-    Offers, SkipInView, Wanted, docs,
+    Offers, SkipInView, Wanted, docs, recorder,
 };
 use tidings_dispatcher::channel::{Environment, Reach};
 use tidings_dispatcher::channels::{Paces, email};
@@ -28,12 +28,13 @@ use tidings_service::Outbound;
 use tidings_service::config::{Config, PublicUrl};
 use tidings_service::metrics::Metrics;
 use tidings_service::problem::FieldError;
+use tidings_service::{Clock, Outbound};
 use utoipa::OpenApi as _;
 
 use super::http::Routes;
 use super::supervisor::Supervisor;
 use super::views::{QUEUE, all_views};
-use super::{Core, Ground, Roles, StartError};
+use super::{Core, Ground, Roles, StartError, witness};
 
 /// The most topics that readers choose among.
 const TOPICS_OFFERED_MAX: i64 = 200;
@@ -53,6 +54,7 @@ pub(super) struct Site<'a> {
 pub(super) struct Rooms {
     commands: web::Data<Commands>,
     reader: web::Data<Reader>,
+    clock: web::Data<Clock>,
     witness: web::Data<Standings>,
     desk: web::Data<Desk>,
     projector: Projector,
@@ -68,8 +70,6 @@ impl Rooms {
         let (core, ground) = (site.core, site.ground);
         let environment = environment(site)?;
         let projector = Projector::new(&core.store, site.feed);
-        let reader = Reader::new(core.store.clone(), projector.stops(), AT_LEAST_PATIENCE);
-        let reader = reader.with_views(&[QUEUE]);
         let commands = Commands::new(
             core.store.clone(),
             ground.clock.clone(),
@@ -95,12 +95,17 @@ impl Rooms {
             commands = commands.with_ses(Sns::new(topics, read_page));
         }
         let commands = web::Data::new(commands);
+        let reader = Reader::new(core.store.clone(), projector.stops(), AT_LEAST_PATIENCE)
+            .with_views(&[QUEUE])
+            .with_witness(witness::folder(site.config, &ground.home))
+            .with_looks(recorder(commands.clone().into_inner()));
         let maildir = site.config.mail.inbound_maildir.clone();
         let maildir = maildir.map(|folder| Maildir::open(commands.clone().into_inner(), folder));
         Ok(Self {
             commands,
             maildir: maildir.transpose()?,
             reader: web::Data::new(reader),
+            clock: web::Data::new(ground.clock.clone()),
             witness: web::Data::new(site.witness.clone()),
             desk: web::Data::new(
                 Desk::new(
@@ -143,11 +148,13 @@ impl Rooms {
     /// Every route of every room.
     pub(super) fn routes(&self) -> Routes {
         let (commands, reader) = (self.commands.clone(), self.reader.clone());
+        let clock = self.clock.clone();
         let (witness, desk) = (self.witness.clone(), self.desk.clone());
         let description = description();
         Arc::new(move |cfg| {
             cfg.app_data(commands.clone())
                 .app_data(reader.clone())
+                .app_data(clock.clone())
                 .app_data(witness.clone())
                 .app_data(desk.clone());
             tidings_command_api::routes(cfg);

@@ -7,8 +7,8 @@ use actix_web::http::header;
 use actix_web::test::TestRequest;
 use actix_web::web::{self, ServiceConfig};
 use serde_json::{Value, json};
-use tidings_command_api::Commands;
 use tidings_command_api::feedback::{Origin, Report, Verdict, record};
+use tidings_command_api::{Commands, recorder};
 use tidings_domain::delivery::{ComplaintKind, Feedback, FeedbackSource};
 use tidings_domain::token::LinkKeys;
 use tidings_domain::value::EmailAddress;
@@ -33,10 +33,11 @@ pub(super) const GRACE: &str = "grace@example.org";
 pub(super) async fn ask(house: &House, commands: Commands, request: TestRequest) -> (u16, Value) {
     let platform = &house.platform;
     let stops = Projector::new(&platform.store, &platform.feed).stops();
-    let reader = Reader::new(platform.store.clone(), stops, Duration::from_secs(5));
+    let commands = web::Data::new(commands);
+    let reader = Reader::new(platform.store.clone(), stops, Duration::from_secs(5))
+        .with_looks(recorder(commands.clone().into_inner()));
     let rooms = |cfg: &mut ServiceConfig| {
-        cfg.app_data(web::Data::new(reader))
-            .app_data(web::Data::new(commands));
+        cfg.app_data(web::Data::new(reader)).app_data(commands);
         tidings_command_api::routes(cfg);
         tidings_projector::routes(cfg);
     };

@@ -1,31 +1,38 @@
-//! `tidings audit check`: checks a proof, or the receipt of an erasure, with nothing but the file.
+//! `tidings audit check`: checks a proof, the receipt of an erasure, or an export, with nothing but the file.
 
+use std::fs::File;
+use std::io::Seek as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
 use serde_json::json;
 use tidings_event_store::audit::{Checked, Proof};
+use tidings_event_store::export::digest_of;
+use tidings_event_store::hex::Hex;
 use tidings_event_store::receipt::Receipt;
 use tidings_event_store::witness::PublicKey;
+use tidings_projector::subscriber_export::check as export;
 
 use crate::cli::erase::words as receipt_words;
 use crate::cli::out::instant;
 use crate::cli::{CliError, Out};
 
-/// Check a proof that an event is in a log, or the receipt of an erasure
+/// Check a proof that an event is in a log, the receipt of an erasure, or an export
 ///
 /// Needs no platform, no database and no secret. It recomputes the event's digest, the hashes that lead to the
-/// witnessed head, and the signature; of a receipt the signature. The exit code is 1 if the file proves nothing.
+/// witnessed head, and the signature; of a receipt the signature; of an export the digest of every file and the proof of
+/// every event, and it names the file and the place that was changed. The exit code is 1 if the file proves nothing.
 ///
-/// Either is worth as much as the public key it is signed with: give the one you know with --public-key, or compare
+/// Each is worth as much as the public key it is signed with: give the one you know with --public-key, or compare
 /// the one that is printed.
 #[derive(Args, Debug)]
 #[command(after_help = "\
-Example:
-  tidings audit check proof.json --public-key 5d0f…")]
+Examples:
+  tidings audit check proof.json --public-key 5d0f…
+  tidings audit check ada.zip --public-key 5d0f…")]
 pub(in crate::cli) struct Check {
-    /// The file that `tidings audit prove` or `tidings erase` wrote
+    /// The file that `tidings audit prove`, `tidings erase` or `tidings export` wrote; the name of an export ends with .zip
     file: PathBuf,
     /// Who must have signed it [default: whoever the file names]
     #[arg(long, value_name = "KEY")]
@@ -34,6 +41,13 @@ pub(in crate::cli) struct Check {
 
 impl Check {
     pub(super) fn run(self, out: Out) -> Result<ExitCode, CliError> {
+        if self
+            .file
+            .extension()
+            .is_some_and(|ending| ending.eq_ignore_ascii_case("zip"))
+        {
+            return self.export(out);
+        }
         let text = std::fs::read(&self.file).map_err(|source| CliError::File {
             path: self.file.clone(),
             source,
@@ -55,6 +69,62 @@ impl Check {
     }
 }
 
+impl Check {
+    /// Checks an export.
+    fn export(&self, out: Out) -> Result<ExitCode, CliError> {
+        let unreadable = |source| CliError::File {
+            path: self.file.clone(),
+            source,
+        };
+        let mut file = File::open(&self.file).map_err(unreadable)?;
+        let digest = digest_of(&file).map_err(unreadable)?;
+        file.rewind().map_err(unreadable)?;
+        let checked = export::check(&file, self.public_key)?;
+        out.say(export_words(
+            &checked,
+            &Hex(digest).to_string(),
+            self.public_key.is_some(),
+        ));
+        out.result(&json!({
+            "proven": true,
+            "key_given": self.public_key.is_some(),
+            "sha256": Hex(digest),
+            "export": checked,
+        }));
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn export_words(checked: &export::Checked, digest: &str, key_given: bool) -> String {
+    let witnessed = checked.witnessed_at.map_or_else(String::new, instant);
+    let mut text = format!(
+        "The export holds: every file is as it was made, and its {} events are in the log.\n\
+         \x20 subscriber    {}\n\
+         \x20 made at       {}, up to position {}\n\
+         \x20 witnessed at  {witnessed}\n\
+         \x20 SHA-256       {digest}\n\
+         \x20 public key    {} ({})\n\
+         files:\n",
+        checked.events,
+        checked.subscriber_id,
+        instant(checked.made_at),
+        checked.through_position,
+        checked.public_key,
+        whose(key_given),
+    );
+    for (name, bytes) in &checked.files {
+        text.push_str(&format!("  {name:<16}{bytes} bytes\n"));
+    }
+    text.trim_end().to_owned()
+}
+
+fn whose(key_given: bool) -> &'static str {
+    match key_given {
+        true => "the key you gave",
+        false => "compare it with the one you know",
+    }
+}
+
 fn words(checked: &Checked, key_given: bool) -> String {
     let Checked {
         position,
@@ -64,11 +134,7 @@ fn words(checked: &Checked, key_given: bool) -> String {
         witnessed_at,
         public_key,
     } = checked;
-    let key = if key_given {
-        "the key you gave"
-    } else {
-        "compare it with the one you know"
-    };
+    let key = whose(key_given);
     format!(
         "The event is in the log, at position {position}.\n\
          \x20 type          {}\n\

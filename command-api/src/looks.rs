@@ -1,0 +1,123 @@
+//! Puts on record who looks at a subscriber's data. Whoever shows them, in this room or another, asks for it first, and
+//! shows nothing without it.
+
+use std::sync::Arc;
+
+use tidings_domain::access::{Access, Command, File, Format, Method, View};
+use tidings_domain::aggregate::Aggregate as _;
+use tidings_domain::stream_id;
+use tidings_domain::value::LookReason;
+use tidings_event_store::{CommitError, Context};
+use tidings_service::Problem;
+use tidings_service::look::{Look, RecordLook, Seen};
+use uuid::Uuid;
+
+use crate::Commands;
+use crate::refusal::{self, sentence};
+
+/// Times it is tried while others look at the same subscriber: each of them makes one try vain.
+const ATTEMPTS_MAX: u32 = 50;
+
+/// How looks are put on record, for rooms that show personal data.
+#[must_use]
+pub fn recorder(commands: Arc<Commands>) -> RecordLook {
+    Arc::new(move |look| {
+        let commands = commands.clone();
+        Box::pin(async move { record(&commands, look).await })
+    })
+}
+
+/// Puts a look on record; gives where it stands.
+///
+/// # Errors
+/// 400 when the reason is none, 503 when the log cannot be written.
+pub(crate) async fn record(commands: &Commands, look: Look) -> Result<i64, Problem> {
+    let Look {
+        by,
+        subscriber_id,
+        seen,
+    } = look;
+    let reason = by.reason.as_deref().map(LookReason::parse).transpose();
+    let reason = reason.map_err(|invalid| {
+        let detail = sentence(&invalid.detail);
+        Problem::bad_request(format!("Why you look is not acceptable. {detail}"))
+    })?;
+    let context = Context {
+        actor: commands.principals.actor(commands, &by.principal).await?,
+        correlation_id: by.context.correlation_id,
+        causation: None,
+        occurred_at: commands.clock.now(),
+        traceparent: Some(by.context.traceparent.to_string()),
+        intent: commands.ids.next(),
+        request_digest: None,
+    };
+    commit(
+        commands,
+        &context,
+        subscriber_id,
+        &command(subscriber_id, seen, reason),
+    )
+    .await
+}
+
+async fn commit(
+    commands: &Commands,
+    context: &Context,
+    subscriber_id: Uuid,
+    command: &Command,
+) -> Result<i64, Problem> {
+    let mut attempts = 0;
+    loop {
+        let loaded = commands
+            .store
+            .load::<Access>(stream_id::access(subscriber_id))
+            .await
+            .map_err(|error| refusal::load(&error))?;
+        // A try that nobody answered for may have been the one.
+        if let Some(past) = loaded.repeated(context.intent) {
+            return Ok(past.position);
+        }
+        let events = match loaded.state.decide(command.clone()) {
+            Ok(events) => events,
+            Err(never) => match never {},
+        };
+        let mut draft = commands.store.draft(context);
+        draft.append_for(loaded, events, subscriber_id, Some(subscriber_id));
+        attempts += 1;
+        match draft.commit().await {
+            Ok(committed) => return Ok(committed.last_position),
+            Err(CommitError::Conflict { .. } | CommitError::Unknown) if attempts < ATTEMPTS_MAX => {
+            }
+            Err(CommitError::Conflict { .. }) => {
+                return Err(refusal::unavailable(
+                    "Too many look at this subscriber at once. Nothing is shown that is not on record.",
+                ));
+            }
+            Err(error) => return Err(refusal::commit(&error)),
+        }
+    }
+}
+
+fn command(subscriber_id: Uuid, seen: Seen, reason: Option<LookReason>) -> Command {
+    let view = |what, reason| Command::View {
+        subscriber_id,
+        what,
+        reason,
+    };
+    match seen {
+        Seen::Profile => view(View::Profile, reason),
+        Seen::Search => view(View::Search, reason),
+        Seen::Timeline => view(View::Timeline, reason),
+        Seen::Export(file) => Command::Export {
+            subscriber_id,
+            file: File {
+                format: Format::Zip,
+                method: Method::Api,
+                digest: file.digest,
+                events: file.events,
+                through_position: file.through_position,
+            },
+            reason,
+        },
+    }
+}

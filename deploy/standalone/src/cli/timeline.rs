@@ -1,0 +1,82 @@
+//! `tidings timeline`: what happened to a subscriber.
+
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+use tidings_service::auth::Role;
+
+use super::caller::with_api;
+use super::global::{Global, Logs};
+use super::who;
+use super::{Api, CliError, Out};
+
+/// Show what happened to somebody
+#[derive(Debug, Subcommand)]
+pub(super) enum Timeline {
+    Subscriber(Subscriber),
+}
+
+/// Show all that happened to a subscriber, newest first, in plain words
+///
+/// What they said, each message to them and what became of it, and who looked at their data. That you look goes on record.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Example:
+  tidings timeline subscriber ada@example.org --reason 'asked us by phone what we hold'")]
+pub(super) struct Subscriber {
+    /// The subscriber's id or address
+    #[arg(value_name = "ID|EMAIL")]
+    who: String,
+    /// Why you look, in your words: it goes on record with the look
+    #[arg(long, value_name = "TEXT", value_parser = who::reason)]
+    reason: String,
+    /// How many events
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    limit: u32,
+}
+
+impl Timeline {
+    pub(super) async fn run(self, global: &Global, out: Out) -> Result<(), CliError> {
+        let Self::Subscriber(subscriber) = self;
+        let session = global.existing()?;
+        let telemetry = session.telemetry(Logs::Quiet)?;
+        let work = async |api: Api| subscriber.show(&api, out).await;
+        let done = with_api(&session, Role::Compliance, work).await;
+        telemetry.shutdown().await;
+        done
+    }
+}
+
+impl Subscriber {
+    async fn show(&self, api: &Api, out: Out) -> Result<(), CliError> {
+        let id = who::subscriber(api, &self.who, Some(&self.reason)).await?;
+        let path = format!("/api/v1/subscribers/{id}/timeline?limit={}", self.limit);
+        let page = api.look(&path, &self.reason).await?;
+        for event in page.body["items"].as_array().into_iter().flatten() {
+            out.say(words(event));
+        }
+        if !page.body["next"].is_null() {
+            out.say("… and more before that: ask for it with --limit");
+        }
+        out.result(&json!({ "subscriber_id": id, "timeline": page.body }));
+        Ok(())
+    }
+}
+
+fn words(event: &Value) -> String {
+    let text = |key: &str| event[key].as_str().unwrap_or_default();
+    let position = &event["position"];
+    let mut words = format!(
+        "{}  {}\n    by {}; position {position}, {}",
+        text("at"),
+        text("words"),
+        text("who"),
+        text("type")
+    );
+    if let Some(cause) = event["cause"]["words"].as_str() {
+        words += &format!(
+            "; because at position {} {cause}",
+            event["cause"]["position"]
+        );
+    }
+    words
+}

@@ -1,0 +1,21 @@
+//! All that is on record of one subscriber, in one file that a person and a program can read, and that proves itself.
+
+mod archive;
+pub mod check;
+mod csv;
+mod line;
+mod make;
+mod page;
+pub mod post;
+
+/// The files of an export, in the order they lie there; `manifest.json` comes last.
+pub(crate) mod files {
+    pub(crate) const README: &str = "README.html";
+    pub(crate) const PROFILE: &str = "profile.json";
+    pub(crate) const EVENTS: &str = "events.jsonl";
+    pub(crate) const CONSENT: &str = "consent.csv";
+    pub(crate) const DELIVERIES: &str = "deliveries.csv";
+    pub(crate) const ENGAGEMENT: &str = "engagement.csv";
+    pub(crate) const PROOF: &str = "proof.json";
+    pub(crate) const MANIFEST: &str = "manifest.json";
+}

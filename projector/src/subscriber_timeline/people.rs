@@ -1,0 +1,95 @@
+//! Who stands behind an actor, and what a delivery brings by which way: names for ids.
+
+use std::collections::HashMap;
+
+use tidings_event_store::Recorded;
+use tidings_service::Problem;
+use uuid::Uuid;
+
+use crate::reader::Reader;
+
+const USER: &str = "user:";
+
+/// Names for the ids of a page of events.
+#[derive(Default)]
+pub(crate) struct Names {
+    principals: HashMap<Uuid, String>,
+    deliveries: HashMap<Uuid, Brings>,
+}
+
+/// What a delivery brings.
+#[derive(Clone, Default)]
+pub(crate) struct Brings {
+    pub(crate) title: Option<String>,
+    pub(crate) channel: Option<String>,
+}
+
+const PRINCIPALS: &str =
+    "select principal_id, subject from publishing_principals where principal_id = any($1)";
+const DELIVERIES: &str = "select d.delivery_id, p.title, c.name from publishing_delivery_log d \
+     left join publishing_publication_status p using (publication_id) \
+     left join publishing_channel_list c using (channel_id) \
+     where d.delivery_id = any($1)";
+
+impl Names {
+    /// Looks up what these events name.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub(crate) async fn of(reader: &Reader, events: &[Recorded]) -> Result<Self, Problem> {
+        let users: Vec<Uuid> = events.iter().filter_map(|it| user(&it.actor)).collect();
+        let deliveries: Vec<Uuid> = events
+            .iter()
+            .filter(|it| it.noun() == "delivery")
+            .map(|it| it.stream_id)
+            .collect();
+        let principals = reader.rows(PRINCIPALS, &[&users]).await?;
+        let deliveries = reader.rows(DELIVERIES, &[&deliveries]).await?;
+        Ok(Self {
+            principals: principals
+                .iter()
+                .map(|row| (row.get(0), row.get(1)))
+                .collect(),
+            deliveries: deliveries
+                .iter()
+                .map(|row| {
+                    let brings = Brings {
+                        title: row.get(1),
+                        channel: row.get(2),
+                    };
+                    (row.get(0), brings)
+                })
+                .collect(),
+        })
+    }
+
+    /// Who did it, in plain words.
+    pub(crate) fn who(&self, actor: &str) -> String {
+        if let Some(id) = user(actor) {
+            let name = self.principals.get(&id);
+            return name.map_or_else(|| actor.to_owned(), Clone::clone);
+        }
+        match actor {
+            "cli" => "an operator, at the machine".to_owned(),
+            "subscriber:link" => "the subscriber, by the link of a mail".to_owned(),
+            "subscriber:mail" => "the subscriber, by mail".to_owned(),
+            "subscriber:page" => "the subscriber, on the page behind the link".to_owned(),
+            other => match other.strip_prefix("system:") {
+                Some(role) => format!("the platform ({})", role.replace(['_', '-'], " ")),
+                None => other.to_owned(),
+            },
+        }
+    }
+
+    /// What a delivery brings, as far as the views know it.
+    pub(crate) fn brings(&self, delivery_id: Uuid) -> Brings {
+        self.deliveries
+            .get(&delivery_id)
+            .cloned()
+            .unwrap_or_default()
+    }
+}
+
+fn user(actor: &str) -> Option<Uuid> {
+    Uuid::try_parse(actor.strip_prefix(USER)?).ok()
+}

@@ -1,0 +1,82 @@
+//! What each type of event says in passing, as the cause of something else. A new type needs its words here; one that
+//! can be about a subscriber needs a sentence in `words` too.
+
+/// In plain words; `None`: this build does not know the type.
+pub(crate) fn phrase(event_type: &str) -> Option<&'static str> {
+    Some(match event_type {
+        "access.Viewed" => "somebody looked at their data",
+        "access.Exported" => "their data were written to a file",
+        "address.Claimed" => "an address was taken by a subscriber",
+        "address.Released" => "an address was given up",
+        "channel.CircuitClosed" => "a channel worked again",
+        "channel.CircuitOpened" => "a channel stopped sending, because nothing got through",
+        "channel.CircuitProbed" => "one message was sent to find out whether a channel works again",
+        "channel.Configured" => "a channel was set up",
+        "channel.Disabled" => "a channel was switched off",
+        "channel.Enabled" => "a channel was switched on",
+        "channel.Reconfigured" => "the settings of a channel were changed",
+        "delivery.Abandoned" => "an attempt was given up before anything was sent",
+        "delivery.Attempted" => "an attempt to send was begun",
+        "delivery.Bounced" => "a message came back",
+        "delivery.Cancelled" => "a message was cancelled",
+        "delivery.Complained" => "the receiver called a message spam",
+        "delivery.Deferred" => "a message was not taken this time",
+        "delivery.Delivered" => "a message reached the receiver's server",
+        "delivery.Failed" => "a message was given up",
+        "delivery.InDoubt" => "nobody knows whether a message arrived",
+        "delivery.Planned" => "a message was planned",
+        "delivery.Reopened" => "a message was to be sent after all",
+        "delivery.Sent" => "a message was taken by the receiving side",
+        "delivery.Suppressed" => "a message was not allowed to be sent",
+        "log.DispatchReleased" => "sending was allowed again after a restore",
+        "log.Restored" => "the log was restored from a backup",
+        "log.ViewSkipped" => "an operator let a view pass over an event",
+        "publication.AudienceFrozen" => "it was settled who gets a publication",
+        "publication.Cancelled" => "a publication was cancelled",
+        "publication.Completed" => "a publication was done with",
+        "publication.Drafted" => "a publication was drafted",
+        "publication.Paused" => "a publication was paused",
+        "publication.PlanCompleted" => "every message of a publication was planned",
+        "publication.Published" => "a publication was published",
+        "publication.Resumed" => "a publication went on after a pause",
+        "publication.RetryCompleted" => "what was to be sent again was found",
+        "publication.RetryRequested" => "somebody asked to send again what had not arrived",
+        "publication.Revised" => "a publication was changed",
+        "publication.ScheduleMissed" => "a publication did not go out at its time",
+        "publication.Scheduled" => "a time was set for a publication",
+        "publication.Unscheduled" => "the time of a publication was taken back",
+        "subscriber.Erased" => "their data were destroyed",
+        "subscriber.ErasureRequested" => "their erasure was asked for",
+        "subscriber.Resubscribed" => "they came back",
+        "subscriber.SignedUp" => "they were signed up",
+        "subscriber.Unsubscribed" => "they left",
+        "subscriber_import.Advanced" => "a part of a file of subscribers was taken in",
+        "subscriber_import.Completed" => "a file of subscribers was taken in to its end",
+        "subscriber_import.Started" => "a file of subscribers was handed in",
+        "suppression.Added" => "nothing may be sent to an address or domain any more",
+        "suppression.Lifted" => "an address or domain may be sent to again",
+        _ => return None,
+    })
+}
+
+/// What a code of the contract says; codes that are not listed say it themselves.
+pub(crate) fn code(code: &str) -> String {
+    let words = match code {
+        "address_suppressed" => "nothing may be sent to their address",
+        "domain_suppressed" => "nothing may be sent to their mail domain",
+        "unsubscribed" => "they had left",
+        "not_confirmed" => "they had not confirmed their sign-up",
+        "erased" => "they were being erased",
+        "publication_cancelled" => "the publication was cancelled",
+        "no_such_address" => "there is no such address",
+        "hard_bounce" => "the address takes no mail",
+        "connection_lost" => "the connection broke off",
+        "unexpected_reply" => "the answer was none that could be understood",
+        "reply_timeout" => "no answer came in time",
+        "process_died" => "the program ended in the middle of it",
+        "deadline_passed" => "it took too long",
+        "restored" => "the log was restored from a backup",
+        other => return other.replace('_', " "),
+    };
+    words.to_owned()
+}

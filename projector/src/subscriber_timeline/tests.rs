@@ -1,0 +1,61 @@
+//! Every event has words.
+
+use tidings_proto::EVENT_TYPES;
+
+use super::phrases::phrase;
+use super::words::{Known, fallback, sentence};
+use crate::opened::Words;
+use crate::test_support::sample;
+
+/// Nouns of the streams that are about a subscriber.
+const ABOUT_THEM: [&str; 3] = ["access", "delivery", "subscriber"];
+
+#[test]
+fn every_event_type_has_words_and_those_about_a_subscriber_a_sentence() {
+    for event_type in EVENT_TYPES {
+        assert!(phrase(event_type).is_some(), "{event_type} needs a phrase");
+        let about_them = ABOUT_THEM.contains(&event_type.split_once('.').unwrap().0);
+        let own = sentence(&sample(event_type, 1), &Known::default());
+        assert_eq!(own.is_some(), about_them, "{event_type} needs a sentence");
+    }
+    assert_eq!(phrase("subscriber.Unheard"), None);
+    assert_eq!(
+        fallback("subscriber.Unheard"),
+        "An event subscriber.Unheard, which only a later version has words for."
+    );
+}
+
+#[test]
+fn the_sentences_read_well() {
+    let opened = |text: fn(&str) -> Words| {
+        [
+            "email",
+            "name",
+            "attributes",
+            "evidence",
+            "reply",
+            "detail",
+            "reason",
+        ]
+        .map(|field| (field.to_owned(), text(field)))
+    };
+    let known = opened(|field| Words::Known(format!("the {field}")));
+    let erased = opened(|_| Words::Erased);
+    let mut all = Vec::new();
+    for event_type in EVENT_TYPES {
+        let tell = |opened, title, channel| {
+            let known = Known {
+                opened,
+                title,
+                channel,
+            };
+            sentence(&sample(event_type, 1), &known)
+        };
+        let first = tell(known.as_slice(), Some("Good news"), Some("House mail"));
+        let then = tell(erased.as_slice(), None, None);
+        if let (Some(first), Some(then)) = (first, then) {
+            all.push(format!("{event_type}\n  {first}\n  {then}"));
+        }
+    }
+    insta::assert_snapshot!(all.join("\n"));
+}

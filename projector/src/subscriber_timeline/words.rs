@@ -1,0 +1,295 @@
+//! One sentence for each event that can be about a subscriber, in words that whoever answers for the data understands.
+
+use tidings_event_store::hex::Hex;
+use tidings_proto::{Event, access, delivery, from_us, subscriber};
+use time::OffsetDateTime;
+use time::macros::format_description;
+
+use super::phrases::{code, phrase};
+use crate::opened::Words;
+
+/// What is known of an event beside its payload.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Known<'a> {
+    /// Its sealed values.
+    pub(crate) opened: &'a [(String, Words)],
+    /// Of a delivery: the title of what it brings.
+    pub(crate) title: Option<&'a str>,
+    /// Of a delivery: what the way out is called.
+    pub(crate) channel: Option<&'a str>,
+}
+
+impl Known<'_> {
+    /// A sealed value: itself, that it is erased, or nothing when there is none.
+    fn quoted(&self, field: &str) -> Option<String> {
+        let (_, words) = self.opened.iter().find(|(name, _)| name == field)?;
+        Some(match words {
+            Words::Known(text) => format!("“{text}”"),
+            Words::Erased => "(erased)".to_owned(),
+        })
+    }
+
+    /// The same behind a few words.
+    fn with(&self, before: &str, field: &str) -> String {
+        let quoted = self.quoted(field);
+        quoted.map_or_else(String::new, |text| format!("{before}{text}"))
+    }
+
+    fn message(&self) -> String {
+        let title = match self.title {
+            Some(title) => format!("The message “{title}”"),
+            None => "A message".to_owned(),
+        };
+        match self.channel {
+            Some(channel) => format!("{title} by the channel “{channel}”"),
+            None => title,
+        }
+    }
+}
+
+/// The sentence; `None`: the event is of a kind that is not about a subscriber.
+pub(crate) fn sentence(event: &Event, known: &Known<'_>) -> Option<String> {
+    of_subscriber(event, known)
+        .or_else(|| of_access(event, known))
+        .or_else(|| of_delivery(event, known))
+        .or_else(|| of_feedback(event, known))
+}
+
+/// The sentence of an event that has none of its own.
+pub(crate) fn fallback(event_type: &str) -> String {
+    match phrase(event_type) {
+        Some(phrase) => {
+            let mut letters = phrase.chars();
+            let first = letters.next().map(char::to_uppercase).into_iter().flatten();
+            first.chain(letters).chain(['.']).collect()
+        }
+        None => format!("An event {event_type}, which only a later version has words for."),
+    }
+}
+
+fn of_subscriber(event: &Event, known: &Known<'_>) -> Option<String> {
+    Some(match event {
+        Event::SubscriberSignedUp(it) => signed_up(it, known),
+        Event::SubscriberUnsubscribed(it) => unsubscribed(it, known),
+        Event::SubscriberResubscribed(it) => format!(
+            "They came back: {}.{}",
+            method(&it.method),
+            known.with(" Evidence of the request: ", "evidence")
+        ),
+        Event::SubscriberErasureRequested(it) => {
+            let basis = match it.basis.as_str() {
+                "request" => "they asked for it",
+                "operator" => "whoever runs the platform decided so",
+                "restored" => "a restored log had to learn it again",
+                other => other,
+            };
+            format!(
+                "The erasure of their data was asked for ({basis}{}). Nothing is sent to them any more.",
+                at(", on ", it.asked_at_us)
+            )
+        }
+        Event::SubscriberErased(it) => format!(
+            "Their data were destroyed: {}, and what they opened cannot be read any more, in any copy of the log.",
+            count(
+                it.shredded.len(),
+                "key was destroyed",
+                "keys were destroyed"
+            )
+        ),
+        _ => return None,
+    })
+}
+
+fn signed_up(it: &subscriber::SignedUp, known: &Known<'_>) -> String {
+    let how = match it.source.as_str() {
+        "api" => "through the API",
+        "import" => "with a file of subscribers",
+        other => other,
+    };
+    let confirmed = match it.confirmation.as_str() {
+        "not_required" => "Whoever signed them up answers for their consent.",
+        _ => "Nothing is sent to them before they confirm it.",
+    };
+    format!(
+        "They were signed up {how}, with the address {}{}{}. {confirmed}",
+        known
+            .quoted("email")
+            .unwrap_or_else(|| "(erased)".to_owned()),
+        known.with(", the name ", "name"),
+        known.with(" and the attributes ", "attributes"),
+    )
+}
+
+fn unsubscribed(it: &subscriber::Unsubscribed, known: &Known<'_>) -> String {
+    let what = match it.topic_id.is_empty() {
+        true => "They left: they want nothing any more",
+        false => "They left one topic",
+    };
+    format!(
+        "{what} ({}).{}",
+        method(&it.method),
+        known.with(" Evidence of the request: ", "evidence")
+    )
+}
+
+fn method(method: &str) -> &str {
+    match method {
+        "one_click" => "by the button of their mail program",
+        "mail" => "by a mail to the address that the message names for it",
+        "page" => "on the page behind the link",
+        "api" => "somebody did it for them, through the API",
+        "restored" => "the witness of a restored log says so; how is lost",
+        other => other,
+    }
+}
+
+fn of_access(event: &Event, known: &Known<'_>) -> Option<String> {
+    Some(match event {
+        Event::AccessViewed(it) => viewed(it, known),
+        Event::AccessExported(it) => format!(
+            "All that is on record of them was handed out in a file: {} up to position {}, SHA-256 {}.{}",
+            count(
+                usize::try_from(it.events).unwrap_or_default(),
+                "event",
+                "events"
+            ),
+            it.through_position,
+            Hex(&it.digest),
+            known.with(" Why: ", "reason")
+        ),
+        _ => return None,
+    })
+}
+
+fn viewed(it: &access::Viewed, known: &Known<'_>) -> String {
+    let what = match it.what.as_str() {
+        "profile" => "Somebody looked at their profile",
+        "search" => "Somebody found them by their address",
+        "timeline" => "Somebody looked at this timeline",
+        other => {
+            return format!(
+                "Somebody looked at: {other}.{}",
+                known.with(" Why: ", "reason")
+            );
+        }
+    };
+    format!("{what}.{}", known.with(" Why: ", "reason"))
+}
+
+fn of_delivery(event: &Event, known: &Known<'_>) -> Option<String> {
+    let message = || known.message();
+    Some(match event {
+        Event::DeliveryPlanned(it) => format!(
+            "{} was planned for them{}.",
+            message(),
+            at(", not to go out before ", it.due_at_us)
+        ),
+        Event::DeliveryAttempted(it) => format!("{}: attempt {} began.", message(), it.attempt),
+        Event::DeliverySent(it) => {
+            let answer = answer(it.code, known.quoted("reply"));
+            format!("{} was taken by the receiving side{answer}.", message())
+        }
+        Event::DeliveryDeferred(it) => {
+            let answer = answer(it.code, known.quoted("reply"));
+            format!(
+                "{} was not taken this time: {}{answer}. It is tried again{}.",
+                message(),
+                code(&it.reason),
+                at(" after ", it.retry_at_us)
+            )
+        }
+        Event::DeliveryFailed(it) => failed(it, known),
+        Event::DeliverySuppressed(it) => {
+            format!("{} was not sent: {}.", message(), code(&it.reason))
+        }
+        Event::DeliveryCancelled(it) => {
+            format!("{} was cancelled: {}.", message(), code(&it.reason))
+        }
+        Event::DeliveryAbandoned(it) => format!(
+            "{}: attempt {} ended before anything was sent ({}).",
+            message(),
+            it.attempt,
+            code(&it.reason)
+        ),
+        Event::DeliveryInDoubt(it) => {
+            let then = match it.retry_at_us {
+                0 => "It is not sent again, so that they do not get it twice.",
+                _ => "It is sent once more.",
+            };
+            format!(
+                "{}: nobody knows whether it arrived ({}). {then}",
+                message(),
+                code(&it.reason)
+            )
+        }
+        Event::DeliveryReopened(_) => format!(
+            "{} had not arrived for certain; somebody asked to send it again.",
+            message()
+        ),
+        _ => return None,
+    })
+}
+
+fn failed(it: &delivery::Failed, known: &Known<'_>) -> String {
+    let answer = answer(it.code, known.quoted("reply"));
+    format!(
+        "{} was given up: {}{answer}.",
+        known.message(),
+        code(&it.reason)
+    )
+}
+
+/// What the receiving side said afterwards.
+fn of_feedback(event: &Event, known: &Known<'_>) -> Option<String> {
+    let message = known.message();
+    Some(match event {
+        Event::DeliveryDelivered(_) => format!("{message} reached their own mail server."),
+        Event::DeliveryBounced(it) => {
+            let then = match it.class.as_str() {
+                "hard" => "The address takes no mail.",
+                _ => "This one did not get there.",
+            };
+            format!(
+                "{message} came back: {}{}. {then}",
+                code(&it.reason),
+                answer(0, known.quoted("detail"))
+            )
+        }
+        Event::DeliveryComplained(it) => format!(
+            "They called it spam or worse ({}). {message} is what they complained about.",
+            code(&it.kind)
+        ),
+        _ => return None,
+    })
+}
+
+/// What the receiving side said.
+fn answer(code: i32, words: Option<String>) -> String {
+    match (code, words) {
+        (0, None) => String::new(),
+        (0, Some(words)) => format!(", which said {words}"),
+        (code, None) => format!(", which answered {code}"),
+        (code, Some(words)) => format!(", which answered {code} {words}"),
+    }
+}
+
+/// A time behind a few words; nothing for 0.
+fn at(before: &str, us: i64) -> String {
+    match from_us(us).filter(|_| us != 0) {
+        Some(at) => format!("{before}{}", shown(at)),
+        None => String::new(),
+    }
+}
+
+/// A time as people read it, UTC.
+pub(crate) fn shown(at: OffsetDateTime) -> String {
+    let format = format_description!("[year]-[month]-[day] [hour]:[minute]:[second] UTC");
+    at.format(format).unwrap_or_default()
+}
+
+fn count(count: usize, one: &str, more: &str) -> String {
+    match count {
+        1 => format!("1 {one}"),
+        count => format!("{count} {more}"),
+    }
+}

@@ -47,6 +47,7 @@ pub(crate) fn phrase(event_type: &str) -> Option<&'static str> {
         "publication.Unscheduled" => "the time of a publication was taken back",
         "subscriber.Erased" => "their data were destroyed",
         "subscriber.ErasureRequested" => "their erasure was asked for",
+        "subscriber.PreferencesChanged" => "they changed how they want to get what they get",
         "subscriber.Resubscribed" => "they came back",
         "subscriber.SignedUp" => "they were signed up",
         "subscriber.Unsubscribed" => "they left",
@@ -55,6 +56,9 @@ pub(crate) fn phrase(event_type: &str) -> Option<&'static str> {
         "subscriber_import.Started" => "a file of subscribers was handed in",
         "suppression.Added" => "nothing may be sent to an address or domain any more",
         "suppression.Lifted" => "an address or domain may be sent to again",
+        "topic.Archived" => "a topic was closed",
+        "topic.Defined" => "a topic was set up",
+        "topic.Revised" => "a topic was changed",
         _ => return None,
     })
 }
@@ -65,6 +69,8 @@ pub(crate) fn code(code: &str) -> String {
         "address_suppressed" => "nothing may be sent to their address",
         "domain_suppressed" => "nothing may be sent to their mail domain",
         "unsubscribed" => "they had left",
+        "topic_left" => "they had left its topics",
+        "channel_left" => "they had left the channel",
         "not_confirmed" => "they had not confirmed their sign-up",
         "erased" => "they were being erased",
         "publication_cancelled" => "the publication was cancelled",

@@ -72,8 +72,16 @@ fn of_subscriber(event: &Event, known: &Known<'_>) -> Option<String> {
         Event::SubscriberSignedUp(it) => signed_up(it, known),
         Event::SubscriberUnsubscribed(it) => unsubscribed(it, known),
         Event::SubscriberResubscribed(it) => format!(
-            "They came back: {}.{}",
+            "They came back{}: {}.{}",
+            part(&it.topic_id, &it.channel_id).map_or_else(String::new, |it| format!(" to {it}")),
             method(&it.method),
+            known.with(" Evidence of the request: ", "evidence")
+        ),
+        Event::SubscriberPreferencesChanged(it) => format!(
+            "They changed how they want to get what they get ({}): {}.{}{}",
+            it.changed.join(", ").replace('_', " "),
+            method(&it.method),
+            known.with(" Since then: ", "preferences"),
             known.with(" Evidence of the request: ", "evidence")
         ),
         Event::SubscriberErasureRequested(it) => {
@@ -121,15 +129,24 @@ fn signed_up(it: &subscriber::SignedUp, known: &Known<'_>) -> String {
 }
 
 fn unsubscribed(it: &subscriber::Unsubscribed, known: &Known<'_>) -> String {
-    let what = match it.topic_id.is_empty() {
-        true => "They left: they want nothing any more",
-        false => "They left one topic",
+    let what = match part(&it.topic_id, &it.channel_id) {
+        None => "They left: they want nothing any more".to_owned(),
+        Some(part) => format!("They left {part}"),
     };
     format!(
         "{what} ({}).{}",
         method(&it.method),
         known.with(" Evidence of the request: ", "evidence")
     )
+}
+
+/// What was left, or come back to; `None`: everything.
+fn part(topic_id: &[u8], channel_id: &[u8]) -> Option<&'static str> {
+    match (topic_id.is_empty(), channel_id.is_empty()) {
+        (true, true) => None,
+        (false, _) => Some("one topic"),
+        (true, false) => Some("one channel"),
+    }
 }
 
 fn method(method: &str) -> &str {

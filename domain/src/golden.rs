@@ -13,10 +13,10 @@ use crate::schedule::CivilTime;
 use crate::testing::{GlassVault, ShreddedVault};
 use crate::value::{
     Attributes, ChannelIds, ChannelKind, ChannelName, Code, Credentials, DisplayName, EmailAddress,
-    Evidence, Html, Markdown, Settings, SkipReason, Title,
+    Evidence, Html, LookReason, Markdown, Settings, SkipReason, Title,
 };
 use crate::{
-    address, channel, delivery, log, publication, subscriber, subscriber_import, suppression,
+    access, address, channel, delivery, log, publication, subscriber, subscriber_import, suppression,
 };
 
 fn id(n: u8) -> Uuid {
@@ -329,6 +329,26 @@ fn suppression_events() -> Vec<suppression::Event> {
     ]
 }
 
+fn access_events() -> Vec<access::Event> {
+    let reason = || Some(Known(LookReason::parse("Ada asked by mail").unwrap()));
+    vec![
+        access::Event::Viewed {
+            subscriber_id: id(1),
+            what: code("profile"),
+            reason: reason(),
+        },
+        access::Event::Exported {
+            subscriber_id: id(1),
+            format: code("zip"),
+            method: code("api"),
+            digest: [6; 32],
+            events: 1_000,
+            through_position: 1_234,
+            reason: reason(),
+        },
+    ]
+}
+
 fn address_events() -> Vec<address::Event> {
     vec![
         address::Event::Claimed {
@@ -441,6 +461,7 @@ fn every_event_reads_as_it_was_written() {
         &import_events(),
     ));
     seen.extend(check::<suppression::Suppression>(&suppression_events()));
+    seen.extend(check::<access::Access>(&access_events()));
     seen.extend(check::<address::Address>(&address_events()));
     seen.extend(check::<log::Log>(&log_events()));
     let all: BTreeSet<_> = tidings_proto::EVENT_TYPES.iter().copied().collect();

@@ -4,6 +4,7 @@
 //! their type, derived ids and signed links. No clock, no randomness, no IO: time and ids arrive
 //! in the commands.
 
+pub mod access;
 pub mod address;
 pub mod aggregate;
 pub mod channel;

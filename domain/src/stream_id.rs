@@ -4,7 +4,7 @@
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::id::{IdKey, derive};
+use crate::id::{IdKey, derive, derive_from};
 use crate::value::EmailAddress;
 
 /// The `log` stream: the same in every installation, since a database holds one log.
@@ -25,6 +25,11 @@ pub fn address_suppression(key: &IdKey, email: &EmailAddress) -> Uuid {
 /// The `suppression` stream of a domain, given in lower-case ASCII ([`EmailAddress::domain`]).
 pub fn domain_suppression(key: &IdKey, domain: &str) -> Uuid {
     key.derive("suppression.domain", &[domain.as_bytes()])
+}
+
+/// The `access` stream of a subscriber.
+pub fn access(subscriber_id: Uuid) -> Uuid {
+    derive_from(subscriber_id, "access", &[])
 }
 
 /// Who a delivery goes to.
@@ -165,6 +170,7 @@ mod tests {
                 "domain_suppression",
                 domain_suppression(&key(), email.domain()),
             ),
+            ("access", access(a)),
             ("addressed", delivery(AT, a, b, ReceiverId::Subscriber(c))),
             ("broadcast", delivery(AT, a, b, ReceiverId::Channel(b))),
             ("imported", imported_subscriber(AT, a, b)),
@@ -178,6 +184,7 @@ mod tests {
             "45bcf259-d225-85b3-aaef-9eb925c652cc",
             "2ea9833c-7d26-8016-b92c-575cde98db94",
             "068786b7-9f28-8eaf-aeba-3b2e79d78d57",
+            "00000000-0000-835a-ab78-b7fbdae94cc3",
             "019b7ca9-8f2e-82b5-9431-964b29091373",
             "019b7ca9-8f2e-8940-8d49-01a90afa5bbb",
             "019b7ca9-8f2e-8f19-8b8a-fefb0956bcc2",

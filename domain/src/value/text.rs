@@ -73,6 +73,11 @@ line_text! {
 }
 
 line_text! {
+    /// Why somebody looks at a subscriber's data, in their words.
+    LookReason, "the reason", 500
+}
+
+line_text! {
     /// Why an operator has a view skip an event.
     SkipReason, "the reason", 200
 }
@@ -134,6 +139,11 @@ mod tests {
         display_name,
         DisplayName,
         "the name is empty; it needs 1 to 200 characters"
+    );
+    tested!(
+        look_reason,
+        LookReason,
+        "the reason is empty; it needs 1 to 500 characters"
     );
     tested!(
         skip_reason,

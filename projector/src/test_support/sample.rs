@@ -2,7 +2,7 @@
 
 use tidings_event_store::uuid_bytes;
 use tidings_proto::{
-    Event, address, channel, delivery, log, publication, subscriber, subscriber_import, suppression,
+    Event, access, address, channel, delivery, log, publication, subscriber, subscriber_import, suppression,
 };
 
 use super::id;
@@ -13,6 +13,7 @@ pub(crate) fn sample(event_type: &str, salt: u8) -> Event {
         .split_once('.')
         .map_or(event_type, |(noun, _)| noun);
     let found = match noun {
+        "access" => access_sample(event_type, salt),
         "address" => address_sample(event_type, salt),
         "channel" => channel_sample(event_type, salt),
         "delivery" => delivery_sample(event_type, i32::from(salt % 4), i64::from(salt)),
@@ -45,6 +46,28 @@ fn log_sample(event_type: &str, salt: u8) -> Option<Event> {
         .into(),
         "log.DispatchReleased" => log::DispatchReleased {
             incarnation: uuid_bytes(id(salt)),
+        }
+        .into(),
+        _ => return None,
+    })
+}
+
+fn access_sample(event_type: &str, salt: u8) -> Option<Event> {
+    Some(match event_type {
+        "access.Viewed" => access::Viewed {
+            what: format!("what_{}", salt % 2),
+            reason: None,
+            subscriber_id: uuid_bytes(id(salt % 2)),
+        }
+        .into(),
+        "access.Exported" => access::Exported {
+            format: "zip".to_owned(),
+            method: "api".to_owned(),
+            digest: vec![salt; 32].into(),
+            events: i64::from(salt),
+            through_position: i64::from(salt),
+            reason: None,
+            subscriber_id: uuid_bytes(id(salt % 2)),
         }
         .into(),
         _ => return None,

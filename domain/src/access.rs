@@ -1,0 +1,151 @@
+//! Looks at one subscriber's data: who saw what, and who took it along. The stream is apart from the subscriber's, so
+//! that a look moves no version that an attempt is guarded on.
+
+mod codec;
+mod decide;
+mod evolve;
+#[cfg(test)]
+mod tests;
+
+use uuid::Uuid;
+
+use crate::aggregate::{Aggregate, CodecError};
+use crate::personal::{Open, Personal, Seal};
+use crate::value::{Code, LookReason, code_enum};
+
+/// State of an `access` stream. Nothing is decided by it: every look is recorded, however often it is repeated.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Access {
+    /// How often somebody looked.
+    pub views: u64,
+    /// How often it was all written to a file.
+    pub exports: u64,
+}
+
+code_enum! {
+    /// What is looked at.
+    View {
+        /// What the subscriber's profile holds.
+        Profile = "profile",
+        /// Who has an address.
+        Search = "search",
+        /// All that happened to them.
+        Timeline = "timeline",
+    }
+}
+
+code_enum! {
+    /// What kind of file is handed out.
+    Format {
+        /// `tidings.export.v1`.
+        Zip = "zip",
+    }
+}
+
+code_enum! {
+    /// How an export is asked for.
+    Method {
+        /// An officer asks, by the program's verb too.
+        Api = "api",
+    }
+}
+
+/// What somebody wants to see.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// To look.
+    View {
+        /// Whose data.
+        subscriber_id: Uuid,
+        /// At what.
+        what: View,
+        /// Why.
+        reason: Option<LookReason>,
+    },
+    /// To take it all along.
+    Export {
+        /// Whose data.
+        subscriber_id: Uuid,
+        /// The file that is ready.
+        file: File,
+        /// Why.
+        reason: Option<LookReason>,
+    },
+}
+
+/// A file that is handed out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct File {
+    /// Its kind.
+    pub format: Format,
+    /// How it was asked for.
+    pub method: Method,
+    /// SHA-256 of it.
+    pub digest: [u8; 32],
+    /// How many events it tells of.
+    pub events: u64,
+    /// Up to which position of the log.
+    pub through_position: i64,
+}
+
+/// What was seen. Codes that a later build writes are taken as they are: nothing is decided by them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// Somebody looked.
+    Viewed {
+        /// Whose data.
+        subscriber_id: Uuid,
+        /// At what: [`View`].
+        what: Code,
+        /// Why.
+        reason: Option<Personal<LookReason>>,
+    },
+    /// Somebody took it all along.
+    Exported {
+        /// Whose data.
+        subscriber_id: Uuid,
+        /// [`Format`]
+        format: Code,
+        /// [`Method`]
+        method: Code,
+        /// SHA-256 of the file.
+        digest: [u8; 32],
+        /// How many events the file tells of.
+        events: u64,
+        /// Up to which position of the log.
+        through_position: i64,
+        /// Why.
+        reason: Option<Personal<LookReason>>,
+    },
+}
+
+/// Nothing is refused: who may look is for the gate to say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {}
+
+impl Aggregate for Access {
+    const NOUN: &'static str = "access";
+    type Command = Command;
+    type Event = Event;
+    type Refusal = Refusal;
+
+    fn decide(&self, command: Command) -> Result<Vec<Event>, Refusal> {
+        Ok(vec![decide::decide(command)])
+    }
+
+    fn evolve(self, event: &Event) -> Self {
+        evolve::evolve(self, event)
+    }
+
+    fn event_type(event: &Event) -> &'static str {
+        codec::event_type(event)
+    }
+
+    fn encode(event: &Event, seal: &dyn Seal) -> tidings_proto::Event {
+        codec::encode(event, seal)
+    }
+
+    fn decode(event: &tidings_proto::Event, open: &dyn Open) -> Result<Event, CodecError> {
+        codec::decode(event, open)
+    }
+}

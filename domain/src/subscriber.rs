@@ -1,6 +1,7 @@
 //! A subscriber: who they are to us and what they agreed to.
 
 mod codec;
+mod consent;
 mod decide;
 mod evolve;
 #[cfg(test)]
@@ -13,6 +14,9 @@ use crate::aggregate::{Aggregate, CodecError};
 use crate::personal::{Open, Personal, Seal};
 use crate::value::{Attributes, Code, DisplayName, EmailAddress, Evidence, code_enum};
 
+pub use consent::Consent;
+pub(crate) use consent::{decode_consent, open_evidence, seal_evidence};
+
 code_enum! {
     /// How consent came.
     Source {
@@ -20,6 +24,8 @@ code_enum! {
         Api = "api",
         /// With a file:
         Import = "import",
+        /// They filled in the public form, or somebody else did with their address:
+        Form = "form",
     }
 }
 
@@ -36,6 +42,14 @@ code_enum! {
         Api = "api",
         /// The witness says so; how was lost when the log was restored:
         Restored = "restored",
+    }
+}
+
+code_enum! {
+    /// How somebody said that they want mail.
+    ConfirmMethod {
+        /// By the button behind the link they were sent:
+        Link = "link",
     }
 }
 
@@ -136,6 +150,8 @@ pub struct Profile {
     pub confirmed: bool,
     /// Topics they left one by one, oldest first, each once.
     pub left_topics: Vec<Uuid>,
+    /// How often they left everything.
+    pub departures: u32,
 }
 
 /// State of a `subscriber` stream.
@@ -220,6 +236,21 @@ pub enum Command {
         source: Source,
         /// The import they came with.
         import_id: Option<Uuid>,
+        /// Mail may go out only once they have confirmed.
+        confirm: bool,
+        /// What they agreed to.
+        consent: Option<Consent>,
+        /// What the request looked like.
+        evidence: Option<Evidence>,
+    },
+    /// Say that they want mail.
+    Confirm {
+        /// The delivery that asked them.
+        delivery_id: Uuid,
+        /// How often they had left everything when they were asked.
+        departures: u32,
+        /// What the request looked like.
+        evidence: Option<Evidence>,
     },
     /// Leave.
     Unsubscribe {
@@ -278,6 +309,19 @@ pub enum Event {
         import_id: Option<Uuid>,
         /// Whether mail may go out at once.
         confirmation: Confirmation,
+        /// What they agreed to.
+        consent: Option<Consent>,
+        /// What the request looked like.
+        evidence: Option<Personal<Evidence>>,
+    },
+    /// They said that they want mail.
+    Confirmed {
+        /// How.
+        method: ConfirmMethod,
+        /// The delivery that asked them.
+        delivery_id: Uuid,
+        /// What the request looked like.
+        evidence: Option<Personal<Evidence>>,
     },
     /// They left.
     Unsubscribed {
@@ -331,6 +375,9 @@ pub enum Refusal {
     /// There is nobody left who could come back.
     #[error("the subscriber was erased; whoever wants mail signs up anew")]
     Erased,
+    /// A confirmation of what they have taken back since.
+    #[error("the subscriber has left since they were asked")]
+    LeftSince,
     /// Nobody asked for it.
     #[error("nobody asked for the subscriber's erasure")]
     ErasureNotRequested,

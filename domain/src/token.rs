@@ -1,6 +1,7 @@
-//! Signed unsubscribe links: `/u/TOKEN` stands in mails for years, so the token names everything
-//! itself and its format never changes. The same keys sign return paths.
+//! Signed links: `/u/TOKEN` stands in mails for years, so the token names everything itself and its format never
+//! changes. `/c/TOKEN` has the same layout. The same keys sign return paths.
 
+mod confirm;
 mod return_path;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -9,10 +10,11 @@ use sha2::Sha256;
 use time::{Date, Duration, OffsetDateTime, macros::date};
 use uuid::Uuid;
 
+pub use confirm::ConfirmLink;
 pub use return_path::ReturnPath;
 
 const FORMAT: u8 = 1;
-const PURPOSE: u8 = b'u';
+const UNSUBSCRIBE: u8 = b'u';
 const TAG: &[u8] = b"tidings.link.v1";
 const SIGNED_BYTES: usize = 71;
 const MAC_BYTES: usize = 16;
@@ -114,8 +116,13 @@ impl UnsubscribeLink {
 
     /// The token: base64url without padding of 71 signed bytes and 16 bytes of MAC.
     pub fn sign(&self, key: &LinkKey) -> String {
+        self.sign_as(UNSUBSCRIBE, key)
+    }
+
+    /// `letter` tells apart what links of this layout are for.
+    fn sign_as(&self, letter: u8, key: &LinkKey) -> String {
         let mut bytes = Vec::with_capacity(SIGNED_BYTES + MAC_BYTES);
-        bytes.extend([FORMAT, PURPOSE, key.number]);
+        bytes.extend([FORMAT, letter, key.number]);
         bytes.extend(self.subscriber_id.as_bytes());
         bytes.extend(self.topic_id.unwrap_or_default().as_bytes());
         bytes.extend(self.delivery_id.unwrap_or_default().as_bytes());
@@ -133,6 +140,10 @@ impl UnsubscribeLink {
     /// # Errors
     /// [`TokenError`], worded for the subscriber.
     pub fn verify(token: &str, keys: &LinkKeys) -> Result<Self, TokenError> {
+        Self::verify_as(UNSUBSCRIBE, token, keys)
+    }
+
+    fn verify_as(letter: u8, token: &str, keys: &LinkKeys) -> Result<Self, TokenError> {
         let bytes = URL_SAFE_NO_PAD
             .decode(token)
             .map_err(|_| TokenError::Malformed)?;
@@ -140,7 +151,7 @@ impl UnsubscribeLink {
             .split_at_checked(SIGNED_BYTES)
             .filter(|(_, mac)| mac.len() == MAC_BYTES)
             .ok_or(TokenError::Malformed)?;
-        if signed[..2] != [FORMAT, PURPOSE] {
+        if signed[..2] != [FORMAT, letter] {
             return Err(TokenError::Malformed);
         }
         let key = keys.get(signed[2]).ok_or(TokenError::UnknownKey)?;

@@ -28,7 +28,9 @@ pub use html::Html;
 pub use markdown::Markdown;
 pub use settings::Settings;
 pub(crate) use text::cut;
-pub use text::{ChannelName, DisplayName, LookReason, SkipReason, Title};
+pub use text::{
+    ChannelName, ConsentVersion, ConsentWording, DisplayName, LookReason, SkipReason, Title,
+};
 
 /// What was wrong with a value, and what is allowed, in words for the person who sent it.
 /// Where it stood (a field, a line) is for the caller to say.

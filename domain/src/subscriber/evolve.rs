@@ -5,6 +5,10 @@ use super::{Confirmation, Event, Profile, Subscriber};
 pub(super) fn evolve(state: Subscriber, event: &Event) -> Subscriber {
     match (state, event) {
         (Subscriber::Unknown, Event::SignedUp { .. }) => signed_up(event),
+        (Subscriber::Pending(profile), Event::Confirmed { .. }) => subscribed(confirmed(profile)),
+        (Subscriber::Unsubscribed(profile), Event::Confirmed { .. }) => {
+            Subscriber::Unsubscribed(confirmed(profile))
+        }
         (
             state,
             Event::Unsubscribed {
@@ -17,7 +21,10 @@ pub(super) fn evolve(state: Subscriber, event: &Event) -> Subscriber {
             | Subscriber::Active(profile)
             | Subscriber::Unsubscribed(profile),
             Event::Unsubscribed { topic_id: None, .. },
-        ) => Subscriber::Unsubscribed(profile),
+        ) => Subscriber::Unsubscribed(Profile {
+            departures: profile.departures.saturating_add(1),
+            ..profile
+        }),
         (Subscriber::Unsubscribed(profile), Event::Resubscribed { .. }) => subscribed(profile),
         (
             Subscriber::Pending(profile)
@@ -41,6 +48,7 @@ fn signed_up(event: &Event) -> Subscriber {
         source,
         import_id,
         confirmation,
+        ..
     } = event
     else {
         return Subscriber::Unknown;
@@ -56,7 +64,15 @@ fn signed_up(event: &Event) -> Subscriber {
         import_id: *import_id,
         confirmed: *confirmation == Confirmation::NotRequired,
         left_topics: vec![],
+        departures: 0,
     })
+}
+
+fn confirmed(profile: Profile) -> Profile {
+    Profile {
+        confirmed: true,
+        ..profile
+    }
 }
 
 /// Coming back does not stand in for a confirmation that was never given.

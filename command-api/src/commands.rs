@@ -7,9 +7,10 @@ use serde_json::Value;
 use tidings_domain::aggregate::Aggregate;
 use tidings_domain::delivery::FeedbackSource;
 use tidings_domain::id::IdKey;
+use tidings_domain::subscriber::Consent;
 use tidings_domain::token::LinkKeys;
 use tidings_event_store::view::{SkipError, SkipReason};
-use tidings_event_store::{Committed, Context, Store};
+use tidings_event_store::{Committed, Context, ReadError, Store};
 use tidings_service::config::HttpConfig;
 use tidings_service::metrics::Metrics;
 use tidings_service::problem::FieldError;
@@ -33,6 +34,21 @@ pub type SkipInView = Arc<
         + Send
         + Sync,
 >;
+
+/// Finds the channel that the platform itself writes to subscribers by; none: there is none that could.
+pub type NoticeChannel =
+    Arc<dyn Fn() -> BoxFuture<'static, Result<Option<Uuid>, ReadError>> + Send + Sync>;
+
+/// The public form by which people sign up.
+#[derive(Clone, Debug)]
+pub struct SignUpForm {
+    /// Whose mails they sign up for, as they know it.
+    pub organisation: String,
+    /// What they agree to.
+    pub consent: Consent,
+    /// Where a form on somebody's own site may lead to afterwards: whole URLs.
+    pub return_pages: Vec<String>,
+}
 
 /// Why a view did not skip an event.
 #[derive(Debug, thiserror::Error)]
@@ -65,6 +81,10 @@ pub struct Commands {
     pub(crate) skip_in_view: SkipInView,
     /// How what a channel has not taken is found, which another room knows; without it nothing is.
     pub(crate) not_taken: NotTaken,
+    /// By which channel subscribers are asked, which another room knows; without it by none.
+    pub(crate) notice_channel: NoticeChannel,
+    /// Without it nobody can sign up by themselves.
+    pub(crate) sign_up_form: Option<SignUpForm>,
     pub(crate) principals: Principals,
     /// Whom reports of Amazon SES come from; without it there is no hook for them.
     pub(crate) sns: Option<Sns>,
@@ -93,6 +113,8 @@ impl Commands {
             limits,
             skip_in_view: Arc::new(|_, _, _, _| Box::pin(async { Err(NotSkipped::Unknown) })),
             not_taken: Arc::new(|_| Box::pin(async { Ok(None) })),
+            notice_channel: Arc::new(|| Box::pin(async { Ok(None) })),
+            sign_up_form: None,
             principals: Principals::default(),
             sns: None,
             metrics: None,
@@ -121,6 +143,24 @@ impl Commands {
     #[must_use]
     pub fn with_replays(self, not_taken: NotTaken) -> Self {
         Self { not_taken, ..self }
+    }
+
+    /// Lets subscribers be written to.
+    #[must_use]
+    pub fn with_notices(self, notice_channel: NoticeChannel) -> Self {
+        Self {
+            notice_channel,
+            ..self
+        }
+    }
+
+    /// Lets people sign up by themselves.
+    #[must_use]
+    pub fn with_sign_up(self, form: SignUpForm) -> Self {
+        Self {
+            sign_up_form: Some(form),
+            ..self
+        }
     }
 
     /// Counts what comes in.

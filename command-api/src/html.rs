@@ -12,6 +12,10 @@ body{font:1.125rem/1.6 system-ui,sans-serif;max-width:36rem;margin:12vh auto;pad
 h1{font-size:1.6rem;line-height:1.25}\
 button{font:inherit;font-weight:600;padding:.6rem 1.4rem;border:2px solid;border-radius:.5rem;cursor:pointer}\
 button:focus-visible{outline:3px solid Highlight;outline-offset:3px}\
+label{display:block}\
+input:not([type=checkbox]){font:inherit;width:100%;box-sizing:border-box;padding:.5rem;border:1px solid;border-radius:.4rem}\
+input[type=checkbox]{width:1.2rem;height:1.2rem;float:left;margin:.25rem .6rem 0 0}\
+input:focus-visible{outline:3px solid Highlight;outline-offset:2px}\
 code{font-size:.95em}";
 
 /// A page; `title` and `body` are HTML already.

@@ -4,18 +4,21 @@
 mod answer;
 pub mod channels;
 mod commands;
+mod confirmation;
 mod departure;
 pub mod docs;
 pub mod feedback;
 mod html;
 pub mod imports;
 pub mod inbound;
+mod notices;
 pub mod public;
 pub mod publications;
 mod refusal;
 mod request;
 pub mod sns;
 pub mod subscribers;
+pub mod suppressions;
 pub mod views;
 
 use actix_web::web;
@@ -24,7 +27,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 
 pub use answer::Changed;
 pub use channels::replay::{Missed, NotTaken, Wanted};
-pub use commands::{CheckChannel, Commands, NotSkipped, SkipInView};
+pub use commands::{CheckChannel, Commands, NotSkipped, NoticeChannel, SignUpForm, SkipInView};
 pub use imports::{ImportError, ImportWorker};
 use tidings_service::access::Gate;
 pub use tidings_service::access::{Access, Route};
@@ -50,8 +53,16 @@ pub const ROUTES: &[Route] = &[
     subscribers::resubscribe::ROUTE,
     subscribers::find::ROUTE,
     subscribers::erase::ROUTE,
+    suppressions::add::ROUTE,
+    suppressions::find::ROUTE,
+    suppressions::lift::ROUTE,
     imports::start::ROUTE,
     views::skip::ROUTE,
+    public::join::FORM,
+    public::join::JOIN,
+    public::join::MAY_JOIN,
+    public::confirm::ASK,
+    public::confirm::CONFIRM,
     public::ask::ROUTE,
     public::leave::ROUTE,
     public::mail::ROUTE,
@@ -81,8 +92,16 @@ pub const ROUTES: &[Route] = &[
         subscribers::resubscribe::resubscribe,
         subscribers::find::find,
         subscribers::erase::erase,
+        suppressions::add::add,
+        suppressions::find::find,
+        suppressions::lift::lift,
         imports::start::start,
         views::skip::skip,
+        public::join::form,
+        public::join::join,
+        public::join::may_join,
+        public::confirm::ask,
+        public::confirm::confirm,
         public::ask::ask,
         public::leave::leave,
         public::mail::receive,
@@ -98,6 +117,7 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
     publications::routes(cfg);
     channels::routes(cfg);
     subscribers::routes(cfg);
+    suppressions::routes(cfg);
     imports::routes(cfg);
     views::routes(cfg);
     public::routes(cfg);

@@ -2,6 +2,7 @@
 
 pub(crate) mod erase;
 pub(crate) mod find;
+mod joining;
 mod registration;
 pub(crate) mod resubscribe;
 pub(crate) mod sign_up;
@@ -9,6 +10,7 @@ pub(crate) mod unsubscribe;
 
 use actix_web::web;
 
+pub(crate) use joining::Joining;
 pub(crate) use registration::{OnRecord, Outcome, Registration, RegistrationError};
 
 use tidings_service::access::serve;

@@ -136,6 +136,9 @@ pub(crate) async fn restore(
                 {
                     confirmed.insert(event.stream_id);
                 }
+                Ok(Event::SubscriberConfirmed(_)) => {
+                    confirmed.insert(event.stream_id);
+                }
                 Ok(Event::SubscriberResubscribed(_)) => {
                     left.remove(&event.stream_id);
                 }

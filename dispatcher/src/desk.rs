@@ -20,7 +20,7 @@ use tokio::sync::Semaphore;
 use utoipa::IntoParams;
 use uuid::Uuid;
 
-use crate::channel::{Channel, Environment, Job, Reach, Recipient};
+use crate::channel::{About, Channel, Environment, Job, Reach, Recipient};
 use crate::content::Composed;
 use crate::roster::{Roster, Way};
 use tries::Tries;
@@ -163,7 +163,7 @@ impl Desk {
         Job {
             delivery_id: self.ids.next(),
             attempt: 0,
-            publication_id,
+            about: About::Publication(publication_id),
             content,
             recipient: reader.map(|email| Recipient {
                 subscriber_id: Uuid::nil(),

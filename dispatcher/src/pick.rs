@@ -1,9 +1,8 @@
 //! Picking what is due, with what the views know of each receiver.
 
 use deadpool_postgres::Pool;
-use tidings_domain::delivery::{Delivery, Plan, Receiver, Tries};
+use tidings_domain::delivery::{Cause, Delivery, Plan, Receiver, Tries};
 use tidings_domain::subscriber::Standing;
-use tidings_domain::value::Code;
 use tidings_event_store::{Guard, Loaded, ReadError};
 use time::OffsetDateTime;
 use tokio_postgres::Row;
@@ -95,9 +94,10 @@ pub(crate) async fn pick(pool: &Pool, wanted: &Wanted<'_>) -> Result<Vec<Pick>, 
 
 /// `None` for a row whose Planned event the queue has not seen, which the order of the log forbids.
 fn read(row: &Row) -> Option<Pick> {
+    let cause_kind = row.get::<_, Option<&str>>(24)?;
     let plan = Plan {
-        cause_kind: Code::from_static("publication"),
-        cause_id: row.get::<_, Option<Uuid>>(1)?,
+        // Of a kind that a later build knows: it waits for one.
+        cause: Cause::recorded(cause_kind, row.get::<_, Option<Uuid>>(1)?)?,
         content_version: row.get::<_, Option<i32>>(2)?,
         channel_id: row.get::<_, Option<Uuid>>(3)?,
         subscriber_id: row.get(4),
@@ -116,9 +116,11 @@ fn read(row: &Row) -> Option<Pick> {
     };
     Some(Pick {
         delivery: Loaded::known(row.get(0), state, row.get(12)),
-        receiver: match plan.subscriber_id {
-            None => Some(broadcast()),
-            Some(subscriber_id) => known(subscriber_id, row),
+        receiver: match (plan.subscriber_id, plan.cause) {
+            (None, _) => Some(broadcast()),
+            (Some(subscriber_id), Cause::Publication(_)) => known(subscriber_id, row),
+            // The views do not say why an address is suppressed, and whom they know they may not know yet.
+            (Some(_), Cause::Notice(_)) => None,
         },
         plan,
         correlation_id: row.get::<_, Option<Uuid>>(5)?,

@@ -149,10 +149,10 @@ impl Worker {
         }
         let held = self.core.surroundings.refresh().await?.held;
         if held {
-            self.put_back(|pick| !whenever_due.contains(&pick.plan.cause_id));
+            self.put_back(|pick| !whenever_due.contains(&pick.plan.cause.id()));
         }
         let paused = publications::paused(pool).await?;
-        self.put_back(|pick| paused.contains(&pick.plan.cause_id));
+        self.put_back(|pick| paused.contains(&pick.plan.cause.id()));
         let taken: Vec<Uuid> = self.taken.keys().copied().collect();
         let busy_channels = self.busy_channels();
         let picks = pick(
@@ -279,7 +279,7 @@ impl Worker {
         while self.has_room() && index < self.waiting.len() {
             let plan = &self.waiting[index].plan;
             let channel_id = plan.channel_id;
-            let ready = self.is_ready(channel_id) || self.cancelled.contains(&plan.cause_id);
+            let ready = self.is_ready(channel_id) || self.cancelled.contains(&plan.cause.id());
             if !ready || !self.may_open(channel_id) {
                 index += 1;
                 continue;

@@ -4,7 +4,8 @@ use actix_web::web;
 
 use crate::{
     audit_head, channel_list, delivery_log, import_status, publication_accounting,
-    publication_analytics, publication_status, subscriber_profile, view_positions,
+    publication_analytics, publication_status, subscriber_profile, suppression_list,
+    view_positions,
 };
 use tidings_service::access::{Gate, Route, serve};
 
@@ -17,6 +18,7 @@ pub const ROUTES: &[Route] = &[
     delivery_log::get::ROUTE,
     subscriber_profile::get::ROUTE,
     subscriber_profile::erasure::ROUTE,
+    suppression_list::list::ROUTE,
     channel_list::list::ROUTE,
     channel_list::get::ROUTE,
     import_status::get::ROUTE,
@@ -35,6 +37,7 @@ pub const ROUTES: &[Route] = &[
     delivery_log::get::get_delivery,
     subscriber_profile::get::get_subscriber,
     subscriber_profile::erasure::get_erasure,
+    suppression_list::list::list_suppressions,
     channel_list::list::list_channels,
     channel_list::get::get_channel,
     import_status::get::get_import,
@@ -80,6 +83,11 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
         cfg,
         subscriber_profile::erasure::ROUTE,
         subscriber_profile::erasure::get_erasure,
+    );
+    serve(
+        cfg,
+        suppression_list::list::ROUTE,
+        suppression_list::list::list_suppressions,
     );
     serve(
         cfg,

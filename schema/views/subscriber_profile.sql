@@ -1,5 +1,5 @@
 -- Who each subscriber is and whether they want mail. email, name and attributes are opened values, null once
--- erased. Raise the number when its fold changes: fold 2.
+-- erased. Raise the number when its fold changes: fold 3.
 create table {table} (
     subscriber_id          uuid    not null primary key,
     email                  text,

@@ -20,10 +20,9 @@ pub fn letter(title: &str, document: &Document) -> String {
 }
 
 /// The lines under the letter: why this reader gets it, and how to leave.
-pub fn footer(reader: &str, sender: &str, unsubscribe_url: Option<&str>) -> String {
+pub fn footer(reason: &str, unsubscribe_url: Option<&str>) -> String {
     let mut lines = vec![String::new(), "-- ".to_owned()];
-    let reason = format!("You receive this because {reader} is subscribed to {sender}.");
-    wrap(&reason, WIDTH, "", "", &mut lines);
+    wrap(reason, WIDTH, "", "", &mut lines);
     if let Some(url) = unsubscribe_url {
         lines.push(format!("Unsubscribe: {url}"));
     }

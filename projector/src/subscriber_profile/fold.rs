@@ -99,6 +99,10 @@ fn row(
         Event::SubscriberSignedUp(it) => {
             own().signed_up(it, fields, &Opened::of(item, ring), item)?
         }
+        Event::SubscriberConfirmed(_) => SubscriberRow {
+            confirmed: Some(true),
+            ..own()
+        },
         // Leaving a topic is not leaving.
         Event::SubscriberUnsubscribed(it) if !it.topic_id.is_empty() => own(),
         Event::SubscriberUnsubscribed(_) => SubscriberRow {

@@ -2,7 +2,8 @@
 
 use tidings_event_store::uuid_bytes;
 use tidings_proto::{
-    Event, access, address, channel, delivery, log, publication, subscriber, subscriber_import, suppression,
+    Event, access, address, channel, delivery, log, publication, subscriber, subscriber_import,
+    suppression,
 };
 
 use super::id;
@@ -68,6 +69,14 @@ fn access_sample(event_type: &str, salt: u8) -> Option<Event> {
             through_position: i64::from(salt),
             reason: None,
             subscriber_id: uuid_bytes(id(salt % 2)),
+        }
+        .into(),
+        "access.NoticeIssued" => access::NoticeIssued {
+            kind: "confirm_sign_up".to_owned(),
+            subscriber_id: uuid_bytes(id(salt % 2)),
+            delivery_id: uuid_bytes(id(salt)),
+            issued_at_us: i64::from(salt),
+            ..Default::default()
         }
         .into(),
         _ => return None,
@@ -149,6 +158,7 @@ fn subscriber_sample(event_type: &str, salt: u8) -> Option<Event> {
             ..Default::default()
         }
         .into(),
+        "subscriber.Confirmed" => subscriber::Confirmed::default().into(),
         "subscriber.Resubscribed" => subscriber::Resubscribed::default().into(),
         "subscriber.ErasureRequested" => subscriber::ErasureRequested::default().into(),
         "subscriber.Erased" => subscriber::Erased::default().into(),

@@ -17,5 +17,6 @@ mod rebuilt;
 mod replay;
 mod ses;
 mod ses_feedback;
+mod signed_up;
 mod slowed;
 mod unsubscribe;

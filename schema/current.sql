@@ -70,7 +70,8 @@ create table publishing_dispatch_audience (
 
 create table publishing_dispatch_queue_g1 (
     delivery_id uuid not null,
-    publication_id uuid,
+    cause_kind text,
+    cause_id uuid,
     content_version integer,
     channel_id uuid,
     subscriber_id uuid,
@@ -91,9 +92,9 @@ create table publishing_dispatch_queue_g1 (
     settled boolean not null,
     PRIMARY KEY (delivery_id)
 );
+CREATE INDEX publishing_dispatch_queue_g1_cause ON publishing_dispatch_queue_g1 USING btree (cause_id);
 CREATE INDEX publishing_dispatch_queue_g1_due ON publishing_dispatch_queue_g1 USING btree (priority DESC, due_at, delivery_id) WHERE (open_attempt = 0);
 CREATE INDEX publishing_dispatch_queue_g1_open ON publishing_dispatch_queue_g1 USING btree (open_deadline_at) WHERE (open_attempt > 0);
-CREATE INDEX publishing_dispatch_queue_g1_publication ON publishing_dispatch_queue_g1 USING btree (publication_id);
 
 create table publishing_events (
     position bigint not null,

@@ -7,9 +7,10 @@ use serde_json::Value;
 use tidings_domain::aggregate::Aggregate;
 use tidings_domain::delivery::FeedbackSource;
 use tidings_domain::id::IdKey;
+use tidings_domain::subscriber::Consent;
 use tidings_domain::token::LinkKeys;
 use tidings_event_store::view::{SkipError, SkipReason};
-use tidings_event_store::{Committed, Context, Store};
+use tidings_event_store::{Committed, Context, ReadError, Store};
 use tidings_service::config::HttpConfig;
 use tidings_service::metrics::Metrics;
 use tidings_service::problem::FieldError;
@@ -34,6 +35,21 @@ pub type SkipInView = Arc<
         + Send
         + Sync,
 >;
+
+/// Finds the channel that the platform itself writes to subscribers by; none: there is none that could.
+pub type NoticeChannel =
+    Arc<dyn Fn() -> BoxFuture<'static, Result<Option<Uuid>, ReadError>> + Send + Sync>;
+
+/// The public form by which people sign up.
+#[derive(Clone, Debug)]
+pub struct SignUpForm {
+    /// Whose mails they sign up for, as they know it.
+    pub organisation: String,
+    /// What they agree to.
+    pub consent: Consent,
+    /// Where a form on somebody's own site may lead to afterwards: whole URLs.
+    pub return_pages: Vec<String>,
+}
 
 /// Why a view did not skip an event.
 #[derive(Debug, thiserror::Error)]
@@ -68,6 +84,10 @@ pub struct Commands {
     pub(crate) not_taken: NotTaken,
     /// How readers' choices are found, which another room knows; without it there are none.
     pub(crate) offers: Offers,
+    /// By which channel subscribers are asked, which another room knows; without it by none.
+    pub(crate) notice_channel: NoticeChannel,
+    /// Without it nobody can sign up by themselves.
+    pub(crate) sign_up_form: Option<SignUpForm>,
     pub(crate) principals: Principals,
     /// Whom reports of Amazon SES come from; without it there is no hook for them.
     pub(crate) sns: Option<Sns>,
@@ -97,6 +117,8 @@ impl Commands {
             skip_in_view: Arc::new(|_, _, _, _| Box::pin(async { Err(NotSkipped::Unknown) })),
             not_taken: Arc::new(|_| Box::pin(async { Ok(None) })),
             offers: Arc::new(|| Box::pin(async { Ok(Offer::default()) })),
+            notice_channel: Arc::new(|| Box::pin(async { Ok(None) })),
+            sign_up_form: None,
             principals: Principals::default(),
             sns: None,
             metrics: None,
@@ -131,6 +153,24 @@ impl Commands {
     #[must_use]
     pub fn with_offers(self, offers: Offers) -> Self {
         Self { offers, ..self }
+    }
+
+    /// Lets subscribers be written to.
+    #[must_use]
+    pub fn with_notices(self, notice_channel: NoticeChannel) -> Self {
+        Self {
+            notice_channel,
+            ..self
+        }
+    }
+
+    /// Lets people sign up by themselves.
+    #[must_use]
+    pub fn with_sign_up(self, form: SignUpForm) -> Self {
+        Self {
+            sign_up_form: Some(form),
+            ..self
+        }
     }
 
     /// Counts what comes in.

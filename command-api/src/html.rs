@@ -17,6 +17,7 @@ fieldset{border:1px solid;border-radius:.5rem;margin:1.25rem 0;padding:.5rem 1re
 legend{font-weight:600;padding:0 .4rem}\
 label{display:block;padding:.4rem 0}\
 input,select{font:inherit;max-width:100%;box-sizing:border-box;padding:.35rem}\
+input[type=text],input[type=email]{width:100%;padding:.5rem;border:1px solid;border-radius:.4rem}\
 input[type=checkbox],input[type=radio]{width:1.25rem;height:1.25rem;margin:0 .7rem 0 0;vertical-align:-.2rem}\
 input[aria-invalid]{border:2px solid}\
 .hint{margin:0 0 .5rem;font-size:1rem;opacity:.8}\

@@ -4,6 +4,7 @@
 mod answer;
 pub mod channels;
 mod commands;
+mod confirmation;
 mod departure;
 pub mod docs;
 pub mod feedback;
@@ -11,6 +12,7 @@ mod html;
 pub mod imports;
 pub mod inbound;
 mod looks;
+mod notices;
 mod offers;
 pub mod public;
 pub mod publications;
@@ -18,6 +20,7 @@ mod refusal;
 mod request;
 pub mod sns;
 pub mod subscribers;
+pub mod suppressions;
 pub mod topics;
 pub mod views;
 
@@ -27,7 +30,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 
 pub use answer::Changed;
 pub use channels::replay::{Missed, NotTaken, Wanted};
-pub use commands::{CheckChannel, Commands, NotSkipped, SkipInView};
+pub use commands::{CheckChannel, Commands, NotSkipped, NoticeChannel, SignUpForm, SkipInView};
 pub use imports::{ImportError, ImportWorker};
 pub use looks::recorder;
 pub use offers::{Offer, OfferedChannel, OfferedTopic, Offers};
@@ -56,11 +59,19 @@ pub const ROUTES: &[Route] = &[
     subscribers::preferences::ROUTE,
     subscribers::find::ROUTE,
     subscribers::erase::ROUTE,
+    suppressions::add::ROUTE,
+    suppressions::find::ROUTE,
+    suppressions::lift::ROUTE,
     imports::start::ROUTE,
     topics::define::ROUTE,
     topics::revise::ROUTE,
     topics::archive::ROUTE,
     views::skip::ROUTE,
+    public::join::FORM,
+    public::join::JOIN,
+    public::join::MAY_JOIN,
+    public::confirm::ASK,
+    public::confirm::CONFIRM,
     public::ask::ROUTE,
     public::leave::ROUTE,
     public::preferences::SHOW,
@@ -93,11 +104,19 @@ pub const ROUTES: &[Route] = &[
         subscribers::preferences::set_preferences,
         subscribers::find::find,
         subscribers::erase::erase,
+        suppressions::add::add,
+        suppressions::find::find,
+        suppressions::lift::lift,
         imports::start::start,
         topics::define::define,
         topics::revise::revise,
         topics::archive::archive,
         views::skip::skip,
+        public::join::form,
+        public::join::join,
+        public::join::may_join,
+        public::confirm::ask,
+        public::confirm::confirm,
         public::ask::ask,
         public::leave::leave,
         public::preferences::show,
@@ -115,6 +134,7 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
     publications::routes(cfg);
     channels::routes(cfg);
     subscribers::routes(cfg);
+    suppressions::routes(cfg);
     imports::routes(cfg);
     topics::routes(cfg);
     views::routes(cfg);

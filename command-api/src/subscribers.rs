@@ -2,6 +2,7 @@
 
 pub(crate) mod erase;
 pub(crate) mod find;
+mod joining;
 mod matter;
 pub(crate) mod preferences;
 mod registration;
@@ -11,6 +12,7 @@ pub(crate) mod unsubscribe;
 
 use actix_web::web;
 
+pub(crate) use joining::Joining;
 pub(crate) use registration::{OnRecord, Outcome, Registration, RegistrationError};
 
 use tidings_service::access::serve;

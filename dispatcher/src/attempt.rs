@@ -1,5 +1,6 @@
 //! One delivery, from being due to having an outcome on record.
 
+mod message;
 mod put_off;
 
 use std::sync::Arc;
@@ -7,10 +8,9 @@ use std::time::Duration;
 
 use tidings_domain::aggregate::Aggregate;
 use tidings_domain::channel::{self, Channel as ChannelState};
-use tidings_domain::delivery::{Command, Delivery, Event, Permit};
+use tidings_domain::delivery::{self, Command, Delivery, Event, Permit};
 use tidings_domain::publication::Sending;
 use tidings_domain::stream_id;
-use tidings_domain::token::{PreferencesLink, ReturnPath, UnsubscribeLink};
 use tidings_domain::value::Code;
 use tidings_event_store::{CommitError, Committed, Draft, Loaded, crash_point};
 use tidings_service::trace::{Scope, in_scope};
@@ -19,7 +19,7 @@ use tracing::Instrument as _;
 use uuid::Uuid;
 
 use crate::causes::Cause;
-use crate::channel::{Channel, Job, Outcome, Reach, Recipient, RenderError, Rendered};
+use crate::channel::{Channel, Outcome, Reach, RenderError, Rendered};
 use crate::core::{Core, DispatchError};
 use crate::pick::{KnownReceiver, Pick};
 use crate::roster::Way;
@@ -50,7 +50,7 @@ pub(crate) enum Ended {
 struct Case {
     delivery: Loaded<Delivery>,
     receiver: KnownReceiver,
-    cause: Arc<Cause>,
+    cause: Cause,
     way: Arc<Way>,
     surroundings: Known,
 }
@@ -130,10 +130,10 @@ impl Core {
         let fresh = refusals > 0 || pick.receiver.is_none();
         let plan = &pick.plan;
         if !fresh && let Some(receiver) = pick.receiver.clone() {
-            let cause = self.causes.get(plan.cause_id).await?;
+            let cause = self.cause(pick, false).await?;
             return Ok(Some(Case {
                 delivery: pick.delivery.clone(),
-                receiver: receiver.of(&cause.topics, plan.channel_id),
+                receiver: receiver.of(cause.topics(), plan.channel_id),
                 cause,
                 way: self.roster.get(plan.channel_id).await?,
                 surroundings: self.surroundings.get().await?,
@@ -142,23 +142,41 @@ impl Core {
         let Some(delivery) = judge::pending(&self.store, pick.delivery.id).await? else {
             return Ok(None);
         };
-        let Some(receiver) = judge::receiver(&self.store, plan.subscriber_id).await? else {
+        let cause = self.cause(pick, true).await?;
+        let purpose = cause.purpose();
+        let receiver = judge::receiver(&self.store, plan.subscriber_id, purpose).await?;
+        let Some(receiver) = receiver else {
             return Ok(None);
         };
-        let cause = self.causes.refresh(plan.cause_id).await?;
         Ok(Some(Case {
             delivery,
-            receiver: receiver.of(&cause.topics, plan.channel_id),
+            receiver: receiver.of(cause.topics(), plan.channel_id),
             cause,
             way: self.roster.refresh(plan.channel_id).await?,
             surroundings: self.surroundings.refresh().await?,
         }))
     }
 
+    /// What asked for it, as last folded or as it stands now.
+    async fn cause(&self, pick: &Pick, fresh: bool) -> Result<Cause, DispatchError> {
+        match pick.plan.cause {
+            delivery::Cause::Publication(id) => Ok(Cause::Publication(match fresh {
+                true => self.causes.refresh(id).await?,
+                false => self.causes.get(id).await?,
+            })),
+            delivery::Cause::Notice(id) => {
+                let kind = self.causes.notice(id, pick.delivery.id).await?;
+                let unknown = || DispatchError::Refused(format!("notice {}", pick.delivery.id));
+                kind.map(Cause::Notice).ok_or_else(unknown)
+            }
+        }
+    }
+
     /// Whether the channel can send it, and the message if so.
     fn ready(&self, case: &Case, pick: &Pick) -> Ready {
-        let sending = case.cause.state.sending();
-        if sending == Sending::Never || case.receiver.receiver.forbids().is_some() {
+        let sending = case.cause.sending();
+        let forbids = case.receiver.receiver.forbids(case.cause.purpose());
+        if sending == Sending::Never || forbids.is_some() {
             return Ready::Forbidden;
         }
         if sending == Sending::Later || case.surroundings.held {
@@ -170,73 +188,6 @@ impl Core {
             }
             _ => Ready::No,
         }
-    }
-
-    fn render(
-        &self,
-        channel: &dyn Channel,
-        case: &Case,
-        pick: &Pick,
-    ) -> Result<Rendered, RenderError> {
-        let content = case
-            .cause
-            .content
-            .as_ref()
-            .ok_or(RenderError::Unbuildable)?;
-        let recipient = match (pick.plan.subscriber_id, &case.receiver.email) {
-            (Some(subscriber_id), Some(email)) => Some(Recipient {
-                subscriber_id,
-                email: email.clone(),
-                name: case.receiver.name.clone(),
-            }),
-            _ => None,
-        };
-        // The day it was planned, so that every attempt renders the same bytes.
-        let issued = UnsubscribeLink::issued_on(pick.planned_at);
-        let delivery_id = Some(pick.delivery.id);
-        let unsubscribe_url = recipient.as_ref().map(|recipient| {
-            let link = UnsubscribeLink {
-                subscriber_id: recipient.subscriber_id,
-                topic_id: case.cause.only_topic(),
-                delivery_id,
-                address_suppression_id: case.receiver.address_suppression_id,
-                issued,
-            };
-            self.public_url
-                .join(&format!("/u/{}", link.sign(self.link_keys.current())))
-        });
-        let preferences_url = recipient.as_ref().map(|recipient| {
-            let link = PreferencesLink {
-                subscriber_id: recipient.subscriber_id,
-                delivery_id,
-                issued,
-            };
-            self.public_url
-                .join(&format!("/p/{}", link.sign(self.link_keys.current())))
-        });
-        // The attempt that is about to be made: should it turn out to be another one, all is rendered anew.
-        let attempts = case.delivery.state.tries().map_or(0, |it| it.attempts);
-        let attempt = attempts.saturating_add(1);
-        let return_path = recipient.as_ref().map(|_| {
-            let delivery_id = pick.delivery.id;
-            let path = ReturnPath {
-                delivery_id,
-                attempt,
-            };
-            path.local_part(self.link_keys.current())
-        });
-        channel.render(&Job {
-            delivery_id: pick.delivery.id,
-            attempt,
-            publication_id: pick.plan.cause_id,
-            content,
-            recipient,
-            unsubscribe_url,
-            preferences_url,
-            sender: &case.cause.sender,
-            return_path,
-            date: pick.planned_at,
-        })
     }
 
     /// Commits the attempt, or what forbids it, or that it was put off, guarded on everything that was looked at.
@@ -254,7 +205,7 @@ impl Core {
             .map_or(Duration::ZERO, |channel| channel.attempt_time_max());
         let deadline = now + self.deadline(&case.way).max(wait);
         // A cancelled publication's deliveries are settled whenever they are due.
-        let wanted = case.cause.state.sending() != Sending::Never;
+        let wanted = case.cause.sending() != Sending::Never;
         let command = match wanted {
             true => Command::Attempt {
                 instance: self.instance.id,
@@ -262,12 +213,13 @@ impl Core {
                 deadline,
                 permit: Permit {
                     cause_may_send: true,
+                    purpose: case.cause.purpose(),
                     receiver: case.receiver.receiver,
                     channel_version: case.way.version,
                 },
             },
             false => Command::Cancel {
-                reason: tidings_domain::delivery::CancelledReason::PublicationCancelled,
+                reason: delivery::CancelledReason::PublicationCancelled,
             },
         };
         let mut events = decide(case.delivery.id, &case.delivery.state, command)?;
@@ -291,7 +243,9 @@ impl Core {
         );
         let mut draft = self.store.draft(&context);
         let delivery = draft.append_for(case.delivery.clone(), events, pick.receiver_id(), None);
-        draft.guard(case.cause.publication_id, case.cause.version);
+        if let Some(cause) = case.cause.guard() {
+            draft.guard(cause.stream_id, cause.version);
+        }
         match attempts && !case.way.circuit().is_closed() {
             true => self.probe(&mut draft, case, &delivery, now, deadline)?,
             false => {
@@ -328,8 +282,12 @@ impl Core {
         case: &Case,
         now: OffsetDateTime,
     ) -> Option<OffsetDateTime> {
+        // A notice answers what somebody has just done.
+        let Cause::Publication(publication) = &case.cause else {
+            return None;
+        };
         let preferences = case.receiver.preferences.as_ref()?;
-        let at = preferences.not_before(pick.planned_at, now, case.cause.is_urgent());
+        let at = preferences.not_before(pick.planned_at, now, publication.is_urgent());
         (at > now).then_some(at)
     }
 

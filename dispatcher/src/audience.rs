@@ -153,6 +153,9 @@ pub(crate) async fn restore(
                 {
                     confirmed.insert(event.stream_id);
                 }
+                Ok(Event::SubscriberConfirmed(_)) => {
+                    confirmed.insert(event.stream_id);
+                }
                 Ok(Event::SubscriberResubscribed(back)) if !back.topic_id.is_empty() => {
                     say(&mut choices, event.stream_id, &back.topic_id, true);
                 }

@@ -1,11 +1,14 @@
-//! The publications deliveries come from: their stand, and their content composed once for everybody.
+//! What deliveries come from: publications, with their content composed once for everybody, and notices, which say what
+//! they have to say to one subscriber.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-use tidings_domain::publication::{Content, Priority, Publication};
+use tidings_domain::access::{Access, NoticeKind};
+use tidings_domain::delivery::Purpose;
+use tidings_domain::publication::{Content, Priority, Publication, Sending};
 use tidings_domain::topic::{Sender, Topic};
-use tidings_event_store::{LoadError, Store};
+use tidings_event_store::{Guard, LoadError, Store};
 use uuid::Uuid;
 
 use crate::audience::AboutTopic;
@@ -14,8 +17,54 @@ use crate::content::Composed;
 /// Publications kept in memory; past it the cache starts over.
 const CAUSES_MAX: usize = 256;
 
+/// What asked for a delivery.
+#[derive(Clone)]
+pub(crate) enum Cause {
+    /// A publication.
+    Publication(Arc<Publishing>),
+    /// A notice: nobody can take it back.
+    Notice(NoticeKind),
+}
+
+impl Cause {
+    /// Whether it still wants to be sent.
+    pub(crate) fn sending(&self) -> Sending {
+        match self {
+            Self::Publication(publication) => publication.state.sending(),
+            Self::Notice(_) => Sending::Now,
+        }
+    }
+
+    /// What it is for.
+    pub(crate) fn purpose(&self) -> Purpose {
+        match self {
+            Self::Publication(_) => Purpose::Mail,
+            Self::Notice(kind) => kind.purpose(),
+        }
+    }
+
+    /// What it is about.
+    pub(crate) fn topics(&self) -> &[AboutTopic] {
+        match self {
+            Self::Publication(publication) => &publication.topics,
+            Self::Notice(_) => &[],
+        }
+    }
+
+    /// What an attempt is guarded on, so that none is made for what was taken back meanwhile.
+    pub(crate) fn guard(&self) -> Option<Guard> {
+        match self {
+            Self::Publication(publication) => Some(Guard {
+                stream_id: publication.publication_id,
+                version: publication.version,
+            }),
+            Self::Notice(_) => None,
+        }
+    }
+}
+
 /// A publication as it stood when it was folded.
-pub(crate) struct Cause {
+pub(crate) struct Publishing {
     /// Its stream.
     pub(crate) publication_id: Uuid,
     /// Version it was folded at.
@@ -30,7 +79,7 @@ pub(crate) struct Cause {
     pub(crate) sender: Sender,
 }
 
-impl Cause {
+impl Publishing {
     /// The topic that a reader leaves who leaves by its mails. Whoever leaves what came by several wants none of the kind.
     pub(crate) fn only_topic(&self) -> Option<Uuid> {
         match self.topics.as_slice() {
@@ -49,7 +98,7 @@ impl Cause {
 /// Publications met so far.
 pub(crate) struct Causes {
     store: Store,
-    causes: Mutex<HashMap<Uuid, Arc<Cause>>>,
+    causes: Mutex<HashMap<Uuid, Arc<Publishing>>>,
 }
 
 impl Causes {
@@ -62,7 +111,7 @@ impl Causes {
     }
 
     /// The publication, as last folded.
-    pub(crate) async fn get(&self, publication_id: Uuid) -> Result<Arc<Cause>, LoadError> {
+    pub(crate) async fn get(&self, publication_id: Uuid) -> Result<Arc<Publishing>, LoadError> {
         let known = self
             .causes
             .lock()
@@ -75,8 +124,19 @@ impl Causes {
         }
     }
 
+    /// What a notice's delivery has to say; none: it is of a kind that a later build knows.
+    pub(crate) async fn notice(
+        &self,
+        access_id: Uuid,
+        delivery_id: Uuid,
+    ) -> Result<Option<NoticeKind>, LoadError> {
+        let access = self.store.load::<Access>(access_id).await?;
+        let notice = access.state.notice(delivery_id);
+        Ok(notice.and_then(|notice| NoticeKind::parse(notice.kind.as_str()).ok()))
+    }
+
     /// Folds the publication anew; its composed content is kept while it is the same version.
-    pub(crate) async fn refresh(&self, publication_id: Uuid) -> Result<Arc<Cause>, LoadError> {
+    pub(crate) async fn refresh(&self, publication_id: Uuid) -> Result<Arc<Publishing>, LoadError> {
         let loaded = self.store.load::<Publication>(publication_id).await?;
         let (topics, sender) = topics(&self.store, &loaded.state).await?;
         let mut causes = self
@@ -99,7 +159,7 @@ impl Causes {
         if causes.len() >= CAUSES_MAX {
             causes.clear();
         }
-        let cause = Arc::new(Cause {
+        let cause = Arc::new(Publishing {
             publication_id,
             version: loaded.version,
             state: loaded.state,

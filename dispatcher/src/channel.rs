@@ -4,6 +4,7 @@ use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use futures_util::future::BoxFuture;
 use thiserror::Error;
+use tidings_domain::access::NoticeKind;
 use tidings_domain::delivery::DoubtPolicy;
 use tidings_domain::delivery::retry::Family;
 use tidings_domain::topic;
@@ -153,8 +154,8 @@ pub struct Job<'a> {
     pub delivery_id: Uuid,
     /// The attempt it is rendered for: 1, 2, 3, …; 0 for what is no delivery (a preview, a test message).
     pub attempt: u32,
-    /// The publication that caused it.
-    pub publication_id: Uuid,
+    /// What asked for it.
+    pub about: About,
     /// The content, composed once per revision and shared.
     pub content: &'a Composed,
     /// The receiver of an addressed delivery; none for a broadcast one.
@@ -170,6 +171,28 @@ pub struct Job<'a> {
     pub return_path: Option<String>,
     /// The date the message bears: that of its first attempt, so that a resend is identical.
     pub date: OffsetDateTime,
+}
+
+/// What a message is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum About {
+    /// This publication.
+    Publication(Uuid),
+    /// What the platform itself says to one subscriber.
+    Notice(NoticeKind),
+}
+
+impl About {
+    /// The publication.
+    ///
+    /// # Errors
+    /// There is none: the channel has no single receivers whom a notice could be for.
+    pub(crate) fn publication(self) -> Result<Uuid, RenderError> {
+        match self {
+            Self::Publication(id) => Ok(id),
+            Self::Notice(_) => Err(RenderError::NoRecipient),
+        }
+    }
 }
 
 /// Who receives an addressed delivery. Personal data: not printable on purpose.

@@ -11,6 +11,7 @@ pub mod html;
 pub mod hypertext;
 pub mod mail;
 pub mod markdown;
+pub(crate) mod notice;
 pub mod slack;
 pub mod text;
 pub mod webhook;

@@ -37,6 +37,8 @@ pub struct Options {
     pub environment: Environment,
     /// Base of the links in messages.
     pub public_url: PublicUrl,
+    /// Who writes to subscribers, as they know them.
+    pub organisation: String,
     /// Signs the links in messages.
     pub link_keys: Arc<LinkKeys>,
     /// Where outcomes are counted.
@@ -78,6 +80,7 @@ pub(crate) struct Core {
     pub(crate) clock: Clock,
     pub(crate) ids: Ids,
     pub(crate) public_url: PublicUrl,
+    pub(crate) organisation: String,
     pub(crate) link_keys: Arc<LinkKeys>,
     pub(crate) metrics: Metrics,
     pub(crate) limits: Limits,
@@ -100,6 +103,7 @@ impl Core {
             clock: options.clock,
             ids: options.ids,
             public_url: options.public_url,
+            organisation: options.organisation,
             link_keys: options.link_keys,
             metrics: options.metrics,
             limits: options.limits,

@@ -22,7 +22,7 @@ use utoipa::IntoParams;
 use uuid::Uuid;
 
 use crate::causes::topics;
-use crate::channel::{Channel, Environment, Job, Reach, Recipient};
+use crate::channel::{About, Channel, Environment, Job, Reach, Recipient};
 use crate::content::Composed;
 use crate::roster::{Roster, Way};
 use tries::Tries;
@@ -164,7 +164,7 @@ impl Desk {
         Job {
             delivery_id: self.ids.next(),
             attempt: 0,
-            publication_id,
+            about: About::Publication(publication_id),
             content: &sample.content,
             recipient: reader.map(|email| Recipient {
                 subscriber_id: Uuid::nil(),

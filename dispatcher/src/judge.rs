@@ -1,6 +1,6 @@
 //! Judging a delivery from the streams themselves: slower than the views, and never behind.
 
-use tidings_domain::delivery::{Delivery, Receiver};
+use tidings_domain::delivery::{Delivery, Purpose, Receiver};
 use tidings_domain::personal::Personal;
 use tidings_domain::subscriber::Subscriber;
 use tidings_domain::suppression::Suppression;
@@ -9,10 +9,11 @@ use uuid::Uuid;
 
 use crate::pick::{KnownReceiver, broadcast};
 
-/// The receiver as the log knows them at this moment; `None` when there never was one.
+/// The receiver as the log knows them at this moment, for a message of this purpose; `None` when there never was one.
 pub(crate) async fn receiver(
     store: &Store,
     subscriber_id: Option<Uuid>,
+    purpose: Purpose,
 ) -> Result<Option<KnownReceiver>, LoadError> {
     let Some(subscriber_id) = subscriber_id else {
         return Ok(Some(broadcast()));
@@ -32,8 +33,8 @@ pub(crate) async fn receiver(
         receiver: Receiver::Addressed {
             standing: subscriber.state.standing(),
             subscriber_version: subscriber.version,
-            address_suppressed: address.state.is_suppressed(),
-            domain_suppressed: domain.state.is_suppressed(),
+            address_suppressed: address.state.forbids(purpose),
+            domain_suppressed: domain.state.forbids(purpose),
             topic_left: false,
             channel_left: false,
         },

@@ -17,6 +17,7 @@ pub mod erasure;
 pub mod held;
 mod instance;
 mod judge;
+pub mod notices;
 mod outcome;
 mod pick;
 mod plan;

@@ -1,10 +1,9 @@
 //! Picking what is due, with what the views know of each receiver.
 
 use deadpool_postgres::Pool;
-use tidings_domain::delivery::{Delivery, Plan, Receiver, Tries};
+use tidings_domain::delivery::{Cause, Delivery, Plan, Receiver, Tries};
 use tidings_domain::preferences::Preferences;
 use tidings_domain::subscriber::{Choices, Standing};
-use tidings_domain::value::Code;
 use tidings_event_store::{Guard, Loaded, ReadError};
 use time::OffsetDateTime;
 use tokio_postgres::Row;
@@ -119,9 +118,10 @@ pub(crate) async fn pick(pool: &Pool, wanted: &Wanted<'_>) -> Result<Vec<Pick>, 
 
 /// `None` for a row whose Planned event the queue has not seen, which the order of the log forbids.
 fn read(row: &Row) -> Option<Pick> {
+    let cause_kind = row.get::<_, Option<&str>>(24)?;
     let plan = Plan {
-        cause_kind: Code::from_static("publication"),
-        cause_id: row.get::<_, Option<Uuid>>(1)?,
+        // Of a kind that a later build knows: it waits for one.
+        cause: Cause::recorded(cause_kind, row.get::<_, Option<Uuid>>(1)?)?,
         content_version: row.get::<_, Option<i32>>(2)?,
         channel_id: row.get::<_, Option<Uuid>>(3)?,
         subscriber_id: row.get(4),
@@ -140,9 +140,11 @@ fn read(row: &Row) -> Option<Pick> {
     };
     Some(Pick {
         delivery: Loaded::known(row.get(0), state, row.get(12)),
-        receiver: match plan.subscriber_id {
-            None => Some(broadcast()),
-            Some(subscriber_id) => known(subscriber_id, row),
+        receiver: match (plan.subscriber_id, plan.cause) {
+            (None, _) => Some(broadcast()),
+            (Some(subscriber_id), Cause::Publication(_)) => known(subscriber_id, row),
+            // The views do not say why an address is suppressed, and whom they know they may not know yet.
+            (Some(_), Cause::Notice(_)) => None,
         },
         plan,
         correlation_id: row.get::<_, Option<Uuid>>(5)?,
@@ -189,9 +191,9 @@ fn known(subscriber_id: Uuid, row: &Row) -> Option<KnownReceiver> {
         email,
         name: row.get(14),
         address_suppression_id,
-        choices: choices(row.get(24), row.get(25)),
+        choices: choices(row.get(25), row.get(26)),
         preferences: row
-            .get::<_, Option<serde_json::Value>>(26)
+            .get::<_, Option<serde_json::Value>>(27)
             .and_then(|it| Preferences::recorded_value(&it)),
         guards: vec![
             Guard {

@@ -1,22 +1,23 @@
 -- Due deliveries in the order they should go out, with what the views know of each receiver and the
 -- versions they know it at. Those of cancelled publications are settled whenever they are due,
--- and alone while nothing may be sent ($7).
-select q.delivery_id, q.publication_id, q.content_version, q.channel_id, q.subscriber_id, q.correlation_id,
+-- and alone while nothing may be sent ($7). What a notice's receiver is like is asked of the streams themselves.
+select q.delivery_id, q.cause_id, q.content_version, q.channel_id, q.subscriber_id, q.correlation_id,
        q.traceparent, q.planned_position, q.priority, q.planned_at, q.due_at, q.attempt, q.version,
        s.email, s.name, s.state, s.version, s.address_suppression_id, s.domain_suppression_id,
-       a.version, a.suppressed, d.version, d.suppressed, q.abandons, s.topics, s.left_channels, s.preferences
+       a.version, a.suppressed, d.version, d.suppressed, q.abandons, q.cause_kind, s.topics, s.left_channels,
+       s.preferences
     from (
         (
             select * from publishing_dispatch_queue
                 where not $7 and open_attempt = 0 and due_at <= $2 and lane = any($1)
-                  and channel_id <> all($3) and delivery_id <> all($4) and publication_id <> all($8)
+                  and channel_id <> all($3) and delivery_id <> all($4) and cause_id <> all($8)
                 order by priority desc, due_at, delivery_id
                 limit $5
         )
         union
         (
             select * from publishing_dispatch_queue
-                where publication_id = any($6) and open_attempt = 0 and lane = any($1)
+                where cause_id = any($6) and open_attempt = 0 and lane = any($1)
                   and delivery_id <> all($4)
                 limit $5
         )

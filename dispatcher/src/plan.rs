@@ -9,7 +9,6 @@ use std::time::Duration;
 use tidings_domain::delivery::{self, Delivery};
 use tidings_domain::publication::{Audience, Command, Plan, Priority, Publication, Sending};
 use tidings_domain::stream_id::{ReceiverId, delivery as delivery_id, reaction};
-use tidings_domain::value::Code;
 use tidings_event_store::{CommitError, Loaded, Past, Progress, crash_point};
 use tidings_service::clock::Monotonic;
 use uuid::Uuid;
@@ -280,8 +279,7 @@ impl Planning<'_> {
         draft.guard(self.id, self.version);
         for (delivery_id, (channel_id, subscriber_id)) in missing {
             let plan = delivery::Plan {
-                cause_kind: Code::from_static("publication"),
-                cause_id: self.id,
+                cause: delivery::Cause::Publication(self.id),
                 content_version: self.content_version,
                 channel_id: *channel_id,
                 subscriber_id: *subscriber_id,

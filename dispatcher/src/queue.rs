@@ -21,8 +21,10 @@ view_row! {
             /// The delivery.
             delivery_id: Uuid,
         }
-        /// What caused it.
-        publication_id: Option<Uuid>,
+        /// What kind of thing asked for it.
+        cause_kind: Option<String>,
+        /// Its stream.
+        cause_id: Option<Uuid>,
         /// Which content goes out.
         content_version: Option<i32>,
         /// Where.
@@ -72,7 +74,8 @@ impl Merge for QueueRow {
         }
         Self {
             delivery_id: self.delivery_id,
-            publication_id: later.publication_id.or(self.publication_id),
+            cause_kind: later.cause_kind.or(self.cause_kind),
+            cause_id: later.cause_id.or(self.cause_id),
             content_version: later.content_version.or(self.content_version),
             channel_id: later.channel_id.or(self.channel_id),
             subscriber_id: later.subscriber_id.or(self.subscriber_id),
@@ -196,7 +199,8 @@ fn planned(plan: &Planned, recorded: &Recorded) -> QueueRow {
     let id = |bytes: &[u8]| Uuid::from_slice(bytes).ok();
     let (channel_id, subscriber_id) = (id(&plan.channel_id), id(&plan.subscriber_id));
     QueueRow {
-        publication_id: id(&plan.cause_id),
+        cause_kind: Some(plan.cause_kind.clone()),
+        cause_id: id(&plan.cause_id),
         content_version: Some(plan.content_version),
         channel_id,
         subscriber_id,
@@ -215,7 +219,8 @@ fn planned(plan: &Planned, recorded: &Recorded) -> QueueRow {
 fn blank(recorded: &Recorded) -> QueueRow {
     QueueRow {
         delivery_id: recorded.stream_id,
-        publication_id: None,
+        cause_kind: None,
+        cause_id: None,
         content_version: None,
         channel_id: None,
         subscriber_id: None,

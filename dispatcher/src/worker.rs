@@ -149,10 +149,10 @@ impl Worker {
         }
         let held = self.core.surroundings.refresh().await?.held;
         if held {
-            self.put_back(|pick| !whenever_due.contains(&pick.plan.cause_id));
+            self.put_back(|pick| !whenever_due.contains(&pick.plan.cause.id()));
         }
         let paused = publications::paused(pool).await?;
-        self.put_back(|pick| paused.contains(&pick.plan.cause_id));
+        self.put_back(|pick| paused.contains(&pick.plan.cause.id()));
         let taken: Vec<Uuid> = self.taken.keys().copied().collect();
         let busy_channels = self.busy_channels();
         let picks = pick(
@@ -288,7 +288,7 @@ impl Worker {
                 paced.push(channel_id);
             }
             let is_held_up =
-                paced.contains(&channel_id) && !self.cancelled.contains(&plan.cause_id);
+                paced.contains(&channel_id) && !self.cancelled.contains(&plan.cause.id());
             if full.contains(&channel_id) || is_held_up {
                 index += 1;
                 continue;

@@ -1,4 +1,4 @@
-//! Looks at one subscriber's data: who saw what, and who took it along. The stream is apart from the subscriber's, so
+//! Looks at one subscriber's data: who saw what, and who took it along; and what the platform itself wrote to them. The stream is apart from the subscriber's, so
 //! that a look moves no version that an attempt is guarded on.
 
 mod codec;
@@ -7,19 +7,72 @@ mod evolve;
 #[cfg(test)]
 mod tests;
 
+use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
 use crate::aggregate::{Aggregate, CodecError};
+use crate::delivery::Purpose;
 use crate::personal::{Open, Personal, Seal};
-use crate::value::{Code, LookReason, code_enum};
+use crate::subscriber::Consent;
+use crate::value::{Code, Evidence, LookReason, code_enum};
 
-/// State of an `access` stream. Nothing is decided by it: every look is recorded, however often it is repeated.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// State of an `access` stream. Every look is recorded, however often it is repeated; notices are not.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Access {
     /// How often somebody looked.
     pub views: u64,
     /// How often it was all written to a file.
     pub exports: u64,
+    /// What the platform wrote, oldest first.
+    pub notices: Vec<Notice>,
+}
+
+impl Access {
+    /// The notice that a delivery carries.
+    pub fn notice(&self, delivery_id: Uuid) -> Option<&Notice> {
+        let carried = |notice: &&Notice| notice.delivery_id == delivery_id;
+        self.notices.iter().find(carried)
+    }
+}
+
+/// A notice that was issued.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// What it says: [`NoticeKind`], or one that a later build knows.
+    pub kind: Code,
+    /// The delivery that carries it.
+    pub delivery_id: Uuid,
+    /// When.
+    pub issued_at: OffsetDateTime,
+    /// How often the subscriber had left everything by then.
+    pub departures: u32,
+}
+
+code_enum! {
+    /// What the platform itself writes.
+    NoticeKind {
+        /// Whether they want to be subscribed.
+        ConfirmSignUp = "confirm_sign_up",
+    }
+}
+
+impl NoticeKind {
+    /// How long [`Self::a_day_max`] notices of a kind are counted together.
+    pub const DAY: Duration = Duration::DAY;
+
+    /// So many are issued to one subscriber in a day, whoever asks: nobody can have somebody else flooded.
+    pub fn a_day_max(self) -> usize {
+        match self {
+            Self::ConfirmSignUp => 3,
+        }
+    }
+
+    /// What it is for.
+    pub fn purpose(self) -> Purpose {
+        match self {
+            Self::ConfirmSignUp => Purpose::AskForConsent,
+        }
+    }
 }
 
 code_enum! {
@@ -71,6 +124,23 @@ pub enum Command {
         /// Why.
         reason: Option<LookReason>,
     },
+    /// To write to them; nothing is issued when it would be too many.
+    Issue {
+        /// To whom.
+        subscriber_id: Uuid,
+        /// What.
+        kind: NoticeKind,
+        /// The delivery that carries it.
+        delivery_id: Uuid,
+        /// The time it is.
+        now: OffsetDateTime,
+        /// How often they have left everything.
+        departures: u32,
+        /// What they are asked to agree to, where no sign-up in the same commit says it.
+        consent: Option<Consent>,
+        /// What the request looked like, where no sign-up in the same commit says it.
+        evidence: Option<Evidence>,
+    },
 }
 
 /// A file that is handed out.
@@ -117,6 +187,17 @@ pub enum Event {
         /// Why.
         reason: Option<Personal<LookReason>>,
     },
+    /// The platform wrote to them.
+    NoticeIssued {
+        /// Who is written to.
+        subscriber_id: Uuid,
+        /// What, by which delivery, and when.
+        notice: Notice,
+        /// What they are asked to agree to.
+        consent: Option<Consent>,
+        /// What the request looked like.
+        evidence: Option<Personal<Evidence>>,
+    },
 }
 
 /// Nothing is refused: who may look is for the gate to say.
@@ -130,7 +211,7 @@ impl Aggregate for Access {
     type Refusal = Refusal;
 
     fn decide(&self, command: Command) -> Result<Vec<Event>, Refusal> {
-        Ok(vec![decide::decide(command)])
+        Ok(decide::decide(self, command))
     }
 
     fn evolve(self, event: &Event) -> Self {

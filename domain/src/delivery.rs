@@ -1,6 +1,7 @@
 //! A delivery: one message to one receiver. Every attempt is on record before any byte goes out,
 //! and every planned delivery is in exactly one accounting class at any time.
 
+mod cause;
 mod codec;
 mod command;
 mod decide;
@@ -18,6 +19,7 @@ use crate::aggregate::{Aggregate, CodecError};
 use crate::personal::{Open, Seal};
 use crate::value::{Code, code_enum};
 
+pub use cause::{Cause, Purpose};
 pub use codec::is_report;
 pub use command::{Command, DoubtPolicy, Permit, Receiver, Reply};
 pub use event::Event;
@@ -29,10 +31,8 @@ pub use feedback::{
 /// What is to be delivered, to whom, when.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
-    /// What asked for it: `publication`.
-    pub cause_kind: Code,
-    /// Stream id of the cause.
-    pub cause_id: Uuid,
+    /// What asked for it.
+    pub cause: Cause,
     /// Stream version of the cause's event whose content goes out.
     pub content_version: i32,
     /// The way out.

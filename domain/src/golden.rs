@@ -15,8 +15,9 @@ use crate::personal::Personal::Known;
 use crate::schedule::CivilTime;
 use crate::testing::{GlassVault, ShreddedVault};
 use crate::value::{
-    Attributes, ChannelIds, ChannelKind, ChannelName, Code, Credentials, DisplayName, EmailAddress,
-    Evidence, Html, LookReason, Markdown, Settings, SkipReason, Title,
+    Attributes, ChannelIds, ChannelKind, ChannelName, Code, ConsentVersion, ConsentWording,
+    Credentials, DisplayName, EmailAddress, Evidence, Html, LookReason, Markdown, Settings,
+    SkipReason, Title,
 };
 use crate::{
     access, address, channel, delivery, log, publication, subscriber, subscriber_import,
@@ -142,8 +143,7 @@ fn delivery_events() -> Vec<delivery::Event> {
     use delivery::{CancelledReason, DoubtReason, Event, Plan, Reply, SuppressedReason};
     let at = datetime!(2026-01-02 03:04:05.678901 UTC);
     let plan = || Plan {
-        cause_kind: code("publication"),
-        cause_id: id(1),
+        cause: delivery::Cause::Publication(id(1)),
         content_version: 2,
         channel_id: id(3),
         subscriber_id: Some(id(4)),
@@ -298,7 +298,55 @@ fn access_events() -> Vec<access::Event> {
             through_position: 1_234,
             reason: reason(),
         },
+        access::Event::NoticeIssued {
+            subscriber_id: id(1),
+            notice: access::Notice {
+                kind: code("confirm_sign_up"),
+                delivery_id: id(2),
+                issued_at: datetime!(2026-01-02 03:04:05.678901 UTC),
+                departures: 1,
+            },
+            consent: Some(consent()),
+            evidence: Some(Known(Evidence::user_agent("Browser/7"))),
+        },
     ]
+}
+
+fn consent() -> subscriber::Consent {
+    subscriber::Consent::to(
+        ConsentWording::parse("I want to get the news.").unwrap(),
+        ConsentVersion::parse("2026-03").unwrap(),
+    )
+}
+
+/// As `SignedUp` is written of whoever has to confirm.
+fn sign_up_to_confirm() -> Vec<subscriber::Event> {
+    use subscriber::{Confirmation, Event, Source};
+    vec![Event::SignedUp {
+        email: Known(EmailAddress::parse("Ada@example.org").unwrap()),
+        name: None,
+        attributes: None,
+        address_id: id(1),
+        address_suppression_id: id(2),
+        domain_suppression_id: id(3),
+        source: Source::Form,
+        import_id: None,
+        confirmation: Confirmation::Pending(code("required")),
+        consent: Some(consent()),
+        evidence: Some(Known(Evidence::user_agent("Browser/7"))),
+    }]
+}
+
+/// As a delivery is planned that no publication has asked for.
+fn delivery_of_a_notice() -> Vec<delivery::Event> {
+    vec![delivery::Event::Planned(delivery::Plan {
+        cause: delivery::Cause::Notice(id(1)),
+        content_version: 2,
+        channel_id: id(3),
+        subscriber_id: Some(id(4)),
+        due_at: datetime!(2026-01-02 03:04:05.678901 UTC),
+        priority: 100,
+    })]
 }
 
 fn address_events() -> Vec<address::Event> {
@@ -443,6 +491,8 @@ fn later_shapes_read_as_they_were_written_and_stop_readers_that_do_not_know_them
     for event in &events {
         assert_eq!(publication::Publication::min_reader(event), 3);
     }
+    check_shape::<subscriber::Subscriber>(&sign_up_to_confirm(), 3);
+    check_shape::<delivery::Delivery>(&delivery_of_a_notice(), 2);
     for event in publication_events() {
         assert_eq!(publication::Publication::min_reader(&event), 0);
     }

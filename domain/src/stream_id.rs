@@ -37,6 +37,15 @@ pub fn access(subscriber_id: Uuid) -> Uuid {
     derive_from(subscriber_id, "access", &[])
 }
 
+/// The `delivery` stream of a notice, from the intent of the command that issues it.
+pub fn notice_delivery(intent: Uuid, channel_id: Uuid, subscriber_id: Uuid) -> Uuid {
+    derive_from(
+        intent,
+        "delivery.notice",
+        &[channel_id.as_bytes(), subscriber_id.as_bytes()],
+    )
+}
+
 /// Who a delivery goes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReceiverId {
@@ -176,6 +185,7 @@ mod tests {
                 domain_suppression(&key(), email.domain()),
             ),
             ("access", access(a)),
+            ("notice", notice_delivery(a, b, c)),
             ("addressed", delivery(AT, a, b, ReceiverId::Subscriber(c))),
             ("broadcast", delivery(AT, a, b, ReceiverId::Channel(b))),
             ("imported", imported_subscriber(AT, a, b)),
@@ -191,6 +201,7 @@ mod tests {
             "2ea9833c-7d26-8016-b92c-575cde98db94",
             "068786b7-9f28-8eaf-aeba-3b2e79d78d57",
             "00000000-0000-835a-ab78-b7fbdae94cc3",
+            "00000000-0000-8ec7-a289-76e61b7c28a1",
             "019b7ca9-8f2e-82b5-9431-964b29091373",
             "019b7ca9-8f2e-8940-8d49-01a90afa5bbb",
             "019b7ca9-8f2e-8f19-8b8a-fefb0956bcc2",

@@ -2,6 +2,7 @@
 
 mod choices;
 mod codec;
+mod consent;
 mod decide;
 mod evolve;
 #[cfg(test)]
@@ -17,6 +18,9 @@ use crate::value::{Attributes, Code, DisplayName, EmailAddress, Evidence, code_e
 
 pub use choices::{Choices, What};
 
+pub use consent::Consent;
+pub(crate) use consent::{decode_consent, open_evidence, seal_evidence};
+
 code_enum! {
     /// How consent came.
     Source {
@@ -24,6 +28,8 @@ code_enum! {
         Api = "api",
         /// With a file:
         Import = "import",
+        /// They filled in the public form, or somebody else did with their address:
+        Form = "form",
     }
 }
 
@@ -40,6 +46,14 @@ code_enum! {
         Api = "api",
         /// The witness says so; how was lost when the log was restored:
         Restored = "restored",
+    }
+}
+
+code_enum! {
+    /// How somebody said that they want mail.
+    ConfirmMethod {
+        /// By the button behind the link they were sent:
+        Link = "link",
     }
 }
 
@@ -152,6 +166,8 @@ pub struct Profile {
     pub choices: Choices,
     /// How they want to get what they get; none: they never said.
     pub preferences: Option<Personal<Preferences>>,
+    /// How often they left everything.
+    pub departures: u32,
 }
 
 /// State of a `subscriber` stream.
@@ -236,6 +252,21 @@ pub enum Command {
         source: Source,
         /// The import they came with.
         import_id: Option<Uuid>,
+        /// Mail may go out only once they have confirmed.
+        confirm: bool,
+        /// What they agreed to.
+        consent: Option<Consent>,
+        /// What the request looked like.
+        evidence: Option<Evidence>,
+    },
+    /// Say that they want mail.
+    Confirm {
+        /// The delivery that asked them.
+        delivery_id: Uuid,
+        /// How often they had left everything when they were asked.
+        departures: u32,
+        /// What the request looked like.
+        evidence: Option<Evidence>,
     },
     /// Leave.
     Unsubscribe {
@@ -305,6 +336,19 @@ pub enum Event {
         import_id: Option<Uuid>,
         /// Whether mail may go out at once.
         confirmation: Confirmation,
+        /// What they agreed to.
+        consent: Option<Consent>,
+        /// What the request looked like.
+        evidence: Option<Personal<Evidence>>,
+    },
+    /// They said that they want mail.
+    Confirmed {
+        /// How.
+        method: ConfirmMethod,
+        /// The delivery that asked them.
+        delivery_id: Uuid,
+        /// What the request looked like.
+        evidence: Option<Personal<Evidence>>,
     },
     /// They left.
     Unsubscribed {
@@ -371,6 +415,9 @@ pub enum Refusal {
     /// There is nobody left who could come back.
     #[error("the subscriber was erased; whoever wants mail signs up anew")]
     Erased,
+    /// A confirmation of what they have taken back since.
+    #[error("the subscriber has left since they were asked")]
+    LeftSince,
     /// Nobody asked for it.
     #[error("nobody asked for the subscriber's erasure")]
     ErasureNotRequested,

@@ -10,6 +10,7 @@ mod tests;
 use uuid::Uuid;
 
 use crate::aggregate::{Aggregate, CodecError};
+use crate::delivery::Purpose;
 use crate::personal::{Open, Personal, Seal};
 use crate::value::code_enum;
 
@@ -41,6 +42,11 @@ code_enum! {
     }
 }
 
+impl Reason {
+    /// Reasons that a sign-up of their own puts an end to.
+    pub const ENDED_BY_SIGN_UP: &[Self] = &[Self::Erased, Self::Unsubscribed];
+}
+
 /// State of a `suppression` stream.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Suppression {
@@ -60,6 +66,19 @@ impl Suppression {
     /// Whether nothing may be sent.
     pub fn is_suppressed(&self) -> bool {
         matches!(self, Self::Suppressed { .. })
+    }
+
+    /// Whether a message for this purpose must not be sent. Whoever signs up may be asked whether it was them, although
+    /// they, or whoever had the address, once wanted no more mail: what came from the receiving side, or from an
+    /// operator, they can not put an end to.
+    pub fn forbids(&self, purpose: Purpose) -> bool {
+        match purpose {
+            Purpose::Mail => self.is_suppressed(),
+            Purpose::AskForConsent => {
+                let own = |reason| Reason::ENDED_BY_SIGN_UP.contains(reason);
+                !self.reasons().iter().all(own)
+            }
+        }
     }
 
     /// The reasons that stand.

@@ -1,6 +1,7 @@
-//! Signed unsubscribe links: `/u/TOKEN` stands in mails for years, so the token names everything
-//! itself and its format never changes. The same keys sign return paths.
+//! Signed links: `/u/TOKEN` stands in mails for years, so the token names everything itself and its format never
+//! changes. `/c/TOKEN` has the same layout. The same keys sign return paths.
 
+mod confirm;
 mod preferences;
 mod return_path;
 
@@ -10,6 +11,7 @@ use sha2::Sha256;
 use time::{Date, Duration, OffsetDateTime, macros::date};
 use uuid::Uuid;
 
+pub use confirm::ConfirmLink;
 pub use preferences::PreferencesLink;
 pub use return_path::ReturnPath;
 

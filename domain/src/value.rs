@@ -37,7 +37,10 @@ pub use settings::Settings;
 pub use slug::Slug;
 pub use target::Target;
 pub(crate) use text::cut;
-pub use text::{ChannelName, Description, DisplayName, LookReason, SkipReason, Title, TopicName};
+pub use text::{
+    ChannelName, ConsentVersion, ConsentWording, Description, DisplayName, LookReason, SkipReason,
+    Title, TopicName,
+};
 pub use topic_ids::TopicIds;
 
 /// What was wrong with a value, and what is allowed, in words for the person who sent it.

@@ -5,7 +5,7 @@ use actix_web::web;
 use crate::{
     access_log, audit_head, channel_list, delivery_log, import_status, publication_accounting,
     publication_analytics, publication_status, subscriber_export, subscriber_profile,
-    subscriber_timeline, topic_list, view_positions,
+    subscriber_timeline, suppression_list, topic_list, view_positions,
 };
 use tidings_service::access::{Gate, Route, serve};
 
@@ -21,6 +21,7 @@ pub const ROUTES: &[Route] = &[
     subscriber_profile::preferences::ROUTE,
     subscriber_timeline::get::ROUTE,
     subscriber_export::post::ROUTE,
+    suppression_list::list::ROUTE,
     channel_list::list::ROUTE,
     channel_list::get::ROUTE,
     topic_list::list::ROUTE,
@@ -45,6 +46,7 @@ pub const ROUTES: &[Route] = &[
     subscriber_profile::preferences::get_preferences,
     subscriber_timeline::get::get_timeline,
     subscriber_export::post::export_subscriber,
+    suppression_list::list::list_suppressions,
     channel_list::list::list_channels,
     channel_list::get::get_channel,
     topic_list::list::list_topics,
@@ -108,6 +110,11 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
         cfg,
         subscriber_export::post::ROUTE,
         subscriber_export::post::export_subscriber,
+    );
+    serve(
+        cfg,
+        suppression_list::list::ROUTE,
+        suppression_list::list::list_suppressions,
     );
     serve(
         cfg,

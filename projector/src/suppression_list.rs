@@ -1,5 +1,8 @@
 //! Which addresses and domains may nothing be sent to?
 
 mod fold;
+pub mod list;
+mod query;
 
 pub use fold::{SuppressionList, SuppressionRow};
+pub use query::Suppression;

@@ -1,8 +1,9 @@
 -- What is left to deliver: one row a planned delivery that is not settled. The dispatcher's own view.
--- Raise the number when its fold changes: fold 3.
+-- Raise the number when its fold changes: fold 4.
 create table {table} (
     delivery_id      uuid        not null primary key,
-    publication_id   uuid,
+    cause_kind       text,                 -- publication, notice
+    cause_id         uuid,
     content_version  integer,
     channel_id       uuid,
     subscriber_id    uuid,                 -- null for a broadcast delivery
@@ -25,4 +26,4 @@ create table {table} (
 -- indexes
 create index {table}_due on {table} (priority desc, due_at, delivery_id) where open_attempt = 0;
 create index {table}_open on {table} (open_deadline_at) where open_attempt > 0;
-create index {table}_publication on {table} (publication_id);
+create index {table}_cause on {table} (cause_id);

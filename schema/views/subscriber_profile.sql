@@ -1,5 +1,5 @@
 -- Who each subscriber is and whether they want mail. email, name, attributes and preferences are opened values, null
--- once erased. Raise the number when its fold changes: fold 3.
+-- once erased. Raise the number when its fold changes: fold 4.
 create table {table} (
     subscriber_id          uuid    not null primary key,
     email                  text,

@@ -147,6 +147,7 @@ impl House {
             ids: platform.ids.clone(),
             environment: self.environment(),
             public_url: PublicUrl::parse(PUBLIC_URL).unwrap(),
+            organisation: "The Town Crier".to_owned(),
             link_keys: self.link_keys.clone(),
             metrics: self.metrics.clone(),
             limits: Limits::from(&Config::defaults().unwrap().dispatcher),
@@ -268,6 +269,9 @@ impl House {
             attributes: None,
             source: Source::Api,
             import_id: None,
+            confirm: false,
+            consent: None,
+            evidence: None,
         };
         let fresh = Loaded::known(id, Subscriber::default(), 0);
         let events = decide(&fresh.state, signed_up);

@@ -56,6 +56,9 @@ async fn one(platform: &Platform, id: Uuid, number: usize) -> Result<(), Error> 
         domain_suppression_id: stream_id::domain_suppression(&platform.id_key, email.domain()),
         source: Source::Import,
         import_id: None,
+        confirm: false,
+        consent: None,
+        evidence: None,
         email,
     };
     let signed_up = Subscriber::default().decide(command)?;

@@ -1,16 +1,14 @@
 //! `POST /u/{token}`: a subscriber leaves, by the one click of a mail program (RFC 8058) or by our
 //! button. No login, no cookie, no redirect, and nobody is refused for what program they use.
 
-use actix_web::http::header;
 use actix_web::web::{self, Bytes};
 use actix_web::{HttpRequest, HttpResponse};
 use tidings_domain::subscriber::UnsubscribeMethod;
 use tidings_domain::token::UnsubscribeLink;
-use tidings_domain::value::Evidence;
 use tidings_service::access::{Access, Route};
 use tidings_service::http::{RequestContext, read_body};
 
-use super::{PATH, form, page};
+use super::{PATH, evidence, form, page};
 use crate::commands::Commands;
 use crate::departure::depart;
 
@@ -56,11 +54,7 @@ pub(crate) async fn leave(
     } else {
         UnsubscribeMethod::Page
     };
-    let agent = request
-        .headers()
-        .get(header::USER_AGENT)
-        .map(|agent| String::from_utf8_lossy(agent.as_bytes()));
-    let evidence = agent.map(|agent| Evidence::user_agent(&agent));
+    let evidence = evidence(&request);
     match depart(&commands, &(&origin).into(), &link, method, evidence).await {
         Ok(()) => page::done(&page::preferences(&link, commands.link_keys.current())),
         Err(problem) => {

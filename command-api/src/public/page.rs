@@ -56,10 +56,17 @@ pub(super) fn bad_link(error: &TokenError) -> HttpResponse {
 
 /// Nothing was changed, but will be when the request comes again.
 pub(super) fn later() -> HttpResponse {
+    not_now(
+        "We could not write this down just now. You are still subscribed; please use the link again shortly.",
+    )
+}
+
+/// The log is away; `why` says what to do.
+pub(in crate::public) fn not_now(why: &str) -> HttpResponse {
     let mut response = page(
         StatusCode::SERVICE_UNAVAILABLE,
         "Please try again in a moment",
-        "<p>We could not write this down just now. You are still subscribed; please use the link again shortly.</p>",
+        &format!("<p>{why}</p>"),
     );
     response.headers_mut().insert(
         header::RETRY_AFTER,

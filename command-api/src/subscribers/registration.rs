@@ -2,15 +2,18 @@
 //! that an address belongs to one subscriber whoever comes first. The commit is guarded on the address's suppression,
 //! so that a file cannot bring back whoever is erased meanwhile.
 
+use tidings_domain::access::{Access, NoticeKind};
 use tidings_domain::address::{self, Address};
 use tidings_domain::aggregate::Aggregate as _;
 use tidings_domain::id::IdKey;
 use tidings_domain::stream_id;
-use tidings_domain::subscriber::{self, Subscriber};
+use tidings_domain::subscriber::{self, Consent, Subscriber};
 use tidings_domain::suppression::{self, Reason, Suppression};
-use tidings_domain::value::{Attributes, DisplayName, EmailAddress};
-use tidings_event_store::{CommitError, Context, LoadError, Loaded, Store};
+use tidings_domain::value::{Attributes, DisplayName, EmailAddress, Evidence};
+use tidings_event_store::{CommitError, Context, Draft, LoadError, Loaded, Store};
 use uuid::Uuid;
+
+use crate::notices::{self, Notice};
 
 /// Times a registration is decided anew because others were faster.
 const ATTEMPTS_MAX: u32 = 5;
@@ -32,6 +35,12 @@ pub(crate) struct Registration {
     pub(crate) import_id: Option<Uuid>,
     /// Id of the address's stream.
     pub(crate) address_id: Uuid,
+    /// The channel they are asked by whether they want mail; none: whoever signs them up answers for that.
+    pub(crate) confirm_by: Option<Uuid>,
+    /// What they agreed to.
+    pub(crate) consent: Option<Consent>,
+    /// What the request looked like.
+    pub(crate) evidence: Option<Evidence>,
 }
 
 /// What became of a registration.
@@ -119,6 +128,7 @@ impl Registration {
                 true => drop(draft.guard(suppression.id, suppression.version)),
                 false => drop(draft.append(suppression, lifted)),
             }
+            self.ask(&mut draft, context);
             attempts += 1;
             match draft.commit().await {
                 Ok(committed) => return Ok(Outcome::SignedUp(after.recorded(&committed))),
@@ -128,6 +138,23 @@ impl Registration {
             }
             on_record = self.load(store, id_key).await?;
         }
+    }
+
+    /// Asks them, if they have to be: a subscriber who has just come to be can not have been asked too often.
+    fn ask(&self, draft: &mut Draft<'_>, context: &Context) {
+        let Some(channel_id) = self.confirm_by else {
+            return;
+        };
+        let access = Loaded::known(stream_id::access(self.id), Access::default(), 0);
+        let notice = Notice {
+            subscriber_id: self.id,
+            kind: NoticeKind::ConfirmSignUp,
+            channel_id,
+            departures: 0,
+            consent: None,
+            evidence: None,
+        };
+        notices::issue(draft, context, access, notice);
     }
 
     async fn load(&self, store: &Store, id_key: &IdKey) -> Result<OnRecord, LoadError> {
@@ -150,8 +177,10 @@ impl Registration {
         match self.source {
             subscriber::Source::Import if erased => None,
             subscriber::Source::Import => Some(Vec::new()),
-            subscriber::Source::Api => {
-                let reasons = vec![Reason::Erased, Reason::Unsubscribed];
+            // Not before they have confirmed: anybody can type any address.
+            _ if self.confirm_by.is_some() => Some(Vec::new()),
+            subscriber::Source::Api | subscriber::Source::Form => {
+                let reasons = Reason::ENDED_BY_SIGN_UP.to_vec();
                 let Ok(lifted) = suppression.decide(suppression::Command::Lift { reasons });
                 Some(lifted)
             }
@@ -168,6 +197,9 @@ impl Registration {
             domain_suppression_id: stream_id::domain_suppression(id_key, self.email.domain()),
             source: self.source,
             import_id: self.import_id,
+            confirm: self.confirm_by.is_some(),
+            consent: self.consent.clone(),
+            evidence: self.evidence.clone(),
         }
     }
 }

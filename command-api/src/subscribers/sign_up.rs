@@ -5,13 +5,16 @@ use serde::Deserialize;
 use serde_json::Value;
 use tidings_domain::aggregate::Aggregate as _;
 use tidings_domain::stream_id;
-use tidings_domain::subscriber::{Source, Standing, Subscriber};
-use tidings_domain::value::{Attributes, DisplayName, EmailAddress};
+use tidings_domain::subscriber::{Consent, Source, Standing, Subscriber};
+use tidings_domain::value::{
+    Attributes, ConsentVersion, ConsentWording, DisplayName, EmailAddress,
+};
 use tidings_service::Problem;
 use tidings_service::auth::Role;
 use tidings_service::http::Json;
 use tidings_service::problem::ProblemBody;
 use utoipa::ToSchema;
+use uuid::Uuid;
 
 use super::{COLLECTION, Outcome, Registration, RegistrationError};
 use crate::answer::{Answer, Changed, same_body};
@@ -38,11 +41,28 @@ pub(crate) struct NewSubscriber {
     /// What else to know of them: texts, numbers, yes or no.
     #[schema(value_type = Option<Object>)]
     attributes: Option<Value>,
+    /// `not_required` (you answer for their consent; this is what counts when nothing is said), or `required`: they are
+    /// sent a link to confirm by, and nothing else before they have.
+    #[schema(example = "not_required")]
+    confirmation: Option<String>,
+    /// What they agreed to, if you want it on record.
+    consent: Option<NewConsent>,
+}
+
+/// What somebody agreed to.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({ "wording": "I want to get the news by mail.", "version": "2026-03" }))]
+pub(crate) struct NewConsent {
+    /// The words they were shown, verbatim.
+    wording: String,
+    /// What you call this version of them.
+    version: String,
 }
 
 /// Sign somebody up
 ///
-/// They get mail from the next publication on.
+/// They get mail from the next publication on; or, if they are to confirm, from the next one after they have.
 #[utoipa::path(
     post, path = "/api/v1/subscribers", tag = "subscribers", security(("bearer" = [])),
     params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat")),
@@ -50,7 +70,7 @@ pub(crate) struct NewSubscriber {
     responses(
         (status = 201, description = "Signed up; `Location` names them", body = Changed),
         (status = 409, description = "The address belongs to a subscriber already; one who has left comes back by \
-            `POST /api/v1/subscribers/{id}/resubscribe`", body = ProblemBody,
+            `POST /api/v1/subscribers/{id}/resubscribe`. Or there is no channel to ask them by", body = ProblemBody,
             content_type = "application/problem+json"),
         (status = 422, description = "Some values are not acceptable", body = ProblemBody,
             content_type = "application/problem+json"),
@@ -61,16 +81,23 @@ pub(crate) async fn sign_up(
     call: Call,
     body: Json<NewSubscriber>,
 ) -> Result<Answer, Problem> {
-    let (email, name, attributes) = parse(body.value)?;
+    let new = parse(body.value)?;
+    let confirm_by = match new.confirm {
+        true => Some(channel(&commands).await?),
+        false => None,
+    };
     let request = call.begin(&commands, &body.raw).await?;
     let registration = Registration {
         id: request.new_stream(&commands, Subscriber::NOUN),
-        address_id: stream_id::address(&commands.id_key, &email),
-        email,
-        name,
-        attributes,
+        address_id: stream_id::address(&commands.id_key, &new.email),
+        email: new.email,
+        name: new.name,
+        attributes: new.attributes,
         source: Source::Api,
         import_id: None,
+        confirm_by,
+        consent: new.consent,
+        evidence: None,
     };
     let context = &request.context;
     match registration
@@ -100,7 +127,27 @@ const ERASED: &str = "Whom this request signed up was erased meanwhile. Whoever 
 const TAKEN: &str = "The address belongs to a subscriber already. One who has left comes back by \
     POST /api/v1/subscribers/{id}/resubscribe.";
 
-type Parsed = (EmailAddress, Option<DisplayName>, Option<Attributes>);
+/// The channel they are asked by.
+async fn channel(commands: &Commands) -> Result<Uuid, Problem> {
+    let found = (commands.notice_channel)().await;
+    let found = found.map_err(|error| refusal::log_away(&error))?;
+    found.ok_or_else(|| Problem::conflict(NO_CHANNEL))
+}
+
+const NO_CHANNEL: &str = "There is no channel to ask them by: configure and enable one of a kind that writes to single \
+    receivers, or name it in `notices.channel`.";
+
+/// Whether they have to confirm.
+const REQUIRED: &str = "required";
+const NOT_REQUIRED: &str = "not_required";
+
+struct Parsed {
+    email: EmailAddress,
+    name: Option<DisplayName>,
+    attributes: Option<Attributes>,
+    confirm: bool,
+    consent: Option<Consent>,
+}
 
 fn parse(body: NewSubscriber) -> Result<Parsed, Problem> {
     let mut values = Values::default();
@@ -113,8 +160,36 @@ fn parse(body: NewSubscriber) -> Result<Parsed, Problem> {
         .map(|attributes| values.take("#/attributes", Attributes::parse(attributes)));
     let name = name.map_or(Some(None), |name| name.map(Some));
     let attributes = attributes.map_or(Some(None), |attributes| attributes.map(Some));
-    let parsed = email.zip(name).zip(attributes);
-    values.all(parsed.map(|((email, name), attributes)| (email, name, attributes)))
+    let confirm = match body.confirmation.as_deref() {
+        None | Some(NOT_REQUIRED) => Some(false),
+        Some(REQUIRED) => Some(true),
+        Some(_) => {
+            values.wrong(
+                "#/confirmation",
+                "this must be `required` or `not_required`",
+            );
+            None
+        }
+    };
+    let consent = body.consent.map(|given| {
+        let wording = ConsentWording::parse(&given.wording);
+        let wording = values.take("#/consent/wording", wording);
+        let version = ConsentVersion::parse(&given.version);
+        let version = values.take("#/consent/version", version);
+        wording
+            .zip(version)
+            .map(|(wording, version)| Consent::to(wording, version))
+    });
+    let consent = consent.map_or(Some(None), |consent| consent.map(Some));
+    let parsed = email.zip(name).zip(attributes).zip(confirm).zip(consent);
+    let parsed = parsed.map(|((((email, name), attributes), confirm), consent)| Parsed {
+        email,
+        name,
+        attributes,
+        confirm,
+        consent,
+    });
+    values.all(parsed)
 }
 
 fn problem(error: RegistrationError) -> Problem {
@@ -136,13 +211,28 @@ mod tests {
             email: "ada".to_owned(),
             name: Some("A\nB".to_owned()),
             attributes: Some(json!({ "tags": [] })),
+            confirmation: Some("perhaps".to_owned()),
+            consent: Some(NewConsent {
+                wording: String::new(),
+                version: String::new(),
+            }),
         };
-        let problem = parse(body).unwrap_err();
+        let problem = parse(body).err().unwrap();
         let named: Vec<_> = problem
             .errors()
             .iter()
             .map(|error| error.pointer.as_str())
             .collect();
-        assert_eq!(named, ["#/email", "#/name", "#/attributes"]);
+        assert_eq!(
+            named,
+            [
+                "#/email",
+                "#/name",
+                "#/attributes",
+                "#/confirmation",
+                "#/consent/wording",
+                "#/consent/version"
+            ]
+        );
     }
 }

@@ -13,8 +13,8 @@ use reqwest::Url;
 
 use super::letterhead::Letterhead;
 use crate::{
-    channel::{Job, RenderError, Rendered},
-    content::mail::Footer,
+    channel::{About, Job, RenderError, Rendered},
+    content::mail::{Footer, Why},
 };
 
 const LIST_UNSUBSCRIBE: HeaderName = HeaderName::new_from_ascii_str("List-Unsubscribe");
@@ -34,6 +34,7 @@ pub(super) fn mail(letterhead: &Letterhead, job: &Job<'_>) -> Result<Rendered, R
     let footer = Footer {
         reader: to.email.as_ref(),
         sender: sender.unwrap_or_else(|| letterhead.from.email.as_ref()),
+        why: Why::of(job.about),
         unsubscribe_url,
         preferences_url,
     };
@@ -59,7 +60,10 @@ pub(super) fn mail(letterhead: &Letterhead, job: &Job<'_>) -> Result<Rendered, R
             // The same page says whose list it is, and how to leave it.
             .raw_header(verbatim(LIST_HELP, format!("<{url}>")));
     }
-    let feedback_id = format!("{}:publication:tidings", job.publication_id);
+    let feedback_id = match job.about {
+        About::Publication(id) => format!("{id}:publication:tidings"),
+        About::Notice(kind) => format!("{kind}:notice:tidings"),
+    };
     let message = message
         .raw_header(verbatim(FEEDBACK_ID, feedback_id))
         .multipart(

@@ -98,7 +98,7 @@ impl Channel for FileChannel {
             attempt: job.attempt,
             media_type: "message/rfc822",
             from: String::new(),
-            to: format!("{}.eml", job.publication_id),
+            to: format!("{}.eml", job.about.publication()?),
             body: message.formatted(),
         })
     }

@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use super::{Paces, email::system_trust, find};
 use crate::{
-    channel::{Blame, Channel, Environment, Job, Outcome, Recipient},
+    channel::{About, Blame, Channel, Environment, Job, Outcome, Recipient},
     content::Composed,
 };
 
@@ -62,7 +62,7 @@ pub(super) fn broadcast(content: &Composed) -> Job<'_> {
     Job {
         delivery_id: Uuid::from_u128(0xd1),
         attempt: 1,
-        publication_id: Uuid::from_u128(0xa1),
+        about: About::Publication(Uuid::from_u128(0xa1)),
         content,
         recipient: None,
         unsubscribe_url: None,

@@ -115,7 +115,7 @@ impl Channel for WebhookChannel {
             kind: "publication.published",
             timestamp: rfc3339(job.date)?,
             data: Data {
-                publication_id: job.publication_id,
+                publication_id: job.about.publication()?,
                 delivery_id: job.delivery_id,
                 article: job.content.webhook(),
             },

@@ -7,11 +7,13 @@ use lettre::message::{
     header::{ContentTransferEncoding, ContentType},
 };
 use minijinja::{Environment, Output, State, Value, context};
+use tidings_domain::access::NoticeKind;
 
 use super::{
     document::{Document, excerpt},
     html, text,
 };
+use crate::channel::About;
 
 /// Why this reader gets the mail and how to leave: the part that differs from reader to reader.
 #[derive(Clone, Copy)]
@@ -20,10 +22,46 @@ pub struct Footer<'a> {
     pub reader: &'a str,
     /// Who sends it, as the reader knows them.
     pub sender: &'a str,
+    /// Why they get it.
+    pub why: Why,
     /// Where this reader leaves with one click.
     pub unsubscribe_url: Option<&'a str>,
     /// Where this reader says what they want to get, and when.
     pub preferences_url: Option<&'a str>,
+}
+
+/// Why somebody gets a mail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// They are subscribed.
+    Subscribed,
+    /// Their address was entered to be subscribed, perhaps by somebody else.
+    SignedUp,
+}
+
+impl Why {
+    /// What a message is about says why it is sent.
+    pub(crate) fn of(about: About) -> Self {
+        match about {
+            About::Publication(_) => Self::Subscribed,
+            About::Notice(NoticeKind::ConfirmSignUp) => Self::SignedUp,
+        }
+    }
+}
+
+impl Footer<'_> {
+    /// One sentence.
+    pub(super) fn reason(&self) -> String {
+        let Self { reader, sender, .. } = self;
+        match self.why {
+            Why::Subscribed => {
+                format!("You receive this because {reader} is subscribed to {sender}.")
+            }
+            Why::SignedUp => {
+                format!("You receive this because {reader} was signed up at {sender}.")
+            }
+        }
+    }
 }
 
 /// The HTML and the text body of a mail, open where the footer goes.
@@ -136,8 +174,7 @@ fn html_footer(footer: Option<&Footer<'_>>) -> String {
         fill(
             "footer",
             &context! {
-                reader => footer.reader,
-                sender => footer.sender,
+                reason => footer.reason(),
                 unsubscribe_url => footer.unsubscribe_url,
                 preferences_url => footer.preferences_url,
             },

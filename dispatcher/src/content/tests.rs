@@ -3,11 +3,16 @@
 use proptest::prelude::*;
 use serde_json::Value;
 
-use super::{Composed, discord, mail::Footer, slack, webhook};
+use super::{
+    Composed, discord,
+    mail::{Footer, Why},
+    notice, slack, webhook,
+};
 
 const FOOTER: Footer<'static> = Footer {
     reader: "ada@example.org",
     sender: "The Daily Tide",
+    why: Why::Subscribed,
     unsubscribe_url: Some("https://news.example.org/u/TOKEN"),
     preferences_url: Some("https://news.example.org/p/TOKEN"),
 };
@@ -86,6 +91,22 @@ fn the_footer_without_a_link_offers_none() {
         );
     }
     assert!(!mail.mail().text(None).contains("receive this"));
+}
+
+#[test]
+fn whoever_is_asked_reads_what_for_where_to_say_yes_and_that_they_need_do_nothing() {
+    let url = "https://news.example.org/c/TOKEN";
+    let asks = notice::confirm_sign_up("The <Daily> Tide", url);
+    let footer = Footer {
+        why: Why::SignedUp,
+        unsubscribe_url: None,
+        ..FOOTER
+    };
+    assert_eq!(asks.title(), "Please confirm: mails from The <Daily> Tide");
+    insta::assert_snapshot!(asks.mail().text(Some(&footer)));
+    let html = asks.mail().html(Some(&footer));
+    assert!(html.contains(&format!("href=\"{url}\"")), "{html}");
+    assert!(html.contains("The &lt;Daily&gt; Tide") && !html.contains("<Daily>"));
 }
 
 #[test]

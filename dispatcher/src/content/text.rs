@@ -22,10 +22,8 @@ pub fn letter(title: &str, document: &Document) -> String {
 
 /// The lines under the letter: why this reader gets it, and how to leave.
 pub fn footer(footer: &Footer<'_>) -> String {
-    let (reader, sender) = (footer.reader, footer.sender);
     let mut lines = vec![String::new(), "-- ".to_owned()];
-    let reason = format!("You receive this because {reader} is subscribed to {sender}.");
-    wrap(&reason, WIDTH, "", "", &mut lines);
+    wrap(&footer.reason(), WIDTH, "", "", &mut lines);
     if let Some(url) = footer.preferences_url {
         lines.push(format!("Choose what you get: {url}"));
     }

@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{Desk, SAMPLE_READER, Where, channel, is_addressed};
-use crate::content::mail::Footer;
+use crate::content::mail::{Footer, Why};
 
 /// Who may.
 pub const ROUTE: Route = (
@@ -71,6 +71,7 @@ pub async fn preview(
     let footer = reader.map(|reader| Footer {
         reader,
         sender: &rendered.from,
+        why: Why::Subscribed,
         unsubscribe_url: job.unsubscribe_url.as_deref(),
         preferences_url: job.preferences_url.as_deref(),
     });

@@ -4,10 +4,9 @@
 use std::collections::{HashMap, HashSet};
 
 use tidings_domain::channel::Channel;
-use tidings_domain::delivery::{Command, Delivery, Plan};
+use tidings_domain::delivery::{Cause, Command, Delivery, Plan};
 use tidings_domain::publication::{Draft, Publication, Stage};
 use tidings_domain::stream_id::{ReceiverId, delivery as delivery_id};
-use tidings_domain::value::Code;
 use tidings_event_store::restore::{Attempt, Planned};
 use tidings_event_store::{LoadError, Loaded, Past, Store};
 use time::OffsetDateTime;
@@ -153,8 +152,7 @@ impl Planning {
         let (frozen_at, frozen) = (self.frozen.recorded_at, self.frozen.event_id);
         let id = delivery_id(frozen_at, frozen, planned.channel_id, receiver);
         let plan = Plan {
-            cause_kind: Code::from_static("publication"),
-            cause_id: planned.publication_id,
+            cause: Cause::Publication(planned.publication_id),
             content_version: self.draft.content_version,
             channel_id: planned.channel_id,
             subscriber_id: planned.subscriber_id,

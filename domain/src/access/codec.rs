@@ -1,17 +1,19 @@
 //! Access events on the wire. The words of whoever looks are sealed under the subscriber's own key.
 
-use tidings_proto::{Event as Wire, EventMessage as _, access as wire, common::Sealed};
+use tidings_proto::{Event as Wire, EventMessage as _, access as wire, common::Sealed, to_us};
 
-use super::{Access, Event};
+use super::{Access, Event, Notice};
 use crate::aggregate::{Aggregate as _, CodecError};
 use crate::personal::{Open, Personal, Seal};
+use crate::subscriber::{Consent, decode_consent, open_evidence, seal_evidence};
 use crate::value::{Code, LookReason};
-use crate::wire::{Fields, count, id};
+use crate::wire::{Fields, count, id, small};
 
 pub(super) fn event_type(event: &Event) -> &'static str {
     match event {
         Event::Viewed { .. } => wire::Viewed::TYPE,
         Event::Exported { .. } => wire::Exported::TYPE,
+        Event::NoticeIssued { .. } => wire::NoticeIssued::TYPE,
     }
 }
 
@@ -45,6 +47,22 @@ pub(super) fn encode(event: &Event, seal: &dyn Seal) -> Wire {
             reason: seal_reason(reason.as_ref(), seal),
         }
         .into(),
+        Event::NoticeIssued {
+            subscriber_id,
+            notice,
+            consent,
+            evidence,
+        } => wire::NoticeIssued {
+            kind: notice.kind.to_string(),
+            subscriber_id: id(*subscriber_id),
+            delivery_id: id(notice.delivery_id),
+            issued_at_us: to_us(notice.issued_at),
+            departures: small(notice.departures),
+            consent: Consent::seal(consent.as_ref(), seal),
+            consent_version: Consent::version(consent.as_ref()),
+            evidence: seal_evidence(evidence.as_ref(), seal),
+        }
+        .into(),
     }
 }
 
@@ -73,6 +91,17 @@ pub(super) fn decode(event: &Wire, open: &dyn Open) -> Result<Event, CodecError>
             events: fields.count("events", e.events)?,
             through_position: e.through_position,
             reason: reason(e.reason.as_ref())?,
+        }),
+        Wire::AccessNoticeIssued(e) => Ok(Event::NoticeIssued {
+            subscriber_id: fields.id("subscriber_id", &e.subscriber_id)?,
+            notice: Notice {
+                kind: Code::recorded(e.kind.clone()),
+                delivery_id: fields.id("delivery_id", &e.delivery_id)?,
+                issued_at: fields.instant("issued_at_us", e.issued_at_us)?,
+                departures: fields.small("departures", e.departures)?,
+            },
+            consent: decode_consent(e.consent.as_ref(), &e.consent_version, open)?,
+            evidence: open_evidence(e.evidence.as_ref(), open)?,
         }),
         other => Err(CodecError::WrongStream {
             noun: Access::NOUN,

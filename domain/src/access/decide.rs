@@ -1,25 +1,26 @@
-//! What is written down of a look.
+//! What is written down of a look, and whether a notice is issued.
 
-use super::{Command, Event};
+use super::{Access, Command, Event, Notice, NoticeKind};
 use crate::personal::Personal;
 use crate::value::Code;
+use time::OffsetDateTime;
 
-pub(super) fn decide(command: Command) -> Event {
+pub(super) fn decide(state: &Access, command: Command) -> Vec<Event> {
     match command {
         Command::View {
             subscriber_id,
             what,
             reason,
-        } => Event::Viewed {
+        } => vec![Event::Viewed {
             subscriber_id,
             what: Code::from_static(what.as_str()),
             reason: reason.map(Personal::Known),
-        },
+        }],
         Command::Export {
             subscriber_id,
             file,
             reason,
-        } => Event::Exported {
+        } => vec![Event::Exported {
             subscriber_id,
             format: Code::from_static(file.format.as_str()),
             method: Code::from_static(file.method.as_str()),
@@ -27,6 +28,34 @@ pub(super) fn decide(command: Command) -> Event {
             events: file.events,
             through_position: file.through_position,
             reason: reason.map(Personal::Known),
-        },
+        }],
+        Command::Issue { kind, now, .. } if issued(state, kind, now) >= kind.a_day_max() => vec![],
+        Command::Issue {
+            subscriber_id,
+            kind,
+            delivery_id,
+            now,
+            departures,
+            consent,
+            evidence,
+        } => vec![Event::NoticeIssued {
+            subscriber_id,
+            notice: Notice {
+                kind: Code::from_static(kind.as_str()),
+                delivery_id,
+                issued_at: now,
+                departures,
+            },
+            consent,
+            evidence: evidence.map(Personal::Known),
+        }],
     }
+}
+
+/// Notices of the kind within a day of now. A clock that was put back counts too many rather than too few.
+fn issued(state: &Access, kind: NoticeKind, now: OffsetDateTime) -> usize {
+    let counts = |notice: &&Notice| {
+        notice.kind.as_str() == kind.as_str() && notice.issued_at > now - NoticeKind::DAY
+    };
+    state.notices.iter().filter(counts).count()
 }

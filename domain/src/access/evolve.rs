@@ -1,8 +1,8 @@
-//! Looks are counted.
+//! Looks are counted, notices kept.
 
 use super::{Access, Event};
 
-pub(super) fn evolve(state: Access, event: &Event) -> Access {
+pub(super) fn evolve(mut state: Access, event: &Event) -> Access {
     match event {
         Event::Viewed { .. } => Access {
             views: state.views + 1,
@@ -12,5 +12,9 @@ pub(super) fn evolve(state: Access, event: &Event) -> Access {
             exports: state.exports + 1,
             ..state
         },
+        Event::NoticeIssued { notice, .. } => {
+            state.notices.push(notice.clone());
+            state
+        }
     }
 }

@@ -1,8 +1,10 @@
 //! What is written down of looks.
 
+use time::macros::datetime;
+use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
-use super::{Access, Command, Event, File, Format, Method, View};
+use super::{Access, Command, Event, File, Format, Method, NoticeKind, View};
 use crate::aggregate::{Aggregate as _, fold};
 use crate::personal::Personal;
 use crate::value::{Code, LookReason};
@@ -53,4 +55,37 @@ fn a_look_that_is_repeated_is_one_more_look() {
     }
     let state = fold::<Access>(&history);
     assert_eq!((state.views, state.exports), (2, 1));
+}
+
+const NOW: OffsetDateTime = datetime!(2026-03-02 09:00 UTC);
+
+/// Issues a notice for each of these moments; whether there was one.
+fn issued(moments: &[OffsetDateTime]) -> Vec<bool> {
+    let mut history = vec![];
+    let issue = |(n, now): (usize, &OffsetDateTime)| {
+        let command = Command::Issue {
+            subscriber_id: ADA,
+            kind: NoticeKind::ConfirmSignUp,
+            delivery_id: Uuid::from_u128(n as u128),
+            now: *now,
+            departures: 0,
+            consent: None,
+            evidence: None,
+        };
+        let events = fold::<Access>(&history).decide(command).unwrap();
+        history.extend(events.iter().cloned());
+        !events.is_empty()
+    };
+    moments.iter().enumerate().map(issue).collect()
+}
+
+#[test]
+fn nobody_is_asked_more_than_three_times_in_a_day() {
+    let hour = |n| NOW + Duration::hours(n);
+    let moments = [0, 1, 2, 3, 23, 24, 24, 25].map(hour);
+    let expected = [true, true, true, false, false, true, false, true];
+    assert_eq!(issued(&moments), expected);
+    // Nor with the help of a clock that goes back.
+    let moments = [5, 4, 3, 2].map(hour);
+    assert_eq!(issued(&moments), [true, true, true, false]);
 }

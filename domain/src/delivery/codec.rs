@@ -7,7 +7,7 @@ use tidings_proto::{Event as Wire, EventMessage as _, common::Sealed, delivery a
 
 use time::OffsetDateTime;
 
-use super::{CancelledReason, DoubtReason, Event, Plan, Reply, SuppressedReason};
+use super::{CancelledReason, Cause, DoubtReason, Event, Plan, Reply, SuppressedReason};
 use crate::aggregate::CodecError;
 use crate::personal::{Open, Seal};
 use crate::value::Code;
@@ -141,8 +141,8 @@ fn encode_outcome(event: &Event, seal: &dyn Seal) -> Wire {
 
 fn encode_reopened(plan: &Plan, planned_at: OffsetDateTime, attempts: u32) -> wire::Reopened {
     wire::Reopened {
-        cause_kind: plan.cause_kind.to_string(),
-        cause_id: id(plan.cause_id),
+        cause_kind: plan.cause.kind().to_owned(),
+        cause_id: id(plan.cause.id()),
         content_version: plan.content_version,
         channel_id: id(plan.channel_id),
         subscriber_id: optional_id(plan.subscriber_id),
@@ -155,8 +155,8 @@ fn encode_reopened(plan: &Plan, planned_at: OffsetDateTime, attempts: u32) -> wi
 
 fn encode_plan(plan: &Plan) -> wire::Planned {
     wire::Planned {
-        cause_kind: plan.cause_kind.to_string(),
-        cause_id: id(plan.cause_id),
+        cause_kind: plan.cause.kind().to_owned(),
+        cause_id: id(plan.cause.id()),
         content_version: plan.content_version,
         channel_id: id(plan.channel_id),
         subscriber_id: optional_id(plan.subscriber_id),
@@ -222,8 +222,7 @@ pub(super) fn decode(event: &Wire, open: &dyn Open) -> Result<Event, CodecError>
         }),
         Wire::DeliveryReopened(e) => Ok(Event::Reopened {
             plan: Plan {
-                cause_kind: Code::recorded(e.cause_kind.clone()),
-                cause_id: fields.id("cause_id", &e.cause_id)?,
+                cause: decode_cause(fields, &e.cause_kind, &e.cause_id)?,
                 content_version: e.content_version,
                 channel_id: fields.id("channel_id", &e.channel_id)?,
                 subscriber_id: fields.optional_id("subscriber_id", &e.subscriber_id)?,
@@ -239,14 +238,18 @@ pub(super) fn decode(event: &Wire, open: &dyn Open) -> Result<Event, CodecError>
 
 fn decode_plan(fields: Fields, e: &wire::Planned) -> Result<Plan, CodecError> {
     Ok(Plan {
-        cause_kind: Code::recorded(e.cause_kind.clone()),
-        cause_id: fields.id("cause_id", &e.cause_id)?,
+        cause: decode_cause(fields, &e.cause_kind, &e.cause_id)?,
         content_version: e.content_version,
         channel_id: fields.id("channel_id", &e.channel_id)?,
         subscriber_id: fields.optional_id("subscriber_id", &e.subscriber_id)?,
         due_at: fields.instant("due_at_us", e.due_at_us)?,
         priority: e.priority,
     })
+}
+
+fn decode_cause(fields: Fields, kind: &str, id: &[u8]) -> Result<Cause, CodecError> {
+    let id = fields.id("cause_id", id)?;
+    Cause::recorded(kind, id).ok_or_else(|| fields.impossible("cause_kind"))
 }
 
 fn open_reply(

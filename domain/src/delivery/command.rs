@@ -4,7 +4,9 @@ use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
 use super::retry::{Family, Trouble};
-use super::{CancelledReason, DoubtReason, Feedback, FeedbackSource, Plan, SuppressedReason};
+use super::{
+    CancelledReason, DoubtReason, Feedback, FeedbackSource, Plan, Purpose, SuppressedReason,
+};
 use crate::personal::Personal;
 use crate::subscriber::Standing;
 use crate::value::{Code, cut};
@@ -14,6 +16,8 @@ use crate::value::{Code, cut};
 pub struct Permit {
     /// Whether the cause still wants it sent ([`crate::publication::Publication::may_send`]).
     pub cause_may_send: bool,
+    /// What the message is for.
+    pub purpose: Purpose,
     /// What speaks for or against the receiver.
     pub receiver: Receiver,
     /// Version of the channel's stream.
@@ -31,7 +35,9 @@ pub enum Receiver {
         standing: Standing,
         /// Version of the subscriber's stream.
         subscriber_version: i32,
-        /// Whether nothing may be sent to the address.
+        /// Whether nothing may be sent to the address, for what the message is for ([`Suppression::forbids`]).
+        ///
+        /// [`Suppression::forbids`]: crate::suppression::Suppression::forbids
         address_suppressed: bool,
         /// Whether nothing may be sent to the address's domain.
         domain_suppressed: bool,
@@ -43,8 +49,8 @@ pub enum Receiver {
 }
 
 impl Receiver {
-    /// Why the receiver must not get it, if so.
-    pub fn forbids(&self) -> Option<SuppressedReason> {
+    /// Why the receiver must not get a message for this purpose, if so.
+    pub fn forbids(&self, purpose: Purpose) -> Option<SuppressedReason> {
         let Self::Addressed {
             standing,
             address_suppressed,
@@ -56,15 +62,15 @@ impl Receiver {
         else {
             return None;
         };
-        match standing {
-            Standing::Erased => Some(SuppressedReason::Erased),
-            Standing::Unsubscribed => Some(SuppressedReason::Unsubscribed),
-            Standing::Pending => Some(SuppressedReason::NotConfirmed),
-            Standing::Active if address_suppressed => Some(SuppressedReason::AddressSuppressed),
-            Standing::Active if domain_suppressed => Some(SuppressedReason::DomainSuppressed),
-            Standing::Active if topic_left => Some(SuppressedReason::TopicLeft),
-            Standing::Active if channel_left => Some(SuppressedReason::ChannelLeft),
-            Standing::Active => None,
+        match (standing, purpose) {
+            (Standing::Erased, _) => Some(SuppressedReason::Erased),
+            (Standing::Unsubscribed, Purpose::Mail) => Some(SuppressedReason::Unsubscribed),
+            (Standing::Pending, Purpose::Mail) => Some(SuppressedReason::NotConfirmed),
+            _ if address_suppressed => Some(SuppressedReason::AddressSuppressed),
+            _ if domain_suppressed => Some(SuppressedReason::DomainSuppressed),
+            _ if topic_left => Some(SuppressedReason::TopicLeft),
+            _ if channel_left => Some(SuppressedReason::ChannelLeft),
+            _ => None,
         }
     }
 

@@ -143,6 +143,6 @@ fn forbidden(permit: &Permit) -> Option<Event> {
         let reason = CancelledReason::PublicationCancelled;
         return Some(Event::Cancelled { reason });
     }
-    let reason = permit.receiver.forbids()?;
+    let reason = permit.receiver.forbids(permit.purpose)?;
     Some(Event::Suppressed { reason })
 }

@@ -28,8 +28,7 @@ fn code() -> Code {
 
 fn plan() -> Plan {
     Plan {
-        cause_kind: Code::from_static("publication"),
-        cause_id: Uuid::from_u128(2),
+        cause: Cause::Publication(Uuid::from_u128(2)),
         content_version: 1,
         channel_id: Uuid::from_u128(3),
         subscriber_id: Some(Uuid::from_u128(4)),
@@ -41,6 +40,7 @@ fn plan() -> Plan {
 fn permit(standing: Standing) -> Permit {
     Permit {
         cause_may_send: true,
+        purpose: Purpose::Mail,
         receiver: Receiver::Addressed {
             standing,
             subscriber_version: 1,
@@ -249,6 +249,7 @@ fn an_attempt_says_who_when_and_what_it_was_judged_by() {
     );
     let broadcast = Permit {
         cause_may_send: true,
+        purpose: Purpose::Mail,
         receiver: Receiver::Broadcast,
         channel_version: 3,
     };
@@ -302,6 +303,37 @@ fn whatever_forbids_an_attempt_settles_the_delivery() {
             after(planned()).decide(attempt_at(NOW, permit)),
             Ok(vec![Event::Suppressed { reason }])
         );
+    }
+    // Whoever asks for consent can not have it yet; everything else forbids as ever.
+    let asks = |permit| Permit {
+        purpose: Purpose::AskForConsent,
+        ..permit
+    };
+    for (permit, reason) in [
+        (
+            addressed(Standing::Erased, false, false),
+            SuppressedReason::Erased,
+        ),
+        (
+            addressed(Standing::Pending, true, true),
+            SuppressedReason::AddressSuppressed,
+        ),
+        (
+            addressed(Standing::Unsubscribed, false, true),
+            SuppressedReason::DomainSuppressed,
+        ),
+    ] {
+        assert_eq!(
+            after(planned()).decide(attempt_at(NOW, asks(permit))),
+            Ok(vec![Event::Suppressed { reason }])
+        );
+    }
+    for standing in [Standing::Pending, Standing::Unsubscribed, Standing::Active] {
+        let events = after(planned()).decide(attempt_at(NOW, asks(permit(standing))));
+        assert!(matches!(
+            events.as_deref(),
+            Ok([Event::Attempted { attempt: 1, .. }])
+        ));
     }
     let over = Permit {
         cause_may_send: false,

@@ -10,8 +10,8 @@ use crate::value::{Attributes, DisplayName, EmailAddress, Evidence};
 
 pub(super) fn subscriber_events() -> Vec<subscriber::Event> {
     use subscriber::{
-        Confirmation, ErasureBasis, Event, PreferencesMethod, Remains, ResubscribeMethod,
-        Shreddable, Shredded, Source, UnsubscribeMethod, What,
+        ConfirmMethod, Confirmation, ErasureBasis, Event, PreferencesMethod, Remains,
+        ResubscribeMethod, Shreddable, Shredded, Source, UnsubscribeMethod, What,
     };
     let at = datetime!(2026-01-02 03:04:05.678901 UTC);
     let evidence = || Some(Known(Evidence::user_agent("Mail/7")));
@@ -26,6 +26,13 @@ pub(super) fn subscriber_events() -> Vec<subscriber::Event> {
             source: Source::Import,
             import_id: Some(id(4)),
             confirmation: Confirmation::NotRequired,
+            consent: None,
+            evidence: None,
+        },
+        Event::Confirmed {
+            method: ConfirmMethod::Link,
+            delivery_id: id(5),
+            evidence: evidence(),
         },
         Event::Unsubscribed {
             method: UnsubscribeMethod::OneClick,

@@ -1,10 +1,11 @@
 //! Subscriber events on the wire. Personal fields are sealed under the subscriber's own key.
 
-use tidings_proto::{Event as Wire, EventMessage as _, common::Sealed, subscriber as wire};
+use tidings_proto::{Event as Wire, EventMessage as _, subscriber as wire};
 
 use super::{
-    Confirmation, ErasureBasis, Event, PreferencesMethod, Remains, ResubscribeMethod, Shreddable,
-    Shredded, Source, Subscriber, UnsubscribeMethod, What,
+    ConfirmMethod, Confirmation, Consent, ErasureBasis, Event, PreferencesMethod, Remains,
+    ResubscribeMethod, Shreddable, Shredded, Source, Subscriber, UnsubscribeMethod, What,
+    decode_consent, open_evidence, seal_evidence,
 };
 use crate::aggregate::{Aggregate as _, CodecError};
 use crate::personal::{Open, Personal, Seal};
@@ -17,6 +18,7 @@ const NOT_REQUIRED: &str = "not_required";
 pub(super) fn event_type(event: &Event) -> &'static str {
     match event {
         Event::SignedUp { .. } => wire::SignedUp::TYPE,
+        Event::Confirmed { .. } => wire::Confirmed::TYPE,
         Event::Unsubscribed { .. } => wire::Unsubscribed::TYPE,
         Event::Resubscribed { .. } => wire::Resubscribed::TYPE,
         Event::PreferencesChanged { .. } => wire::PreferencesChanged::TYPE,
@@ -47,6 +49,8 @@ pub(super) fn encode(event: &Event, seal: &dyn Seal) -> Wire {
             source,
             import_id,
             confirmation,
+            consent,
+            evidence,
         } => {
             let name = name.as_ref().and_then(Personal::known);
             let attributes = attributes.as_ref().and_then(Personal::known);
@@ -63,9 +67,22 @@ pub(super) fn encode(event: &Event, seal: &dyn Seal) -> Wire {
                     Confirmation::NotRequired => NOT_REQUIRED.to_owned(),
                     Confirmation::Pending(code) => code.to_string(),
                 },
+                consent: Consent::seal(consent.as_ref(), seal),
+                consent_version: Consent::version(consent.as_ref()),
+                evidence: seal_evidence(evidence.as_ref(), seal),
             }
             .into()
         }
+        Event::Confirmed {
+            method,
+            delivery_id,
+            evidence,
+        } => wire::Confirmed {
+            method: method.to_string(),
+            delivery_id: id(*delivery_id),
+            evidence: seal_evidence(evidence.as_ref(), seal),
+        }
+        .into(),
         Event::Unsubscribed {
             method,
             delivery_id,
@@ -134,15 +151,15 @@ fn encode_shredded(shredded: &Shredded) -> wire::erased::Shredded {
     }
 }
 
-fn seal_evidence(evidence: Option<&Personal<Evidence>>, seal: &dyn Seal) -> Option<Sealed> {
-    let known = evidence.and_then(Personal::known);
-    seal.seal_text("evidence", known.map(Evidence::as_json))
-}
-
 pub(super) fn decode(event: &Wire, open: &dyn Open) -> Result<Event, CodecError> {
     let fields = Fields(event.event_type());
     match event {
         Wire::SubscriberSignedUp(e) => decode_signed_up(fields, e, open),
+        Wire::SubscriberConfirmed(e) => Ok(Event::Confirmed {
+            method: ConfirmMethod::parse(&e.method).map_err(|_| fields.impossible("method"))?,
+            delivery_id: fields.id("delivery_id", &e.delivery_id)?,
+            evidence: open_evidence(e.evidence.as_ref(), open)?,
+        }),
         Wire::SubscriberUnsubscribed(e) => Ok(Event::Unsubscribed {
             method: UnsubscribeMethod::parse(&e.method).map_err(|_| fields.impossible("method"))?,
             delivery_id: fields.optional_id("delivery_id", &e.delivery_id)?,
@@ -203,6 +220,8 @@ fn decode_signed_up(
             NOT_REQUIRED => Confirmation::NotRequired,
             other => Confirmation::Pending(Code::recorded(other.to_owned())),
         },
+        consent: decode_consent(e.consent.as_ref(), &e.consent_version, open)?,
+        evidence: open_evidence(e.evidence.as_ref(), open)?,
     })
 }
 
@@ -254,12 +273,4 @@ fn decode_erased(fields: Fields, e: &wire::Erased) -> Result<Event, CodecError> 
         shredded: shredded.collect::<Result<_, CodecError>>()?,
         remains: remains.collect::<Result<_, _>>()?,
     })
-}
-
-fn open_evidence(
-    sealed: Option<&Sealed>,
-    open: &dyn Open,
-) -> Result<Option<Personal<Evidence>>, CodecError> {
-    let text = open.open_optional_text("evidence", sealed)?;
-    Ok(text.map(|text| text.map(Evidence::recorded)))
 }

@@ -4,12 +4,15 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::{
-    Command, Confirmation, ErasureBasis, Event, PreferencesMethod, Refusal, Remains, Shredded,
-    Subscriber, What,
+    Command, ConfirmMethod, Confirmation, ErasureBasis, Event, PreferencesMethod, Refusal, Remains,
+    ResubscribeMethod, Shredded, Subscriber, What,
 };
 use crate::personal::Personal;
 use crate::preferences::Preferences;
-use crate::value::Evidence;
+use crate::value::{Code, Evidence};
+
+/// What `SignedUp.confirmation` says of whoever has yet to confirm.
+const REQUIRED: &str = "required";
 
 pub(super) fn decide(state: &Subscriber, command: Command) -> Result<Vec<Event>, Refusal> {
     match (state, command) {
@@ -24,6 +27,9 @@ pub(super) fn decide(state: &Subscriber, command: Command) -> Result<Vec<Event>,
                 domain_suppression_id,
                 source,
                 import_id,
+                confirm,
+                consent,
+                evidence,
             },
         ) => Ok(vec![Event::SignedUp {
             email: Personal::Known(email),
@@ -34,7 +40,12 @@ pub(super) fn decide(state: &Subscriber, command: Command) -> Result<Vec<Event>,
             domain_suppression_id,
             source,
             import_id,
-            confirmation: Confirmation::NotRequired,
+            confirmation: match confirm {
+                true => Confirmation::Pending(Code::from_static(REQUIRED)),
+                false => Confirmation::NotRequired,
+            },
+            consent,
+            evidence: evidence.map(Personal::Known),
         }]),
         (_, Command::SignUp { .. }) => Err(Refusal::AlreadySignedUp),
         (Subscriber::Unknown, _) => Err(Refusal::NotFound),
@@ -51,8 +62,18 @@ pub(super) fn decide(state: &Subscriber, command: Command) -> Result<Vec<Event>,
         (Subscriber::Erasing(_) | Subscriber::Erased(_), Command::Unsubscribe { .. }) => Ok(vec![]),
         (
             Subscriber::Erasing(_) | Subscriber::Erased(_),
-            Command::Resubscribe { .. } | Command::ChangePreferences { .. },
+            Command::Resubscribe { .. }
+            | Command::ChangePreferences { .. }
+            | Command::Confirm { .. },
         ) => Err(Refusal::Erased),
+        (
+            state,
+            Command::Confirm {
+                delivery_id,
+                departures,
+                evidence,
+            },
+        ) => confirm(state, delivery_id, departures, evidence),
         (
             state,
             Command::Unsubscribe {
@@ -118,6 +139,34 @@ fn change_preferences(
         method,
         evidence: evidence.map(Personal::Known),
     }]
+}
+
+/// Who gets mail already has said all there is to say. What they were asked before they left they do not get to answer
+/// any more: the mail may lie around for long.
+fn confirm(
+    state: &Subscriber,
+    delivery_id: Uuid,
+    departures: u32,
+    evidence: Option<Evidence>,
+) -> Result<Vec<Event>, Refusal> {
+    let since = state.profile().map_or(0, |profile| profile.departures);
+    if since != departures {
+        return Err(Refusal::LeftSince);
+    }
+    let evidence = evidence.map(Personal::Known);
+    let confirmed = Event::Confirmed {
+        method: ConfirmMethod::Link,
+        delivery_id,
+        evidence: evidence.clone(),
+    };
+    Ok(match state {
+        Subscriber::Pending(_) => vec![confirmed],
+        Subscriber::Unsubscribed(_) => {
+            let method = ResubscribeMethod::Page;
+            vec![confirmed, Event::Resubscribed { method, evidence }]
+        }
+        _ => vec![],
+    })
 }
 
 /// Who is being erased, or was, is not asked for twice.

@@ -5,6 +5,10 @@ use super::{Choices, Confirmation, Event, Profile, Subscriber, What};
 pub(super) fn evolve(state: Subscriber, event: &Event) -> Subscriber {
     match (state, event) {
         (Subscriber::Unknown, Event::SignedUp { .. }) => signed_up(event),
+        (Subscriber::Pending(profile), Event::Confirmed { .. }) => subscribed(confirmed(profile)),
+        (Subscriber::Unsubscribed(profile), Event::Confirmed { .. }) => {
+            Subscriber::Unsubscribed(confirmed(profile))
+        }
         (
             Subscriber::Pending(profile)
             | Subscriber::Active(profile)
@@ -13,7 +17,10 @@ pub(super) fn evolve(state: Subscriber, event: &Event) -> Subscriber {
                 what: What::Everything,
                 ..
             },
-        ) => Subscriber::Unsubscribed(profile),
+        ) => Subscriber::Unsubscribed(Profile {
+            departures: profile.departures.saturating_add(1),
+            ..profile
+        }),
         (
             Subscriber::Unsubscribed(profile),
             Event::Resubscribed {
@@ -52,6 +59,7 @@ fn signed_up(event: &Event) -> Subscriber {
         source,
         import_id,
         confirmation,
+        ..
     } = event
     else {
         return Subscriber::Unknown;
@@ -68,7 +76,15 @@ fn signed_up(event: &Event) -> Subscriber {
         confirmed: *confirmation == Confirmation::NotRequired,
         choices: Choices::default(),
         preferences: None,
+        departures: 0,
     })
+}
+
+fn confirmed(profile: Profile) -> Profile {
+    Profile {
+        confirmed: true,
+        ..profile
+    }
 }
 
 /// Coming back does not stand in for a confirmation that was never given.

@@ -22,6 +22,8 @@ fn signed_up(confirmation: Confirmation) -> Event {
         source: Source::Api,
         import_id: None,
         confirmation,
+        consent: None,
+        evidence: None,
     }
 }
 
@@ -30,7 +32,7 @@ fn active() -> Event {
 }
 
 fn pending() -> Event {
-    signed_up(Confirmation::Pending(Code::from_static("double_opt_in")))
+    signed_up(Confirmation::Pending(Code::from_static("required")))
 }
 
 fn sign_up() -> Command {
@@ -43,6 +45,17 @@ fn sign_up() -> Command {
         domain_suppression_id: Uuid::from_u128(3),
         source: Source::Api,
         import_id: None,
+        confirm: false,
+        consent: None,
+        evidence: None,
+    }
+}
+
+fn confirm(departures: u32) -> Command {
+    Command::Confirm {
+        delivery_id: Uuid::from_u128(5),
+        departures,
+        evidence: None,
     }
 }
 
@@ -149,6 +162,8 @@ fn every_command_in_every_state() {
         ],
         &[
             ("sign up", sign_up),
+            ("confirm", || confirm(0)),
+            ("confirm again", || confirm(1)),
             ("unsubscribe", || unsubscribe(What::Everything)),
             ("leave topic", || unsubscribe(What::Topic(TOPIC))),
             ("leave channel", || unsubscribe(What::Channel(CHANNEL))),
@@ -257,4 +272,35 @@ fn preferences_say_what_of_them_has_changed_and_move_no_consent() {
     let after = state.evolve(&events[0]);
     assert_eq!(after.standing(), Standing::Unsubscribed);
     assert_eq!(after.decide(change_preferences()), Ok(vec![]));
+}
+
+#[test]
+fn who_has_to_confirm_gets_mail_from_then_on() {
+    let mut command = sign_up();
+    if let Command::SignUp { confirm, .. } = &mut command {
+        *confirm = true;
+    }
+    let mut history = Subscriber::default().decide(command).unwrap();
+    assert_eq!(history, [pending()]);
+    history.extend(fold::<Subscriber>(&history).decide(confirm(0)).unwrap());
+    let state = fold::<Subscriber>(&history);
+    assert_eq!(state.standing(), Standing::Active);
+    assert_eq!(state.decide(confirm(0)), Ok(vec![]), "once is enough");
+}
+
+#[test]
+fn a_confirmation_brings_back_whoever_was_asked_after_they_had_left() {
+    for first in [active(), pending()] {
+        let mut history = vec![first, unsubscribed(None)];
+        let left = fold::<Subscriber>(&history);
+        assert_eq!(left.decide(confirm(0)), Err(Refusal::LeftSince));
+        history.extend(left.decide(confirm(1)).unwrap());
+        assert!(matches!(history[3], Event::Resubscribed { .. }));
+        let back = fold::<Subscriber>(&history);
+        assert_eq!(back.standing(), Standing::Active);
+        // The same link once more, after they have left again: it has had its day.
+        history.push(unsubscribed(None));
+        let left = fold::<Subscriber>(&history);
+        assert_eq!(left.decide(confirm(1)), Err(Refusal::LeftSince));
+    }
 }

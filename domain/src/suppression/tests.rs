@@ -72,3 +72,22 @@ fn it_stands_while_any_reason_stands() {
     history.push(lifted(&[Reason::HardBounce]));
     assert!(!fold::<Suppression>(&history).is_suppressed());
 }
+
+#[test]
+fn somebody_may_be_asked_unless_more_than_their_own_word_stands_against_it() {
+    use crate::delivery::Purpose;
+    let forbids = |reasons: &[Reason]| {
+        let history: Vec<_> = reasons.iter().copied().map(added).collect();
+        let state = fold::<Suppression>(&history);
+        [Purpose::Mail, Purpose::AskForConsent].map(|purpose| state.forbids(purpose))
+    };
+    assert_eq!(forbids(&[]), [false, false]);
+    for reason in Reason::ALL {
+        let own = matches!(reason, Reason::Erased | Reason::Unsubscribed);
+        assert_eq!(forbids(&[*reason]), [true, !own], "{reason}");
+    }
+    assert_eq!(
+        forbids(&[Reason::Unsubscribed, Reason::Manual]),
+        [true, true]
+    );
+}

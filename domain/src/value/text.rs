@@ -73,6 +73,16 @@ line_text! {
 }
 
 line_text! {
+    /// What somebody agrees to when they sign up, in the words they were shown.
+    ConsentWording, "the wording", 1_000
+}
+
+line_text! {
+    /// What whoever writes the words of a consent calls a version of them: `2026-03`.
+    ConsentVersion, "the version", 64
+}
+
+line_text! {
     /// How a subscriber wants to be called. Goes into mail headers, so control characters are refused.
     DisplayName, "the name", 200
 }
@@ -154,6 +164,16 @@ mod tests {
         topic_name,
         TopicName,
         "the topic's name is empty; it needs 1 to 100 characters"
+    );
+    tested!(
+        consent_wording,
+        ConsentWording,
+        "the wording is empty; it needs 1 to 1000 characters"
+    );
+    tested!(
+        consent_version,
+        ConsentVersion,
+        "the version is empty; it needs 1 to 64 characters"
     );
     tested!(
         display_name,

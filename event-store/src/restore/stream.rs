@@ -267,7 +267,8 @@ impl Found {
     fn of_delivery(&mut self, delivery_id: Uuid, event: &Event) {
         let id = |bytes: &[u8]| Uuid::from_slice(bytes).ok();
         match event {
-            Event::DeliveryPlanned(it) => {
+            // A notice that is lost is not planned again: who issued it is lost too.
+            Event::DeliveryPlanned(it) if it.cause_kind == "publication" => {
                 let of = id(&it.cause_id).zip(id(&it.channel_id));
                 if let Some((publication_id, channel_id)) = of {
                     let planned = Planned {

@@ -106,6 +106,10 @@ fn row(
         Event::SubscriberSignedUp(it) => {
             own().signed_up(it, fields, &Opened::of(item, ring), item)?
         }
+        Event::SubscriberConfirmed(_) => SubscriberRow {
+            confirmed: Some(true),
+            ..own()
+        },
         // Leaving one thing is not leaving, and asking for one is not coming back.
         Event::SubscriberUnsubscribed(it)
             if !it.topic_id.is_empty() || !it.channel_id.is_empty() =>

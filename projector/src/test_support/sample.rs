@@ -98,6 +98,14 @@ fn access_sample(event_type: &str, salt: u8) -> Option<Event> {
             subscriber_id: uuid_bytes(id(salt % 2)),
         }
         .into(),
+        "access.NoticeIssued" => access::NoticeIssued {
+            kind: "confirm_sign_up".to_owned(),
+            subscriber_id: uuid_bytes(id(salt % 2)),
+            delivery_id: uuid_bytes(id(salt)),
+            issued_at_us: i64::from(salt),
+            ..Default::default()
+        }
+        .into(),
         _ => return None,
     })
 }
@@ -196,6 +204,7 @@ fn subscriber_sample(event_type: &str, salt: u8) -> Option<Event> {
             ..Default::default()
         }
         .into(),
+        "subscriber.Confirmed" => subscriber::Confirmed::default().into(),
         "subscriber.PreferencesChanged" => subscriber::PreferencesChanged::default().into(),
         "subscriber.ErasureRequested" => subscriber::ErasureRequested::default().into(),
         "subscriber.Erased" => subscriber::Erased::default().into(),

@@ -11,8 +11,8 @@ use super::master_key::words;
 use super::{
     AuthConfig, Config, ConfigError, DatabaseConfig, DispatcherConfig, HS256_SECRET_BYTES_MIN,
     Hooks, HttpConfig, JwksConfig, JwksSource, LogFormat, MailConfig, MasterKey, MasterKeyCommand,
-    MasterKeySource, OutboundConfig, PublicUrl, Secret, SesConfig, TelemetryConfig, TopicArn,
-    WitnessConfig,
+    MasterKeySource, NoticesConfig, OutboundConfig, PublicUrl, Secret, SesConfig, SignUpConfig,
+    TelemetryConfig, TopicArn, WitnessConfig,
 };
 
 /// All settings, or the first that is wrong.
@@ -43,6 +43,21 @@ pub(super) fn config(layers: &Layers, hooks: Hooks) -> Result<Config, ConfigErro
             inbound_maildir: layers.text("mail.inbound_maildir").map(Into::into),
             dns_server: optional(layers, "mail.dns_server", dns_server, DNS_SERVER)?,
         },
+        notices: NoticesConfig {
+            organisation: layers.text("notices.organisation").map(str::to_owned),
+            channel: optional(layers, "notices.channel", |text| text.parse().ok(), CHANNEL)?,
+        },
+        sign_up: SignUpConfig {
+            consent: layers.text("sign_up.consent").map(str::to_owned),
+            consent_version: required(
+                layers,
+                "sign_up.consent_version",
+                some_text,
+                "must not be empty",
+            )?,
+            return_pages: optional(layers, "sign_up.return_pages", pages, PAGES)?
+                .unwrap_or_default(),
+        },
         ses: SesConfig {
             topics: optional(layers, "ses.topics", TopicArn::parse_all, TOPICS)?
                 .unwrap_or_default(),
@@ -68,6 +83,8 @@ const PUBLIC_URL: &str = "must be an https:// URL without user, query or fragmen
 const PREFIX: &str = "must be 1 to 64 letters, digits, - or _";
 const TOPICS: &str = "must be ARNs of standard Amazon SNS topics, such as \
      arn:aws:sns:eu-west-1:123456789012:mail-events, with commas between them";
+const CHANNEL: &str = "must be the id of a channel, as `tidings channels list` shows it";
+const PAGES: &str = "must be http:// or https:// URLs, with commas between them";
 const DNS_SERVER: &str =
     "must be an address such as 192.0.2.53, perhaps with a port: 192.0.2.53:5353";
 const HTTP_URL: &str = "must be an http:// or https:// URL";
@@ -235,6 +252,14 @@ fn some_text(text: &str) -> Option<String> {
 fn subject_token(text: &str) -> Option<String> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
     (text.len() <= 64 && text.bytes().all(allowed)).then(|| text.to_owned())
+}
+
+/// As they were written: they are compared with what a form says.
+fn pages(text: &str) -> Option<Vec<String>> {
+    let pages = text.split(',').map(str::trim);
+    pages
+        .map(|page| http_url(page).map(|_| page.to_owned()))
+        .collect()
 }
 
 fn http_url(text: &str) -> Option<Url> {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use reqwest::Url;
+use uuid::Uuid;
 
 use super::{Hooks, MasterKeySource, PublicUrl, Secret, TopicArn};
 
@@ -33,6 +34,10 @@ pub struct Config {
     pub database: DatabaseConfig,
     /// Outgoing mail.
     pub mail: MailConfig,
+    /// What the platform itself writes.
+    pub notices: NoticesConfig,
+    /// The public form.
+    pub sign_up: SignUpConfig,
     /// What Amazon SES reports.
     pub ses: SesConfig,
     /// Delivery.
@@ -109,6 +114,26 @@ pub struct MailConfig {
     pub inbound_maildir: Option<PathBuf>,
     /// Whom the DNS of senders is asked at; `None`: where this machine asks.
     pub dns_server: Option<SocketAddr>,
+}
+
+/// What the platform itself writes to subscribers.
+#[derive(Clone, Debug)]
+pub struct NoticesConfig {
+    /// Who writes, as they know it; `None`: the host of the public URL.
+    pub organisation: Option<String>,
+    /// The channel it goes out by; `None`: the first that can.
+    pub channel: Option<Uuid>,
+}
+
+/// The public form by which people sign up.
+#[derive(Clone, Debug)]
+pub struct SignUpConfig {
+    /// What they agree to; `None`: there is no form.
+    pub consent: Option<String>,
+    /// What this version of those words is called.
+    pub consent_version: String,
+    /// Where a form on somebody's own site may lead to afterwards.
+    pub return_pages: Vec<String>,
 }
 
 /// What Amazon SES reports.

@@ -66,7 +66,10 @@ pub(super) enum Class {
 
 #[derive(Debug)]
 struct Delivery {
+    /// Of its cause: of a notice, its receiver's `access` stream.
     publication_id: Uuid,
+    /// It asks its receiver whether they want mail.
+    asks: bool,
     channel_id: Uuid,
     subscriber_id: Option<Uuid>,
     attempts: BTreeMap<i32, Attempt>,
@@ -83,6 +86,7 @@ pub struct Deliveries {
     /// The suppression streams of each subscriber: of the address, and of its domain.
     suppressions_of: HashMap<Uuid, [Uuid; 2]>,
     left: HashSet<Uuid>,
+    unconfirmed: HashSet<Uuid>,
     erased: HashSet<Uuid>,
     suppressed: HashMap<Uuid, HashSet<String>>,
     /// Whether the log was put back to an earlier state once.
@@ -109,6 +113,12 @@ impl Deliveries {
                 let streams = [it.address_suppression_id, it.domain_suppression_id];
                 let streams = streams.map(|stream| uuid(&stream));
                 self.suppressions_of.insert(id, streams);
+                if it.confirmation != "not_required" {
+                    self.unconfirmed.insert(id);
+                }
+            }
+            Event::SubscriberConfirmed(_) => {
+                self.unconfirmed.remove(&id);
             }
             Event::SubscriberUnsubscribed(it)
                 if it.topic_id.is_empty() && it.channel_id.is_empty() =>
@@ -169,6 +179,7 @@ impl Deliveries {
             id,
             Delivery {
                 publication_id: uuid(&planned.cause_id),
+                asks: planned.cause_kind == "notice",
                 channel_id: uuid(&planned.channel_id),
                 subscriber_id: (!subscriber.is_empty()).then(|| uuid(subscriber)),
                 attempts: BTreeMap::new(),
@@ -206,13 +217,21 @@ impl Deliveries {
         if let Some(subscriber_id) = delivery.subscriber_id
             && !was_lost
         {
+            let asks = delivery.asks;
+            let left = self.left.contains(&subscriber_id) && !asks;
             assert!(
-                !self.left.contains(&subscriber_id) && !self.erased.contains(&subscriber_id),
+                !left && !self.erased.contains(&subscriber_id),
                 "attempted after an unsubscribe, at {at}"
             );
-            let suppressed = self.suppressions_of[&subscriber_id]
-                .iter()
-                .any(|stream| self.suppressed.get(stream).is_some_and(|it| !it.is_empty()));
+            let pending = self.unconfirmed.contains(&subscriber_id);
+            assert!(asks || !pending, "attempted unconfirmed, at {at}");
+            // Whoever signs up may be asked whether it was them, although they once wanted no more.
+            let own =
+                |reason: &String| asks && ["erased", "unsubscribed"].contains(&reason.as_str());
+            let suppressed = self.suppressions_of[&subscriber_id].iter().any(|stream| {
+                let reasons = self.suppressed.get(stream);
+                reasons.is_some_and(|it| !it.iter().all(own))
+            });
             assert!(!suppressed, "attempted after a suppression, at {at}");
         }
     }
@@ -314,6 +333,9 @@ impl Deliveries {
 
     /// Panics unless every publication has come to its end with every delivery in one class.
     pub fn all_settled(&self) {
+        let unsettled = |delivery: &&Delivery| delivery.asks && delivery.class.is_none();
+        let notice = self.deliveries.values().find(unsettled);
+        assert!(notice.is_none(), "a notice is not settled: {notice:?}");
         let mut classes: HashMap<Uuid, Vec<Option<Class>>> = HashMap::new();
         for delivery in self.deliveries.values() {
             let of_it = classes.entry(delivery.publication_id).or_default();

@@ -61,6 +61,7 @@ impl Publications {
             Event::SubscriberSignedUp(it) if it.confirmation == "not_required" => {
                 self.said.push((at, id, Said::SignedUp));
             }
+            Event::SubscriberConfirmed(_) => self.said.push((at, id, Said::SignedUp)),
             Event::SubscriberUnsubscribed(it)
                 if it.topic_id.is_empty() && it.channel_id.is_empty() =>
             {
@@ -98,7 +99,7 @@ impl Publications {
             Event::PublicationRetryCompleted(_) => self.of(id).retries -= 1,
             Event::PublicationPlanCompleted(it) => self.plan_completed(id, *it, at),
             Event::PublicationCompleted(it) => self.of(id).completed = Some(*it),
-            Event::DeliveryPlanned(it) => self.planned(it, at),
+            Event::DeliveryPlanned(it) if it.cause_kind == "publication" => self.planned(it, at),
             _ => {}
         }
     }

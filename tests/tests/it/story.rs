@@ -18,6 +18,7 @@ mod rebuilt;
 mod replay;
 mod ses;
 mod ses_feedback;
+mod signed_up;
 mod slowed;
 mod topics;
 mod unsubscribe;

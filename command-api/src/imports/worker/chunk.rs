@@ -116,6 +116,9 @@ fn registration(
         import_id: Some(started.import.id),
         email,
         address_id,
+        confirm_by: None,
+        consent: None,
+        evidence: None,
     })
 }
 

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use tidings_command_api::inbound::maildir::MaildirError;
+use tidings_domain::value::Invalid;
 use tidings_event_store::migrate::MigrateError;
 use tidings_event_store::vault::{MasterId, VaultError};
 use tidings_event_store::{ReadError, tokio_postgres};
@@ -25,6 +26,8 @@ use crate::home::{HomeError, SecretError};
 pub enum StartError {
     #[error(transparent)]
     Config(#[from] ConfigError),
+    #[error("{key} can not be used: {source}")]
+    SignUp { key: &'static str, source: Invalid },
     #[error(transparent)]
     Home(#[from] HomeError),
     #[error(transparent)]

@@ -8,15 +8,17 @@ use serde_json::Value;
 use tidings_command_api::inbound::maildir::Maildir;
 use tidings_command_api::sns::{self, Sns};
 use tidings_command_api::{
-    Commands, ImportWorker, Missed, NotSkipped, NotTaken, Offer, OfferedChannel, OfferedTopic,
-    Offers, SkipInView, Wanted, docs, recorder,
+    Commands, ImportWorker, Missed, NotSkipped, NotTaken, NoticeChannel, Offer, OfferedChannel,
+    OfferedTopic, Offers, SignUpForm, SkipInView, Wanted, docs, recorder,
 };
 use tidings_dispatcher::channel::{Environment, Reach};
 use tidings_dispatcher::channels::{Paces, email};
 use tidings_dispatcher::desk::Desk;
 use tidings_dispatcher::erasure::Eraser;
 use tidings_dispatcher::queue::DispatchQueue;
-use tidings_dispatcher::{Dispatcher, Limits, replay};
+use tidings_dispatcher::{Dispatcher, Limits, notices, replay};
+use tidings_domain::subscriber::Consent;
+use tidings_domain::value::{ConsentVersion, ConsentWording};
 use tidings_event_store::feed::Feed;
 use tidings_event_store::view::Runner;
 use tidings_event_store::witness::Standings;
@@ -88,7 +90,11 @@ impl Rooms {
             .with_views(skip_in_view(core.store.clone()))
             .with_replays(not_taken(core.store.clone()))
             .with_offers(offers(reader.clone()))
+            .with_notices(notice_channel(site))
             .with_metrics(site.metrics.clone());
+        if let Some(form) = sign_up_form(site)? {
+            commands = commands.with_sign_up(form);
+        }
         let topics = site.config.ses.topics.clone();
         if !topics.is_empty() {
             let read_page = sns::pages(environment.outbound.clone());
@@ -243,9 +249,42 @@ fn dispatcher(site: &Site<'_>, environment: Environment) -> Dispatcher {
         ids: ground.ids.clone(),
         environment,
         public_url: site.public_url.clone(),
+        organisation: organisation(site),
         link_keys: Arc::new(core.link_keys.clone()),
         metrics: site.metrics.clone(),
         limits: Limits::from(&site.config.dispatcher),
+    })
+}
+
+/// Who writes to subscribers, as they know it.
+fn organisation(site: &Site<'_>) -> String {
+    let named = site.config.notices.organisation.clone();
+    named.unwrap_or_else(|| site.public_url.host().to_owned())
+}
+
+/// The form by which people sign up, if there is one.
+fn sign_up_form(site: &Site<'_>) -> Result<Option<SignUpForm>, StartError> {
+    let config = &site.config.sign_up;
+    let Some(consent) = &config.consent else {
+        return Ok(None);
+    };
+    let wrong = |key| move |source| StartError::SignUp { key, source };
+    let wording = ConsentWording::parse(consent).map_err(wrong("sign_up.consent"))?;
+    let version = ConsentVersion::parse(&config.consent_version);
+    let version = version.map_err(wrong("sign_up.consent_version"))?;
+    Ok(Some(SignUpForm {
+        organisation: organisation(site),
+        consent: Consent::to(wording, version),
+        return_pages: config.return_pages.clone(),
+    }))
+}
+
+/// The channel that subscribers are asked by, as the dispatcher knows channels.
+fn notice_channel(site: &Site<'_>) -> NoticeChannel {
+    let (store, wanted) = (site.core.store.clone(), site.config.notices.channel);
+    Arc::new(move || {
+        let store = store.clone();
+        Box::pin(async move { notices::channel(store.log().pool(), wanted).await })
     })
 }
 

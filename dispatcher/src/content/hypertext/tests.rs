@@ -4,12 +4,16 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use crate::content::{
-    Composed, commonmark, discord, document::Document, mail::Footer, markdown, slack, text, webhook,
+    Composed, commonmark, discord,
+    document::Document,
+    mail::{Footer, Why},
+    markdown, slack, text, webhook,
 };
 
 const FOOTER: Footer<'static> = Footer {
     reader: "ada@example.org",
     sender: "The Daily Tide",
+    why: Why::Subscribed,
     unsubscribe_url: Some("https://news.example.org/u/TOKEN"),
     preferences_url: Some("https://news.example.org/p/TOKEN"),
 };

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tidings_dispatcher::held;
-use tidings_domain::delivery::{self, Delivery, Permit, Receiver};
+use tidings_domain::delivery::{self, Delivery, Permit, Purpose, Receiver};
 use tidings_domain::log::{Command, Log, Restored};
 use tidings_domain::publication;
 use tidings_domain::stream_id;
@@ -151,6 +151,7 @@ async fn attempts_that_were_open_come_in_doubt_once() {
         now,
         deadline: now + Duration::from_secs(900),
         permit: Permit {
+            purpose: Purpose::Mail,
             cause_may_send: true,
             receiver: Receiver::Addressed {
                 standing: Standing::Active,

@@ -1,0 +1,94 @@
+//! Carries out what the link in a mail that asks for confirmation is for.
+
+use tidings_domain::access::{Access, NoticeKind};
+use tidings_domain::aggregate::Aggregate as _;
+use tidings_domain::stream_id;
+use tidings_domain::subscriber::{self, Subscriber};
+use tidings_domain::suppression::{self, Reason, Suppression};
+use tidings_domain::token::ConfirmLink;
+use tidings_domain::value::Evidence;
+use tidings_event_store::{CommitError, Context};
+use tidings_service::Problem;
+
+use crate::commands::Commands;
+use crate::feedback::Origin;
+use crate::refusal;
+
+/// Times it is decided anew because others were faster.
+const ATTEMPTS_MAX: u32 = 5;
+
+/// What came of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Answered {
+    /// They get mail, from now on or already.
+    Subscribed,
+    /// They have left since they were asked, or the log does not know that they were.
+    TooLate,
+}
+
+/// Puts on record that whoever was asked wants mail, and lifts what only their own word had put in the way. Doing it
+/// again changes nothing.
+pub(crate) async fn confirm(
+    commands: &Commands,
+    origin: &Origin,
+    link: &ConfirmLink,
+    evidence: Option<Evidence>,
+) -> Result<Answered, Problem> {
+    let context = Context {
+        actor: "subscriber:page".to_owned(),
+        correlation_id: origin.correlation_id,
+        causation: None,
+        occurred_at: commands.clock.now(),
+        traceparent: origin.traceparent.clone(),
+        intent: commands.ids.next(),
+        request_digest: None,
+    };
+    let (store, id) = (&commands.store, link.subscriber_id);
+    let load = |error| refusal::load(&error);
+    let access = store.load::<Access>(stream_id::access(id)).await;
+    let asked = access
+        .map_err(load)?
+        .state
+        .notice(link.delivery_id)
+        .cloned();
+    let asked = asked.filter(|it| it.kind.as_str() == NoticeKind::ConfirmSignUp.as_str());
+    let Some(asked) = asked else {
+        return Ok(Answered::TooLate);
+    };
+    let mut attempts = 0;
+    loop {
+        let subscriber = store.load::<Subscriber>(id).await.map_err(load)?;
+        let command = subscriber::Command::Confirm {
+            delivery_id: link.delivery_id,
+            departures: asked.departures,
+            evidence: evidence.clone(),
+        };
+        let (Ok(confirmed), Some(profile)) =
+            (subscriber.state.decide(command), subscriber.state.profile())
+        else {
+            return Ok(Answered::TooLate);
+        };
+        if confirmed.is_empty() {
+            return Ok(Answered::Subscribed);
+        }
+        let suppression = profile.address_suppression_id;
+        let suppression = store.load::<Suppression>(suppression).await.map_err(load)?;
+        let reasons = Reason::ENDED_BY_SIGN_UP.to_vec();
+        let Ok(lifted) = suppression
+            .state
+            .decide(suppression::Command::Lift { reasons });
+        let mut draft = store.draft(&context);
+        draft.append(subscriber, confirmed);
+        match lifted.is_empty() {
+            true => drop(draft.guard(suppression.id, suppression.version)),
+            false => drop(draft.append(suppression, lifted)),
+        }
+        attempts += 1;
+        match draft.commit().await {
+            Ok(_) => return Ok(Answered::Subscribed),
+            Err(CommitError::Conflict { .. } | CommitError::Unknown) if attempts < ATTEMPTS_MAX => {
+            }
+            Err(error) => return Err(refusal::commit(&error)),
+        }
+    }
+}

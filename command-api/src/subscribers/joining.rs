@@ -1,0 +1,123 @@
+//! Somebody asks for mail by themselves, or somebody else does with their address: they are asked, and nobody is told
+//! whether the address is known.
+
+use tidings_domain::access::{Access, NoticeKind};
+use tidings_domain::address::Address;
+use tidings_domain::id::derive_from;
+use tidings_domain::stream_id;
+use tidings_domain::subscriber::{Consent, Source, Subscriber};
+use tidings_domain::value::{DisplayName, EmailAddress, Evidence};
+use tidings_event_store::{CommitError, Context};
+use uuid::Uuid;
+
+use super::{Outcome, Registration, RegistrationError};
+use crate::commands::Commands;
+use crate::notices::{self, Notice};
+
+/// Times it is decided anew because others were faster.
+const ATTEMPTS_MAX: u32 = 5;
+
+/// Somebody who wants mail, as far as anybody can tell.
+pub(crate) struct Joining {
+    /// Where to.
+    pub(crate) email: EmailAddress,
+    /// How to address them.
+    pub(crate) name: Option<DisplayName>,
+    /// What they were shown.
+    pub(crate) consent: Consent,
+    /// What the request looked like.
+    pub(crate) evidence: Option<Evidence>,
+    /// The channel they are asked by.
+    pub(crate) channel_id: Uuid,
+}
+
+impl Joining {
+    /// Asks whoever has the address, unless they get mail already, or were asked too often today.
+    ///
+    /// # Errors
+    /// When the log is away, or others were faster again and again.
+    pub(crate) async fn carry_out(
+        self,
+        commands: &Commands,
+        context: &Context,
+    ) -> Result<(), RegistrationError> {
+        let address_id = stream_id::address(&commands.id_key, &self.email);
+        let mut attempts = 0;
+        loop {
+            let address = commands.store.load::<Address>(address_id).await?;
+            let done = match address.state.holder() {
+                Some(holder) => self.ask_again(commands, context, holder).await,
+                None => self.sign_up(commands, context, address_id).await,
+            };
+            attempts += 1;
+            match done {
+                Ok(true) => return Ok(()),
+                Ok(false) if attempts < ATTEMPTS_MAX => {}
+                Err(RegistrationError::Commit(
+                    CommitError::Conflict { .. } | CommitError::Unknown,
+                )) if attempts < ATTEMPTS_MAX => {}
+                Ok(false) => {
+                    return Err(RegistrationError::Commit(CommitError::Unavailable));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// `false`: somebody else has signed up with the address meanwhile.
+    async fn sign_up(
+        &self,
+        commands: &Commands,
+        context: &Context,
+        address_id: Uuid,
+    ) -> Result<bool, RegistrationError> {
+        let registration = Registration {
+            // The same over all attempts: one whose answer was lost is recognised.
+            id: derive_from(context.intent, "join.subscriber", &[]),
+            email: self.email.clone(),
+            name: self.name.clone(),
+            attributes: None,
+            source: Source::Form,
+            import_id: None,
+            address_id,
+            confirm_by: Some(self.channel_id),
+            consent: Some(self.consent.clone()),
+            evidence: self.evidence.clone(),
+        };
+        let (store, id_key) = (&commands.store, &commands.id_key);
+        let outcome = registration.carry_out(store, id_key, context).await?;
+        Ok(!matches!(outcome, Outcome::Taken))
+    }
+
+    async fn ask_again(
+        &self,
+        commands: &Commands,
+        context: &Context,
+        holder: Uuid,
+    ) -> Result<bool, RegistrationError> {
+        let store = &commands.store;
+        let subscriber = store.load::<Subscriber>(holder).await?;
+        let (Subscriber::Pending(profile) | Subscriber::Unsubscribed(profile)) = &subscriber.state
+        else {
+            return Ok(true);
+        };
+        let access = store.load::<Access>(stream_id::access(holder)).await?;
+        if access.repeated(context.intent).is_some() {
+            return Ok(true);
+        }
+        let notice = Notice {
+            subscriber_id: holder,
+            kind: NoticeKind::ConfirmSignUp,
+            channel_id: self.channel_id,
+            departures: profile.departures,
+            consent: Some(self.consent.clone()),
+            evidence: self.evidence.clone(),
+        };
+        let mut draft = store.draft(context);
+        if notices::issue(&mut draft, context, access, notice) {
+            draft.guard(holder, subscriber.version);
+            draft.commit().await?;
+        }
+        Ok(true)
+    }
+}

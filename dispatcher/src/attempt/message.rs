@@ -1,0 +1,128 @@
+//! The message of one attempt: what asked for it says what is in it.
+
+use tidings_domain::access::NoticeKind;
+use tidings_domain::token::{ConfirmLink, PreferencesLink, ReturnPath, UnsubscribeLink};
+use tidings_domain::topic::Sender;
+use time::{Date, UtcOffset};
+use uuid::Uuid;
+
+use super::Case;
+use crate::causes::{Cause, Publishing};
+use crate::channel::{About, Channel, Job, Recipient, RenderError, Rendered};
+use crate::content::notice;
+use crate::core::Core;
+use crate::pick::Pick;
+
+/// Where a reader says that they do not want it, or want it otherwise.
+#[derive(Default)]
+struct Links {
+    unsubscribe: Option<String>,
+    preferences: Option<String>,
+}
+
+impl Core {
+    pub(super) fn render(
+        &self,
+        channel: &dyn Channel,
+        case: &Case,
+        pick: &Pick,
+    ) -> Result<Rendered, RenderError> {
+        let recipient = match (pick.plan.subscriber_id, &case.receiver.email) {
+            (Some(subscriber_id), Some(email)) => Some(Recipient {
+                subscriber_id,
+                email: email.clone(),
+                name: case.receiver.name.clone(),
+            }),
+            _ => None,
+        };
+        let reader = recipient.as_ref().map(|recipient| recipient.subscriber_id);
+        // The attempt that is about to be made: should it turn out to be another one, all is rendered anew.
+        let attempts = case.delivery.state.tries().map_or(0, |it| it.attempts);
+        let attempt = attempts.saturating_add(1);
+        let delivery_id = pick.delivery.id;
+        let return_path = reader.map(|_| {
+            let path = ReturnPath {
+                delivery_id,
+                attempt,
+            };
+            path.local_part(self.link_keys.current())
+        });
+        let job = |about, content, sender, links: Links| Job {
+            delivery_id,
+            attempt,
+            about,
+            content,
+            recipient,
+            unsubscribe_url: links.unsubscribe,
+            preferences_url: links.preferences,
+            sender,
+            return_path,
+            date: pick.planned_at,
+        };
+        match &case.cause {
+            Cause::Publication(publication) => {
+                let content = publication.content.as_ref();
+                let content = content.ok_or(RenderError::Unbuildable)?;
+                let about = About::Publication(publication.publication_id);
+                let links = reader.map(|reader| self.links(publication, case, pick, reader));
+                let links = links.unwrap_or_default();
+                channel.render(&job(about, content.as_ref(), &publication.sender, links))
+            }
+            Cause::Notice(kind) => {
+                let reader = reader.ok_or(RenderError::NoRecipient)?;
+                let content = match kind {
+                    NoticeKind::ConfirmSignUp => {
+                        let url = self.confirm_url(case, pick, reader);
+                        notice::confirm_sign_up(&self.organisation, &url)
+                    }
+                };
+                let (about, sender) = (About::Notice(*kind), Sender::default());
+                channel.render(&job(about, &content, &sender, Links::default()))
+            }
+        }
+    }
+
+    fn links(
+        &self,
+        publication: &Publishing,
+        case: &Case,
+        pick: &Pick,
+        subscriber_id: Uuid,
+    ) -> Links {
+        let (delivery_id, issued) = (Some(pick.delivery.id), issued(pick));
+        let unsubscribe = UnsubscribeLink {
+            subscriber_id,
+            topic_id: publication.only_topic(),
+            delivery_id,
+            address_suppression_id: case.receiver.address_suppression_id,
+            issued,
+        };
+        let preferences = PreferencesLink {
+            subscriber_id,
+            delivery_id,
+            issued,
+        };
+        let key = self.link_keys.current();
+        let url = |path: &str, token: String| Some(self.public_url.join(&format!("{path}{token}")));
+        Links {
+            unsubscribe: url("/u/", unsubscribe.sign(key)),
+            preferences: url("/p/", preferences.sign(key)),
+        }
+    }
+
+    fn confirm_url(&self, case: &Case, pick: &Pick, subscriber_id: Uuid) -> String {
+        let link = ConfirmLink {
+            subscriber_id,
+            delivery_id: pick.delivery.id,
+            address_suppression_id: case.receiver.address_suppression_id,
+            issued: issued(pick),
+        };
+        let token = link.sign(self.link_keys.current());
+        self.public_url.join(&format!("/c/{token}"))
+    }
+}
+
+/// The day it was planned, so that every attempt renders the same bytes.
+fn issued(pick: &Pick) -> Date {
+    pick.planned_at.to_offset(UtcOffset::UTC).date()
+}

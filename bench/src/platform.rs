@@ -223,6 +223,7 @@ async fn dispatcher(
             hello_name: "bench.example.org".to_owned(),
             paces: Paces::default(),
         },
+        organisation: "The Town Crier".to_owned(),
         public_url: PublicUrl::parse("https://news.example.org").ok_or("not a URL")?,
         link_keys: Arc::new(link_keys),
         metrics: Metrics::new()?,

@@ -10,7 +10,7 @@ use super::{
 use crate::aggregate::{Aggregate as _, CodecError};
 use crate::personal::{Open, Personal, Seal};
 use crate::preferences::{Part, Preferences};
-use crate::value::{Attributes, Code, DisplayName, EmailAddress, Evidence};
+use crate::value::{Attributes, Code, DisplayName, EmailAddress};
 use crate::wire::{Fields, id, optional_id};
 
 const NOT_REQUIRED: &str = "not_required";

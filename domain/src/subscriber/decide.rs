@@ -163,7 +163,14 @@ fn confirm(
         Subscriber::Pending(_) => vec![confirmed],
         Subscriber::Unsubscribed(_) => {
             let method = ResubscribeMethod::Page;
-            vec![confirmed, Event::Resubscribed { method, evidence }]
+            vec![
+                confirmed,
+                Event::Resubscribed {
+                    method,
+                    evidence,
+                    what: What::Everything,
+                },
+            ]
         }
         _ => vec![],
     })

@@ -291,7 +291,7 @@ fn who_has_to_confirm_gets_mail_from_then_on() {
 #[test]
 fn a_confirmation_brings_back_whoever_was_asked_after_they_had_left() {
     for first in [active(), pending()] {
-        let mut history = vec![first, unsubscribed(None)];
+        let mut history = vec![first, unsubscribed(What::Everything)];
         let left = fold::<Subscriber>(&history);
         assert_eq!(left.decide(confirm(0)), Err(Refusal::LeftSince));
         history.extend(left.decide(confirm(1)).unwrap());
@@ -299,7 +299,7 @@ fn a_confirmation_brings_back_whoever_was_asked_after_they_had_left() {
         let back = fold::<Subscriber>(&history);
         assert_eq!(back.standing(), Standing::Active);
         // The same link once more, after they have left again: it has had its day.
-        history.push(unsubscribed(None));
+        history.push(unsubscribed(What::Everything));
         let left = fold::<Subscriber>(&history);
         assert_eq!(left.decide(confirm(1)), Err(Refusal::LeftSince));
     }

@@ -51,6 +51,8 @@ fn ada() -> Subscriber {
         source: Source::Api,
         import_id: None,
         confirmation: Confirmation::NotRequired,
+        consent: None,
+        evidence: None,
     }])
 }
 

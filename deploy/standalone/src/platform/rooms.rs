@@ -26,7 +26,6 @@ use tidings_event_store::{Context, Store};
 use tidings_projector::{
     AT_LEAST_PATIENCE, Projector, Reader, Stops, channel_list, find, skip, topic_list,
 };
-use tidings_service::Outbound;
 use tidings_service::config::{Config, PublicUrl};
 use tidings_service::metrics::Metrics;
 use tidings_service::problem::FieldError;
@@ -86,6 +85,9 @@ impl Rooms {
             }),
             site.config.http,
         );
+        let reader = Reader::new(core.store.clone(), projector.stops(), AT_LEAST_PATIENCE)
+            .with_views(&[QUEUE])
+            .with_witness(witness::folder(site.config, &ground.home));
         let mut commands = commands
             .with_views(skip_in_view(core.store.clone()))
             .with_replays(not_taken(core.store.clone()))
@@ -101,10 +103,7 @@ impl Rooms {
             commands = commands.with_ses(Sns::new(topics, read_page));
         }
         let commands = web::Data::new(commands);
-        let reader = Reader::new(core.store.clone(), projector.stops(), AT_LEAST_PATIENCE)
-            .with_views(&[QUEUE])
-            .with_witness(witness::folder(site.config, &ground.home))
-            .with_looks(recorder(commands.clone().into_inner()));
+        let reader = reader.with_looks(recorder(commands.clone().into_inner()));
         let maildir = site.config.mail.inbound_maildir.clone();
         let maildir = maildir.map(|folder| Maildir::open(commands.clone().into_inner(), folder));
         Ok(Self {

@@ -3,6 +3,19 @@
 -- serves). A test writes this page from the catalogue and fails when it is out of date:
 --   UPDATE=1 cargo test -p tidings-tests schema_page
 
+create table publishing_access_log_g1 (
+    position bigint not null,
+    subscriber_id uuid not null,
+    actor text not null,
+    what text not null,
+    at timestamp with time zone not null,
+    digest bytea,
+    events bigint,
+    PRIMARY KEY ("position")
+);
+CREATE INDEX publishing_access_log_g1_actor ON publishing_access_log_g1 USING btree (actor, "position");
+CREATE INDEX publishing_access_log_g1_subscriber ON publishing_access_log_g1 USING btree (subscriber_id, "position");
+
 create table publishing_batches (
     last_position bigint not null,
     first_position bigint not null,

@@ -6,7 +6,7 @@ use actix_web::App;
 use actix_web::http::header;
 use actix_web::middleware::from_fn;
 use actix_web::test::{TestRequest, call_service, init_service, read_body};
-use actix_web::web::{self, ServiceConfig};
+use actix_web::web::{self, Bytes, ServiceConfig};
 use serde_json::Value;
 use tidings_service::auth::{Authenticator, Role, TokenRequest, mint};
 use tidings_service::config::{Config, Secret};
@@ -48,13 +48,12 @@ pub fn as_admin(platform: &Platform, request: TestRequest) -> TestRequest {
     request.insert_header((header::AUTHORIZATION, format!("Bearer {token}")))
 }
 
-/// Sends requests one after the other, as an admin, to rooms with their state; gives each status and answer, null if
-/// there is none.
-pub async fn ask_all(
+/// Sends requests one after the other, as an admin, to rooms with their state; gives each status and answer as it came.
+pub async fn bytes_of_all(
     platform: &Platform,
     rooms: impl FnOnce(&mut ServiceConfig),
     requests: Vec<TestRequest>,
-) -> Vec<(u16, Value)> {
+) -> Vec<(u16, Bytes)> {
     let authenticator = Authenticator::new(&config().auth, platform.clock.clock()).unwrap();
     let app = App::new()
         .configure(configure(edge(platform)))
@@ -69,12 +68,21 @@ pub async fn ask_all(
         let request = as_admin(platform, request).to_request();
         let response = call_service(&app, request).await;
         let status = response.status().as_u16();
-        let body = read_body(response).await;
-        // A page is none.
-        let answer = serde_json::from_slice(&body).unwrap_or_default();
-        answers.push((status, answer));
+        answers.push((status, read_body(response).await));
     }
     answers
+}
+
+/// The same, with each answer read as JSON; null if it is none, such as a page.
+pub async fn ask_all(
+    platform: &Platform,
+    rooms: impl FnOnce(&mut ServiceConfig),
+    requests: Vec<TestRequest>,
+) -> Vec<(u16, Value)> {
+    let answers = bytes_of_all(platform, rooms, requests).await;
+    let read =
+        |(status, body): (u16, Bytes)| (status, serde_json::from_slice(&body).unwrap_or_default());
+    answers.into_iter().map(read).collect()
 }
 
 /// Sends one request, as [`ask_all`] does.

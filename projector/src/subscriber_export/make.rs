@@ -9,8 +9,8 @@ use tidings_event_store::audit::{ProofOfMany, ProveError, covering, span};
 use tidings_event_store::export::{self, FORMAT, Manifest, digest_of};
 use tidings_event_store::view::View as _;
 use tidings_event_store::witness::SignedHead;
+use tidings_service::Problem;
 use tidings_service::look::File as Handed;
-use tidings_service::{Problem, look};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -41,7 +41,7 @@ const VIEWS: [&str; 5] = [
 /// A file that is ready.
 pub(super) struct Made {
     pub(super) file: File,
-    pub(super) handed: look::File,
+    pub(super) handed: Handed,
 }
 
 /// The parts that grow with the events.

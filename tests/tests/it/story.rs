@@ -12,6 +12,7 @@ mod faults;
 mod held;
 mod lanes;
 mod maildir;
+mod officer;
 mod preferences;
 mod publication;
 mod rebuilt;

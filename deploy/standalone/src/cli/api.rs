@@ -91,12 +91,6 @@ impl Api {
         self.send(Method::POST, path, request).await
     }
 
-    /// A question whose answer takes a JSON body.
-    pub(crate) async fn ask(&self, path: &str, body: &Value) -> Result<Answer, ApiError> {
-        let request = self.request(&Method::POST, path).json(body);
-        self.send(Method::POST, path, request).await
-    }
-
     /// Asks who somebody is, and says why.
     pub(crate) async fn find(
         &self,

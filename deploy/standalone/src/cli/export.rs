@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{Seek as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
@@ -64,7 +65,8 @@ impl Subscriber {
         };
         // Before it goes on record that something was handed out.
         let mut file = File::options();
-        let file = file.read(true).write(true).create_new(true);
+        // For nobody else on this machine.
+        let file = file.read(true).write(true).create_new(true).mode(0o600);
         let mut file = file.open(&self.out).map_err(unwritable)?;
         let written = self.write(api, &mut file, out).await;
         let id = match written {

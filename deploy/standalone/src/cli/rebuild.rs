@@ -201,6 +201,9 @@ mod tests {
     fn an_unknown_view_is_refused_with_the_list() {
         let unknown = tidings_projector::named(&all_views(), "nonsense").err();
         let message = unknown.unwrap().to_string();
-        assert!(message.contains("all, channel_list"), "{message}");
+        assert!(
+            message.contains("all, access_log, channel_list"),
+            "{message}"
+        );
     }
 }

@@ -210,6 +210,7 @@ async fn dispatcher(
             paces: Paces::default(),
         },
         public_url: PublicUrl::parse("https://news.example.org").ok_or("not a URL")?,
+        organisation: "Bench".to_owned(),
         link_keys: Arc::new(link_keys),
         metrics: Metrics::new()?,
         limits: Limits::from(&config.dispatcher),

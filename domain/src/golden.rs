@@ -14,9 +14,8 @@ use crate::personal::Personal::Known;
 use crate::schedule::CivilTime;
 use crate::testing::{GlassVault, ShreddedVault};
 use crate::value::{
-    Attributes, ChannelIds, ChannelKind, ChannelName, Code, ConsentVersion, ConsentWording,
-    Credentials, DisplayName, EmailAddress, Evidence, LookReason, Markdown, Settings, SkipReason,
-    Title,
+    Attributes, ChannelIds, ChannelKind, ChannelName, Code, Credentials, DisplayName, EmailAddress,
+    Evidence, LookReason, Markdown, Settings, SkipReason, Title,
 };
 use crate::{
     access, address, channel, delivery, log, publication, subscriber, subscriber_import,

@@ -19,4 +19,5 @@ mod ses;
 mod ses_feedback;
 mod signed_up;
 mod slowed;
+mod suppressed;
 mod unsubscribe;

@@ -1,6 +1,7 @@
 //! The message of one attempt: what asked for it says what is in it.
 
 use tidings_domain::access::NoticeKind;
+use tidings_domain::delivery::Purpose;
 use tidings_domain::token::{ConfirmLink, PreferencesLink, ReturnPath, UnsubscribeLink};
 use tidings_domain::topic::Sender;
 use time::{Date, UtcOffset};
@@ -31,7 +32,11 @@ impl Core {
             (Some(subscriber_id), Some(email)) => Some(Recipient {
                 subscriber_id,
                 email: email.clone(),
-                name: case.receiver.name.clone(),
+                // Whoever is asked may have been named by somebody else, who must not get to write in our mail.
+                name: match case.cause.purpose() {
+                    Purpose::Mail => case.receiver.name.clone(),
+                    Purpose::AskForConsent => None,
+                },
             }),
             _ => None,
         };

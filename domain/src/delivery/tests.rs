@@ -1,6 +1,7 @@
 //! Delivery decisions: the table, late outcomes, and what holds over any sequence of commands.
 
 mod again;
+mod asks;
 mod reported;
 mod unrecorded;
 
@@ -303,37 +304,6 @@ fn whatever_forbids_an_attempt_settles_the_delivery() {
             after(planned()).decide(attempt_at(NOW, permit)),
             Ok(vec![Event::Suppressed { reason }])
         );
-    }
-    // Whoever asks for consent can not have it yet; everything else forbids as ever.
-    let asks = |permit| Permit {
-        purpose: Purpose::AskForConsent,
-        ..permit
-    };
-    for (permit, reason) in [
-        (
-            addressed(Standing::Erased, false, false),
-            SuppressedReason::Erased,
-        ),
-        (
-            addressed(Standing::Pending, true, true),
-            SuppressedReason::AddressSuppressed,
-        ),
-        (
-            addressed(Standing::Unsubscribed, false, true),
-            SuppressedReason::DomainSuppressed,
-        ),
-    ] {
-        assert_eq!(
-            after(planned()).decide(attempt_at(NOW, asks(permit))),
-            Ok(vec![Event::Suppressed { reason }])
-        );
-    }
-    for standing in [Standing::Pending, Standing::Unsubscribed, Standing::Active] {
-        let events = after(planned()).decide(attempt_at(NOW, asks(permit(standing))));
-        assert!(matches!(
-            events.as_deref(),
-            Ok([Event::Attempted { attempt: 1, .. }])
-        ));
     }
     let over = Permit {
         cause_may_send: false,

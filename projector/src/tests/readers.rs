@@ -59,8 +59,13 @@ fn readers(event_type: &str) -> Vec<&'static str> {
     reads.map(|(name, _)| name).collect()
 }
 
-/// Read by whoever folds any view, and by the dispatcher; not folded into one.
-const OF_NO_VIEW: &[&str] = &["log.DispatchReleased", "log.Restored", "log.ViewSkipped"];
+/// Read by whoever folds any view, by the dispatcher, and by who issues notices; not folded into one.
+const OF_NO_VIEW: &[&str] = &[
+    "access.NoticeIssued",
+    "log.DispatchReleased",
+    "log.Restored",
+    "log.ViewSkipped",
+];
 
 #[test]
 fn every_event_type_has_a_reader() {

@@ -99,7 +99,7 @@ impl Publications {
             Event::PublicationRetryCompleted(_) => self.of(id).retries -= 1,
             Event::PublicationPlanCompleted(it) => self.plan_completed(id, *it, at),
             Event::PublicationCompleted(it) => self.of(id).completed = Some(*it),
-            Event::DeliveryPlanned(it) if it.cause_kind == "publication" => self.planned(it, at),
+            Event::DeliveryPlanned(it) if it.cause_kind != "notice" => self.planned(it, at),
             _ => {}
         }
     }

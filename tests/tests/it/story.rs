@@ -21,5 +21,6 @@ mod ses;
 mod ses_feedback;
 mod signed_up;
 mod slowed;
+mod suppressed;
 mod topics;
 mod unsubscribe;

@@ -153,7 +153,7 @@ async fn who_signs_up_by_the_form_gets_mail_once_they_have_pressed_the_button() 
         .uri("/join")
         .insert_header((header::CONTENT_TYPE, "application/x-www-form-urlencoded"))
         .insert_header((header::USER_AGENT, "Browser/6"))
-        .set_payload("email=ada%40example.org&name=Ada&consent=1&website=");
+        .set_payload("email=ada%40example.org&name=Buy+Gold&consent=1&website=");
     assert_eq!(ask(&house, commands(&house), form).await.0, 200);
     house.platform.settle().await;
     let ada = holder(&house, ADA).await;
@@ -161,6 +161,8 @@ async fn who_signs_up_by_the_form_gets_mail_once_they_have_pressed_the_button() 
     assert_eq!(asked.len(), 1);
     assert!(!asked[0].contains("List-Unsubscribe"), "{}", asked[0]);
     assert!(asked[0].contains("The Town Crier"), "{}", asked[0]);
+    // Whoever types the address does not get to write to whoever has it.
+    assert!(!asked[0].contains("Gold"), "{}", asked[0]);
 
     let first = house.publish("The ferry", "It runs.", &[channel]).await;
     house.platform.settle().await;

@@ -1,0 +1,108 @@
+//! Events in a shape that came later than their type.
+
+use time::macros::datetime;
+
+use super::{check_shape, choices, code, id, of_subscriber, publication_events};
+use crate::aggregate::Aggregate as _;
+use crate::personal::Personal::Known;
+use crate::value::{
+    ChannelIds, ConsentVersion, ConsentWording, EmailAddress, Evidence, Html, Title,
+};
+use crate::{delivery, publication, subscriber, subscriber_import};
+
+/// Content in HTML.
+fn publication_events_in_html() -> Vec<publication::Event> {
+    use publication::{Content, Event};
+    let content = || {
+        let page = Html::parse("<p>Hello <em>world</em>\n").unwrap();
+        Content::new(Title::parse("Good news").unwrap(), page)
+    };
+    let channel_ids = || ChannelIds::parse(vec![id(2), id(1)]).unwrap();
+    vec![
+        Event::Drafted {
+            content: content(),
+            channel_ids: channel_ids(),
+            aim: publication::Aim::default(),
+        },
+        Event::Revised {
+            content: content(),
+            channel_ids: channel_ids(),
+            aim: publication::Aim::default(),
+        },
+    ]
+}
+
+/// As `Advanced` is written since rejected records tell whom they quote.
+fn import_that_quotes() -> Vec<subscriber_import::Event> {
+    use subscriber_import::Rejected;
+    let mut quoting = Rejected::new(2, code("wrong_field_count"), Some("ada@example.org"));
+    quoting.address_ids = vec![id(3), id(4)];
+    vec![subscriber_import::Event::Advanced {
+        through: 1,
+        accepted: 0,
+        rejected: vec![quoting],
+        existing: 0,
+    }]
+}
+
+pub(super) fn consent() -> subscriber::Consent {
+    subscriber::Consent::to(
+        ConsentWording::parse("I want to get the news.").unwrap(),
+        ConsentVersion::parse("2026-03").unwrap(),
+    )
+}
+
+/// As `SignedUp` is written of whoever has to confirm.
+fn sign_up_to_confirm() -> Vec<subscriber::Event> {
+    use subscriber::{Confirmation, Event, Source};
+    vec![Event::SignedUp {
+        email: Known(EmailAddress::parse("Ada@example.org").unwrap()),
+        name: None,
+        attributes: None,
+        address_id: id(1),
+        address_suppression_id: id(2),
+        domain_suppression_id: id(3),
+        source: Source::Form,
+        import_id: None,
+        confirmation: Confirmation::Pending(code("required")),
+        consent: Some(consent()),
+        evidence: Some(Known(Evidence::user_agent("Browser/7"))),
+    }]
+}
+
+/// As a delivery is planned that no publication has asked for.
+fn delivery_of_a_notice() -> Vec<delivery::Event> {
+    vec![delivery::Event::Planned(delivery::Plan {
+        cause: delivery::Cause::Notice(id(1)),
+        content_version: 2,
+        channel_id: id(3),
+        subscriber_id: Some(id(4)),
+        due_at: datetime!(2026-01-02 03:04:05.678901 UTC),
+        priority: 100,
+    })]
+}
+
+#[test]
+fn later_shapes_read_as_they_were_written_and_stop_readers_that_do_not_know_them() {
+    let events = publication_events_in_html();
+    check_shape::<publication::Publication>(&events, 2);
+    for event in &events {
+        assert_eq!(publication::Publication::min_reader(event), 2);
+    }
+    check_shape::<subscriber_import::SubscriberImport>(&import_that_quotes(), 2);
+    let events = of_subscriber::subscriber_events_one_by_one();
+    check_shape::<subscriber::Subscriber>(&events, 2);
+    // Who took leaving a channel for leaving everything sent nothing for it.
+    let min_readers = events.iter().map(subscriber::Subscriber::min_reader);
+    assert_eq!(min_readers.collect::<Vec<_>>(), [0, 3]);
+    let events = choices::publication_events_with_topics();
+    check_shape::<publication::Publication>(&events, 3);
+    for event in &events {
+        assert_eq!(publication::Publication::min_reader(event), 3);
+    }
+    check_shape::<subscriber::Subscriber>(&sign_up_to_confirm(), 3);
+    check_shape::<delivery::Delivery>(&delivery_of_a_notice(), 2);
+    for event in publication_events() {
+        assert_eq!(publication::Publication::min_reader(&event), 0);
+    }
+}

@@ -225,7 +225,6 @@ async fn dispatcher(
         },
         organisation: "The Town Crier".to_owned(),
         public_url: PublicUrl::parse("https://news.example.org").ok_or("not a URL")?,
-        organisation: "Bench".to_owned(),
         link_keys: Arc::new(link_keys),
         metrics: Metrics::new()?,
         limits: Limits::from(&config.dispatcher),

@@ -16,8 +16,8 @@ use crate::personal::Personal::Known;
 use crate::schedule::CivilTime;
 use crate::testing::{GlassVault, ShreddedVault};
 use crate::value::{
-    ChannelIds, ChannelKind, ChannelName, Code, Credentials, EmailAddress, Evidence, LookReason,
-    Markdown, Settings, SkipReason, Title,
+    ChannelIds, ChannelKind, ChannelName, Code, Credentials, Evidence, LookReason, Markdown,
+    Settings, SkipReason, Title,
 };
 use crate::{
     access, address, channel, delivery, log, publication, subscriber, subscriber_import,

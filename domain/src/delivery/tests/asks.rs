@@ -10,6 +10,8 @@ fn asks(standing: Standing, address_suppressed: bool, domain_suppressed: bool) -
             subscriber_version: 1,
             address_suppressed,
             domain_suppressed,
+            topic_left: false,
+            channel_left: false,
         },
         ..permit(standing)
     }

@@ -42,7 +42,8 @@ pub(crate) fn issue(
         channel_id,
         ..
     } = notice;
-    let delivery_id = stream_id::notice_delivery(context.intent, channel_id, subscriber_id);
+    let delivery_id =
+        stream_id::notice_delivery(context.intent, notice.kind, channel_id, subscriber_id);
     let Ok(issued) = access.state.decide(access::Command::Issue {
         subscriber_id,
         kind: notice.kind,

@@ -4,6 +4,7 @@
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use crate::access::NoticeKind;
 use crate::id::{IdKey, derive, derive_from};
 use crate::value::{EmailAddress, Slug};
 
@@ -37,13 +38,19 @@ pub fn access(subscriber_id: Uuid) -> Uuid {
     derive_from(subscriber_id, "access", &[])
 }
 
-/// The `delivery` stream of a notice, from the intent of the command that issues it.
-pub fn notice_delivery(intent: Uuid, channel_id: Uuid, subscriber_id: Uuid) -> Uuid {
-    derive_from(
-        intent,
-        "delivery.notice",
-        &[channel_id.as_bytes(), subscriber_id.as_bytes()],
-    )
+/// The `delivery` stream of a notice, from the intent of the command that issues it, and what it says.
+pub fn notice_delivery(
+    intent: Uuid,
+    kind: NoticeKind,
+    channel_id: Uuid,
+    subscriber_id: Uuid,
+) -> Uuid {
+    let parts: [&[u8]; 3] = [
+        kind.as_str().as_bytes(),
+        channel_id.as_bytes(),
+        subscriber_id.as_bytes(),
+    ];
+    derive_from(intent, "delivery.notice", &parts)
 }
 
 /// Who a delivery goes to.
@@ -185,7 +192,7 @@ mod tests {
                 domain_suppression(&key(), email.domain()),
             ),
             ("access", access(a)),
-            ("notice", notice_delivery(a, b, c)),
+            ("notice", notice_delivery(a, NoticeKind::ConfirmSignUp, b, c)),
             ("addressed", delivery(AT, a, b, ReceiverId::Subscriber(c))),
             ("broadcast", delivery(AT, a, b, ReceiverId::Channel(b))),
             ("imported", imported_subscriber(AT, a, b)),

@@ -108,6 +108,8 @@ code_enum! {
         Ids = "ids",
         /// The keyed hash of the address, so that nothing is sent to it and no file brings it back:
         AddressHash = "address_hash",
+        /// Which topics and channels they left or asked for, and when a message was to reach them:
+        Choices = "choices",
         /// What was sealed, with no key to open it:
         SealedBytes = "sealed_bytes",
         /// Pages and write-ahead log of the database, until they are written over:

@@ -16,7 +16,7 @@ use crate::witness::{PublicKey, SigningKey, check_signed, sign_object};
 pub const FORMAT: &str = "tidings.erasure-receipt.v1";
 
 /// What each code of what remains means. A sentence never changes: it is part of what was signed.
-const WHY: [(&str, &str); 7] = [
+const WHY: [(&str, &str); 8] = [
     (
         "ids",
         "ids, times, counts and codes: the log's proof of what happened, with no name in it",
@@ -24,6 +24,10 @@ const WHY: [(&str, &str); 7] = [
     (
         "address_hash",
         "a keyed hash of the address: so that nothing is sent to it, and no file brings it back",
+    ),
+    (
+        "choices",
+        "which topics and channels were left or asked for, and when a message was to arrive: by id and time alone",
     ),
     (
         "sealed_bytes",

@@ -39,6 +39,7 @@ pub(super) fn preferences(link: &UnsubscribeLink, key: &LinkKey) -> String {
     let link = PreferencesLink {
         subscriber_id: link.subscriber_id,
         delivery_id: link.delivery_id,
+        address_suppression_id: link.address_suppression_id,
         issued: link.issued,
     };
     format!("../p/{}", link.sign(key))

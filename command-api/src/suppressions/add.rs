@@ -1,7 +1,7 @@
 //! `POST /api/v1/suppressions`: nothing more is to be sent to an address or a domain.
 
 use actix_web::web;
-use tidings_domain::suppression::{Command, Reason, Suppression};
+use tidings_domain::suppression::{Command, Reason, Scope, Suppression};
 use tidings_service::Problem;
 use tidings_service::access::{Access, Route};
 use tidings_service::http::Json;
@@ -38,7 +38,11 @@ pub(crate) async fn add(
         scope: whom.scope,
         reason: Reason::Manual,
         delivery_id: None,
-        value: Some(whom.value.clone()),
+        // Of somebody's address nothing stays but its keyed hash: whoever is erased must be so here too.
+        value: match whom.scope {
+            Scope::Address => None,
+            Scope::Domain => Some(whom.value.clone()),
+        },
     };
     commands
         .change::<Suppression>(whom.id, call, &body.raw, command)

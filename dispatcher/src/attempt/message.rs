@@ -105,6 +105,7 @@ impl Core {
         let preferences = PreferencesLink {
             subscriber_id,
             delivery_id,
+            address_suppression_id: case.receiver.address_suppression_id,
             issued,
         };
         let key = self.link_keys.current();

@@ -68,8 +68,8 @@ impl Receiver {
             (Standing::Pending, Purpose::Mail) => Some(SuppressedReason::NotConfirmed),
             _ if address_suppressed => Some(SuppressedReason::AddressSuppressed),
             _ if domain_suppressed => Some(SuppressedReason::DomainSuppressed),
-            _ if topic_left => Some(SuppressedReason::TopicLeft),
-            _ if channel_left => Some(SuppressedReason::ChannelLeft),
+            (_, Purpose::Mail) if topic_left => Some(SuppressedReason::TopicLeft),
+            (_, Purpose::Mail) if channel_left => Some(SuppressedReason::ChannelLeft),
             _ => None,
         }
     }

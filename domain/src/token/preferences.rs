@@ -7,13 +7,15 @@ use super::{LinkKey, LinkKeys, Named, TokenError};
 
 const PURPOSE: u8 = b'p';
 
-/// What a link to the preferences says. It has the layout of an unsubscribe link, with zeros for what it does not name.
+/// What a link to the preferences says. It has the layout of an unsubscribe link, and no topic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PreferencesLink {
     /// Whose preferences.
     pub subscriber_id: Uuid,
     /// The delivery the link was in.
     pub delivery_id: Option<Uuid>,
+    /// Id of the address's `suppression` stream: whose mailbox the link was sent to.
+    pub address_suppression_id: Uuid,
     /// The day it was made, UTC.
     pub issued: Date,
 }
@@ -25,7 +27,7 @@ impl PreferencesLink {
             subscriber_id: self.subscriber_id,
             topic_id: Uuid::nil(),
             delivery_id: self.delivery_id.unwrap_or_default(),
-            address_suppression_id: Uuid::nil(),
+            address_suppression_id: self.address_suppression_id,
             issued: self.issued,
         };
         named.sign(PURPOSE, key)
@@ -40,6 +42,7 @@ impl PreferencesLink {
         Ok(Self {
             subscriber_id: named.subscriber_id,
             delivery_id: super::some(named.delivery_id),
+            address_suppression_id: named.address_suppression_id,
             issued: named.issued,
         })
     }
@@ -56,6 +59,7 @@ mod tests {
         let link = PreferencesLink {
             subscriber_id: Uuid::from_u128(0x0101),
             delivery_id: Some(Uuid::from_u128(0x0202)),
+            address_suppression_id: Uuid::from_u128(0x0303),
             issued: date!(2026 - 01 - 02),
         };
         let key = LinkKey::new(1, [7; 32]);

@@ -60,6 +60,7 @@ fn link() -> PreferencesLink {
     PreferencesLink {
         subscriber_id: Uuid::from_u128(9),
         delivery_id: None,
+        address_suppression_id: Uuid::from_u128(8),
         issued: date!(2026 - 01 - 02),
     }
 }

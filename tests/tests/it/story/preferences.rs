@@ -168,6 +168,7 @@ fn path(house: &House, subscriber_id: Uuid) -> String {
     let link = PreferencesLink {
         subscriber_id,
         delivery_id: None,
+        address_suppression_id: Uuid::from_u128(8),
         issued: date!(2026 - 03 - 02),
     };
     format!("/p/{}", link.sign(house.link_keys.current()))

@@ -225,13 +225,8 @@ impl Core {
         let mut events = decide(case.delivery.id, &case.delivery.state, command)?;
         let mut attempts = matches!(events.first(), Some(Event::Attempted { .. }));
         debug_assert_eq!(attempts, rendered.is_some());
-        if attempts && let Some(until) = self.wanted_later(pick, case, now) {
-            events.extend(put_off::until(&case.delivery, &events, until)?);
-            attempts = false;
-        } else if attempts
-            && let Some(put_off) = put_off::wanted(&case.way, &case.delivery, rendered)
-        {
-            events.extend(put_off::instead(&case.delivery, &events, put_off, now)?);
+        if attempts && let Some(instead) = self.put_off(pick, case, rendered, &events)? {
+            events.extend(instead);
             attempts = false;
         }
         let label = outcome::label(&events);
@@ -275,20 +270,28 @@ impl Core {
         }
     }
 
-    /// When its receiver wants it, if not now: by what they have said since it was planned, too.
-    fn wanted_later(
+    /// What follows the attempt at once, if its receiver wants it later, by what they have said since it was planned, too; or
+    /// if its channel would rather not make it now.
+    fn put_off(
         &self,
         pick: &Pick,
         case: &Case,
-        now: OffsetDateTime,
-    ) -> Option<OffsetDateTime> {
-        // A notice answers what somebody has just done.
-        let Cause::Publication(publication) = &case.cause else {
-            return None;
-        };
-        let preferences = case.receiver.preferences.as_ref()?;
-        let at = preferences.not_before(pick.planned_at, now, publication.is_urgent());
-        (at > now).then_some(at)
+        rendered: Option<&Rendered>,
+        attempted: &[Event],
+    ) -> Result<Option<Vec<Event>>, DispatchError> {
+        let now = self.clock.now();
+        // A notice answers what somebody has just done: it is for now.
+        if let Cause::Publication(publication) = &case.cause
+            && let Some(preferences) = &case.receiver.preferences
+        {
+            let until = preferences.not_before(pick.planned_at, now, publication.is_urgent());
+            if until > now {
+                return put_off::until(&case.delivery, attempted, until).map(Some);
+            }
+        }
+        let wanted = put_off::wanted(&case.way, &case.delivery, rendered);
+        let instead = |it| put_off::instead(&case.delivery, attempted, it, now);
+        wanted.map(instead).transpose()
     }
 
     /// The attempt finds out whether the channel works again: that stands in the same commit, so that of several

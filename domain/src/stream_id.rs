@@ -192,7 +192,10 @@ mod tests {
                 domain_suppression(&key(), email.domain()),
             ),
             ("access", access(a)),
-            ("notice", notice_delivery(a, NoticeKind::ConfirmSignUp, b, c)),
+            (
+                "notice",
+                notice_delivery(a, NoticeKind::ConfirmSignUp, b, c),
+            ),
             ("addressed", delivery(AT, a, b, ReceiverId::Subscriber(c))),
             ("broadcast", delivery(AT, a, b, ReceiverId::Channel(b))),
             ("imported", imported_subscriber(AT, a, b)),

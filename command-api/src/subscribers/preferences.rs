@@ -114,7 +114,7 @@ pub(crate) async fn set_preferences(
     call: Call,
     body: Json<SubscriberPreferences>,
 ) -> Result<Answer, Problem> {
-    let preferences = judge(&commands, given(body.value)).await?;
+    let preferences = judge(&commands, &given(body.value)).await?;
     let command = || Command::ChangePreferences {
         preferences: preferences.clone(),
         method: PreferencesMethod::Api,
@@ -146,7 +146,7 @@ fn given(body: SubscriberPreferences) -> Given {
     }
 }
 
-async fn judge(commands: &Commands, given: Given) -> Result<Preferences, Problem> {
+async fn judge(commands: &Commands, given: &Given) -> Result<Preferences, Problem> {
     let mut values = Values::default();
     let preferences = Preferences::parse(given)
         .map_err(|wrong| {

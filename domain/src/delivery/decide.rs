@@ -42,25 +42,7 @@ pub(super) fn decide(state: &Delivery, command: Command) -> Result<Vec<Event>, R
             | C::DoubtUnrecorded { .. }),
         ) => outcome::decide(state, word),
 
-        (
-            state,
-            C::Report {
-                attempt,
-                feedback,
-                reported_at,
-                digest,
-                source,
-            },
-        ) => feedback::decide(
-            state,
-            Word {
-                attempt,
-                feedback,
-                reported_at,
-                digest,
-                source,
-            },
-        ),
+        (state, report @ C::Report { .. }) => heard(state, report),
 
         (D::Pending { tries, .. }, C::FailToRender { reason }) => Ok(vec![Event::Failed {
             attempt: tries.attempts,
@@ -88,6 +70,27 @@ pub(super) fn decide(state: &Delivery, command: Command) -> Result<Vec<Event>, R
             class: outcome.class(),
         }),
     }
+}
+
+fn heard(state: &Delivery, command: Command) -> Result<Vec<Event>, Refusal> {
+    let Command::Report {
+        attempt,
+        feedback,
+        reported_at,
+        digest,
+        source,
+    } = command
+    else {
+        return Ok(vec![]);
+    };
+    let word = Word {
+        attempt,
+        feedback,
+        reported_at,
+        digest,
+        source,
+    };
+    feedback::decide(state, word)
 }
 
 /// Whether what is wanted is so already.

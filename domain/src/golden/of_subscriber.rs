@@ -90,7 +90,7 @@ fn preferences() -> Preferences {
         cap_messages: Some(3),
         cap_per: text("week"),
     };
-    Preferences::parse(given).unwrap()
+    Preferences::parse(&given).unwrap()
 }
 
 /// Since one channel can be left, and one topic or channel be asked for.

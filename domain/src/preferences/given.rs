@@ -78,18 +78,18 @@ impl Preferences {
     ///
     /// # Errors
     /// Everything that is wrong, each with its field.
-    pub fn parse(given: Given) -> Result<Self, Vec<Wrong>> {
+    pub fn parse(given: &Given) -> Result<Self, Vec<Wrong>> {
         let mut wrong = Vec::new();
         let weights = weights(&mut wrong, &given.weights);
-        let frequency = frequency(&mut wrong, &given);
-        let quiet_hours = quiet_hours(&mut wrong, &given);
+        let frequency = frequency(&mut wrong, given);
+        let quiet_hours = quiet_hours(&mut wrong, given);
         let zone = take(&mut wrong, "zone", given.zone.as_deref(), |name| {
             Zone::parse(name).map_err(|error| Invalid::new(error.to_string()))
         });
         let language = take(&mut wrong, "language", given.language.as_deref(), |text| {
             Language::parse(text)
         });
-        let cap = cap(&mut wrong, &given);
+        let cap = cap(&mut wrong, given);
         let by_the_clock = quiet_hours.is_some() || frequency != Frequency::AtOnce;
         if by_the_clock && given.zone.is_none() {
             let what =

@@ -17,7 +17,7 @@ fn quiet(from: &str, to: &str, zone: &str) -> Preferences {
         zone: text(zone),
         ..Given::default()
     };
-    Preferences::parse(given).unwrap()
+    Preferences::parse(&given).unwrap()
 }
 
 fn often(frequency: &str, hour: i64, zone: &str) -> Given {
@@ -43,7 +43,7 @@ fn every_wrong_value_is_named() {
         cap_messages: Some(0),
         cap_per: text("year"),
     };
-    let wrong = Preferences::parse(given).unwrap_err();
+    let wrong = Preferences::parse(&given).unwrap_err();
     let wrong: Vec<String> = wrong
         .iter()
         .map(|it| format!("{}: {}", it.field, it.detail))
@@ -54,7 +54,7 @@ fn every_wrong_value_is_named() {
 #[test]
 fn half_of_something_is_wrong_too() {
     let fields = |given: Given| -> Vec<String> {
-        let wrong = Preferences::parse(given).unwrap_err();
+        let wrong = Preferences::parse(&given).unwrap_err();
         wrong.into_iter().map(|it| it.field).collect()
     };
     let only_from = Given {
@@ -146,7 +146,7 @@ fn quiet_hours_that_end_where_clocks_change_end_once() {
 
 #[test]
 fn what_is_daily_or_weekly_waits_for_its_hour() {
-    let daily = Preferences::parse(often("daily", 18, "America/New_York")).unwrap();
+    let daily = Preferences::parse(&often("daily", 18, "America/New_York")).unwrap();
     let planned = datetime!(2026-03-02 12:00 UTC);
     let evening = datetime!(2026-03-02 23:00 UTC);
     assert_eq!(daily.not_before(planned, planned, false), evening);
@@ -158,7 +158,7 @@ fn what_is_daily_or_weekly_waits_for_its_hour() {
         day: text("wednesday"),
         ..often("weekly", 7, "UTC")
     };
-    let weekly = Preferences::parse(weekly).unwrap();
+    let weekly = Preferences::parse(&weekly).unwrap();
     let wednesday = datetime!(2026-03-04 07:00 UTC);
     assert_eq!(weekly.not_before(planned, planned, false), wednesday);
     assert_eq!(weekly.not_before(wednesday, wednesday, false), wednesday);
@@ -176,7 +176,7 @@ fn an_urgent_word_waits_for_quiet_hours_too_and_an_hour_within_them_for_their_en
         quiet_to: text("07:00"),
         ..often("daily", 6, "UTC")
     };
-    let both = Preferences::parse(both).unwrap();
+    let both = Preferences::parse(&both).unwrap();
     let night = datetime!(2026-03-02 23:00 UTC);
     let morning = datetime!(2026-03-03 07:00 UTC);
     assert_eq!(both.not_before(night, night, true), morning);
@@ -228,7 +228,7 @@ fn any_preferences() -> impl Strategy<Value = Preferences> {
             weights: vec![(Uuid::nil().to_string(), 5)],
             ..often(kind, hour, zone)
         };
-        Preferences::parse(given).ok()
+        Preferences::parse(&given).ok()
     })
 }
 
@@ -237,7 +237,7 @@ proptest! {
     fn what_is_recorded_is_read_again(preferences in any_preferences()) {
         let again = Preferences::recorded(&preferences.to_json()).unwrap();
         prop_assert_eq!(again.changed_since(&preferences), []);
-        prop_assert_eq!(Preferences::parse(Given::of(&preferences)), Ok(preferences.clone()));
+        prop_assert_eq!(Preferences::parse(&Given::of(&preferences)), Ok(preferences.clone()));
         prop_assert_eq!(again, preferences);
     }
 

@@ -73,6 +73,32 @@ pub(super) fn encode(event: &Event, seal: &dyn Seal) -> Wire {
             }
             .into()
         }
+        Event::ErasureRequested {
+            basis,
+            asked_at,
+            address_id,
+            address_suppression_id,
+            restored_event_id,
+        } => wire::ErasureRequested {
+            basis: basis.to_string(),
+            asked_at_us: asked_at.map_or(0, tidings_proto::to_us),
+            address_id: id(*address_id),
+            address_suppression_id: id(*address_suppression_id),
+            restored_event_id: optional_id(*restored_event_id),
+        }
+        .into(),
+        Event::Erased { shredded, remains } => wire::Erased {
+            shredded: shredded.iter().map(encode_shredded).collect(),
+            remains: remains.iter().map(ToString::to_string).collect(),
+        }
+        .into(),
+        said => encode_said(said, seal),
+    }
+}
+
+/// What they said themselves since they signed up.
+fn encode_said(event: &Event, seal: &dyn Seal) -> Wire {
+    match event {
         Event::Confirmed {
             method,
             delivery_id,
@@ -121,25 +147,8 @@ pub(super) fn encode(event: &Event, seal: &dyn Seal) -> Wire {
             evidence: seal_evidence(evidence.as_ref(), seal),
         }
         .into(),
-        Event::ErasureRequested {
-            basis,
-            asked_at,
-            address_id,
-            address_suppression_id,
-            restored_event_id,
-        } => wire::ErasureRequested {
-            basis: basis.to_string(),
-            asked_at_us: asked_at.map_or(0, tidings_proto::to_us),
-            address_id: id(*address_id),
-            address_suppression_id: id(*address_suppression_id),
-            restored_event_id: optional_id(*restored_event_id),
-        }
-        .into(),
-        Event::Erased { shredded, remains } => wire::Erased {
-            shredded: shredded.iter().map(encode_shredded).collect(),
-            remains: remains.iter().map(ToString::to_string).collect(),
-        }
-        .into(),
+        // `encode` has dealt with all others.
+        _ => unreachable!("nothing they said"),
     }
 }
 

@@ -74,50 +74,40 @@ pub(super) fn decide(state: &Subscriber, command: Command) -> Result<Vec<Event>,
                 evidence,
             },
         ) => confirm(state, delivery_id, departures, evidence),
-        (
-            state,
-            Command::Unsubscribe {
-                method,
-                delivery_id,
-                evidence,
-                what,
-            },
-        ) => {
-            if says(state, what, false) {
-                return Ok(vec![]);
-            }
-            Ok(vec![Event::Unsubscribed {
-                method,
-                delivery_id,
-                evidence: evidence.map(Personal::Known),
-                what,
-            }])
-        }
-        (
-            state,
-            Command::Resubscribe {
-                method,
-                evidence,
-                what,
-            },
-        ) => {
-            if says(state, what, true) {
-                return Ok(vec![]);
-            }
-            Ok(vec![Event::Resubscribed {
-                method,
-                evidence: evidence.map(Personal::Known),
-                what,
-            }])
-        }
-        (
-            state,
-            Command::ChangePreferences {
-                preferences,
-                method,
-                evidence,
-            },
-        ) => Ok(change_preferences(state, preferences, method, evidence)),
+        (state, command) => Ok(say(state, command)),
+    }
+}
+
+/// What somebody says of what they get.
+fn say(state: &Subscriber, command: Command) -> Vec<Event> {
+    match command {
+        Command::Unsubscribe {
+            method,
+            delivery_id,
+            evidence,
+            what,
+        } if !says(state, what, false) => vec![Event::Unsubscribed {
+            method,
+            delivery_id,
+            evidence: evidence.map(Personal::Known),
+            what,
+        }],
+        Command::Resubscribe {
+            method,
+            evidence,
+            what,
+        } if !says(state, what, true) => vec![Event::Resubscribed {
+            method,
+            evidence: evidence.map(Personal::Known),
+            what,
+        }],
+        Command::ChangePreferences {
+            preferences,
+            method,
+            evidence,
+        } => change_preferences(state, preferences, method, evidence),
+        // It is so already.
+        _ => vec![],
     }
 }
 

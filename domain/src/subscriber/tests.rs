@@ -102,7 +102,7 @@ fn preferences(language: &str) -> Preferences {
         language: Some(language.to_owned()),
         ..Given::default()
     };
-    Preferences::parse(given).unwrap()
+    Preferences::parse(&given).unwrap()
 }
 
 fn change_preferences() -> Command {

@@ -111,30 +111,20 @@ fn row(
 ) -> Result<Option<PublicationRow>, UnderstandError> {
     let at = Some(item.recorded.occurred_at);
     let row = PublicationRow::nothing(item);
+    let fields = Fields::of(event);
     Ok(Some(match event {
         Event::PublicationDrafted(it) => PublicationRow {
             created_position: Some(item.position()),
             created_at: at,
-            ..row
-                .state("draft")
-                .content(item, ring, it.content.as_ref())?
-                .aimed(
-                    Fields::of(event),
-                    &it.channel_ids,
-                    &it.topic_ids,
-                    &it.priority,
-                )?
-        },
-        Event::PublicationRevised(it) => row.content(item, ring, it.content.as_ref())?.aimed(
-            Fields::of(event),
-            &it.channel_ids,
-            &it.topic_ids,
-            &it.priority,
-        )?,
+            ..written(row.state("draft"), item, ring, it.content.as_ref())?
+        }
+        .aimed(fields, (&it.channel_ids, &it.topic_ids, &it.priority))?,
+        Event::PublicationRevised(it) => written(row, item, ring, it.content.as_ref())?
+            .aimed(fields, (&it.channel_ids, &it.topic_ids, &it.priority))?,
         Event::PublicationScheduled(it) => PublicationRow {
             local_time: Some(it.local_time.clone()),
             zone: Some(it.zone.clone()),
-            scheduled_at: Fields::of(event).instant("at_us", it.at_us)?,
+            scheduled_at: fields.instant("at_us", it.at_us)?,
             missed_reason: Some(String::new()),
             ..row.state("scheduled")
         },
@@ -235,26 +225,10 @@ impl PublicationRow {
         }
     }
 
-    fn content(
-        self,
-        item: &Item,
-        ring: &KeyRing,
-        content: Option<&Content>,
-    ) -> Result<Self, UnderstandError> {
-        let title = content.and_then(|content| content.title.as_ref());
-        Ok(Self {
-            title: Opened::of(item, ring).text("content.title", title)?,
-            content_version: Some(item.recorded.version),
-            ..self
-        })
-    }
-
     fn aimed(
         self,
         fields: Fields,
-        channel_ids: &[impl AsRef<[u8]>],
-        topic_ids: &[impl AsRef<[u8]>],
-        priority: &str,
+        (channel_ids, topic_ids, priority): (&[impl AsRef<[u8]>], &[impl AsRef<[u8]>], &str),
     ) -> Result<Self, UnderstandError> {
         Ok(Self {
             channel_ids: Some(ids(fields, "channel_ids", channel_ids)?),
@@ -263,6 +237,20 @@ impl PublicationRow {
             ..self
         })
     }
+}
+
+fn written(
+    row: PublicationRow,
+    item: &Item,
+    ring: &KeyRing,
+    content: Option<&Content>,
+) -> Result<PublicationRow, UnderstandError> {
+    let title = content.and_then(|content| content.title.as_ref());
+    Ok(PublicationRow {
+        title: Opened::of(item, ring).text("content.title", title)?,
+        content_version: Some(item.recorded.version),
+        ..row
+    })
 }
 
 fn ids(

@@ -83,7 +83,7 @@ impl House {
 
     /// Somebody says how and when they want to get what they get.
     pub async fn prefer(&self, subscriber_id: Uuid, given: Given) -> i64 {
-        let preferences = Preferences::parse(given).unwrap();
+        let preferences = Preferences::parse(&given).unwrap();
         self.say(subscriber_id, || subscriber::Command::ChangePreferences {
             preferences: preferences.clone(),
             method: PreferencesMethod::Page,

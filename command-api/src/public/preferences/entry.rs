@@ -88,7 +88,7 @@ impl Entry {
         // What is no number is one that no clock shows.
         let hour = entered("hour", was.hour.map(|hour| hour.to_string()));
         let hour = hour.map(|text| text.parse().unwrap_or(-1));
-        Preferences::parse(Given {
+        Preferences::parse(&Given {
             frequency: entered("frequency", was.frequency),
             hour,
             day: entered("day", was.day),

@@ -5,6 +5,7 @@ use actix_web::body::to_bytes;
 use tidings_domain::aggregate::fold;
 use tidings_domain::personal::Personal;
 use tidings_domain::preferences::{Frequency, Given, Preferences, Wrong};
+use tidings_domain::schedule::Zone;
 use tidings_domain::subscriber::{Confirmation, Source, Standing};
 use tidings_domain::topic::ByDefault;
 use tidings_domain::value::EmailAddress;
@@ -140,7 +141,7 @@ fn what_the_page_does_not_show_stays() {
         cap_per: Some("week".to_owned()),
         ..Given::default()
     };
-    let before = Preferences::parse(given).unwrap();
+    let before = Preferences::parse(&given).unwrap();
     let form = "frequency=weekly&day=friday&hour=17&zone=europe%2Fkyiv&quiet_from=&quiet_to=";
     let after = Entry::read(form.as_bytes()).preferences(&before).unwrap();
     assert_eq!(
@@ -151,7 +152,7 @@ fn what_the_page_does_not_show_stays() {
         after.frequency(),
         Frequency::Weekly { hour: 17, .. }
     ));
-    assert_eq!(after.zone().map(|zone| zone.name()), Some("Europe/Kyiv"));
+    assert_eq!(after.zone().map(Zone::name), Some("Europe/Kyiv"));
     // The page itself, sent back as it is, changes nothing.
     assert_eq!(Entry::read(b"").preferences(&after), Ok(after));
 }

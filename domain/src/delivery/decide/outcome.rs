@@ -58,14 +58,7 @@ pub(super) fn decide(state: &Delivery, command: Command) -> Result<Vec<Event>, R
             attempt,
             reason,
             until,
-        } => Ok(match word(state, attempt)? {
-            Word::Open => vec![Event::Abandoned {
-                attempt,
-                reason,
-                retry_at: until,
-            }],
-            Word::Repeated | Word::Held => vec![],
-        }),
+        } => put_off_until(state, attempt, reason, until),
         Command::Doubt {
             attempt,
             reason,
@@ -182,6 +175,23 @@ fn put_off(
                 reply,
             },
         }],
+    })
+}
+
+/// To the moment: nobody else waits with it.
+fn put_off_until(
+    state: &Delivery,
+    attempt: u32,
+    reason: Code,
+    until: OffsetDateTime,
+) -> Result<Vec<Event>, Refusal> {
+    Ok(match word(state, attempt)? {
+        Word::Open => vec![Event::Abandoned {
+            attempt,
+            reason,
+            retry_at: until,
+        }],
+        Word::Repeated | Word::Held => vec![],
     })
 }
 

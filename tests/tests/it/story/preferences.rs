@@ -12,7 +12,9 @@ use tidings_domain::preferences::Given;
 use tidings_domain::publication::Priority;
 use tidings_domain::subscriber::{Standing, Subscriber, What};
 use tidings_domain::token::{LinkKeys, PreferencesLink};
-use tidings_domain::topic::{ByDefault, Sender};
+use tidings_domain::topic::{self, ByDefault, Sender, Topic};
+use tidings_domain::value::Code;
+use tidings_projector::{Projector, Reader, channel_list, topic_list};
 use tidings_proto::Event;
 use tidings_service::http::{body_deadline, configure, request_context, security_headers};
 use tidings_tests::api::{ask_all, edge};
@@ -164,6 +166,45 @@ async fn visit(house: &House, offer: Offer, requests: Vec<TestRequest>) -> Vec<(
     answers
 }
 
+fn reader(house: &House) -> Reader {
+    let platform = &house.platform;
+    let stops = Projector::new(&platform.store, &platform.feed).stops();
+    Reader::new(platform.store.clone(), stops, Duration::from_secs(5))
+}
+
+/// What a platform offers: topics that are not archived, and channels that write to each reader and are on.
+#[actix_web::test]
+async fn readers_are_offered_what_there_is_for_them() {
+    let house = House::start().await;
+    house
+        .topic("markets", ByDefault::In, Sender::default())
+        .await;
+    let old = house.topic("old", ByDefault::In, Sender::default()).await;
+    let context = house.context();
+    let archive = || topic::Command::Archive {
+        reason: Code::from_static("requested"),
+    };
+    let store = &house.platform.store;
+    store
+        .execute::<Topic>(old, &context, None, archive)
+        .await
+        .unwrap();
+    let channel = house.email_channel().await;
+    let off = house.email_channel().await;
+    house.disable(off).await;
+    house.slack_channel("news").await;
+    house.platform.settle().await;
+    let reader = reader(&house);
+    let topics = topic_list::offered(&reader, 10).await.unwrap();
+    let slugs: Vec<&str> = topics.iter().map(|it| it.slug.as_str()).collect();
+    assert_eq!(slugs, ["markets"]);
+    let channels = channel_list::enabled(&reader, &["email"]).await.unwrap();
+    assert_eq!(
+        channels.iter().map(|it| it.id).collect::<Vec<_>>(),
+        [channel]
+    );
+}
+
 fn path(house: &House, subscriber_id: Uuid) -> String {
     let link = PreferencesLink {
         subscriber_id,
@@ -296,6 +337,28 @@ async fn preferences_are_set_and_read_over_the_api_and_go_with_their_reader() {
     });
     assert_eq!(row.get::<_, Value>(1), expected);
     assert_eq!(row.get::<_, Value>(0), json!({ topic.to_string(): false }));
+    let read = async |requests| {
+        let reader = web::Data::new(reader(&house));
+        let rooms = |cfg: &mut web::ServiceConfig| tidings_projector::routes(cfg.app_data(reader));
+        ask_all(&house.platform, rooms, requests).await
+    };
+    let answers = read(vec![
+        TestRequest::get().uri(&path),
+        TestRequest::get().uri("/api/v1/topics"),
+        TestRequest::get().uri(&format!("/api/v1/topics/{topic}")),
+        TestRequest::get().uri(&format!("/api/v1/topics/{ada}")),
+    ])
+    .await;
+    let statuses: Vec<u16> = answers.iter().map(|(status, _)| *status).collect();
+    assert_eq!(statuses, [200, 200, 200, 404]);
+    let own = &answers[0].1;
+    assert_eq!(
+        (&own["state"], &own["preferences"]),
+        (&json!("active"), &expected)
+    );
+    assert_eq!(own["topics"], json!({ topic.to_string(): false }));
+    assert_eq!(answers[1].1["items"], json!([answers[2].1]));
+    assert_eq!(answers[2].1["slug"], "markets");
     house.leave(ada, What::Everything).await;
     let erase = TestRequest::post().uri(&format!("/api/v1/subscribers/{ada}/erase"));
     let answers = write(vec![erase.set_json(json!({}))]).await;

@@ -13,6 +13,7 @@ use tidings_domain::subscriber::What;
 use tidings_domain::token::{LinkKeys, UnsubscribeLink};
 use tidings_domain::topic::{ByDefault, Sender};
 use tidings_domain::value::EmailAddress;
+use tidings_event_store::Recorded;
 use tidings_proto::Event;
 use tidings_service::http::{body_deadline, configure, request_context};
 use tidings_tests::api::edge;
@@ -238,6 +239,10 @@ async fn racing_a_running_send_no_attempt_stands_after_an_unsubscribe() {
         .map(|event| (event.stream_id, event.position))
         .collect();
     assert_eq!(left.len(), SUBSCRIBERS);
+    no_attempt_stands_after(&left, &events);
+}
+
+fn no_attempt_stands_after(left: &HashMap<Uuid, i64>, events: &[Recorded]) {
     let receivers: HashMap<Uuid, Uuid> = events
         .iter()
         .filter(|event| event.event_type == "delivery.Planned")

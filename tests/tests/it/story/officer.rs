@@ -306,7 +306,12 @@ async fn a_reader_is_exported_checked_and_erased_and_their_story_can_still_be_to
     // Two looks came before the newest of them.
     let older = older["items"].as_array().unwrap();
     assert_eq!(older.last(), told.last());
+    erased(&office, canary).await;
+}
 
+/// What is left of somebody once they are erased: that something happened, and nothing personal.
+async fn erased(office: &Office, canary: Uuid) {
+    let key = Some(office.key().await);
     office.erase(canary).await;
     let told = office.timeline(canary).await;
     assert_eq!(told[0]["type"], "subscriber.Erased");

@@ -325,6 +325,9 @@ async fn erased(office: &Office, canary: Uuid) {
     checked(&zip, key).unwrap();
     let files = unpacked(&zip);
     assert!(!holds(&files, "canary") && !holds(&files, "she asked for a copy"));
+    // Names of the staff are for officers.
+    assert_eq!(told[2]["who"], "ada");
+    assert!(!holds(&files, "\"who\":\"ada\"") && holds(&files, "one of the staff (user:"));
     let looks = office.looks_at(canary).await;
     assert!(looks.iter().all(|look| look["reason"].is_null()));
     assert!(looks.iter().all(|look| look["reason_erased"] == true));

@@ -1,6 +1,8 @@
 //! Golden bytes: what was once written must read the same for ever. A file here is never changed;
 //! a new shape of an event gets a new file beside it.
 
+mod small;
+
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
@@ -13,12 +15,14 @@ use crate::schedule::CivilTime;
 use crate::testing::{GlassVault, ShreddedVault};
 use crate::value::{
     Attributes, ChannelIds, ChannelKind, ChannelName, Code, Credentials, DisplayName, EmailAddress,
-    Evidence, Html, LookReason, Markdown, Settings, SkipReason, Title,
+    Evidence, Html, Markdown, Settings, Title,
 };
 use crate::{
     access, address, channel, delivery, log, publication, subscriber, subscriber_import,
     suppression,
 };
+
+use small::{access_events, address_events, log_events};
 
 fn id(n: u8) -> Uuid {
     Uuid::from_bytes([n; 16])
@@ -327,56 +331,6 @@ fn suppression_events() -> Vec<suppression::Event> {
         Event::Lifted {
             reasons: vec![Reason::HardBounce, Reason::Manual],
         },
-    ]
-}
-
-fn access_events() -> Vec<access::Event> {
-    let reason = || Some(Known(LookReason::parse("Ada asked by mail").unwrap()));
-    vec![
-        access::Event::Viewed {
-            subscriber_id: id(1),
-            what: code("profile"),
-            reason: reason(),
-        },
-        access::Event::Exported {
-            subscriber_id: id(1),
-            format: code("zip"),
-            method: code("api"),
-            digest: [6; 32],
-            events: 1_000,
-            through_position: 1_234,
-            reason: reason(),
-        },
-    ]
-}
-
-fn address_events() -> Vec<address::Event> {
-    vec![
-        address::Event::Claimed {
-            subscriber_id: id(1),
-        },
-        address::Event::Released {
-            subscriber_id: id(1),
-        },
-    ]
-}
-
-fn log_events() -> Vec<log::Event> {
-    vec![
-        log::Event::ViewSkipped {
-            view: "delivery_log".to_owned(),
-            position: 1_234,
-            reason: SkipReason::parse("a bad import").unwrap(),
-            fold: 2,
-        },
-        log::Event::Restored(log::Restored {
-            incarnation: id(1),
-            after_position: 1_000,
-            parted_after: 990,
-            lost_through: 1_234,
-            backed_up_at: Some(datetime!(2026-03-01 02:00 UTC)),
-        }),
-        log::Event::DispatchReleased { incarnation: id(1) },
     ]
 }
 

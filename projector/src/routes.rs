@@ -86,31 +86,7 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
         delivery_log::get::ROUTE,
         delivery_log::get::get_delivery,
     );
-    serve(
-        cfg,
-        subscriber_profile::get::ROUTE,
-        subscriber_profile::get::get_subscriber,
-    );
-    serve(
-        cfg,
-        subscriber_profile::erasure::ROUTE,
-        subscriber_profile::erasure::get_erasure,
-    );
-    serve(
-        cfg,
-        subscriber_profile::preferences::ROUTE,
-        subscriber_profile::preferences::get_preferences,
-    );
-    serve(
-        cfg,
-        subscriber_timeline::get::ROUTE,
-        subscriber_timeline::get::get_timeline,
-    );
-    serve(
-        cfg,
-        subscriber_export::post::ROUTE,
-        subscriber_export::post::export_subscriber,
-    );
+    of_subscribers(cfg);
     serve(
         cfg,
         suppression_list::list::ROUTE,
@@ -145,4 +121,32 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
     );
     serve(cfg, audit_head::get::ROUTE, audit_head::get::get_audit);
     serve(cfg, access_log::list::ROUTE, access_log::list::list_access);
+}
+
+fn of_subscribers(cfg: &mut web::ServiceConfig) {
+    serve(
+        cfg,
+        subscriber_profile::get::ROUTE,
+        subscriber_profile::get::get_subscriber,
+    );
+    serve(
+        cfg,
+        subscriber_profile::erasure::ROUTE,
+        subscriber_profile::erasure::get_erasure,
+    );
+    serve(
+        cfg,
+        subscriber_profile::preferences::ROUTE,
+        subscriber_profile::preferences::get_preferences,
+    );
+    serve(
+        cfg,
+        subscriber_timeline::get::ROUTE,
+        subscriber_timeline::get::get_timeline,
+    );
+    serve(
+        cfg,
+        subscriber_export::post::ROUTE,
+        subscriber_export::post::export_subscriber,
+    );
 }

@@ -7,6 +7,7 @@ pub(crate) mod told;
 mod which;
 mod words;
 
+pub(crate) use people::Eyes;
 pub(crate) use told::tell;
 pub use told::{Cause, Told};
 pub use which::Which;

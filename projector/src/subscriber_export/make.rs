@@ -22,7 +22,7 @@ use crate::delivery_log::{self, DeliveryLog};
 use crate::publication_status::PublicationStatus;
 use crate::reader::{Reader, no_keys, unreadable};
 use crate::subscriber_profile::{self, SubscriberProfile};
-use crate::subscriber_timeline::tell;
+use crate::subscriber_timeline::{Eyes, tell};
 use crate::suppression_list::SuppressionList;
 
 /// Events of a page.
@@ -210,7 +210,7 @@ impl Parts {
         subscriber_id: Uuid,
         events: &[Recorded],
     ) -> Result<(), Problem> {
-        let told = tell(reader, subscriber_id, events).await?;
+        let told = tell(reader, subscriber_id, events, Eyes::Subscriber).await?;
         let mut planned = Vec::new();
         for (event, (told, opened)) in events.iter().zip(told) {
             self.readme.push(&page::event(&told)).map_err(unwritable)?;

@@ -7,6 +7,7 @@ use tidings_service::auth::Role;
 use tidings_service::problem::ProblemBody;
 use uuid::Uuid;
 
+use super::people::Eyes;
 use super::told::{self, Told};
 use super::which::Which;
 use crate::answer;
@@ -88,7 +89,7 @@ pub async fn get_timeline(
         )));
     }
     let events = told::newest_first(&reader, &wanted).await?;
-    let told = told::tell(&reader, *id, &events).await?;
+    let told = told::tell(&reader, *id, &events, Eyes::Officer).await?;
     let told = told.into_iter().map(|(told, _)| told).collect();
     let page = Page::of(told, limit, |told: &Told| told.position.to_cursor());
     let look = reader.look(by, *id, Seen::Timeline).await?;

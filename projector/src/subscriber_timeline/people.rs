@@ -10,6 +10,15 @@ use crate::reader::Reader;
 
 const USER: &str = "user:";
 
+/// Whose eyes it is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Eyes {
+    /// An officer's: who of the staff did it is said by name.
+    Officer,
+    /// The subscriber's: names of the staff are other people's data.
+    Subscriber,
+}
+
 /// Names for the ids of a page of events.
 #[derive(Default)]
 pub(crate) struct Names {
@@ -36,8 +45,13 @@ impl Names {
     ///
     /// # Errors
     /// When the database does not answer.
-    pub(crate) async fn of(reader: &Reader, events: &[Recorded]) -> Result<Self, Problem> {
-        let users: Vec<Uuid> = events.iter().filter_map(|it| user(&it.actor)).collect();
+    pub(crate) async fn of(
+        reader: &Reader,
+        events: &[Recorded],
+        eyes: Eyes,
+    ) -> Result<Self, Problem> {
+        let named = events.iter().filter(|_| eyes == Eyes::Officer);
+        let users: Vec<Uuid> = named.filter_map(|it| user(&it.actor)).collect();
         let deliveries: Vec<Uuid> = events
             .iter()
             .filter(|it| it.noun() == "delivery")
@@ -67,7 +81,7 @@ impl Names {
     pub(crate) fn who(&self, actor: &str) -> String {
         if let Some(id) = user(actor) {
             let name = self.principals.get(&id);
-            return name.map_or_else(|| actor.to_owned(), Clone::clone);
+            return name.map_or_else(|| format!("one of the staff ({actor})"), Clone::clone);
         }
         match actor {
             "cli" => "an operator, at the machine".to_owned(),

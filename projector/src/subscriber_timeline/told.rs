@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::people::Names;
+use super::people::{Eyes, Names};
 use super::phrases::phrase;
 use super::words::{Known, fallback, sentence};
 use crate::opened::{self, Words};
@@ -76,9 +76,10 @@ pub(crate) async fn tell(
     reader: &Reader,
     subscriber_id: Uuid,
     events: &[Recorded],
+    eyes: Eyes,
 ) -> Result<Vec<(Told, Vec<(String, Words)>)>, Problem> {
     let opened = opened::open(reader.store(), events).await?;
-    let names = Names::of(reader, events).await?;
+    let names = Names::of(reader, events, eyes).await?;
     let causes = causes(reader, events).await?;
     let told = events.iter().zip(opened).map(|(event, opened)| {
         let told = Told {

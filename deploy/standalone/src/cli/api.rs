@@ -14,6 +14,9 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 /// A file of many events is made first.
 const DOWNLOAD_TIMEOUT: Duration = Duration::from_secs(3_600);
 
+/// Takes a piece of a file: the bytes, how many have come with them, and how many there are.
+type TakePiece<'a> = dyn FnMut(&[u8], u64, u64) -> std::io::Result<()> + 'a;
+
 /// A caller of one platform.
 #[derive(Clone)]
 pub(crate) struct Api {
@@ -105,13 +108,13 @@ impl Api {
         self.send(Method::POST, path, request).await
     }
 
-    /// Downloads a file that a command makes, and says why; `take` gets each piece, how much has come with it, and how
-    /// much there is. What it refuses with ends the download.
+    /// Downloads a file that a command makes, and says why; what `take`
+    /// refuses with ends the download.
     pub(crate) async fn download(
         &self,
         path: &str,
         reason: &str,
-        take: &mut dyn FnMut(&[u8], u64, u64) -> std::io::Result<()>,
+        take: &mut TakePiece<'_>,
     ) -> Result<std::io::Result<()>, ApiError> {
         let request = self.request(&Method::POST, path);
         let request = request

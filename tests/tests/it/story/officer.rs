@@ -306,7 +306,12 @@ async fn a_reader_is_exported_checked_and_erased_and_their_story_can_still_be_to
     // Two looks came before the newest of them.
     let older = older["items"].as_array().unwrap();
     assert_eq!(older.last(), told.last());
+    erased(&office, canary).await;
+}
 
+/// What is left of somebody once they are erased: that something happened, and nothing personal.
+async fn erased(office: &Office, canary: Uuid) {
+    let key = Some(office.key().await);
     office.erase(canary).await;
     let told = office.timeline(canary).await;
     assert_eq!(told[0]["type"], "subscriber.Erased");
@@ -320,6 +325,9 @@ async fn a_reader_is_exported_checked_and_erased_and_their_story_can_still_be_to
     checked(&zip, key).unwrap();
     let files = unpacked(&zip);
     assert!(!holds(&files, "canary") && !holds(&files, "she asked for a copy"));
+    // Names of the staff are for officers.
+    assert_eq!(told[2]["who"], "ada");
+    assert!(!holds(&files, "\"who\":\"ada\"") && holds(&files, "one of the staff (user:"));
     let looks = office.looks_at(canary).await;
     assert!(looks.iter().all(|look| look["reason"].is_null()));
     assert!(looks.iter().all(|look| look["reason_erased"] == true));

@@ -238,9 +238,6 @@ impl Core {
         );
         let mut draft = self.store.draft(&context);
         let delivery = draft.append_for(case.delivery.clone(), events, pick.receiver_id(), None);
-        if let Some(cause) = case.cause.guard() {
-            draft.guard(cause.stream_id, cause.version);
-        }
         match attempts && !case.way.circuit().is_closed() {
             true => self.probe(&mut draft, case, &delivery, now, deadline)?,
             false => {
@@ -249,7 +246,7 @@ impl Core {
         }
         // Whatever is restored meanwhile: no attempt comes after it.
         draft.guard(stream_id::log(), case.surroundings.version);
-        for guard in &case.receiver.guards {
+        for guard in case.receiver.guards.iter().chain(&case.cause.guard()) {
             draft.guard(guard.stream_id, guard.version);
         }
         let sent_by = self.clock.monotonic();

@@ -39,40 +39,7 @@ pub(super) fn min_reader(event: &Event) -> u32 {
 
 pub(super) fn encode(event: &Event, seal: &dyn Seal) -> Wire {
     match event {
-        Event::SignedUp {
-            email,
-            name,
-            attributes,
-            address_id,
-            address_suppression_id,
-            domain_suppression_id,
-            source,
-            import_id,
-            confirmation,
-            consent,
-            evidence,
-        } => {
-            let name = name.as_ref().and_then(Personal::known);
-            let attributes = attributes.as_ref().and_then(Personal::known);
-            wire::SignedUp {
-                email: seal.seal_text("email", email.known().map(EmailAddress::as_str)),
-                name: seal.seal_text("name", name.map(DisplayName::as_str)),
-                attributes: attributes.map(|a| seal.seal("attributes", a.to_json().as_bytes())),
-                address_id: id(*address_id),
-                address_suppression_id: id(*address_suppression_id),
-                domain_suppression_id: id(*domain_suppression_id),
-                source: source.to_string(),
-                import_id: optional_id(*import_id),
-                confirmation: match confirmation {
-                    Confirmation::NotRequired => NOT_REQUIRED.to_owned(),
-                    Confirmation::Pending(code) => code.to_string(),
-                },
-                consent: Consent::seal(consent.as_ref(), seal),
-                consent_version: Consent::version(consent.as_ref()),
-                evidence: seal_evidence(evidence.as_ref(), seal),
-            }
-            .into()
-        }
+        Event::SignedUp { .. } => encode_signed_up(event, seal),
         Event::ErasureRequested {
             basis,
             asked_at,
@@ -150,6 +117,46 @@ fn encode_said(event: &Event, seal: &dyn Seal) -> Wire {
         // `encode` has dealt with all others.
         _ => unreachable!("nothing they said"),
     }
+}
+
+/// Of any other event it is an empty one: nobody asks.
+fn encode_signed_up(event: &Event, seal: &dyn Seal) -> Wire {
+    let Event::SignedUp {
+        email,
+        name,
+        attributes,
+        address_id,
+        address_suppression_id,
+        domain_suppression_id,
+        source,
+        import_id,
+        confirmation,
+        consent,
+        evidence,
+    } = event
+    else {
+        return wire::SignedUp::default().into();
+    };
+    let name = name.as_ref().and_then(Personal::known);
+    let attributes = attributes.as_ref().and_then(Personal::known);
+    wire::SignedUp {
+        email: seal.seal_text("email", email.known().map(EmailAddress::as_str)),
+        name: seal.seal_text("name", name.map(DisplayName::as_str)),
+        attributes: attributes.map(|a| seal.seal("attributes", a.to_json().as_bytes())),
+        address_id: id(*address_id),
+        address_suppression_id: id(*address_suppression_id),
+        domain_suppression_id: id(*domain_suppression_id),
+        source: source.to_string(),
+        import_id: optional_id(*import_id),
+        confirmation: match confirmation {
+            Confirmation::NotRequired => NOT_REQUIRED.to_owned(),
+            Confirmation::Pending(code) => code.to_string(),
+        },
+        consent: Consent::seal(consent.as_ref(), seal),
+        consent_version: Consent::version(consent.as_ref()),
+        evidence: seal_evidence(evidence.as_ref(), seal),
+    }
+    .into()
 }
 
 fn encode_shredded(shredded: &Shredded) -> wire::erased::Shredded {

@@ -16,37 +16,7 @@ const REQUIRED: &str = "required";
 
 pub(super) fn decide(state: &Subscriber, command: Command) -> Result<Vec<Event>, Refusal> {
     match (state, command) {
-        (
-            Subscriber::Unknown,
-            Command::SignUp {
-                email,
-                name,
-                attributes,
-                address_id,
-                address_suppression_id,
-                domain_suppression_id,
-                source,
-                import_id,
-                confirm,
-                consent,
-                evidence,
-            },
-        ) => Ok(vec![Event::SignedUp {
-            email: Personal::Known(email),
-            name: name.map(Personal::Known),
-            attributes: attributes.filter(|a| !a.is_empty()).map(Personal::Known),
-            address_id,
-            address_suppression_id,
-            domain_suppression_id,
-            source,
-            import_id,
-            confirmation: match confirm {
-                true => Confirmation::Pending(Code::from_static(REQUIRED)),
-                false => Confirmation::NotRequired,
-            },
-            consent,
-            evidence: evidence.map(Personal::Known),
-        }]),
+        (Subscriber::Unknown, command @ Command::SignUp { .. }) => Ok(sign_up(command)),
         (_, Command::SignUp { .. }) => Err(Refusal::AlreadySignedUp),
         (Subscriber::Unknown, _) => Err(Refusal::NotFound),
         (
@@ -127,6 +97,41 @@ fn change_preferences(
         preferences: Personal::Known(preferences),
         changed,
         method,
+        evidence: evidence.map(Personal::Known),
+    }]
+}
+
+fn sign_up(command: Command) -> Vec<Event> {
+    let Command::SignUp {
+        email,
+        name,
+        attributes,
+        address_id,
+        address_suppression_id,
+        domain_suppression_id,
+        source,
+        import_id,
+        confirm,
+        consent,
+        evidence,
+    } = command
+    else {
+        return vec![];
+    };
+    vec![Event::SignedUp {
+        email: Personal::Known(email),
+        name: name.map(Personal::Known),
+        attributes: attributes.filter(|a| !a.is_empty()).map(Personal::Known),
+        address_id,
+        address_suppression_id,
+        domain_suppression_id,
+        source,
+        import_id,
+        confirmation: match confirm {
+            true => Confirmation::Pending(Code::from_static(REQUIRED)),
+            false => Confirmation::NotRequired,
+        },
+        consent,
         evidence: evidence.map(Personal::Known),
     }]
 }

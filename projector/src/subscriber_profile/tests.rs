@@ -85,7 +85,7 @@ proptest! {
         let (mut version, mut position) = (1, 1);
         for choice in choices {
             position += 1;
-            version += i32::from(choice < 3 || choice >= 5);
+            version += i32::from(!(3..5).contains(&choice));
             match choice {
                 0 => (state, left_at) = ("unsubscribed", Some(at(position))),
                 1 => wants_topic = Some(false),

@@ -61,7 +61,7 @@ impl Whom {
                 address.map(|address| Suppressed {
                     id: stream_id::address_suppression(id_key, &address),
                     scope: Scope::Address,
-                    value: address.normalized().to_owned(),
+                    value: address.normalized().clone(),
                 })
             }
             (None, Some(domain)) => {

@@ -17,8 +17,7 @@ use crate::personal::Personal::Known;
 use crate::schedule::CivilTime;
 use crate::testing::{GlassVault, ShreddedVault};
 use crate::value::{
-    ChannelIds, ChannelKind, ChannelName, Code, Credentials, Evidence, LookReason, Markdown,
-    Settings, SkipReason, Title,
+    ChannelIds, ChannelKind, ChannelName, Code, Credentials, Markdown, Settings, Title,
 };
 use crate::{
     access, address, channel, delivery, log, publication, subscriber, subscriber_import,

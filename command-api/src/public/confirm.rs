@@ -30,7 +30,7 @@ const PATH: &str = "/c/{token}";
 pub(crate) async fn ask(commands: web::Data<Commands>, token: web::Path<String>) -> HttpResponse {
     match usable(&commands, &token) {
         Ok(_) => page::ask(),
-        Err(page) => page,
+        Err(page) => *page,
     }
 }
 
@@ -57,7 +57,7 @@ pub(crate) async fn confirm(
 ) -> HttpResponse {
     let link = match usable(&commands, &token) {
         Ok(link) => link,
-        Err(page) => return page,
+        Err(page) => return *page,
     };
     let origin = (&origin).into();
     match confirmation::confirm(&commands, &origin, &link, evidence(&request)).await {
@@ -70,13 +70,13 @@ pub(crate) async fn confirm(
     }
 }
 
-/// What the link says, or the page that says why it can not be used.
-fn usable(commands: &Commands, token: &str) -> Result<ConfirmLink, HttpResponse> {
+/// What the link says; without it, the page that says why it can not be used.
+fn usable(commands: &Commands, token: &str) -> Result<ConfirmLink, Box<HttpResponse>> {
     let link = ConfirmLink::verify(token, &commands.link_keys);
-    let link = link.map_err(|error| pages::bad_link(&error))?;
+    let link = link.map_err(|error| Box::new(pages::bad_link(&error)))?;
     let today = UnsubscribeLink::issued_on(commands.clock.now());
     match link.is_expired(today) {
-        true => Err(page::too_late()),
+        true => Err(Box::new(page::too_late())),
         false => Ok(link),
     }
 }

@@ -5,6 +5,7 @@
 pub(crate) fn phrase(event_type: &str) -> Option<&'static str> {
     Some(match event_type {
         "access.Viewed" => "somebody looked at their data",
+        "access.NoticeIssued" => "the platform wrote to them by itself",
         "access.Exported" => "their data were written to a file",
         "address.Claimed" => "an address was taken by a subscriber",
         "address.Released" => "an address was given up",
@@ -45,6 +46,7 @@ pub(crate) fn phrase(event_type: &str) -> Option<&'static str> {
         "publication.ScheduleMissed" => "a publication did not go out at its time",
         "publication.Scheduled" => "a time was set for a publication",
         "publication.Unscheduled" => "the time of a publication was taken back",
+        "subscriber.Confirmed" => "they confirmed that they want mail",
         "subscriber.Erased" => "their data were destroyed",
         "subscriber.ErasureRequested" => "their erasure was asked for",
         "subscriber.PreferencesChanged" => "they changed how they want to get what they get",

@@ -33,6 +33,7 @@ fn the_sentences_read_well() {
             "name",
             "attributes",
             "evidence",
+            "consent",
             "preferences",
             "reply",
             "detail",

@@ -70,6 +70,11 @@ pub(crate) fn fallback(event_type: &str) -> String {
 fn of_subscriber(event: &Event, known: &Known<'_>) -> Option<String> {
     Some(match event {
         Event::SubscriberSignedUp(it) => signed_up(it, known),
+        Event::SubscriberConfirmed(it) => format!(
+            "They confirmed that they want mail ({}).{}",
+            method(&it.method),
+            known.with(" Evidence of the request: ", "evidence")
+        ),
         Event::SubscriberUnsubscribed(it) => unsubscribed(it, known),
         Event::SubscriberResubscribed(it) => format!(
             "They came back{}: {}.{}",
@@ -112,6 +117,7 @@ fn signed_up(it: &subscriber::SignedUp, known: &Known<'_>) -> String {
     let how = match it.source.as_str() {
         "api" => "through the API",
         "import" => "with a file of subscribers",
+        "form" => "by the form for sign-ups",
         other => other,
     };
     let confirmed = match it.confirmation.as_str() {
@@ -119,12 +125,14 @@ fn signed_up(it: &subscriber::SignedUp, known: &Known<'_>) -> String {
         _ => "Nothing is sent to them before they confirm it.",
     };
     format!(
-        "They were signed up {how}, with the address {}{}{}. {confirmed}",
+        "They were signed up {how}, with the address {}{}{}. {confirmed}{}{}",
         known
             .quoted("email")
             .unwrap_or_else(|| "(erased)".to_owned()),
         known.with(", the name ", "name"),
         known.with(" and the attributes ", "attributes"),
+        known.with(" They agreed to: ", "consent"),
+        known.with(" Evidence of the request: ", "evidence"),
     )
 }
 
@@ -154,6 +162,7 @@ fn method(method: &str) -> &str {
         "one_click" => "by the button of their mail program",
         "mail" => "by a mail to the address that the message names for it",
         "page" => "on the page behind the link",
+        "link" => "by the button behind the link of the mail that asked them",
         "api" => "somebody did it for them, through the API",
         "restored" => "the witness of a restored log says so; how is lost",
         other => other,
@@ -174,6 +183,17 @@ fn of_access(event: &Event, known: &Known<'_>) -> Option<String> {
             Hex(&it.digest),
             known.with(" Why: ", "reason")
         ),
+        Event::AccessNoticeIssued(it) => {
+            let asks = match it.kind.as_str() {
+                "confirm_sign_up" => "They were asked by mail whether they want to be subscribed",
+                other => return Some(format!("The platform wrote to them by itself: {other}.")),
+            };
+            format!(
+                "{asks}.{}{}",
+                known.with(" To what: ", "consent"),
+                known.with(" Evidence of the request: ", "evidence")
+            )
+        }
         _ => return None,
     })
 }

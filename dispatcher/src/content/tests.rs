@@ -100,6 +100,7 @@ fn whoever_is_asked_reads_what_for_where_to_say_yes_and_that_they_need_do_nothin
     let footer = Footer {
         why: Why::SignedUp,
         unsubscribe_url: None,
+        preferences_url: None,
         ..FOOTER
     };
     assert_eq!(asks.title(), "Please confirm: mails from The <Daily> Tide");

@@ -66,7 +66,7 @@ mod tests {
         let token = link.sign(&key);
         assert_eq!(
             token,
-            "AXABAAAAAAAAAAAAAAAAAAABAQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAICAAAAAAAAAAAAAAAAAAAAAAAAT-em0uo6cyx2j9BTwuvI2FRh"
+            "AXABAAAAAAAAAAAAAAAAAAABAQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAICAAAAAAAAAAAAAAAAAAADAwAAT-cCcg0ujkv9L9T4aoYbjSIL"
         );
         let keys = LinkKeys::new(key, vec![]);
         assert_eq!(PreferencesLink::verify(&token, &keys), Ok(link));

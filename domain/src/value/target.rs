@@ -1,3 +1,5 @@
+//! Where a link leads, or a picture lies.
+
 use std::sync::Arc;
 
 use url::Url;

@@ -2,6 +2,7 @@
 //! and no leases; who works on what is decided by lanes, and by the guards of the commit.
 
 use deadpool_postgres::Pool;
+use tidings_domain::delivery::WANTED_LATER;
 use tidings_event_store::feed::Item;
 use tidings_event_store::vault::KeyRing;
 use tidings_event_store::view::{Definition, Merge, View};
@@ -164,7 +165,7 @@ fn row(item: &Item, event: &Event) -> Option<QueueRow> {
             ..blank
         },
         Event::DeliveryAbandoned(abandoned) => QueueRow {
-            abandons: 1,
+            abandons: i32::from(abandoned.reason != WANTED_LATER),
             due_at: from_us(abandoned.retry_at_us),
             ..blank
         },

@@ -28,6 +28,10 @@ pub use feedback::{
     Heard, report_digest,
 };
 
+/// Why an attempt was abandoned whose receiver wants the message at another time. It is nobody's trouble: it does not count
+/// towards giving the delivery up.
+pub const WANTED_LATER: &str = "preferences";
+
 /// What is to be delivered, to whom, when.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {

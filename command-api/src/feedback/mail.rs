@@ -10,7 +10,7 @@
 
 use tidings_domain::delivery::{Feedback, FeedbackSource};
 use tidings_domain::subscriber::UnsubscribeMethod;
-use tidings_domain::token::ReturnPath;
+use tidings_domain::token::{ReturnPath, UnsubscribeLink};
 use tidings_service::Problem;
 
 use super::dsn::{self, Mail};
@@ -65,6 +65,11 @@ pub async fn take(
     let (delivery_id, attempt) = match (path, returned.link) {
         (Some(path), _) => (path.delivery_id, Some(path.attempt)),
         (None, Some(link)) if source(&returned.what) == FeedbackSource::Arf => {
+            // Who calls it spam wants no more of the kind, whatever the mail was about.
+            let link = UnsubscribeLink {
+                topic_id: None,
+                ..link
+            };
             depart(commands, origin, &link, UnsubscribeMethod::Mail, None).await?;
             commands.count_feedback(FeedbackSource::Arf, "left");
             return Ok(Returned::Taken);

@@ -15,7 +15,7 @@ use tidings_domain::aggregate::Aggregate as _;
 use tidings_domain::subscriber::{
     Command, Event, PreferencesMethod, ResubscribeMethod, Subscriber, UnsubscribeMethod, What,
 };
-use tidings_domain::token::PreferencesLink;
+use tidings_domain::token::{ConfirmLink, PreferencesLink, UnsubscribeLink};
 use tidings_domain::value::Evidence;
 use tidings_event_store::{CommitError, Context, Loaded};
 use tidings_service::Problem;
@@ -76,6 +76,8 @@ pub(crate) async fn show(commands: web::Data<Commands>, token: web::Path<String>
     responses(
         (status = 200, description = "On record", content_type = "text/html"),
         (status = 404, description = "The link is incomplete or was changed, or its reader was erased",
+            content_type = "text/html"),
+        (status = 410, description = "The link is older than 30 days: by it one can leave, but not come back",
             content_type = "text/html"),
         (status = 422, description = "Something can not be taken; the page says what, beside it",
             content_type = "text/html"),
@@ -149,6 +151,11 @@ async fn saved(
         let Some((loaded, offer)) = known(commands, link).await? else {
             return Ok(page::nobody());
         };
+        // A mail lies around for years, and may have been passed on: by it one can leave, but not undo that.
+        let today = UnsubscribeLink::issued_on(context.occurred_at);
+        if entry.wish == Wish::ComeBack && ConfirmLink::has_had_its_time(link.issued, today) {
+            return Ok(page::show(&Shown::new(&loaded.state, &offer), Word::TooOld));
+        }
         let wished = match wishes(&loaded.state, &offer, entry, link, evidence) {
             Ok(wished) => wished,
             Err(wrong) => {

@@ -2,7 +2,7 @@
 //! that stands in the log in place of the attempt.
 
 use tidings_domain::aggregate::Aggregate as _;
-use tidings_domain::delivery::{Command, Delivery, Event};
+use tidings_domain::delivery::{Command, Delivery, Event, WANTED_LATER};
 use tidings_domain::value::Code;
 use tidings_event_store::Loaded;
 use time::{Duration, OffsetDateTime};
@@ -51,7 +51,7 @@ pub(super) fn until(
     let state = attempting(delivery, attempted);
     let command = Command::PutOff {
         attempt: state.tries().map_or(0, |tries| tries.attempts),
-        reason: Code::from_static("preferences"),
+        reason: Code::from_static(WANTED_LATER),
         until,
     };
     decide(delivery.id, &state, command)

@@ -4,7 +4,7 @@
 use time::OffsetDateTime;
 
 use super::feedback::hear;
-use super::{Delivery, Event, Heard, Outcome, Plan, Tries};
+use super::{Delivery, Event, Heard, Outcome, Plan, Tries, WANTED_LATER};
 
 pub(super) fn evolve(state: Delivery, event: &Event) -> Delivery {
     let (plan, tries) = match (&state, event) {
@@ -111,6 +111,15 @@ fn next(state: Delivery, plan: Plan, mut tries: Tries, event: &Event) -> Deliver
                 tries.deferrals = tries.deferrals.saturating_add(1);
             }
             tries.abandons = 0;
+            reopen(plan, tries, *attempt, *retry_at)
+        }
+        // Put off because its reader wants it later: no trouble of anybody's.
+        Event::Abandoned {
+            attempt,
+            reason,
+            retry_at,
+        } if reason.as_str() == WANTED_LATER => {
+            tries.since = None;
             reopen(plan, tries, *attempt, *retry_at)
         }
         Event::Abandoned {

@@ -52,7 +52,12 @@ impl ConfirmLink {
 
     /// Whether it has had its time, on this day.
     pub fn is_expired(&self, today: Date) -> bool {
-        today - self.issued > Duration::days(Self::DAYS_MAX)
+        Self::has_had_its_time(self.issued, today)
+    }
+
+    /// Whether a link of one day says nothing any more, on another, of who wants mail.
+    pub fn has_had_its_time(issued: Date, today: Date) -> bool {
+        today - issued > Duration::days(Self::DAYS_MAX)
     }
 }
 

@@ -149,17 +149,28 @@ fn left_unknown(facts: &[Fact], known: &HashSet<Uuid>) -> HashMap<Uuid, (Uuid, R
         .collect()
 }
 
-/// The fact by which somebody left everything in the end or was erased, and what it does to their address.
+/// The fact by which somebody left in the end or was erased, and what it does to their address. Who left one topic or channel
+/// and did not come back to it counts as having left: of an address one can not know which, and a sign-up of their own ends it.
 fn left_as(facts: &[&Fact]) -> Option<(Uuid, (Uuid, Reason))> {
-    let last = facts.iter().rfind(|fact| {
-        what(fact) == What::Everything && fact.event_type != of_subscriber::Erased::TYPE
-    })?;
-    let reason = match last.event_type.as_str() {
-        of_subscriber::Unsubscribed::TYPE => Reason::Unsubscribed,
-        of_subscriber::ErasureRequested::TYPE => Reason::Erased,
-        _ => return None,
+    let mut last: Vec<(What, &Fact)> = Vec::new();
+    for fact in facts {
+        if fact.event_type != of_subscriber::Erased::TYPE {
+            last.retain(|(of, _)| *of != what(fact));
+            last.push((what(fact), fact));
+        }
+    }
+    let reason = |fact: &Fact| match fact.event_type.as_str() {
+        of_subscriber::Unsubscribed::TYPE => Some(Reason::Unsubscribed),
+        of_subscriber::ErasureRequested::TYPE => Some(Reason::Erased),
+        _ => None,
     };
-    Some((last.event_id, (last.address_suppression_id?, reason)))
+    let left = last
+        .iter()
+        .rev()
+        .filter_map(|(of, fact)| Some((*of, *fact, reason(fact)?)));
+    // An erasure, or leaving everything, outweighs one topic.
+    let (_, fact, reason) = left.min_by_key(|(of, ..)| *of != What::Everything)?;
+    Some((fact.event_id, (fact.address_suppression_id?, reason)))
 }
 
 fn add(reason: Reason) -> suppression::Command {
@@ -262,13 +273,14 @@ mod tests {
         assert_eq!(left_as(&[&left, &left_topic]), suppression);
         assert_eq!(left_as(&[&left, &back]), None);
         assert_eq!(left_as(&[&left, &back, &left]), suppression);
-        assert_eq!(left_as(&[&left_topic]), None);
+        assert_eq!(left_as(&[&left_topic]), suppression);
         let back_to_topic = fact("subscriber.Resubscribed", topic);
         assert_eq!(left_as(&[&left, &back_to_topic]), suppression);
+        assert_eq!(left_as(&[&left_topic, &back_to_topic]), None);
         let mut left_channel = fact("subscriber.Unsubscribed", None);
         left_channel.channel_id = topic;
-        assert_eq!(left_as(&[&left_channel]), None);
-        assert_eq!(left_as(&[&left, &back, &left_channel]), None);
+        assert_eq!(left_as(&[&left_channel]), suppression);
+        assert_eq!(left_as(&[&left, &back, &left_channel]), suppression);
     }
 
     #[test]

@@ -17,6 +17,7 @@ use crate::answer;
 use crate::reader::Reader;
 use tidings_service::access::{Access, Route};
 use tidings_service::http::{AtLeast, Query};
+use tidings_service::look::{Looker, Seen};
 
 /// Who may.
 pub const ROUTE: Route = (
@@ -60,27 +61,37 @@ const SELECT: &str = "select subscriber_id, state, topics, left_channels, prefer
     operation_id = "get_preferences",
     tag = "subscribers",
     security(("bearer" = [])),
-    params(("id" = Uuid, Path, description = "The subscriber."), AtLeast),
+    params(
+        ("id" = Uuid, Path, description = "The subscriber."),
+        ("Look-Reason" = Option<String>, Header, description = "Why you look, in your words, UTF-8: it goes on record with the look. At most 500 characters."),
+        AtLeast,
+    ),
     responses(
         (status = 200, description = "What they chose.", body = Preferences, headers(
             ("View-Position" = i64, description = "Every event up to here is in the answer."),
             ("ETag" = String, description = "Their version."),
+            ("Log-Position" = i64, description = "Where the look is on record."),
         )),
+        (status = 400, description = "The reason is not acceptable.", body = ProblemBody, content_type = "application/problem+json"),
         (status = 404, description = "There is none of that id.", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "The view did not reach `at_least` in time.", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "The view did not reach `at_least` in time, or the look could not be put on record.", body = ProblemBody, content_type = "application/problem+json"),
     ),
 )]
 pub async fn get_preferences(
     reader: web::Data<Reader>,
     id: web::Path<Uuid>,
     at: Query<AtLeast>,
+    by: Looker,
 ) -> Result<HttpResponse, Problem> {
     let views = [SubscriberProfile::DEFINITION.name];
     let position = reader.position(&views, at.at_least).await?;
     let rows = reader.rows(SELECT, &[&*id]).await?;
     let found = rows.first().map(preferences);
     let found = found.ok_or_else(|| answer::not_found(position, "subscriber", *id))?;
-    Ok(answer::resource(position, found.version, &found))
+    let look = reader.look(by, *id, Seen::Profile).await?;
+    let mut response = answer::resource(position, found.version, &found);
+    answer::looked(&mut response, look);
+    Ok(response)
 }
 
 fn preferences(row: &Row) -> Preferences {

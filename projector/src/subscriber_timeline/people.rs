@@ -87,6 +87,7 @@ impl Names {
             "cli" => "an operator, at the machine".to_owned(),
             "subscriber:link" => "the subscriber, by the link of a mail".to_owned(),
             "subscriber:mail" => "the subscriber, by mail".to_owned(),
+            "subscriber:form" => "somebody, by the form for sign-ups".to_owned(),
             "subscriber:page" => "the subscriber, on the page behind the link".to_owned(),
             other => match other.strip_prefix("system:") {
                 Some(role) => format!("the platform ({})", role.replace(['_', '-'], " ")),

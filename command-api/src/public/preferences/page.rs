@@ -18,6 +18,8 @@ pub(super) enum Word<'a> {
     None,
     /// It is on record.
     Saved,
+    /// Nothing is: by so old a link nobody comes back.
+    TooOld,
     /// Nothing is: these can not be taken.
     Wrong(&'a [Wrong]),
 }
@@ -28,7 +30,7 @@ const TITLE: &str = "What you get from us";
 pub(super) fn show(shown: &Shown, word: Word<'_>) -> HttpResponse {
     let wrong: &[Wrong] = match word {
         Word::Wrong(wrong) => wrong,
-        Word::None | Word::Saved => &[],
+        Word::None | Word::Saved | Word::TooOld => &[],
     };
     let mut body = said(word);
     if shown.left_everything {
@@ -49,6 +51,7 @@ pub(super) fn show(shown: &Shown, word: Word<'_>) -> HttpResponse {
     }
     let status = match word {
         Word::Wrong(_) => StatusCode::UNPROCESSABLE_ENTITY,
+        Word::TooOld => StatusCode::GONE,
         Word::None | Word::Saved => StatusCode::OK,
     };
     page(status, TITLE, &body)
@@ -59,6 +62,10 @@ fn said(word: Word<'_>) -> String {
         Word::None => String::new(),
         Word::Saved => {
             "<p role=\"status\"><strong>Saved.</strong> It counts from the next message on.</p>\n"
+                .to_owned()
+        }
+        Word::TooOld => {
+            "<p role=\"alert\"><strong>Nothing was changed.</strong> This link is older than 30 days: by it you can leave, but not come back. Use one of a newer mail, or sign up anew.</p>\n"
                 .to_owned()
         }
         Word::Wrong(wrong) => {

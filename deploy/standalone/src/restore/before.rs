@@ -97,7 +97,15 @@ impl Known {
         let log = core.store.load::<Log>(stream_id::log()).await;
         let log = log.map_err(RestoreError::Load)?;
         let held_by = log.state.held_by();
-        let goes_no_further = self.lost.as_ref().is_some_and(|lost| lost.through <= end);
+        // Positions of an incarnation of before say nothing of this one.
+        let is_witnessed = self
+            .incarnations()
+            .iter()
+            .any(|it| it.incarnation == incarnation);
+        let goes_no_further = self
+            .lost
+            .as_ref()
+            .is_some_and(|lost| !is_witnessed || lost.through <= end);
         Ok(goes_no_further && held_by.is_some_and(|it| it.incarnation == incarnation))
     }
 

@@ -113,24 +113,12 @@ fn next(state: Delivery, plan: Plan, mut tries: Tries, event: &Event) -> Deliver
             tries.abandons = 0;
             reopen(plan, tries, *attempt, *retry_at)
         }
-        // Put off because its reader wants it later: no trouble of anybody's.
         Event::Abandoned {
             attempt,
             reason,
             retry_at,
-        } if reason.as_str() == WANTED_LATER => {
-            tries.since = None;
-            reopen(plan, tries, *attempt, *retry_at)
-        }
-        Event::Abandoned {
-            attempt, retry_at, ..
         } => {
-            tries.abandons = tries.abandons.saturating_add(1);
-            tries.abandons_in_all = tries.abandons_in_all.saturating_add(1);
-            if tries.deferrals == 0 {
-                // Nobody was asked so far: the time until it is given up has not begun.
-                tries.since = None;
-            }
+            abandoned(&mut tries, reason.as_str());
             reopen(plan, tries, *attempt, *retry_at)
         }
         Event::InDoubt {
@@ -154,6 +142,18 @@ fn settle(plan: Plan, tries: Tries, outcome: Outcome) -> Delivery {
         plan,
         tries,
         outcome,
+    }
+}
+
+fn abandoned(tries: &mut Tries, reason: &str) {
+    let wanted_later = reason == WANTED_LATER;
+    if !wanted_later {
+        tries.abandons = tries.abandons.saturating_add(1);
+        tries.abandons_in_all = tries.abandons_in_all.saturating_add(1);
+    }
+    if wanted_later || tries.deferrals == 0 {
+        // Nobody was asked so far, or nobody is for a while: the time until it is given up has not begun.
+        tries.since = None;
     }
 }
 

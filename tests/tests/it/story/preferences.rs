@@ -7,7 +7,7 @@ use actix_web::middleware::from_fn;
 use actix_web::test::{TestRequest, call_service, init_service, read_body};
 use actix_web::web;
 use serde_json::{Value, json};
-use tidings_command_api::{Offer, OfferedTopic, routes};
+use tidings_command_api::{Offer, OfferedTopic, recorder, routes};
 use tidings_domain::preferences::Given;
 use tidings_domain::publication::Priority;
 use tidings_domain::subscriber::{Standing, Subscriber, What};
@@ -338,7 +338,8 @@ async fn preferences_are_set_and_read_over_the_api_and_go_with_their_reader() {
     assert_eq!(row.get::<_, Value>(1), expected);
     assert_eq!(row.get::<_, Value>(0), json!({ topic.to_string(): false }));
     let read = async |requests| {
-        let reader = web::Data::new(reader(&house));
+        let looks = recorder(commands().into_inner());
+        let reader = web::Data::new(reader(&house).with_looks(looks));
         let rooms = |cfg: &mut web::ServiceConfig| tidings_projector::routes(cfg.app_data(reader));
         ask_all(&house.platform, rooms, requests).await
     };

@@ -13,7 +13,7 @@ pub(crate) mod unsubscribe;
 use actix_web::web;
 
 pub(crate) use joining::Joining;
-pub(crate) use registration::{OnRecord, Outcome, Registration, RegistrationError};
+pub(crate) use registration::{OnRecord, Outcome, Registration, RegistrationError, lift};
 
 use tidings_service::access::serve;
 

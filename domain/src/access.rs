@@ -7,6 +7,7 @@ mod evolve;
 #[cfg(test)]
 mod tests;
 
+use tidings_proto::EventMessage as _;
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
@@ -28,6 +29,9 @@ pub struct Access {
 }
 
 impl Access {
+    /// The types of the events that say what the platform wrote.
+    pub const NOTICES: &[&str] = &[tidings_proto::access::NoticeIssued::TYPE];
+
     /// The notice that a delivery carries.
     pub fn notice(&self, delivery_id: Uuid) -> Option<&Notice> {
         let carried = |notice: &&Notice| notice.delivery_id == delivery_id;

@@ -54,6 +54,10 @@ code_enum! {
     ConfirmMethod {
         /// By the button behind the link they were sent:
         Link = "link",
+        /// Whoever signs them up through the API says so:
+        Api = "api",
+        /// They stand in a file, and whoever imports it says so:
+        Import = "import",
     }
 }
 
@@ -270,6 +274,13 @@ pub enum Command {
         /// What the request looked like.
         evidence: Option<Evidence>,
     },
+    /// Be signed up once more by somebody who answers for their consent, before they have confirmed.
+    Vouch {
+        /// Who says so.
+        method: ConfirmMethod,
+        /// What they agreed to.
+        consent: Option<Consent>,
+    },
     /// Leave.
     Unsubscribe {
         /// How.
@@ -348,7 +359,9 @@ pub enum Event {
         /// How.
         method: ConfirmMethod,
         /// The delivery that asked them.
-        delivery_id: Uuid,
+        delivery_id: Option<Uuid>,
+        /// What they agreed to, where the sign-up or the notice does not say it.
+        consent: Option<Consent>,
         /// What the request looked like.
         evidence: Option<Personal<Evidence>>,
     },
@@ -417,6 +430,9 @@ pub enum Refusal {
     /// There is nobody left who could come back.
     #[error("the subscriber was erased; whoever wants mail signs up anew")]
     Erased,
+    /// Who has yet to confirm can not come back: there is nothing they left.
+    #[error("the subscriber has yet to confirm the sign-up; they do it by the link they were sent")]
+    NotConfirmed,
     /// A confirmation of what they have taken back since.
     #[error("the subscriber has left since they were asked")]
     LeftSince,

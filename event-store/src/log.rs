@@ -303,6 +303,26 @@ impl Log {
         Ok(rows.iter().map(recorded).collect())
     }
 
+    /// The version a stream is at; 0: there is no such stream.
+    pub async fn version(&self, stream_id: Uuid) -> Result<i32, ReadError> {
+        let sql = "select coalesce(max(version), 0) from publishing_events where stream_id = $1";
+        let rows = self.query(sql, &[&stream_id]).await?;
+        Ok(rows.first().map_or(0, |row| row.get(0)))
+    }
+
+    /// A stream's events of some types, oldest first.
+    pub async fn stream_of(
+        &self,
+        stream_id: Uuid,
+        types: &[&str],
+    ) -> Result<Vec<Recorded>, ReadError> {
+        let sql = format!(
+            "select {COLUMNS} from publishing_events where stream_id = $1 and type = any($2) order by version"
+        );
+        let rows = self.query(&sql, &[&stream_id, &types]).await?;
+        Ok(rows.iter().map(recorded).collect())
+    }
+
     /// The events at these positions, in order.
     pub async fn at(&self, positions: &[i64]) -> Result<Vec<Recorded>, ReadError> {
         let sql = format!(

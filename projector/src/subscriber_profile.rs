@@ -9,5 +9,6 @@ mod query;
 mod tests;
 
 pub use fold::{SubscriberProfile, SubscriberRow};
+pub(crate) use preferences::get as get_choices;
 pub use query::Subscriber;
 pub(crate) use query::get as get_row;

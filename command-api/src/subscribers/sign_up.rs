@@ -62,13 +62,14 @@ pub(crate) struct NewConsent {
 
 /// Sign somebody up
 ///
-/// They get mail from the next publication on; or, if they are to confirm, from the next one after they have.
+/// They get mail from the next publication on; or, if they are to confirm, from the next one after they have. Somebody who
+/// has asked for mail by the form and has yet to confirm is confirmed by your word, and keeps their id.
 #[utoipa::path(
     post, path = "/api/v1/subscribers", tag = "subscribers", security(("bearer" = [])),
     params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat")),
     request_body = NewSubscriber,
     responses(
-        (status = 201, description = "Signed up; `Location` names them", body = Changed),
+        (status = 201, description = "Signed up, or confirmed; `Location` names them", body = Changed),
         (status = 409, description = "The address belongs to a subscriber already; one who has left comes back by \
             `POST /api/v1/subscribers/{id}/resubscribe`. Or there is no channel to ask them by", body = ProblemBody,
             content_type = "application/problem+json"),

@@ -70,6 +70,16 @@ fn sign_up_to_confirm() -> Vec<subscriber::Event> {
     }]
 }
 
+/// As it is written that somebody answers for the consent of whoever has yet to confirm.
+fn vouched_for() -> Vec<subscriber::Event> {
+    vec![subscriber::Event::Confirmed {
+        method: subscriber::ConfirmMethod::Import,
+        delivery_id: None,
+        consent: Some(consent()),
+        evidence: None,
+    }]
+}
+
 /// As a delivery is planned that no publication has asked for.
 fn delivery_of_a_notice() -> Vec<delivery::Event> {
     vec![delivery::Event::Planned(delivery::Plan {
@@ -101,6 +111,7 @@ fn later_shapes_read_as_they_were_written_and_stop_readers_that_do_not_know_them
         assert_eq!(publication::Publication::min_reader(event), 3);
     }
     check_shape::<subscriber::Subscriber>(&sign_up_to_confirm(), 3);
+    check_shape::<subscriber::Subscriber>(&vouched_for(), 2);
     check_shape::<delivery::Delivery>(&delivery_of_a_notice(), 2);
     for event in publication_events() {
         assert_eq!(publication::Publication::min_reader(&event), 0);

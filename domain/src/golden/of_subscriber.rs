@@ -31,7 +31,8 @@ pub(super) fn subscriber_events() -> Vec<subscriber::Event> {
         },
         Event::Confirmed {
             method: ConfirmMethod::Link,
-            delivery_id: id(5),
+            delivery_id: Some(id(5)),
+            consent: None,
             evidence: evidence(),
         },
         Event::Unsubscribed {

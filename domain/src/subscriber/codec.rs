@@ -69,11 +69,14 @@ fn encode_said(event: &Event, seal: &dyn Seal) -> Wire {
         Event::Confirmed {
             method,
             delivery_id,
+            consent,
             evidence,
         } => wire::Confirmed {
             method: method.to_string(),
-            delivery_id: id(*delivery_id),
+            delivery_id: optional_id(*delivery_id),
             evidence: seal_evidence(evidence.as_ref(), seal),
+            consent: Consent::seal(consent.as_ref(), seal),
+            consent_version: Consent::version(consent.as_ref()),
         }
         .into(),
         Event::Unsubscribed {
@@ -173,7 +176,8 @@ pub(super) fn decode(event: &Wire, open: &dyn Open) -> Result<Event, CodecError>
         Wire::SubscriberSignedUp(e) => decode_signed_up(fields, e, open),
         Wire::SubscriberConfirmed(e) => Ok(Event::Confirmed {
             method: ConfirmMethod::parse(&e.method).map_err(|_| fields.impossible("method"))?,
-            delivery_id: fields.id("delivery_id", &e.delivery_id)?,
+            delivery_id: fields.optional_id("delivery_id", &e.delivery_id)?,
+            consent: decode_consent(e.consent.as_ref(), &e.consent_version, open)?,
             evidence: open_evidence(e.evidence.as_ref(), open)?,
         }),
         Wire::SubscriberUnsubscribed(e) => Ok(Event::Unsubscribed {

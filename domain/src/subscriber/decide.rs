@@ -34,8 +34,18 @@ pub(super) fn decide(state: &Subscriber, command: Command) -> Result<Vec<Event>,
             Subscriber::Erasing(_) | Subscriber::Erased(_),
             Command::Resubscribe { .. }
             | Command::ChangePreferences { .. }
-            | Command::Confirm { .. },
+            | Command::Confirm { .. }
+            | Command::Vouch { .. },
         ) => Err(Refusal::Erased),
+        // Not silence, which would pass for mail that goes out. A restore says what it knows, whatever it meets.
+        (
+            Subscriber::Pending(_),
+            Command::Resubscribe {
+                method: ResubscribeMethod::Api | ResubscribeMethod::Page,
+                what: What::Everything,
+                ..
+            },
+        ) => Err(Refusal::NotConfirmed),
         (
             state,
             Command::Confirm {
@@ -44,6 +54,14 @@ pub(super) fn decide(state: &Subscriber, command: Command) -> Result<Vec<Event>,
                 evidence,
             },
         ) => confirm(state, delivery_id, departures, evidence),
+        (Subscriber::Pending(_), Command::Vouch { method, consent }) => {
+            Ok(vec![Event::Confirmed {
+                method,
+                delivery_id: None,
+                consent,
+                evidence: None,
+            }])
+        }
         (state, command) => Ok(say(state, command)),
     }
 }
@@ -151,7 +169,8 @@ fn confirm(
     let evidence = evidence.map(Personal::Known);
     let confirmed = Event::Confirmed {
         method: ConfirmMethod::Link,
-        delivery_id,
+        delivery_id: Some(delivery_id),
+        consent: None,
         evidence: evidence.clone(),
     };
     Ok(match state {

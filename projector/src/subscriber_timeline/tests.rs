@@ -50,6 +50,7 @@ fn the_sentences_read_well() {
                 opened,
                 title,
                 channel,
+                part: channel.map(|_| "Harbour news"),
             };
             sentence(&sample(event_type, 1), &known)
         };

@@ -98,6 +98,15 @@ pub enum ViewError {
         /// The view.
         view: &'static str,
     },
+    /// An earlier version of Tidings has defined the view otherwise, so a rebuild has nothing to compare its rows with.
+    #[error(
+        "the view {view} is as an earlier version of Tidings defined it, so there is nothing to compare with: \
+         `tidings rebuild {view}` folds it as this one does"
+    )]
+    Incomparable {
+        /// The view.
+        view: &'static str,
+    },
     /// A later version of Tidings folds the view. This one leaves it alone.
     #[error(
         "a later version of Tidings folds the view {view} (fold {theirs}, here it is fold {ours}): upgrade this \

@@ -10,6 +10,7 @@ mod check;
 mod facts;
 mod folder;
 mod heads;
+mod incarnations;
 mod keeper;
 mod key;
 mod line;

@@ -24,8 +24,8 @@ pub(super) enum Import {
 /// Sign up the people of a CSV file
 ///
 /// The header line names the columns: `email` is required, `name` is known, any other becomes an attribute. Commas,
-/// semicolons and tabs are understood. Who is a subscriber already stays as they are. Lines that cannot be used are
-/// listed with their reasons; all others are taken.
+/// semicolons and tabs are understood. Who is a subscriber already stays as they are. Of the lines that cannot be
+/// used the first 20 are listed with their reasons (with --json 1,000); all others are taken.
 ///
 /// If a platform runs over the data folder the file goes to it; else one is started for as long as it takes, without
 /// sending anything. An import that was interrupted goes on at the next start.

@@ -183,7 +183,7 @@ fn report(summary: &Summary) -> String {
             summary.unknown_attempts
         ));
     }
-    lines.push(waiting_lines(&summary.waiting));
+    lines.push(waiting_lines(&summary.waiting, summary.notices));
     lines.join("\n")
 }
 
@@ -228,6 +228,7 @@ mod tests {
                 unknown: 1,
             },
             doubted: 4,
+            notices: Default::default(),
             unknown_attempts: 5,
             waiting: Vec::new(),
         }

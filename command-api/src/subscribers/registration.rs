@@ -2,14 +2,19 @@
 //! that an address belongs to one subscriber whoever comes first. The commit is guarded on the address's suppression,
 //! so that a file cannot bring back whoever is erased meanwhile.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use tidings_domain::access::{Access, NoticeKind};
 use tidings_domain::address::{self, Address};
 use tidings_domain::aggregate::Aggregate as _;
 use tidings_domain::id::IdKey;
+use tidings_domain::record::{self, Record, Tags};
 use tidings_domain::stream_id;
 use tidings_domain::subscriber::{self, Consent, Subscriber};
 use tidings_domain::suppression::{self, Reason, Suppression};
-use tidings_domain::value::{Attributes, DisplayName, EmailAddress, Evidence};
+use tidings_domain::value::{
+    AttributeKey, AttributeValue, Attributes, DisplayName, EmailAddress, Evidence, Tag,
+};
 use tidings_event_store::{CommitError, Context, Draft, LoadError, Loaded, Store};
 use uuid::Uuid;
 
@@ -27,8 +32,10 @@ pub(crate) struct Registration {
     pub(crate) email: EmailAddress,
     /// How to address them.
     pub(crate) name: Option<DisplayName>,
-    /// What is known besides.
+    /// What is known besides, in the sign-up itself.
     pub(crate) attributes: Option<Attributes>,
+    /// What is known besides, in a record of its own.
+    pub(crate) noted: Noted,
     /// How consent came.
     pub(crate) source: subscriber::Source,
     /// The import they come with.
@@ -41,6 +48,15 @@ pub(crate) struct Registration {
     pub(crate) consent: Option<Consent>,
     /// What the request looked like.
     pub(crate) evidence: Option<Evidence>,
+}
+
+/// What a record begins with.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Noted {
+    /// Typed attributes.
+    pub(crate) attributes: BTreeMap<AttributeKey, AttributeValue>,
+    /// What they are called among editors.
+    pub(crate) tags: BTreeSet<Tag>,
 }
 
 /// What became of a registration.
@@ -128,6 +144,7 @@ impl Registration {
                 true => drop(draft.guard(suppression.id, suppression.version)),
                 false => drop(draft.append(suppression, lifted)),
             }
+            self.note(&mut draft, &after);
             self.ask(&mut draft, context);
             attempts += 1;
             match draft.commit().await {
@@ -137,6 +154,27 @@ impl Registration {
                 Err(error) => return Err(error.into()),
             }
             on_record = self.load(store, id_key).await?;
+        }
+    }
+
+    /// Begins their record, if there is anything to note: a subscriber who has just come to be has none.
+    fn note(&self, draft: &mut Draft<'_>, after: &Loaded<Subscriber>) {
+        let Some(profile) = after.state.profile() else {
+            return;
+        };
+        let attributes = self.noted.attributes.clone().into_iter();
+        let command = record::Command::Change {
+            subscriber_id: self.id,
+            profile: Box::new(profile.clone()),
+            name: None,
+            attributes: attributes.map(|(key, value)| (key, Some(value))).collect(),
+            tags: Some(Tags::All(self.noted.tags.clone())),
+        };
+        // Whoever parsed it has counted: only too much would be refused.
+        let noted = Record::default().decide(command).unwrap_or_default();
+        if !noted.is_empty() {
+            let none = Loaded::known(stream_id::record(self.id), Record::default(), 0);
+            draft.append_for(none, noted, self.id, Some(self.id));
         }
     }
 

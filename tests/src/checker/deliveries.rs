@@ -117,6 +117,10 @@ impl Deliveries {
                     self.unconfirmed.insert(id);
                 }
             }
+            Event::SubscriberContactChanged(it) => {
+                let streams = [it.address_suppression_id, it.domain_suppression_id];
+                self.suppressions_of.insert(id, streams.map(|it| uuid(&it)));
+            }
             Event::SubscriberConfirmed(_) => {
                 self.unconfirmed.remove(&id);
             }

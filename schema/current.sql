@@ -287,8 +287,10 @@ create table publishing_rebuilds (
 create table publishing_subscriber_profile_g1 (
     subscriber_id uuid not null,
     email text,
+    named boolean,
     name text,
     attributes jsonb,
+    tags jsonb,
     preferences jsonb,
     topics jsonb,
     left_channels jsonb,
@@ -305,10 +307,15 @@ create table publishing_subscriber_profile_g1 (
     erasure_requested_at timestamp with time zone,
     erased_at timestamp with time zone,
     version integer,
+    record_version integer,
     position bigint not null,
     PRIMARY KEY (subscriber_id)
 );
+CREATE INDEX publishing_subscriber_profile_g1_attributes ON publishing_subscriber_profile_g1 USING gin (attributes jsonb_path_ops);
 CREATE INDEX publishing_subscriber_profile_g1_erasing ON publishing_subscriber_profile_g1 USING btree (erasure_requested_at) WHERE ((erasure_requested_at IS NOT NULL) AND (erased_at IS NULL));
+CREATE INDEX publishing_subscriber_profile_g1_state ON publishing_subscriber_profile_g1 USING btree (state, subscriber_id);
+CREATE INDEX publishing_subscriber_profile_g1_tags ON publishing_subscriber_profile_g1 USING gin (tags jsonb_path_ops);
+CREATE INDEX publishing_subscriber_profile_g1_topics ON publishing_subscriber_profile_g1 USING gin (topics jsonb_path_ops);
 
 create table publishing_suppression_list_g1 (
     suppression_id uuid not null,

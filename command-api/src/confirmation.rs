@@ -23,7 +23,7 @@ const ATTEMPTS_MAX: u32 = 5;
 pub(crate) enum Answered {
     /// They get mail, from now on or already.
     Subscribed,
-    /// They have left since they were asked, or the log does not know that they were.
+    /// They have left or changed their address since they were asked, or the log does not know that they were.
     TooLate,
 }
 
@@ -64,6 +64,7 @@ pub(crate) async fn confirm(
         let command = subscriber::Command::Confirm {
             delivery_id: link.delivery_id,
             departures: asked.departures,
+            address_suppression_id: link.address_suppression_id,
             evidence: evidence.clone(),
         };
         let (Ok(confirmed), Some(profile)) =

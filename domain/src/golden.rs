@@ -20,7 +20,7 @@ use crate::value::{
     ChannelIds, ChannelKind, ChannelName, Code, Credentials, Markdown, Settings, Title,
 };
 use crate::{
-    access, address, channel, delivery, log, publication, subscriber, subscriber_import,
+    access, address, channel, delivery, log, publication, record, subscriber, subscriber_import,
     suppression, topic,
 };
 
@@ -328,6 +328,7 @@ fn every_event_reads_as_it_was_written() {
     seen.extend(check::<subscriber::Subscriber>(
         &of_subscriber::subscriber_events(),
     ));
+    seen.extend(check::<record::Record>(&of_subscriber::record_events()));
     seen.extend(check::<delivery::Delivery>(&delivery_events()));
     seen.extend(check::<delivery::Delivery>(&delivery_reports()));
     seen.extend(check::<subscriber_import::SubscriberImport>(

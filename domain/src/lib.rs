@@ -16,6 +16,7 @@ pub mod page;
 pub mod personal;
 pub mod preferences;
 pub mod publication;
+pub mod record;
 pub mod schedule;
 pub mod stream_id;
 pub mod subscriber;

@@ -38,6 +38,11 @@ pub fn access(subscriber_id: Uuid) -> Uuid {
     derive_from(subscriber_id, "access", &[])
 }
 
+/// The `record` stream of a subscriber.
+pub fn record(subscriber_id: Uuid) -> Uuid {
+    derive_from(subscriber_id, "record", &[])
+}
+
 /// The `delivery` stream of a notice, from the intent of the command that issues it, and what it says.
 pub fn notice_delivery(
     intent: Uuid,
@@ -204,6 +209,7 @@ mod tests {
             ("reaction", reaction(AT, "freeze", a, &[b"x"])),
             ("principal", principal(&key(), "https://issuer", "ada")),
             ("topic", topic(&key(), &Slug::parse("markets").unwrap())),
+            ("record", record(a)),
         ];
         let known = [
             "00000000-0000-879e-b02c-7855edda16c4",
@@ -220,6 +226,7 @@ mod tests {
             "019b7ca9-8f2e-80b4-bc36-42b79004dcff",
             "b65e46d9-6b67-8297-ba29-39257ecd780d",
             "9e582dfa-4715-8bd5-80cc-0660926b53e1",
+            "00000000-0000-8780-8d70-41a58192af8c",
         ];
         for ((name, id), known) in derived.iter().zip(known) {
             assert_eq!(id.to_string(), known, "{name}");

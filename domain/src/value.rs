@@ -3,11 +3,13 @@
 //! Every `parse` says in plain words what was wrong and what is allowed. What the log holds was
 //! parsed under the rules of its day, so codecs take it back through `recorded` instead.
 
+mod attribute;
 mod attributes;
 mod channel_ids;
 mod channel_kind;
 mod code;
 mod credentials;
+mod decimal;
 mod email_address;
 mod evidence;
 mod html;
@@ -17,16 +19,19 @@ mod mailbox;
 mod markdown;
 mod settings;
 mod slug;
+mod tag;
 mod target;
 mod text;
 mod topic_ids;
 
+pub use attribute::{AttributeKey, AttributeValue};
 pub use attributes::Attributes;
 pub use channel_ids::ChannelIds;
 pub use channel_kind::ChannelKind;
 pub use code::Code;
 pub(crate) use code::code_enum;
 pub use credentials::Credentials;
+pub use decimal::Decimal;
 pub use email_address::EmailAddress;
 pub use evidence::Evidence;
 pub use html::Html;
@@ -35,6 +40,7 @@ pub use mailbox::Mailbox;
 pub use markdown::Markdown;
 pub use settings::Settings;
 pub use slug::Slug;
+pub use tag::Tag;
 pub use target::Target;
 pub(crate) use text::cut;
 pub use text::{

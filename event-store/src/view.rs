@@ -32,7 +32,10 @@ pub use skips::{SkipError, poison, skip};
 pub use table::{Definition, position};
 /// What views need of the domain's contract: to open sealed values, to say what is wrong with a field, and
 /// why an event is skipped.
-pub use tidings_domain::value::{Invalid, SkipReason};
+pub use tidings_domain::record::{AttributePatch, TagPatch};
+pub use tidings_domain::value::{
+    AttributeKey, AttributeValue, Attributes, EmailAddress, Invalid, SkipReason, Tag,
+};
 pub use tidings_domain::{
     aggregate::CodecError,
     personal::{Open, Personal},

@@ -26,7 +26,7 @@ pub use key::{PublicKey, SigningKey};
 pub use line::{Entry, FORMAT, Fact, Line, LineError, hash as line_hash};
 pub use lost::{Growth, Incarnation, Lost, LostError, lost};
 
-pub(crate) use facts::of_event;
+pub(crate) use facts::{CONTACT, of_event};
 pub(crate) use line::{check as check_signed, check_signature, sign as sign_object};
 pub(crate) use lost::known;
 

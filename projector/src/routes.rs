@@ -16,6 +16,7 @@ pub const ROUTES: &[Route] = &[
     publication_accounting::get::ROUTE,
     delivery_log::of_publication::ROUTE,
     delivery_log::get::ROUTE,
+    subscriber_profile::list::ROUTE,
     subscriber_profile::get::ROUTE,
     subscriber_profile::erasure::ROUTE,
     subscriber_profile::preferences::ROUTE,
@@ -41,6 +42,7 @@ pub const ROUTES: &[Route] = &[
     publication_accounting::get::get_accounting,
     delivery_log::of_publication::list_deliveries,
     delivery_log::get::get_delivery,
+    subscriber_profile::list::list_subscribers,
     subscriber_profile::get::get_subscriber,
     subscriber_profile::erasure::get_erasure,
     subscriber_profile::preferences::get_preferences,
@@ -124,6 +126,11 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
 }
 
 fn of_subscribers(cfg: &mut web::ServiceConfig) {
+    serve(
+        cfg,
+        subscriber_profile::list::ROUTE,
+        subscriber_profile::list::list_subscribers,
+    );
     serve(
         cfg,
         subscriber_profile::get::ROUTE,

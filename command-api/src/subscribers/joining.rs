@@ -12,7 +12,7 @@ use tidings_domain::value::{DisplayName, EmailAddress, Evidence};
 use tidings_event_store::{CommitError, Context};
 use uuid::Uuid;
 
-use super::{Outcome, Registration, RegistrationError};
+use super::{Noted, Outcome, Registration, RegistrationError};
 use crate::commands::Commands;
 use crate::notices::{self, Notice};
 
@@ -79,6 +79,7 @@ impl Joining {
             email: self.email.clone(),
             name: self.name.clone(),
             attributes: None,
+            noted: Noted::default(),
             source: Source::Form,
             import_id: None,
             address_id,

@@ -2,14 +2,19 @@
 //! that an address belongs to one subscriber whoever comes first. The commit is guarded on the address's suppression,
 //! so that a file cannot bring back whoever is erased meanwhile.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use tidings_domain::access::{Access, NoticeKind};
 use tidings_domain::address::{self, Address};
 use tidings_domain::aggregate::Aggregate as _;
 use tidings_domain::id::IdKey;
+use tidings_domain::record::{self, Record, Tags};
 use tidings_domain::stream_id;
 use tidings_domain::subscriber::{self, ConfirmMethod, Consent, Subscriber};
 use tidings_domain::suppression::{self, Reason, Suppression};
-use tidings_domain::value::{Attributes, DisplayName, EmailAddress, Evidence};
+use tidings_domain::value::{
+    AttributeKey, AttributeValue, Attributes, DisplayName, EmailAddress, Evidence, Tag,
+};
 use tidings_event_store::{CommitError, Context, Draft, LoadError, Loaded, Store};
 use uuid::Uuid;
 
@@ -27,8 +32,10 @@ pub(crate) struct Registration {
     pub(crate) email: EmailAddress,
     /// How to address them.
     pub(crate) name: Option<DisplayName>,
-    /// What is known besides.
+    /// What is known besides, in the sign-up itself.
     pub(crate) attributes: Option<Attributes>,
+    /// What is known besides, in a record of its own.
+    pub(crate) noted: Noted,
     /// How consent came.
     pub(crate) source: subscriber::Source,
     /// The import they come with.
@@ -41,6 +48,15 @@ pub(crate) struct Registration {
     pub(crate) consent: Option<Consent>,
     /// What the request looked like.
     pub(crate) evidence: Option<Evidence>,
+}
+
+/// What a record begins with.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Noted {
+    /// Typed attributes.
+    pub(crate) attributes: BTreeMap<AttributeKey, AttributeValue>,
+    /// What they are called among editors.
+    pub(crate) tags: BTreeSet<Tag>,
 }
 
 /// What became of a registration.
@@ -133,6 +149,9 @@ impl Registration {
             let after = draft.append_for(subscriber, signed_up, self.id, Some(self.id));
             draft.append(address, claimed);
             lift(&mut draft, suppression, lifted);
+            // Who has just come to be has none.
+            let none = Loaded::known(stream_id::record(self.id), Record::default(), 0);
+            self.note(&mut draft, &after, none, None);
             self.ask(&mut draft, context);
             attempts += 1;
             match draft.commit().await {
@@ -175,12 +194,43 @@ impl Registration {
         let Some(lifted) = self.lifted(&suppression.state) else {
             return Ok(Outcome::Erased);
         };
+        let record = store.load::<Record>(stream_id::record(holder)).await?;
         let mut draft = store.draft(context);
         let after = draft.append(subscriber, confirmed);
+        let name = self.name.clone().map(Some);
+        self.note(&mut draft, &after, record, name);
         draft.guard(address.id, address.version);
         lift(&mut draft, suppression, lifted);
         let committed = draft.commit().await?;
         Ok(Outcome::SignedUp(after.recorded(&committed)))
+    }
+
+    /// Puts on their record what there is to note.
+    fn note(
+        &self,
+        draft: &mut Draft<'_>,
+        after: &Loaded<Subscriber>,
+        record: Loaded<Record>,
+        name: Option<Option<DisplayName>>,
+    ) {
+        let Some(profile) = after.state.profile() else {
+            return;
+        };
+        // What the sign-up says already is no change.
+        let said = self.attributes.iter().flat_map(Attributes::typed);
+        let attributes = said.chain(self.noted.attributes.clone());
+        let command = record::Command::Change {
+            subscriber_id: after.id,
+            profile: Box::new(profile.clone()),
+            name,
+            attributes: attributes.map(|(key, value)| (key, Some(value))).collect(),
+            tags: Some(Tags::All(self.noted.tags.clone())),
+        };
+        // Whoever parsed it has counted: only too much would be refused.
+        let noted = record.state.decide(command).unwrap_or_default();
+        if !noted.is_empty() {
+            draft.append_for(record, noted, after.id, Some(after.id));
+        }
     }
 
     /// Asks them, if they have to be: a subscriber who has just come to be can not have been asked too often.

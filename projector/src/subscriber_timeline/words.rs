@@ -52,6 +52,7 @@ impl Known<'_> {
 /// The sentence; `None`: the event is of a kind that is not about a subscriber.
 pub(crate) fn sentence(event: &Event, known: &Known<'_>) -> Option<String> {
     of_subscriber(event, known)
+        .or_else(|| of_record(event, known))
         .or_else(|| of_access(event, known))
         .or_else(|| of_delivery(event, known))
         .or_else(|| of_feedback(event, known))
@@ -97,6 +98,13 @@ fn of_subscriber(event: &Event, known: &Known<'_>) -> Option<String> {
             known.with(" Since then: ", "preferences"),
             known.with(" Evidence of the request: ", "evidence")
         ),
+        Event::SubscriberContactChanged(it) => format!(
+            "Their address was changed to {} ({}). Nothing is sent to the one they had.",
+            known
+                .quoted("email")
+                .unwrap_or_else(|| "(erased)".to_owned()),
+            method(&it.method)
+        ),
         Event::SubscriberErasureRequested(it) => {
             let basis = match it.basis.as_str() {
                 "request" => "they asked for it",
@@ -119,6 +127,21 @@ fn of_subscriber(event: &Event, known: &Known<'_>) -> Option<String> {
         ),
         _ => return None,
     })
+}
+
+fn of_record(event: &Event, known: &Known<'_>) -> Option<String> {
+    let Event::RecordChanged(it) = event else {
+        return None;
+    };
+    let name = match it.name_removed {
+        true => " Their name was taken away.".to_owned(),
+        false => known.with(" Their name: ", "name"),
+    };
+    Some(format!(
+        "What is known of them was changed.{name}{}{}",
+        known.with(" Attributes: ", "attributes"),
+        known.with(" Tags: ", "tags"),
+    ))
 }
 
 fn signed_up(it: &subscriber::SignedUp, known: &Known<'_>) -> String {

@@ -2,8 +2,8 @@
 
 use tidings_event_store::uuid_bytes;
 use tidings_proto::{
-    Event, access, address, channel, delivery, log, publication, subscriber, subscriber_import,
-    suppression, topic,
+    Event, access, address, channel, delivery, log, publication, record, subscriber,
+    subscriber_import, suppression, topic,
 };
 
 use super::id;
@@ -20,6 +20,7 @@ pub(crate) fn sample(event_type: &str, salt: u8) -> Event {
         "delivery" => delivery_sample(event_type, i32::from(salt % 4), i64::from(salt)),
         "log" => log_sample(event_type, salt),
         "publication" => publication_sample(event_type, i64::from(salt)),
+        "record" => record_sample(event_type, salt),
         "subscriber" => subscriber_sample(event_type, salt),
         "subscriber_import" => import_sample(event_type, i64::from(salt)),
         "suppression" => suppression_sample(event_type, salt),
@@ -74,6 +75,21 @@ fn topic_sample(event_type: &str, salt: u8) -> Option<Event> {
         .into(),
         "topic.Archived" => topic::Archived {
             reason: "requested".to_owned(),
+        }
+        .into(),
+        _ => return None,
+    })
+}
+
+fn record_sample(event_type: &str, salt: u8) -> Option<Event> {
+    let nobodys = |has: bool| has.then(Default::default);
+    Some(match event_type {
+        "record.Changed" => record::Changed {
+            subscriber_id: uuid_bytes(id(salt % 2)),
+            name: nobodys(salt < 2),
+            name_removed: salt == 2,
+            attributes: nobodys(salt.is_multiple_of(2)),
+            tags: nobodys(salt != 3),
         }
         .into(),
         _ => return None,
@@ -205,6 +221,16 @@ fn subscriber_sample(event_type: &str, salt: u8) -> Option<Event> {
         }
         .into(),
         "subscriber.Confirmed" => subscriber::Confirmed::default().into(),
+        "subscriber.ContactChanged" => subscriber::ContactChanged {
+            address_id: some_id(),
+            address_suppression_id: some_id(),
+            domain_suppression_id: some_id(),
+            former_address_id: some_id(),
+            former_address_suppression_id: some_id(),
+            method: "api".to_owned(),
+            ..Default::default()
+        }
+        .into(),
         "subscriber.PreferencesChanged" => subscriber::PreferencesChanged::default().into(),
         "subscriber.ErasureRequested" => subscriber::ErasureRequested::default().into(),
         "subscriber.Erased" => subscriber::Erased::default().into(),

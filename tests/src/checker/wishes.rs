@@ -19,6 +19,8 @@ enum Said {
         confirmed: bool,
     },
     Confirmed,
+    /// Mail goes to another address, which these suppression streams are about.
+    Moved([Uuid; 2]),
     Left,
     CameBack,
     /// Whether they want it.
@@ -177,6 +179,7 @@ impl Reader {
                 self.had_to_confirm = !confirmed;
             }
             Said::Confirmed => self.confirmed = true,
+            Said::Moved(suppressions) => self.suppressions = suppressions,
             Said::Left => {
                 self.left = true;
                 self.ever_left = true;
@@ -210,6 +213,10 @@ fn said(event: &Event) -> Option<Said> {
             confirmed: it.confirmation == "not_required",
         },
         Event::SubscriberConfirmed(_) => Said::Confirmed,
+        Event::SubscriberContactChanged(it) => Said::Moved([
+            uuid(&it.address_suppression_id),
+            uuid(&it.domain_suppression_id),
+        ]),
         Event::SubscriberUnsubscribed(it) => {
             part(&it.topic_id, &it.channel_id, false).unwrap_or(Said::Left)
         }

@@ -30,4 +30,5 @@ mod views;
 mod went_on;
 mod witness;
 mod witness_attacked;
+mod witness_moved;
 mod witness_restored;

@@ -16,6 +16,7 @@ mod officer;
 mod preferences;
 mod publication;
 mod rebuilt;
+mod records;
 mod replay;
 mod ses;
 mod ses_feedback;

@@ -241,11 +241,13 @@ async fn heads_and_facts_about_consent_are_written_down_and_nothing_personal() {
 fn every_event_that_decides_about_consent_is_a_fact() {
     let decides = |name: &&&str| {
         let noun = name.split_once('.').map_or("", |(noun, _)| noun);
-        // Signing up brings an address, which the witness must not hold; who has lost their confirmation gets no mail; and
+        // Signing up and moving bring an address, which the witness must not hold (what that means for a restore stands in
+        // docs/guarantees.md); who has lost their confirmation gets no mail; and
         // preferences never say whether somebody gets something.
         let others = [
             "subscriber.SignedUp",
             "subscriber.Confirmed",
+            "subscriber.ContactChanged",
             "subscriber.PreferencesChanged",
         ];
         ["subscriber", "suppression"].contains(&noun) && !others.contains(*name)

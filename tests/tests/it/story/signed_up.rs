@@ -356,8 +356,10 @@ async fn a_notice_waits_for_its_channel_and_is_not_lost() {
 
 /// By whoever answers for their consent.
 async fn sign_up(house: &House, key: &str, email: &str) -> (u16, Value) {
-    let body =
-        json!({ "email": email, "consent": { "wording": "At the till.", "version": "shop-7" } });
+    let body = json!({
+        "email": email, "name": "Ada L.", "attributes": { "till": 7 },
+        "consent": { "wording": "At the till.", "version": "shop-7" },
+    });
     let request = TestRequest::post().uri("/api/v1/subscribers");
     let request = request.insert_header(("Idempotency-Key", key));
     ask(house, commands(house), request.set_json(body)).await
@@ -386,6 +388,8 @@ async fn a_stranger_who_typed_an_address_keeps_nobody_from_being_signed_up() {
     );
     assert_eq!(standing(&house, ada).await, Standing::Active);
     assert_eq!(reasons(&house, ADA).await, []);
+    let record = house.platform.store.log().stream(stream_id::record(ada));
+    assert_eq!(record.await.unwrap().len(), 1, "their name and attributes");
     let again = sign_up(&house, "till", ADA).await;
     assert_eq!(again, (201, signed_up), "a repeat meets its own event");
     assert_eq!(sign_up(&house, "other", ADA).await.0, 409);

@@ -2,7 +2,7 @@
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName};
-use actix_web::{HttpRequest, HttpResponse, Responder};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, Responder};
 use serde::Serialize;
 use tidings_domain::aggregate::Aggregate;
 use tidings_domain::id::nth_event;
@@ -84,6 +84,18 @@ impl Answer {
         self.accepted_at(operation)
     }
 
+    /// Status and headers, and the body that goes with them.
+    pub(crate) fn into_parts(self) -> (HttpResponseBuilder, Changed) {
+        let mut response = HttpResponse::build(self.status);
+        response
+            .insert_header((LOG_POSITION, self.changed.position))
+            .insert_header((header::ETAG, format!("\"{}\"", self.changed.version)));
+        if let Some(location) = self.location {
+            response.insert_header((header::LOCATION, location));
+        }
+        (response, self.changed)
+    }
+
     /// 202, and where to watch the work.
     pub(crate) fn accepted_at(mut self, operation: String) -> Self {
         self.status = StatusCode::ACCEPTED;
@@ -123,14 +135,8 @@ impl Responder for Answer {
     type Body = actix_web::body::BoxBody;
 
     fn respond_to(self, _: &HttpRequest) -> HttpResponse {
-        let mut response = HttpResponse::build(self.status);
-        response
-            .insert_header((LOG_POSITION, self.changed.position))
-            .insert_header((header::ETAG, format!("\"{}\"", self.changed.version)));
-        if let Some(location) = self.location {
-            response.insert_header((header::LOCATION, location));
-        }
-        response.json(self.changed)
+        let (mut response, changed) = self.into_parts();
+        response.json(changed)
     }
 }
 

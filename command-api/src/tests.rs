@@ -9,7 +9,7 @@ use actix_web::test::{TestRequest, call_service, init_service, read_body, read_b
 use actix_web::{App, http::Method, http::header};
 use serde_json::{Value, json};
 use tidings_domain::id::IdKey;
-use tidings_domain::token::{LinkKey, LinkKeys, UnsubscribeLink};
+use tidings_domain::token::{ApiKeyToken, LinkKey, LinkKeys, UnsubscribeLink};
 use tidings_event_store::session::connect_plain;
 use tidings_event_store::vault::{MasterKey, Vault};
 use tidings_event_store::{Log, Store};
@@ -68,6 +68,11 @@ macro_rules! app {
         app!(commands())
     };
     ($commands:expr) => {{
+        let commands = $commands;
+        let verify = commands.key_verifier();
+        app!(commands, verify)
+    }};
+    ($commands:expr, $verify:expr) => {{
         let config = config();
         let edge = Edge {
             clock: clock(),
@@ -81,7 +86,9 @@ macro_rules! app {
             .wrap(from_fn(body_deadline))
             .wrap(from_fn(request_context))
             .app_data(web::Data::new(
-                Authenticator::new(&config.auth, clock()).unwrap(),
+                Authenticator::new(&config.auth, clock())
+                    .unwrap()
+                    .with_keys(ApiKeyToken::MARK, $verify),
             ))
             .app_data(web::Data::new($commands))
             .configure(routes)
@@ -89,6 +96,8 @@ macro_rules! app {
         init_service(app).await
     }};
 }
+
+mod keys;
 
 fn token(roles: &[Role]) -> String {
     let config = config();

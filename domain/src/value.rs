@@ -15,6 +15,7 @@ mod json;
 mod list_id;
 mod mailbox;
 mod markdown;
+mod scope;
 mod settings;
 mod slug;
 mod target;
@@ -33,13 +34,14 @@ pub use html::Html;
 pub use list_id::ListId;
 pub use mailbox::Mailbox;
 pub use markdown::Markdown;
+pub use scope::Scope;
 pub use settings::Settings;
 pub use slug::Slug;
 pub use target::Target;
 pub(crate) use text::cut;
 pub use text::{
-    ChannelName, ConsentVersion, ConsentWording, Description, DisplayName, LookReason, SkipReason,
-    Title, TopicName,
+    ChannelName, ConsentVersion, ConsentWording, Description, DisplayName, KeyName, LookReason,
+    SkipReason, Title, TopicName,
 };
 pub use topic_ids::TopicIds;
 

@@ -127,6 +127,19 @@ impl Problem {
         Self::new(FORBIDDEN).detail(detail)
     }
 
+    /// 403 with the challenge of RFC 6750 that names the scope that is lacking.
+    #[must_use]
+    pub fn lacks_scope(scope: &str, detail: impl Into<String>) -> Self {
+        let challenge = format!(
+            "Bearer error=\"insufficient_scope\", scope=\"{}\"",
+            quotable(scope)
+        );
+        Self::new(FORBIDDEN)
+            .detail(detail)
+            .extension("scope", scope)
+            .header(header::WWW_AUTHENTICATE, &challenge)
+    }
+
     /// 403: it is not shown to come from a sender that is expected.
     #[must_use]
     pub fn unverified(detail: impl Into<String>) -> Self {

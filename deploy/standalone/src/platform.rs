@@ -127,7 +127,8 @@ impl Platform {
             },
             metrics: metrics.clone(),
             health: health.clone(),
-            authenticator: Authenticator::new(&config.auth, ground.clock.clone())?,
+            authenticator: rooms
+                .let_keys_in(Authenticator::new(&config.auth, ground.clock.clone())?),
         };
         let (routes, stops) = (rooms.routes(), rooms.stops());
         rooms.prepare().await?;

@@ -14,6 +14,7 @@ use super::{
     MasterKeySource, NoticesConfig, OutboundConfig, PublicUrl, Secret, SesConfig, SignUpConfig,
     TelemetryConfig, TopicArn, WitnessConfig,
 };
+use crate::auth::KEY_ISSUER;
 
 /// All settings, or the first that is wrong.
 pub(super) fn config(layers: &Layers, hooks: Hooks) -> Result<Config, ConfigError> {
@@ -131,6 +132,9 @@ fn master_key(layers: &Layers) -> Result<MasterKeySource, ConfigError> {
 
 fn auth(layers: &Layers) -> Result<AuthConfig, ConfigError> {
     let issuer: String = required(layers, "auth.issuer", some_text, "must not be empty")?;
+    if issuer == KEY_ISSUER {
+        return Err(layers.invalid("auth.issuer", "is what API keys are known by"));
+    }
     let secret = |text: &str| (text.len() >= HS256_SECRET_BYTES_MIN).then(|| Secret::new(text));
     Ok(AuthConfig {
         hs256_secret: optional(
@@ -162,6 +166,9 @@ fn jwks(layers: &Layers, own_issuer: &str) -> Result<Option<JwksConfig>, ConfigE
         some_text,
         "is not set: give the `iss` of your identity provider's tokens",
     )?;
+    if issuer == KEY_ISSUER {
+        return Err(layers.invalid("auth.jwks_issuer", "is what API keys are known by"));
+    }
     if issuer == own_issuer {
         return Err(layers.invalid("auth.jwks_issuer", "must differ from auth.issuer"));
     }

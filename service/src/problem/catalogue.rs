@@ -30,9 +30,9 @@ catalogue! {
     BAD_REQUEST = 400 "bad-request", "The request cannot be read",
         "The body is not valid JSON, or a path segment, query parameter or header is malformed. The detail says where; correct the request.";
     UNAUTHORIZED = 401 "unauthorized", "A valid token is needed",
-        "Send `Authorization: Bearer <token>` with a token that is signed, unexpired and made for this server. `tidings token` makes one.";
-    FORBIDDEN = 403 "forbidden", "The token's roles do not allow this",
-        "The detail names the roles that do. Ask an administrator for a token with one of them.";
+        "Send `Authorization: Bearer <token>` with a token that is signed, unexpired and made for this server, or with an API key. `tidings token` makes the one, `tidings api-keys create` the other.";
+    FORBIDDEN = 403 "forbidden", "This token or API key does not allow this",
+        "The detail names the roles that do, or the scope that the key lacks. Ask an administrator for a token or a key with it.";
     UNVERIFIED = 403 "unverified", "The sender could not be verified",
         "What comes in through a hook is taken only with a valid signature of a sender that the configuration names. The detail says what is missing.";
     NOT_FOUND = 404 "not-found", "There is nothing here",

@@ -1,10 +1,13 @@
-//! Who may call what. Every route is registered through its row here, so that no handler runs, and
+//! Who may call what, and how often. Every route is registered through its row here, so that no handler runs, and
 //! no body is read, before the caller was let in.
 
 mod scope;
 
+use std::sync::Arc;
+
 use crate::auth::{Principal, Role};
 use crate::http;
+use crate::limits::{Counted, Limits, Policy};
 use crate::problem::{self, Problem};
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -30,17 +33,49 @@ pub enum Access {
 pub type Route = (&'static str, &'static str, Access);
 
 /// Registers a handler under its route, behind the gate its access asks for. The caller's [`Principal`]
-/// then is in the request's extensions.
+/// then is in the request's extensions. Requests are counted by who makes them; those of the public are not.
 pub fn serve<F, Args>(cfg: &mut web::ServiceConfig, route: Route, handler: F)
 where
     F: Handler<Args>,
     Args: FromRequest + 'static,
     F::Output: Responder + 'static,
 {
+    register(cfg, route, None, handler);
+}
+
+/// The same for a route of the public whose requests are counted by the address they are from.
+pub fn serve_counted<F, Args>(
+    cfg: &mut web::ServiceConfig,
+    route: Route,
+    policy: Policy,
+    handler: F,
+) where
+    F: Handler<Args>,
+    Args: FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
+    register(cfg, route, Some(policy), handler);
+}
+
+fn register<F, Args>(
+    cfg: &mut web::ServiceConfig,
+    route: Route,
+    by_address: Option<Policy>,
+    handler: F,
+) where
+    F: Handler<Args>,
+    Args: FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
     let (method, path, access) = route;
-    let scope = scope_of(method, path);
+    let door = Door {
+        access,
+        scope: scope_of(method, path),
+        by_address,
+    };
+    let door = Arc::new(door);
     let method = Method::from_bytes(method.as_bytes()).expect("methods in the source are methods");
-    let gate = from_fn(move |request, next| gate(access, scope.clone(), request, next));
+    let gate = from_fn(move |request, next| gate(Arc::clone(&door), request, next));
     // The method is the resource's guard, not its route's: another room may serve the same path
     // with other methods.
     cfg.service(
@@ -51,36 +86,65 @@ where
     );
 }
 
-async fn gate<B: MessageBody>(
+/// What a gate asks of a request.
+struct Door {
     access: Access,
     scope: Option<String>,
+    by_address: Option<Policy>,
+}
+
+async fn gate<B: MessageBody>(
+    door: Arc<Door>,
     mut request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B>>, Error> {
-    if let Access::Roles(roles) = access {
-        let admitted = request.extract::<Principal>().await;
-        match admitted.and_then(|principal| {
-            let permitted = principal.permit(roles, scope.as_deref());
-            permitted.map(|()| principal)
-        }) {
-            Ok(principal) => drop(request.extensions_mut().insert(principal)),
-            Err(problem) => return Ok(refuse(request, &problem)),
+    let limits = request.app_data::<web::Data<Limits>>().cloned();
+    let mut counted = None;
+    if let Access::Roles(roles) = door.access {
+        let principal = match request.extract::<Principal>().await {
+            Ok(principal) => principal,
+            Err(problem) => return Ok(refuse(request, &problem, None)),
+        };
+        // Before anything else is said: what is refused counts too.
+        counted = limits.and_then(|limits| limits.caller(&principal));
+        let permitted = permit(counted.as_ref())
+            .and_then(|()| principal.permit(roles, door.scope.as_deref()))
+            // What a read takes its extractor knows.
+            .and_then(|()| match *request.method() {
+                Method::GET => Ok(()),
+                _ => http::no_query(request.query_string()),
+            });
+        if let Err(problem) = permitted {
+            return Ok(refuse(request, &problem, counted.as_ref()));
         }
-        // What a read takes its extractor knows.
-        if request.method() != Method::GET
-            && let Err(problem) = http::no_query(request.query_string())
-        {
-            return Ok(refuse(request, &problem));
+        request.extensions_mut().insert(principal);
+    } else if let Some((limits, policy)) = limits.zip(door.by_address) {
+        counted = limits.anybody(policy, &request);
+        if let Err(problem) = permit(counted.as_ref()) {
+            return Ok(refuse(request, &problem, counted.as_ref()));
         }
     }
-    next.call(request)
-        .await
-        .map(ServiceResponse::map_into_left_body)
+    let mut response = next.call(request).await?;
+    if let Some(counted) = counted {
+        counted.tell(response.headers_mut());
+    }
+    Ok(response.map_into_left_body())
+}
+
+fn permit(counted: Option<&Counted>) -> Result<(), Problem> {
+    counted.map_or(Ok(()), Counted::permit)
 }
 
 /// An answer, not an error: the outer layers add their headers to answers only.
-fn refuse<B>(request: ServiceRequest, problem: &Problem) -> ServiceResponse<EitherBody<B>> {
-    let response = problem.error_response().map_into_right_body();
+fn refuse<B>(
+    request: ServiceRequest,
+    problem: &Problem,
+    counted: Option<&Counted>,
+) -> ServiceResponse<EitherBody<B>> {
+    let mut response = problem.error_response().map_into_right_body();
+    if let Some(counted) = counted {
+        counted.tell(response.headers_mut());
+    }
     request.into_response(response)
 }
 
@@ -92,7 +156,7 @@ pub struct Gate;
 pub const API_KEY_SCHEME: &str = "api_key";
 
 /// Status and description.
-const BEFORE: [(&str, &str); 3] = [
+const BEFORE: [(&str, &str); 4] = [
     (
         "400",
         "The path's id is none, a query parameter is unknown or malformed, or the body is no JSON",
@@ -101,6 +165,10 @@ const BEFORE: [(&str, &str); 3] = [
     (
         "403",
         "The token's or key's roles do not allow this, or the key lacks the scope",
+    ),
+    (
+        "429",
+        "Too many requests: wait as long as `Retry-After` says",
     ),
 ];
 

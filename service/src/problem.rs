@@ -204,6 +204,17 @@ impl Problem {
             .detail("This Idempotency-Key belongs to an earlier request with another body.")
     }
 
+    /// 429: more requests than a limit allows.
+    #[must_use]
+    pub fn rate_limited(policy: &str, quota: u32, window_s: u64, retry_after_s: u64) -> Self {
+        let detail = format!(
+            "The limit `{policy}` is {quota} requests in {window_s} s, and all of them are used. Try again in {retry_after_s} s."
+        );
+        Self::too_many_requests(retry_after_s)
+            .detail(detail)
+            .extension("violated-policies", vec![policy.to_owned()])
+    }
+
     /// 429.
     #[must_use]
     pub fn too_many_requests(retry_after_s: u64) -> Self {

@@ -12,12 +12,16 @@ use tidings_service::auth::{KEY_ISSUER, KeyGrant, Principal, Role, VerifyKey};
 use tidings_service::clock::Monotonic;
 use tidings_service::problem::chain;
 use tidings_service::{Clock, Problem};
+use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use super::uses::{KeyUses, Noted};
 
 /// What was read of a key is believed for so long: a revocation anywhere counts everywhere after it.
 const BELIEVED_FOR: Duration = Duration::from_secs(1);
+/// Keys nobody has come with before that are looked up at the same time: whoever makes up ids leaves the database's
+/// sessions to others.
+const STRANGERS_MAX: usize = 4;
 /// Keys remembered; past it, memory starts over. Only keys that exist are.
 const REMEMBERED_MAX: usize = 10_000;
 
@@ -29,6 +33,7 @@ struct Inner {
     store: Store,
     clock: Clock,
     known: Mutex<Known>,
+    strangers: Semaphore,
     noted: Noted,
 }
 
@@ -52,6 +57,7 @@ impl ApiKeys {
             noted: Noted::new(clock.clone()),
             clock,
             known: Mutex::default(),
+            strangers: Semaphore::new(STRANGERS_MAX),
         }))
     }
 
@@ -96,13 +102,18 @@ impl ApiKeys {
         let Inner { store, clock, .. } = &*self.0;
         // A database that has gone back may have lost a revocation.
         store.log().alive().map_err(|error| away(&error))?;
-        let forgotten = {
+        let (is_stranger, forgotten) = {
             let known = self.known();
             let read = known.keys.get(&id);
             if let Some(read) = read.filter(|it| clock.age(it.at) < BELIEVED_FOR) {
                 return Ok(Arc::clone(&read.key));
             }
-            known.forgotten
+            (read.is_none(), known.forgotten)
+        };
+        // Held until it is looked up. It is never closed, so there is nothing to fail.
+        let _turn = match is_stranger {
+            true => self.0.strangers.acquire().await.ok(),
+            false => None,
         };
         let at = clock.monotonic();
         let loaded = match store.load::<ApiKey>(id).await {

@@ -10,9 +10,9 @@ use super::layers::Layers;
 use super::master_key::words;
 use super::{
     AuthConfig, Config, ConfigError, DatabaseConfig, DispatcherConfig, HS256_SECRET_BYTES_MIN,
-    Hooks, HttpConfig, JwksConfig, JwksSource, LogFormat, MailConfig, MasterKey, MasterKeyCommand,
-    MasterKeySource, NoticesConfig, OutboundConfig, PublicUrl, Secret, SesConfig, SignUpConfig,
-    TelemetryConfig, TopicArn, WitnessConfig,
+    Hooks, HttpConfig, JwksConfig, JwksSource, LimitsConfig, LogFormat, MailConfig, MasterKey,
+    MasterKeyCommand, MasterKeySource, NoticesConfig, OutboundConfig, PublicUrl, Secret, SesConfig,
+    SignUpConfig, TelemetryConfig, TopicArn, WitnessConfig,
 };
 use crate::auth::KEY_ISSUER;
 
@@ -37,6 +37,7 @@ pub(super) fn config(layers: &Layers, hooks: Hooks) -> Result<Config, ConfigErro
             import_limit_bytes: size(layers, "http.import_limit_bytes", 1_024, 1 << 30)?,
             body_timeout: millis(layers, "http.body_timeout_ms", 100)?,
         },
+        limits: limits(layers)?,
         auth: auth(layers)?,
         database: database(layers)?,
         mail: MailConfig {
@@ -128,6 +129,16 @@ fn master_key(layers: &Layers) -> Result<MasterKeySource, ConfigError> {
             },
         ),
     )
+}
+
+fn limits(layers: &Layers) -> Result<LimitsConfig, ConfigError> {
+    let per_minute = |key| layers.number(key, 0, 1_000_000);
+    Ok(LimitsConfig {
+        api_per_minute: per_minute("rate_limits.api_per_minute")?,
+        sign_up_per_minute: per_minute("rate_limits.sign_up_per_minute")?,
+        links_per_minute: per_minute("rate_limits.links_per_minute")?,
+        proxies: size(layers, "http.proxies", 0, 10)?,
+    })
 }
 
 fn auth(layers: &Layers) -> Result<AuthConfig, ConfigError> {

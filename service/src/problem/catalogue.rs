@@ -56,7 +56,7 @@ catalogue! {
     IDEMPOTENCY_KEY_REUSED = 422 "idempotency-key-reused", "The Idempotency-Key was used for another request",
         "The same key came before with another body. Use a new key for a new request.";
     TOO_MANY_REQUESTS = 429 "too-many-requests", "Too many requests",
-        "Wait as long as `Retry-After` says.";
+        "Wait as long as `Retry-After` says. `RateLimit-Policy` and `RateLimit` tell what is allowed and what is left, on every answer that is counted.";
     INTERNAL = 500 "internal", "Something went wrong on our side",
         "The cause is in the server's log under the correlation id in `instance`. Repeating the request with the same Idempotency-Key is safe.";
     UNAVAILABLE = 503 "unavailable", "Not available at the moment",

@@ -16,6 +16,31 @@ create table publishing_access_log_g1 (
 CREATE INDEX publishing_access_log_g1_actor ON publishing_access_log_g1 USING btree (actor, "position");
 CREATE INDEX publishing_access_log_g1_subscriber ON publishing_access_log_g1 USING btree (subscriber_id, "position");
 
+create table publishing_api_key_list_g1 (
+    key_id uuid not null,
+    name text,
+    roles jsonb,
+    scopes jsonb,
+    prefix text,
+    created_at timestamp with time zone,
+    created_by text,
+    rotated_at timestamp with time zone,
+    earlier_until timestamp with time zone,
+    expires_at timestamp with time zone,
+    revoked_at timestamp with time zone,
+    revoked_reason text,
+    version integer not null,
+    position bigint not null,
+    PRIMARY KEY (key_id)
+);
+
+create table publishing_api_key_uses (
+    key_id uuid not null,
+    last_used_at timestamp with time zone not null,
+    earlier_secret_used_at timestamp with time zone,
+    PRIMARY KEY (key_id)
+);
+
 create table publishing_batches (
     last_position bigint not null,
     first_position bigint not null,

@@ -2,7 +2,7 @@
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName};
-use actix_web::{HttpRequest, HttpResponse, Responder};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, Responder};
 use serde::Serialize;
 use tidings_domain::aggregate::Aggregate;
 use tidings_domain::id::nth_event;
@@ -102,6 +102,23 @@ impl Answer {
         self.accepted_at(operation)
     }
 
+    /// Status and headers, and the body that goes with them.
+    pub(crate) fn into_parts(self) -> (HttpResponseBuilder, Changed) {
+        let version = self.changed.version;
+        let tag = match self.record {
+            Some(record) => format!("\"{version}.{record}\""),
+            None => format!("\"{version}\""),
+        };
+        let mut response = HttpResponse::build(self.status);
+        response
+            .insert_header((LOG_POSITION, self.changed.position))
+            .insert_header((header::ETAG, tag));
+        if let Some(location) = self.location {
+            response.insert_header((header::LOCATION, location));
+        }
+        (response, self.changed)
+    }
+
     /// 202, and where to watch the work.
     pub(crate) fn accepted_at(mut self, operation: String) -> Self {
         self.status = StatusCode::ACCEPTED;
@@ -141,19 +158,8 @@ impl Responder for Answer {
     type Body = actix_web::body::BoxBody;
 
     fn respond_to(self, _: &HttpRequest) -> HttpResponse {
-        let version = self.changed.version;
-        let tag = match self.record {
-            Some(record) => format!("\"{version}.{record}\""),
-            None => format!("\"{version}\""),
-        };
-        let mut response = HttpResponse::build(self.status);
-        response
-            .insert_header((LOG_POSITION, self.changed.position))
-            .insert_header((header::ETAG, tag));
-        if let Some(location) = self.location {
-            response.insert_header((header::LOCATION, location));
-        }
-        response.json(self.changed)
+        let (mut response, changed) = self.into_parts();
+        response.json(changed)
     }
 }
 

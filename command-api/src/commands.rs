@@ -1,5 +1,6 @@
 //! What the commands of this room need: log, clock, ids, keys, and the rules of channel kinds.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
@@ -11,6 +12,7 @@ use tidings_domain::subscriber::Consent;
 use tidings_domain::token::LinkKeys;
 use tidings_event_store::view::{SkipError, SkipReason};
 use tidings_event_store::{Committed, Context, ReadError, Store};
+use tidings_service::auth::{Role, VerifyKey};
 use tidings_service::config::HttpConfig;
 use tidings_service::metrics::Metrics;
 use tidings_service::problem::FieldError;
@@ -18,6 +20,7 @@ use tidings_service::{Clock, Ids, Problem};
 use uuid::Uuid;
 
 use crate::answer::Answer;
+use crate::api_keys::{ApiKeys, KeyUses};
 use crate::channels::replay::NotTaken;
 use crate::offers::{Offer, Offers};
 use crate::refusal::{self, Refused};
@@ -89,6 +92,10 @@ pub struct Commands {
     /// Without it nobody can sign up by themselves.
     pub(crate) sign_up_form: Option<SignUpForm>,
     pub(crate) principals: Principals,
+    /// Who comes in with a key.
+    pub(crate) api_keys: ApiKeys,
+    /// What keys can be made for, which all rooms know together; without it nothing.
+    pub(crate) scopes: BTreeMap<String, BTreeSet<Role>>,
     /// Whom reports of Amazon SES come from; without it there is no hook for them.
     pub(crate) sns: Option<Sns>,
     /// Where reports of the receiving side are counted.
@@ -107,6 +114,8 @@ impl Commands {
         limits: HttpConfig,
     ) -> Self {
         Self {
+            api_keys: ApiKeys::new(store.clone(), clock.clone()),
+            scopes: BTreeMap::new(),
             store,
             clock,
             ids,
@@ -123,6 +132,24 @@ impl Commands {
             sns: None,
             metrics: None,
         }
+    }
+
+    /// Lets keys be made for these scopes, each of use to whoever has one of its roles.
+    #[must_use]
+    pub fn with_scopes(self, scopes: BTreeMap<String, BTreeSet<Role>>) -> Self {
+        Self { scopes, ..self }
+    }
+
+    /// How every room lets in with API keys: for its [`tidings_service::auth::Authenticator`].
+    #[must_use]
+    pub fn key_verifier(&self) -> VerifyKey {
+        self.api_keys.verifier()
+    }
+
+    /// Writes down when API keys are used.
+    #[must_use]
+    pub fn key_uses(&self) -> KeyUses {
+        self.api_keys.uses()
     }
 
     /// Lets views skip events.

@@ -2,6 +2,7 @@
 //! domain, commits, and answers with the position of what it wrote.
 
 mod answer;
+pub mod api_keys;
 pub mod channels;
 mod commands;
 mod confirmation;
@@ -29,12 +30,13 @@ use utoipa::Modify;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 
 pub use answer::Changed;
+pub use api_keys::KeyUses;
 pub use channels::replay::{Missed, NotTaken, Wanted};
 pub use commands::{CheckChannel, Commands, NotSkipped, NoticeChannel, SignUpForm, SkipInView};
 pub use imports::{ImportError, ImportWorker};
 pub use looks::recorder;
 pub use offers::{Offer, OfferedChannel, OfferedTopic, Offers};
-use tidings_service::access::Gate;
+use tidings_service::access::{API_KEY_SCHEME, Gate};
 pub use tidings_service::access::{Access, Route};
 
 /// Every route that [`routes`] registers.
@@ -67,6 +69,9 @@ pub const ROUTES: &[Route] = &[
     topics::define::ROUTE,
     topics::revise::ROUTE,
     topics::archive::ROUTE,
+    api_keys::create::ROUTE,
+    api_keys::rotate::ROUTE,
+    api_keys::revoke::ROUTE,
     views::skip::ROUTE,
     public::join::FORM,
     public::join::JOIN,
@@ -113,6 +118,9 @@ pub const ROUTES: &[Route] = &[
         topics::define::define,
         topics::revise::revise,
         topics::archive::archive,
+        api_keys::create::create,
+        api_keys::rotate::rotate,
+        api_keys::revoke::revoke,
         views::skip::skip,
         public::join::form,
         public::join::join,
@@ -139,6 +147,7 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
     suppressions::routes(cfg);
     imports::routes(cfg);
     topics::routes(cfg);
+    api_keys::routes(cfg);
     views::routes(cfg);
     public::routes(cfg);
 }
@@ -151,10 +160,17 @@ impl Modify for Bearer {
             .scheme(HttpAuthScheme::Bearer)
             .bearer_format("JWT")
             .build();
-        openapi
-            .components
-            .get_or_insert_default()
-            .add_security_scheme("bearer", SecurityScheme::Http(scheme));
+        let key = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .bearer_format("tdk_…")
+            .description(Some(
+                "An API key, made by an admin with `POST /api/v1/api-keys`. Each endpoint names the scope it takes; \
+                 endpoints that name none take no key.",
+            ))
+            .build();
+        let components = openapi.components.get_or_insert_default();
+        components.add_security_scheme("bearer", SecurityScheme::Http(scheme));
+        components.add_security_scheme(API_KEY_SCHEME, SecurityScheme::Http(key));
     }
 }
 

@@ -15,20 +15,22 @@ use actix_web::http::header;
 use actix_web::{HttpRequest, web};
 use tidings_domain::value::Evidence;
 
-use tidings_service::access::serve;
+use tidings_service::access::{serve, serve_counted};
+use tidings_service::limits::Policy;
 
 const PATH: &str = "/u/{token}";
 
 pub(crate) fn routes(cfg: &mut web::ServiceConfig) {
     serve(cfg, join::FORM, join::form);
-    serve(cfg, join::JOIN, join::join);
+    serve_counted(cfg, join::JOIN, Policy::SignUp, join::join);
     serve(cfg, join::MAY_JOIN, join::may_join);
-    serve(cfg, confirm::ASK, confirm::ask);
-    serve(cfg, confirm::CONFIRM, confirm::confirm);
+    serve_counted(cfg, confirm::ASK, Policy::Links, confirm::ask);
+    serve_counted(cfg, confirm::CONFIRM, Policy::Links, confirm::confirm);
+    // Never counted: mail programs post here in bulk, from the few addresses of their providers.
     serve(cfg, ask::ROUTE, ask::ask);
     serve(cfg, leave::ROUTE, leave::leave);
-    serve(cfg, preferences::SHOW, preferences::show);
-    serve(cfg, preferences::SAVE, preferences::save);
+    serve_counted(cfg, preferences::SHOW, Policy::Links, preferences::show);
+    serve_counted(cfg, preferences::SAVE, Policy::Links, preferences::save);
     serve(cfg, mail::ROUTE, mail::receive);
     serve(cfg, ses::ROUTE, ses::receive);
 }

@@ -9,13 +9,14 @@ use actix_web::test::{TestRequest, call_service, init_service, read_body, read_b
 use actix_web::{App, http::Method, http::header};
 use serde_json::{Value, json};
 use tidings_domain::id::IdKey;
-use tidings_domain::token::{LinkKey, LinkKeys, UnsubscribeLink};
+use tidings_domain::token::{ApiKeyToken, LinkKey, LinkKeys, UnsubscribeLink};
 use tidings_event_store::session::connect_plain;
 use tidings_event_store::vault::{MasterKey, Vault};
 use tidings_event_store::{Log, Store};
 use tidings_service::auth::{Authenticator, Role, TokenRequest, mint};
-use tidings_service::config::{Config, Secret, TopicArn};
+use tidings_service::config::{Config, LimitsConfig, Secret, TopicArn};
 use tidings_service::http::{Edge, body_deadline, configure, request_context, security_headers};
+use tidings_service::limits::Limits;
 use tidings_service::metrics::Metrics;
 use tidings_service::{Clock, Ids, postgres};
 use time::macros::{date, datetime};
@@ -39,6 +40,17 @@ fn clock() -> Clock {
 
 fn link_keys() -> LinkKeys {
     LinkKeys::new(LinkKey::new(1, [7; 32]), vec![])
+}
+
+/// So many requests a minute of each kind; 0: any number.
+fn limits(per_minute: u32) -> Limits {
+    let config = LimitsConfig {
+        api_per_minute: per_minute,
+        sign_up_per_minute: per_minute,
+        links_per_minute: per_minute,
+        proxies: 0,
+    };
+    Limits::new(&config, clock())
 }
 
 /// Commands over a log that nobody answers for.
@@ -68,6 +80,14 @@ macro_rules! app {
         app!(commands())
     };
     ($commands:expr) => {{
+        let commands = $commands;
+        let verify = commands.key_verifier();
+        app!(commands, verify)
+    }};
+    ($commands:expr, $verify:expr) => {
+        app!($commands, $verify, limits(0))
+    };
+    ($commands:expr, $verify:expr, $limits:expr) => {{
         let config = config();
         let edge = Edge {
             clock: clock(),
@@ -81,14 +101,20 @@ macro_rules! app {
             .wrap(from_fn(body_deadline))
             .wrap(from_fn(request_context))
             .app_data(web::Data::new(
-                Authenticator::new(&config.auth, clock()).unwrap(),
+                Authenticator::new(&config.auth, clock())
+                    .unwrap()
+                    .with_keys(ApiKeyToken::MARK, $verify),
             ))
             .app_data(web::Data::new($commands))
+            .app_data(web::Data::new($limits))
             .configure(routes)
             .configure(|cfg| docs::routes(cfg, &Api::openapi()));
         init_service(app).await
     }};
 }
+
+mod counted;
+mod keys;
 
 fn token(roles: &[Role]) -> String {
     let config = config();

@@ -20,11 +20,11 @@ use crate::value::{
     ChannelIds, ChannelKind, ChannelName, Code, Credentials, Markdown, Settings, Title,
 };
 use crate::{
-    access, address, channel, delivery, log, publication, record, subscriber, subscriber_import,
-    suppression, topic,
+    access, address, api_key, channel, delivery, log, publication, record, subscriber,
+    subscriber_import, suppression, topic,
 };
 
-use small::{access_events, address_events, log_events};
+use small::{access_events, address_events, api_key_events, log_events};
 
 fn id(n: u8) -> Uuid {
     Uuid::from_bytes([n; 16])
@@ -337,6 +337,7 @@ fn every_event_reads_as_it_was_written() {
     seen.extend(check::<suppression::Suppression>(&suppression_events()));
     seen.extend(check::<access::Access>(&access_events()));
     seen.extend(check::<address::Address>(&address_events()));
+    seen.extend(check::<api_key::ApiKey>(&api_key_events()));
     seen.extend(check::<log::Log>(&log_events()));
     seen.extend(check::<topic::Topic>(&choices::topic_events()));
     let all: BTreeSet<_> = tidings_proto::EVENT_TYPES.iter().copied().collect();

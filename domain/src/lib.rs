@@ -7,6 +7,7 @@
 pub mod access;
 pub mod address;
 pub mod aggregate;
+pub mod api_key;
 pub mod channel;
 pub mod delivery;
 pub mod erasure;

@@ -1,6 +1,7 @@
 //! Signed links: `/u/TOKEN` stands in mails for years, so the token names everything itself and its format never
 //! changes. `/c/TOKEN` has the same layout. The same keys sign return paths.
 
+mod api_key;
 mod confirm;
 mod preferences;
 mod return_path;
@@ -11,6 +12,7 @@ use sha2::Sha256;
 use time::{Date, Duration, OffsetDateTime, macros::date};
 use uuid::Uuid;
 
+pub use api_key::{ApiKeyToken, ApiKeyTokenError, SECRET_BYTES};
 pub use confirm::ConfirmLink;
 pub use preferences::PreferencesLink;
 pub use return_path::ReturnPath;

@@ -17,6 +17,7 @@ mod json;
 mod list_id;
 mod mailbox;
 mod markdown;
+mod scope;
 mod settings;
 mod slug;
 mod tag;
@@ -38,14 +39,15 @@ pub use html::Html;
 pub use list_id::ListId;
 pub use mailbox::Mailbox;
 pub use markdown::Markdown;
+pub use scope::Scope;
 pub use settings::Settings;
 pub use slug::Slug;
 pub use tag::Tag;
 pub use target::Target;
 pub(crate) use text::cut;
 pub use text::{
-    ChannelName, ConsentVersion, ConsentWording, Description, DisplayName, LookReason, SkipReason,
-    Title, TopicName,
+    ChannelName, ConsentVersion, ConsentWording, Description, DisplayName, KeyName, LookReason,
+    SkipReason, Title, TopicName,
 };
 pub use topic_ids::TopicIds;
 

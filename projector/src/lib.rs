@@ -3,6 +3,7 @@
 
 pub mod access_log;
 mod answer;
+pub mod api_key_list;
 pub mod audit_head;
 pub mod channel_list;
 pub mod delivery_log;

@@ -10,6 +10,7 @@ use tidings_event_store::{Committed, Context, Progress, Store};
 use tokio_util::sync::CancellationToken;
 
 use crate::access_log::AccessLog;
+use crate::api_key_list::ApiKeyList;
 use crate::channel_list::ChannelList;
 use crate::delivery_log::DeliveryLog;
 use crate::import_rejections::ImportRejections;
@@ -24,8 +25,9 @@ const ALL: &str = "all";
 
 /// Every view of this room. `publication_accounting` and `publication_analytics` are derived from
 /// `delivery_log` and move with it.
-pub const VIEWS: [Registered; 9] = [
+pub const VIEWS: [Registered; 10] = [
     Registered::of::<AccessLog>(),
+    Registered::of::<ApiKeyList>(),
     Registered::of::<ChannelList>(),
     Registered::of::<DeliveryLog>(),
     Registered::of::<ImportRejections>(),

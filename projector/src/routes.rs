@@ -3,9 +3,9 @@
 use actix_web::web;
 
 use crate::{
-    access_log, audit_head, channel_list, delivery_log, import_status, publication_accounting,
-    publication_analytics, publication_status, subscriber_export, subscriber_profile,
-    subscriber_timeline, suppression_list, topic_list, view_positions,
+    access_log, api_key_list, audit_head, channel_list, delivery_log, import_status,
+    publication_accounting, publication_analytics, publication_status, subscriber_export,
+    subscriber_profile, subscriber_timeline, suppression_list, topic_list, view_positions,
 };
 use tidings_service::access::{Gate, Route, serve};
 
@@ -32,6 +32,8 @@ pub const ROUTES: &[Route] = &[
     view_positions::list::ROUTE,
     audit_head::get::ROUTE,
     access_log::list::ROUTE,
+    api_key_list::list::ROUTE,
+    api_key_list::get::ROUTE,
 ];
 
 /// OpenAPI description of [`ROUTES`]. The scheme `bearer` is declared by whoever puts the rooms together.
@@ -58,6 +60,8 @@ pub const ROUTES: &[Route] = &[
     view_positions::list::list_views,
     audit_head::get::get_audit,
     access_log::list::list_access,
+    api_key_list::list::list_api_keys,
+    api_key_list::get::get_api_key,
 ), modifiers(&Gate))]
 pub struct Api;
 
@@ -123,6 +127,20 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
     );
     serve(cfg, audit_head::get::ROUTE, audit_head::get::get_audit);
     serve(cfg, access_log::list::ROUTE, access_log::list::list_access);
+    of_api_keys(cfg);
+}
+
+fn of_api_keys(cfg: &mut web::ServiceConfig) {
+    serve(
+        cfg,
+        api_key_list::list::ROUTE,
+        api_key_list::list::list_api_keys,
+    );
+    serve(
+        cfg,
+        api_key_list::get::ROUTE,
+        api_key_list::get::get_api_key,
+    );
 }
 
 fn of_subscribers(cfg: &mut web::ServiceConfig) {

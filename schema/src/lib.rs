@@ -54,6 +54,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "parting",
         sql: include_str!("../migrations/0008_parting.sql"),
     },
+    Migration {
+        number: 9,
+        name: "api_key_uses",
+        sql: include_str!("../migrations/0009_api_key_uses.sql"),
+    },
 ];
 
 /// One view each: the table its rows live in, with `{table}` where the table's name goes. Read by the
@@ -67,6 +72,7 @@ pub mod views {
 
     views! {
         ACCESS_LOG = "access_log.sql";
+        API_KEY_LIST = "api_key_list.sql";
         CHANNEL_LIST = "channel_list.sql";
         DISPATCH_QUEUE = "dispatch_queue.sql";
         DELIVERY_LOG = "delivery_log.sql";

@@ -1,8 +1,13 @@
-//! Who may call what. Every route is registered through its row here, so that no handler runs, and
+//! Who may call what, and how often. Every route is registered through its row here, so that no handler runs, and
 //! no body is read, before the caller was let in.
+
+mod scope;
+
+use std::sync::Arc;
 
 use crate::auth::{Principal, Role};
 use crate::http;
+use crate::limits::{Counted, Limits, Policy};
 use crate::problem::{self, Problem};
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -10,7 +15,10 @@ use actix_web::middleware::{Next, from_fn};
 use actix_web::{Error, Handler, HttpMessage as _, Responder, ResponseError as _, guard, web};
 use actix_web::{FromRequest, http::Method};
 use utoipa::Modify;
-use utoipa::openapi::{Content, OpenApi, Ref, ResponseBuilder};
+use utoipa::openapi::path::{Operation, PathItem};
+use utoipa::openapi::{Content, OpenApi, Ref, ResponseBuilder, SecurityRequirement};
+
+pub use scope::{scope_of, scopes};
 
 /// Who may use a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,16 +33,49 @@ pub enum Access {
 pub type Route = (&'static str, &'static str, Access);
 
 /// Registers a handler under its route, behind the gate its access asks for. The caller's [`Principal`]
-/// then is in the request's extensions.
+/// then is in the request's extensions. Requests are counted by who makes them; those of the public are not.
 pub fn serve<F, Args>(cfg: &mut web::ServiceConfig, route: Route, handler: F)
 where
     F: Handler<Args>,
     Args: FromRequest + 'static,
     F::Output: Responder + 'static,
 {
+    register(cfg, route, None, handler);
+}
+
+/// The same for a route of the public whose requests are counted by the address they are from.
+pub fn serve_counted<F, Args>(
+    cfg: &mut web::ServiceConfig,
+    route: Route,
+    policy: Policy,
+    handler: F,
+) where
+    F: Handler<Args>,
+    Args: FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
+    register(cfg, route, Some(policy), handler);
+}
+
+fn register<F, Args>(
+    cfg: &mut web::ServiceConfig,
+    route: Route,
+    by_address: Option<Policy>,
+    handler: F,
+) where
+    F: Handler<Args>,
+    Args: FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
     let (method, path, access) = route;
+    let door = Door {
+        access,
+        scope: scope_of(method, path),
+        by_address,
+    };
+    let door = Arc::new(door);
     let method = Method::from_bytes(method.as_bytes()).expect("methods in the source are methods");
-    let gate = from_fn(move |request, next| gate(access, request, next));
+    let gate = from_fn(move |request, next| gate(Arc::clone(&door), request, next));
     // The method is the resource's guard, not its route's: another room may serve the same path
     // with other methods.
     cfg.service(
@@ -45,62 +86,100 @@ where
     );
 }
 
-async fn gate<B: MessageBody>(
+/// What a gate asks of a request.
+struct Door {
     access: Access,
+    scope: Option<String>,
+    by_address: Option<Policy>,
+}
+
+async fn gate<B: MessageBody>(
+    door: Arc<Door>,
     mut request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B>>, Error> {
-    if let Access::Roles(roles) = access {
-        let admitted = request.extract::<Principal>().await;
-        match admitted.and_then(|principal| principal.require(roles).map(|()| principal)) {
-            Ok(principal) => drop(request.extensions_mut().insert(principal)),
-            Err(problem) => return Ok(refuse(request, &problem)),
+    let limits = request.app_data::<web::Data<Limits>>().cloned();
+    let mut counted = None;
+    if let Access::Roles(roles) = door.access {
+        let principal = match request.extract::<Principal>().await {
+            Ok(principal) => principal,
+            Err(problem) => return Ok(refuse(request, &problem, None)),
+        };
+        // Before anything else is said: what is refused counts too.
+        counted = limits.and_then(|limits| limits.caller(&principal));
+        let permitted = permit(counted.as_ref())
+            .and_then(|()| principal.permit(roles, door.scope.as_deref()))
+            // What a read takes its extractor knows.
+            .and_then(|()| match *request.method() {
+                Method::GET => Ok(()),
+                _ => http::no_query(request.query_string()),
+            });
+        if let Err(problem) = permitted {
+            return Ok(refuse(request, &problem, counted.as_ref()));
         }
-        // What a read takes its extractor knows.
-        if request.method() != Method::GET
-            && let Err(problem) = http::no_query(request.query_string())
-        {
-            return Ok(refuse(request, &problem));
+        request.extensions_mut().insert(principal);
+    } else if let Some((limits, policy)) = limits.zip(door.by_address) {
+        counted = limits.anybody(policy, &request);
+        if let Err(problem) = permit(counted.as_ref()) {
+            return Ok(refuse(request, &problem, counted.as_ref()));
         }
     }
-    next.call(request)
-        .await
-        .map(ServiceResponse::map_into_left_body)
+    let mut response = next.call(request).await?;
+    if let Some(counted) = counted {
+        counted.tell(response.headers_mut());
+    }
+    Ok(response.map_into_left_body())
+}
+
+fn permit(counted: Option<&Counted>) -> Result<(), Problem> {
+    counted.map_or(Ok(()), Counted::permit)
 }
 
 /// An answer, not an error: the outer layers add their headers to answers only.
-fn refuse<B>(request: ServiceRequest, problem: &Problem) -> ServiceResponse<EitherBody<B>> {
-    let response = problem.error_response().map_into_right_body();
+fn refuse<B>(
+    request: ServiceRequest,
+    problem: &Problem,
+    counted: Option<&Counted>,
+) -> ServiceResponse<EitherBody<B>> {
+    let mut response = problem.error_response().map_into_right_body();
+    if let Some(counted) = counted {
+        counted.tell(response.headers_mut());
+    }
     request.into_response(response)
 }
 
-/// Describes what every guarded route answers before its handler runs; a modifier of each room's description.
+/// Describes of every guarded route what it answers before its handler runs, and the scope that an API key needs for
+/// it; a modifier of each room's description.
 pub struct Gate;
 
+/// The name of the security scheme of API keys in descriptions.
+pub const API_KEY_SCHEME: &str = "api_key";
+
 /// Status and description.
-const BEFORE: [(&str, &str); 3] = [
+const BEFORE: [(&str, &str); 4] = [
     (
         "400",
         "The path's id is none, a query parameter is unknown or malformed, or the body is no JSON",
     ),
-    ("401", "No token, or one that is not valid"),
-    ("403", "The token's roles do not allow this"),
+    ("401", "No token or API key, or one that is not valid"),
+    (
+        "403",
+        "The token's or key's roles do not allow this, or the key lacks the scope",
+    ),
+    (
+        "429",
+        "Too many requests: wait as long as `Retry-After` says",
+    ),
 ];
 
 impl Modify for Gate {
     fn modify(&self, openapi: &mut OpenApi) {
-        for item in openapi.paths.paths.values_mut() {
-            let of_item = [
-                &mut item.get,
-                &mut item.put,
-                &mut item.post,
-                &mut item.delete,
-            ];
-            let guarded = of_item
-                .into_iter()
-                .flatten()
-                .filter(|it| it.security.is_some());
-            for operation in guarded {
+        for (path, item) in &mut openapi.paths.paths {
+            for (method, operation) in guarded(item) {
+                if let Some(scope) = scope_of(method, path) {
+                    let by_key = SecurityRequirement::new(API_KEY_SCHEME, [scope]);
+                    operation.security.get_or_insert_default().push(by_key);
+                }
                 for (status, description) in BEFORE {
                     let problem = Content::new(Some(Ref::from_schema_name("Problem")));
                     let response = ResponseBuilder::new()
@@ -115,4 +194,19 @@ impl Modify for Gate {
             }
         }
     }
+}
+
+/// The operations of a path that ask who calls.
+fn guarded(item: &mut PathItem) -> impl Iterator<Item = (&'static str, &mut Operation)> {
+    let all = [
+        ("GET", &mut item.get),
+        ("PUT", &mut item.put),
+        ("POST", &mut item.post),
+        ("PATCH", &mut item.patch),
+        ("DELETE", &mut item.delete),
+    ];
+    let there = all
+        .into_iter()
+        .filter_map(|(method, operation)| Some((method, operation.as_mut()?)));
+    there.filter(|(_, operation)| operation.security.is_some())
 }

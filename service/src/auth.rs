@@ -1,4 +1,4 @@
-//! Verifies bearer tokens (JWT) and tells who asks; also makes tokens for the command line.
+//! Verifies bearer tokens (JWT, or API keys) and tells who asks; also makes tokens for the command line.
 //!
 //! jsonwebtoken checks the signature and the presence of claims; times are checked here against the clock handed in.
 
@@ -13,7 +13,7 @@ use std::time::Duration;
 use actix_web::dev::Payload;
 use actix_web::http::header;
 use actix_web::{FromRequest, HttpRequest, web};
-use futures_util::future::LocalBoxFuture;
+use futures_util::future::{BoxFuture, LocalBoxFuture};
 use jsonwebtoken::{
     Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, decode_header, encode,
 };
@@ -26,7 +26,7 @@ use crate::problem::Problem;
 use jwks::{Jwks, Key};
 
 pub use jwks::JwksError;
-pub use roles::{Principal, Role};
+pub use roles::{KEY_ISSUER, KeyGrant, Principal, Role};
 
 /// Longer tokens are refused unread.
 const TOKEN_BYTES_MAX: usize = 8 * 1024;
@@ -34,7 +34,21 @@ const SUBJECT_BYTES_MAX: usize = 255;
 
 /// Verifies tokens. Cheap to clone; register it as `web::Data<Authenticator>`.
 #[derive(Clone)]
-pub struct Authenticator(Arc<Inner>);
+pub struct Authenticator {
+    inner: Arc<Inner>,
+    keys: Option<Keys>,
+}
+
+/// Tells who presents an API key; another room knows how.
+pub type VerifyKey =
+    Arc<dyn Fn(String) -> BoxFuture<'static, Result<Principal, Problem>> + Send + Sync>;
+
+/// Tokens that begin with this mark are API keys.
+#[derive(Clone)]
+struct Keys {
+    mark: &'static str,
+    verify: VerifyKey,
+}
 
 struct Inner {
     own: Option<Own>,
@@ -134,24 +148,40 @@ impl Authenticator {
         if own.is_none() && provider.is_none() {
             return Err(AuthError::NothingConfigured);
         }
-        Ok(Self(Arc::new(Inner {
-            own,
-            provider,
-            audience: config.audience.clone(),
-            leeway: config.leeway,
-            clock,
-        })))
+        Ok(Self {
+            inner: Arc::new(Inner {
+                own,
+                provider,
+                audience: config.audience.clone(),
+                leeway: config.leeway,
+                clock,
+            }),
+            keys: None,
+        })
+    }
+
+    /// Lets in with API keys too: tokens that begin with `mark`, which no JWT does.
+    #[must_use]
+    pub fn with_keys(self, mark: &'static str, verify: VerifyKey) -> Self {
+        Self {
+            keys: Some(Keys { mark, verify }),
+            ..self
+        }
     }
 
     /// Who presents this token.
     ///
     /// # Errors
-    /// 401 that says what is wrong with the token.
+    /// 401 that says what is wrong with the token; 503 when it is an API key and nobody can say.
     pub async fn verify(&self, token: &str) -> Result<Principal, Problem> {
         if token.len() > TOKEN_BYTES_MAX {
             return Err(invalid("The token is too long."));
         }
-        let header = decode_header(token).map_err(|_| invalid("This is not a JWT."))?;
+        if let Some(keys) = self.keys.as_ref().filter(|it| token.starts_with(it.mark)) {
+            return (keys.verify)(token.to_owned()).await;
+        }
+        let header =
+            decode_header(token).map_err(|_| invalid("This is neither a JWT nor an API key."))?;
         let issuer = jsonwebtoken::dangerous::insecure_decode::<Unverified>(token)
             .ok()
             .and_then(|token| token.claims.iss)
@@ -164,13 +194,17 @@ impl Authenticator {
 
     /// The key and algorithm this issuer signs with; the token's own wish must agree, it never decides.
     async fn key_for(&self, issuer: &str, header: &Header) -> Result<Key, Problem> {
-        if let Some(own) = self.0.own.as_ref().filter(|own| own.issuer == issuer) {
+        if let Some(own) = self.inner.own.as_ref().filter(|own| own.issuer == issuer) {
             return Ok(Key {
                 algorithm: Algorithm::HS256,
                 key: own.key.clone(),
             });
         }
-        let provider = self.0.provider.as_ref().filter(|it| it.issuer == issuer);
+        let provider = self
+            .inner
+            .provider
+            .as_ref()
+            .filter(|it| it.issuer == issuer);
         let provider =
             provider.ok_or_else(|| invalid("The token's issuer is not trusted here."))?;
         let kid = header.kid.as_deref();
@@ -184,7 +218,7 @@ impl Authenticator {
         // Without this list a token that simply lacks aud or iss passes.
         validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
         validation.set_issuer(&[issuer]);
-        validation.set_audience(&[&self.0.audience]);
+        validation.set_audience(&[&self.inner.audience]);
         // Times are checked below, by our clock.
         validation.validate_exp = false;
         validation.validate_nbf = false;
@@ -206,8 +240,8 @@ impl Authenticator {
     }
 
     fn check_times(&self, claims: &Claims) -> Result<(), Problem> {
-        let now = unix_seconds(self.0.clock.now());
-        let leeway = self.0.leeway.as_secs_f64();
+        let now = unix_seconds(self.inner.clock.now());
+        let leeway = self.inner.leeway.as_secs_f64();
         if claims.exp + leeway <= now {
             return Err(invalid("The token has expired."));
         }
@@ -236,6 +270,7 @@ fn principal(claims: Claims) -> Result<Principal, Problem> {
         issuer: claims.iss,
         subject,
         roles,
+        key: None,
     })
 }
 
@@ -336,7 +371,7 @@ fn bearer(req: &HttpRequest) -> Result<String, Problem> {
     let absent = || {
         Problem::unauthorized(
             None,
-            "Send the header Authorization: Bearer, followed by a token.",
+            "Send the header Authorization: Bearer, followed by a token or an API key.",
         )
     };
     let value = req

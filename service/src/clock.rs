@@ -37,6 +37,12 @@ struct ManualState {
 pub struct Monotonic(Duration);
 
 impl Monotonic {
+    /// Time from the point at which the clock began.
+    #[must_use]
+    pub fn since_start(self) -> Duration {
+        self.0
+    }
+
     /// Time from `earlier` to `self`; zero when `earlier` is later.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {

@@ -1,5 +1,5 @@
 //! What every process needs and no more: configuration, telemetry, clock and ids, shutdown, health,
-//! authentication, problem details, safe outbound HTTP, and connections to Postgres and NATS.
+//! authentication, rate limits, problem details, safe outbound HTTP, and connections to Postgres and NATS.
 //!
 //! Nothing here knows what Tidings is about; time, ids and the environment are handed in.
 
@@ -11,6 +11,7 @@ pub mod health;
 pub mod http;
 pub mod ids;
 pub mod key_command;
+pub mod limits;
 pub mod look;
 pub mod metrics;
 pub mod nats;

@@ -127,6 +127,19 @@ impl Problem {
         Self::new(FORBIDDEN).detail(detail)
     }
 
+    /// 403 with the challenge of RFC 6750 that names the scope that is lacking.
+    #[must_use]
+    pub fn lacks_scope(scope: &str, detail: impl Into<String>) -> Self {
+        let challenge = format!(
+            "Bearer error=\"insufficient_scope\", scope=\"{}\"",
+            quotable(scope)
+        );
+        Self::new(FORBIDDEN)
+            .detail(detail)
+            .extension("scope", scope)
+            .header(header::WWW_AUTHENTICATE, &challenge)
+    }
+
     /// 403: it is not shown to come from a sender that is expected.
     #[must_use]
     pub fn unverified(detail: impl Into<String>) -> Self {
@@ -189,6 +202,17 @@ impl Problem {
     pub fn idempotency_key_reused() -> Self {
         Self::new(IDEMPOTENCY_KEY_REUSED)
             .detail("This Idempotency-Key belongs to an earlier request with another body.")
+    }
+
+    /// 429: more requests than a limit allows.
+    #[must_use]
+    pub fn rate_limited(policy: &str, quota: u32, window_s: u64, retry_after_s: u64) -> Self {
+        let detail = format!(
+            "The limit `{policy}` is {quota} requests in {window_s} s, and all of them are used. Try again in {retry_after_s} s."
+        );
+        Self::too_many_requests(retry_after_s)
+            .detail(detail)
+            .extension("violated-policies", vec![policy.to_owned()])
     }
 
     /// 429.

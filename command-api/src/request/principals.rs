@@ -33,7 +33,7 @@ impl Principals {
         } = principal;
         let id = stream_id::principal(&commands.id_key, issuer, subject);
         if !self.has_seen(id) {
-            write_down(commands, id, issuer, subject)
+            write_down(commands, id, issuer, &principal.label())
                 .await
                 .map_err(|error| log_away(&error))?;
             self.remember(id);
@@ -61,12 +61,12 @@ async fn write_down(
     commands: &Commands,
     id: Uuid,
     issuer: &str,
-    subject: &str,
+    label: &str,
 ) -> Result<(), ReadError> {
     let sql = "insert into publishing_principals (principal_id, issuer, subject, first_seen_at) \
                values ($1, $2, $3, $4) on conflict (principal_id) do nothing";
     let now = commands.clock.now();
     let log = commands.store.log();
-    log.query(sql, &[&id, &issuer, &subject, &now]).await?;
+    log.query(sql, &[&id, &issuer, &label, &now]).await?;
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 mod access;
 mod api;
+mod api_keys;
 mod audit;
 mod backup;
 mod bar;
@@ -88,6 +89,8 @@ enum Verb {
     Rebuild(rebuild::Rebuild),
     Views(views::Views),
     #[command(subcommand)]
+    ApiKeys(api_keys::ApiKeys),
+    #[command(subcommand)]
     Keys(keys::Keys),
     #[command(subcommand)]
     Audit(audit::Audit),
@@ -136,6 +139,7 @@ async fn dispatch(cli: Cli, out: &Out) -> Result<ExitCode, CliError> {
         Verb::Senders(senders) => senders.run(&global, *out).await,
         Verb::Rebuild(rebuild) => rebuild.run(&global, out).await,
         Verb::Views(views) => views.run(&global, out).await.map(done),
+        Verb::ApiKeys(keys) => keys.run(&global, *out).await.map(done),
         Verb::Keys(keys) => keys.run(&global, out).await.map(done),
         Verb::Audit(audit) => audit.run(&global, out).await,
         Verb::Backup(backup) => backup.run(&global, *out).await.map(done),

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
+use actix_web::web;
 use futures_util::future::join;
 use tidings_event_store::feed::Feed;
 use tidings_event_store::relay::Relay;
@@ -25,6 +26,7 @@ use tidings_service::auth::Authenticator;
 use tidings_service::config::{Config, PublicUrl};
 use tidings_service::health::Health;
 use tidings_service::http::Edge;
+use tidings_service::limits::Limits;
 use tidings_service::metrics::Metrics;
 use tidings_service::{Clock, Ids, nats};
 use tokio_util::sync::CancellationToken;
@@ -127,7 +129,9 @@ impl Platform {
             },
             metrics: metrics.clone(),
             health: health.clone(),
-            authenticator: Authenticator::new(&config.auth, ground.clock.clone())?,
+            limits: web::Data::new(Limits::new(&config.limits, ground.clock.clone())),
+            authenticator: rooms
+                .let_keys_in(Authenticator::new(&config.auth, ground.clock.clone())?),
         };
         let (routes, stops) = (rooms.routes(), rooms.stops());
         rooms.prepare().await?;

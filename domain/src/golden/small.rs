@@ -5,8 +5,8 @@ use time::macros::datetime;
 use super::later::consent;
 use super::{code, id};
 use crate::personal::Personal::Known;
-use crate::value::{Evidence, LookReason, SkipReason};
-use crate::{access, address, log};
+use crate::value::{Evidence, KeyName, LookReason, Scope, SkipReason};
+use crate::{access, address, api_key, log};
 
 pub(super) fn access_events() -> Vec<access::Event> {
     let reason = || Some(Known(LookReason::parse("Ada asked by mail").unwrap()));
@@ -46,6 +46,34 @@ pub(super) fn address_events() -> Vec<address::Event> {
         },
         address::Event::Released {
             subscriber_id: id(1),
+        },
+    ]
+}
+
+pub(super) fn api_key_events() -> Vec<api_key::Event> {
+    use api_key::{Card, Event, Secret};
+    let secret = |n| Secret {
+        hash: [n; 32],
+        until: datetime!(2027-01-02 03:04:05.678901 UTC),
+    };
+    vec![
+        Event::Created {
+            card: Card {
+                name: KeyName::parse("Web shop").unwrap(),
+                roles: vec![code("service"), code("editor")],
+                scopes: ["publications:write", "subscribers:write"]
+                    .map(|scope| Scope::parse(scope).unwrap())
+                    .to_vec(),
+            },
+            secret: secret(6),
+            prefix: "tdk_AQGS86QAAHAAgAAAAAAAAA".to_owned(),
+        },
+        Event::Rotated {
+            secret: secret(7),
+            previous_until: datetime!(2026-01-03 03:04:05.678901 UTC),
+        },
+        Event::Revoked {
+            reason: code("requested"),
         },
     ]
 }

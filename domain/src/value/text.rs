@@ -88,6 +88,11 @@ line_text! {
 }
 
 line_text! {
+    /// What an administrator calls an API key.
+    KeyName, "the key's name", 100
+}
+
+line_text! {
     /// Why somebody looks at a subscriber's data, in their words.
     LookReason, "the reason", 500
 }
@@ -179,6 +184,11 @@ mod tests {
         display_name,
         DisplayName,
         "the name is empty; it needs 1 to 200 characters"
+    );
+    tested!(
+        key_name,
+        KeyName,
+        "the key's name is empty; it needs 1 to 100 characters"
     );
     tested!(
         look_reason,

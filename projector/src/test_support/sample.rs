@@ -2,7 +2,7 @@
 
 use tidings_event_store::uuid_bytes;
 use tidings_proto::{
-    Event, access, address, channel, delivery, log, publication, record, subscriber,
+    Event, access, address, api_key, channel, delivery, log, publication, record, subscriber,
     subscriber_import, suppression, topic,
 };
 
@@ -16,6 +16,7 @@ pub(crate) fn sample(event_type: &str, salt: u8) -> Event {
     let found = match noun {
         "access" => access_sample(event_type, salt),
         "address" => address_sample(event_type, salt),
+        "api_key" => api_key_sample(event_type, salt),
         "channel" => channel_sample(event_type, salt),
         "delivery" => delivery_sample(event_type, i32::from(salt % 4), i64::from(salt)),
         "log" => log_sample(event_type, salt),
@@ -49,6 +50,32 @@ fn log_sample(event_type: &str, salt: u8) -> Option<Event> {
         .into(),
         "log.DispatchReleased" => log::DispatchReleased {
             incarnation: uuid_bytes(id(salt)),
+        }
+        .into(),
+        _ => return None,
+    })
+}
+
+fn api_key_sample(event_type: &str, salt: u8) -> Option<Event> {
+    let expires_at_us = 1_800_000_000_000_000 + i64::from(salt);
+    Some(match event_type {
+        "api_key.Created" => api_key::Created {
+            name: format!("key {salt}"),
+            roles: vec!["service".to_owned()],
+            scopes: vec!["topics:read".to_owned()],
+            secret_hash: vec![salt; 32].into(),
+            expires_at_us,
+            prefix: format!("tdk_{salt}"),
+        }
+        .into(),
+        "api_key.Rotated" => api_key::Rotated {
+            secret_hash: vec![salt; 32].into(),
+            previous_until_us: 1_700_000_000_000_000 + i64::from(salt),
+            expires_at_us,
+        }
+        .into(),
+        "api_key.Revoked" => api_key::Revoked {
+            reason: format!("reason_{salt}"),
         }
         .into(),
         _ => return None,

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 
 use crate::access_log::AccessLog;
+use crate::api_key_list::ApiKeyList;
 use crate::channel_list::ChannelList;
 use crate::delivery_log::DeliveryLog;
 use crate::import_rejections::ImportRejections;
@@ -37,6 +38,7 @@ macro_rules! laws {
 
 laws! {
     access_log_merges: AccessLog;
+    api_key_list_merges: ApiKeyList;
     channel_list_merges: ChannelList;
     delivery_log_merges: DeliveryLog;
     import_rejections_merge: ImportRejections;

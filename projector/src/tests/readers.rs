@@ -10,6 +10,7 @@ use tidings_proto::EVENT_TYPES;
 use tidings_proto::common::Metadata;
 
 use crate::access_log::AccessLog;
+use crate::api_key_list::ApiKeyList;
 use crate::channel_list::ChannelList;
 use crate::delivery_log::DeliveryLog;
 use crate::import_rejections::ImportRejections;
@@ -32,6 +33,7 @@ fn readers(event_type: &str) -> Vec<&'static str> {
     let item = &items[0];
     let all = [
         (AccessLog::DEFINITION.name, folded::<AccessLog>(item)),
+        (ApiKeyList::DEFINITION.name, folded::<ApiKeyList>(item)),
         (ChannelList::DEFINITION.name, folded::<ChannelList>(item)),
         (DeliveryLog::DEFINITION.name, folded::<DeliveryLog>(item)),
         (
@@ -110,6 +112,7 @@ fn reads_its_nouns_alone<V: View>() {
 #[test]
 fn what_a_rebuild_leaves_out_leads_to_nothing() {
     reads_its_nouns_alone::<AccessLog>();
+    reads_its_nouns_alone::<ApiKeyList>();
     reads_its_nouns_alone::<ChannelList>();
     reads_its_nouns_alone::<DeliveryLog>();
     reads_its_nouns_alone::<ImportRejections>();

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use tidings_event_store::view::{Definition, DerivedView, Row, View};
 
 use crate::access_log::AccessLog;
+use crate::api_key_list::ApiKeyList;
 use crate::channel_list::ChannelList;
 use crate::delivery_log::DeliveryLog;
 use crate::import_rejections::ImportRejections;
@@ -69,6 +70,7 @@ fn fits<R: Row>(definition: Definition) {
 #[test]
 fn each_table_has_the_columns_of_its_rows() {
     fits::<<AccessLog as View>::Row>(AccessLog::DEFINITION);
+    fits::<<ApiKeyList as View>::Row>(ApiKeyList::DEFINITION);
     fits::<<ChannelList as View>::Row>(ChannelList::DEFINITION);
     fits::<<DeliveryLog as View>::Row>(DeliveryLog::DEFINITION);
     fits::<<ImportRejections as View>::Row>(ImportRejections::DEFINITION);

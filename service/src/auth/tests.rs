@@ -190,14 +190,63 @@ fn a_refusal_names_the_roles_that_would_do() {
         issuer: "tidings".to_owned(),
         subject: "amy".to_owned(),
         roles: roles.to_vec(),
+        key: None,
     };
     let needed = [Role::Editor, Role::Operator];
-    assert!(principal(&[Role::Operator]).require(&needed).is_ok());
-    assert!(principal(&[Role::Admin]).require(&needed).is_ok());
-    let problem = principal(&[Role::Service]).require(&needed).unwrap_err();
+    let permit = |roles: &[Role]| principal(roles).permit(&needed, Some("topics:read"));
+    assert!(permit(&[Role::Operator]).is_ok());
+    assert!(permit(&[Role::Admin]).is_ok());
+    let problem = permit(&[Role::Service]).unwrap_err();
     assert_eq!(problem.kind().status, 403);
     insta::assert_snapshot!(problem.body().detail.unwrap(), @"This takes one of the roles editor, operator, admin; amy has service.");
-    assert!(principal(&[]).require(&needed).is_err());
+    assert!(permit(&[]).is_err());
+}
+
+#[test]
+fn an_api_key_passes_with_role_and_scope_and_nowhere_that_has_none() {
+    let principal = Principal {
+        issuer: KEY_ISSUER.to_owned(),
+        subject: "019b7cba".to_owned(),
+        roles: vec![Role::Service],
+        key: Some(KeyGrant {
+            name: "Web shop".to_owned(),
+            scopes: vec!["topics:read".to_owned(), "views:write".to_owned()],
+        }),
+    };
+    let permit = |roles: &[Role], scope| principal.permit(roles, scope);
+    assert!(permit(&[Role::Editor, Role::Service], Some("topics:read")).is_ok());
+    let refused = |roles: &[Role], scope| {
+        let problem = permit(roles, scope).unwrap_err();
+        assert_eq!(problem.kind().status, 403);
+        let response = problem.error_response();
+        let challenge = header_of(response.headers(), "www-authenticate").to_owned();
+        (problem.body().detail.unwrap(), challenge)
+    };
+    let (detail, challenge) = refused(&[Role::Service], Some("topics:write"));
+    insta::assert_snapshot!(detail, @"This takes the scope topics:write; Web shop (API key 019b7cba) has topics:read, views:write. Have a key made with it.");
+    assert_eq!(
+        challenge,
+        "Bearer error=\"insufficient_scope\", scope=\"topics:write\""
+    );
+    // The scope is no way round the role.
+    insta::assert_snapshot!(refused(&[Role::Operator], Some("views:write")).0, @"This takes one of the roles operator, admin; Web shop (API key 019b7cba) has service.");
+    // Where there is no scope, the role is no way round that.
+    insta::assert_snapshot!(refused(&[Role::Service], None).0, @"No API key may do this. Use a token with one of the roles service, admin.");
+}
+
+#[tokio::test]
+async fn what_bears_the_mark_of_an_api_key_is_asked_about_elsewhere() {
+    let clock = Clock::manual(NOW).clock();
+    let verify: VerifyKey = Arc::new(|token| {
+        Box::pin(async move { Err(Problem::unavailable(format!("asked: {token}"), 5, None)) })
+    });
+    let authenticator = Authenticator::new(&config(), clock).unwrap();
+    let without = authenticator.verify("tdk_x").await.unwrap_err();
+    assert_eq!(without.kind().status, 401);
+    let authenticator = authenticator.with_keys("tdk_", verify);
+    let asked = authenticator.verify("tdk_x").await.unwrap_err();
+    assert_eq!(asked.body().detail.as_deref(), Some("asked: tdk_x"));
+    assert!(authenticator.verify(&hs256(&claims())).await.is_ok());
 }
 
 /// An identity provider in a file: its signing key and what it publishes.

@@ -10,10 +10,11 @@ use super::layers::Layers;
 use super::master_key::words;
 use super::{
     AuthConfig, Config, ConfigError, DatabaseConfig, DispatcherConfig, HS256_SECRET_BYTES_MIN,
-    Hooks, HttpConfig, JwksConfig, JwksSource, LogFormat, MailConfig, MasterKey, MasterKeyCommand,
-    MasterKeySource, NoticesConfig, OutboundConfig, PublicUrl, Secret, SesConfig, SignUpConfig,
-    TelemetryConfig, TopicArn, WitnessConfig,
+    Hooks, HttpConfig, JwksConfig, JwksSource, LimitsConfig, LogFormat, MailConfig, MasterKey,
+    MasterKeyCommand, MasterKeySource, NoticesConfig, OutboundConfig, PublicUrl, Secret, SesConfig,
+    SignUpConfig, TelemetryConfig, TopicArn, WitnessConfig,
 };
+use crate::auth::KEY_ISSUER;
 
 /// All settings, or the first that is wrong.
 pub(super) fn config(layers: &Layers, hooks: Hooks) -> Result<Config, ConfigError> {
@@ -36,6 +37,7 @@ pub(super) fn config(layers: &Layers, hooks: Hooks) -> Result<Config, ConfigErro
             import_limit_bytes: size(layers, "http.import_limit_bytes", 1_024, 1 << 30)?,
             body_timeout: millis(layers, "http.body_timeout_ms", 100)?,
         },
+        limits: limits(layers)?,
         auth: auth(layers)?,
         database: database(layers)?,
         mail: MailConfig {
@@ -129,8 +131,21 @@ fn master_key(layers: &Layers) -> Result<MasterKeySource, ConfigError> {
     )
 }
 
+fn limits(layers: &Layers) -> Result<LimitsConfig, ConfigError> {
+    let per_minute = |key| layers.number(key, 0, 1_000_000);
+    Ok(LimitsConfig {
+        api_per_minute: per_minute("rate_limits.api_per_minute")?,
+        sign_up_per_minute: per_minute("rate_limits.sign_up_per_minute")?,
+        links_per_minute: per_minute("rate_limits.links_per_minute")?,
+        proxies: size(layers, "http.proxies", 0, 10)?,
+    })
+}
+
 fn auth(layers: &Layers) -> Result<AuthConfig, ConfigError> {
     let issuer: String = required(layers, "auth.issuer", some_text, "must not be empty")?;
+    if issuer == KEY_ISSUER {
+        return Err(layers.invalid("auth.issuer", "is what API keys are known by"));
+    }
     let secret = |text: &str| (text.len() >= HS256_SECRET_BYTES_MIN).then(|| Secret::new(text));
     Ok(AuthConfig {
         hs256_secret: optional(
@@ -162,6 +177,9 @@ fn jwks(layers: &Layers, own_issuer: &str) -> Result<Option<JwksConfig>, ConfigE
         some_text,
         "is not set: give the `iss` of your identity provider's tokens",
     )?;
+    if issuer == KEY_ISSUER {
+        return Err(layers.invalid("auth.jwks_issuer", "is what API keys are known by"));
+    }
     if issuer == own_issuer {
         return Err(layers.invalid("auth.jwks_issuer", "must differ from auth.issuer"));
     }

@@ -28,6 +28,8 @@ pub struct Config {
     pub master_key: MasterKeySource,
     /// The HTTP edge.
     pub http: HttpConfig,
+    /// How many requests anybody may make.
+    pub limits: LimitsConfig,
     /// Who may come in.
     pub auth: AuthConfig,
     /// The connections to Postgres.
@@ -61,6 +63,19 @@ pub struct HttpConfig {
     pub import_limit_bytes: usize,
     /// Time for a body to arrive.
     pub body_timeout: Duration,
+}
+
+/// How many requests are answered in a minute; 0: any number.
+#[derive(Clone, Copy, Debug)]
+pub struct LimitsConfig {
+    /// Of one caller with a token or an API key.
+    pub api_per_minute: u32,
+    /// Sign-ups from one address.
+    pub sign_up_per_minute: u32,
+    /// Pages behind the links in mails, from one address.
+    pub links_per_minute: u32,
+    /// Proxies before the listener that append whom they were called by to `X-Forwarded-For`.
+    pub proxies: usize,
 }
 
 /// How tokens are checked.

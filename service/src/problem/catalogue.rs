@@ -30,9 +30,9 @@ catalogue! {
     BAD_REQUEST = 400 "bad-request", "The request cannot be read",
         "The body is not valid JSON, or a path segment, query parameter or header is malformed. The detail says where; correct the request.";
     UNAUTHORIZED = 401 "unauthorized", "A valid token is needed",
-        "Send `Authorization: Bearer <token>` with a token that is signed, unexpired and made for this server. `tidings token` makes one.";
-    FORBIDDEN = 403 "forbidden", "The token's roles do not allow this",
-        "The detail names the roles that do. Ask an administrator for a token with one of them.";
+        "Send `Authorization: Bearer <token>` with a token that is signed, unexpired and made for this server, or with an API key. `tidings token` makes the one, `tidings api-keys create` the other.";
+    FORBIDDEN = 403 "forbidden", "This token or API key does not allow this",
+        "The detail names the roles that do, or the scope that the key lacks. Ask an administrator for a token or a key with it.";
     UNVERIFIED = 403 "unverified", "The sender could not be verified",
         "What comes in through a hook is taken only with a valid signature of a sender that the configuration names. The detail says what is missing.";
     NOT_FOUND = 404 "not-found", "There is nothing here",
@@ -56,7 +56,7 @@ catalogue! {
     IDEMPOTENCY_KEY_REUSED = 422 "idempotency-key-reused", "The Idempotency-Key was used for another request",
         "The same key came before with another body. Use a new key for a new request.";
     TOO_MANY_REQUESTS = 429 "too-many-requests", "Too many requests",
-        "Wait as long as `Retry-After` says.";
+        "Wait as long as `Retry-After` says. `RateLimit-Policy` and `RateLimit` tell what is allowed and what is left, on every answer that is counted.";
     INTERNAL = 500 "internal", "Something went wrong on our side",
         "The cause is in the server's log under the correlation id in `instance`. Repeating the request with the same Idempotency-Key is safe.";
     UNAVAILABLE = 503 "unavailable", "Not available at the moment",

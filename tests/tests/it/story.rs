@@ -1,5 +1,6 @@
 //! What the platform is for, end to end: real Postgres, real nats-server, a real SMTP dialogue.
 
+mod api_keys;
 mod bounced;
 mod broadcast;
 mod circuit;

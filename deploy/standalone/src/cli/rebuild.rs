@@ -202,7 +202,7 @@ mod tests {
         let unknown = tidings_projector::named(&all_views(), "nonsense").err();
         let message = unknown.unwrap().to_string();
         assert!(
-            message.contains("all, access_log, channel_list"),
+            message.contains("all, access_log, api_key_list"),
             "{message}"
         );
     }

@@ -20,6 +20,10 @@ fn every_verb_teaches_with_an_example() {
     }
     for (group, verb) in [
         ("import", "subscribers"),
+        ("api-keys", "create"),
+        ("api-keys", "list"),
+        ("api-keys", "rotate"),
+        ("api-keys", "revoke"),
         ("keys", "status"),
         ("keys", "rotate"),
         ("audit", "verify"),
@@ -45,7 +49,7 @@ fn every_verb_teaches_with_an_example() {
         help.push_str(&help_of(&["tidings", group, verb, "--help"]));
         help.push_str("\n----\n");
     }
-    assert_eq!(help.matches("\nExample").count(), 31);
+    assert_eq!(help.matches("\nExample").count(), 35);
     insta::assert_snapshot!("verbs", help);
     insta::assert_snapshot!("tidings", help_of(&["tidings", "--help"]));
 }
@@ -77,6 +81,23 @@ async fn who_does_not_say_whom_or_why_is_told_so() {
         &["tidings", "timeline", "subscriber", "x", "--reason", " "],
         &["tidings", "access", "--subscriber", "x"],
         &["tidings", "access", "--since", "then"],
+    ] {
+        assert_eq!(code(wrong).await, ended_with(64), "{wrong:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_wrong_about_an_api_key_is_said_before_anything_is_asked() {
+    const KEY: &str = "019b7cba-7a2e-8000-9c5e-0d8f6f2f3b11";
+    for wrong in [
+        &["tidings", "api-keys", "create", "--name", "x"][..],
+        &["tidings", "api-keys", "create", "--scope", "x:read"],
+        &[
+            "tidings", "api-keys", "create", "--name", "x", "--scope", "x",
+        ],
+        &["tidings", "api-keys", "rotate", "x"],
+        &["tidings", "api-keys", "rotate", KEY, "--overlap", "soon"],
+        &["tidings", "api-keys", "revoke", KEY, "--reason", "Oh no!"],
     ] {
         assert_eq!(code(wrong).await, ended_with(64), "{wrong:?}");
     }

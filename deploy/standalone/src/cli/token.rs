@@ -84,7 +84,7 @@ pub(crate) fn make(
     )?)
 }
 
-fn role(text: &str) -> Result<Role, String> {
+pub(super) fn role(text: &str) -> Result<Role, String> {
     Role::parse(text).ok_or_else(|| {
         let names: Vec<&str> = Role::ALL.into_iter().map(Role::as_str).collect();
         format!("it must be one of {}", names.join(", "))
@@ -97,7 +97,7 @@ fn subject(text: &str) -> Result<String, String> {
         .ok_or_else(|| "it must have 1 to 255 bytes of plain text".to_owned())
 }
 
-fn ttl(text: &str) -> Result<Duration, String> {
+pub(super) fn ttl(text: &str) -> Result<Duration, String> {
     let wrong =
         || "it must be a number and s, m, h or d, such as 30d, and at most 3660d".to_owned();
     let unit = text.chars().last().ok_or_else(wrong)?;

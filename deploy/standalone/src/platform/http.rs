@@ -9,6 +9,7 @@ use actix_web::{App, HttpServer, web};
 use tidings_service::auth::Authenticator;
 use tidings_service::health::{self, Health};
 use tidings_service::http::{self, Edge};
+use tidings_service::limits::Limits;
 use tidings_service::metrics::Metrics;
 
 use super::StartError;
@@ -24,6 +25,7 @@ pub(super) struct Common {
     pub(super) metrics: Metrics,
     pub(super) health: Health,
     pub(super) authenticator: Authenticator,
+    pub(super) limits: web::Data<Limits>,
 }
 
 /// Registers the routes of the rooms and their state; runs once per worker.
@@ -43,6 +45,7 @@ pub(super) fn serve(
             .app_data(web::Data::new(common.metrics.clone()))
             .app_data(web::Data::new(common.health.clone()))
             .app_data(web::Data::new(common.authenticator.clone()))
+            .app_data(common.limits.clone())
             .configure(health::routes)
             .configure(move |cfg| rooms(cfg))
             .wrap(from_fn(http::security_headers))

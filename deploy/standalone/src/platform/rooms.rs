@@ -8,8 +8,8 @@ use serde_json::Value;
 use tidings_command_api::inbound::maildir::Maildir;
 use tidings_command_api::sns::{self, Sns};
 use tidings_command_api::{
-    Commands, ImportWorker, Missed, NotSkipped, NotTaken, NoticeChannel, Offer, OfferedChannel,
-    OfferedTopic, Offers, SignUpForm, SkipInView, Wanted, docs, recorder,
+    Commands, ImportWorker, KeyUses, Missed, NotSkipped, NotTaken, NoticeChannel, Offer,
+    OfferedChannel, OfferedTopic, Offers, SignUpForm, SkipInView, Wanted, docs, recorder,
 };
 use tidings_dispatcher::channel::{Environment, Reach};
 use tidings_dispatcher::channels::{Paces, email};
@@ -18,6 +18,7 @@ use tidings_dispatcher::erasure::Eraser;
 use tidings_dispatcher::queue::DispatchQueue;
 use tidings_dispatcher::{Dispatcher, Limits, notices, replay};
 use tidings_domain::subscriber::Consent;
+use tidings_domain::token::ApiKeyToken;
 use tidings_domain::value::{ConsentVersion, ConsentWording};
 use tidings_event_store::feed::Feed;
 use tidings_event_store::view::Runner;
@@ -26,6 +27,8 @@ use tidings_event_store::{Context, Store};
 use tidings_projector::{
     AT_LEAST_PATIENCE, Projector, Reader, Stops, channel_list, find, skip, topic_list,
 };
+use tidings_service::access::{Route, scopes};
+use tidings_service::auth::Authenticator;
 use tidings_service::config::{Config, PublicUrl};
 use tidings_service::metrics::Metrics;
 use tidings_service::problem::FieldError;
@@ -60,6 +63,7 @@ pub(super) struct Rooms {
     desk: web::Data<Desk>,
     projector: Projector,
     importer: ImportWorker,
+    key_uses: KeyUses,
     eraser: Eraser,
     maildir: Option<Maildir>,
     dispatcher: Dispatcher,
@@ -93,6 +97,7 @@ impl Rooms {
             .with_replays(not_taken(core.store.clone()))
             .with_offers(offers(reader.clone()))
             .with_notices(notice_channel(site))
+            .with_scopes(scopes(every_route()))
             .with_metrics(site.metrics.clone());
         if let Some(form) = sign_up_form(site)? {
             commands = commands.with_sign_up(form);
@@ -102,6 +107,7 @@ impl Rooms {
             let read_page = sns::pages(environment.outbound.clone());
             commands = commands.with_ses(Sns::new(topics, read_page));
         }
+        let key_uses = commands.key_uses();
         let commands = web::Data::new(commands);
         let reader = reader.with_looks(recorder(commands.clone().into_inner()));
         let maildir = site.config.mail.inbound_maildir.clone();
@@ -124,6 +130,7 @@ impl Rooms {
                 .with_dns_server(site.config.mail.dns_server),
             ),
             projector,
+            key_uses,
             importer: ImportWorker::new(
                 core.store.clone(),
                 ground.clock.clone(),
@@ -150,6 +157,11 @@ impl Rooms {
         self.projector.stops()
     }
 
+    /// The same door for tokens and API keys.
+    pub(super) fn let_keys_in(&self, authenticator: Authenticator) -> Authenticator {
+        authenticator.with_keys(ApiKeyToken::MARK, self.commands.key_verifier())
+    }
+
     /// Every route of every room.
     pub(super) fn routes(&self) -> Routes {
         let (commands, reader) = (self.commands.clone(), self.reader.clone());
@@ -174,6 +186,7 @@ impl Rooms {
         let Self {
             projector,
             importer,
+            key_uses,
             eraser,
             maildir,
             dispatcher,
@@ -187,6 +200,11 @@ impl Rooms {
         let stop = others.stopping();
         others.spawn("imports", async move {
             importer.run(stop).await;
+            Ok::<(), Infallible>(())
+        });
+        let stop = others.stopping();
+        others.spawn("uses of API keys", async move {
+            key_uses.run(stop).await;
             Ok::<(), Infallible>(())
         });
         let stop = others.stopping();
@@ -206,6 +224,16 @@ impl Rooms {
             delivery.spawn("dispatcher", dispatcher.run(stop));
         }
     }
+}
+
+/// Every route of the rooms.
+fn every_route() -> impl Iterator<Item = &'static Route> {
+    let rooms = [
+        tidings_command_api::ROUTES,
+        tidings_projector::ROUTES,
+        tidings_dispatcher::desk::ROUTES,
+    ];
+    rooms.into_iter().flatten()
 }
 
 /// The description of every room's routes; that of the pages around it is added by [`docs`].
@@ -387,25 +415,26 @@ fn check_channel(
 
 #[cfg(test)]
 mod tests {
-    use tidings_service::access::Access;
+    use super::*;
+    use std::collections::BTreeSet;
+    use tidings_domain::value::Scope;
+    use tidings_service::access::{API_KEY_SCHEME, Access, scope_of};
 
     /// Written down apart from the code: opening a route to somebody shows in review.
     #[test]
     fn who_may_call_what() {
-        let rooms = [
-            tidings_command_api::ROUTES,
-            tidings_projector::ROUTES,
-            tidings_dispatcher::desk::ROUTES,
-        ];
-        let mut rows: Vec<String> = rooms
-            .iter()
-            .flat_map(|routes| routes.iter())
+        let mut rows: Vec<String> = every_route()
             .map(|(method, path, access)| {
                 let who = match access {
                     Access::Public => "anybody".to_owned(),
                     Access::Roles(roles) => {
-                        let roles: Vec<&str> = roles.iter().map(|role| role.as_str()).collect();
-                        roles.join(", ")
+                        let mut roles: Vec<&str> = roles.iter().map(|role| role.as_str()).collect();
+                        if roles.is_empty() {
+                            roles.push("admin alone");
+                        }
+                        let scope = scope_of(method, path);
+                        let key = scope.map_or("no key".to_owned(), |it| format!("keys {it}"));
+                        format!("{}; {key}", roles.join(", "))
                     }
                 };
                 format!("{path} {method}: {who}")
@@ -413,5 +442,35 @@ mod tests {
             .collect();
         rows.sort_unstable();
         insta::assert_snapshot!(rows.join("\n"));
+    }
+
+    /// What a key needs is said by each route's description, as the gate has it, and can be asked for.
+    #[test]
+    fn every_route_is_described_with_the_scope_its_gate_asks_for() {
+        let described = serde_json::to_value(description()).unwrap();
+        let mut told = BTreeSet::new();
+        for (path, item) in described["paths"].as_object().unwrap() {
+            for (method, operation) in item.as_object().unwrap() {
+                let mut alternatives = operation["security"].as_array().into_iter().flatten();
+                let scope = alternatives.find_map(|it| it[API_KEY_SCHEME].as_array());
+                let scope = scope.map(|it| it[0].as_str().unwrap().to_owned());
+                told.insert((method.to_uppercase(), path.clone(), scope));
+            }
+        }
+        let mut gates = BTreeSet::new();
+        for (method, path, access) in every_route() {
+            let scope = match access {
+                Access::Public => None,
+                Access::Roles(_) => scope_of(method, path),
+            };
+            gates.insert(((*method).to_owned(), (*path).to_owned(), scope));
+        }
+        assert_eq!(told, gates);
+        for (scope, roles) in scopes(every_route()) {
+            assert!(Scope::parse(&scope).is_ok(), "{scope}");
+            assert!(!scope.starts_with("api-keys"));
+            // Else it would be of use to keys of admins alone.
+            assert!(!roles.is_empty(), "{scope}");
+        }
     }
 }

@@ -1,0 +1,47 @@
+//! Which requests are counted, and by whom.
+
+use super::*;
+
+/// The statuses of three requests in a row where two are allowed, and whether they tell what is left.
+async fn three(method: &str, path: &str, role: Option<Role>) -> (Vec<u16>, bool) {
+    let commands = commands();
+    let verify = commands.key_verifier();
+    let app = app!(commands, verify, limits(2));
+    let mut statuses = Vec::new();
+    let mut told = true;
+    for _ in 0..3 {
+        let request = request(method, path);
+        let request = match role {
+            Some(role) => as_role(request, role),
+            None => request,
+        };
+        let response = call_service(&app, request.to_request()).await;
+        let headers = response.headers();
+        told &= headers.contains_key("ratelimit") && headers.contains_key("ratelimit-policy");
+        statuses.push(response.status().as_u16());
+    }
+    (statuses, told)
+}
+
+#[actix_web::test]
+async fn leaving_and_reports_are_never_refused_for_coming_often_and_all_else_is_counted() {
+    let never = ["/u/{token}", "/hooks/mail", "/hooks/ses"];
+    for (method, path, access) in ROUTES {
+        // The form is the same for everybody, and no more than a page.
+        let is_never = never.contains(path) || (*path == "/join" && *method != "POST");
+        let role = (*access != Access::Public).then_some(Role::Admin);
+        let (statuses, told) = three(method, path, role).await;
+        assert_ne!(statuses[1], 429, "{method} {path}");
+        assert_eq!(statuses[2] == 429, !is_never, "{method} {path}");
+        assert_eq!(told, !is_never, "{method} {path}");
+    }
+}
+
+#[actix_web::test]
+async fn what_a_role_does_not_allow_counts_too_and_a_stranger_counts_for_nobody() {
+    let path = "/api/v1/topics";
+    let (statuses, told) = three("POST", path, Some(Role::Compliance)).await;
+    assert_eq!((statuses, told), (vec![403, 403, 429], true));
+    let (statuses, told) = three("POST", path, None).await;
+    assert_eq!((statuses, told), (vec![401, 401, 401], false));
+}

@@ -57,6 +57,8 @@ code_enum! {
     NoticeKind {
         /// Whether they want to be subscribed.
         ConfirmSignUp = "confirm_sign_up",
+        /// That what they get was changed, on the page behind a link that others may have too.
+        PreferencesChanged = "preferences_changed",
     }
 }
 
@@ -67,7 +69,7 @@ impl NoticeKind {
     /// So many are issued to one subscriber in a day, whoever asks: nobody can have somebody else flooded.
     pub fn a_day_max(self) -> usize {
         match self {
-            Self::ConfirmSignUp => 3,
+            Self::ConfirmSignUp | Self::PreferencesChanged => 3,
         }
     }
 
@@ -75,6 +77,7 @@ impl NoticeKind {
     pub fn purpose(self) -> Purpose {
         match self {
             Self::ConfirmSignUp => Purpose::AskForConsent,
+            Self::PreferencesChanged => Purpose::Mail,
         }
     }
 }

@@ -13,7 +13,8 @@ use actix_web::web;
 use actix_web::{HttpRequest, HttpResponse};
 use tidings_domain::aggregate::Aggregate as _;
 use tidings_domain::subscriber::{
-    Command, Event, PreferencesMethod, ResubscribeMethod, Subscriber, UnsubscribeMethod, What,
+    Command, Event, PreferencesMethod, ResubscribeMethod, Standing, Subscriber, UnsubscribeMethod,
+    What,
 };
 use tidings_domain::token::{ConfirmLink, PreferencesLink, UnsubscribeLink};
 use tidings_domain::value::Evidence;
@@ -23,6 +24,7 @@ use tidings_service::access::{Access, Route};
 use tidings_service::http::{RequestContext, read_body};
 
 use crate::commands::Commands;
+use crate::notices;
 use crate::offers::Offer;
 use crate::refusal;
 use entry::{Entry, Wish};
@@ -186,8 +188,14 @@ async fn saved(
             let word = if entry.is_empty() { Word::None } else { all };
             return Ok(page::show(&Shown::new(&after, &offer), word));
         }
+        let told = after.standing() == Standing::Active && entry.wish == Wish::Save;
+        let departures = profile.map_or(0, |it| it.departures);
         let mut draft = commands.store.draft(context);
         draft.append(loaded, events);
+        if told {
+            let whom = (link.subscriber_id, departures);
+            notices::tell_of_change(commands, &mut draft, context, whom).await?;
+        }
         match draft.commit().await {
             Ok(_) => return Ok(page::show(&Shown::new(&after, &offer), all)),
             Err(CommitError::Conflict { .. } | CommitError::Unknown) => {}

@@ -222,6 +222,7 @@ fn of_access(event: &Event, known: &Known<'_>) -> Option<String> {
         Event::AccessNoticeIssued(it) => {
             let asks = match it.kind.as_str() {
                 "confirm_sign_up" => "They were asked by mail whether they want to be subscribed",
+                "preferences_changed" => "They were told by mail that what they get was changed",
                 other => return Some(format!("The platform wrote to them by itself: {other}.")),
             };
             format!(

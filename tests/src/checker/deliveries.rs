@@ -69,6 +69,7 @@ pub(super) enum Class {
 struct Delivery {
     /// Of its cause: of a notice, its receiver's `access` stream.
     publication_id: Uuid,
+    is_notice: bool,
     /// It asks its receiver whether they want mail.
     asks: bool,
     channel_id: Uuid,
@@ -85,6 +86,8 @@ pub struct Deliveries {
     deliveries: HashMap<Uuid, Delivery>,
     publications: Publications,
     wishes: Wishes,
+    /// Those that ask somebody whether they want mail.
+    asking: HashSet<Uuid>,
     /// Whether the log was put back to an earlier state once.
     restored: bool,
 }
@@ -106,6 +109,10 @@ impl Deliveries {
         self.wishes.fold(recorded, &event);
         self.publications.fold(recorded, &event, &self.wishes);
         match event {
+            // In the commit that plans it, before that.
+            Event::AccessNoticeIssued(it) if it.kind == "confirm_sign_up" => {
+                self.asking.insert(uuid(&it.delivery_id));
+            }
             Event::DeliveryPlanned(it) => self.planned(id, &it, at),
             Event::DeliveryReopened(it) => self.reopened(id, it.attempts, at),
             Event::LogRestored(_) => self.restored = true,
@@ -151,7 +158,8 @@ impl Deliveries {
             id,
             Delivery {
                 publication_id: uuid(&planned.cause_id),
-                asks: planned.cause_kind == "notice",
+                is_notice: planned.cause_kind == "notice",
+                asks: self.asking.contains(&id),
                 channel_id: uuid(&planned.channel_id),
                 subscriber_id: (!subscriber.is_empty()).then(|| uuid(subscriber)),
                 attempts: BTreeMap::new(),
@@ -313,7 +321,7 @@ impl Deliveries {
 
     /// Panics unless every publication has come to its end with every delivery in one class.
     pub fn all_settled(&self) {
-        let unsettled = |delivery: &&Delivery| delivery.asks && delivery.class.is_none();
+        let unsettled = |delivery: &&Delivery| delivery.is_notice && delivery.class.is_none();
         let notice = self.deliveries.values().find(unsettled);
         assert!(notice.is_none(), "a notice is not settled: {notice:?}");
         let mut classes: HashMap<Uuid, Vec<Option<Class>>> = HashMap::new();

@@ -18,7 +18,7 @@ mod lost;
 mod state;
 
 pub use check::{Compared, GivenUp, WitnessReport, check, compare, head_after};
-pub use facts::CONSENT_FACTS;
+pub use facts::FACT_TYPES;
 pub use folder::Folder;
 pub use heads::{SignedHead, signed_heads};
 pub use keeper::{Keeper, Standing, Standings};

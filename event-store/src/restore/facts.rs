@@ -5,6 +5,7 @@
 use std::collections::HashSet;
 
 use tidings_domain::aggregate::Aggregate;
+use tidings_domain::api_key::ApiKey;
 use tidings_domain::id::nth_event;
 use tidings_domain::stream_id::reaction;
 use tidings_domain::subscriber::{Subscriber, What};
@@ -62,11 +63,11 @@ pub async fn again(
         parted_after: lacking.parted_after,
         now,
     };
-    let streams = (words.subscribers.len() + words.suppressions.len()) as u64;
+    let streams = words.subscribers.len() + words.suppressions.len() + words.api_keys.len();
     let mut done = 0;
     let mut told = || {
         done += 1;
-        tell(done, streams);
+        tell(done, streams as u64);
     };
     // Before anything is opened with them.
     store
@@ -77,6 +78,11 @@ pub async fn again(
     for (stream_id, words) in &words.subscribers {
         let events = teller.stream::<Subscriber>(*stream_id, words).await?;
         again.count::<Subscriber>(&events);
+        told();
+    }
+    for (stream_id, words) in &words.api_keys {
+        let events = teller.stream::<ApiKey>(*stream_id, words).await?;
+        again.count::<ApiKey>(&events);
         told();
     }
     for (stream_id, words) in &words.suppressions {

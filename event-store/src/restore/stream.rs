@@ -1,5 +1,6 @@
 //! What the stream of the incarnation before holds beyond the log: a relay brings it there sooner than the witness
-//! signs. It is not signed, so nothing is believed of it but that somebody must not be written to, or not once more.
+//! signs. It is not signed, so nothing is believed of it but that somebody must not be written to, or not once more, or not
+//! be let in.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -12,7 +13,7 @@ use async_nats::jetstream::{self, ErrorCode};
 use futures_util::StreamExt as _;
 use prost::Message as _;
 use tidings_proto::common::Envelope;
-use tidings_proto::{Event, EventMessage as _, from_us, subscriber, suppression};
+use tidings_proto::{Event, EventMessage as _, api_key, from_us, subscriber, suppression};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -24,7 +25,12 @@ use crate::witness::{CONTACT, Fact, known, of_event};
 
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 /// The facts that are believed.
-const FORBIDDING: [&str; 2] = [subscriber::Unsubscribed::TYPE, suppression::Added::TYPE];
+const FORBIDDING: [&str; 4] = [
+    subscriber::Unsubscribed::TYPE,
+    suppression::Added::TYPE,
+    api_key::Rotated::TYPE,
+    api_key::Revoked::TYPE,
+];
 
 /// What is known without the stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::WitnessError;
-use super::facts::{self, CONSENT_FACTS};
+use super::facts::{self, FACT_TYPES};
 use super::folder::{self, Folder, Text};
 use super::incarnations;
 use super::key::PublicKey;
@@ -408,7 +408,7 @@ impl Comparison<'_> {
         // Those beyond the last head wait for the next one.
         let count = self.facts.partition_point(|fact| fact.position <= up_to);
         let known = self.facts.drain(..count);
-        let known = known.filter(|fact| CONSENT_FACTS.contains(&fact.event_type.as_str()));
+        let known = known.filter(|fact| FACT_TYPES.contains(&fact.event_type.as_str()));
         let witnessed: HashMap<i64, Fact> = known.map(|fact| (fact.position, fact)).collect();
         let in_log: HashMap<i64, Fact> = in_log
             .into_iter()

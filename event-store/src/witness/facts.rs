@@ -1,7 +1,7 @@
-//! The facts about consent in a part of the log.
+//! The facts in a part of the log that a restored one must learn again: about consent, and about who is let in.
 
 use prost::Message as _;
-use tidings_proto::{EventMessage as _, subscriber, suppression};
+use tidings_proto::{EventMessage as _, api_key, subscriber, suppression};
 use time::OffsetDateTime;
 use tokio_postgres::Row;
 use uuid::Uuid;
@@ -11,13 +11,15 @@ use crate::event::Recorded;
 use crate::log::{Log, ReadError};
 
 /// The events whose facts go to the witness.
-pub const CONSENT_FACTS: [&str; 6] = [
+pub const FACT_TYPES: [&str; 8] = [
     subscriber::Unsubscribed::TYPE,
     subscriber::Resubscribed::TYPE,
     subscriber::ErasureRequested::TYPE,
     subscriber::Erased::TYPE,
     suppression::Added::TYPE,
     suppression::Lifted::TYPE,
+    api_key::Rotated::TYPE,
+    api_key::Revoked::TYPE,
 ];
 
 /// The events of a subscriber's stream that say where mail goes; the last one counts.
@@ -36,17 +38,17 @@ pub(super) async fn between(log: &Log, after: i64, up_to: i64) -> Result<Vec<Fac
                ) s on true \
                where e.position > $1 and e.position <= $2 and e.type = any($3) order by e.position";
     let statement = client.prepare_cached(sql).await?;
-    let (facts, contact) = (CONSENT_FACTS.as_slice(), CONTACT.as_slice());
+    let (facts, contact) = (FACT_TYPES.as_slice(), CONTACT.as_slice());
     let rows = client
         .query(&statement, &[&after, &up_to, &facts, &contact])
         .await?;
     rows.iter().map(|row| Ok(fact(row)?)).collect()
 }
 
-/// The fact in an event that was read elsewhere; `None`: it is none about consent. `contact`: the event of a subscriber's
+/// The fact in an event that was read elsewhere; `None`: it is none of [`FACT_TYPES`]. `contact`: the event of a subscriber's
 /// stream before it that says where mail goes, if it is at hand.
 pub(crate) fn of_event(recorded: &Recorded, contact: Option<&Recorded>) -> Option<Fact> {
-    if !CONSENT_FACTS.contains(&recorded.event_type.as_str()) {
+    if !FACT_TYPES.contains(&recorded.event_type.as_str()) {
         return None;
     }
     let mut fact = blank(recorded.position, recorded.event_type.clone());

@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use super::facts::CONSENT_FACTS;
+use super::facts::FACT_TYPES;
 use super::folder::{Folder, LastLines, Lock, Tail};
 use super::key::{PublicKey, SigningKey};
 use super::line::{Entry, FORMAT, Line};
@@ -233,7 +233,7 @@ impl Keeper {
             incarnation: state.incarnation.unwrap_or(incarnation),
             position: state.position,
             batch_hash: state.batch_hash.unwrap_or(Hex([0; 32])),
-            facts: Vec::from(CONSENT_FACTS.map(str::to_owned)),
+            facts: Vec::from(FACT_TYPES.map(str::to_owned)),
         }
     }
 
@@ -322,8 +322,7 @@ impl Open {
     /// Whether the last `opened` line promises just the facts that this build writes.
     fn promises_ours(&self) -> bool {
         let promised = &self.state.promised;
-        promised.len() == CONSENT_FACTS.len()
-            && CONSENT_FACTS.iter().all(|ours| promised.contains(*ours))
+        promised.len() == FACT_TYPES.len() && FACT_TYPES.iter().all(|ours| promised.contains(*ours))
     }
 
     /// Whether the next lines are the first of a file.

@@ -72,6 +72,7 @@ fn api_key_sample(event_type: &str, salt: u8) -> Option<Event> {
             secret_hash: vec![salt; 32].into(),
             previous_until_us: 1_700_000_000_000_000 + i64::from(salt),
             expires_at_us,
+            prefix: "tdk_AQ".to_owned(),
         }
         .into(),
         "api_key.Revoked" => api_key::Revoked {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 use tidings_event_store::hex::Hex;
 use tidings_event_store::witness::{
-    CONSENT_FACTS, Compared, Entry, Fact, Folder, Keeper, Line, SigningKey, WitnessError,
+    Compared, Entry, FACT_TYPES, Fact, Folder, Keeper, Line, SigningKey, WitnessError,
     WitnessReport, check, compare, line_hash,
 };
 use tidings_event_store::{NewEvent, Progress};
@@ -238,7 +238,7 @@ async fn heads_and_facts_about_consent_are_written_down_and_nothing_personal() {
 }
 
 #[test]
-fn every_event_that_decides_about_consent_is_a_fact() {
+fn every_event_that_decides_about_consent_or_takes_a_way_in_away_is_a_fact() {
     let decides = |name: &&&str| {
         let noun = name.split_once('.').map_or("", |(noun, _)| noun);
         // Signing up and moving bring an address, which the witness must not hold (what that means for a restore stands in
@@ -249,15 +249,17 @@ fn every_event_that_decides_about_consent_is_a_fact() {
             "subscriber.Confirmed",
             "subscriber.ContactChanged",
             "subscriber.PreferencesChanged",
+            // A key that is lost lets nobody in.
+            "api_key.Created",
         ];
-        ["subscriber", "suppression"].contains(&noun) && !others.contains(*name)
+        ["subscriber", "suppression", "api_key"].contains(&noun) && !others.contains(*name)
     };
     let mut all: Vec<&str> = tidings_proto::EVENT_TYPES
         .iter()
         .filter(decides)
         .copied()
         .collect();
-    let mut facts = CONSENT_FACTS.to_vec();
+    let mut facts = FACT_TYPES.to_vec();
     all.sort_unstable();
     facts.sort_unstable();
     assert_eq!(

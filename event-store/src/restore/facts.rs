@@ -1,10 +1,11 @@
-//! The facts about consent that the log has lost become part of it again: all of one stream in one commit, under an
+//! The facts about consent and API keys that the log has lost become part of it again: all of one stream in one commit, under an
 //! id that follows from the `Restored` event, the stream and its last fact. So doing it twice does it once, and
 //! doing it again with more facts adds them.
 
 use std::collections::HashSet;
 
 use tidings_domain::aggregate::Aggregate;
+use tidings_domain::api_key::ApiKey;
 use tidings_domain::id::nth_event;
 use tidings_domain::stream_id::reaction;
 use tidings_domain::subscriber::{Subscriber, What};
@@ -62,7 +63,8 @@ pub async fn again(
         parted_after: lacking.parted_after,
         now,
     };
-    let streams = (words.subscribers.len() + words.suppressions.len()) as u64;
+    let streams = words.subscribers.len() + words.suppressions.len() + words.api_keys.len();
+    let streams = streams as u64;
     let mut done = 0;
     let mut told = || {
         done += 1;
@@ -82,6 +84,11 @@ pub async fn again(
     for (stream_id, words) in &words.suppressions {
         let events = teller.stream::<Suppression>(*stream_id, words).await?;
         again.count::<Suppression>(&events);
+        told();
+    }
+    for (stream_id, words) in &words.api_keys {
+        let events = teller.stream::<ApiKey>(*stream_id, words).await?;
+        again.count::<ApiKey>(&events);
         told();
     }
     Ok(again)

@@ -12,7 +12,7 @@ use async_nats::jetstream::{self, ErrorCode};
 use futures_util::StreamExt as _;
 use prost::Message as _;
 use tidings_proto::common::Envelope;
-use tidings_proto::{Event, EventMessage as _, from_us, subscriber, suppression};
+use tidings_proto::{Event, EventMessage as _, api_key, from_us, subscriber, suppression};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -24,7 +24,12 @@ use crate::witness::{Fact, known, of_event};
 
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 /// The facts that are believed.
-const FORBIDDING: [&str; 2] = [subscriber::Unsubscribed::TYPE, suppression::Added::TYPE];
+const FORBIDDING: [&str; 4] = [
+    subscriber::Unsubscribed::TYPE,
+    suppression::Added::TYPE,
+    api_key::Rotated::TYPE,
+    api_key::Revoked::TYPE,
+];
 
 /// What is known without the stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

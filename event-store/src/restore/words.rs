@@ -3,10 +3,12 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use tidings_domain::aggregate::Aggregate as _;
+use tidings_domain::api_key::{self, ApiKey};
 use tidings_domain::subscriber::{
     self, ErasureBasis, ResubscribeMethod, Subscriber, UnsubscribeMethod, What,
 };
 use tidings_domain::suppression::{self, Reason, Scope, Suppression};
+use tidings_domain::value::Code;
 use tidings_proto::EventMessage as _;
 use tidings_proto::{subscriber as of_subscriber, suppression as of_suppression};
 use uuid::Uuid;
@@ -50,6 +52,7 @@ pub(super) type Words<C> = BTreeMap<Uuid, Vec<Word<C>>>;
 pub(super) struct AllWords {
     pub(super) subscribers: Words<subscriber::Command>,
     pub(super) suppressions: Words<suppression::Command>,
+    pub(super) api_keys: Words<api_key::Command>,
     /// Subscribers the log does not know who had left.
     pub(super) unknown: u64,
     /// Keys that had been destroyed.
@@ -90,6 +93,12 @@ pub(super) fn words(facts: &[Fact], known: &HashSet<Uuid>) -> Result<AllWords, R
             Some(Suppression::NOUN) => {
                 let command = suppression_command(fact)?;
                 push(&mut all.suppressions, fact.stream_id, fact, command);
+            }
+            // A secret that is lost lets nobody in, and those of before must not go on: it was rotated away from them.
+            Some(ApiKey::NOUN) => {
+                let reason = Code::from_static("restored");
+                let revoke = api_key::Command::Revoke { reason };
+                push(&mut all.api_keys, fact.stream_id, fact, revoke);
             }
             _ => return Err(unheard(fact, "the kind")),
         }

@@ -1,7 +1,7 @@
-//! The facts about consent in a part of the log.
+//! The facts about consent, and about API keys that lost what they opened, in a part of the log.
 
 use prost::Message as _;
-use tidings_proto::{EventMessage as _, subscriber, suppression};
+use tidings_proto::{EventMessage as _, api_key, subscriber, suppression};
 use time::OffsetDateTime;
 use tokio_postgres::Row;
 use uuid::Uuid;
@@ -11,13 +11,15 @@ use crate::event::Recorded;
 use crate::log::{Log, ReadError};
 
 /// The events whose facts go to the witness.
-pub const CONSENT_FACTS: [&str; 6] = [
+pub const CONSENT_FACTS: [&str; 8] = [
     subscriber::Unsubscribed::TYPE,
     subscriber::Resubscribed::TYPE,
     subscriber::ErasureRequested::TYPE,
     subscriber::Erased::TYPE,
     suppression::Added::TYPE,
     suppression::Lifted::TYPE,
+    api_key::Rotated::TYPE,
+    api_key::Revoked::TYPE,
 ];
 
 /// Those after one position, up to and with another, in order.

@@ -16,6 +16,7 @@ mod rebuild_races;
 mod relay;
 mod restored;
 mod restored_choices;
+mod restored_keys;
 mod restored_stream;
 mod rotation;
 mod schema_page;

@@ -238,7 +238,7 @@ async fn heads_and_facts_about_consent_are_written_down_and_nothing_personal() {
 }
 
 #[test]
-fn every_event_that_decides_about_consent_is_a_fact() {
+fn every_event_that_decides_about_consent_or_takes_a_key_away_is_a_fact() {
     let decides = |name: &&&str| {
         let noun = name.split_once('.').map_or("", |(noun, _)| noun);
         // Signing up brings an address, which the witness must not hold; who has lost their confirmation gets no mail; and
@@ -247,8 +247,10 @@ fn every_event_that_decides_about_consent_is_a_fact() {
             "subscriber.SignedUp",
             "subscriber.Confirmed",
             "subscriber.PreferencesChanged",
+            // A key the log has lost lets nobody in.
+            "api_key.Created",
         ];
-        ["subscriber", "suppression"].contains(&noun) && !others.contains(*name)
+        ["api_key", "subscriber", "suppression"].contains(&noun) && !others.contains(*name)
     };
     let mut all: Vec<&str> = tidings_proto::EVENT_TYPES
         .iter()

@@ -67,7 +67,9 @@ pub(crate) fn of<R: Refused>(error: ExecuteError<R>) -> Problem {
         // Nothing there is said as such, whatever version was asked for.
         ExecuteError::Precondition { actual: 0 } => unknown(),
         ExecuteError::Precondition { actual } => {
-            Problem::precondition_failed(format!("It is at version {actual} now."))
+            Problem::precondition_failed(format!(
+                "It is at version {actual} now, and If-Match names another. Read it again and decide anew."
+            ))
                 .extension("version", actual)
         }
     }

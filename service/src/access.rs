@@ -3,6 +3,7 @@
 
 mod scope;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::auth::{Principal, Role};
@@ -31,6 +32,28 @@ pub enum Access {
 
 /// Method, path and access of one endpoint.
 pub type Route = (&'static str, &'static str, Access);
+
+/// The methods of each path, for whoever comes with another; register it as `web::Data<Methods>`.
+#[derive(Debug, Default)]
+pub struct Methods(BTreeMap<&'static str, Vec<&'static str>>);
+
+impl Methods {
+    /// Those of these routes.
+    #[must_use]
+    pub fn of_routes<'a>(routes: impl IntoIterator<Item = &'a Route>) -> Self {
+        let mut all: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for (method, path, _) in routes {
+            all.entry(*path).or_default().push(*method);
+        }
+        Self(all)
+    }
+
+    /// Those of a path, by its pattern; none of one that is not known.
+    #[must_use]
+    pub fn of(&self, pattern: &str) -> &[&'static str] {
+        self.0.get(pattern).map_or(&[], Vec::as_slice)
+    }
+}
 
 /// Registers a handler under its route, behind the gate its access asks for. The caller's [`Principal`]
 /// then is in the request's extensions. Requests are counted by who makes them; those of the public are not.
@@ -103,7 +126,10 @@ async fn gate<B: MessageBody>(
     if let Access::Roles(roles) = door.access {
         let principal = match request.extract::<Principal>().await {
             Ok(principal) => principal,
-            Err(problem) => return Ok(refuse(request, &problem, None)),
+            Err(problem) => {
+                let problem = problem.for_want_of(roles, door.scope.as_deref());
+                return Ok(refuse(request, &problem, None));
+            }
         };
         // Before anything else is said: what is refused counts too.
         counted = limits.and_then(|limits| limits.caller(&principal));

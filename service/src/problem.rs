@@ -152,10 +152,19 @@ impl Problem {
         Self::new(NOT_FOUND).detail(detail)
     }
 
-    /// 405.
+    /// 405. `allowed`: the path's methods; none: they are not known here.
     #[must_use]
-    pub fn method_not_allowed(method: &str) -> Self {
-        Self::new(METHOD_NOT_ALLOWED).detail(format!("{method} is not a method of this path."))
+    pub fn method_not_allowed(method: &str, allowed: &[&str]) -> Self {
+        let problem = Self::new(METHOD_NOT_ALLOWED);
+        if allowed.is_empty() {
+            return problem.detail(format!("{method} is not a method of this path."));
+        }
+        let allowed = allowed.join(", ");
+        problem
+            .detail(format!(
+                "{method} is not a method of this path; it takes {allowed}."
+            ))
+            .header(header::ALLOW, &allowed)
     }
 
     /// 408; also closes the connection, on which the rest of the body may still arrive.

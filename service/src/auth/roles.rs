@@ -6,7 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::problem::Problem;
+use crate::problem::{self, Problem};
 
 /// What a caller may do. `admin` may do everything.
 #[derive(
@@ -112,7 +112,8 @@ impl Principal {
             );
             return Err(Problem::forbidden(detail).extension("roles", needed(allowed)));
         };
-        self.require(allowed)?;
+        self.require(allowed)
+            .map_err(|problem| problem.extension("scope", scope))?;
         if key.scopes.iter().any(|it| it == scope) {
             return Ok(());
         }
@@ -141,6 +142,20 @@ impl Principal {
             listed(self.roles.iter().map(|role| role.as_str())),
         );
         Err(Problem::forbidden(detail).extension("roles", needed))
+    }
+}
+
+impl Problem {
+    /// Says what whoever is not known yet needs to have; of a problem that is another it says nothing.
+    pub(crate) fn for_want_of(self, allowed: &[Role], scope: Option<&str>) -> Self {
+        if self.kind() != problem::UNAUTHORIZED {
+            return self;
+        }
+        let problem = self.extension("roles", needed(allowed));
+        match scope {
+            Some(scope) => problem.extension("scope", scope),
+            None => problem,
+        }
     }
 }
 

@@ -30,7 +30,7 @@ catalogue! {
     BAD_REQUEST = 400 "bad-request", "The request cannot be read",
         "The body is not valid JSON, or a path segment, query parameter or header is malformed. The detail says where; correct the request.";
     UNAUTHORIZED = 401 "unauthorized", "A valid token is needed",
-        "Send `Authorization: Bearer <token>` with a token that is signed, unexpired and made for this server, or with an API key. `tidings token` makes the one, `tidings api-keys create` the other.";
+        "Send `Authorization: Bearer <token>` with a token that is signed, unexpired and made for this server, or with an API key. `tidings token` makes the one, `tidings api-keys create` the other. `roles` says which roles would do, `scope` which scope an API key needs; without one, no key will do.";
     FORBIDDEN = 403 "forbidden", "This token or API key does not allow this",
         "The detail names the roles that do, or the scope that the key lacks. Ask an administrator for a token or a key with it.";
     UNVERIFIED = 403 "unverified", "The sender could not be verified",
@@ -38,7 +38,7 @@ catalogue! {
     NOT_FOUND = 404 "not-found", "There is nothing here",
         "The path is unknown, or what it names does not exist. A resource just created may not have reached this view yet: pass its Log-Position as `at_least`.";
     METHOD_NOT_ALLOWED = 405 "method-not-allowed", "This path does not take that method",
-        "The path exists. The OpenAPI description at /openapi.json lists its methods.";
+        "The path exists. `Allow` lists its methods.";
     REQUEST_TIMEOUT = 408 "request-timeout", "The body took too long to arrive",
         "The server waits a bounded time for a request's body. Send it again over a better connection.";
     CONFLICT = 409 "conflict", "The resource's state does not allow this",

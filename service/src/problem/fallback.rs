@@ -4,6 +4,7 @@ use actix_web::error::{JsonPayloadError, PayloadError, UrlencodedError};
 use actix_web::{HttpRequest, web};
 
 use super::Problem;
+use crate::access::Methods;
 
 /// How an id looks, in a message.
 pub(crate) const AN_ID: &str = "an id, such as 019b7cba-7a2e-8000-9c5e-0d8f6f2f3b11";
@@ -31,8 +32,10 @@ pub fn configure(body_limit_bytes: usize) -> impl Fn(&mut web::ServiceConfig) + 
 
 /// 404 for an unknown path, 405 for a known one with another method.
 async fn unmatched(req: HttpRequest) -> Problem {
-    if req.match_pattern().is_some() {
-        Problem::method_not_allowed(req.method().as_str())
+    if let Some(pattern) = req.match_pattern() {
+        let methods = req.app_data::<web::Data<Methods>>();
+        let allowed = methods.map_or(&[][..], |methods| methods.of(&pattern));
+        Problem::method_not_allowed(req.method().as_str(), allowed)
     } else {
         Problem::not_found(format!("No resource has the path {}.", req.path()))
     }

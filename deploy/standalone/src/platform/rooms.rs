@@ -27,7 +27,7 @@ use tidings_event_store::{Context, Store};
 use tidings_projector::{
     AT_LEAST_PATIENCE, Projector, Reader, Stops, channel_list, find, skip, topic_list,
 };
-use tidings_service::access::{Route, scopes};
+use tidings_service::access::{Methods, Route, scopes};
 use tidings_service::auth::Authenticator;
 use tidings_service::config::{Config, PublicUrl};
 use tidings_service::metrics::Metrics;
@@ -168,8 +168,10 @@ impl Rooms {
         let clock = self.clock.clone();
         let (witness, desk) = (self.witness.clone(), self.desk.clone());
         let description = description();
+        let methods = web::Data::new(Methods::of_routes(every_route()));
         Arc::new(move |cfg| {
-            cfg.app_data(commands.clone())
+            cfg.app_data(methods.clone())
+                .app_data(commands.clone())
                 .app_data(reader.clone())
                 .app_data(clock.clone())
                 .app_data(witness.clone())
@@ -412,6 +414,9 @@ fn check_channel(
             .collect()),
     }
 }
+
+#[cfg(test)]
+mod refusals;
 
 #[cfg(test)]
 mod tests {

@@ -26,7 +26,14 @@ macro_rules! refused {
     };
 }
 
-refused!(publication, channel, subscriber, subscriber_import, topic);
+refused!(
+    publication,
+    channel,
+    segment,
+    subscriber,
+    subscriber_import,
+    topic
+);
 
 impl Refused for tidings_domain::suppression::Refusal {
     fn is_unknown(&self) -> bool {

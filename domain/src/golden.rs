@@ -20,8 +20,8 @@ use crate::value::{
     ChannelIds, ChannelKind, ChannelName, Code, Credentials, Markdown, Settings, Title,
 };
 use crate::{
-    access, address, channel, delivery, log, publication, record, subscriber, subscriber_import,
-    suppression, topic,
+    access, address, channel, delivery, log, publication, record, segment, subscriber,
+    subscriber_import, suppression, topic,
 };
 
 use small::{access_events, address_events, log_events};
@@ -339,6 +339,7 @@ fn every_event_reads_as_it_was_written() {
     seen.extend(check::<address::Address>(&address_events()));
     seen.extend(check::<log::Log>(&log_events()));
     seen.extend(check::<topic::Topic>(&choices::topic_events()));
+    seen.extend(check::<segment::Segment>(&choices::segment_events()));
     let all: BTreeSet<_> = tidings_proto::EVENT_TYPES.iter().copied().collect();
     assert_eq!(seen, all, "every event type needs a golden file");
 }

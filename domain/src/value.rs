@@ -44,8 +44,8 @@ pub use tag::Tag;
 pub use target::Target;
 pub(crate) use text::cut;
 pub use text::{
-    ChannelName, ConsentVersion, ConsentWording, Description, DisplayName, LookReason, SkipReason,
-    Title, TopicName,
+    ChannelName, ConsentVersion, ConsentWording, Description, DisplayName, LookReason, SegmentName,
+    SkipReason, Title, TopicName,
 };
 pub use topic_ids::TopicIds;
 

@@ -15,6 +15,7 @@ use crate::delivery_log::DeliveryLog;
 use crate::import_rejections::ImportRejections;
 use crate::import_status::ImportStatus;
 use crate::publication_status::PublicationStatus;
+use crate::segment_list::SegmentList;
 use crate::subscriber_profile::SubscriberProfile;
 use crate::suppression_list::SuppressionList;
 use crate::topic_list::TopicList;
@@ -24,13 +25,14 @@ const ALL: &str = "all";
 
 /// Every view of this room. `publication_accounting` and `publication_analytics` are derived from
 /// `delivery_log` and move with it.
-pub const VIEWS: [Registered; 9] = [
+pub const VIEWS: [Registered; 10] = [
     Registered::of::<AccessLog>(),
     Registered::of::<ChannelList>(),
     Registered::of::<DeliveryLog>(),
     Registered::of::<ImportRejections>(),
     Registered::of::<ImportStatus>(),
     Registered::of::<PublicationStatus>(),
+    Registered::of::<SegmentList>(),
     Registered::of::<SubscriberProfile>(),
     Registered::of::<SuppressionList>(),
     Registered::of::<TopicList>(),

@@ -13,5 +13,6 @@ mod tests;
 
 pub use fold::{SubscriberProfile, SubscriberRow};
 pub use listed::ListedSubscriber;
+pub(crate) use listed::{SUPPRESSED, picked};
 pub use query::Subscriber;
 pub(crate) use query::get as get_row;

@@ -2,8 +2,8 @@
 
 use tidings_event_store::uuid_bytes;
 use tidings_proto::{
-    Event, access, address, channel, delivery, log, publication, record, subscriber,
-    subscriber_import, suppression, topic,
+    Event, access, address, channel, common, delivery, log, publication, record, segment,
+    subscriber, subscriber_import, suppression, topic,
 };
 
 use super::id;
@@ -21,6 +21,7 @@ pub(crate) fn sample(event_type: &str, salt: u8) -> Event {
         "log" => log_sample(event_type, salt),
         "publication" => publication_sample(event_type, i64::from(salt)),
         "record" => record_sample(event_type, salt),
+        "segment" => segment_sample(event_type, salt),
         "subscriber" => subscriber_sample(event_type, salt),
         "subscriber_import" => import_sample(event_type, i64::from(salt)),
         "suppression" => suppression_sample(event_type, salt),
@@ -90,6 +91,33 @@ fn record_sample(event_type: &str, salt: u8) -> Option<Event> {
             name_removed: salt == 2,
             attributes: nobodys(salt.is_multiple_of(2)),
             tags: nobodys(salt != 3),
+        }
+        .into(),
+        _ => return None,
+    })
+}
+
+fn segment_sample(event_type: &str, salt: u8) -> Option<Event> {
+    let name = format!("segment {salt}");
+    let condition = common::Condition {
+        test: Some(common::condition::Test::Tag(format!("tag{salt}"))),
+    };
+    Some(match event_type {
+        "segment.Defined" => segment::Defined {
+            slug: format!("segment-{salt}"),
+            name,
+            condition: Some(condition),
+            ..Default::default()
+        }
+        .into(),
+        "segment.Revised" => segment::Revised {
+            name,
+            condition: Some(condition),
+            ..Default::default()
+        }
+        .into(),
+        "segment.Archived" => segment::Archived {
+            reason: "requested".to_owned(),
         }
         .into(),
         _ => return None,

@@ -108,7 +108,7 @@ pub(super) async fn preview(reader: &Reader, condition: &Condition) -> Result<Pr
         "select count(*), count(*) filter (where s.state = 'active' and not {SUPPRESSED}) \
          from publishing_subscriber_profile s where s.signed_up_at is not null and {picks}"
     );
-    let rows = reader.rows(&sql, &picking::borrowed(&values)).await?;
+    let rows = reader.rows_once(&sql, &picking::borrowed(&values)).await?;
     let (matching, reachable) = rows.first().map_or((0, 0), |row| (row.get(0), row.get(1)));
     Ok(Preview {
         matching,

@@ -156,7 +156,9 @@ impl Question {
              from publishing_subscriber_profile s where {} order by s.subscriber_id limit {place}",
             self.conditions.join(" and ")
         );
-        let rows = reader.rows(&sql, &picking::borrowed(&self.values)).await?;
+        let rows = reader
+            .rows_once(&sql, &picking::borrowed(&self.values))
+            .await?;
         Ok(rows.iter().map(listed).collect())
     }
 }

@@ -309,6 +309,18 @@ create table publishing_rebuilds (
     PRIMARY KEY (view)
 );
 
+create table publishing_segment_list_g1 (
+    segment_id uuid not null,
+    slug text,
+    name text,
+    description text,
+    conditions jsonb,
+    archived boolean not null,
+    version integer not null,
+    position bigint not null,
+    PRIMARY KEY (segment_id)
+);
+
 create table publishing_subscriber_profile_g1 (
     subscriber_id uuid not null,
     email text,

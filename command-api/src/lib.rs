@@ -19,6 +19,7 @@ pub mod public;
 pub mod publications;
 mod refusal;
 mod request;
+pub mod segments;
 pub mod sns;
 pub mod subscribers;
 pub mod suppressions;
@@ -66,6 +67,9 @@ pub const ROUTES: &[Route] = &[
     suppressions::find::ROUTE,
     suppressions::lift::ROUTE,
     imports::start::ROUTE,
+    segments::define::ROUTE,
+    segments::revise::ROUTE,
+    segments::archive::ROUTE,
     topics::define::ROUTE,
     topics::revise::ROUTE,
     topics::archive::ROUTE,
@@ -115,6 +119,9 @@ pub const ROUTES: &[Route] = &[
         suppressions::find::find,
         suppressions::lift::lift,
         imports::start::start,
+        segments::define::define,
+        segments::revise::revise,
+        segments::archive::archive,
         topics::define::define,
         topics::revise::revise,
         topics::archive::archive,
@@ -146,6 +153,7 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
     subscribers::routes(cfg);
     suppressions::routes(cfg);
     imports::routes(cfg);
+    segments::routes(cfg);
     topics::routes(cfg);
     api_keys::routes(cfg);
     views::routes(cfg);

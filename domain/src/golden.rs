@@ -20,7 +20,7 @@ use crate::value::{
     ChannelIds, ChannelKind, ChannelName, Code, Credentials, Markdown, Settings, Title,
 };
 use crate::{
-    access, address, api_key, channel, delivery, log, publication, record, subscriber,
+    access, address, api_key, channel, delivery, log, publication, record, segment, subscriber,
     subscriber_import, suppression, topic,
 };
 
@@ -340,6 +340,7 @@ fn every_event_reads_as_it_was_written() {
     seen.extend(check::<api_key::ApiKey>(&api_key_events()));
     seen.extend(check::<log::Log>(&log_events()));
     seen.extend(check::<topic::Topic>(&choices::topic_events()));
+    seen.extend(check::<segment::Segment>(&choices::segment_events()));
     let all: BTreeSet<_> = tidings_proto::EVENT_TYPES.iter().copied().collect();
     assert_eq!(seen, all, "every event type needs a golden file");
 }

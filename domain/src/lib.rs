@@ -19,6 +19,7 @@ pub mod preferences;
 pub mod publication;
 pub mod record;
 pub mod schedule;
+pub mod segment;
 pub mod stream_id;
 pub mod subscriber;
 pub mod subscriber_import;

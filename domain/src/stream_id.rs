@@ -33,6 +33,11 @@ pub fn topic(key: &IdKey, slug: &Slug) -> Uuid {
     key.derive("topic", &[slug.as_str().as_bytes()])
 }
 
+/// The `segment` stream of a slug.
+pub fn segment(key: &IdKey, slug: &Slug) -> Uuid {
+    key.derive("segment", &[slug.as_str().as_bytes()])
+}
+
 /// The `access` stream of a subscriber.
 pub fn access(subscriber_id: Uuid) -> Uuid {
     derive_from(subscriber_id, "access", &[])
@@ -210,6 +215,7 @@ mod tests {
             ("principal", principal(&key(), "https://issuer", "ada")),
             ("topic", topic(&key(), &Slug::parse("markets").unwrap())),
             ("record", record(a)),
+            ("segment", segment(&key(), &Slug::parse("readers").unwrap())),
         ];
         let known = [
             "00000000-0000-879e-b02c-7855edda16c4",
@@ -227,6 +233,7 @@ mod tests {
             "b65e46d9-6b67-8297-ba29-39257ecd780d",
             "9e582dfa-4715-8bd5-80cc-0660926b53e1",
             "00000000-0000-8780-8d70-41a58192af8c",
+            "769b7911-30a0-8720-8236-58f9ccfe7eb5",
         ];
         for ((name, id), known) in derived.iter().zip(known) {
             assert_eq!(id.to_string(), known, "{name}");

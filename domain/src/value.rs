@@ -47,7 +47,7 @@ pub use target::Target;
 pub(crate) use text::cut;
 pub use text::{
     ChannelName, ConsentVersion, ConsentWording, Description, DisplayName, KeyName, LookReason,
-    SkipReason, Title, TopicName,
+    SegmentName, SkipReason, Title, TopicName,
 };
 pub use topic_ids::TopicIds;
 

@@ -15,6 +15,7 @@ mod give_up;
 pub mod hex;
 mod log;
 pub mod migrate;
+pub mod picking;
 mod progress;
 pub mod receipt;
 pub mod relay;

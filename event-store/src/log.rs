@@ -201,6 +201,22 @@ impl Log {
         .await
     }
 
+    /// The same for a question that is put together anew each time: no statement is kept for it.
+    ///
+    /// # Errors
+    /// As [`Self::query`].
+    pub async fn query_once(
+        &self,
+        sql: &str,
+        params: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>, ReadError> {
+        in_time(async {
+            let client = self.inner.pool.get().await?;
+            Ok(client.query(sql, params).await?)
+        })
+        .await
+    }
+
     /// The end of the log.
     pub async fn head(&self) -> Result<Head, ReadError> {
         let sql = "select last_position, hash from publishing_batches order by last_position desc limit 1";

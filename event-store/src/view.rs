@@ -33,8 +33,10 @@ pub use table::{Definition, position};
 /// What views need of the domain's contract: to open sealed values, to say what is wrong with a field, and
 /// why an event is skipped.
 pub use tidings_domain::record::{AttributePatch, TagPatch};
+pub use tidings_domain::segment::Condition;
+pub use tidings_domain::topic::ByDefault;
 pub use tidings_domain::value::{
-    AttributeKey, AttributeValue, Attributes, EmailAddress, Invalid, SkipReason, Tag,
+    AttributeKey, AttributeValue, Attributes, Invalid, SkipReason, Tag,
 };
 pub use tidings_domain::{
     aggregate::CodecError,

@@ -127,9 +127,20 @@ impl AttributeValue {
     }
 
     fn date(text: &str) -> Result<Self, Invalid> {
-        Date::parse(text, DATE).map(Self::Date).map_err(|_| {
+        Self::read_date(text).ok_or_else(|| {
             Invalid::new("a date is a day of the calendar as YYYY-MM-DD, such as \"2026-03-01\"")
         })
+    }
+
+    /// A date as it is written here: of four digits each year, so that later dates are greater texts.
+    pub(crate) fn read_date(text: &str) -> Option<Self> {
+        let date = Date::parse(text, DATE).ok()?;
+        (date.year() >= 1 && Self::written_date(date) == text).then_some(Self::Date(date))
+    }
+
+    /// YYYY-MM-DD
+    pub(crate) fn written_date(date: Date) -> String {
+        date.format(DATE).unwrap_or_default()
     }
 
     /// What a plain JSON value of a sign-up says; `None`: it is none that could be. What a text can not hold is replaced.
@@ -155,7 +166,7 @@ impl AttributeValue {
                 None => json!({ "number": number.as_str() }),
             },
             Self::YesNo(yes) => json!(yes),
-            Self::Date(date) => json!({ "date": written(*date) }),
+            Self::Date(date) => json!({ "date": Self::written_date(*date) }),
         }
     }
 
@@ -165,7 +176,7 @@ impl AttributeValue {
             Self::Text(text) => json!({ "text": text }),
             Self::Number(number) => json!({ "number": number.as_str() }),
             Self::YesNo(yes) => json!({ "yes_no": yes }),
-            Self::Date(date) => json!({ "date": written(*date) }),
+            Self::Date(date) => json!({ "date": Self::written_date(*date) }),
         }
     }
 
@@ -177,7 +188,7 @@ impl AttributeValue {
         match only_field(value)? {
             ("text", text) => Some(Self::Text(text.to_owned())),
             ("number", number) => Decimal::parse(number).ok().map(Self::Number),
-            ("date", date) => Date::parse(date, DATE).ok().map(Self::Date),
+            ("date", date) => Self::read_date(date),
             _ => None,
         }
     }
@@ -186,7 +197,7 @@ impl AttributeValue {
     pub fn meanings(text: &str) -> Vec<Self> {
         let number = Decimal::parse(text).ok().map(Self::Number);
         let yes_no = text.parse().ok().map(Self::YesNo);
-        let date = Date::parse(text, DATE).ok().map(Self::Date);
+        let date = Self::read_date(text);
         let others = [number, yes_no, date].into_iter().flatten();
         std::iter::once(Self::Text(text.to_owned()))
             .chain(others)
@@ -199,11 +210,6 @@ fn only_field(value: &Value) -> Option<(&str, &str)> {
     let fields = value.as_object().filter(|fields| fields.len() == 1)?;
     let (name, value) = fields.iter().next()?;
     Some((name.as_str(), value.as_str()?))
-}
-
-/// YYYY-MM-DD
-fn written(date: Date) -> String {
-    date.format(DATE).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -263,6 +269,9 @@ mod tests {
             json!({}),
             json!({ "date": "2023-02-29" }),
             json!({ "date": "2024-2-9" }),
+            json!({ "date": "-2024-02-09" }),
+            json!({ "date": "+2024-02-09" }),
+            json!({ "date": "0000-02-09" }),
             json!({ "date": "2024-02-09", "number": "1" }),
             json!({ "number": 1 }),
             json!({ "text": "x" }),

@@ -1,5 +1,7 @@
 //! Decimal numbers that lose no digit.
 
+use std::cmp::Ordering;
+
 use serde_json::Number;
 
 use super::Invalid;
@@ -78,6 +80,36 @@ impl Decimal {
     }
 }
 
+impl Ord for Decimal {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let is_negative = |it: &Self| it.0.starts_with('-');
+        match (is_negative(self), is_negative(other)) {
+            (false, false) => self.size(other),
+            (true, true) => other.size(self),
+            (true, false) => Ordering::Less,
+            (false, true) => Ordering::Greater,
+        }
+    }
+}
+
+impl PartialOrd for Decimal {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Decimal {
+    /// Which is greater without its sign: there are no zeros that say nothing, so a longer whole part is.
+    fn size(&self, other: &Self) -> Ordering {
+        let parts = |it: &'_ Self| -> (usize, String, String) {
+            let digits = it.0.trim_start_matches('-');
+            let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+            (whole.len(), whole.to_owned(), fraction.to_owned())
+        };
+        parts(self).cmp(&parts(other))
+    }
+}
+
 impl std::fmt::Display for Decimal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.0)
@@ -136,6 +168,20 @@ mod tests {
                     prop_assert_eq!(Decimal::from_json(&number), Some(decimal));
                 }
             }
+        }
+
+        #[test]
+        fn numbers_are_ordered_as_numbers(a in -5_000_i64..5_000, b in -5_000_i64..5_000, places in 0_u32..4) {
+            let scaled = |n: i64| {
+                let (sign, n, by) = (if n < 0 { "-" } else { "" }, n.unsigned_abs(), 10_u64.pow(places));
+                let digits = usize::try_from(places).unwrap();
+                match places {
+                    0 => format!("{sign}{n}"),
+                    _ => format!("{sign}{}.{:0digits$}", n / by, n % by),
+                }
+            };
+            let [x, y] = [a, b].map(|n| Decimal::parse(&scaled(n)).unwrap());
+            prop_assert_eq!(x.cmp(&y), a.cmp(&b));
         }
 
         #[test]

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use tidings_event_store::picking::{self, Values};
 use tidings_event_store::tokio_postgres::types::ToSql;
 use tidings_event_store::view::{AttributeKey, AttributeValue, Tag};
 use tidings_service::Problem;
@@ -85,13 +86,13 @@ impl State {
 }
 
 /// Nothing may be sent to them. The list of suppressions is read once, not for each of them.
-const SUPPRESSED: &str = "(s.address_suppression_id in (select l.suppression_id from publishing_suppression_list l where l.suppressed) \
+pub(crate) const SUPPRESSED: &str = "(s.address_suppression_id in (select l.suppression_id from publishing_suppression_list l where l.suppressed) \
      or s.domain_suppression_id in (select l.suppression_id from publishing_suppression_list l where l.suppressed))";
 
 /// A question in the making: conditions are the program's own words, values go beside them.
 struct Question {
     conditions: Vec<String>,
-    values: Vec<Box<dyn ToSql + Sync + Send>>,
+    values: Values,
 }
 
 impl Question {
@@ -147,6 +148,21 @@ impl Question {
     }
 }
 
+impl Question {
+    async fn read(mut self, reader: &Reader, limit: i64) -> Result<Vec<ListedSubscriber>, Problem> {
+        let place = self.value(limit);
+        let sql = format!(
+            "select s.subscriber_id, s.email, s.state, s.source, s.signed_up_at, {SUPPRESSED} as suppressed \
+             from publishing_subscriber_profile s where {} order by s.subscriber_id limit {place}",
+            self.conditions.join(" and ")
+        );
+        let rows = reader
+            .rows_once(&sql, &picking::borrowed(&self.values))
+            .await?;
+        Ok(rows.iter().map(listed).collect())
+    }
+}
+
 fn wrong(parameter: &str, detail: &str) -> Problem {
     Problem::bad_request(format!(
         "The query parameter `{parameter}` is wrong: {detail}."
@@ -184,19 +200,20 @@ pub(super) async fn list(
         let place = question.value(after);
         question.add(format!("s.subscriber_id > {place}"));
     }
-    let place = question.value(limit);
-    let sql = format!(
-        "select s.subscriber_id, s.email, s.state, s.source, s.signed_up_at, {SUPPRESSED} as suppressed \
-         from publishing_subscriber_profile s where {} order by s.subscriber_id limit {place}",
-        question.conditions.join(" and ")
-    );
-    let values: Vec<&(dyn ToSql + Sync)> = question
-        .values
-        .iter()
-        .map(|value| value.as_ref() as &(dyn ToSql + Sync))
-        .collect();
-    let rows = reader.rows(&sql, &values).await?;
-    Ok(rows.iter().map(listed).collect())
+    question.read(reader, limit).await
+}
+
+/// The first of those that conditions over a row `s` pick.
+pub(crate) async fn picked(
+    reader: &Reader,
+    picks: &str,
+    values: Values,
+    limit: i64,
+) -> Result<Vec<ListedSubscriber>, Problem> {
+    let mut question = Question::new();
+    question.values = values;
+    question.add(picks.to_owned());
+    question.read(reader, limit).await
 }
 
 /// Who gets a topic without a word from them.

@@ -1,12 +1,15 @@
 //! An event of each type, for tests.
 
+mod picking;
+
 use tidings_event_store::uuid_bytes;
 use tidings_proto::{
-    Event, access, address, api_key, channel, delivery, log, publication, record, subscriber,
-    subscriber_import, suppression, topic,
+    Event, access, address, channel, delivery, log, publication, subscriber, subscriber_import,
+    suppression, topic,
 };
 
 use super::id;
+use picking::{api_key_sample, record_sample, segment_sample};
 
 /// An event of this type; `salt` varies its fields.
 pub(crate) fn sample(event_type: &str, salt: u8) -> Event {
@@ -22,6 +25,7 @@ pub(crate) fn sample(event_type: &str, salt: u8) -> Event {
         "log" => log_sample(event_type, salt),
         "publication" => publication_sample(event_type, i64::from(salt)),
         "record" => record_sample(event_type, salt),
+        "segment" => segment_sample(event_type, salt),
         "subscriber" => subscriber_sample(event_type, salt),
         "subscriber_import" => import_sample(event_type, i64::from(salt)),
         "suppression" => suppression_sample(event_type, salt),
@@ -56,33 +60,6 @@ fn log_sample(event_type: &str, salt: u8) -> Option<Event> {
     })
 }
 
-fn api_key_sample(event_type: &str, salt: u8) -> Option<Event> {
-    let expires_at_us = 1_800_000_000_000_000 + i64::from(salt);
-    Some(match event_type {
-        "api_key.Created" => api_key::Created {
-            name: format!("key {salt}"),
-            roles: vec!["service".to_owned()],
-            scopes: vec!["topics:read".to_owned()],
-            secret_hash: vec![salt; 32].into(),
-            expires_at_us,
-            prefix: format!("tdk_{salt}"),
-        }
-        .into(),
-        "api_key.Rotated" => api_key::Rotated {
-            secret_hash: vec![salt; 32].into(),
-            previous_until_us: 1_700_000_000_000_000 + i64::from(salt),
-            expires_at_us,
-            prefix: "tdk_AQ".to_owned(),
-        }
-        .into(),
-        "api_key.Revoked" => api_key::Revoked {
-            reason: format!("reason_{salt}"),
-        }
-        .into(),
-        _ => return None,
-    })
-}
-
 fn topic_sample(event_type: &str, salt: u8) -> Option<Event> {
     let name = format!("topic {salt}");
     let from = format!("crier{salt}@example.org");
@@ -103,21 +80,6 @@ fn topic_sample(event_type: &str, salt: u8) -> Option<Event> {
         .into(),
         "topic.Archived" => topic::Archived {
             reason: "requested".to_owned(),
-        }
-        .into(),
-        _ => return None,
-    })
-}
-
-fn record_sample(event_type: &str, salt: u8) -> Option<Event> {
-    let nobodys = |has: bool| has.then(Default::default);
-    Some(match event_type {
-        "record.Changed" => record::Changed {
-            subscriber_id: uuid_bytes(id(salt % 2)),
-            name: nobodys(salt < 2),
-            name_removed: salt == 2,
-            attributes: nobodys(salt.is_multiple_of(2)),
-            tags: nobodys(salt != 3),
         }
         .into(),
         _ => return None,

@@ -19,6 +19,7 @@ mod publication;
 mod rebuilt;
 mod records;
 mod replay;
+mod segments;
 mod ses;
 mod ses_feedback;
 mod signed_up;

@@ -88,6 +88,9 @@ fn welcome(draft: &mut Draft<'_>, suppression: Loaded<Suppression>) -> Result<()
     let Ok(lifted) = suppression
         .state
         .decide(suppression::Command::Lift { reasons });
-    draft.append(suppression, lifted);
+    match lifted.is_empty() {
+        true => drop(draft.guard(suppression.id, suppression.version)),
+        false => drop(draft.append(suppression, lifted)),
+    }
     Ok(())
 }

@@ -37,8 +37,8 @@ pub(crate) struct SubscriberPatch {
     /// and underscores.
     #[serde(default)]
     attributes: Map<String, Value>,
-    /// An object with `add` and `remove`, or a list of all there are to be; at most 50.
-    #[serde(default)]
+    /// An object with `add` and `remove`, or a list of all there are to be; null: none. At most 50.
+    #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<Object>)]
     tags: Option<Value>,
 }
@@ -46,6 +46,11 @@ pub(crate) struct SubscriberPatch {
 /// That a field is there although it is null.
 fn given<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Option<String>>, D::Error> {
     Option::deserialize(from).map(Some)
+}
+
+/// The same for any value.
+fn present<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(from).map(Some)
 }
 
 /// The same, right by its types.
@@ -128,6 +133,7 @@ fn escaped(name: &str) -> String {
 
 fn patch(values: &mut Values, given: &Value) -> Option<Tags> {
     match given {
+        Value::Null => Some(Tags::All(BTreeSet::new())),
         Value::Array(_) => tags(values, "#/tags", given).map(Tags::All),
         Value::Object(fields) if fields.keys().all(|name| name == "add" || name == "remove") => {
             let of = |values: &mut Values, name: &str| match fields.get(name) {
@@ -226,5 +232,7 @@ mod tests {
         assert_eq!(taken.name, Some(None));
         assert_eq!(taken.attributes.into_values().collect::<Vec<_>>(), [None]);
         assert_eq!(taken.tags, Some(Tags::All(BTreeSet::new())));
+        let none = judge(json!({ "tags": null })).unwrap();
+        assert_eq!(none.tags, taken.tags);
     }
 }

@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 use tidings_domain::record::Record;
 use tidings_domain::stream_id;
 use tidings_domain::topic::{ByDefault, Sender};
+use tidings_event_store::view::{Bounds, RebuildMode, RebuildOptions};
+use tidings_projector::{VIEWS, find, rebuild};
 use tidings_tests::house::House;
 use uuid::Uuid;
 
@@ -237,6 +239,54 @@ async fn subscribers_are_listed_by_what_is_known_of_them() {
     }
     let text = get(&house, "/api/v1/subscribers").await.to_string();
     assert!(!text.contains("ada@") && !text.contains("London"), "{text}");
+}
+
+/// Patches that stand in different ranges of a rebuild, and a change of address between them.
+#[actix_web::test]
+async fn a_record_is_rebuilt_as_it_was_folded() {
+    let house = House::start().await;
+    let first = json!({ "email": "ada@example.org", "name": "Ada", "attributes": { "city": "London", "age": 36 }, "tags": ["vip"] });
+    let ada = sign_up(&house, first).await;
+    let bob = house.subscriber("bob@example.org").await;
+    for body in [
+        json!({ "attributes": { "city": null, "zip": "1" }, "tags": ["new"] }),
+        json!({ "email": "ada@example.net", "name": null }),
+        json!({ "attributes": { "zip": "2" }, "tags": { "add": ["vip"] } }),
+    ] {
+        for id in [ada, bob] {
+            let email = body["email"].as_str().filter(|_| id == bob);
+            let mut body = body.clone();
+            if email.is_some() {
+                body["email"] = json!("bob@example.net");
+            }
+            assert_eq!(say(&house, patch(id, &body)).await.0, 200);
+        }
+    }
+    let before = shown(&house, ada).await;
+    let view = [find(&VIEWS, "subscriber_profile").unwrap()];
+    for mode in [
+        RebuildMode::Verify,
+        RebuildMode::Replace,
+        RebuildMode::Verify,
+    ] {
+        let options = RebuildOptions {
+            readers: 2,
+            bounds: Bounds {
+                range: 3,
+                memory: 1,
+                stage_every: 1_000_000,
+            },
+            ..RebuildOptions::new(mode)
+        };
+        let rebuilt = rebuild(&house.platform.store, &view, &options, &mut |_| ()).await;
+        assert_eq!(rebuilt.unwrap()[0].differences, 0, "{options:?}");
+    }
+    assert_eq!(shown(&house, ada).await, before);
+    assert_eq!(before["attributes"], json!({ "age": 36, "zip": "2" }));
+    assert_eq!(
+        (&before["name"], &before["tags"]),
+        (&Value::Null, &json!(["new", "vip"]))
+    );
 }
 
 #[actix_web::test]

@@ -1,0 +1,117 @@
+//! Folds segment streams into one row each.
+
+use serde_json::Value;
+use tidings_event_store::feed::Item;
+use tidings_event_store::vault::KeyRing;
+use tidings_event_store::view::{Condition, Definition, Merge, View};
+use tidings_event_store::{UnderstandError, view_row};
+use tidings_proto::{Event, common};
+use uuid::Uuid;
+
+use crate::fields::{Fields, of_nouns};
+
+/// The view `segment_list`.
+pub struct SegmentList;
+
+view_row! {
+    /// A segment.
+    pub struct SegmentRow {
+        key {
+            /// The stream.
+            segment_id: Uuid,
+        }
+        /// How editors name it.
+        slug: Option<String>,
+        /// What they see it called.
+        name: Option<String>,
+        /// One line about it; empty when there is none.
+        description: Option<String>,
+        /// Whom it picks, as requests write it.
+        conditions: Option<Value>,
+        /// Whether nothing new may use it.
+        archived: bool,
+        /// Stream version.
+        version: i32,
+        /// Log position.
+        position: i64,
+    }
+}
+
+impl View for SegmentList {
+    type Row = SegmentRow;
+    const DEFINITION: Definition = Definition {
+        name: "segment_list",
+        sql: tidings_schema::views::SEGMENT_LIST,
+    };
+    const NOUNS: &'static [&'static str] = &["segment"];
+
+    fn fold(item: &Item, _: &KeyRing, rows: &mut Vec<Self::Row>) -> Result<(), UnderstandError> {
+        let Some(event) = of_nouns(item, Self::NOUNS)? else {
+            return Ok(());
+        };
+        let fields = Fields::of(event);
+        let row = SegmentRow::nothing(item);
+        rows.push(match event {
+            Event::SegmentDefined(it) => SegmentRow {
+                slug: Some(it.slug.clone()),
+                name: Some(it.name.clone()),
+                description: Some(it.description.clone()),
+                conditions: Some(conditions(fields, it.condition.as_ref())?),
+                ..row
+            },
+            Event::SegmentRevised(it) => SegmentRow {
+                name: Some(it.name.clone()),
+                description: Some(it.description.clone()),
+                conditions: Some(conditions(fields, it.condition.as_ref())?),
+                ..row
+            },
+            Event::SegmentArchived(_) => SegmentRow {
+                archived: true,
+                ..row
+            },
+            _ => return Ok(()),
+        });
+        Ok(())
+    }
+}
+
+/// What this build does not wholly understand stops the view.
+fn conditions(
+    fields: Fields,
+    condition: Option<&common::Condition>,
+) -> Result<Value, UnderstandError> {
+    let condition = condition.and_then(Condition::from_wire);
+    let condition = condition.ok_or_else(|| fields.impossible("condition"))?;
+    Ok(condition.to_json())
+}
+
+impl SegmentRow {
+    fn nothing(item: &Item) -> Self {
+        Self {
+            segment_id: item.recorded.stream_id,
+            slug: None,
+            name: None,
+            description: None,
+            conditions: None,
+            archived: false,
+            version: item.recorded.version,
+            position: item.position(),
+        }
+    }
+}
+
+impl Merge for SegmentRow {
+    fn merge(self, later: Self) -> Self {
+        Self {
+            segment_id: self.segment_id,
+            // It never changes.
+            slug: self.slug.or(later.slug),
+            name: later.name.or(self.name),
+            description: later.description.or(self.description),
+            conditions: later.conditions.or(self.conditions),
+            archived: self.archived || later.archived,
+            version: later.version,
+            position: later.position,
+        }
+    }
+}

@@ -9,7 +9,7 @@ mod json;
 mod tests;
 
 use crate::aggregate::{Aggregate, CodecError};
-use crate::personal::{Open, Seal};
+use crate::personal::{Open, Personal, Seal};
 use crate::value::{Code, Description, SegmentName, Slug};
 
 pub use condition::{AttributeTest, Condition, Ordering, Person};
@@ -23,7 +23,7 @@ pub struct Definition {
     /// What it is for.
     pub description: Option<Description>,
     /// Whom it picks.
-    pub condition: Condition,
+    pub condition: Personal<Condition>,
 }
 
 /// State of a `segment` stream.
@@ -39,11 +39,11 @@ pub enum Segment {
 }
 
 impl Segment {
-    /// Whom it picks, if it exists.
+    /// Whom it picks, if it exists and can still be opened.
     pub fn condition(&self) -> Option<&Condition> {
         match self {
             Self::Unknown => None,
-            Self::Open(definition) | Self::Archived(definition) => Some(&definition.condition),
+            Self::Open(definition) | Self::Archived(definition) => definition.condition.known(),
         }
     }
 }
@@ -102,7 +102,6 @@ pub enum Refusal {
 
 impl Aggregate for Segment {
     const NOUN: &'static str = "segment";
-    const SEALS: bool = false;
     type Command = Command;
     type Event = Event;
     type Refusal = Refusal;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde_json::Value;
+use tidings_domain::personal::Personal;
 use tidings_domain::segment::{Condition, Definition};
 use tidings_domain::topic::Topic;
 use tidings_domain::value::{Description, SegmentName};
@@ -55,7 +56,7 @@ impl SegmentDefinition {
             .map(|((name, description), condition)| Definition {
                 name,
                 description,
-                condition,
+                condition: Personal::Known(condition),
             }))
     }
 

@@ -4,6 +4,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::{code, id};
+use crate::personal::Personal::Known;
 use crate::value::{
     ChannelIds, Description, ListId, Mailbox, Markdown, SegmentName, Slug, Title, TopicIds,
     TopicName,
@@ -51,7 +52,7 @@ pub(super) fn segment_events() -> Vec<segment::Event> {
     let definition = || Definition {
         name: SegmentName::parse("Readers").unwrap(),
         description: Some(Description::parse("Who may like it").unwrap()),
-        condition: Condition::parse(&condition, &topics).unwrap(),
+        condition: Known(Condition::parse(&condition, &topics).unwrap()),
     };
     vec![
         Event::Defined {

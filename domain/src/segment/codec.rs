@@ -1,16 +1,17 @@
 //! Segment events on the wire. A condition that is not wholly understood is none at all.
 
-use tidings_proto::common as wire_common;
+use tidings_proto::Message as _;
 use tidings_proto::common::condition::attribute::Value as WireValue;
 use tidings_proto::common::condition::attribute::value::Value as WireOneOf;
 use tidings_proto::common::condition::{Attribute, Several, Test, Topic};
+use tidings_proto::common::{self as wire_common, Sealed};
 use tidings_proto::{Event as Wire, EventMessage as _, segment as wire};
 use uuid::Uuid;
 
 use super::condition::{AttributeTest, Condition, Ordering};
 use super::{Definition, Event, Segment};
 use crate::aggregate::{Aggregate as _, CodecError};
-use crate::personal::{Open, Seal};
+use crate::personal::{Open, Personal, Seal};
 use crate::subscriber::Standing;
 use crate::topic::ByDefault;
 use crate::value::{
@@ -18,6 +19,7 @@ use crate::value::{
 };
 use crate::wire::{Fields, id};
 
+const CONDITION: &str = "condition";
 const HAS: &str = "has";
 const IS: &str = "is";
 const CONTAINS: &str = "contains";
@@ -30,19 +32,23 @@ pub(super) fn event_type(event: &Event) -> &'static str {
     }
 }
 
-pub(super) fn encode(event: &Event, _: &dyn Seal) -> Wire {
+pub(super) fn encode(event: &Event, seal: &dyn Seal) -> Wire {
+    let condition = |definition: &Definition| {
+        let condition = definition.condition.known();
+        condition.map(|it| seal.seal(CONDITION, &it.to_wire().encode_to_vec()))
+    };
     match event {
         Event::Defined { slug, definition } => wire::Defined {
             slug: slug.to_string(),
             name: definition.name.to_string(),
             description: description(definition),
-            condition: Some(definition.condition.to_wire()),
+            condition: condition(definition),
         }
         .into(),
         Event::Revised(definition) => wire::Revised {
             name: definition.name.to_string(),
             description: description(definition),
-            condition: Some(definition.condition.to_wire()),
+            condition: condition(definition),
         }
         .into(),
         Event::Archived { reason } => wire::Archived {
@@ -58,15 +64,19 @@ fn description(definition: &Definition) -> String {
     description.map_or_else(String::new, ToString::to_string)
 }
 
-pub(super) fn decode(event: &Wire, _: &dyn Open) -> Result<Event, CodecError> {
+pub(super) fn decode(event: &Wire, open: &dyn Open) -> Result<Event, CodecError> {
     let fields = Fields(event.event_type());
-    let definition = |name: &str, description: &str, condition: Option<&wire_common::Condition>| {
-        let condition = condition.and_then(Condition::from_wire);
-        Ok(Definition {
+    let definition = |name: &str, description: &str, sealed: Option<&Sealed>| {
+        let sealed = sealed.ok_or_else(|| fields.impossible(CONDITION))?;
+        let condition = match open.open(CONDITION, sealed)? {
+            Some(bytes) => Condition::read(&bytes).map(Personal::Known),
+            None => Some(Personal::Erased),
+        };
+        Ok::<_, CodecError>(Definition {
             name: SegmentName::recorded(name.to_owned()),
             description: (!description.is_empty())
                 .then(|| Description::recorded(description.to_owned())),
-            condition: condition.ok_or_else(|| fields.impossible("condition"))?,
+            condition: condition.ok_or_else(|| fields.impossible(CONDITION))?,
         })
     };
     match event {
@@ -88,6 +98,11 @@ pub(super) fn decode(event: &Wire, _: &dyn Open) -> Result<Event, CodecError> {
 }
 
 impl Condition {
+    /// What an event holds, opened; `None`: there is something in it that this build does not know.
+    pub fn read(bytes: &[u8]) -> Option<Self> {
+        Self::from_wire(&wire_common::Condition::decode(bytes).ok()?)
+    }
+
     /// As events hold it.
     pub fn to_wire(&self) -> wire_common::Condition {
         let several = |all: &[Self]| Several {
@@ -112,7 +127,7 @@ impl Condition {
     }
 
     /// What an event holds; `None`: there is something in it that this build does not know.
-    pub fn from_wire(condition: &wire_common::Condition) -> Option<Self> {
+    fn from_wire(condition: &wire_common::Condition) -> Option<Self> {
         let several = |several: &Several| -> Option<Vec<Self>> {
             several.conditions.iter().map(Self::from_wire).collect()
         };

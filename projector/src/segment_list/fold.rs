@@ -5,10 +5,11 @@ use tidings_event_store::feed::Item;
 use tidings_event_store::vault::KeyRing;
 use tidings_event_store::view::{Condition, Definition, Merge, View};
 use tidings_event_store::{UnderstandError, view_row};
-use tidings_proto::{Event, common};
+use tidings_proto::Event;
+use tidings_proto::common::Sealed;
 use uuid::Uuid;
 
-use crate::fields::{Fields, of_nouns};
+use crate::fields::{Fields, Opened, of_nouns};
 
 /// The view `segment_list`.
 pub struct SegmentList;
@@ -26,7 +27,7 @@ view_row! {
         name: Option<String>,
         /// One line about it; empty when there is none.
         description: Option<String>,
-        /// Whom it picks, as requests write it.
+        /// Whom it picks, as requests write it; none once erased.
         conditions: Option<Value>,
         /// Whether nothing new may use it.
         archived: bool,
@@ -44,25 +45,27 @@ impl View for SegmentList {
         sql: tidings_schema::views::SEGMENT_LIST,
     };
     const NOUNS: &'static [&'static str] = &["segment"];
+    const OPENS: &'static [&'static str] = &["segment"];
 
-    fn fold(item: &Item, _: &KeyRing, rows: &mut Vec<Self::Row>) -> Result<(), UnderstandError> {
+    fn fold(item: &Item, ring: &KeyRing, rows: &mut Vec<Self::Row>) -> Result<(), UnderstandError> {
         let Some(event) = of_nouns(item, Self::NOUNS)? else {
             return Ok(());
         };
         let fields = Fields::of(event);
+        let conditions = |sealed| conditions(fields, &Opened::of(item, ring), sealed);
         let row = SegmentRow::nothing(item);
         rows.push(match event {
             Event::SegmentDefined(it) => SegmentRow {
                 slug: Some(it.slug.clone()),
                 name: Some(it.name.clone()),
                 description: Some(it.description.clone()),
-                conditions: Some(conditions(fields, it.condition.as_ref())?),
+                conditions: conditions(it.condition.as_ref())?,
                 ..row
             },
             Event::SegmentRevised(it) => SegmentRow {
                 name: Some(it.name.clone()),
                 description: Some(it.description.clone()),
-                conditions: Some(conditions(fields, it.condition.as_ref())?),
+                conditions: conditions(it.condition.as_ref())?,
                 ..row
             },
             Event::SegmentArchived(_) => SegmentRow {
@@ -75,14 +78,19 @@ impl View for SegmentList {
     }
 }
 
-/// What this build does not wholly understand stops the view.
+/// What this build does not wholly understand stops the view; none: they are erased.
 fn conditions(
     fields: Fields,
-    condition: Option<&common::Condition>,
-) -> Result<Value, UnderstandError> {
-    let condition = condition.and_then(Condition::from_wire);
-    let condition = condition.ok_or_else(|| fields.impossible("condition"))?;
-    Ok(condition.to_json())
+    opened: &Opened<'_>,
+    sealed: Option<&Sealed>,
+) -> Result<Option<Value>, UnderstandError> {
+    let impossible = || fields.impossible("condition");
+    let sealed = sealed.ok_or_else(impossible)?;
+    let Some(bytes) = opened.bytes("condition", sealed)? else {
+        return Ok(None);
+    };
+    let condition = Condition::read(&bytes).ok_or_else(impossible)?;
+    Ok(Some(condition.to_json()))
 }
 
 impl SegmentRow {

@@ -120,6 +120,11 @@ async fn a_segment_is_tried_defined_revised_and_archived() {
         (&now["matching"], &now["samples"][0]["email"]),
         (&json!(1), &json!("a…@a.example"))
     );
+    let picked = |id: &Value| format!("/api/v1/subscribers?segment={}", id.as_str().unwrap());
+    let page = ok(&house, TestRequest::get().uri(&picked(&made["id"]))).await;
+    assert_eq!(page["items"], now["samples"]);
+    let nobodys = TestRequest::get().uri(&picked(&eve));
+    assert_eq!(say(&house, nobodys).await.0, 400);
     ok(
         &house,
         TestRequest::post().uri(&format!("{segment}/archive")),

@@ -84,6 +84,21 @@ async fn a_new_address_is_claimed_and_the_old_one_is_free_in_one_commit() {
     let (status, answer) = move_to(&house, bob, OLD).await;
     assert_eq!(status, 200, "{answer}");
 
+    // The same request again meets its own events, whatever came of it.
+    for body in [
+        json!({ "email": "ada@example.com" }),
+        json!({ "email": "ada@example.edu", "name": "Ada" }),
+    ] {
+        let keyed = || {
+            let key = format!("\"{}\"", body["email"].as_str().unwrap());
+            patch(ada, &body).insert_header(("idempotency-key", key))
+        };
+        let first = say(&house, keyed()).await;
+        assert_eq!(first.0, 200, "{first:?}");
+        assert_eq!(say(&house, keyed()).await, first);
+    }
+    assert_eq!(move_to(&house, ada, NEW).await.0, 200);
+
     // Another spelling of the same mailbox.
     let (status, _) = move_to(&house, ada, "Ada@example.net").await;
     assert_eq!((status, holder(&house, NEW).await), (200, Some(ada)));

@@ -16,13 +16,7 @@ use tidings_event_store::tokio_postgres::types::ToSql;
 use tidings_tests::house::House;
 use uuid::Uuid;
 
-use super::bounced::{ask, house_commands};
-
-async fn say(house: &House, request: TestRequest) -> (u16, Value) {
-    let answer = ask(house, house_commands(house), request).await;
-    house.platform.settle().await;
-    answer
-}
+use super::records::say;
 
 async fn ok(house: &House, request: TestRequest) -> Value {
     let (status, answer) = say(house, request).await;

@@ -9,3 +9,4 @@ mod query;
 
 pub use fold::{SegmentList, SegmentRow};
 pub use query::Segment;
+pub(crate) use query::condition_of;

@@ -10,7 +10,7 @@ use tidings_domain::id::nth_event;
 use tidings_domain::record::{self, Record};
 use tidings_domain::stream_id;
 use tidings_domain::subscriber::{self, Subscriber};
-use tidings_event_store::{CommitError, Context, Loaded, Past};
+use tidings_event_store::{CommitError, Committed, Context, Loaded, Past};
 use tidings_service::Problem;
 use tidings_service::auth::Role;
 use tidings_service::http::Json;
@@ -187,16 +187,20 @@ impl OnRecord {
         // First in the commit: a repeat of the request looks for its event in this stream before the other. Where the
         // address stays, it guards that they are not erased meanwhile.
         let has_moved = !moved.is_empty();
+        let is_noted = !noted.is_empty();
         let subscriber = draft.append(self.subscriber, moved);
         if has_moved {
             contact::claim(commands, &mut draft, &subscriber, &profile).await?;
         }
         let record = draft.append_for(self.record, noted, id, Some(id));
         let (version, record) = (subscriber.version, record.version);
-        Ok(draft
-            .commit()
-            .await
-            .map(|done| Answer::of_record(id, version, record, done.last_position)))
+        // The last event of the two streams, as a repeat finds it: the record's is the last of all, the subscriber's the first.
+        let position = |done: Committed| match is_noted {
+            true => done.last_position,
+            false => done.first_position,
+        };
+        let done = draft.commit().await;
+        Ok(done.map(|done| Answer::of_record(id, version, record, position(done))))
     }
 }
 

@@ -52,8 +52,7 @@ pub async fn get_segment_preview(
         .chain(VIEWS)
         .collect::<Vec<_>>();
     let position = reader.position(&views, at.at_least).await?;
-    let found = query::get(&reader, *id).await?;
-    let segment = found.ok_or_else(|| answer::not_found(position, "segment", *id))?;
-    let condition = query::condition(&reader, &segment.conditions, "").await?;
+    let found = query::condition_of(&reader, *id).await?;
+    let condition = found.ok_or_else(|| answer::not_found(position, "segment", *id))?;
     Ok(answer::ok(position, &preview(&reader, &condition).await?))
 }

@@ -44,6 +44,17 @@ pub(super) async fn get(reader: &Reader, id: Uuid) -> Result<Option<Segment>, Pr
     Ok(rows.first().map(segment))
 }
 
+/// Whom a segment picks, if it exists.
+///
+/// # Errors
+/// 503 when the views can not be read.
+pub(crate) async fn condition_of(reader: &Reader, id: Uuid) -> Result<Option<Condition>, Problem> {
+    match get(reader, id).await? {
+        Some(segment) => condition(reader, &segment.conditions, "").await.map(Some),
+        None => Ok(None),
+    }
+}
+
 /// Up to `limit` segments behind an id, in order.
 pub(super) async fn list(
     reader: &Reader,

@@ -12,6 +12,7 @@ use super::listed::{self, ListedSubscriber, Which};
 use crate::answer;
 use crate::page::{self, Key as _, Page};
 use crate::reader::Reader;
+use crate::segment_list::SegmentList;
 use crate::suppression_list::SuppressionList;
 use crate::topic_list::TopicList;
 use tidings_service::access::{Access, Route};
@@ -56,6 +57,7 @@ pub async fn list_subscribers(
         SubscriberProfile::DEFINITION.name,
         SuppressionList::DEFINITION.name,
         TopicList::DEFINITION.name,
+        SegmentList::DEFINITION.name,
     ];
     let position = reader.position(&views, which.at_least).await?;
     let read = listed::list(&reader, &which, after, limit + 1).await?;

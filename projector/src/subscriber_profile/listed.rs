@@ -12,6 +12,7 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use crate::reader::Reader;
+use crate::segment_list;
 
 /// A subscriber among others. Nothing in it says who they are: that is one look away, and the look goes on record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -42,6 +43,8 @@ pub struct Which {
     pub state: Option<State>,
     /// Only those who want this topic, by their own word or by what the topic is without one, whatever their state.
     pub topic: Option<Uuid>,
+    /// Only those whom this segment picks.
+    pub segment: Option<Uuid>,
     /// Only those with this tag.
     pub tag: Option<String>,
     /// Only those with this attribute: its key, a colon, and its value as text, number, `true` or `false`, or
@@ -184,6 +187,12 @@ pub(super) async fn list(
     if let Some(topic_id) = which.topic {
         let by_default = by_default(reader, topic_id).await?;
         question.topic(topic_id, &by_default);
+    }
+    if let Some(segment_id) = which.segment {
+        let condition = segment_list::condition_of(reader, segment_id).await?;
+        let unknown = || wrong("segment", "there is no segment with this id");
+        let picks = picking::sql(&condition.ok_or_else(unknown)?, &mut question.values);
+        question.add(picks);
     }
     if let Some(tag) = &which.tag {
         question.tag(tag)?;

@@ -32,6 +32,9 @@ pub(super) struct List {
     /// Only those who want this topic
     #[arg(long, value_name = "ID")]
     topic: Option<Uuid>,
+    /// Only those whom this segment picks
+    #[arg(long, value_name = "ID")]
+    segment: Option<Uuid>,
     /// Only those with this tag
     #[arg(long, value_name = "TAG")]
     tag: Option<String>,
@@ -130,11 +133,13 @@ impl List {
     async fn run(self, api: &Api, out: Out) -> Result<(), CliError> {
         let limit = self.limit.to_string();
         let topic = self.topic.map(|id| id.to_string());
+        let segment = self.segment.map(|id| id.to_string());
         let suppressed = self.suppressed.map(|it| it.to_string());
         let query = [
             ("limit", Some(&limit)),
             ("state", self.state.as_ref()),
             ("topic", topic.as_ref()),
+            ("segment", segment.as_ref()),
             ("tag", self.tag.as_ref()),
             ("attribute", self.attribute.as_ref()),
             ("suppressed", suppressed.as_ref()),

@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::bounced::{ask, events, house_commands};
 
 /// What the platform says to a request, once all views have come as far.
-async fn say(house: &House, request: TestRequest) -> (u16, Value) {
+pub(super) async fn say(house: &House, request: TestRequest) -> (u16, Value) {
     let answer = ask(house, house_commands(house), request).await;
     house.platform.settle().await;
     answer

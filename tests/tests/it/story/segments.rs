@@ -16,13 +16,7 @@ use tidings_event_store::tokio_postgres::types::ToSql;
 use tidings_tests::house::House;
 use uuid::Uuid;
 
-use super::bounced::{ask, house_commands};
-
-async fn say(house: &House, request: TestRequest) -> (u16, Value) {
-    let answer = ask(house, house_commands(house), request).await;
-    house.platform.settle().await;
-    answer
-}
+use super::records::say;
 
 async fn ok(house: &House, request: TestRequest) -> Value {
     let (status, answer) = say(house, request).await;
@@ -120,6 +114,11 @@ async fn a_segment_is_tried_defined_revised_and_archived() {
         (&now["matching"], &now["samples"][0]["email"]),
         (&json!(1), &json!("a…@a.example"))
     );
+    let picked = |id: &Value| format!("/api/v1/subscribers?segment={}", id.as_str().unwrap());
+    let page = ok(&house, TestRequest::get().uri(&picked(&made["id"]))).await;
+    assert_eq!(page["items"], now["samples"]);
+    let nobodys = TestRequest::get().uri(&picked(&eve));
+    assert_eq!(say(&house, nobodys).await.0, 400);
     ok(
         &house,
         TestRequest::post().uri(&format!("{segment}/archive")),

@@ -3,25 +3,20 @@
 use std::collections::HashMap;
 
 use actix_web::http::header;
-use actix_web::middleware::from_fn;
-use actix_web::{App, HttpServer, web};
 use futures_util::{StreamExt as _, stream};
 use reqwest::Client;
-use tidings_command_api::routes;
 use tidings_domain::address::Address;
 use tidings_domain::subscriber::{Standing, Subscriber};
 use tidings_domain::suppression::{Reason, Suppression};
-use tidings_domain::token::{ConfirmLink, LinkKeys, UnsubscribeLink};
+use tidings_domain::token::{ConfirmLink, UnsubscribeLink};
 use tidings_domain::value::EmailAddress;
 use tidings_event_store::Recorded;
-use tidings_service::auth::Authenticator;
-use tidings_service::http::{body_deadline, configure, request_context};
-use tidings_tests::api::{as_admin, config, edge};
+use tidings_tests::api::as_admin;
 use tidings_tests::house::Accounting;
 use time::macros::date;
 
 use super::super::bounced::{POSTFIX, channel, mail_to, report};
-use super::super::commands::commands;
+use super::super::unsubscribe::serve;
 use super::*;
 
 const OLD: &str = "ada@example.org";
@@ -83,6 +78,21 @@ async fn a_new_address_is_claimed_and_the_old_one_is_free_in_one_commit() {
     assert_eq!(shown(&house, ada).await["email"], NEW);
     let (status, answer) = move_to(&house, bob, OLD).await;
     assert_eq!(status, 200, "{answer}");
+
+    // The same request again meets its own events, whatever came of it.
+    for body in [
+        json!({ "email": "ada@example.com" }),
+        json!({ "email": "ada@example.edu", "name": "Ada" }),
+    ] {
+        let keyed = || {
+            let key = format!("\"{}\"", body["email"].as_str().unwrap());
+            patch(ada, &body).insert_header(("idempotency-key", key))
+        };
+        let first = say(&house, keyed()).await;
+        assert_eq!(first.0, 200, "{first:?}");
+        assert_eq!(say(&house, keyed()).await, first);
+    }
+    assert_eq!(move_to(&house, ada, NEW).await.0, 200);
 
     // Another spelling of the same mailbox.
     let (status, _) = move_to(&house, ada, "Ada@example.net").await;
@@ -250,28 +260,6 @@ async fn nobody_is_brought_back_by_an_address_they_had_before_they_were_erased()
         (reasons(&house, NEW).await, holder(&house, NEW).await),
         (vec![], Some(bob))
     );
-}
-
-/// Serves the commands on a port of this machine, as a platform does; gives its URL.
-fn serve(house: &House) -> String {
-    let edge = edge(&house.platform);
-    let link_keys = LinkKeys::clone(&house.link_keys);
-    let commands = web::Data::new(commands(&house.platform, house.id_key.clone(), link_keys));
-    let authenticator = Authenticator::new(&config().auth, house.platform.clock.clock()).unwrap();
-    let authenticator = web::Data::new(authenticator);
-    let server = HttpServer::new(move || {
-        App::new()
-            .configure(configure(edge.clone()))
-            .wrap(from_fn(body_deadline))
-            .wrap(from_fn(request_context))
-            .app_data(commands.clone())
-            .app_data(authenticator.clone())
-            .configure(routes)
-    });
-    let server = server.disable_signals().bind(("127.0.0.1", 0)).unwrap();
-    let url = format!("http://{}", server.addrs()[0]);
-    tokio::spawn(server.run());
-    url
 }
 
 fn bearer(house: &House) -> String {

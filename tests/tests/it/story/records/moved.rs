@@ -24,32 +24,32 @@ use super::super::bounced::{POSTFIX, channel, mail_to, report};
 use super::super::commands::commands;
 use super::*;
 
-const OLD: &str = "ada@example.org";
-const NEW: &str = "ada@example.net";
+pub(super) const OLD: &str = "ada@example.org";
+pub(super) const NEW: &str = "ada@example.net";
 const SUBSCRIBERS: usize = 1_000;
 
-fn suppression_id(house: &House, email: &str) -> Uuid {
+pub(super) fn suppression_id(house: &House, email: &str) -> Uuid {
     stream_id::address_suppression(&house.id_key, &EmailAddress::parse(email).unwrap())
 }
 
-async fn holder(house: &House, email: &str) -> Option<Uuid> {
+pub(super) async fn holder(house: &House, email: &str) -> Option<Uuid> {
     let id = stream_id::address(&house.id_key, &EmailAddress::parse(email).unwrap());
     let address = house.platform.store.load::<Address>(id).await.unwrap();
     address.state.holder()
 }
 
-async fn reasons(house: &House, email: &str) -> Vec<Reason> {
+pub(super) async fn reasons(house: &House, email: &str) -> Vec<Reason> {
     let id = suppression_id(house, email);
     let loaded = house.platform.store.load::<Suppression>(id).await.unwrap();
     loaded.state.reasons().to_vec()
 }
 
-async fn standing(house: &House, id: Uuid) -> Standing {
+pub(super) async fn standing(house: &House, id: Uuid) -> Standing {
     let loaded = house.platform.store.load::<Subscriber>(id).await.unwrap();
     loaded.state.standing()
 }
 
-async fn move_to(house: &House, id: Uuid, email: &str) -> (u16, Value) {
+pub(super) async fn move_to(house: &House, id: Uuid, email: &str) -> (u16, Value) {
     say(house, patch(id, &json!({ "email": email }))).await
 }
 
@@ -74,8 +74,10 @@ async fn a_new_address_is_claimed_and_the_old_one_is_free_in_one_commit() {
         "subscriber.ContactChanged",
         "address.Released",
         "address.Claimed",
+        "suppression.Added",
     ];
     assert_eq!(written[before..], expected);
+    assert_eq!(reasons(&house, OLD).await, [Reason::Moved]);
     assert_eq!(
         (holder(&house, OLD).await, holder(&house, NEW).await),
         (None, Some(ada))
@@ -83,6 +85,7 @@ async fn a_new_address_is_claimed_and_the_old_one_is_free_in_one_commit() {
     assert_eq!(shown(&house, ada).await["email"], NEW);
     let (status, answer) = move_to(&house, bob, OLD).await;
     assert_eq!(status, 200, "{answer}");
+    assert_eq!(reasons(&house, OLD).await, []);
 
     // Another spelling of the same mailbox.
     let (status, _) = move_to(&house, ada, "Ada@example.net").await;
@@ -221,7 +224,8 @@ async fn what_comes_back_from_the_old_address_is_not_held_against_the_new_one() 
     let hook = TestRequest::post().uri("/hooks/mail");
     let hook = hook.insert_header((header::CONTENT_TYPE, "message/rfc822"));
     assert_eq!(say(&house, hook.set_payload(returned)).await.0, 204);
-    assert_eq!(reasons(&house, OLD).await, [Reason::HardBounce]);
+    let both = [Reason::Moved, Reason::HardBounce];
+    assert_eq!(reasons(&house, OLD).await, both);
     assert_eq!(reasons(&house, NEW).await, []);
 
     house.publish("More", "It still runs.", &[channel]).await;
@@ -244,7 +248,8 @@ async fn nobody_is_brought_back_by_an_address_they_had_before_they_were_erased()
     let bob = sign_up(&house, json!({ "email": NEW })).await;
     let erase = format!("/api/v1/subscribers/{ada}/erase");
     assert_eq!(say(&house, TestRequest::post().uri(&erase)).await.0, 202);
-    assert_eq!(reasons(&house, OLD).await, [Reason::Erased]);
+    let both = [Reason::Moved, Reason::Erased];
+    assert_eq!(reasons(&house, OLD).await, both);
     assert_eq!(reasons(&house, "ada@example.com").await, [Reason::Erased]);
     assert_eq!(
         (reasons(&house, NEW).await, holder(&house, NEW).await),

@@ -363,7 +363,8 @@ create table publishing_suppression_list_g1 (
     import boolean,
     unsubscribed boolean,
     erased boolean,
-    suppressed boolean not null generated always as ((COALESCE(manual, false) OR COALESCE(hard_bounce, false) OR COALESCE(complaint, false) OR COALESCE(import, false) OR COALESCE(unsubscribed, false) OR COALESCE(erased, false))) stored,
+    moved boolean,
+    suppressed boolean not null generated always as ((COALESCE(manual, false) OR COALESCE(hard_bounce, false) OR COALESCE(complaint, false) OR COALESCE(import, false) OR COALESCE(unsubscribed, false) OR COALESCE(erased, false) OR COALESCE(moved, false))) stored,
     version integer not null,
     position bigint not null,
     PRIMARY KEY (suppression_id)

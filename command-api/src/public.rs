@@ -30,7 +30,8 @@ pub(crate) fn routes(cfg: &mut web::ServiceConfig) {
     serve(cfg, ask::ROUTE, ask::ask);
     serve(cfg, leave::ROUTE, leave::leave);
     serve_counted(cfg, preferences::SHOW, Policy::Links, preferences::show);
-    serve_counted(cfg, preferences::SAVE, Policy::Links, preferences::save);
+    // Counts what comes but for who leaves, which only the form says.
+    serve(cfg, preferences::SAVE, preferences::save);
     serve(cfg, mail::ROUTE, mail::receive);
     serve(cfg, ses::ROUTE, ses::receive);
 }

@@ -78,6 +78,9 @@ pub struct Profile {
 }
 
 impl Profile {
+    /// Addresses somebody may have had before the present one: their erasure gives up all of them in one commit.
+    pub const FORMER_MAX: usize = 100;
+
     /// Id of the `suppression` stream of the address they had before it was changed for the nth time, counted from 0; of
     /// the present one, when it was not changed so often.
     pub fn suppression_before_change(&self, nth: usize) -> Uuid {
@@ -85,11 +88,11 @@ impl Profile {
         former.map_or(self.address_suppression_id, |it| it.address_suppression_id)
     }
 
-    /// Whether they had that address once, by the id of its `suppression` stream, and have it no more. Who has its mailbox by
-    /// now nobody knows: they can leave for them, and nothing else.
-    pub fn gave_up(&self, address_suppression_id: Uuid) -> bool {
-        let of = |former: &FormerAddress| former.address_suppression_id == address_suppression_id;
-        self.address_suppression_id != address_suppression_id && self.former.iter().any(of)
+    /// Whether the address with this `suppression` stream, to which a link to them went, is not the one they have. Who has
+    /// its mailbox by now nobody knows: they can leave for them, and nothing else. Nor need it be among the former ones: a
+    /// restore may have lost the change.
+    pub fn has_another_than(&self, address_suppression_id: Uuid) -> bool {
+        self.address_suppression_id != address_suppression_id
     }
 }
 
@@ -384,6 +387,12 @@ pub enum Refusal {
     /// Nobody asked for it.
     #[error("nobody asked for the subscriber's erasure")]
     ErasureNotRequested,
+    /// Their erasure would have to give up more addresses than one commit has room for.
+    #[error(
+        "the subscriber's address was changed {} times, which is the most there is; erase them and sign them up anew",
+        Profile::FORMER_MAX
+    )]
+    MovedTooOften,
 }
 
 impl Aggregate for Subscriber {

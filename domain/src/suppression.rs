@@ -39,12 +39,16 @@ code_enum! {
         Unsubscribed = "unsubscribed",
         /// Whoever had the address was erased:
         Erased = "erased",
+        /// Whoever had the address gave it up for another:
+        Moved = "moved",
     }
 }
 
 impl Reason {
     /// Reasons that a sign-up of their own puts an end to.
-    pub const ENDED_BY_SIGN_UP: &[Self] = &[Self::Erased, Self::Unsubscribed];
+    pub const ENDED_BY_SIGN_UP: &[Self] = &[Self::Erased, Self::Unsubscribed, Self::Moved];
+    /// Reasons why nobody has the address any more: no file brings it back, only whoever has it by now.
+    pub const GIVEN_UP: &[Self] = &[Self::Erased, Self::Moved];
 }
 
 /// State of a `suppression` stream.
@@ -79,6 +83,12 @@ impl Suppression {
                 !self.reasons().iter().all(own)
             }
         }
+    }
+
+    /// Why nobody has the address any more, if that is so: `erased` before `moved`.
+    pub fn given_up(&self) -> Option<Reason> {
+        let stands = |reason: &&Reason| self.reasons().contains(reason);
+        Reason::GIVEN_UP.iter().find(stands).copied()
     }
 
     /// The reasons that stand.

@@ -13,7 +13,9 @@ use crate::problem::{self, Problem};
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::middleware::{Next, from_fn};
-use actix_web::{Error, Handler, HttpMessage as _, Responder, ResponseError as _, guard, web};
+use actix_web::{
+    Error, Handler, HttpMessage as _, HttpRequest, Responder, ResponseError as _, guard, web,
+};
 use actix_web::{FromRequest, http::Method};
 use utoipa::Modify;
 use utoipa::openapi::path::{Operation, PathItem};
@@ -145,7 +147,7 @@ async fn gate<B: MessageBody>(
         }
         request.extensions_mut().insert(principal);
     } else if let Some((limits, policy)) = limits.zip(door.by_address) {
-        counted = limits.anybody(policy, &request);
+        counted = limits.anybody(policy, request.request());
         if let Err(problem) = permit(counted.as_ref()) {
             return Ok(refuse(request, &problem, counted.as_ref()));
         }
@@ -157,7 +159,19 @@ async fn gate<B: MessageBody>(
     Ok(response.map_into_left_body())
 }
 
-fn permit(counted: Option<&Counted>) -> Result<(), Problem> {
+/// Counts a request of the public, by the address it is from, in the handler of a route where only the body says whether it
+/// counts: register that with [`serve`], and tell what was counted on the answer. None: nothing is limited.
+#[must_use]
+pub fn count(request: &HttpRequest, policy: Policy) -> Option<Counted> {
+    let limits = request.app_data::<web::Data<Limits>>()?;
+    limits.anybody(policy, request)
+}
+
+/// Passes unless there were too many.
+///
+/// # Errors
+/// 429 that names the limit.
+pub fn permit(counted: Option<&Counted>) -> Result<(), Problem> {
     counted.map_or(Ok(()), Counted::permit)
 }
 

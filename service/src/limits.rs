@@ -11,7 +11,7 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use actix_web::dev::ServiceRequest;
+use actix_web::HttpRequest;
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::auth::Principal;
@@ -91,7 +91,7 @@ impl Limits {
     }
 
     /// Counts a request of anybody, by the address it is from. None: that is not limited.
-    pub fn anybody(&self, policy: Policy, request: &ServiceRequest) -> Option<Counted> {
+    pub fn anybody(&self, policy: Policy, request: &HttpRequest) -> Option<Counted> {
         let peer = request.peer_addr().map(|peer| peer.ip());
         let address = address::of(request.headers(), peer, self.proxies);
         let block = address.map(|it| address::block(it.to_canonical()));

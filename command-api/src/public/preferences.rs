@@ -10,7 +10,7 @@ mod tests;
 
 use actix_web::http::header;
 use actix_web::web;
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{HttpRequest, HttpResponse, ResponseError as _};
 use tidings_domain::aggregate::Aggregate as _;
 use tidings_domain::subscriber::{
     Command, Event, PreferencesMethod, ResubscribeMethod, Standing, Subscriber, UnsubscribeMethod,
@@ -20,8 +20,9 @@ use tidings_domain::token::{ConfirmLink, PreferencesLink, UnsubscribeLink};
 use tidings_domain::value::Evidence;
 use tidings_event_store::{CommitError, Context, Loaded};
 use tidings_service::Problem;
-use tidings_service::access::{Access, Route};
+use tidings_service::access::{Access, Route, count, permit};
 use tidings_service::http::{RequestContext, read_body};
+use tidings_service::limits::Policy;
 
 use crate::commands::Commands;
 use crate::notices;
@@ -43,6 +44,8 @@ const ATTEMPTS_MAX: u32 = 5;
 const ACTOR: &str = "subscriber:page";
 
 /// The page of a reader's preferences
+///
+/// By a link that came to an address they have given up, one can leave and see nothing of what they chose.
 #[utoipa::path(
     get, path = "/p/{token}", tag = "public", operation_id = "show_preferences",
     params(("token" = String, Path, description = "As it stands in the mail")),
@@ -60,7 +63,7 @@ pub(crate) async fn show(commands: web::Data<Commands>, token: web::Path<String>
         Err(error) => return super::page::bad_link(&error),
     };
     match known(&commands, &link).await {
-        Ok(Some((loaded, offer))) => page::show(&Shown::new(&loaded.state, &offer), Word::None),
+        Ok(Some((loaded, offer))) => page_of(&loaded.state, &offer, &link, Word::None),
         Ok(None) => page::nobody(),
         Err(problem) => later(&problem),
     }
@@ -95,15 +98,34 @@ pub(crate) async fn save(
     origin: RequestContext,
     body: web::Payload,
 ) -> HttpResponse {
-    let link = match PreferencesLink::verify(&token, &commands.link_keys) {
-        Ok(link) => link,
-        Err(error) => return super::page::bad_link(&error),
-    };
+    let link = PreferencesLink::verify(&token, &commands.link_keys);
     let body = read_body(&request, &mut body.into_inner(), BODY_BYTES_MAX).await;
-    let entry = match body {
-        Ok(body) => Entry::read(&body),
-        Err(problem) => return later(&problem),
+    let entry = body.map(|body| Entry::read(&body));
+    // Only the form says whether they leave, which is never refused for coming often.
+    let leaves = link.is_ok() && entry.as_ref().is_ok_and(|it| it.wish == Wish::Leave);
+    let counted = match leaves {
+        true => None,
+        false => count(&request, Policy::Links),
     };
+    let mut response = match (permit(counted.as_ref()), link, entry) {
+        (Err(refused), ..) => refused.error_response(),
+        (_, Err(error), _) => super::page::bad_link(&error),
+        (.., Err(problem)) => later(&problem),
+        (_, Ok(link), Ok(entry)) => answer(&commands, &request, &origin, &link, &entry).await,
+    };
+    if let Some(counted) = counted {
+        counted.tell(response.headers_mut());
+    }
+    response
+}
+
+async fn answer(
+    commands: &Commands,
+    request: &HttpRequest,
+    origin: &RequestContext,
+    link: &PreferencesLink,
+    entry: &Entry,
+) -> HttpResponse {
     let agent = request.headers().get(header::USER_AGENT);
     let agent = agent.map(|agent| String::from_utf8_lossy(agent.as_bytes()));
     let evidence = agent.map(|agent| Evidence::user_agent(&agent));
@@ -116,7 +138,7 @@ pub(crate) async fn save(
         intent: commands.ids.next(),
         request_digest: None,
     };
-    match saved(&commands, &link, &entry, evidence.as_ref(), &context).await {
+    match saved(commands, link, entry, evidence.as_ref(), &context).await {
         Ok(response) => response,
         Err(problem) => later(&problem),
     }
@@ -125,6 +147,26 @@ pub(crate) async fn save(
 fn later(problem: &Problem) -> HttpResponse {
     tracing::warn!(%problem, "somebody could not see or save their preferences");
     page::later()
+}
+
+/// Whether the link came to an address that is not theirs any more.
+fn is_former(state: &Subscriber, link: &PreferencesLink) -> bool {
+    let profile = state.profile();
+    profile.is_some_and(|it| it.has_another_than(link.address_suppression_id))
+}
+
+/// The page as whoever has the link may see it: what somebody has chosen is nothing for the mailbox of an address that they
+/// gave up.
+fn page_of(
+    state: &Subscriber,
+    offer: &Offer,
+    link: &PreferencesLink,
+    word: Word<'_>,
+) -> HttpResponse {
+    match is_former(state, link) {
+        true => page::leave_only(word),
+        false => page::show(&Shown::new(state, offer), word),
+    }
 }
 
 /// Who it is, and what they can choose among; none: there is nobody any more.
@@ -157,12 +199,14 @@ async fn saved(
         // A mail lies around for years, and may have been passed on: by it one can leave, but not undo that.
         let today = UnsubscribeLink::issued_on(context.occurred_at);
         if entry.wish == Wish::ComeBack && ConfirmLink::has_had_its_time(link.issued, today) {
-            return Ok(page::show(&Shown::new(&loaded.state, &offer), Word::TooOld));
+            return Ok(page_of(&loaded.state, &offer, link, Word::TooOld));
         }
-        let profile = loaded.state.profile();
-        let is_former = profile.is_some_and(|it| it.gave_up(link.address_suppression_id));
+        let is_former = is_former(&loaded.state, link);
         let mut wished = match wishes(&loaded.state, &offer, entry, link, evidence) {
             Ok(wished) => wished,
+            Err(_) if is_former => {
+                return Ok(page_of(&loaded.state, &offer, link, Word::Former));
+            }
             Err(wrong) => {
                 let shown = Shown::new(&loaded.state, &offer).with(entry);
                 return Ok(page::show(&shown, Word::Wrong(&wrong)));
@@ -186,7 +230,7 @@ async fn saved(
         }
         if events.is_empty() {
             let word = if entry.is_empty() { Word::None } else { all };
-            return Ok(page::show(&Shown::new(&after, &offer), word));
+            return Ok(page_of(&after, &offer, link, word));
         }
         let told = after.standing() == Standing::Active && entry.wish == Wish::Save;
         let departures = profile.map_or(0, |it| it.departures);
@@ -197,7 +241,7 @@ async fn saved(
             notices::tell_of_change(commands, &mut draft, context, whom).await?;
         }
         match draft.commit().await {
-            Ok(_) => return Ok(page::show(&Shown::new(&after, &offer), all)),
+            Ok(_) => return Ok(page_of(&after, &offer, link, all)),
             Err(CommitError::Conflict { .. } | CommitError::Unknown) => {}
             Err(error) => return Err(refusal::commit(&error)),
         }

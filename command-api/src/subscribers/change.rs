@@ -34,7 +34,7 @@ pub(crate) const ROUTE: Route = (
 
 /// Times it is decided anew because others were faster.
 const ATTEMPTS_MAX: u32 = 5;
-/// Events that one request leads to, at most: a changed address gives five.
+/// Events that one request leads to, at most: a changed address gives six, seven where it was moved from before.
 const EVENTS_MAX: u32 = 8;
 
 /// Change what is known of somebody
@@ -55,8 +55,8 @@ const EVENTS_MAX: u32 = 8;
             headers(("ETag" = String, description = "Their version and that of their record"))),
         (status = 404, description = "No such subscriber", body = ProblemBody,
             content_type = "application/problem+json"),
-        (status = 409, description = "The address belongs to another subscriber; or nothing may be sent to it; or they were \
-            erased; or they would have too many attributes or tags", body = ProblemBody,
+        (status = 409, description = "The address belongs to another subscriber; or nothing may be sent to it, or to the one \
+            they have; or they have moved too often; or they were erased; or they would have too many attributes or tags", body = ProblemBody,
             content_type = "application/problem+json"),
         (status = 412, description = "It has changed since", body = ProblemBody,
             content_type = "application/problem+json"),
@@ -173,7 +173,9 @@ impl OnRecord {
             Some(email) => {
                 let command = contact::command(commands, email.clone());
                 let decided = self.subscriber.state.decide(command);
-                decided.map_err(|refused| refusal::refused(&refused))?
+                decided.map_err(|refused| {
+                    refusal::refused(&refused).error("#/email", "The address can not be changed.")
+                })?
             }
             None => vec![],
         };

@@ -68,8 +68,8 @@ pub(crate) enum Outcome {
     Repeated(Loaded<Subscriber>),
     /// The address belongs to another subscriber.
     Taken,
-    /// Whoever had the address was erased, and it is not them who ask.
-    Erased,
+    /// Whoever had the address was erased or gave it up for another, as the reason says, and it is not them who ask.
+    GivenUp(Reason),
 }
 
 /// The streams that a registration is about.
@@ -141,8 +141,9 @@ impl Registration {
                 on_record = self.load(store, id_key).await?;
                 continue;
             };
-            let Some(lifted) = self.lifted(&suppression.state) else {
-                return Ok(Outcome::Erased);
+            let lifted = match self.lifted(&suppression.state) {
+                Ok(lifted) => lifted,
+                Err(reason) => return Ok(Outcome::GivenUp(reason)),
             };
             let mut draft = store.draft(context);
             // First in the commit: a repeat of the request looks for its event in this stream.
@@ -191,8 +192,9 @@ impl Registration {
             Ok(confirmed) if !confirmed.is_empty() => confirmed,
             _ => return Ok(Outcome::Taken),
         };
-        let Some(lifted) = self.lifted(&suppression.state) else {
-            return Ok(Outcome::Erased);
+        let lifted = match self.lifted(&suppression.state) {
+            Ok(lifted) => lifted,
+            Err(reason) => return Ok(Outcome::GivenUp(reason)),
         };
         let record = store.load::<Record>(stream_id::record(holder)).await?;
         let mut draft = store.draft(context);
@@ -263,19 +265,22 @@ impl Registration {
         stream_id::address_suppression(id_key, &self.email)
     }
 
-    /// What signing up does to what speaks against the address; `None`: whoever had it was erased, which only they
-    /// themselves can put an end to, not a file.
-    fn lifted(&self, suppression: &Suppression) -> Option<Vec<suppression::Event>> {
-        let erased = suppression.reasons().contains(&Reason::Erased);
+    /// What signing up does to what speaks against the address.
+    ///
+    /// # Errors
+    /// Why nobody has it any more, which only they themselves can put an end to, not a file.
+    fn lifted(&self, suppression: &Suppression) -> Result<Vec<suppression::Event>, Reason> {
         match self.source {
-            subscriber::Source::Import if erased => None,
-            subscriber::Source::Import => Some(Vec::new()),
+            subscriber::Source::Import => match suppression.given_up() {
+                Some(reason) => Err(reason),
+                None => Ok(Vec::new()),
+            },
             // Not before they have confirmed: anybody can type any address.
-            _ if self.confirm_by.is_some() => Some(Vec::new()),
+            _ if self.confirm_by.is_some() => Ok(Vec::new()),
             subscriber::Source::Api | subscriber::Source::Form => {
                 let reasons = Reason::ENDED_BY_SIGN_UP.to_vec();
                 let Ok(lifted) = suppression.decide(suppression::Command::Lift { reasons });
-                Some(lifted)
+                Ok(lifted)
             }
         }
     }

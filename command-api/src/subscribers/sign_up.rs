@@ -125,7 +125,7 @@ pub(crate) async fn sign_up(
         }
         Outcome::Taken => Err(Problem::conflict(TAKEN).error("#/email", "This address is taken.")),
         // Signing up here is their own word.
-        Outcome::Erased => Err(Problem::conflict(ERASED)),
+        Outcome::GivenUp(_) => Err(Problem::conflict(ERASED)),
     }
 }
 

@@ -33,8 +33,8 @@ pub(crate) struct Lift {
 
 /// Lift a suppression
 ///
-/// It stands as long as any other reason does. `unsubscribed` and `erased` are not lifted here: only a sign-up of their own
-/// puts an end to them.
+/// It stands as long as any other reason does. `unsubscribed`, `erased` and `moved` are not lifted here: only a sign-up of
+/// their own puts an end to them.
 #[utoipa::path(
     post, path = "/api/v1/suppressions/{id}/lift", tag = "suppressions", security(("bearer" = [])),
     params(
@@ -109,8 +109,8 @@ mod tests {
             Some(vec![Reason::Manual, Reason::HardBounce])
         );
         assert_eq!(
-            lift(&["erased", "manual", "unsubscribed", "x"]).err(),
-            Some(3)
+            lift(&["erased", "manual", "unsubscribed", "moved", "x"]).err(),
+            Some(4)
         );
         assert_eq!(lift(&[]).err(), Some(1));
     }

@@ -1,5 +1,9 @@
 //! Which requests are counted, and by whom.
 
+use tidings_domain::token::PreferencesLink;
+use time::macros::date;
+use uuid::Uuid;
+
 use super::*;
 
 /// The statuses of three requests in a row where two are allowed, and whether they tell what is left.
@@ -44,4 +48,28 @@ async fn what_a_role_does_not_allow_counts_too_and_a_stranger_counts_for_nobody(
     assert_eq!((statuses, told), (vec![403, 403, 429], true));
     let (statuses, told) = three("POST", path, None).await;
     assert_eq!((statuses, told), (vec![401, 401, 401], false));
+}
+
+#[actix_web::test]
+async fn who_leaves_on_the_page_is_never_refused_for_coming_often() {
+    let link = PreferencesLink {
+        subscriber_id: Uuid::from_u128(1),
+        delivery_id: None,
+        address_suppression_id: Uuid::from_u128(2),
+        issued: date!(2026 - 03 - 01),
+    };
+    let path = format!("/p/{}", link.sign(link_keys().current()));
+    let commands = commands();
+    let verify = commands.key_verifier();
+    let app = app!(commands, verify, limits(2));
+    let mut statuses = Vec::new();
+    for form in ["leave", "leave", "leave", "save", "save", "save", "leave"] {
+        let request = request("POST", &path).set_payload(format!("do={form}"));
+        let response = call_service(&app, request.to_request()).await;
+        let told = response.headers().contains_key("ratelimit");
+        assert_eq!(told, form != "leave", "{form}");
+        statuses.push(response.status().as_u16());
+    }
+    // The log of this test is away.
+    assert_eq!(statuses, [503, 503, 503, 503, 503, 429, 503]);
 }

@@ -1,4 +1,4 @@
-//! The last word on each counts. What was erased says nothing.
+//! The last word on each counts, and of one event that something is gone. What was erased says nothing.
 
 use super::{Event, NameChange, Record};
 use crate::personal::Personal;
@@ -20,8 +20,8 @@ pub(super) fn evolve(mut state: Record, event: &Event) -> Record {
             .extend(changes.map(|(key, value)| (key.clone(), value.clone())));
     }
     if let Some(Personal::Known(patch)) = tags {
-        state.tags.retain(|tag| !patch.removed.contains(tag));
         state.tags.extend(patch.added.iter().cloned());
+        state.tags.retain(|tag| !patch.removed.contains(tag));
     }
     state
 }

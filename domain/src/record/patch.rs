@@ -46,9 +46,9 @@ impl AttributePatch {
         written(fields)
     }
 
-    /// What [`Self::to_json`] has written; `None`: it holds what it may not hold.
+    /// What [`Self::to_json`] has written; `None`: it holds what it may not hold. A key in both is removed.
     pub fn recorded(text: &str) -> Option<Self> {
-        let fields: Value = serde_json::from_str(text).ok()?;
+        let fields = only(text, [SET, REMOVED])?;
         let mut changes = BTreeMap::new();
         if let Some(set) = fields.get(SET) {
             for (key, value) in set.as_object()? {
@@ -85,9 +85,9 @@ impl TagPatch {
         written(fields)
     }
 
-    /// What [`Self::to_json`] has written; `None`: it holds what it may not hold.
+    /// What [`Self::to_json`] has written; `None`: it holds what it may not hold. A tag in both is removed.
     pub fn recorded(text: &str) -> Option<Self> {
-        let fields: Value = serde_json::from_str(text).ok()?;
+        let fields = only(text, [ADDED, REMOVED])?;
         let tags = |name| -> Option<BTreeSet<Tag>> {
             Some(
                 texts(&fields, name)?
@@ -103,8 +103,15 @@ impl TagPatch {
     }
 }
 
+/// An object that has no other fields than these: passing over what a later build has written would fold it another way.
+fn only(text: &str, names: [&str; 2]) -> Option<Map<String, Value>> {
+    let fields: Map<String, Value> = serde_json::from_str(text).ok()?;
+    let known = |name: &String| names.contains(&name.as_str());
+    fields.keys().all(known).then_some(fields)
+}
+
 /// An array of texts; none where there is no such field.
-fn texts(fields: &Value, name: &str) -> Option<Vec<String>> {
+fn texts(fields: &Map<String, Value>, name: &str) -> Option<Vec<String>> {
     let Some(items) = fields.get(name) else {
         return Some(Vec::new());
     };

@@ -196,6 +196,53 @@ fn what_was_erased_says_nothing() {
     assert!(record.tags().is_empty());
 }
 
+/// Nothing writes both of one key or tag; a log that holds it is read in one way all the same, here and by views.
+#[test]
+fn what_is_said_to_be_there_and_gone_at_once_is_gone() {
+    let patch = TagPatch {
+        added: tags(&["early", "vip"]),
+        removed: tags(&["trial", "vip"]),
+    };
+    let gone =
+        r#"{"removed": ["city"], "set": {"city": {"text": "Lviv"}, "age": {"number": "8"}}}"#;
+    let both = Event::Changed {
+        subscriber_id: ADA,
+        name: NameChange::Unchanged,
+        attributes: Some(Personal::Known(AttributePatch::recorded(gone).unwrap())),
+        tags: Some(Personal::Known(
+            TagPatch::recorded(&patch.to_json()).unwrap(),
+        )),
+    };
+    let record = fold::<Record>(&[both]);
+    assert_eq!(record.tags(), &tags(&["early"]));
+    assert_eq!(shown(&record), json!({ "Age": 7, "age": 8 }));
+}
+
+#[test]
+fn a_patch_that_says_more_than_this_build_knows_is_not_understood() {
+    let attributes = |text: &str| AttributePatch::recorded(text).is_some();
+    let tags = |text: &str| TagPatch::recorded(text).is_some();
+    assert!(attributes(
+        r#"{"set": {"vip": {"yes_no": true}}, "removed": ["city"]}"#
+    ));
+    assert!(tags(r#"{"added": ["vip"], "removed": []}"#) && attributes("{}") && tags("{}"));
+    for more in [
+        r#"{"set": {}, "expires": {}}"#,
+        r#"{"set": {"vip": {"yes_no": true, "text": "x"}}}"#,
+        r#"{"set": {"vip": {"money": "1"}}}"#,
+        r#"{"set": {"vip": {"yes_no": "true"}}}"#,
+        r#"{"set": {"vip": true}}"#,
+        r#"{"removed": [7]}"#,
+        "[]",
+        "null",
+    ] {
+        assert!(!attributes(more), "{more}");
+    }
+    for more in [r#"{"added": [], "all": []}"#, r#"{"added": null}"#, "[]"] {
+        assert!(!tags(more), "{more}");
+    }
+}
+
 fn some_patch() -> impl Strategy<Value = Value> {
     let value = prop_oneof![
         Just(json!(null)),

@@ -74,13 +74,13 @@ pub(super) fn decide(state: &Subscriber, command: Command) -> Result<Vec<Event>,
             | Subscriber::Active(profile)
             | Subscriber::Unsubscribed(profile),
             command @ Command::ChangeContact { .. },
-        ) => Ok(change_contact(profile, command)),
+        ) => change_contact(profile, command),
         (state, command) => Ok(say(state, command)),
     }
 }
 
 /// What was agreed to stays with the person: whoever gives the new address answers for it.
-fn change_contact(profile: &Profile, command: Command) -> Vec<Event> {
+fn change_contact(profile: &Profile, command: Command) -> Result<Vec<Event>, Refusal> {
     let Command::ChangeContact {
         email,
         address_id,
@@ -89,12 +89,15 @@ fn change_contact(profile: &Profile, command: Command) -> Vec<Event> {
         method,
     } = command
     else {
-        return vec![];
+        return Ok(vec![]);
     };
     if profile.email.known() == Some(&email) {
-        return vec![];
+        return Ok(vec![]);
     }
-    vec![Event::ContactChanged {
+    if profile.former.len() >= Profile::FORMER_MAX {
+        return Err(Refusal::MovedTooOften);
+    }
+    Ok(vec![Event::ContactChanged {
         email: Personal::Known(email),
         address_id,
         address_suppression_id,
@@ -104,7 +107,7 @@ fn change_contact(profile: &Profile, command: Command) -> Vec<Event> {
             address_suppression_id: profile.address_suppression_id,
         },
         method,
-    }]
+    }])
 }
 
 /// What somebody says of what they get.

@@ -369,8 +369,30 @@ fn an_address_is_changed_and_consent_stays() {
         );
         assert_eq!(profile.suppression_before_change(0), Uuid::from_u128(2));
         assert_eq!(profile.suppression_before_change(1), Uuid::from_u128(12));
-        assert!(profile.gave_up(Uuid::from_u128(2)) && !profile.gave_up(Uuid::from_u128(12)));
+        assert!(profile.has_another_than(Uuid::from_u128(2)));
+        assert!(!profile.has_another_than(Uuid::from_u128(12)));
     }
+}
+
+/// The request for their erasure gives up all of them in one commit, which takes 1,000 events.
+#[test]
+fn nobody_has_had_more_addresses_than_their_erasure_has_room_for() {
+    let mut state = fold::<Subscriber>(&[active()]);
+    for nth in 0..Profile::FORMER_MAX {
+        let command = move_to(&format!("ada{nth}@example.net"));
+        for event in state.decide(command).unwrap() {
+            state = state.evolve(&event);
+        }
+    }
+    assert_eq!(state.profile().unwrap().former.len(), Profile::FORMER_MAX);
+    let last = state.clone();
+    let refused = state.decide(move_to("one.more@example.net"));
+    assert_eq!(refused, Err(Refusal::MovedTooOften));
+    let same = last.decide(move_to(&format!(
+        "ada{}@example.net",
+        Profile::FORMER_MAX - 1
+    )));
+    assert_eq!(same, Ok(vec![]), "what is so already changes nothing");
 }
 
 #[test]

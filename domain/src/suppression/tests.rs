@@ -83,7 +83,10 @@ fn somebody_may_be_asked_unless_more_than_their_own_word_stands_against_it() {
     };
     assert_eq!(forbids(&[]), [false, false]);
     for reason in Reason::ALL {
-        let own = matches!(reason, Reason::Erased | Reason::Unsubscribed);
+        let own = matches!(
+            reason,
+            Reason::Erased | Reason::Unsubscribed | Reason::Moved
+        );
         assert_eq!(forbids(&[*reason]), [true, !own], "{reason}");
     }
     assert_eq!(

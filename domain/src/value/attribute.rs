@@ -76,6 +76,9 @@ pub enum AttributeValue {
     Date(Date),
 }
 
+const TOO_FINE: &str = "a JSON number is a double, which may not hold so large or so fine a number as it was written; write \
+    it as a text: {\"number\": \"12345678901234567890123\"}";
+
 const DATE: &[BorrowedFormatItem<'_>] = format_description!("[year]-[month]-[day]");
 
 impl AttributeValue {
@@ -91,17 +94,13 @@ impl AttributeValue {
         match value {
             Value::String(text) => Self::text(text),
             Value::Number(number) => {
-                Decimal::from_json(number).map(Self::Number).ok_or_else(|| {
-                    Invalid::new(format!(
-                        "the number has more than {} digits",
-                        Decimal::DIGITS_MAX
-                    ))
-                })
+                let number = Decimal::from_json(number).map(Self::Number);
+                number.ok_or_else(|| Invalid::new(TOO_FINE))
             }
             Value::Bool(yes) => Ok(Self::YesNo(*yes)),
             other => match only_field(other) {
-                Some(("date", date)) => Self::date(date),
-                Some(("number", number)) => Decimal::parse(number).map(Self::Number),
+                Some(("date", Value::String(date))) => Self::date(date),
+                Some(("number", Value::String(number))) => Decimal::parse(number).map(Self::Number),
                 _ => Err(Invalid::new(
                     "an attribute is a text, a number, true, false, {\"date\": \"2026-03-01\"} or {\"number\": \"12.5\"}",
                 )),
@@ -148,7 +147,7 @@ impl AttributeValue {
         match value {
             // A database has no place for it.
             Value::String(text) => Some(Self::Text(text.replace('\0', "\u{fffd}"))),
-            Value::Number(number) => Some(match Decimal::from_json(number) {
+            Value::Number(number) => Some(match Decimal::nearest(number) {
                 Some(number) => Self::Number(number),
                 None => Self::Text(number.to_string()),
             }),
@@ -180,15 +179,13 @@ impl AttributeValue {
         }
     }
 
-    /// The value in what [`Self::to_typed`] has written; `None`: it is of a kind that a later build knows.
+    /// The value in what [`Self::to_typed`] has written; `None`: it is of a kind that a later build knows, or of several.
     pub fn from_typed(value: &Value) -> Option<Self> {
-        if let Some(yes) = value.get("yes_no").and_then(Value::as_bool) {
-            return Some(Self::YesNo(yes));
-        }
         match only_field(value)? {
-            ("text", text) => Some(Self::Text(text.to_owned())),
-            ("number", number) => Decimal::parse(number).ok().map(Self::Number),
-            ("date", date) => Self::read_date(date),
+            ("yes_no", Value::Bool(yes)) => Some(Self::YesNo(*yes)),
+            ("text", Value::String(text)) => Some(Self::Text(text.to_owned())),
+            ("number", Value::String(number)) => Decimal::parse(number).ok().map(Self::Number),
+            ("date", Value::String(date)) => Self::read_date(date),
             _ => None,
         }
     }
@@ -205,11 +202,11 @@ impl AttributeValue {
     }
 }
 
-/// Of an object of one field that holds a text: both.
-fn only_field(value: &Value) -> Option<(&str, &str)> {
+/// Of an object of one field: its name and what it holds.
+fn only_field(value: &Value) -> Option<(&str, &Value)> {
     let fields = value.as_object().filter(|fields| fields.len() == 1)?;
     let (name, value) = fields.iter().next()?;
-    Some((name.as_str(), value.as_str()?))
+    Some((name.as_str(), value))
 }
 
 #[cfg(test)]
@@ -269,9 +266,12 @@ mod tests {
             json!({}),
             json!({ "date": "2023-02-29" }),
             json!({ "date": "2024-2-9" }),
-            json!({ "date": "-2024-02-09" }),
-            json!({ "date": "+2024-02-09" }),
+            json!({ "date": "+2026-03-01" }),
+            json!({ "date": "-0044-03-15" }),
+            json!({ "date": "-044-03-15" }),
             json!({ "date": "0000-02-09" }),
+            json!(12345678901234567890123_f64),
+            json!(0.12345678901234568),
             json!({ "date": "2024-02-09", "number": "1" }),
             json!({ "number": 1 }),
             json!({ "text": "x" }),
@@ -299,6 +299,7 @@ mod tests {
             kinds("true"),
             [json!({ "text": "true" }), json!({ "yes_no": true })]
         );
+        assert_eq!(kinds("+2026-03-01"), [json!({ "text": "+2026-03-01" })]);
         let day = "2026-03-01";
         assert_eq!(kinds(day), [json!({ "text": day }), json!({ "date": day })]);
     }

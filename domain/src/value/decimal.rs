@@ -11,6 +11,10 @@ use super::Invalid;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Decimal(String);
 
+/// Any number of so many digits is the shortest text of the double nearest to it, and no double beside that has a text as
+/// short: one that was read a little wrong, as JSON's fast reader does, shows by having more.
+const DOUBLE_DIGITS: usize = 15;
+
 impl Decimal {
     /// The most digits, before and behind the point together.
     pub const DIGITS_MAX: usize = 38;
@@ -55,14 +59,29 @@ impl Decimal {
         }))
     }
 
-    /// The number that a JSON number is: of a fraction, the shortest one that is the same double. `None`: it has too many
-    /// digits.
+    /// The number that a JSON number was written as. `None`: nobody can tell, since it was read as a double that many a
+    /// number is rounded to: one whose shortest text has more than 15 digits, such as any from 10^15 on.
     pub fn from_json(number: &Number) -> Option<Self> {
+        let decimal = Self::nearest(number)?;
+        if number.is_i64() || number.is_u64() {
+            return Some(decimal);
+        }
+        (decimal.digits() <= DOUBLE_DIGITS).then_some(decimal)
+    }
+
+    /// The number that a JSON number is: of a double, the shortest one that is read as it. `None`: it has too many digits.
+    pub fn nearest(number: &Number) -> Option<Self> {
         if number.is_i64() || number.is_u64() {
             return Self::read(&number.to_string());
         }
         // Unlike JSON's own writing, this one has no exponent.
         Self::read(&number.as_f64()?.to_string())
+    }
+
+    /// How many digits there are from the first on that is not 0.
+    fn digits(&self) -> usize {
+        let digits: String = self.0.chars().filter(char::is_ascii_digit).collect();
+        digits.trim_start_matches('0').len()
     }
 
     /// The JSON number that reads back as this one; `None`: a double would lose digits.
@@ -159,6 +178,39 @@ mod tests {
         assert_eq!(number("1e300"), None);
     }
 
+    #[test]
+    fn a_json_number_that_was_rounded_when_it_was_read_is_none() {
+        let number = |text: &str| Decimal::from_json(&serde_json::from_str(text).unwrap());
+        for whole in [
+            "9007199254740993",
+            "-9223372036854775808",
+            "18446744073709551615",
+        ] {
+            assert_eq!(number(whole).unwrap().as_str(), whole);
+        }
+        let exact = [
+            ("900719925474099.0", "900719925474099"),
+            ("0.123456789012345", "0.123456789012345"),
+            ("1.5e-21", "0.0000000000000000000015"),
+        ];
+        for (given, written) in exact {
+            assert_eq!(number(given).unwrap().as_str(), written, "{given}");
+        }
+        for rounded in [
+            "12345678901234567890123",
+            "-12345678901234567890123",
+            "9007199254740992.0",
+            // Read as …990.
+            "9007199254740991.0",
+            "1e20",
+            "0.1234567890123456",
+            "0.12345678901234568",
+            "5e-324",
+        ] {
+            assert_eq!(number(rounded), None, "{rounded}");
+        }
+    }
+
     proptest! {
         #[test]
         fn what_is_shown_parses_to_itself(text in r"-?[0-9]{1,25}(\.[0-9]{1,14})?") {
@@ -167,6 +219,25 @@ mod tests {
                 if let Some(number) = decimal.to_json() {
                     prop_assert_eq!(Decimal::from_json(&number), Some(decimal));
                 }
+            }
+        }
+
+        /// Also by a reader that is off by one place in the last bit, as JSON's is at times.
+        #[test]
+        fn a_json_number_of_up_to_15_digits_is_itself_or_none(digits in "-?[1-9][0-9]{0,14}", exponent in -30_i32..10) {
+            let given: Number = serde_json::from_str(&format!("{digits}e{exponent}")).unwrap();
+            if let Some(read) = Decimal::from_json(&given) {
+                let (sign, digits) = digits.split_at(usize::from(digits.starts_with('-')));
+                let places = exponent.unsigned_abs() as usize;
+                let written = match exponent < 0 {
+                    true => {
+                        let padded = format!("{digits:0>width$}", width = places + 1);
+                        let (whole, fraction) = padded.split_at(padded.len() - places);
+                        format!("{sign}{whole}.{fraction}")
+                    }
+                    false => format!("{sign}{digits}{}", "0".repeat(places)),
+                };
+                prop_assert_eq!(read, Decimal::parse(&written).unwrap());
             }
         }
 

@@ -313,6 +313,23 @@ mod tests {
         assert_eq!((known.unknown, unknown.unknown), (0, 1));
     }
 
+    /// The address that somebody gave up is none to write to, whether or not the log knows that they changed it.
+    #[test]
+    fn an_address_that_was_given_up_is_suppressed_again() {
+        let moved = Fact {
+            scope: Some("address".to_owned()),
+            reasons: vec!["moved".to_owned()],
+            ..fact("suppression.Added", None)
+        };
+        let stream = moved.stream_id;
+        let all = words(&[moved], &HashSet::new()).unwrap();
+        let [word] = all.suppressions[&stream].as_slice() else {
+            panic!("{all:?}");
+        };
+        assert_eq!(word.weight, Weight::Leaves);
+        assert_eq!(word.command, add(Reason::Moved));
+    }
+
     #[test]
     fn what_is_not_understood_is_no_consent() {
         let refused = |fact: Fact| words(&[fact], &HashSet::new()).unwrap_err().to_string();

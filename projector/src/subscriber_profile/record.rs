@@ -54,6 +54,7 @@ fn of_tags(patch: &TagPatch) -> Value {
         let said = tags.iter().map(|tag| (tag.to_string(), Value::Bool(has)));
         said.collect::<Vec<_>>()
     };
+    // What is both is gone, as the stream has it.
     let all = said(&patch.added, true).into_iter();
     Value::Object(all.chain(said(&patch.removed, false)).collect())
 }
@@ -81,4 +82,24 @@ pub(super) fn shown_tags(tags: Option<&Value>) -> Vec<String> {
     let tags = tags.and_then(Value::as_object).into_iter().flatten();
     let has = tags.filter(|(_, has)| **has == Value::Bool(true));
     has.map(|(tag, _)| tag.clone()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_is_said_to_be_there_and_gone_at_once_is_gone() {
+        let tags = r#"{"added": ["early", "vip"], "removed": ["trial", "vip"]}"#;
+        let tags = of_tags(&TagPatch::recorded(tags).unwrap());
+        assert_eq!(tags, json!({ "early": true, "trial": false, "vip": false }));
+        let attributes =
+            r#"{"removed": ["city"], "set": {"age": {"number": "8"}, "city": {"text": "Lviv"}}}"#;
+        let attributes = of_attributes(&AttributePatch::recorded(attributes).unwrap());
+        assert_eq!(
+            attributes,
+            json!({ "age": { "number": "8" }, "city": null })
+        );
+    }
 }

@@ -83,6 +83,7 @@ pub(crate) fn code(code: &str) -> String {
         "channel_left" => "they had left the channel",
         "not_confirmed" => "they had not confirmed their sign-up",
         "erased" => "they were being erased",
+        "moved" => "whoever had the address has another by now",
         "publication_cancelled" => "the publication was cancelled",
         "no_such_address" => "there is no such address",
         "hard_bounce" => "the address takes no mail",

@@ -34,6 +34,8 @@ view_row! {
         unsubscribed: Option<bool>,
         /// Whoever had the address was erased.
         erased: Option<bool>,
+        /// Whoever had the address gave it up for another.
+        moved: Option<bool>,
         /// Stream version.
         version: i32,
         /// Log position.
@@ -91,6 +93,7 @@ impl SuppressionRow {
             import: None,
             unsubscribed: None,
             erased: None,
+            moved: None,
             version: item.recorded.version,
             position: item.position(),
         }
@@ -105,6 +108,7 @@ impl SuppressionRow {
             "import" => &mut self.import,
             "unsubscribed" => &mut self.unsubscribed,
             "erased" => &mut self.erased,
+            "moved" => &mut self.moved,
             _ => return None,
         };
         *place = Some(stands);
@@ -123,6 +127,7 @@ impl Merge for SuppressionRow {
             import: later.import.or(self.import),
             unsubscribed: later.unsubscribed.or(self.unsubscribed),
             erased: later.erased.or(self.erased),
+            moved: later.moved.or(self.moved),
             version: later.version,
             position: later.position,
         }

@@ -18,7 +18,7 @@ pub struct Suppression {
     /// address or domain.
     #[schema(example = "address")]
     pub scope: String,
-    /// Why: manual, hard_bounce, complaint, import, unsubscribed, erased.
+    /// Why: manual, hard_bounce, complaint, import, unsubscribed, erased, moved.
     #[schema(example = json!(["hard_bounce"]))]
     pub reasons: Vec<String>,
     /// Its version.
@@ -57,16 +57,19 @@ pub enum Cause {
     Unsubscribed,
     /// Whoever had the address was erased.
     Erased,
+    /// Whoever had the address gave it up for another.
+    Moved,
 }
 
 /// The reasons in the order of their columns.
-const REASONS: [(&str, Cause); 6] = [
+const REASONS: [(&str, Cause); 7] = [
     ("manual", Cause::Manual),
     ("hard_bounce", Cause::HardBounce),
     ("complaint", Cause::Complaint),
     ("import", Cause::Import),
     ("unsubscribed", Cause::Unsubscribed),
     ("erased", Cause::Erased),
+    ("moved", Cause::Moved),
 ];
 
 /// Up to `limit` that stand, behind an id, in order.

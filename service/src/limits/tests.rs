@@ -70,7 +70,7 @@ fn addresses_are_counted_apart_and_no_limit_is_none() {
     );
     let from = |address: &str| {
         let peer = format!("{address}:4711").parse().unwrap();
-        TestRequest::default().peer_addr(peer).to_srv_request()
+        TestRequest::default().peer_addr(peer).to_http_request()
     };
     let passes = |address| {
         let counted = limits.anybody(Policy::SignUp, &from(address));

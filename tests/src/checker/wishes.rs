@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::deliveries::uuid;
 
 /// Reasons that do not keep somebody from being asked whether they want mail after all.
-const OWN_WORD: [&str; 2] = ["erased", "unsubscribed"];
+const OWN_WORD: [&str; 3] = ["erased", "unsubscribed", "moved"];
 
 /// What is said of a reader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

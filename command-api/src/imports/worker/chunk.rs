@@ -5,7 +5,7 @@ use tidings_domain::address::Address;
 use tidings_domain::stream_id;
 use tidings_domain::subscriber::{Source, Subscriber};
 use tidings_domain::subscriber_import::Rejected;
-use tidings_domain::suppression::{Reason, Suppression};
+use tidings_domain::suppression::Suppression;
 use tidings_domain::value::{Attributes, Code, DisplayName, EmailAddress};
 use tidings_event_store::Context;
 use uuid::Uuid;
@@ -83,7 +83,7 @@ pub(super) async fn sign_up(
         match outcome? {
             Outcome::SignedUp(_) | Outcome::Repeated(_) => tally.accepted += 1,
             Outcome::Taken => tally.existing += 1,
-            Outcome::Erased => tally.rejected.push(rejected(line, "erased", None)),
+            Outcome::GivenUp(why) => tally.rejected.push(rejected(line, why.as_str(), None)),
         }
     }
     tally.rejected.sort_by_key(|rejected| rejected.line);
@@ -166,13 +166,9 @@ async fn jobs(
         .iter()
         .filter(|job| {
             let on_record = &job.on_record;
-            let erased = on_record
-                .suppression
-                .state
-                .reasons()
-                .contains(&Reason::Erased);
+            let given_up = on_record.suppression.state.given_up().is_some();
             let taken = on_record.address.state.holder().is_some();
-            on_record.subscriber.version == 0 && !taken && !erased
+            on_record.subscriber.version == 0 && !taken && !given_up
         })
         .map(|job| job.registration.id)
         .collect();

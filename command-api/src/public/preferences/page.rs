@@ -51,12 +51,26 @@ pub(super) fn show(shown: &Shown, word: Word<'_>) -> HttpResponse {
         body += "<h2>Leave everything</h2>\n<p>Nothing more is sent to you, on no topic. You can come back by this same link.</p>\n";
         body += &button("leave", "Leave everything");
     }
-    let status = match word {
+    page(status(word), TITLE, &body)
+}
+
+/// The page for whoever has a link that came to an address which its reader has given up: it is the same whatever they chose,
+/// and whether they have left already.
+pub(super) fn leave_only(word: Word<'_>) -> HttpResponse {
+    let mut body = said(word);
+    if !matches!(word, Word::Saved) {
+        body += "<h2>Leave everything</h2>\n<p>Nothing more is sent to you, on no topic. To see or change what you get, use a link of a newer mail.</p>\n";
+        body += &button("leave", "Leave everything");
+    }
+    page(status(word), TITLE, &body)
+}
+
+fn status(word: Word<'_>) -> StatusCode {
+    match word {
         Word::Wrong(_) => StatusCode::UNPROCESSABLE_ENTITY,
         Word::TooOld | Word::Former => StatusCode::GONE,
         Word::None | Word::Saved => StatusCode::OK,
-    };
-    page(status, TITLE, &body)
+    }
 }
 
 fn said(word: Word<'_>) -> String {

@@ -99,6 +99,45 @@ async fn the_page_shows_what_is_on_record_and_not_who_it_is() {
 }
 
 #[actix_web::test]
+async fn by_a_link_to_an_address_that_is_not_theirs_nothing_is_seen_of_what_they_chose() {
+    let (other, _) = after(&ada(), &format!("offered_topic={COUNCIL}&language=de")).unwrap();
+    let (left, _) = after(&other, "do=leave").unwrap();
+    let mut pages = Vec::new();
+    for state in [ada(), other, left] {
+        let profile = state.profile().unwrap();
+        assert!(
+            profile.former.is_empty(),
+            "a restore may have lost the change"
+        );
+        pages.push(text(page_of(&state, &offer(), &link(), Word::None)).await);
+    }
+    assert!(pages.iter().all(|page| *page == pages[0]));
+    let page = &pages[0];
+    assert!(
+        page.contains(r#"value="leave""#) && !page.contains(r#"value="back""#),
+        "{page}"
+    );
+    for shown in [
+        "City",
+        "Markets",
+        "Newsletter",
+        "language",
+        "zone",
+        r#"value="save""#,
+    ] {
+        assert!(!page.contains(shown), "{shown}: {page}");
+    }
+    let present = PreferencesLink {
+        address_suppression_id: Uuid::nil(),
+        ..link()
+    };
+    let page = text(page_of(&ada(), &offer(), &present, Word::None)).await;
+    assert!(page.contains("Markets"));
+    let former = page_of(&ada(), &offer(), &link(), Word::Former);
+    assert_eq!(former.status(), 410);
+}
+
+#[actix_web::test]
 async fn what_is_wrong_stands_beside_its_field_with_what_was_entered() {
     let form =
         format!("frequency=daily&hour=8&zone=%22%3EBerlin&language=d&offered_topic={COUNCIL}");

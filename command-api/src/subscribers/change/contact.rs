@@ -1,10 +1,11 @@
-//! A new address: it is claimed and the old one released in one commit, guarded on whatever could forbid it.
+//! A new address: it is claimed and the old one released in one commit, guarded on whatever could forbid it. Nothing more is
+//! sent to the old one, whoever brings it: no file and no restored log that knows nothing of the change.
 
 use tidings_domain::address::{self, Address};
 use tidings_domain::aggregate::Aggregate as _;
 use tidings_domain::stream_id;
 use tidings_domain::subscriber::{Command, ContactMethod, Profile, Subscriber};
-use tidings_domain::suppression::{self, Reason, Suppression};
+use tidings_domain::suppression::{self, Reason, Scope, Suppression};
 use tidings_domain::value::EmailAddress;
 use tidings_event_store::{Draft, Loaded};
 use tidings_service::Problem;
@@ -23,10 +24,10 @@ pub(super) fn command(commands: &Commands, email: EmailAddress) -> Command {
     }
 }
 
-/// Lets the commit claim the address that a subscriber has after it, and release the one that they had.
+/// Lets the commit claim the address that a subscriber has after it, and give up the one that they had.
 ///
 /// # Errors
-/// 409 when it belongs to another, or nothing may be sent to it; 503 when the log can not be read.
+/// 409 when it belongs to another, or nothing may be sent to it, or to the one they had; 503 when the log can not be read.
 pub(super) async fn claim(
     commands: &Commands,
     draft: &mut Draft<'_>,
@@ -56,6 +57,8 @@ pub(super) async fn claim(
         .decide(address::Command::Release { subscriber_id: id });
     draft.append(old, released.unwrap_or_default());
     draft.append(address, claimed);
+    let old = store.load::<Suppression>(before.address_suppression_id);
+    leave(draft, old.await.map_err(load)?)?;
     for suppression_id in [
         profile.address_suppression_id,
         profile.domain_suppression_id,
@@ -69,13 +72,47 @@ pub(super) async fn claim(
 const TAKEN: &str = "The address belongs to another subscriber. One of the two may be a double: erase it, or have it keep \
     the address.";
 
-/// That somebody was erased who had the address ends here, as by a sign-up; nothing else does.
+/// Nothing is sent to the address any more: a file that holds it does not sign them up twice, and who leaves is not sought
+/// there. What they said of it, or its receiving side, does not end by moving on: a complaint that comes meanwhile neither,
+/// since the commit is guarded on the stream.
+fn leave(draft: &mut Draft<'_>, suppression: Loaded<Suppression>) -> Result<(), Problem> {
+    let ends_here = |reason: &Reason| match reason {
+        // The mailbox is why they move, or it is behind them.
+        Reason::HardBounce | Reason::Erased | Reason::Moved => true,
+        Reason::Manual | Reason::Complaint | Reason::Import | Reason::Unsubscribed => false,
+    };
+    let others = named(&suppression, ends_here);
+    if !others.is_empty() {
+        let why = "Nothing may be sent to the address they have.";
+        return Err(
+            Problem::conflict(format!("{why} {}: {}", others.join(", "), AGAINST_OLD))
+                .error("#/email", why),
+        );
+    }
+    let Ok(added) = suppression.state.decide(suppression::Command::Add {
+        scope: Scope::Address,
+        reason: Reason::Moved,
+        delivery_id: None,
+        value: None,
+    });
+    draft.append(suppression, added);
+    Ok(())
+}
+
+const AGAINST_OLD: &str = "another address does not put an end to that. If they want mail after all, lift `manual`, \
+    `complaint` or `import` (POST /api/v1/suppressions/find, then /api/v1/suppressions/{id}/lift); `unsubscribed` ends when \
+    they sign up and confirm it.";
+
+/// The reasons that stand but for those that end.
+fn named(suppression: &Loaded<Suppression>, ends: impl Fn(&Reason) -> bool) -> Vec<&'static str> {
+    let reasons = suppression.state.reasons().iter();
+    let others = reasons.filter(|reason| !ends(reason));
+    others.map(|reason| reason.as_str()).collect()
+}
+
+/// That somebody was erased who had the address, or gave it up, ends here, as by a sign-up; nothing else does.
 fn welcome(draft: &mut Draft<'_>, suppression: Loaded<Suppression>) -> Result<(), Problem> {
-    let others = suppression.state.reasons().iter();
-    let others: Vec<&str> = others
-        .filter(|reason| **reason != Reason::Erased)
-        .map(|reason| reason.as_str())
-        .collect();
+    let others = named(&suppression, |reason| Reason::GIVEN_UP.contains(reason));
     if !others.is_empty() {
         let detail = format!(
             "Nothing may be sent to the new address or its domain ({}): see POST /api/v1/suppressions/find.",
@@ -84,7 +121,7 @@ fn welcome(draft: &mut Draft<'_>, suppression: Loaded<Suppression>) -> Result<()
         let why = "Nothing may be sent to this address.";
         return Err(Problem::conflict(detail).error("#/email", why));
     }
-    let reasons = vec![Reason::Erased];
+    let reasons = Reason::GIVEN_UP.to_vec();
     let Ok(lifted) = suppression
         .state
         .decide(suppression::Command::Lift { reasons });

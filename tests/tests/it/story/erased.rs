@@ -42,7 +42,7 @@ async fn erase(house: &House, id: Uuid) {
     assert_eq!(answer["operation"], operation.as_str());
 }
 
-async fn import(house: &House, key: &str, file: String) -> Value {
+pub(super) async fn import(house: &House, key: &str, file: String) -> Value {
     let request = TestRequest::post()
         .uri("/api/v1/imports")
         .insert_header((header::CONTENT_TYPE, "text/csv"))

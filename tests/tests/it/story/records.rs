@@ -1,5 +1,6 @@
 //! What is known of somebody: written, changed, listed, and gone with them.
 
+mod given_up;
 mod moved;
 
 use actix_web::test::TestRequest;

@@ -1,11 +1,11 @@
 //! Whom rejected records quote. What is kept has to be found when whoever it quotes is erased. So a record is not kept
-//! that quotes a subscriber or somebody who was erased, or of which nobody can tell.
+//! that quotes a subscriber, by whichever address they had, or somebody who was erased, or of which nobody can tell.
 
 use tidings_domain::address::Address;
 use tidings_domain::personal::Personal;
 use tidings_domain::stream_id;
 use tidings_domain::subscriber_import::Rejected;
-use tidings_domain::suppression::{Reason, Suppression};
+use tidings_domain::suppression::Suppression;
 use tidings_domain::value::EmailAddress;
 use tidings_event_store::LoadError;
 use uuid::Uuid;
@@ -35,8 +35,7 @@ pub(super) async fn look_up(
     let on_record = addresses.iter().zip(&suppressions);
     let not_kept: Vec<Uuid> = on_record
         .filter(|(address, suppression)| {
-            let erased = suppression.state.reasons().contains(&Reason::Erased);
-            erased || address.state.holder().is_some()
+            suppression.state.given_up().is_some() || address.state.holder().is_some()
         })
         .map(|(address, _)| address.id)
         .collect();

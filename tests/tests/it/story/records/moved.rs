@@ -19,32 +19,32 @@ use super::super::bounced::{POSTFIX, channel, mail_to, report};
 use super::super::unsubscribe::serve;
 use super::*;
 
-const OLD: &str = "ada@example.org";
-const NEW: &str = "ada@example.net";
+pub(super) const OLD: &str = "ada@example.org";
+pub(super) const NEW: &str = "ada@example.net";
 const SUBSCRIBERS: usize = 1_000;
 
-fn suppression_id(house: &House, email: &str) -> Uuid {
+pub(super) fn suppression_id(house: &House, email: &str) -> Uuid {
     stream_id::address_suppression(&house.id_key, &EmailAddress::parse(email).unwrap())
 }
 
-async fn holder(house: &House, email: &str) -> Option<Uuid> {
+pub(super) async fn holder(house: &House, email: &str) -> Option<Uuid> {
     let id = stream_id::address(&house.id_key, &EmailAddress::parse(email).unwrap());
     let address = house.platform.store.load::<Address>(id).await.unwrap();
     address.state.holder()
 }
 
-async fn reasons(house: &House, email: &str) -> Vec<Reason> {
+pub(super) async fn reasons(house: &House, email: &str) -> Vec<Reason> {
     let id = suppression_id(house, email);
     let loaded = house.platform.store.load::<Suppression>(id).await.unwrap();
     loaded.state.reasons().to_vec()
 }
 
-async fn standing(house: &House, id: Uuid) -> Standing {
+pub(super) async fn standing(house: &House, id: Uuid) -> Standing {
     let loaded = house.platform.store.load::<Subscriber>(id).await.unwrap();
     loaded.state.standing()
 }
 
-async fn move_to(house: &House, id: Uuid, email: &str) -> (u16, Value) {
+pub(super) async fn move_to(house: &House, id: Uuid, email: &str) -> (u16, Value) {
     say(house, patch(id, &json!({ "email": email }))).await
 }
 
@@ -69,8 +69,10 @@ async fn a_new_address_is_claimed_and_the_old_one_is_free_in_one_commit() {
         "subscriber.ContactChanged",
         "address.Released",
         "address.Claimed",
+        "suppression.Added",
     ];
     assert_eq!(written[before..], expected);
+    assert_eq!(reasons(&house, OLD).await, [Reason::Moved]);
     assert_eq!(
         (holder(&house, OLD).await, holder(&house, NEW).await),
         (None, Some(ada))
@@ -78,6 +80,7 @@ async fn a_new_address_is_claimed_and_the_old_one_is_free_in_one_commit() {
     assert_eq!(shown(&house, ada).await["email"], NEW);
     let (status, answer) = move_to(&house, bob, OLD).await;
     assert_eq!(status, 200, "{answer}");
+    assert_eq!(reasons(&house, OLD).await, []);
 
     // The same request again meets its own events, whatever came of it.
     for body in [
@@ -231,7 +234,8 @@ async fn what_comes_back_from_the_old_address_is_not_held_against_the_new_one() 
     let hook = TestRequest::post().uri("/hooks/mail");
     let hook = hook.insert_header((header::CONTENT_TYPE, "message/rfc822"));
     assert_eq!(say(&house, hook.set_payload(returned)).await.0, 204);
-    assert_eq!(reasons(&house, OLD).await, [Reason::HardBounce]);
+    let both = [Reason::Moved, Reason::HardBounce];
+    assert_eq!(reasons(&house, OLD).await, both);
     assert_eq!(reasons(&house, NEW).await, []);
 
     house.publish("More", "It still runs.", &[channel]).await;
@@ -254,7 +258,8 @@ async fn nobody_is_brought_back_by_an_address_they_had_before_they_were_erased()
     let bob = sign_up(&house, json!({ "email": NEW })).await;
     let erase = format!("/api/v1/subscribers/{ada}/erase");
     assert_eq!(say(&house, TestRequest::post().uri(&erase)).await.0, 202);
-    assert_eq!(reasons(&house, OLD).await, [Reason::Erased]);
+    let both = [Reason::Moved, Reason::Erased];
+    assert_eq!(reasons(&house, OLD).await, both);
     assert_eq!(reasons(&house, "ada@example.com").await, [Reason::Erased]);
     assert_eq!(
         (reasons(&house, NEW).await, holder(&house, NEW).await),

@@ -91,7 +91,7 @@ fn events(pool: &DescriptorPool) -> Result<String, std::fmt::Error> {
     code.push_str("        }\n    }\n\n    /// Calls `found` with each sealed value in the event.\n    pub fn for_each_sealed<'a>(&'a self, found: &mut dyn FnMut(&'a crate::common::Sealed)) {\n        match self {\n");
     for ((variant, _, _), message) in named.iter().zip(&messages) {
         let mut walk = String::new();
-        walk_sealed(message, "event", 3, &mut walk)?;
+        walk_sealed(message, "event", &mut Vec::new(), &mut walk)?;
         if walk.is_empty() {
             writeln!(code, "            Self::{variant}(_) => {{}}")?;
         } else {
@@ -120,13 +120,19 @@ fn variant(noun: &str, name: &str) -> String {
         .collect()
 }
 
+/// `within`: the messages that hold this one. What holds its own kind is not followed: nothing sealed stands in there.
 fn walk_sealed(
     message: &MessageDescriptor,
     holder: &str,
-    depth: usize,
+    within: &mut Vec<String>,
     code: &mut String,
 ) -> std::fmt::Result {
+    let depth = within.len() + 3;
     let pad = "    ".repeat(depth + 1);
+    if within.iter().any(|name| name == message.full_name()) {
+        return Ok(());
+    }
+    within.push(message.full_name().to_owned());
     for field in message.fields() {
         let Kind::Message(inner) = field.kind() else {
             continue;
@@ -138,11 +144,12 @@ fn walk_sealed(
             continue;
         }
         let mut walk = String::new();
-        walk_sealed(&inner, &item, depth + 1, &mut walk)?;
+        walk_sealed(&inner, &item, within, &mut walk)?;
         if !walk.is_empty() {
             // Repeated fields are vectors and singular message fields are options: both iterate.
             writeln!(code, "{pad}for {item} in {access}.iter() {{\n{walk}{pad}}}")?;
         }
     }
+    within.pop();
     Ok(())
 }

@@ -310,11 +310,25 @@ create table publishing_rebuilds (
     PRIMARY KEY (view)
 );
 
+create table publishing_segment_list_g1 (
+    segment_id uuid not null,
+    slug text,
+    name text,
+    description text,
+    conditions jsonb,
+    archived boolean not null,
+    version integer not null,
+    position bigint not null,
+    PRIMARY KEY (segment_id)
+);
+
 create table publishing_subscriber_profile_g1 (
     subscriber_id uuid not null,
     email text,
+    named boolean,
     name text,
     attributes jsonb,
+    tags jsonb,
     preferences jsonb,
     topics jsonb,
     left_channels jsonb,
@@ -331,10 +345,15 @@ create table publishing_subscriber_profile_g1 (
     erasure_requested_at timestamp with time zone,
     erased_at timestamp with time zone,
     version integer,
+    record_version integer,
     position bigint not null,
     PRIMARY KEY (subscriber_id)
 );
+CREATE INDEX publishing_subscriber_profile_g1_attributes ON publishing_subscriber_profile_g1 USING gin (attributes jsonb_path_ops);
 CREATE INDEX publishing_subscriber_profile_g1_erasing ON publishing_subscriber_profile_g1 USING btree (erasure_requested_at) WHERE ((erasure_requested_at IS NOT NULL) AND (erased_at IS NULL));
+CREATE INDEX publishing_subscriber_profile_g1_state ON publishing_subscriber_profile_g1 USING btree (state, subscriber_id);
+CREATE INDEX publishing_subscriber_profile_g1_tags ON publishing_subscriber_profile_g1 USING gin (tags jsonb_path_ops);
+CREATE INDEX publishing_subscriber_profile_g1_topics ON publishing_subscriber_profile_g1 USING gin (topics jsonb_path_ops);
 
 create table publishing_suppression_list_g1 (
     suppression_id uuid not null,

@@ -38,6 +38,8 @@ pub(crate) struct Answer {
     status: StatusCode,
     location: Option<String>,
     changed: Changed,
+    /// Of a subscriber: the version of their record, which is a part of the `ETag` then.
+    record: Option<i32>,
 }
 
 impl Answer {
@@ -68,6 +70,22 @@ impl Answer {
             status: StatusCode::OK,
             location: None,
             changed,
+            record: None,
+        }
+    }
+
+    /// A subscriber and their record at these versions.
+    pub(crate) fn of_record(id: Uuid, version: i32, record: i32, position: i64) -> Self {
+        Self {
+            status: StatusCode::OK,
+            location: None,
+            changed: Changed {
+                id,
+                version,
+                position,
+                operation: None,
+            },
+            record: Some(record),
         }
     }
 
@@ -86,10 +104,15 @@ impl Answer {
 
     /// Status and headers, and the body that goes with them.
     pub(crate) fn into_parts(self) -> (HttpResponseBuilder, Changed) {
+        let version = self.changed.version;
+        let tag = match self.record {
+            Some(record) => format!("\"{version}.{record}\""),
+            None => format!("\"{version}\""),
+        };
         let mut response = HttpResponse::build(self.status);
         response
             .insert_header((LOG_POSITION, self.changed.position))
-            .insert_header((header::ETAG, format!("\"{}\"", self.changed.version)));
+            .insert_header((header::ETAG, tag));
         if let Some(location) = self.location {
             response.insert_header((header::LOCATION, location));
         }

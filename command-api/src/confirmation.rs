@@ -13,6 +13,7 @@ use tidings_service::Problem;
 use crate::commands::Commands;
 use crate::feedback::Origin;
 use crate::refusal;
+use crate::subscribers::lift;
 
 /// Times it is decided anew because others were faster.
 const ATTEMPTS_MAX: u32 = 5;
@@ -22,7 +23,7 @@ const ATTEMPTS_MAX: u32 = 5;
 pub(crate) enum Answered {
     /// They get mail, from now on or already.
     Subscribed,
-    /// They have left since they were asked, or the log does not know that they were.
+    /// They have left or changed their address since they were asked, or the log does not know that they were.
     TooLate,
 }
 
@@ -45,7 +46,9 @@ pub(crate) async fn confirm(
     };
     let (store, id) = (&commands.store, link.subscriber_id);
     let load = |error| refusal::load(&error);
-    let access = store.load::<Access>(stream_id::access(id)).await;
+    let access = store
+        .load_of::<Access>(stream_id::access(id), Access::NOTICES)
+        .await;
     let asked = access
         .map_err(load)?
         .state
@@ -61,6 +64,7 @@ pub(crate) async fn confirm(
         let command = subscriber::Command::Confirm {
             delivery_id: link.delivery_id,
             departures: asked.departures,
+            address_suppression_id: link.address_suppression_id,
             evidence: evidence.clone(),
         };
         let (Ok(confirmed), Some(profile)) =
@@ -68,21 +72,18 @@ pub(crate) async fn confirm(
         else {
             return Ok(Answered::TooLate);
         };
-        if confirmed.is_empty() {
-            return Ok(Answered::Subscribed);
-        }
         let suppression = profile.address_suppression_id;
         let suppression = store.load::<Suppression>(suppression).await.map_err(load)?;
         let reasons = Reason::ENDED_BY_SIGN_UP.to_vec();
         let Ok(lifted) = suppression
             .state
             .decide(suppression::Command::Lift { reasons });
+        if confirmed.is_empty() && lifted.is_empty() {
+            return Ok(Answered::Subscribed);
+        }
         let mut draft = store.draft(&context);
         draft.append(subscriber, confirmed);
-        match lifted.is_empty() {
-            true => drop(draft.guard(suppression.id, suppression.version)),
-            false => drop(draft.append(suppression, lifted)),
-        }
+        lift(&mut draft, suppression, lifted);
         attempts += 1;
         match draft.commit().await {
             Ok(_) => return Ok(Answered::Subscribed),

@@ -5,8 +5,8 @@
 //! hands over (`POST /hooks/mail`), and `ses::take` for what Amazon SES reports (`POST /hooks/ses`). They answer for it
 //! that the report is about the delivery it names.
 //!
-//! **Which address is suppressed.** A subscriber keeps the address they signed up with, so that address, by the keyed
-//! id in their first event, is where the delivery went, also after they left or their data was erased. Where the report
+//! **Which address is suppressed.** Where the delivery went: the address that the subscriber had when the attempt was put on
+//! record, by its keyed id in their stream, also after they changed it, left, or their data was erased. Where the report
 //! names addresses, one of them must be this one. If none is, what came may have gone on to a whole list, or to where
 //! somebody has their mail sent: a bounce is on record as a soft one, and nothing is suppressed. Nor is it by a report
 //! that comes long after the message: what proves it right stands in many logs by then, and the reader may have come
@@ -26,7 +26,8 @@ use tidings_domain::stream_id;
 use tidings_domain::subscriber::Subscriber;
 use tidings_domain::suppression::{self, Reason, Scope, Suppression};
 use tidings_domain::value::EmailAddress;
-use tidings_event_store::{CommitError, Context, Draft};
+use tidings_event_store::{CommitError, Context, Draft, Past};
+use tidings_proto::{EventMessage as _, delivery, subscriber};
 use tidings_service::Problem;
 use tidings_service::http::RequestContext;
 use time::{Duration, OffsetDateTime};
@@ -144,7 +145,8 @@ async fn put_on_record(
         let (Some(plan), Some(last)) = (loaded.state.plan().cloned(), loaded.history.last()) else {
             return Ok(Verdict::Unknown);
         };
-        let judged = judge(commands, &plan, &report).await?;
+        let at = attempted_at(&loaded.history, report.attempt);
+        let judged = judge(commands, &plan, &report, at).await?;
         let events = match loaded.state.decide(Command::Report {
             attempt: report.attempt,
             feedback: judged.what,
@@ -195,7 +197,23 @@ struct Judged {
     suppresses: Option<(Uuid, Reason)>,
 }
 
-async fn judge(commands: &Commands, plan: &Plan, report: &Report) -> Result<Judged, Problem> {
+/// Where in the log the attempt stands that a report is about; of one that does not say, the last one. 0: there is none.
+fn attempted_at(history: &[Past], attempt: Option<u32>) -> i64 {
+    let all = history
+        .iter()
+        .filter(|past| past.event_type == delivery::Attempted::TYPE);
+    let positions: Vec<i64> = all.map(|past| past.position).collect();
+    let nth = attempt.and_then(|attempt| usize::try_from(attempt).ok()?.checked_sub(1));
+    let named = nth.and_then(|nth| positions.get(nth));
+    named.or(positions.last()).copied().unwrap_or(0)
+}
+
+async fn judge(
+    commands: &Commands,
+    plan: &Plan,
+    report: &Report,
+    attempted_at: i64,
+) -> Result<Judged, Problem> {
     let what = report.what.clone();
     let Some(reason) = reason(&what) else {
         return Ok(Judged {
@@ -203,7 +221,7 @@ async fn judge(commands: &Commands, plan: &Plan, report: &Report) -> Result<Judg
             suppresses: None,
         });
     };
-    let reader = reader(commands, plan).await?;
+    let reader = reader(commands, plan, attempted_at).await?;
     let id_of = |email| stream_id::address_suppression(&commands.id_key, email);
     let is_named = |reader: &Uuid| {
         let named = report.recipients.as_ref();
@@ -227,15 +245,24 @@ async fn judge(commands: &Commands, plan: &Plan, report: &Report) -> Result<Judg
     })
 }
 
-/// Where a delivery went: the keyed id of its reader's address, if it has a reader.
-async fn reader(commands: &Commands, plan: &Plan) -> Result<Option<Uuid>, Problem> {
+/// Where the attempt at a position went: the keyed id of the address its reader had then, if it has a reader. Every attempt
+/// is guarded on the reader's stream, so what stands before it there is what it was judged by.
+async fn reader(
+    commands: &Commands,
+    plan: &Plan,
+    attempted_at: i64,
+) -> Result<Option<Uuid>, Problem> {
     let Some(subscriber_id) = plan.subscriber_id else {
         return Ok(None);
     };
     let subscriber = commands.store.load::<Subscriber>(subscriber_id).await;
     let subscriber = subscriber.map_err(|error| refusal::load(&error))?;
     let profile = subscriber.state.profile();
-    Ok(profile.map(|profile| profile.address_suppression_id))
+    let changes = subscriber.history.iter().filter(|past| {
+        past.event_type == subscriber::ContactChanged::TYPE && past.position < attempted_at
+    });
+    let changes = changes.count();
+    Ok(profile.map(|profile| profile.suppression_before_change(changes)))
 }
 
 /// Lets the commit say that nothing may go to an address any more.

@@ -19,6 +19,7 @@ pub mod public;
 pub mod publications;
 mod refusal;
 mod request;
+pub mod segments;
 pub mod sns;
 pub mod subscribers;
 pub mod suppressions;
@@ -60,11 +61,15 @@ pub const ROUTES: &[Route] = &[
     subscribers::resubscribe::ROUTE,
     subscribers::preferences::ROUTE,
     subscribers::find::ROUTE,
+    subscribers::change::ROUTE,
     subscribers::erase::ROUTE,
     suppressions::add::ROUTE,
     suppressions::find::ROUTE,
     suppressions::lift::ROUTE,
     imports::start::ROUTE,
+    segments::define::ROUTE,
+    segments::revise::ROUTE,
+    segments::archive::ROUTE,
     topics::define::ROUTE,
     topics::revise::ROUTE,
     topics::archive::ROUTE,
@@ -108,11 +113,15 @@ pub const ROUTES: &[Route] = &[
         subscribers::resubscribe::resubscribe,
         subscribers::preferences::set_preferences,
         subscribers::find::find,
+        subscribers::change::change,
         subscribers::erase::erase,
         suppressions::add::add,
         suppressions::find::find,
         suppressions::lift::lift,
         imports::start::start,
+        segments::define::define,
+        segments::revise::revise,
+        segments::archive::archive,
         topics::define::define,
         topics::revise::revise,
         topics::archive::archive,
@@ -144,6 +153,7 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
     subscribers::routes(cfg);
     suppressions::routes(cfg);
     imports::routes(cfg);
+    segments::routes(cfg);
     topics::routes(cfg);
     api_keys::routes(cfg);
     views::routes(cfg);

@@ -7,7 +7,7 @@ use tidings_domain::access::{Access, Command, File, Format, Method, View};
 use tidings_domain::aggregate::Aggregate as _;
 use tidings_domain::stream_id;
 use tidings_domain::value::LookReason;
-use tidings_event_store::{CommitError, Context};
+use tidings_event_store::{CommitError, Context, LoadError, Loaded};
 use tidings_service::Problem;
 use tidings_service::look::{Look, RecordLook, Seen};
 use uuid::Uuid;
@@ -67,13 +67,11 @@ async fn commit(
     command: &Command,
 ) -> Result<i64, Problem> {
     let mut attempts = 0;
+    // A try that nobody answered for may have been the one.
+    let mut in_doubt = false;
     loop {
-        let loaded = commands
-            .store
-            .load::<Access>(stream_id::access(subscriber_id))
-            .await
-            .map_err(|error| refusal::load(&error))?;
-        // A try that nobody answered for may have been the one.
+        let loaded = stream(commands, stream_id::access(subscriber_id), in_doubt);
+        let loaded = loaded.await.map_err(|error| refusal::load(&error))?;
         if let Some(past) = loaded.repeated(context.intent) {
             return Ok(past.position);
         }
@@ -86,7 +84,10 @@ async fn commit(
         attempts += 1;
         match draft.commit().await {
             Ok(committed) => return Ok(committed.last_position),
-            Err(CommitError::Conflict { .. } | CommitError::Unknown) if attempts < ATTEMPTS_MAX => {
+            Err(error @ (CommitError::Conflict { .. } | CommitError::Unknown))
+                if attempts < ATTEMPTS_MAX =>
+            {
+                in_doubt |= matches!(error, CommitError::Unknown);
             }
             Err(CommitError::Conflict { .. }) => {
                 return Err(refusal::unavailable(
@@ -96,6 +97,20 @@ async fn commit(
             Err(error) => return Err(refusal::commit(&error)),
         }
     }
+}
+
+/// The stream to append to. What was seen before decides nothing, and grows with every look: it is read only to find one of
+/// which nobody knows whether it is there.
+async fn stream(
+    commands: &Commands,
+    access_id: Uuid,
+    whole: bool,
+) -> Result<Loaded<Access>, LoadError> {
+    if whole {
+        return commands.store.load(access_id).await;
+    }
+    let version = commands.store.log().version(access_id).await?;
+    Ok(Loaded::known(access_id, Access::default(), version))
 }
 
 fn command(subscriber_id: Uuid, seen: Seen, reason: Option<LookReason>) -> Command {

@@ -8,7 +8,12 @@ use tidings_domain::stream_id;
 use tidings_domain::subscriber::Consent;
 use tidings_domain::value::Evidence;
 use tidings_event_store::{Context, Draft, Loaded};
+use tidings_service::Problem;
+use tidings_service::problem::chain;
 use uuid::Uuid;
+
+use crate::commands::Commands;
+use crate::refusal;
 
 /// Somebody waits for it: it goes ahead of publications.
 const PRIORITY: i32 = 100;
@@ -68,4 +73,44 @@ pub(crate) fn issue(
     let fresh = Loaded::known(delivery_id, Delivery::default(), 0);
     draft.append_for(fresh, vec![planned], subscriber_id, Some(subscriber_id));
     true
+}
+
+/// Adds to a commit that somebody is told of a change of what they get: whoever else has a mail of theirs could have made
+/// it. Where there is no channel to tell them by, or none can be found, it counts all the same. `whom`: the subscriber, and
+/// how often they have left.
+///
+/// # Errors
+/// When the log can not be read.
+pub(crate) async fn tell_of_change(
+    commands: &Commands,
+    draft: &mut Draft<'_>,
+    context: &Context,
+    (subscriber_id, departures): (Uuid, u32),
+) -> Result<(), Problem> {
+    let channel = (commands.notice_channel)().await;
+    let channel = channel.unwrap_or_else(|error| {
+        tracing::warn!(
+            error = chain(&error),
+            "nobody can say by which channel to tell of a change"
+        );
+        None
+    });
+    let Some(channel_id) = channel else {
+        return Ok(());
+    };
+    let access = commands
+        .store
+        .load_of::<Access>(stream_id::access(subscriber_id), Access::NOTICES)
+        .await
+        .map_err(|error| refusal::load(&error))?;
+    let notice = Notice {
+        subscriber_id,
+        kind: NoticeKind::PreferencesChanged,
+        channel_id,
+        departures,
+        consent: None,
+        evidence: None,
+    };
+    issue(draft, context, access, notice);
+    Ok(())
 }

@@ -30,6 +30,7 @@ refused!(
     api_key,
     publication,
     channel,
+    segment,
     subscriber,
     subscriber_import,
     topic

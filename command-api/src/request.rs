@@ -34,6 +34,8 @@ pub(crate) struct Call {
     key: Option<String>,
     /// The version the caller has seen.
     pub(crate) if_match: Option<i32>,
+    /// Of a subscriber: the version of their record the caller has seen.
+    pub(crate) if_match_record: Option<i32>,
 }
 
 /// A request with its body: what its events will say about it.
@@ -108,6 +110,7 @@ fn call(request: &HttpRequest) -> Result<Call, Problem> {
         .get::<RequestContext>()
         .copied()
         .ok_or_else(|| missing("http::request_context"))?;
+    let seen = if_match::read(request.headers())?;
     Ok(Call {
         principal,
         correlation_id: context.correlation_id,
@@ -115,7 +118,8 @@ fn call(request: &HttpRequest) -> Result<Call, Problem> {
         method: request.method().as_str().to_owned(),
         path: canonical_path(request)?,
         key: idempotency_key(request.headers())?,
-        if_match: if_match::read(request.headers())?,
+        if_match: seen.version,
+        if_match_record: seen.record,
     })
 }
 

@@ -1,5 +1,6 @@
 //! Subscribers: who wants to hear from us.
 
+pub(crate) mod change;
 pub(crate) mod erase;
 pub(crate) mod find;
 mod joining;
@@ -13,7 +14,7 @@ pub(crate) mod unsubscribe;
 use actix_web::web;
 
 pub(crate) use joining::Joining;
-pub(crate) use registration::{OnRecord, Outcome, Registration, RegistrationError};
+pub(crate) use registration::{Noted, OnRecord, Outcome, Registration, RegistrationError, lift};
 
 use tidings_service::access::serve;
 
@@ -25,5 +26,6 @@ pub(crate) fn routes(cfg: &mut web::ServiceConfig) {
     serve(cfg, unsubscribe::ROUTE, unsubscribe::unsubscribe);
     serve(cfg, resubscribe::ROUTE, resubscribe::resubscribe);
     serve(cfg, preferences::ROUTE, preferences::set_preferences);
+    serve(cfg, change::ROUTE, change::change);
     serve(cfg, erase::ROUTE, erase::erase);
 }

@@ -130,7 +130,10 @@ impl Causes {
         access_id: Uuid,
         delivery_id: Uuid,
     ) -> Result<Option<NoticeKind>, LoadError> {
-        let access = self.store.load::<Access>(access_id).await?;
+        let access = self
+            .store
+            .load_of::<Access>(access_id, Access::NOTICES)
+            .await?;
         let notice = access.state.notice(delivery_id);
         Ok(notice.and_then(|notice| NoticeKind::parse(notice.kind.as_str()).ok()))
     }

@@ -5,18 +5,16 @@
 use std::time::Duration;
 
 use deadpool_postgres::Pool;
-use tidings_domain::address::Address;
 use tidings_domain::aggregate::Aggregate as _;
 use tidings_domain::delivery::Delivery;
-use tidings_domain::erasure::give_up;
 use tidings_domain::stream_id::reaction;
 use tidings_domain::subscriber::{Command, Profile, Shreddable, Shredded, Subscriber};
 use tidings_domain::subscriber_import::SubscriberImport;
-use tidings_domain::suppression::Suppression;
 use tidings_event_store::tokio_postgres::types::ToSql;
 use tidings_event_store::view::{Definition, Reached, discard_staged, reached};
 use tidings_event_store::{
     CommitError, Context, Loaded, Progress, ReadError, Recorded, Store, crash_point,
+    give_up_addresses,
 };
 use tidings_service::Clock;
 use tidings_service::problem::chain;
@@ -40,7 +38,7 @@ const DELIVERED: &str = "select stream_id from publishing_events \
 const FILES: &str =
     "select distinct import_id from publishing_import_chunks where after_records = 0";
 const QUOTING: &str = "select distinct import_id from publishing_import_rejections \
-     where address_ids ? $1 order by import_id";
+     where address_ids ?| $1 order by import_id";
 /// The view that holds opened data of subscribers, and so does what is left of its rebuilds.
 const PROFILES: Definition = Definition {
     name: "subscriber_profile",
@@ -184,8 +182,12 @@ async fn erase(
         tracing::debug!(subscriber = %id, obstacle, "an erasure waits");
         return Ok(Progress::Idle);
     }
-    let address = profile.address_id.to_string();
-    let imports = ids(store.log().pool(), QUOTING, &[&address]).await?;
+    let former = profile.former.iter().map(|former| former.address_id);
+    let addresses: Vec<String> = former
+        .chain([profile.address_id])
+        .map(|id| id.to_string())
+        .collect();
+    let imports = ids(store.log().pool(), QUOTING, &[&addresses]).await?;
     shred(store, &imports, now).await?;
     crash_point!("erase.all_shredded");
     let shredded = shredded(store, id, &imports).await?;
@@ -258,14 +260,7 @@ async fn record(
     let completed = completed.map_err(|refusal| DispatchError::Refused(refusal.to_string()))?;
     let mut draft = store.draft(&context);
     draft.append(loaded, completed);
-    let address = store.load::<Address>(profile.address_id).await?;
-    let suppression = store.load::<Suppression>(profile.address_suppression_id);
-    let suppression = suppression.await?;
-    let (released, added) = give_up(id, &address.state, &suppression.state);
-    if !released.is_empty() {
-        draft.append(address, released);
-        draft.append(suppression, added);
-    }
+    give_up_addresses(store, &mut draft, id, profile).await?;
     match draft.commit().await {
         Ok(_) => Ok(Progress::Advanced),
         // Somebody else has done it, or will have to try again.

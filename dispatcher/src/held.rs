@@ -38,6 +38,15 @@ pub struct Waiting {
     pub in_doubt: i64,
 }
 
+/// Notices to single readers: they are no publication's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct WaitingNotices {
+    /// Those that have not been settled: they go out once sending goes on.
+    pub pending: i64,
+    /// Those nobody knows the outcome of: they are held.
+    pub in_doubt: i64,
+}
+
 /// The queue as the log has it, with every attempt that was open when the log was restored in doubt: it may have been
 /// sent, and the word that it was is lost. Gives how many were put in doubt. Repeated, it does nothing.
 ///
@@ -152,4 +161,19 @@ pub async fn waiting(pool: &Pool) -> Result<Vec<Waiting>, ReadError> {
             in_doubt: row.get(5),
         })
         .collect())
+}
+
+/// The notices that wait or are in doubt, as the views have them.
+///
+/// # Errors
+/// When the views can not be read.
+pub async fn waiting_notices(pool: &Pool) -> Result<WaitingNotices, ReadError> {
+    let client = pool.get().await?;
+    let sql = "select count(*) filter (where class = 'pending'), count(*) filter (where class = 'in_doubt') \
+               from publishing_delivery_log where publication_id is null";
+    let row = client.query_one(sql, &[]).await?;
+    Ok(WaitingNotices {
+        pending: row.get(0),
+        in_doubt: row.get(1),
+    })
 }

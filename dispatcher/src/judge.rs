@@ -1,8 +1,9 @@
 //! Judging a delivery from the streams themselves: slower than the views, and never behind.
 
 use tidings_domain::delivery::{Delivery, Purpose, Receiver};
-use tidings_domain::personal::Personal;
-use tidings_domain::subscriber::Subscriber;
+use tidings_domain::record::Record;
+use tidings_domain::stream_id;
+use tidings_domain::subscriber::{Profile, Subscriber};
 use tidings_domain::suppression::Suppression;
 use tidings_event_store::{Guard, LoadError, Loaded, Store};
 use uuid::Uuid;
@@ -28,7 +29,11 @@ pub(crate) async fn receiver(
     ];
     let suppressions = store.load_many::<Suppression>(&ids).await?;
     let [address, domain] = [&suppressions[0], &suppressions[1]];
-    let known = |text: &Personal<_>| text.known().cloned();
+    let name = match purpose {
+        Purpose::Mail => name(store, subscriber_id, profile).await?,
+        // Nobody is called by a name that anybody may have typed.
+        Purpose::AskForConsent => None,
+    };
     Ok(Some(KnownReceiver {
         receiver: Receiver::Addressed {
             standing: subscriber.state.standing(),
@@ -39,11 +44,7 @@ pub(crate) async fn receiver(
             channel_left: false,
         },
         email: profile.email.known().map(|email| email.as_str().to_owned()),
-        name: profile
-            .name
-            .as_ref()
-            .and_then(known)
-            .map(|name: tidings_domain::value::DisplayName| name.as_str().to_owned()),
+        name,
         address_suppression_id: profile.address_suppression_id,
         choices: profile.choices.clone(),
         preferences: profile
@@ -65,6 +66,19 @@ pub(crate) async fn receiver(
             },
         ],
     }))
+}
+
+/// How they want to be called. Nothing is guarded on that: a corrected name is no reason to judge anew.
+async fn name(
+    store: &Store,
+    subscriber_id: Uuid,
+    profile: &Profile,
+) -> Result<Option<String>, LoadError> {
+    let record = store
+        .load::<Record>(stream_id::record(subscriber_id))
+        .await?;
+    let name = record.state.name(profile);
+    Ok(name.map(|name| name.as_str().to_owned()))
 }
 
 /// The delivery itself, if it still waits for an attempt.

@@ -7,6 +7,7 @@ mod evolve;
 #[cfg(test)]
 mod tests;
 
+use tidings_proto::EventMessage as _;
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
@@ -28,6 +29,9 @@ pub struct Access {
 }
 
 impl Access {
+    /// The types of the events that say what the platform wrote.
+    pub const NOTICES: &[&str] = &[tidings_proto::access::NoticeIssued::TYPE];
+
     /// The notice that a delivery carries.
     pub fn notice(&self, delivery_id: Uuid) -> Option<&Notice> {
         let carried = |notice: &&Notice| notice.delivery_id == delivery_id;
@@ -53,6 +57,8 @@ code_enum! {
     NoticeKind {
         /// Whether they want to be subscribed.
         ConfirmSignUp = "confirm_sign_up",
+        /// That what they get was changed, on the page behind a link that others may have too.
+        PreferencesChanged = "preferences_changed",
     }
 }
 
@@ -63,7 +69,7 @@ impl NoticeKind {
     /// So many are issued to one subscriber in a day, whoever asks: nobody can have somebody else flooded.
     pub fn a_day_max(self) -> usize {
         match self {
-            Self::ConfirmSignUp => 3,
+            Self::ConfirmSignUp | Self::PreferencesChanged => 3,
         }
     }
 
@@ -71,6 +77,7 @@ impl NoticeKind {
     pub fn purpose(self) -> Purpose {
         match self {
             Self::ConfirmSignUp => Purpose::AskForConsent,
+            Self::PreferencesChanged => Purpose::Mail,
         }
     }
 }

@@ -115,10 +115,12 @@ pub enum Command {
     Rotate {
         /// Hash of the new one.
         hash: [u8; 32],
-        /// When those of before end.
-        previous_until: OffsetDateTime,
+        /// When those of before end; none: at once.
+        previous_until: Option<OffsetDateTime>,
         /// When the key ends; none: as before.
         expires_at: Option<OffsetDateTime>,
+        /// What its tokens begin with from now on.
+        prefix: String,
         /// Now.
         at: OffsetDateTime,
     },
@@ -145,8 +147,10 @@ pub enum Event {
     Rotated {
         /// The new one, and with it the key's end.
         secret: Secret,
-        /// When those of before end, if not sooner.
-        previous_until: OffsetDateTime,
+        /// When those of before end, if not sooner; none: at once, whatever any clock says.
+        previous_until: Option<OffsetDateTime>,
+        /// What its tokens begin with from now on.
+        prefix: String,
     },
     /// It lets nobody in any more.
     Revoked {

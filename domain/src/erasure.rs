@@ -1,4 +1,4 @@
-//! What the erasure of a subscriber means for the address they had.
+//! What the erasure of a subscriber means for the addresses they had.
 
 use uuid::Uuid;
 
@@ -17,6 +17,18 @@ pub fn give_up(
         return Default::default();
     }
     let released = address.decide(address::Command::Release { subscriber_id });
+    (released.unwrap_or_default(), suppressed(suppression))
+}
+
+/// The same for an address that they gave up for another before: nobody has it now.
+pub fn forget(address: &Address, suppression: &Suppression) -> Vec<suppression::Event> {
+    match address.holder() {
+        None => suppressed(suppression),
+        Some(_) => vec![],
+    }
+}
+
+fn suppressed(suppression: &Suppression) -> Vec<suppression::Event> {
     let Ok(added) = suppression.decide(suppression::Command::Add {
         scope: Scope::Address,
         reason: Reason::Erased,
@@ -24,7 +36,7 @@ pub fn give_up(
         // The address itself is what is erased.
         value: None,
     });
-    (released.unwrap_or_default(), added)
+    added
 }
 
 #[cfg(test)]
@@ -54,5 +66,13 @@ mod tests {
                 (vec![], vec![])
             );
         }
+    }
+
+    #[test]
+    fn a_former_address_is_suppressed_unless_somebody_has_it() {
+        let added = forget(&Address::Free, &Suppression::Clear);
+        assert_eq!(fold::<Suppression>(&added).reasons(), [Reason::Erased]);
+        let held = fold::<Address>(&[address::Event::Claimed { subscriber_id: BOB }]);
+        assert_eq!(forget(&held, &Suppression::Clear), []);
     }
 }

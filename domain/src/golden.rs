@@ -20,8 +20,8 @@ use crate::value::{
     ChannelIds, ChannelKind, ChannelName, Code, Credentials, Markdown, Settings, Title,
 };
 use crate::{
-    access, address, api_key, channel, delivery, log, publication, subscriber, subscriber_import,
-    suppression, topic,
+    access, address, api_key, channel, delivery, log, publication, record, segment, subscriber,
+    subscriber_import, suppression, topic,
 };
 
 use small::{access_events, address_events, api_key_events, log_events};
@@ -330,6 +330,7 @@ fn every_event_reads_as_it_was_written() {
     seen.extend(check::<subscriber::Subscriber>(
         &of_subscriber::subscriber_events(),
     ));
+    seen.extend(check::<record::Record>(&of_subscriber::record_events()));
     seen.extend(check::<delivery::Delivery>(&delivery_events()));
     seen.extend(check::<delivery::Delivery>(&delivery_reports()));
     seen.extend(check::<subscriber_import::SubscriberImport>(
@@ -341,6 +342,7 @@ fn every_event_reads_as_it_was_written() {
     seen.extend(check::<api_key::ApiKey>(&api_key_events()));
     seen.extend(check::<log::Log>(&log_events()));
     seen.extend(check::<topic::Topic>(&choices::topic_events()));
+    seen.extend(check::<segment::Segment>(&choices::segment_events()));
     let all: BTreeSet<_> = tidings_proto::EVENT_TYPES.iter().copied().collect();
     assert_eq!(seen, all, "every event type needs a golden file");
 }

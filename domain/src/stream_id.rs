@@ -33,9 +33,19 @@ pub fn topic(key: &IdKey, slug: &Slug) -> Uuid {
     key.derive("topic", &[slug.as_str().as_bytes()])
 }
 
+/// The `segment` stream of a slug.
+pub fn segment(key: &IdKey, slug: &Slug) -> Uuid {
+    key.derive("segment", &[slug.as_str().as_bytes()])
+}
+
 /// The `access` stream of a subscriber.
 pub fn access(subscriber_id: Uuid) -> Uuid {
     derive_from(subscriber_id, "access", &[])
+}
+
+/// The `record` stream of a subscriber.
+pub fn record(subscriber_id: Uuid) -> Uuid {
+    derive_from(subscriber_id, "record", &[])
 }
 
 /// The `delivery` stream of a notice, from the intent of the command that issues it, and what it says.
@@ -204,6 +214,8 @@ mod tests {
             ("reaction", reaction(AT, "freeze", a, &[b"x"])),
             ("principal", principal(&key(), "https://issuer", "ada")),
             ("topic", topic(&key(), &Slug::parse("markets").unwrap())),
+            ("record", record(a)),
+            ("segment", segment(&key(), &Slug::parse("readers").unwrap())),
         ];
         let known = [
             "00000000-0000-879e-b02c-7855edda16c4",
@@ -220,6 +232,8 @@ mod tests {
             "019b7ca9-8f2e-80b4-bc36-42b79004dcff",
             "b65e46d9-6b67-8297-ba29-39257ecd780d",
             "9e582dfa-4715-8bd5-80cc-0660926b53e1",
+            "00000000-0000-8780-8d70-41a58192af8c",
+            "769b7911-30a0-8720-8236-58f9ccfe7eb5",
         ];
         for ((name, id), known) in derived.iter().zip(known) {
             assert_eq!(id.to_string(), known, "{name}");

@@ -2,6 +2,7 @@
 
 mod choices;
 mod codec;
+mod codes;
 mod consent;
 mod decide;
 mod evolve;
@@ -14,114 +15,16 @@ use uuid::Uuid;
 use crate::aggregate::{Aggregate, CodecError};
 use crate::personal::{Open, Personal, Seal};
 use crate::preferences::{Part, Preferences};
-use crate::value::{Attributes, Code, DisplayName, EmailAddress, Evidence, code_enum};
+use crate::value::{Attributes, Code, DisplayName, EmailAddress, Evidence};
 
 pub use choices::{Choices, What};
+pub use codes::{
+    ConfirmMethod, ContactMethod, ErasureBasis, PreferencesMethod, Remains, ResubscribeMethod,
+    Shreddable, Source, Standing, UnsubscribeMethod,
+};
 
 pub use consent::Consent;
 pub(crate) use consent::{decode_consent, open_evidence, seal_evidence};
-
-code_enum! {
-    /// How consent came.
-    Source {
-        /// Through the API:
-        Api = "api",
-        /// With a file:
-        Import = "import",
-        /// They filled in the public form, or somebody else did with their address:
-        Form = "form",
-    }
-}
-
-code_enum! {
-    /// How a subscriber left.
-    UnsubscribeMethod {
-        /// By the mail program's own button (RFC 8058):
-        OneClick = "one_click",
-        /// By a mail to the address in the header (RFC 2369):
-        Mail = "mail",
-        /// On the page behind the link:
-        Page = "page",
-        /// Through the API:
-        Api = "api",
-        /// The witness says so; how was lost when the log was restored:
-        Restored = "restored",
-    }
-}
-
-code_enum! {
-    /// How somebody said that they want mail.
-    ConfirmMethod {
-        /// By the button behind the link they were sent:
-        Link = "link",
-    }
-}
-
-code_enum! {
-    /// How a subscriber came back.
-    ResubscribeMethod {
-        /// On the page behind the link:
-        Page = "page",
-        /// Through the API:
-        Api = "api",
-        /// The witness says so; how was lost when the log was restored:
-        Restored = "restored",
-    }
-}
-
-code_enum! {
-    /// How a subscriber said how they want to get what they get.
-    PreferencesMethod {
-        /// On the page behind the link:
-        Page = "page",
-        /// Through the API:
-        Api = "api",
-    }
-}
-
-code_enum! {
-    /// Why somebody's data are to be destroyed.
-    ErasureBasis {
-        /// They asked for it:
-        Request = "request",
-        /// Whoever runs the platform decided so:
-        Operator = "operator",
-        /// The witness says so; why was lost when the log was restored:
-        Restored = "restored",
-    }
-}
-
-code_enum! {
-    /// What a key sealed that was destroyed for an erasure.
-    Shreddable {
-        /// Their own: address, name, attributes, evidence, what mail servers said of them:
-        Subscriber = "subscriber",
-        /// Of an import that rejected a record which quotes their address:
-        Import = "import",
-    }
-}
-
-code_enum! {
-    /// What an erasure leaves.
-    Remains {
-        /// Random or derived ids, times, counts and codes:
-        Ids = "ids",
-        /// The keyed hash of the address, so that nothing is sent to it and no file brings it back:
-        AddressHash = "address_hash",
-        /// Which topics and channels they left or asked for, and when a message was to reach them:
-        Choices = "choices",
-        /// What was sealed, with no key to open it:
-        SealedBytes = "sealed_bytes",
-        /// Pages and write-ahead log of the database, until they are written over:
-        Storage = "storage",
-        /// Backups and standbys from before, until they expire; a restore erases again:
-        Backups = "backups",
-        /// Mails in the operator's folder for returned mail that were not understood:
-        MailFolder = "mail_folder",
-        /// What was delivered lies with whoever received and carried it:
-        DeliveredMessages = "delivered_messages",
-    }
-}
 
 /// A key that was destroyed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -170,6 +73,33 @@ pub struct Profile {
     pub preferences: Option<Personal<Preferences>>,
     /// How often they left everything.
     pub departures: u32,
+    /// The addresses they had before, oldest first.
+    pub former: Vec<FormerAddress>,
+}
+
+impl Profile {
+    /// Id of the `suppression` stream of the address they had before it was changed for the nth time, counted from 0; of
+    /// the present one, when it was not changed so often.
+    pub fn suppression_before_change(&self, nth: usize) -> Uuid {
+        let former = self.former.get(nth);
+        former.map_or(self.address_suppression_id, |it| it.address_suppression_id)
+    }
+
+    /// Whether they had that address once, by the id of its `suppression` stream, and have it no more. Who has its mailbox by
+    /// now nobody knows: they can leave for them, and nothing else.
+    pub fn gave_up(&self, address_suppression_id: Uuid) -> bool {
+        let of = |former: &FormerAddress| former.address_suppression_id == address_suppression_id;
+        self.address_suppression_id != address_suppression_id && self.former.iter().any(of)
+    }
+}
+
+/// An address that somebody has given up for another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FormerAddress {
+    /// Id of its `address` stream.
+    pub address_id: Uuid,
+    /// Id of its `suppression` stream.
+    pub address_suppression_id: Uuid,
 }
 
 /// State of a `subscriber` stream.
@@ -219,20 +149,6 @@ impl Subscriber {
     }
 }
 
-code_enum! {
-    /// Whether a subscriber may get mail.
-    Standing {
-        /// Yes:
-        Active = "active",
-        /// Not before they confirmed:
-        Pending = "pending",
-        /// They left:
-        Unsubscribed = "unsubscribed",
-        /// Their data is gone:
-        Erased = "erased",
-    }
-}
-
 /// What somebody wants of a subscriber.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Command {
@@ -267,8 +183,17 @@ pub enum Command {
         delivery_id: Uuid,
         /// How often they had left everything when they were asked.
         departures: u32,
+        /// Id of the `suppression` stream of the address they were asked at.
+        address_suppression_id: Uuid,
         /// What the request looked like.
         evidence: Option<Evidence>,
+    },
+    /// Be signed up once more by somebody who answers for their consent, before they have confirmed.
+    Vouch {
+        /// Who says so.
+        method: ConfirmMethod,
+        /// What they agreed to.
+        consent: Option<Consent>,
     },
     /// Leave.
     Unsubscribe {
@@ -298,6 +223,19 @@ pub enum Command {
         method: PreferencesMethod,
         /// What the request looked like.
         evidence: Option<Evidence>,
+    },
+    /// Get mail at another address.
+    ChangeContact {
+        /// Where mail goes.
+        email: EmailAddress,
+        /// Id of its `address` stream.
+        address_id: Uuid,
+        /// Id of its `suppression` stream.
+        address_suppression_id: Uuid,
+        /// Id of the `suppression` stream of its domain.
+        domain_suppression_id: Uuid,
+        /// How.
+        method: ContactMethod,
     },
     /// Have their data destroyed.
     RequestErasure {
@@ -348,7 +286,9 @@ pub enum Event {
         /// How.
         method: ConfirmMethod,
         /// The delivery that asked them.
-        delivery_id: Uuid,
+        delivery_id: Option<Uuid>,
+        /// What they agreed to, where the sign-up or the notice does not say it.
+        consent: Option<Consent>,
         /// What the request looked like.
         evidence: Option<Personal<Evidence>>,
     },
@@ -382,6 +322,21 @@ pub enum Event {
         method: PreferencesMethod,
         /// What the request looked like.
         evidence: Option<Personal<Evidence>>,
+    },
+    /// Mail goes to another address.
+    ContactChanged {
+        /// Where mail goes.
+        email: Personal<EmailAddress>,
+        /// Id of its `address` stream.
+        address_id: Uuid,
+        /// Id of its `suppression` stream.
+        address_suppression_id: Uuid,
+        /// Id of the `suppression` stream of its domain.
+        domain_suppression_id: Uuid,
+        /// The address they had until then.
+        former: FormerAddress,
+        /// How.
+        method: ContactMethod,
     },
     /// Their data are to be destroyed.
     ErasureRequested {
@@ -417,9 +372,15 @@ pub enum Refusal {
     /// There is nobody left who could come back.
     #[error("the subscriber was erased; whoever wants mail signs up anew")]
     Erased,
+    /// Who has yet to confirm can not come back: there is nothing they left.
+    #[error("the subscriber has yet to confirm the sign-up; they do it by the link they were sent")]
+    NotConfirmed,
     /// A confirmation of what they have taken back since.
     #[error("the subscriber has left since they were asked")]
     LeftSince,
+    /// A confirmation by whoever has the mailbox they gave up.
+    #[error("the subscriber has another address than the one that was asked")]
+    MovedSince,
     /// Nobody asked for it.
     #[error("nobody asked for the subscriber's erasure")]
     ErasureNotRequested,

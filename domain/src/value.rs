@@ -3,11 +3,13 @@
 //! Every `parse` says in plain words what was wrong and what is allowed. What the log holds was
 //! parsed under the rules of its day, so codecs take it back through `recorded` instead.
 
+mod attribute;
 mod attributes;
 mod channel_ids;
 mod channel_kind;
 mod code;
 mod credentials;
+mod decimal;
 mod email_address;
 mod evidence;
 mod html;
@@ -18,16 +20,19 @@ mod markdown;
 mod scope;
 mod settings;
 mod slug;
+mod tag;
 mod target;
 mod text;
 mod topic_ids;
 
+pub use attribute::{AttributeKey, AttributeValue};
 pub use attributes::Attributes;
 pub use channel_ids::ChannelIds;
 pub use channel_kind::ChannelKind;
 pub use code::Code;
 pub(crate) use code::code_enum;
 pub use credentials::Credentials;
+pub use decimal::Decimal;
 pub use email_address::EmailAddress;
 pub use evidence::Evidence;
 pub use html::Html;
@@ -37,11 +42,12 @@ pub use markdown::Markdown;
 pub use scope::Scope;
 pub use settings::Settings;
 pub use slug::Slug;
+pub use tag::Tag;
 pub use target::Target;
 pub(crate) use text::cut;
 pub use text::{
     ChannelName, ConsentVersion, ConsentWording, Description, DisplayName, KeyName, LookReason,
-    SkipReason, Title, TopicName,
+    SegmentName, SkipReason, Title, TopicName,
 };
 pub use topic_ids::TopicIds;
 

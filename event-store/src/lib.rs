@@ -11,9 +11,11 @@ pub mod digest;
 mod event;
 pub mod export;
 pub mod feed;
+mod give_up;
 pub mod hex;
 mod log;
 pub mod migrate;
+pub mod picking;
 mod progress;
 pub mod receipt;
 pub mod relay;
@@ -29,6 +31,7 @@ pub mod witness;
 
 pub use committer::CommitError;
 pub use event::{Commit, Committed, Guard, NewEvent, Recorded, uuid_bytes};
+pub use give_up::give_up_addresses;
 pub use log::{COMMIT_EVENTS_MAX, EVENT_BYTES_MAX, Head, Log, ReadError, in_time};
 pub use progress::Progress;
 pub use store::{

@@ -201,6 +201,22 @@ impl Log {
         .await
     }
 
+    /// The same for a question that is put together anew each time: no statement is kept for it.
+    ///
+    /// # Errors
+    /// As [`Self::query`].
+    pub async fn query_once(
+        &self,
+        sql: &str,
+        params: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>, ReadError> {
+        in_time(async {
+            let client = self.inner.pool.get().await?;
+            Ok(client.query(sql, params).await?)
+        })
+        .await
+    }
+
     /// The end of the log.
     pub async fn head(&self) -> Result<Head, ReadError> {
         let sql = "select last_position, hash from publishing_batches order by last_position desc limit 1";
@@ -300,6 +316,26 @@ impl Log {
             "select {COLUMNS} from publishing_events where stream_id = $1 order by version"
         );
         let rows = self.query(&sql, &[&stream_id]).await?;
+        Ok(rows.iter().map(recorded).collect())
+    }
+
+    /// The version a stream is at; 0: there is no such stream.
+    pub async fn version(&self, stream_id: Uuid) -> Result<i32, ReadError> {
+        let sql = "select coalesce(max(version), 0) from publishing_events where stream_id = $1";
+        let rows = self.query(sql, &[&stream_id]).await?;
+        Ok(rows.first().map_or(0, |row| row.get(0)))
+    }
+
+    /// A stream's events of some types, oldest first.
+    pub async fn stream_of(
+        &self,
+        stream_id: Uuid,
+        types: &[&str],
+    ) -> Result<Vec<Recorded>, ReadError> {
+        let sql = format!(
+            "select {COLUMNS} from publishing_events where stream_id = $1 and type = any($2) order by version"
+        );
+        let rows = self.query(&sql, &[&stream_id, &types]).await?;
         Ok(rows.iter().map(recorded).collect())
     }
 

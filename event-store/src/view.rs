@@ -32,7 +32,12 @@ pub use skips::{SkipError, poison, skip};
 pub use table::{Definition, position};
 /// What views need of the domain's contract: to open sealed values, to say what is wrong with a field, and
 /// why an event is skipped.
-pub use tidings_domain::value::{Invalid, SkipReason};
+pub use tidings_domain::record::{AttributePatch, TagPatch};
+pub use tidings_domain::segment::Condition;
+pub use tidings_domain::topic::ByDefault;
+pub use tidings_domain::value::{
+    AttributeKey, AttributeValue, Attributes, Invalid, SkipReason, Tag,
+};
 pub use tidings_domain::{
     aggregate::CodecError,
     personal::{Open, Personal},
@@ -95,6 +100,15 @@ pub enum ViewError {
     /// Another version of Tidings has given the view another definition since this process opened it.
     #[error("another version of Tidings has redefined the view {view}")]
     Redefined {
+        /// The view.
+        view: &'static str,
+    },
+    /// An earlier version of Tidings has defined the view otherwise, so a rebuild has nothing to compare its rows with.
+    #[error(
+        "the view {view} is as an earlier version of Tidings defined it, so there is nothing to compare with: \
+         `tidings rebuild {view}` folds it as this one does"
+    )]
+    Incomparable {
         /// The view.
         view: &'static str,
     },

@@ -10,6 +10,7 @@ mod check;
 mod facts;
 mod folder;
 mod heads;
+mod incarnations;
 mod keeper;
 mod key;
 mod line;
@@ -17,7 +18,7 @@ mod lost;
 mod state;
 
 pub use check::{Compared, GivenUp, WitnessReport, check, compare, head_after};
-pub use facts::CONSENT_FACTS;
+pub use facts::FACT_TYPES;
 pub use folder::Folder;
 pub use heads::{SignedHead, signed_heads};
 pub use keeper::{Keeper, Standing, Standings};
@@ -25,7 +26,7 @@ pub use key::{PublicKey, SigningKey};
 pub use line::{Entry, FORMAT, Fact, Line, LineError, hash as line_hash};
 pub use lost::{Growth, Incarnation, Lost, LostError, lost};
 
-pub(crate) use facts::of_event;
+pub(crate) use facts::{CONTACT, of_event};
 pub(crate) use line::{check as check_signed, check_signature, sign as sign_object};
 pub(crate) use lost::known;
 

@@ -25,6 +25,18 @@ pub(crate) fn resource(position: i64, version: i32, body: &impl Serialize) -> Ht
         .json(body)
 }
 
+/// 200 with a subscriber: the `ETag` has the version of their stream and that of their record's.
+pub(crate) fn subscriber(
+    position: i64,
+    (version, record): (i32, i32),
+    body: &impl Serialize,
+) -> HttpResponse {
+    HttpResponse::Ok()
+        .insert_header((VIEW_POSITION, position.to_string()))
+        .insert_header((header::ETAG, format!("\"{version}.{record}\"")))
+        .json(body)
+}
+
 /// Says where the look that the answer allows is on record.
 pub(crate) fn looked(response: &mut HttpResponse, position: i64) {
     let headers = response.headers_mut();

@@ -108,6 +108,15 @@ impl<'a> Opened<'a> {
         ))
     }
 
+    /// None: it is erased.
+    pub(crate) fn bytes(
+        &self,
+        field: &str,
+        sealed: &Sealed,
+    ) -> Result<Option<Vec<u8>>, UnderstandError> {
+        Ok(self.0.open(field, sealed).map_err(CodecError::from)?)
+    }
+
     pub(crate) fn text(
         &self,
         field: &str,

@@ -19,6 +19,7 @@ pub mod publication_status;
 mod reader;
 mod registry;
 mod routes;
+pub mod segment_list;
 mod stops;
 pub mod subscriber_export;
 pub mod subscriber_profile;

@@ -129,6 +129,16 @@ impl Reader {
         let rows = self.store.log().query(sql, params).await;
         rows.map_err(|error| unreadable(&error))
     }
+
+    /// Rows of a query that is put together anew each time.
+    pub(crate) async fn rows_once(
+        &self,
+        sql: &str,
+        params: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>, Problem> {
+        let rows = self.store.log().query_once(sql, params).await;
+        rows.map_err(|error| unreadable(&error))
+    }
 }
 
 /// The log or a view could not be read.

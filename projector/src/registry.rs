@@ -16,6 +16,7 @@ use crate::delivery_log::DeliveryLog;
 use crate::import_rejections::ImportRejections;
 use crate::import_status::ImportStatus;
 use crate::publication_status::PublicationStatus;
+use crate::segment_list::SegmentList;
 use crate::subscriber_profile::SubscriberProfile;
 use crate::suppression_list::SuppressionList;
 use crate::topic_list::TopicList;
@@ -25,7 +26,7 @@ const ALL: &str = "all";
 
 /// Every view of this room. `publication_accounting` and `publication_analytics` are derived from
 /// `delivery_log` and move with it.
-pub const VIEWS: [Registered; 10] = [
+pub const VIEWS: [Registered; 11] = [
     Registered::of::<AccessLog>(),
     Registered::of::<ApiKeyList>(),
     Registered::of::<ChannelList>(),
@@ -33,6 +34,7 @@ pub const VIEWS: [Registered; 10] = [
     Registered::of::<ImportRejections>(),
     Registered::of::<ImportStatus>(),
     Registered::of::<PublicationStatus>(),
+    Registered::of::<SegmentList>(),
     Registered::of::<SubscriberProfile>(),
     Registered::of::<SuppressionList>(),
     Registered::of::<TopicList>(),

@@ -4,8 +4,9 @@ use actix_web::web;
 
 use crate::{
     access_log, api_key_list, audit_head, channel_list, delivery_log, import_status,
-    publication_accounting, publication_analytics, publication_status, subscriber_export,
-    subscriber_profile, subscriber_timeline, suppression_list, topic_list, view_positions,
+    publication_accounting, publication_analytics, publication_status, segment_list,
+    subscriber_export, subscriber_profile, subscriber_timeline, suppression_list, topic_list,
+    view_positions,
 };
 use tidings_service::access::{Gate, Route, serve};
 
@@ -16,6 +17,7 @@ pub const ROUTES: &[Route] = &[
     publication_accounting::get::ROUTE,
     delivery_log::of_publication::ROUTE,
     delivery_log::get::ROUTE,
+    subscriber_profile::list::ROUTE,
     subscriber_profile::get::ROUTE,
     subscriber_profile::erasure::ROUTE,
     subscriber_profile::preferences::ROUTE,
@@ -26,6 +28,10 @@ pub const ROUTES: &[Route] = &[
     channel_list::get::ROUTE,
     topic_list::list::ROUTE,
     topic_list::get::ROUTE,
+    segment_list::list::ROUTE,
+    segment_list::get::ROUTE,
+    segment_list::preview::ROUTE,
+    segment_list::preview_of::ROUTE,
     import_status::get::ROUTE,
     publication_analytics::get::ROUTE,
     view_positions::list::ROUTE,
@@ -43,6 +49,7 @@ pub const ROUTES: &[Route] = &[
     publication_accounting::get::get_accounting,
     delivery_log::of_publication::list_deliveries,
     delivery_log::get::get_delivery,
+    subscriber_profile::list::list_subscribers,
     subscriber_profile::get::get_subscriber,
     subscriber_profile::erasure::get_erasure,
     subscriber_profile::preferences::get_preferences,
@@ -53,6 +60,10 @@ pub const ROUTES: &[Route] = &[
     channel_list::get::get_channel,
     topic_list::list::list_topics,
     topic_list::get::get_topic,
+    segment_list::list::list_segments,
+    segment_list::get::get_segment,
+    segment_list::preview::preview_segment,
+    segment_list::preview_of::get_segment_preview,
     import_status::get::get_import,
     publication_analytics::get::get_analytics,
     view_positions::list::list_views,
@@ -91,6 +102,7 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
         delivery_log::get::get_delivery,
     );
     of_subscribers(cfg);
+    of_segments(cfg);
     serve(
         cfg,
         suppression_list::list::ROUTE,
@@ -141,7 +153,36 @@ fn of_api_keys(cfg: &mut web::ServiceConfig) {
     );
 }
 
+fn of_segments(cfg: &mut web::ServiceConfig) {
+    serve(
+        cfg,
+        segment_list::list::ROUTE,
+        segment_list::list::list_segments,
+    );
+    // Before what takes any word for an id.
+    serve(
+        cfg,
+        segment_list::preview::ROUTE,
+        segment_list::preview::preview_segment,
+    );
+    serve(
+        cfg,
+        segment_list::get::ROUTE,
+        segment_list::get::get_segment,
+    );
+    serve(
+        cfg,
+        segment_list::preview_of::ROUTE,
+        segment_list::preview_of::get_segment_preview,
+    );
+}
+
 fn of_subscribers(cfg: &mut web::ServiceConfig) {
+    serve(
+        cfg,
+        subscriber_profile::list::ROUTE,
+        subscriber_profile::list::list_subscribers,
+    );
     serve(
         cfg,
         subscriber_profile::get::ROUTE,

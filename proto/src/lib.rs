@@ -6,6 +6,7 @@ mod sealed;
 
 pub use generated::tidings::*;
 pub use instant::{from_us, to_us};
+pub use prost::Message;
 pub use sealed::sealed;
 
 // The `.proto` files document the fields; prost carries their comments over.
@@ -26,7 +27,7 @@ pub use events::{EVENT_TYPES, Event};
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
 
 /// A prost message that is an event of the log.
-pub trait EventMessage: prost::Message + Default {
+pub trait EventMessage: Message + Default {
     /// `<noun>.<PastTense>`
     const TYPE: &'static str;
 }

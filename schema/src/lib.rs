@@ -81,6 +81,7 @@ pub mod views {
         PUBLICATION_ACCOUNTING = "publication_accounting.sql";
         PUBLICATION_ANALYTICS = "publication_analytics.sql";
         PUBLICATION_STATUS = "publication_status.sql";
+        SEGMENT_LIST = "segment_list.sql";
         SUBSCRIBER_PROFILE = "subscriber_profile.sql";
         SUPPRESSION_LIST = "suppression_list.sql";
         TOPIC_LIST = "topic_list.sql";

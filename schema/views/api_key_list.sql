@@ -1,4 +1,4 @@
--- What API keys are there? Raise the number when its fold changes: fold 1.
+-- What API keys are there? Raise the number when its fold changes: fold 2.
 create table {table} (
     key_id         uuid        not null primary key,
     name           text,

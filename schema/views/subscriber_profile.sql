@@ -1,10 +1,12 @@
--- Who each subscriber is and whether they want mail. email, name, attributes and preferences are opened values, null
--- once erased. Raise the number when its fold changes: fold 4.
+-- Who each subscriber is and whether they want mail. email, name, attributes, tags and preferences are opened values, null
+-- once erased. Raise the number when its fold changes: fold 5.
 create table {table} (
     subscriber_id          uuid    not null primary key,
     email                  text,
+    named                  boolean,              -- false once their name was taken away
     name                   text,
-    attributes             jsonb,
+    attributes             jsonb,                -- object: of each key an object of one field (text, number, yes_no, date); null: taken away
+    tags                   jsonb,                -- object: of each tag whether they have it
     preferences            jsonb,                -- how and when they want to get what they get
     topics                 jsonb,                -- object: of each topic they left or asked for, whether they want it
     left_channels          jsonb,                -- object: of each channel they said something about, whether they left it
@@ -21,7 +23,12 @@ create table {table} (
     erasure_requested_at   timestamptz,
     erased_at              timestamptz,
     version                integer,              -- of the subscriber's own stream
+    record_version         integer,              -- of their record's
     position               bigint  not null
 );
 -- indexes
 create index {table}_erasing on {table} (erasure_requested_at) where erasure_requested_at is not null and erased_at is null;
+create index {table}_state on {table} (state, subscriber_id);
+create index {table}_topics on {table} using gin (topics jsonb_path_ops);
+create index {table}_tags on {table} using gin (tags jsonb_path_ops);
+create index {table}_attributes on {table} using gin (attributes jsonb_path_ops);

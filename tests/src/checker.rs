@@ -18,8 +18,10 @@ pub mod readers;
 pub mod sealed;
 #[cfg(test)]
 mod tests;
+mod wishes;
 
 use std::collections::{HashMap, HashSet};
+use std::time::Duration;
 
 use tidings_event_store::stream::StreamName;
 use tidings_event_store::vault::Vault;
@@ -29,9 +31,13 @@ use uuid::Uuid;
 
 use crate::audit::sound_log;
 use crate::messages::sound_messages;
+use crate::program::ASK_AGAIN;
 
 use deliveries::{Deliveries, Received};
 use readers::Handed;
+
+/// Far more than the relay takes.
+const RELAYED_WITHIN: Duration = Duration::from_secs(10);
 
 /// A change that a caller was told is in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,10 +83,23 @@ pub async fn settled(evidence: &Evidence<'_>) -> Vec<Recorded> {
     let (events, deliveries) = check(evidence).await;
     deliveries.compare(evidence.copies, evidence.addresses, true);
     deliveries.all_settled();
-    let held = sound_messages(evidence.log, evidence.nats, evidence.stream).await;
-    let last = held.expect("the stream is there").last;
-    assert_eq!(last, events.len() as i64, "the stream has the whole log");
+    stream_reaches(evidence, events.len() as i64).await;
     events
+}
+
+/// The stream has the whole log, in a moment: something may have been recorded at the last.
+async fn stream_reaches(evidence: &Evidence<'_>, head: i64) {
+    let complete = async {
+        loop {
+            let held = sound_messages(evidence.log, evidence.nats, evidence.stream).await;
+            if held.expect("the stream is there").last >= head {
+                return;
+            }
+            tokio::time::sleep(ASK_AGAIN).await;
+        }
+    };
+    let complete = tokio::time::timeout(RELAYED_WITHIN, complete).await;
+    assert!(complete.is_ok(), "the stream has the whole log");
 }
 
 async fn check(evidence: &Evidence<'_>) -> (Vec<Recorded>, Deliveries) {

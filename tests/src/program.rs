@@ -249,15 +249,40 @@ impl Program {
 
     /// Every view equals one folded anew from the log (invariant 4).
     pub fn verify_views(&self) {
-        self.says(&["rebuild", "all", "--verify", "--json"]);
+        let verified = self.says(&["rebuild", "all", "--verify", "--json"]);
+        let views = verified["views"].as_array().unwrap();
+        let equal = |view: &Value| view["differences"] == 0;
+        assert!(!views.is_empty() && views.iter().all(equal), "{verified}");
     }
 
     /// The log is what was recorded, and what the witness outside of it saw (invariant 8). It has seen
     /// something: [`Self::is_witnessed`] waits for that.
     pub fn verify_log(&self) {
+        self.verified_log();
+    }
+
+    /// The same up to the log's end, which the witness signs about a second after the last commit.
+    pub async fn verify_whole_log(&self) {
+        let whole = async {
+            loop {
+                let verified = self.verified_log();
+                let witnessed = &verified["witness"]["report"]["position"];
+                if witnessed.is_i64() && *witnessed == verified["head"]["position"] {
+                    return;
+                }
+                tokio::time::sleep(ASK_AGAIN).await;
+            }
+        };
+        let whole = tokio::time::timeout(WITNESSED_WITHIN, whole).await;
+        assert!(whole.is_ok(), "not up to its end:\n{}", self.said());
+    }
+
+    fn verified_log(&self) -> Value {
         let verified = self.says(&["audit", "verify", "--witness", "--json"]);
         let heads = verified["witness"]["heads_compared"].as_i64();
         assert!(heads > Some(0), "{verified}");
+        assert_eq!(verified["sound"], Value::from(true), "{verified}");
+        verified
     }
 
     /// Waits until the witness has signed a head: within a second of the first commit.

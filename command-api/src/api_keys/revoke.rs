@@ -17,6 +17,9 @@ use tidings_service::access::{Access, Route};
 
 pub(crate) const ROUTE: Route = ("POST", "/api/v1/api-keys/{id}/revoke", Access::Roles(&[]));
 
+/// What a restore gives as the reason.
+const RESTORED: &str = "restored";
+
 /// Why a key is revoked.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -64,6 +67,9 @@ pub(crate) async fn revoke(
 ) -> Result<Answer, Problem> {
     let mut values = Values::default();
     let reason = values.take("#/reason", Code::parse(&body.value.reason));
+    if body.value.reason == RESTORED {
+        values.wrong("#/reason", "only a restore says so");
+    }
     let reason = values.all(reason)?;
     let command = || Command::Revoke {
         reason: reason.clone(),

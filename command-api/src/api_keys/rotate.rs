@@ -80,8 +80,9 @@ pub(crate) async fn rotate(
     let token = ApiKeyToken::new(id, commands.ids.bytes());
     let command = || Command::Rotate {
         hash: token.hash(),
-        previous_until: now + overlap,
+        previous_until: (!overlap.is_zero()).then(|| now + overlap),
         expires_at,
+        prefix: token.prefix(),
         at: now,
     };
     let executed = commands

@@ -13,7 +13,8 @@ use actix_web::web;
 use actix_web::{HttpRequest, HttpResponse};
 use tidings_domain::aggregate::Aggregate as _;
 use tidings_domain::subscriber::{
-    Command, Event, PreferencesMethod, ResubscribeMethod, Subscriber, UnsubscribeMethod, What,
+    Command, Event, PreferencesMethod, ResubscribeMethod, Standing, Subscriber, UnsubscribeMethod,
+    What,
 };
 use tidings_domain::token::{ConfirmLink, PreferencesLink, UnsubscribeLink};
 use tidings_domain::value::Evidence;
@@ -23,6 +24,7 @@ use tidings_service::access::{Access, Route};
 use tidings_service::http::{RequestContext, read_body};
 
 use crate::commands::Commands;
+use crate::notices;
 use crate::offers::Offer;
 use crate::refusal;
 use entry::{Entry, Wish};
@@ -77,7 +79,8 @@ pub(crate) async fn show(commands: web::Data<Commands>, token: web::Path<String>
         (status = 200, description = "On record", content_type = "text/html"),
         (status = 404, description = "The link is incomplete or was changed, or its reader was erased",
             content_type = "text/html"),
-        (status = 410, description = "The link is older than 30 days: by it one can leave, but not come back",
+        (status = 410, description = "The link is older than 30 days, or came to an address they have given up: by it one can \
+            leave, but not come back",
             content_type = "text/html"),
         (status = 422, description = "Something can not be taken; the page says what, beside it",
             content_type = "text/html"),
@@ -156,12 +159,21 @@ async fn saved(
         if entry.wish == Wish::ComeBack && ConfirmLink::has_had_its_time(link.issued, today) {
             return Ok(page::show(&Shown::new(&loaded.state, &offer), Word::TooOld));
         }
-        let wished = match wishes(&loaded.state, &offer, entry, link, evidence) {
+        let profile = loaded.state.profile();
+        let is_former = profile.is_some_and(|it| it.gave_up(link.address_suppression_id));
+        let mut wished = match wishes(&loaded.state, &offer, entry, link, evidence) {
             Ok(wished) => wished,
             Err(wrong) => {
                 let shown = Shown::new(&loaded.state, &offer).with(entry);
                 return Ok(page::show(&shown, Word::Wrong(&wrong)));
             }
+        };
+        if is_former {
+            wished.retain(|command| matches!(command, Command::Unsubscribe { .. }));
+        }
+        let all = match is_former && entry.wish != Wish::Leave && !entry.is_empty() {
+            true => Word::Former,
+            false => Word::Saved,
         };
         let mut after = loaded.state.clone();
         let mut events: Vec<Event> = Vec::new();
@@ -173,17 +185,19 @@ async fn saved(
             }
         }
         if events.is_empty() {
-            let word = if entry.is_empty() {
-                Word::None
-            } else {
-                Word::Saved
-            };
+            let word = if entry.is_empty() { Word::None } else { all };
             return Ok(page::show(&Shown::new(&after, &offer), word));
         }
+        let told = after.standing() == Standing::Active && entry.wish == Wish::Save;
+        let departures = profile.map_or(0, |it| it.departures);
         let mut draft = commands.store.draft(context);
         draft.append(loaded, events);
+        if told {
+            let whom = (link.subscriber_id, departures);
+            notices::tell_of_change(commands, &mut draft, context, whom).await?;
+        }
         match draft.commit().await {
-            Ok(_) => return Ok(page::show(&Shown::new(&after, &offer), Word::Saved)),
+            Ok(_) => return Ok(page::show(&Shown::new(&after, &offer), all)),
             Err(CommitError::Conflict { .. } | CommitError::Unknown) => {}
             Err(error) => return Err(refusal::commit(&error)),
         }

@@ -20,7 +20,7 @@ use tidings_service::access::{Access, Route};
 pub(crate) const ROUTE: Route = (
     "POST",
     "/api/v1/publications/{id}/cancel",
-    Access::Roles(&[Role::Editor, Role::Service]),
+    Access::Roles(&[Role::Editor, Role::Operator, Role::Service]),
 );
 
 /// Why a publication is cancelled.

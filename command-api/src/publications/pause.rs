@@ -19,7 +19,7 @@ use tidings_service::access::{Access, Route};
 pub(crate) const ROUTE: Route = (
     "POST",
     "/api/v1/publications/{id}/pause",
-    Access::Roles(&[Role::Editor, Role::Service]),
+    Access::Roles(&[Role::Editor, Role::Operator, Role::Service]),
 );
 
 /// Why a publication is paused.

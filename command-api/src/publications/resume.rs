@@ -15,7 +15,7 @@ use tidings_service::access::{Access, Route};
 pub(crate) const ROUTE: Route = (
     "POST",
     "/api/v1/publications/{id}/resume",
-    Access::Roles(&[Role::Editor, Role::Service]),
+    Access::Roles(&[Role::Editor, Role::Operator, Role::Service]),
 );
 
 /// Resume a publication

@@ -3,12 +3,9 @@
 
 use actix_web::web;
 use serde::Deserialize;
-use tidings_domain::address::Address;
 use tidings_domain::aggregate::Aggregate as _;
-use tidings_domain::erasure::give_up;
 use tidings_domain::subscriber::{Command, ErasureBasis, Refusal, Subscriber};
-use tidings_domain::suppression::Suppression;
-use tidings_event_store::{CommitError, ExecuteError};
+use tidings_event_store::{CommitError, ExecuteError, give_up_addresses};
 use tidings_service::Problem;
 use tidings_service::auth::Role;
 use tidings_service::problem::ProblemBody;
@@ -108,14 +105,9 @@ pub(crate) async fn erase(
         };
         let mut draft = commands.store.draft(context);
         let after = draft.append(loaded, events);
-        let address = commands.store.load::<Address>(profile.address_id).await;
-        let address = address.map_err(|error| refusal::load(&error))?;
-        let suppression = profile.address_suppression_id;
-        let suppression = commands.store.load::<Suppression>(suppression).await;
-        let suppression = suppression.map_err(|error| refusal::load(&error))?;
-        let (released, added) = give_up(*id, &address.state, &suppression.state);
-        draft.append(address, released);
-        draft.append(suppression, added);
+        give_up_addresses(&commands.store, &mut draft, *id, &profile)
+            .await
+            .map_err(|error| refusal::load(&error))?;
         attempts += 1;
         match draft.commit().await {
             Ok(committed) => break after.recorded(&committed),

@@ -3,14 +3,16 @@
 
 use tidings_domain::access::{Access, NoticeKind};
 use tidings_domain::address::Address;
+use tidings_domain::delivery::Purpose;
 use tidings_domain::id::derive_from;
 use tidings_domain::stream_id;
-use tidings_domain::subscriber::{Consent, Source, Subscriber};
+use tidings_domain::subscriber::{Consent, Profile, Source, Subscriber};
+use tidings_domain::suppression::Suppression;
 use tidings_domain::value::{DisplayName, EmailAddress, Evidence};
 use tidings_event_store::{CommitError, Context};
 use uuid::Uuid;
 
-use super::{Outcome, Registration, RegistrationError};
+use super::{Noted, Outcome, Registration, RegistrationError};
 use crate::commands::Commands;
 use crate::notices::{self, Notice};
 
@@ -77,6 +79,7 @@ impl Joining {
             email: self.email.clone(),
             name: self.name.clone(),
             attributes: None,
+            noted: Noted::default(),
             source: Source::Form,
             import_id: None,
             address_id,
@@ -89,6 +92,26 @@ impl Joining {
         Ok(!matches!(outcome, Outcome::Taken))
     }
 
+    /// Whoever gets no mail, and could by their own word. That is also somebody who is subscribed, to an address that
+    /// speaks of its owner having left: a file signed them up, or a link from before an erasure was used.
+    async fn to_be_asked<'s>(
+        &self,
+        commands: &Commands,
+        subscriber: &'s Subscriber,
+    ) -> Result<Option<&'s Profile>, RegistrationError> {
+        match subscriber {
+            Subscriber::Pending(profile) | Subscriber::Unsubscribed(profile) => Ok(Some(profile)),
+            Subscriber::Active(profile) => {
+                let suppression = profile.address_suppression_id;
+                let suppression = commands.store.load::<Suppression>(suppression).await?.state;
+                let asked = suppression.forbids(Purpose::Mail)
+                    && !suppression.forbids(Purpose::AskForConsent);
+                Ok(asked.then_some(profile))
+            }
+            _ => Ok(None),
+        }
+    }
+
     async fn ask_again(
         &self,
         commands: &Commands,
@@ -97,11 +120,12 @@ impl Joining {
     ) -> Result<bool, RegistrationError> {
         let store = &commands.store;
         let subscriber = store.load::<Subscriber>(holder).await?;
-        let (Subscriber::Pending(profile) | Subscriber::Unsubscribed(profile)) = &subscriber.state
-        else {
+        let Some(profile) = self.to_be_asked(commands, &subscriber.state).await? else {
             return Ok(true);
         };
-        let access = store.load::<Access>(stream_id::access(holder)).await?;
+        let access = store
+            .load_of::<Access>(stream_id::access(holder), Access::NOTICES)
+            .await?;
         if access.repeated(context.intent).is_some() {
             return Ok(true);
         }

@@ -2,14 +2,19 @@
 //! that an address belongs to one subscriber whoever comes first. The commit is guarded on the address's suppression,
 //! so that a file cannot bring back whoever is erased meanwhile.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use tidings_domain::access::{Access, NoticeKind};
 use tidings_domain::address::{self, Address};
 use tidings_domain::aggregate::Aggregate as _;
 use tidings_domain::id::IdKey;
+use tidings_domain::record::{self, Record, Tags};
 use tidings_domain::stream_id;
-use tidings_domain::subscriber::{self, Consent, Subscriber};
+use tidings_domain::subscriber::{self, ConfirmMethod, Consent, Subscriber};
 use tidings_domain::suppression::{self, Reason, Suppression};
-use tidings_domain::value::{Attributes, DisplayName, EmailAddress, Evidence};
+use tidings_domain::value::{
+    AttributeKey, AttributeValue, Attributes, DisplayName, EmailAddress, Evidence, Tag,
+};
 use tidings_event_store::{CommitError, Context, Draft, LoadError, Loaded, Store};
 use uuid::Uuid;
 
@@ -27,8 +32,10 @@ pub(crate) struct Registration {
     pub(crate) email: EmailAddress,
     /// How to address them.
     pub(crate) name: Option<DisplayName>,
-    /// What is known besides.
+    /// What is known besides, in the sign-up itself.
     pub(crate) attributes: Option<Attributes>,
+    /// What is known besides, in a record of its own.
+    pub(crate) noted: Noted,
     /// How consent came.
     pub(crate) source: subscriber::Source,
     /// The import they come with.
@@ -43,12 +50,21 @@ pub(crate) struct Registration {
     pub(crate) evidence: Option<Evidence>,
 }
 
+/// What a record begins with.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Noted {
+    /// Typed attributes.
+    pub(crate) attributes: BTreeMap<AttributeKey, AttributeValue>,
+    /// What they are called among editors.
+    pub(crate) tags: BTreeSet<Tag>,
+}
+
 /// What became of a registration.
 #[derive(Clone, Debug)]
 pub(crate) enum Outcome {
-    /// Signed up, now.
+    /// Signed up, now; or they had asked for mail by themselves and had yet to confirm, and are confirmed now.
     SignedUp(Loaded<Subscriber>),
-    /// This very subscriber was signed up before.
+    /// This very registration was carried out before.
     Repeated(Loaded<Subscriber>),
     /// The address belongs to another subscriber.
     Taken,
@@ -115,7 +131,15 @@ impl Registration {
             let Ok(claimed) = address.state.decide(address::Command::Claim {
                 subscriber_id: self.id,
             }) else {
-                return Ok(Outcome::Taken);
+                let there = self.vouch(store, context, &address, suppression);
+                match there.await {
+                    Err(RegistrationError::Commit(error))
+                        if attempts < ATTEMPTS_MAX && again(&error) => {}
+                    done => return done,
+                }
+                attempts += 1;
+                on_record = self.load(store, id_key).await?;
+                continue;
             };
             let Some(lifted) = self.lifted(&suppression.state) else {
                 return Ok(Outcome::Erased);
@@ -124,19 +148,88 @@ impl Registration {
             // First in the commit: a repeat of the request looks for its event in this stream.
             let after = draft.append_for(subscriber, signed_up, self.id, Some(self.id));
             draft.append(address, claimed);
-            match lifted.is_empty() {
-                true => drop(draft.guard(suppression.id, suppression.version)),
-                false => drop(draft.append(suppression, lifted)),
-            }
+            lift(&mut draft, suppression, lifted);
+            // Who has just come to be has none.
+            let none = Loaded::known(stream_id::record(self.id), Record::default(), 0);
+            self.note(&mut draft, &after, none, None);
             self.ask(&mut draft, context);
             attempts += 1;
             match draft.commit().await {
                 Ok(committed) => return Ok(Outcome::SignedUp(after.recorded(&committed))),
-                Err(CommitError::Conflict { .. } | CommitError::Unknown)
-                    if attempts < ATTEMPTS_MAX => {}
+                Err(error) if attempts < ATTEMPTS_MAX && again(&error) => {}
                 Err(error) => return Err(error.into()),
             }
             on_record = self.load(store, id_key).await?;
+        }
+    }
+
+    /// Somebody has the address already. Who has yet to confirm is taken at the word of whoever answers for their consent;
+    /// everybody else stays as they are.
+    async fn vouch(
+        &self,
+        store: &Store,
+        context: &Context,
+        address: &Loaded<Address>,
+        suppression: Loaded<Suppression>,
+    ) -> Result<Outcome, RegistrationError> {
+        let method = match self.source {
+            _ if self.confirm_by.is_some() => return Ok(Outcome::Taken),
+            subscriber::Source::Form => return Ok(Outcome::Taken),
+            subscriber::Source::Api => ConfirmMethod::Api,
+            subscriber::Source::Import => ConfirmMethod::Import,
+        };
+        let Some(holder) = address.state.holder() else {
+            return Ok(Outcome::Taken);
+        };
+        let subscriber = store.load::<Subscriber>(holder).await?;
+        if subscriber.repeated(context.intent).is_some() {
+            return Ok(Outcome::Repeated(subscriber));
+        }
+        let consent = self.consent.clone();
+        let command = subscriber::Command::Vouch { method, consent };
+        let confirmed = match subscriber.state.decide(command) {
+            Ok(confirmed) if !confirmed.is_empty() => confirmed,
+            _ => return Ok(Outcome::Taken),
+        };
+        let Some(lifted) = self.lifted(&suppression.state) else {
+            return Ok(Outcome::Erased);
+        };
+        let record = store.load::<Record>(stream_id::record(holder)).await?;
+        let mut draft = store.draft(context);
+        let after = draft.append(subscriber, confirmed);
+        let name = self.name.clone().map(Some);
+        self.note(&mut draft, &after, record, name);
+        draft.guard(address.id, address.version);
+        lift(&mut draft, suppression, lifted);
+        let committed = draft.commit().await?;
+        Ok(Outcome::SignedUp(after.recorded(&committed)))
+    }
+
+    /// Puts on their record what there is to note.
+    fn note(
+        &self,
+        draft: &mut Draft<'_>,
+        after: &Loaded<Subscriber>,
+        record: Loaded<Record>,
+        name: Option<Option<DisplayName>>,
+    ) {
+        let Some(profile) = after.state.profile() else {
+            return;
+        };
+        // What the sign-up says already is no change.
+        let said = self.attributes.iter().flat_map(Attributes::typed);
+        let attributes = said.chain(self.noted.attributes.clone());
+        let command = record::Command::Change {
+            subscriber_id: after.id,
+            profile: Box::new(profile.clone()),
+            name,
+            attributes: attributes.map(|(key, value)| (key, Some(value))).collect(),
+            tags: Some(Tags::All(self.noted.tags.clone())),
+        };
+        // Whoever parsed it has counted: only too much would be refused.
+        let noted = record.state.decide(command).unwrap_or_default();
+        if !noted.is_empty() {
+            draft.append_for(record, noted, after.id, Some(after.id));
         }
     }
 
@@ -202,4 +295,21 @@ impl Registration {
             evidence: self.evidence.clone(),
         }
     }
+}
+
+/// Takes away what spoke against the address; nothing else may speak against it meanwhile.
+pub(crate) fn lift(
+    draft: &mut Draft<'_>,
+    suppression: Loaded<Suppression>,
+    lifted: Vec<suppression::Event>,
+) {
+    match lifted.is_empty() {
+        true => drop(draft.guard(suppression.id, suppression.version)),
+        false => drop(draft.append(suppression, lifted)),
+    }
+}
+
+/// Others were faster, or nobody knows.
+fn again(error: &CommitError) -> bool {
+    matches!(error, CommitError::Conflict { .. } | CommitError::Unknown)
 }

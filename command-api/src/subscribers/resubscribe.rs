@@ -22,7 +22,8 @@ pub(crate) const ROUTE: Route = (
 /// Resubscribe somebody
 ///
 /// To everything they left as a whole, to one topic (also one they never had), or to one channel. Only with their consent: it
-/// is recorded that you say so. Whoever left everything does not come back by one topic or channel alone.
+/// is recorded that you say so. Whoever left everything does not come back by one topic or channel alone. An address that is
+/// suppressed gets nothing all the same: see `GET /api/v1/suppressions`.
 #[utoipa::path(
     post, path = "/api/v1/subscribers/{id}/resubscribe", tag = "subscribers", security(("bearer" = [])),
     params(
@@ -32,7 +33,9 @@ pub(crate) const ROUTE: Route = (
     ),
     request_body = inline(Option<Matter>),
     responses(
-        (status = 200, description = "They get it from the next publication on", body = Changed),
+        (status = 200, description = "They want it again, from the next publication on", body = Changed),
+        (status = 409, description = "They have yet to confirm their sign-up, or were erased", body = ProblemBody,
+            content_type = "application/problem+json"),
         (status = 404, description = "No such subscriber", body = ProblemBody,
             content_type = "application/problem+json"),
         (status = 412, description = "It has changed since", body = ProblemBody,

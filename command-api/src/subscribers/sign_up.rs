@@ -1,14 +1,15 @@
 //! `POST /api/v1/subscribers`: somebody is signed up, by whoever answers for their consent.
 
+use std::collections::BTreeSet;
+
 use actix_web::web;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tidings_domain::aggregate::Aggregate as _;
+use tidings_domain::record;
 use tidings_domain::stream_id;
 use tidings_domain::subscriber::{Consent, Source, Standing, Subscriber};
-use tidings_domain::value::{
-    Attributes, ConsentVersion, ConsentWording, DisplayName, EmailAddress,
-};
+use tidings_domain::value::{ConsentVersion, ConsentWording, DisplayName, EmailAddress};
 use tidings_service::Problem;
 use tidings_service::auth::Role;
 use tidings_service::http::Json;
@@ -16,7 +17,7 @@ use tidings_service::problem::ProblemBody;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{COLLECTION, Outcome, Registration, RegistrationError};
+use super::{COLLECTION, Noted, Outcome, Registration, RegistrationError, change};
 use crate::answer::{Answer, Changed, same_body};
 use crate::commands::Commands;
 use crate::refusal::{self, Values};
@@ -32,15 +33,20 @@ pub(crate) const ROUTE: Route = (
 /// A subscriber to be.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(example = json!({ "email": "ada@example.org", "name": "Ada", "attributes": { "city": "London" } }))]
+#[schema(example = json!({ "email": "ada@example.org", "name": "Ada", "attributes": { "city": "London" }, "tags": ["early_bird"] }))]
 pub(crate) struct NewSubscriber {
     /// Where mail goes. One address belongs to one subscriber.
     email: String,
     /// How to address them.
     name: Option<String>,
-    /// What else to know of them: texts, numbers, yes or no.
-    #[schema(value_type = Option<Object>)]
-    attributes: Option<Value>,
+    /// What else to know of them, by key: a text (at most 1,000 characters), a number, true, false, `{"date": "2026-03-01"}`,
+    /// or `{"number": "0.1"}` where a JSON number would lose digits. At most 64, keys of lower-case letters, digits and
+    /// underscores.
+    #[serde(default)]
+    attributes: Option<Map<String, Value>>,
+    /// What you call them among others, such as `early_bird`; at most 50.
+    #[schema(value_type = Option<Vec<String>>)]
+    tags: Option<Value>,
     /// `not_required` (you answer for their consent; this is what counts when nothing is said), or `required`: they are
     /// sent a link to confirm by, and nothing else before they have.
     #[schema(example = "not_required")]
@@ -62,13 +68,14 @@ pub(crate) struct NewConsent {
 
 /// Sign somebody up
 ///
-/// They get mail from the next publication on; or, if they are to confirm, from the next one after they have.
+/// They get mail from the next publication on; or, if they are to confirm, from the next one after they have. Somebody who
+/// has asked for mail by the form and has yet to confirm is confirmed by your word, and keeps their id.
 #[utoipa::path(
     post, path = "/api/v1/subscribers", tag = "subscribers", security(("bearer" = [])),
     params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat")),
     request_body = NewSubscriber,
     responses(
-        (status = 201, description = "Signed up; `Location` names them", body = Changed),
+        (status = 201, description = "Signed up, or confirmed; `Location` names them", body = Changed),
         (status = 409, description = "The address belongs to a subscriber already; one who has left comes back by \
             `POST /api/v1/subscribers/{id}/resubscribe`. Or there is no channel to ask them by", body = ProblemBody,
             content_type = "application/problem+json"),
@@ -92,7 +99,8 @@ pub(crate) async fn sign_up(
         address_id: stream_id::address(&commands.id_key, &new.email),
         email: new.email,
         name: new.name,
-        attributes: new.attributes,
+        attributes: None,
+        noted: new.noted,
         source: Source::Api,
         import_id: None,
         confirm_by,
@@ -144,7 +152,7 @@ const NOT_REQUIRED: &str = "not_required";
 struct Parsed {
     email: EmailAddress,
     name: Option<DisplayName>,
-    attributes: Option<Attributes>,
+    noted: Noted,
     confirm: bool,
     consent: Option<Consent>,
 }
@@ -155,11 +163,8 @@ fn parse(body: NewSubscriber) -> Result<Parsed, Problem> {
     let name = body
         .name
         .map(|name| values.take("#/name", DisplayName::parse(&name)));
-    let attributes = body
-        .attributes
-        .map(|attributes| values.take("#/attributes", Attributes::parse(attributes)));
     let name = name.map_or(Some(None), |name| name.map(Some));
-    let attributes = attributes.map_or(Some(None), |attributes| attributes.map(Some));
+    let noted = noted(&mut values, body.attributes, body.tags.as_ref());
     let confirm = match body.confirmation.as_deref() {
         None | Some(NOT_REQUIRED) => Some(false),
         Some(REQUIRED) => Some(true),
@@ -181,15 +186,42 @@ fn parse(body: NewSubscriber) -> Result<Parsed, Problem> {
             .map(|(wording, version)| Consent::to(wording, version))
     });
     let consent = consent.map_or(Some(None), |consent| consent.map(Some));
-    let parsed = email.zip(name).zip(attributes).zip(confirm).zip(consent);
-    let parsed = parsed.map(|((((email, name), attributes), confirm), consent)| Parsed {
+    let parsed = email.zip(name).zip(noted).zip(confirm).zip(consent);
+    let parsed = parsed.map(|((((email, name), noted), confirm), consent)| Parsed {
         email,
         name,
-        attributes,
+        noted,
         confirm,
         consent,
     });
     values.all(parsed)
+}
+
+fn noted(
+    values: &mut Values,
+    attributes: Option<Map<String, Value>>,
+    tags: Option<&Value>,
+) -> Option<Noted> {
+    let given = change::attributes(values, &attributes.unwrap_or_default());
+    if given.len() > record::ATTRIBUTES_MAX {
+        let most = record::ATTRIBUTES_MAX;
+        values.wrong("#/attributes", &format!("at most {most} are allowed"));
+    }
+    let tags = match tags {
+        None => BTreeSet::new(),
+        Some(tags) => change::tags(values, "#/tags", tags)?,
+    };
+    if tags.len() > record::TAGS_MAX {
+        let most = record::TAGS_MAX;
+        values.wrong("#/tags", &format!("at most {most} are allowed"));
+    }
+    // Null is none.
+    let given = given.into_iter();
+    let attributes = given.filter_map(|(key, value)| Some((key, value?)));
+    Some(Noted {
+        attributes: attributes.collect(),
+        tags,
+    })
 }
 
 fn problem(error: RegistrationError) -> Problem {
@@ -210,7 +242,8 @@ mod tests {
         let body = NewSubscriber {
             email: "ada".to_owned(),
             name: Some("A\nB".to_owned()),
-            attributes: Some(json!({ "tags": [] })),
+            attributes: Some(Map::from_iter([("City".to_owned(), json!("Kyiv"))])),
+            tags: Some(json!(["vip", 7])),
             confirmation: Some("perhaps".to_owned()),
             consent: Some(NewConsent {
                 wording: String::new(),
@@ -228,7 +261,8 @@ mod tests {
             [
                 "#/email",
                 "#/name",
-                "#/attributes",
+                "#/attributes/City",
+                "#/tags/1",
                 "#/confirmation",
                 "#/consent/wording",
                 "#/consent/version"

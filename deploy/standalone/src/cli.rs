@@ -22,6 +22,7 @@ mod publications;
 mod rebuild;
 mod restore;
 mod senders;
+mod subscribers;
 #[cfg(test)]
 mod tests;
 mod timeline;
@@ -74,6 +75,8 @@ enum Verb {
     Erase(erase::Erase),
     #[command(subcommand)]
     Export(export::Export),
+    #[command(subcommand)]
+    Subscribers(subscribers::Subscribers),
     #[command(subcommand)]
     Timeline(timeline::Timeline),
     Access(access::Access),
@@ -128,6 +131,7 @@ async fn dispatch(cli: Cli, out: &Out) -> Result<ExitCode, CliError> {
         Verb::Import(import) => import.run(&global, out).await.map(done),
         Verb::Erase(erase) => erase.run(&global, *out).await.map(done),
         Verb::Export(export) => export.run(&global, *out).await.map(done),
+        Verb::Subscribers(subscribers) => subscribers.run(&global, *out).await.map(done),
         Verb::Timeline(timeline) => timeline.run(&global, *out).await.map(done),
         Verb::Access(access) => access.run(&global, *out).await.map(done),
         Verb::Publications(publications) => publications.run(&global, *out).await.map(done),

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 use tidings_dispatcher::erasure::Eraser;
-use tidings_dispatcher::held::{self, Waiting};
+use tidings_dispatcher::held::{self, Waiting, WaitingNotices};
 use tidings_domain::log::Restored as RestoredLog;
 use tidings_event_store::feed::Feed;
 use tidings_event_store::hex::Hex;
@@ -88,6 +88,8 @@ pub struct Summary {
     pub unknown_attempts: u64,
     /// What waits for the operator's word.
     pub waiting: Vec<Waiting>,
+    /// Notices that wait for it too.
+    pub notices: WaitingNotices,
 }
 
 /// What the log has learnt again.
@@ -282,6 +284,7 @@ impl Restore<'_> {
             doubted: learnt.doubted,
             unknown_attempts: learnt.unknown_attempts,
             waiting: held::waiting(&core.pool).await?,
+            notices: held::waiting_notices(&core.pool).await?,
         })
     }
 

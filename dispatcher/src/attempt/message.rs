@@ -8,7 +8,7 @@ use time::{Date, UtcOffset};
 use uuid::Uuid;
 
 use super::Case;
-use crate::causes::{Cause, Publishing};
+use crate::causes::Cause;
 use crate::channel::{About, Channel, Job, Recipient, RenderError, Rendered};
 use crate::content::notice;
 use crate::core::Core;
@@ -69,27 +69,35 @@ impl Core {
                 let content = publication.content.as_ref();
                 let content = content.ok_or(RenderError::Unbuildable)?;
                 let about = About::Publication(publication.publication_id);
-                let links = reader.map(|reader| self.links(publication, case, pick, reader));
+                let topic = publication.only_topic();
+                let links = reader.map(|reader| self.links(topic, case, pick, reader));
                 let links = links.unwrap_or_default();
                 channel.render(&job(about, content.as_ref(), &publication.sender, links))
             }
             Cause::Notice(kind) => {
                 let reader = reader.ok_or(RenderError::NoRecipient)?;
-                let content = match kind {
+                let (content, links) = match kind {
                     NoticeKind::ConfirmSignUp => {
                         let url = self.confirm_url(case, pick, reader);
-                        notice::confirm_sign_up(&self.organisation, &url)
+                        let content = notice::confirm_sign_up(&self.organisation, &url);
+                        (content, Links::default())
+                    }
+                    NoticeKind::PreferencesChanged => {
+                        let links = self.links(None, case, pick, reader);
+                        let url = links.preferences.as_deref().unwrap_or_default();
+                        (notice::preferences_changed(&self.organisation, url), links)
                     }
                 };
                 let (about, sender) = (About::Notice(*kind), Sender::default());
-                channel.render(&job(about, &content, &sender, Links::default()))
+                channel.render(&job(about, &content, &sender, links))
             }
         }
     }
 
+    /// `topic_id`: what leaving leaves; none: everything.
     fn links(
         &self,
-        publication: &Publishing,
+        topic_id: Option<Uuid>,
         case: &Case,
         pick: &Pick,
         subscriber_id: Uuid,
@@ -97,7 +105,7 @@ impl Core {
         let (delivery_id, issued) = (Some(pick.delivery.id), issued(pick));
         let unsubscribe = UnsubscribeLink {
             subscriber_id,
-            topic_id: publication.only_topic(),
+            topic_id,
             delivery_id,
             address_suppression_id: case.receiver.address_suppression_id,
             issued,

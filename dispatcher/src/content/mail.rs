@@ -43,7 +43,9 @@ impl Why {
     /// What a message is about says why it is sent.
     pub(crate) fn of(about: About) -> Self {
         match about {
-            About::Publication(_) => Self::Subscribed,
+            About::Publication(_) | About::Notice(NoticeKind::PreferencesChanged) => {
+                Self::Subscribed
+            }
             About::Notice(NoticeKind::ConfirmSignUp) => Self::SignedUp,
         }
     }

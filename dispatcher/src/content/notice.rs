@@ -5,24 +5,49 @@ use super::document::{Block, Document, Inline, Target};
 
 /// Whether they want to be subscribed. `organisation` is who asks; `url` is where they say yes.
 pub(crate) fn confirm_sign_up(organisation: &str, url: &str) -> Composed {
-    let yes = match Target::link(url) {
-        Some(target) => Inline::Link {
-            target,
-            content: vec![Inline::Text("Confirm that you want them".to_owned())],
-        },
-        None => Inline::Text(url.to_owned()),
-    };
     let blocks = vec![
-        Block::Paragraph(vec![Inline::Text(format!(
+        says(format!(
             "Somebody, probably you, asked for the mails of {organisation} to be sent to this address."
-        ))]),
-        Block::Paragraph(vec![yes]),
-        Block::Paragraph(vec![Inline::Text(
+        )),
+        leads("Confirm that you want them", url),
+        says(
             "The link opens a page with a button, and works for 30 days. If it was not you, you need do nothing: \
              without your word no mails are sent."
                 .to_owned(),
-        )]),
+        ),
     ];
     let title = format!("Please confirm: mails from {organisation}");
     Composed::from_document(&title, None, Document { blocks })
+}
+
+/// That what they get was changed by the link of a mail, which they may have passed on. `url` is where they see how it is
+/// now, and change it.
+pub(crate) fn preferences_changed(organisation: &str, url: &str) -> Composed {
+    let blocks = vec![
+        says(format!(
+            "What you get from {organisation}, or when, was changed on the page behind the link in one of our mails. It \
+             is in force from now on."
+        )),
+        leads("See what you get", url),
+        says(
+            "If it was not you, somebody has a mail of yours: choose anew on that page.".to_owned(),
+        ),
+    ];
+    let title = format!("What you get from {organisation} was changed");
+    Composed::from_document(&title, None, Document { blocks })
+}
+
+fn says(text: String) -> Block {
+    Block::Paragraph(vec![Inline::Text(text)])
+}
+
+fn leads(text: &str, url: &str) -> Block {
+    let link = match Target::link(url) {
+        Some(target) => Inline::Link {
+            target,
+            content: vec![Inline::Text(text.to_owned())],
+        },
+        None => Inline::Text(url.to_owned()),
+    };
+    Block::Paragraph(vec![link])
 }

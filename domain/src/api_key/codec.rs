@@ -33,10 +33,12 @@ pub(super) fn encode(event: &Event) -> Wire {
         Event::Rotated {
             secret,
             previous_until,
+            prefix,
         } => wire::Rotated {
             secret_hash: secret.hash.to_vec().into(),
-            previous_until_us: to_us(*previous_until),
+            previous_until_us: previous_until.map_or(0, to_us),
             expires_at_us: to_us(secret.until),
+            prefix: prefix.clone(),
         }
         .into(),
         Event::Revoked { reason } => wire::Revoked {
@@ -66,7 +68,8 @@ pub(super) fn decode(event: &Wire) -> Result<Event, CodecError> {
         }),
         Wire::ApiKeyRotated(e) => Ok(Event::Rotated {
             secret: secret(&e.secret_hash, e.expires_at_us)?,
-            previous_until: fields.instant("previous_until_us", e.previous_until_us)?,
+            previous_until: fields.optional_instant("previous_until_us", e.previous_until_us)?,
+            prefix: e.prefix.clone(),
         }),
         Wire::ApiKeyRevoked(e) => Ok(Event::Revoked {
             reason: Code::recorded(e.reason.clone()),

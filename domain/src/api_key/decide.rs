@@ -25,18 +25,20 @@ pub(super) fn decide(state: &ApiKey, command: Command) -> Result<Vec<Event>, Ref
                 hash,
                 previous_until,
                 expires_at,
+                prefix,
                 at,
             },
         ) => {
             let living = state.secrets(at).map_err(shut)?;
             // Those that end at once leave room.
-            if previous_until > at && living.len() >= SECRETS_MAX {
+            if previous_until.is_some_and(|it| it > at) && living.len() >= SECRETS_MAX {
                 return Err(Refusal::TooManySecrets);
             }
             let until = expires_at.unwrap_or(current.until);
             Ok(vec![Event::Rotated {
                 secret: Secret { hash, until },
                 previous_until,
+                prefix,
             }])
         }
         (ApiKey::Issued { .. }, Command::Revoke { reason }) => Ok(vec![Event::Revoked { reason }]),

@@ -18,6 +18,7 @@ pub(super) fn evolve(state: ApiKey, event: &Event) -> ApiKey {
             Event::Rotated {
                 secret,
                 previous_until,
+                ..
             },
         ) => {
             earlier.push(current);
@@ -25,13 +26,13 @@ pub(super) fn evolve(state: ApiKey, event: &Event) -> ApiKey {
                 card,
                 current: *secret,
                 // Giving the key more time gives none to an earlier secret.
-                earlier: earlier
-                    .into_iter()
-                    .map(|it| Secret {
-                        until: it.until.min(*previous_until),
+                earlier: previous_until.map_or_else(Vec::new, |end| {
+                    let ending = |it: Secret| Secret {
+                        until: it.until.min(end),
                         ..it
-                    })
-                    .collect(),
+                    };
+                    earlier.into_iter().map(ending).collect()
+                }),
             }
         }
         (ApiKey::Issued { card, .. }, Event::Revoked { .. }) => ApiKey::Revoked { card },

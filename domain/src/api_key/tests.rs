@@ -34,7 +34,8 @@ fn created() -> Event {
 fn rotated(n: u8, previous_until: OffsetDateTime) -> Event {
     Event::Rotated {
         secret: secret(n, END),
-        previous_until,
+        previous_until: Some(previous_until),
+        prefix: "tdk_AQ".to_owned(),
     }
 }
 
@@ -47,8 +48,9 @@ fn revoked() -> Event {
 fn rotate(overlap: Duration) -> Command {
     Command::Rotate {
         hash: [9; 32],
-        previous_until: AT + overlap,
+        previous_until: (!overlap.is_zero()).then(|| AT + overlap),
         expires_at: None,
+        prefix: "tdk_AQ".to_owned(),
         at: AT,
     }
 }
@@ -104,6 +106,11 @@ fn an_earlier_secret_goes_on_until_its_end_and_gets_no_more_time() {
     assert_eq!(living(&history, END), Err(Shut::Expired));
     let ended = [created(), rotated(1, later), rotated(2, AT)];
     assert_eq!(living(&ended, AT), Ok(vec![2]));
+    // At once means at once, also for whoever's clock is behind.
+    let at_once = fold::<ApiKey>(&[created(), rotated(1, later)]);
+    let at_once = at_once.decide(rotate(Duration::ZERO)).unwrap();
+    let history = [&[created(), rotated(1, later)][..], &at_once].concat();
+    assert_eq!(living(&history, AT - Duration::HOUR), Ok(vec![9]));
 }
 
 #[test]
@@ -111,7 +118,8 @@ fn a_key_is_given_more_time_with_a_new_secret_alone() {
     let more = END + Duration::days(365);
     let command = Command::Rotate {
         hash: [1; 32],
-        previous_until: AT + Duration::days(9_000),
+        previous_until: Some(AT + Duration::days(9_000)),
+        prefix: String::new(),
         expires_at: Some(more),
         at: AT,
     };

@@ -1,10 +1,15 @@
 //! Topics, and the shapes that came with them: what readers choose one by one.
 
+use serde_json::json;
+use uuid::Uuid;
+
 use super::{code, id};
+use crate::personal::Personal::Known;
 use crate::value::{
-    ChannelIds, Description, ListId, Mailbox, Markdown, Slug, Title, TopicIds, TopicName,
+    ChannelIds, Description, ListId, Mailbox, Markdown, SegmentName, Slug, Title, TopicIds,
+    TopicName,
 };
-use crate::{publication, topic};
+use crate::{publication, segment, topic};
 
 /// Since publications are about topics, and may be urgent.
 pub(super) fn publication_events_with_topics() -> Vec<publication::Event> {
@@ -28,6 +33,35 @@ pub(super) fn publication_events_with_topics() -> Vec<publication::Event> {
             content: content(),
             channel_ids: channel_ids(),
             aim: aim(),
+        },
+    ]
+}
+
+pub(super) fn segment_events() -> Vec<segment::Event> {
+    use segment::{Condition, Definition, Event};
+    let condition = json!({ "all": [
+        { "any": [{ "state": "active" }, { "state": "pending" }] },
+        { "not": { "tag": "trial" } },
+        { "topic": Uuid::from_bytes([4; 16]) },
+        { "attribute": "city", "is": ["Kyiv", 7.5, true, { "date": "2026-03-01" }] },
+        { "attribute": "age", "at_least": 18 },
+        { "attribute": "title", "contains": "Dr" },
+        { "attribute": "zip" },
+    ] });
+    let topics = [(id(4), topic::ByDefault::In)].into();
+    let definition = || Definition {
+        name: SegmentName::parse("Readers").unwrap(),
+        description: Some(Description::parse("Who may like it").unwrap()),
+        condition: Known(Condition::parse(&condition, &topics).unwrap()),
+    };
+    vec![
+        Event::Defined {
+            slug: Slug::parse("readers").unwrap(),
+            definition: definition(),
+        },
+        Event::Revised(definition()),
+        Event::Archived {
+            reason: code("requested"),
         },
     ]
 }

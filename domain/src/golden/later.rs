@@ -8,7 +8,7 @@ use crate::personal::Personal::Known;
 use crate::value::{
     ChannelIds, ConsentVersion, ConsentWording, EmailAddress, Evidence, Html, Title,
 };
-use crate::{delivery, publication, subscriber, subscriber_import};
+use crate::{delivery, publication, record, subscriber, subscriber_import};
 
 /// Content in HTML.
 fn publication_events_in_html() -> Vec<publication::Event> {
@@ -90,6 +90,16 @@ fn sign_up_to_confirm() -> Vec<subscriber::Event> {
     }]
 }
 
+/// As it is written that somebody answers for the consent of whoever has yet to confirm.
+fn vouched_for() -> Vec<subscriber::Event> {
+    vec![subscriber::Event::Confirmed {
+        method: subscriber::ConfirmMethod::Import,
+        delivery_id: None,
+        consent: Some(consent()),
+        evidence: None,
+    }]
+}
+
 /// As a delivery is planned that no publication has asked for.
 fn delivery_of_a_notice() -> Vec<delivery::Event> {
     vec![delivery::Event::Planned(delivery::Plan {
@@ -124,7 +134,9 @@ fn later_shapes_read_as_they_were_written_and_stop_readers_that_do_not_know_them
         assert_eq!(publication::Publication::min_reader(event), 3);
     }
     check_shape::<subscriber::Subscriber>(&sign_up_to_confirm(), 3);
+    check_shape::<subscriber::Subscriber>(&vouched_for(), 2);
     check_shape::<delivery::Delivery>(&delivery_of_a_notice(), 2);
+    check_shape::<record::Record>(&of_subscriber::record_events_without_a_name(), 2);
     for event in publication_events() {
         assert_eq!(publication::Publication::min_reader(&event), 0);
     }

@@ -1,19 +1,25 @@
 //! Events of a subscriber's stream.
 
+use serde_json::json;
 use time::macros::datetime;
 
 use super::id;
 use crate::personal::Personal::Known;
 use crate::preferences::{Given, Part, Preferences};
-use crate::subscriber;
-use crate::value::{Attributes, DisplayName, EmailAddress, Evidence};
+use crate::value::{
+    AttributeKey, AttributeValue, Attributes, DisplayName, EmailAddress, Evidence, Tag,
+};
+use crate::{record, subscriber};
 
 pub(super) fn subscriber_events() -> Vec<subscriber::Event> {
+    said().into_iter().chain(done()).collect()
+}
+
+fn said() -> Vec<subscriber::Event> {
     use subscriber::{
-        ConfirmMethod, Confirmation, ErasureBasis, Event, PreferencesMethod, Remains,
-        ResubscribeMethod, Shreddable, Shredded, Source, UnsubscribeMethod, What,
+        ConfirmMethod, Confirmation, Event, PreferencesMethod, ResubscribeMethod, Source,
+        UnsubscribeMethod, What,
     };
-    let at = datetime!(2026-01-02 03:04:05.678901 UTC);
     let evidence = || Some(Known(Evidence::user_agent("Mail/7")));
     vec![
         Event::SignedUp {
@@ -31,7 +37,8 @@ pub(super) fn subscriber_events() -> Vec<subscriber::Event> {
         },
         Event::Confirmed {
             method: ConfirmMethod::Link,
-            delivery_id: id(5),
+            delivery_id: Some(id(5)),
+            consent: None,
             evidence: evidence(),
         },
         Event::Unsubscribed {
@@ -50,6 +57,27 @@ pub(super) fn subscriber_events() -> Vec<subscriber::Event> {
             changed: vec![Part::Topics, Part::Frequency],
             method: PreferencesMethod::Page,
             evidence: evidence(),
+        },
+    ]
+}
+
+/// What others do with what they said.
+fn done() -> Vec<subscriber::Event> {
+    use subscriber::{
+        ContactMethod, ErasureBasis, Event, FormerAddress, Remains, Shreddable, Shredded,
+    };
+    let at = datetime!(2026-01-02 03:04:05.678901 UTC);
+    vec![
+        Event::ContactChanged {
+            email: Known(EmailAddress::parse("ada@example.net").unwrap()),
+            address_id: id(9),
+            address_suppression_id: id(10),
+            domain_suppression_id: id(11),
+            former: FormerAddress {
+                address_id: id(1),
+                address_suppression_id: id(2),
+            },
+            method: ContactMethod::Api,
         },
         Event::ErasureRequested {
             basis: ErasureBasis::Restored,
@@ -74,6 +102,41 @@ pub(super) fn subscriber_events() -> Vec<subscriber::Event> {
             remains: vec![Remains::Ids, Remains::AddressHash],
         },
     ]
+}
+
+pub(super) fn record_events() -> Vec<record::Event> {
+    use record::{AttributePatch, Event, NameChange, TagPatch};
+    let attributes = [
+        ("age", Some(AttributeValue::parse(&json!(7.5)).unwrap())),
+        (
+            "born",
+            Some(AttributeValue::parse(&json!({ "date": "2026-03-01" })).unwrap()),
+        ),
+        ("city", Some(AttributeValue::parse(&json!("Kyiv")).unwrap())),
+        ("member", Some(AttributeValue::parse(&json!(true)).unwrap())),
+        ("trial", None),
+    ];
+    let attributes = attributes.map(|(key, value)| (AttributeKey::parse(key).unwrap(), value));
+    let tags = |names: &[&str]| names.iter().map(|tag| Tag::parse(tag).unwrap()).collect();
+    vec![Event::Changed {
+        subscriber_id: id(1),
+        name: NameChange::Set(Known(DisplayName::parse("Ada").unwrap())),
+        attributes: Some(Known(AttributePatch::new(attributes.into()))),
+        tags: Some(Known(TagPatch {
+            added: tags(&["early_bird", "vip"]),
+            removed: tags(&["trial"]),
+        })),
+    }]
+}
+
+/// Where nothing but a name is taken away.
+pub(super) fn record_events_without_a_name() -> Vec<record::Event> {
+    vec![record::Event::Changed {
+        subscriber_id: id(1),
+        name: record::NameChange::Removed,
+        attributes: None,
+        tags: None,
+    }]
 }
 
 fn preferences() -> Preferences {

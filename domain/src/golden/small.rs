@@ -70,7 +70,8 @@ pub(super) fn api_key_events() -> Vec<api_key::Event> {
         },
         Event::Rotated {
             secret: secret(7),
-            previous_until: datetime!(2026-01-03 03:04:05.678901 UTC),
+            previous_until: Some(datetime!(2026-01-03 03:04:05.678901 UTC)),
+            prefix: "tdk_AQGS86QAAHAAgAAAAAAAAA".to_owned(),
         },
         Event::Revoked {
             reason: code("requested"),

@@ -1,11 +1,11 @@
 //! Subscriber events on the wire. Personal fields are sealed under the subscriber's own key.
 
-use tidings_proto::{Event as Wire, EventMessage as _, subscriber as wire};
+use tidings_proto::{Event as Wire, EventMessage as _, common::Sealed, subscriber as wire};
 
 use super::{
-    ConfirmMethod, Confirmation, Consent, ErasureBasis, Event, PreferencesMethod, Remains,
-    ResubscribeMethod, Shreddable, Shredded, Source, Subscriber, UnsubscribeMethod, What,
-    decode_consent, open_evidence, seal_evidence,
+    ConfirmMethod, Confirmation, Consent, ContactMethod, ErasureBasis, Event, FormerAddress,
+    PreferencesMethod, Remains, ResubscribeMethod, Shreddable, Shredded, Source, Subscriber,
+    UnsubscribeMethod, What, decode_consent, open_evidence, seal_evidence,
 };
 use crate::aggregate::{Aggregate as _, CodecError};
 use crate::personal::{Open, Personal, Seal};
@@ -22,6 +22,7 @@ pub(super) fn event_type(event: &Event) -> &'static str {
         Event::Unsubscribed { .. } => wire::Unsubscribed::TYPE,
         Event::Resubscribed { .. } => wire::Resubscribed::TYPE,
         Event::PreferencesChanged { .. } => wire::PreferencesChanged::TYPE,
+        Event::ContactChanged { .. } => wire::ContactChanged::TYPE,
         Event::ErasureRequested { .. } => wire::ErasureRequested::TYPE,
         Event::Erased { .. } => wire::Erased::TYPE,
     }
@@ -40,6 +41,23 @@ pub(super) fn min_reader(event: &Event) -> u32 {
 pub(super) fn encode(event: &Event, seal: &dyn Seal) -> Wire {
     match event {
         Event::SignedUp { .. } => encode_signed_up(event, seal),
+        Event::ContactChanged {
+            email,
+            address_id,
+            address_suppression_id,
+            domain_suppression_id,
+            former,
+            method,
+        } => wire::ContactChanged {
+            email: seal.seal_text("email", email.known().map(EmailAddress::as_str)),
+            address_id: id(*address_id),
+            address_suppression_id: id(*address_suppression_id),
+            domain_suppression_id: id(*domain_suppression_id),
+            former_address_id: id(former.address_id),
+            former_address_suppression_id: id(former.address_suppression_id),
+            method: method.to_string(),
+        }
+        .into(),
         Event::ErasureRequested {
             basis,
             asked_at,
@@ -69,11 +87,14 @@ fn encode_said(event: &Event, seal: &dyn Seal) -> Wire {
         Event::Confirmed {
             method,
             delivery_id,
+            consent,
             evidence,
         } => wire::Confirmed {
             method: method.to_string(),
-            delivery_id: id(*delivery_id),
+            delivery_id: optional_id(*delivery_id),
             evidence: seal_evidence(evidence.as_ref(), seal),
+            consent: Consent::seal(consent.as_ref(), seal),
+            consent_version: Consent::version(consent.as_ref()),
         }
         .into(),
         Event::Unsubscribed {
@@ -173,7 +194,8 @@ pub(super) fn decode(event: &Wire, open: &dyn Open) -> Result<Event, CodecError>
         Wire::SubscriberSignedUp(e) => decode_signed_up(fields, e, open),
         Wire::SubscriberConfirmed(e) => Ok(Event::Confirmed {
             method: ConfirmMethod::parse(&e.method).map_err(|_| fields.impossible("method"))?,
-            delivery_id: fields.id("delivery_id", &e.delivery_id)?,
+            delivery_id: fields.optional_id("delivery_id", &e.delivery_id)?,
+            consent: decode_consent(e.consent.as_ref(), &e.consent_version, open)?,
             evidence: open_evidence(e.evidence.as_ref(), open)?,
         }),
         Wire::SubscriberUnsubscribed(e) => Ok(Event::Unsubscribed {
@@ -188,6 +210,7 @@ pub(super) fn decode(event: &Wire, open: &dyn Open) -> Result<Event, CodecError>
             what: decode_what(fields, &e.topic_id, &e.channel_id)?,
         }),
         Wire::SubscriberPreferencesChanged(e) => decode_preferences(fields, e, open),
+        Wire::SubscriberContactChanged(e) => decode_contact(fields, e, open),
         Wire::SubscriberErasureRequested(e) => Ok(Event::ErasureRequested {
             basis: ErasureBasis::parse(&e.basis).map_err(|_| fields.impossible("basis"))?,
             asked_at: fields.optional_instant("asked_at_us", e.asked_at_us)?,
@@ -209,12 +232,7 @@ fn decode_signed_up(
     e: &wire::SignedUp,
     open: &dyn Open,
 ) -> Result<Event, CodecError> {
-    let email = match open.open_text("email", e.email.as_ref())? {
-        Personal::Erased => Personal::Erased,
-        Personal::Known(text) => {
-            Personal::Known(EmailAddress::recorded(text).ok_or_else(|| fields.impossible("email"))?)
-        }
-    };
+    let email = decode_email(fields, e.email.as_ref(), open)?;
     let name = open.open_optional_text("name", e.name.as_ref())?;
     let attributes = match open.open_optional_text("attributes", e.attributes.as_ref())? {
         None => None,
@@ -238,6 +256,41 @@ fn decode_signed_up(
         },
         consent: decode_consent(e.consent.as_ref(), &e.consent_version, open)?,
         evidence: open_evidence(e.evidence.as_ref(), open)?,
+    })
+}
+
+fn decode_email(
+    fields: Fields,
+    sealed: Option<&Sealed>,
+    open: &dyn Open,
+) -> Result<Personal<EmailAddress>, CodecError> {
+    Ok(match open.open_text("email", sealed)? {
+        Personal::Erased => Personal::Erased,
+        Personal::Known(text) => {
+            Personal::Known(EmailAddress::recorded(text).ok_or_else(|| fields.impossible("email"))?)
+        }
+    })
+}
+
+fn decode_contact(
+    fields: Fields,
+    e: &wire::ContactChanged,
+    open: &dyn Open,
+) -> Result<Event, CodecError> {
+    let former = FormerAddress {
+        address_id: fields.id("former_address_id", &e.former_address_id)?,
+        address_suppression_id: fields.id(
+            "former_address_suppression_id",
+            &e.former_address_suppression_id,
+        )?,
+    };
+    Ok(Event::ContactChanged {
+        email: decode_email(fields, e.email.as_ref(), open)?,
+        address_id: fields.id("address_id", &e.address_id)?,
+        address_suppression_id: fields.id("address_suppression_id", &e.address_suppression_id)?,
+        domain_suppression_id: fields.id("domain_suppression_id", &e.domain_suppression_id)?,
+        former,
+        method: ContactMethod::parse(&e.method).map_err(|_| fields.impossible("method"))?,
     })
 }
 

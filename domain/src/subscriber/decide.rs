@@ -4,8 +4,8 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::{
-    Command, ConfirmMethod, Confirmation, ErasureBasis, Event, PreferencesMethod, Refusal, Remains,
-    ResubscribeMethod, Shredded, Subscriber, What,
+    Command, ConfirmMethod, Confirmation, ErasureBasis, Event, FormerAddress, PreferencesMethod,
+    Profile, Refusal, Remains, ResubscribeMethod, Shredded, Subscriber, What,
 };
 use crate::personal::Personal;
 use crate::preferences::Preferences;
@@ -34,18 +34,77 @@ pub(super) fn decide(state: &Subscriber, command: Command) -> Result<Vec<Event>,
             Subscriber::Erasing(_) | Subscriber::Erased(_),
             Command::Resubscribe { .. }
             | Command::ChangePreferences { .. }
-            | Command::Confirm { .. },
+            | Command::ChangeContact { .. }
+            | Command::Confirm { .. }
+            | Command::Vouch { .. },
         ) => Err(Refusal::Erased),
+        // Not silence, which would pass for mail that goes out. A restore says what it knows, whatever it meets.
+        (
+            Subscriber::Pending(_),
+            Command::Resubscribe {
+                method: ResubscribeMethod::Api | ResubscribeMethod::Page,
+                what: What::Everything,
+                ..
+            },
+        ) => Err(Refusal::NotConfirmed),
         (
             state,
             Command::Confirm {
                 delivery_id,
                 departures,
+                address_suppression_id,
                 evidence,
             },
-        ) => confirm(state, delivery_id, departures, evidence),
+        ) => confirm(
+            state,
+            delivery_id,
+            (departures, address_suppression_id),
+            evidence,
+        ),
+        (Subscriber::Pending(_), Command::Vouch { method, consent }) => {
+            Ok(vec![Event::Confirmed {
+                method,
+                delivery_id: None,
+                consent,
+                evidence: None,
+            }])
+        }
+        (
+            Subscriber::Pending(profile)
+            | Subscriber::Active(profile)
+            | Subscriber::Unsubscribed(profile),
+            command @ Command::ChangeContact { .. },
+        ) => Ok(change_contact(profile, command)),
         (state, command) => Ok(say(state, command)),
     }
+}
+
+/// What was agreed to stays with the person: whoever gives the new address answers for it.
+fn change_contact(profile: &Profile, command: Command) -> Vec<Event> {
+    let Command::ChangeContact {
+        email,
+        address_id,
+        address_suppression_id,
+        domain_suppression_id,
+        method,
+    } = command
+    else {
+        return vec![];
+    };
+    if profile.email.known() == Some(&email) {
+        return vec![];
+    }
+    vec![Event::ContactChanged {
+        email: Personal::Known(email),
+        address_id,
+        address_suppression_id,
+        domain_suppression_id,
+        former: FormerAddress {
+            address_id: profile.address_id,
+            address_suppression_id: profile.address_suppression_id,
+        },
+        method,
+    }]
 }
 
 /// What somebody says of what they get.
@@ -137,21 +196,25 @@ fn sign_up(command: Command) -> Vec<Event> {
 }
 
 /// Who gets mail already has said all there is to say. What they were asked before they left they do not get to answer
-/// any more: the mail may lie around for long.
+/// any more: the mail may lie around for long. Nor does the mailbox of an address they gave up speak for the one they have.
 fn confirm(
     state: &Subscriber,
     delivery_id: Uuid,
-    departures: u32,
+    (departures, asked_at): (u32, Uuid),
     evidence: Option<Evidence>,
 ) -> Result<Vec<Event>, Refusal> {
-    let since = state.profile().map_or(0, |profile| profile.departures);
-    if since != departures {
+    let profile = state.profile().ok_or(Refusal::NotFound)?;
+    if profile.departures != departures {
         return Err(Refusal::LeftSince);
+    }
+    if profile.address_suppression_id != asked_at {
+        return Err(Refusal::MovedSince);
     }
     let evidence = evidence.map(Personal::Known);
     let confirmed = Event::Confirmed {
         method: ConfirmMethod::Link,
-        delivery_id,
+        delivery_id: Some(delivery_id),
+        consent: None,
         evidence: evidence.clone(),
     };
     Ok(match state {

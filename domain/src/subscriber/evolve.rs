@@ -37,6 +37,7 @@ pub(super) fn evolve(state: Subscriber, event: &Event) -> Subscriber {
         (state, Event::PreferencesChanged { preferences, .. }) => with(state, |profile| {
             profile.preferences = Some(preferences.clone());
         }),
+        (state, Event::ContactChanged { .. }) => with(state, |profile| moved(profile, event)),
         (
             Subscriber::Pending(profile)
             | Subscriber::Active(profile)
@@ -77,7 +78,26 @@ fn signed_up(event: &Event) -> Subscriber {
         choices: Choices::default(),
         preferences: None,
         departures: 0,
+        former: Vec::new(),
     })
+}
+
+fn moved(profile: &mut Profile, event: &Event) {
+    if let Event::ContactChanged {
+        email,
+        address_id,
+        address_suppression_id,
+        domain_suppression_id,
+        former,
+        ..
+    } = event
+    {
+        profile.email = email.clone();
+        profile.address_id = *address_id;
+        profile.address_suppression_id = *address_suppression_id;
+        profile.domain_suppression_id = *domain_suppression_id;
+        profile.former.push(*former);
+    }
 }
 
 fn confirmed(profile: Profile) -> Profile {

@@ -55,6 +55,7 @@ fn confirm(departures: u32) -> Command {
     Command::Confirm {
         delivery_id: Uuid::from_u128(5),
         departures,
+        address_suppression_id: Uuid::from_u128(2),
         evidence: None,
     }
 }
@@ -113,6 +114,21 @@ fn change_preferences() -> Command {
     }
 }
 
+fn move_to(email: &str) -> Command {
+    Command::ChangeContact {
+        email: EmailAddress::parse(email).unwrap(),
+        address_id: Uuid::from_u128(11),
+        address_suppression_id: Uuid::from_u128(12),
+        domain_suppression_id: Uuid::from_u128(13),
+        method: ContactMethod::Api,
+    }
+}
+
+fn moved() -> Event {
+    let state = fold::<Subscriber>(&[active()]);
+    state.decide(move_to("ada@example.net")).unwrap().remove(0)
+}
+
 fn erasure_requested() -> Event {
     Event::ErasureRequested {
         basis: ErasureBasis::Request,
@@ -157,6 +173,8 @@ fn every_command_in_every_state() {
                 "come back",
                 vec![active(), unsubscribed(What::Everything), resubscribed()],
             ),
+            ("moved", vec![active(), moved()]),
+            ("moved, pending", vec![pending(), moved()]),
             ("erasing", vec![active(), erasure_requested()]),
             ("erased", vec![active(), erasure_requested(), erased()]),
         ],
@@ -164,13 +182,24 @@ fn every_command_in_every_state() {
             ("sign up", sign_up),
             ("confirm", || confirm(0)),
             ("confirm again", || confirm(1)),
+            ("vouch for", || Command::Vouch {
+                method: ConfirmMethod::Api,
+                consent: None,
+            }),
             ("unsubscribe", || unsubscribe(What::Everything)),
             ("leave topic", || unsubscribe(What::Topic(TOPIC))),
             ("leave channel", || unsubscribe(What::Channel(CHANNEL))),
             ("resubscribe", || resubscribe(What::Everything)),
+            ("restored", || Command::Resubscribe {
+                method: ResubscribeMethod::Restored,
+                evidence: None,
+                what: What::Everything,
+            }),
             ("back to topic", || resubscribe(What::Topic(TOPIC))),
             ("back to channel", || resubscribe(What::Channel(CHANNEL))),
             ("change preferences", change_preferences),
+            ("change address", || move_to("ada@example.net")),
+            ("keep address", || move_to("ada@example.org")),
             ("request erasure", || Command::RequestErasure {
                 basis: ErasureBasis::Request,
                 asked_at: None,
@@ -303,4 +332,55 @@ fn a_confirmation_brings_back_whoever_was_asked_after_they_had_left() {
         let left = fold::<Subscriber>(&history);
         assert_eq!(left.decide(confirm(1)), Err(Refusal::LeftSince));
     }
+}
+
+#[test]
+fn an_address_is_changed_and_consent_stays() {
+    for (first, then) in [
+        (vec![active()], Standing::Active),
+        (vec![pending()], Standing::Pending),
+        (
+            vec![active(), unsubscribed(What::Everything)],
+            Standing::Unsubscribed,
+        ),
+    ] {
+        let mut history = first;
+        history.extend(
+            fold::<Subscriber>(&history)
+                .decide(move_to("ada@example.net"))
+                .unwrap(),
+        );
+        let state = fold::<Subscriber>(&history);
+        assert_eq!(state.standing(), then);
+        let profile = state.profile().unwrap();
+        assert_eq!(profile.email.known().unwrap().as_str(), "ada@example.net");
+        let ids = (
+            profile.address_id,
+            profile.address_suppression_id,
+            profile.domain_suppression_id,
+        );
+        assert_eq!(
+            ids,
+            (
+                Uuid::from_u128(11),
+                Uuid::from_u128(12),
+                Uuid::from_u128(13)
+            )
+        );
+        assert_eq!(profile.suppression_before_change(0), Uuid::from_u128(2));
+        assert_eq!(profile.suppression_before_change(1), Uuid::from_u128(12));
+        assert!(profile.gave_up(Uuid::from_u128(2)) && !profile.gave_up(Uuid::from_u128(12)));
+    }
+}
+
+#[test]
+fn the_mailbox_they_gave_up_does_not_confirm() {
+    let state = fold::<Subscriber>(&[pending(), moved()]);
+    assert_eq!(state.decide(confirm(0)), Err(Refusal::MovedSince));
+}
+
+#[test]
+fn of_whoever_is_being_erased_the_address_does_not_change() {
+    let before = fold::<Subscriber>(&[active(), erasure_requested()]);
+    assert_eq!(before.clone().evolve(&moved()), before);
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{Invalid, json};
+use super::{AttributeKey, AttributeValue, Invalid, json};
 
 /// A JSON object of plain values, for personalisation: at most [`Self::COUNT_MAX`] keys and
 /// [`Self::SIZE_BYTES_MAX`] bytes, each value a string, a number or a boolean.
@@ -44,6 +44,13 @@ impl Attributes {
                     "the attribute {key:?} must be a string, a number or a boolean"
                 )));
             }
+            // A database has no place for it.
+            let is_nul = |text: &str| text.contains('\0');
+            if is_nul(key) || value.as_str().is_some_and(is_nul) {
+                return Err(Invalid::new(format!(
+                    "the attribute {key:?} holds a NUL character"
+                )));
+            }
         }
         Ok(Self(object))
     }
@@ -58,7 +65,8 @@ impl Attributes {
         Self::parse(value)
     }
 
-    pub(crate) fn recorded(text: &str) -> Option<Self> {
+    /// Takes what a sign-up in the log holds; `None`: it is no JSON object.
+    pub fn recorded(text: &str) -> Option<Self> {
         serde_json::from_str(text).ok().map(Self)
     }
 
@@ -70,6 +78,14 @@ impl Attributes {
     /// The attributes by name.
     pub fn as_map(&self) -> &Map<String, Value> {
         &self.0
+    }
+
+    /// The same with the kind of each: plain JSON knows texts, numbers, yes and no.
+    pub fn typed(&self) -> impl Iterator<Item = (AttributeKey, AttributeValue)> {
+        self.0.iter().filter_map(|(key, value)| {
+            let key = AttributeKey::recorded(key.replace('\0', "\u{fffd}"));
+            Some((key, AttributeValue::of_sign_up(value)?))
+        })
     }
 
     /// Canonical compact JSON.
@@ -100,6 +116,7 @@ mod tests {
             json!({"a": {}}),
             json!({"a": [1]}),
             json!({"": 1}),
+            json!({"a": "\0"}),
         ] {
             assert!(Attributes::parse(bad.clone()).is_err(), "{bad}");
         }

@@ -98,6 +98,11 @@ line_text! {
 }
 
 line_text! {
+    /// What editors see a segment called.
+    SegmentName, "the segment's name", 100
+}
+
+line_text! {
     /// Why an operator has a view skip an event.
     SkipReason, "the reason", 200
 }
@@ -169,6 +174,11 @@ mod tests {
         topic_name,
         TopicName,
         "the topic's name is empty; it needs 1 to 100 characters"
+    );
+    tested!(
+        segment_name,
+        SegmentName,
+        "the segment's name is empty; it needs 1 to 100 characters"
     );
     tested!(
         consent_wording,

@@ -1,4 +1,4 @@
-//! The facts about consent and API keys that the log has lost become part of it again: all of one stream in one commit, under an
+//! The facts about consent that the log has lost become part of it again: all of one stream in one commit, under an
 //! id that follows from the `Restored` event, the stream and its last fact. So doing it twice does it once, and
 //! doing it again with more facts adds them.
 
@@ -64,11 +64,10 @@ pub async fn again(
         now,
     };
     let streams = words.subscribers.len() + words.suppressions.len() + words.api_keys.len();
-    let streams = streams as u64;
     let mut done = 0;
     let mut told = || {
         done += 1;
-        tell(done, streams);
+        tell(done, streams as u64);
     };
     // Before anything is opened with them.
     store
@@ -81,14 +80,14 @@ pub async fn again(
         again.count::<Subscriber>(&events);
         told();
     }
-    for (stream_id, words) in &words.suppressions {
-        let events = teller.stream::<Suppression>(*stream_id, words).await?;
-        again.count::<Suppression>(&events);
-        told();
-    }
     for (stream_id, words) in &words.api_keys {
         let events = teller.stream::<ApiKey>(*stream_id, words).await?;
         again.count::<ApiKey>(&events);
+        told();
+    }
+    for (stream_id, words) in &words.suppressions {
+        let events = teller.stream::<Suppression>(*stream_id, words).await?;
+        again.count::<Suppression>(&events);
         told();
     }
     Ok(again)

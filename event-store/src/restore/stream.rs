@@ -1,5 +1,6 @@
 //! What the stream of the incarnation before holds beyond the log: a relay brings it there sooner than the witness
-//! signs. It is not signed, so nothing is believed of it but that somebody must not be written to, or not once more.
+//! signs. It is not signed, so nothing is believed of it but that somebody must not be written to, or not once more, or not
+//! be let in.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -20,7 +21,7 @@ use super::RestoreError;
 use crate::event::Recorded;
 use crate::log::Log;
 use crate::stream::{BATCH_HASH, StreamName};
-use crate::witness::{Fact, known, of_event};
+use crate::witness::{CONTACT, Fact, known, of_event};
 
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 /// The facts that are believed.
@@ -249,7 +250,8 @@ impl Reader<'_> {
 /// What the messages come to.
 #[derive(Default)]
 struct Found {
-    signed_up: HashMap<Uuid, Recorded>,
+    /// The last event of each subscriber that says where mail goes.
+    contact: HashMap<Uuid, Recorded>,
     facts: Vec<Fact>,
     /// By delivery and number: attempts that may have reached the receiver.
     open: BTreeMap<Uuid, BTreeMap<i32, Attempt>>,
@@ -258,12 +260,11 @@ struct Found {
 
 impl Found {
     fn take(&mut self, recorded: Recorded) {
-        if recorded.event_type == subscriber::SignedUp::TYPE {
-            self.signed_up.insert(recorded.stream_id, recorded);
+        if CONTACT.contains(&recorded.event_type.as_str()) {
+            self.contact.insert(recorded.stream_id, recorded);
         } else if FORBIDDING.contains(&recorded.event_type.as_str()) {
-            let first = self.signed_up.get(&recorded.stream_id);
-            self.facts
-                .extend(of_event(&recorded, first.map(|it| it.payload.as_ref())));
+            let contact = self.contact.get(&recorded.stream_id);
+            self.facts.extend(of_event(&recorded, contact));
         } else if let Ok(event) = recorded.decode() {
             self.of_delivery(recorded.stream_id, &event);
         }

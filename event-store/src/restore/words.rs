@@ -10,11 +10,16 @@ use tidings_domain::subscriber::{
 use tidings_domain::suppression::{self, Reason, Scope, Suppression};
 use tidings_domain::value::Code;
 use tidings_proto::EventMessage as _;
-use tidings_proto::{subscriber as of_subscriber, suppression as of_suppression};
+use tidings_proto::{
+    api_key as of_api_key, subscriber as of_subscriber, suppression as of_suppression,
+};
 use uuid::Uuid;
 
 use super::RestoreError;
 use crate::witness::Fact;
+
+/// Why a key is revoked that was rotated or revoked in what is lost.
+const RESTORED: &str = "restored";
 
 /// Events that say the opposite of what somebody said who left.
 pub(super) const BACK: [&str; 2] = [
@@ -25,7 +30,7 @@ pub(super) const BACK: [&str; 2] = [
 /// What outweighs a word that is said later by the same person.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Weight {
-    /// Nothing: they were erased.
+    /// Nothing: they were erased, or are not let in any more.
     ForGood,
     /// That they came back: they must not be written to.
     Leaves,
@@ -94,11 +99,11 @@ pub(super) fn words(facts: &[Fact], known: &HashSet<Uuid>) -> Result<AllWords, R
                 let command = suppression_command(fact)?;
                 push(&mut all.suppressions, fact.stream_id, fact, command);
             }
-            // A secret that is lost lets nobody in, and those of before must not go on: it was rotated away from them.
+            // The secret it was rotated to is lost, and the one before may be known to whoever must not be let in.
             Some(ApiKey::NOUN) => {
-                let reason = Code::from_static("restored");
-                let revoke = api_key::Command::Revoke { reason };
-                push(&mut all.api_keys, fact.stream_id, fact, revoke);
+                let reason = Code::from_static(RESTORED);
+                let command = api_key::Command::Revoke { reason };
+                push(&mut all.api_keys, fact.stream_id, fact, command);
             }
             _ => return Err(unheard(fact, "the kind")),
         }
@@ -133,7 +138,12 @@ pub(super) fn what(fact: &Fact) -> What {
 }
 
 fn weight(fact: &Fact) -> Weight {
-    if fact.event_type == of_subscriber::ErasureRequested::TYPE {
+    let for_good = [
+        of_subscriber::ErasureRequested::TYPE,
+        of_api_key::Rotated::TYPE,
+        of_api_key::Revoked::TYPE,
+    ];
+    if for_good.contains(&fact.event_type.as_str()) {
         return Weight::ForGood;
     }
     match BACK.contains(&fact.event_type.as_str()) {

@@ -14,12 +14,23 @@ use crate::store::Store;
 /// Guards the creation of views against two processes starting at once.
 const CREATE_LOCK: i64 = 7_310_575_178_592_774_518;
 
-/// Reads the checkpoint; creates the view, or starts it over if its definition has changed. Only the
-/// first look of a process may: two versions side by side would start each other over for ever.
+/// What becomes of a view in service that an earlier version has defined otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Earlier {
+    /// It starts over. Only the first look of a process may do that: two versions side by side would start each other over
+    /// for ever.
+    StartOver,
+    /// It goes on serving: its successor is being made beside it.
+    Serves,
+    /// It is left alone.
+    Refused,
+}
+
+/// Reads the checkpoint; creates the view if there is none.
 pub(super) async fn open<V: View>(
     store: &Store,
     derived: &[Arc<dyn Derivation<V::Row>>],
-    may_start_over: bool,
+    earlier: Earlier,
 ) -> Result<Checkpoint, ViewError>
 where
     V::Row: Merge,
@@ -29,7 +40,7 @@ where
         view,
         fingerprint: fingerprint(V::DEFINITION, derived),
         folds: folds(V::DEFINITION, derived),
-        may_start_over,
+        earlier,
     };
     let mut client = store.log().pool().get().await?;
     // Without the lock, or a process that is frozen while its views look would keep it from all others, for each of them
@@ -61,7 +72,7 @@ struct Wanted {
     view: &'static str,
     fingerprint: String,
     folds: i32,
-    may_start_over: bool,
+    earlier: Earlier,
 }
 
 impl Wanted {
@@ -83,8 +94,12 @@ impl Wanted {
                 let theirs = row.get(3);
                 Err(ViewError::Outdated { view, ours, theirs })
             }
-            Some(_) if !self.may_start_over => Err(ViewError::Redefined { view }),
-            _ => Ok(None),
+            Some(row) => match self.earlier {
+                Earlier::StartOver => Ok(None),
+                Earlier::Serves => Ok(Some(Checkpoint::at(row.get(0), row.get(1)))),
+                Earlier::Refused => Err(ViewError::Redefined { view }),
+            },
+            None => Ok(None),
         }
     }
 }

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::derived::Derivation;
-use super::opening::open;
+use super::opening::{Earlier, open};
 use super::rebuild::drop_leftover;
 use super::row::Merge;
 use super::skips::skipped;
@@ -193,7 +193,11 @@ where
     /// Reads the checkpoint, and then what is skipped: whoever skips moves the checkpoint, so that nobody
     /// folds on with an older list.
     async fn look(&mut self) -> Result<(), ViewError> {
-        let at = open::<V>(&self.store, &self.derived, !self.opened).await?;
+        let earlier = match self.opened {
+            true => Earlier::Refused,
+            false => Earlier::StartOver,
+        };
+        let at = open::<V>(&self.store, &self.derived, earlier).await?;
         if !self.opened {
             drop_leftover::<V>(&self.store, &self.derived, at.generation).await?;
         }

@@ -8,8 +8,9 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::WitnessError;
-use super::facts::{self, CONSENT_FACTS};
+use super::facts::{self, FACT_TYPES};
 use super::folder::{self, Folder, Text};
+use super::incarnations;
 use super::key::PublicKey;
 use super::line::{Entry, Fact, Line, LineError};
 use super::state::State;
@@ -43,6 +44,8 @@ pub struct WitnessReport {
     pub at: Option<OffsetDateTime>,
     /// Bytes of a half-written last line, which say nothing.
     pub half_written_bytes: usize,
+    /// The incarnation of the log that was witnessed last; none: there is no head yet.
+    pub incarnation: Option<Uuid>,
     /// What the log once held and lost when it was restored from a backup.
     pub given_up: Vec<GivenUp>,
 }
@@ -68,6 +71,9 @@ pub struct GivenUp {
 pub struct Compared {
     /// Heads that are the log's.
     pub heads: u64,
+    /// The log was restored since the last line, which is written down once the platform runs again: what is witnessed after
+    /// this position no longer counts.
+    pub restored_after: Option<i64>,
     /// The first place where the log is not the one that was witnessed.
     pub finding: Option<Finding>,
 }
@@ -116,6 +122,7 @@ pub fn check(
         position: state.position,
         at: state.at,
         half_written_bytes: last.map_or(0, |text| text.rest),
+        incarnation: state.incarnation,
         given_up: tally.given_up,
     })
 }
@@ -210,6 +217,11 @@ pub async fn compare(
     folder: &Folder,
     report: &WitnessReport,
 ) -> Result<Compared, WitnessError> {
+    let restored = unwritten(log, report).await?;
+    let report = &WitnessReport {
+        given_up: report.given_up.iter().copied().chain(restored).collect(),
+        ..report.clone()
+    };
     let mut comparison = Comparison {
         log,
         log_position: log.head().await?.position,
@@ -219,6 +231,7 @@ pub async fn compare(
         promises: Promises::default(),
         compared: Compared {
             heads: 0,
+            restored_after: restored.map(|restored| restored.after),
             finding: None,
         },
     };
@@ -237,8 +250,26 @@ pub async fn compare(
             }
         }
     }
+    if let Some(restored) = restored {
+        comparison.restored(restored.after);
+    }
     comparison.all_now().await?;
     Ok(comparison.compared)
+}
+
+/// A restore that the log knows of and the witness does not yet, as it will be written down.
+async fn unwritten(log: &Log, report: &WitnessReport) -> Result<Option<GivenUp>, WitnessError> {
+    let since = incarnations::since(log, report.incarnation).await?;
+    let Some((incarnation, Some(after))) = since else {
+        return Ok(None);
+    };
+    Ok(Some(GivenUp {
+        line: report.line + 1,
+        at: report.at.unwrap_or(OffsetDateTime::UNIX_EPOCH),
+        incarnation,
+        after,
+        through: report.position,
+    }))
 }
 
 struct Comparison<'a> {
@@ -325,13 +356,15 @@ impl Comparison<'_> {
                 }
             }
             Entry::Fact(fact) if report.counts(number, fact.position) => self.facts.push(fact),
-            // Facts that had no head yet are given up without being on record as such.
-            Entry::Restored { after_position, .. } => {
-                self.facts.retain(|fact| fact.position <= after_position);
-            }
+            Entry::Restored { after_position, .. } => self.restored(after_position),
             _ => {}
         }
         Ok(())
+    }
+
+    /// Facts that had no head yet are given up without being on record as such.
+    fn restored(&mut self, after_position: i64) {
+        self.facts.retain(|fact| fact.position <= after_position);
     }
 
     async fn all_now(&mut self) -> Result<(), WitnessError> {
@@ -375,7 +408,7 @@ impl Comparison<'_> {
         // Those beyond the last head wait for the next one.
         let count = self.facts.partition_point(|fact| fact.position <= up_to);
         let known = self.facts.drain(..count);
-        let known = known.filter(|fact| CONSENT_FACTS.contains(&fact.event_type.as_str()));
+        let known = known.filter(|fact| FACT_TYPES.contains(&fact.event_type.as_str()));
         let witnessed: HashMap<i64, Fact> = known.map(|fact| (fact.position, fact)).collect();
         let in_log: HashMap<i64, Fact> = in_log
             .into_iter()

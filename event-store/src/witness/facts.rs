@@ -1,4 +1,4 @@
-//! The facts about consent, and about API keys that lost what they opened, in a part of the log.
+//! The facts in a part of the log that a restored one must learn again: about consent, and about who is let in.
 
 use prost::Message as _;
 use tidings_proto::{EventMessage as _, api_key, subscriber, suppression};
@@ -11,7 +11,7 @@ use crate::event::Recorded;
 use crate::log::{Log, ReadError};
 
 /// The events whose facts go to the witness.
-pub const CONSENT_FACTS: [&str; 8] = [
+pub const FACT_TYPES: [&str; 8] = [
     subscriber::Unsubscribed::TYPE,
     subscriber::Resubscribed::TYPE,
     subscriber::ErasureRequested::TYPE,
@@ -22,26 +22,33 @@ pub const CONSENT_FACTS: [&str; 8] = [
     api_key::Revoked::TYPE,
 ];
 
+/// The events of a subscriber's stream that say where mail goes; the last one counts.
+pub(crate) const CONTACT: [&str; 2] =
+    [subscriber::SignedUp::TYPE, subscriber::ContactChanged::TYPE];
+
 /// Those after one position, up to and with another, in order.
 pub(super) async fn between(log: &Log, after: i64, up_to: i64) -> Result<Vec<Fact>, ReadError> {
     let client = log.pool().get().await?;
-    let sql = "select e.position, e.type, e.stream_id, e.event_id, e.occurred_at, e.recorded_at, e.payload, s.payload \
-               from publishing_events e left join publishing_events s \
-                 on s.stream_id = e.stream_id and s.version = 1 and s.type = $4 \
+    let sql = "select e.position, e.type, e.stream_id, e.event_id, e.occurred_at, e.recorded_at, e.payload, \
+                 s.type, s.payload \
+               from publishing_events e left join lateral ( \
+                 select type, payload from publishing_events s \
+                   where s.stream_id = e.stream_id and s.version < e.version and s.type = any($4) \
+                   order by s.version desc limit 1 \
+               ) s on true \
                where e.position > $1 and e.position <= $2 and e.type = any($3) order by e.position";
     let statement = client.prepare_cached(sql).await?;
-    let facts = CONSENT_FACTS.as_slice();
-    let signed_up = subscriber::SignedUp::TYPE;
+    let (facts, contact) = (FACT_TYPES.as_slice(), CONTACT.as_slice());
     let rows = client
-        .query(&statement, &[&after, &up_to, &facts, &signed_up])
+        .query(&statement, &[&after, &up_to, &facts, &contact])
         .await?;
     rows.iter().map(|row| Ok(fact(row)?)).collect()
 }
 
-/// The fact in an event that was read elsewhere; `None`: it is none about consent. `signed_up`: the payload of the
-/// first event of a subscriber's stream, if it is at hand.
-pub(crate) fn of_event(recorded: &Recorded, signed_up: Option<&[u8]>) -> Option<Fact> {
-    if !CONSENT_FACTS.contains(&recorded.event_type.as_str()) {
+/// The fact in an event that was read elsewhere; `None`: it is none of [`FACT_TYPES`]. `contact`: the event of a subscriber's
+/// stream before it that says where mail goes, if it is at hand.
+pub(crate) fn of_event(recorded: &Recorded, contact: Option<&Recorded>) -> Option<Fact> {
+    if !FACT_TYPES.contains(&recorded.event_type.as_str()) {
         return None;
     }
     let mut fact = blank(recorded.position, recorded.event_type.clone());
@@ -49,7 +56,9 @@ pub(crate) fn of_event(recorded: &Recorded, signed_up: Option<&[u8]>) -> Option<
     fact.event_id = recorded.event_id;
     fact.occurred_at = recorded.occurred_at;
     fact.recorded_at = recorded.recorded_at;
-    fill(&mut fact, &recorded.payload, signed_up);
+    fact.address_suppression_id =
+        contact.and_then(|event| address_of(&event.event_type, &event.payload));
+    fill(&mut fact, &recorded.payload);
     Some(fact)
 }
 
@@ -60,8 +69,30 @@ fn fact(row: &Row) -> Result<Fact, tokio_postgres::Error> {
     fact.event_id = row.try_get(3)?;
     fact.occurred_at = row.try_get(4)?;
     fact.recorded_at = row.try_get(5)?;
-    fill(&mut fact, row.try_get(6)?, row.try_get(7)?);
+    let contact = row.try_get::<_, Option<&str>>(7)?;
+    let contact = contact.zip(row.try_get::<_, Option<&[u8]>>(8)?);
+    fact.address_suppression_id =
+        contact.and_then(|(event_type, payload)| address_of(event_type, payload));
+    fill(&mut fact, row.try_get(6)?);
     Ok(fact)
+}
+
+/// Id of the `suppression` stream of the address that an event of [`CONTACT`] names.
+fn address_of(event_type: &str, payload: &[u8]) -> Option<Uuid> {
+    let named = match event_type {
+        subscriber::SignedUp::TYPE => {
+            subscriber::SignedUp::decode(payload)
+                .ok()?
+                .address_suppression_id
+        }
+        subscriber::ContactChanged::TYPE => {
+            subscriber::ContactChanged::decode(payload)
+                .ok()?
+                .address_suppression_id
+        }
+        _ => return None,
+    };
+    Uuid::from_slice(&named).ok()
 }
 
 fn blank(position: i64, event_type: String) -> Fact {
@@ -83,10 +114,7 @@ fn blank(position: i64, event_type: String) -> Fact {
 }
 
 /// What a payload does not say, because it can not be read, stays away: the fact itself does not.
-fn fill(fact: &mut Fact, payload: &[u8], signed_up: Option<&[u8]>) {
-    fact.address_suppression_id = signed_up
-        .and_then(|payload| subscriber::SignedUp::decode(payload).ok())
-        .and_then(|signed_up| Uuid::from_slice(&signed_up.address_suppression_id).ok());
+fn fill(fact: &mut Fact, payload: &[u8]) {
     match fact.event_type.as_str() {
         subscriber::Unsubscribed::TYPE => {
             let left = subscriber::Unsubscribed::decode(payload).unwrap_or_default();

@@ -9,13 +9,13 @@ use time::OffsetDateTime;
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use super::facts::CONSENT_FACTS;
+use super::facts::FACT_TYPES;
 use super::folder::{Folder, LastLines, Lock, Tail};
 use super::key::{PublicKey, SigningKey};
 use super::line::{Entry, FORMAT, Line};
 use super::lost::known;
 use super::state::State;
-use super::{WitnessError, facts};
+use super::{WitnessError, facts, incarnations};
 use crate::hex::{Hash, Hex};
 use crate::log::{Log, ReadError};
 use crate::progress::Progress;
@@ -233,7 +233,7 @@ impl Keeper {
             incarnation: state.incarnation.unwrap_or(incarnation),
             position: state.position,
             batch_hash: state.batch_hash.unwrap_or(Hex([0; 32])),
-            facts: Vec::from(CONSENT_FACTS.map(str::to_owned)),
+            facts: Vec::from(FACT_TYPES.map(str::to_owned)),
         }
     }
 
@@ -278,27 +278,10 @@ impl Keeper {
     /// The log's incarnation; and, if it was restored since the last line, the lowest position up to which it is
     /// known to be the log that was witnessed.
     async fn incarnation(&self, state: &State) -> Result<(Uuid, Option<i64>), WitnessError> {
-        let client = self.log.pool().get().await.map_err(ReadError::from)?;
-        let sql = "select incarnation, parted_after from publishing_incarnations order by ordinal";
-        let statement = client.prepare_cached(sql).await.map_err(ReadError::from)?;
-        let rows = client
-            .query(&statement, &[])
-            .await
-            .map_err(ReadError::from)?;
-        let all: Vec<(Uuid, i64)> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
-        // A restored log remembers what it was before. One that does not is another log.
-        let diverged = WitnessError::Diverged {
+        let since = incarnations::since(&self.log, state.incarnation).await?;
+        since.ok_or(WitnessError::Diverged {
             position: state.position,
-        };
-        let Some((incarnation, _)) = all.last() else {
-            return Err(diverged);
-        };
-        let Some(witnessed) = state.incarnation else {
-            return Ok((*incarnation, None));
-        };
-        let known = all.iter().position(|(it, _)| *it == witnessed);
-        let since = known.map(|at| &all[at + 1..]).ok_or(diverged)?;
-        Ok((*incarnation, since.iter().map(|(_, parted)| *parted).min()))
+        })
     }
 
     /// The batch that ends the next page, and where the log ends.
@@ -339,8 +322,7 @@ impl Open {
     /// Whether the last `opened` line promises just the facts that this build writes.
     fn promises_ours(&self) -> bool {
         let promised = &self.state.promised;
-        promised.len() == CONSENT_FACTS.len()
-            && CONSENT_FACTS.iter().all(|ours| promised.contains(*ours))
+        promised.len() == FACT_TYPES.len() && FACT_TYPES.iter().all(|ours| promised.contains(*ours))
     }
 
     /// Whether the next lines are the first of a file.

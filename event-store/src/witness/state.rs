@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::facts::CONSENT_FACTS;
+use super::facts::FACT_TYPES;
 use super::key::PublicKey;
 use super::line::{Entry, FORMAT, Line, LineError, hash};
 use crate::hex::{Hash, Hex};
@@ -129,7 +129,7 @@ impl State {
                     return Err(LineError::Contradiction);
                 }
                 self.facts_up_to = fact.position;
-                if CONSENT_FACTS.contains(&fact.event_type.as_str()) {
+                if FACT_TYPES.contains(&fact.event_type.as_str()) {
                     self.beyond.push((fact.position, fact.event_id));
                 }
             }

@@ -78,7 +78,12 @@ impl View for ApiKeyList {
             },
             Event::ApiKeyRotated(it) => ApiKeyRow {
                 rotated_at: Some(at),
-                earlier_until: fields.instant("previous_until_us", it.previous_until_us)?,
+                prefix: Some(it.prefix.clone()),
+                // Those that ended at once ended then.
+                earlier_until: match it.previous_until_us {
+                    0 => Some(at),
+                    until => fields.instant("previous_until_us", until)?,
+                },
                 expires_at: fields.instant("expires_at_us", it.expires_at_us)?,
                 ..row
             },
@@ -118,11 +123,11 @@ impl Merge for ApiKeyRow {
     fn merge(self, later: Self) -> Self {
         Self {
             key_id: self.key_id,
-            // What was said first counts, as in the stream's own fold: none of these changes.
+            // What was said first counts, as in the stream's own fold: but for the prefix none of these changes.
             name: self.name.or(later.name),
             roles: self.roles.or(later.roles),
             scopes: self.scopes.or(later.scopes),
-            prefix: self.prefix.or(later.prefix),
+            prefix: later.prefix.or(self.prefix),
             created_at: self.created_at.or(later.created_at),
             created_by: self.created_by.or(later.created_by),
             rotated_at: later.rotated_at.or(self.rotated_at),

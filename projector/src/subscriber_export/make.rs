@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io;
 use std::time::Duration;
 
+use serde::Serialize;
 use tidings_event_store::Recorded;
 use tidings_event_store::audit::{ProofOfMany, ProveError, covering, span};
 use tidings_event_store::export::{self, FORMAT, Manifest, digest_of};
@@ -21,27 +22,39 @@ use crate::channel_list::ChannelList;
 use crate::delivery_log::{self, DeliveryLog};
 use crate::publication_status::PublicationStatus;
 use crate::reader::{Reader, no_keys, unreadable};
-use crate::subscriber_profile::{self, SubscriberProfile};
+use crate::subscriber_profile::preferences::Preferences;
+use crate::subscriber_profile::{self, Subscriber, SubscriberProfile};
 use crate::subscriber_timeline::{Eyes, tell};
 use crate::suppression_list::SuppressionList;
+use crate::topic_list::TopicList;
 
 /// Events of a page.
 const PAGE: usize = 100;
 /// The witness signs about every second.
 const WITNESSED_WITHIN: Duration = Duration::from_secs(10);
 const LOOK_EVERY: Duration = Duration::from_millis(250);
-const VIEWS: [&str; 5] = [
+const VIEWS: [&str; 6] = [
     SubscriberProfile::DEFINITION.name,
     SuppressionList::DEFINITION.name,
     DeliveryLog::DEFINITION.name,
     PublicationStatus::DEFINITION.name,
     ChannelList::DEFINITION.name,
+    TopicList::DEFINITION.name,
 ];
 
 /// A file that is ready.
 pub(super) struct Made {
     pub(super) file: File,
     pub(super) handed: Handed,
+}
+
+/// `profile.json`.
+#[derive(Serialize)]
+struct WhoTheyAre {
+    #[serde(flatten)]
+    profile: Option<Subscriber>,
+    /// What they chose.
+    choices: Option<Preferences>,
 }
 
 /// The parts that grow with the events.
@@ -81,7 +94,9 @@ pub(super) async fn make(
         parts.take(reader, subscriber_id, &events).await?;
     }
     let mut profile_part = Part::new(files::PROFILE).map_err(unwritable)?;
-    let profile = serde_json::to_string_pretty(&profile).map_err(|e| Problem::internal(&e))?;
+    let choices = subscriber_profile::get_choices(reader, subscriber_id).await?;
+    let profile = serde_json::to_string_pretty(&WhoTheyAre { profile, choices });
+    let profile = profile.map_err(|e| Problem::internal(&e))?;
     profile_part.push(&(profile + "\n")).map_err(unwritable)?;
     let key = reader.store().vault().witness_key(now).await;
     let key = key.map_err(|error| no_keys(&error))?;
@@ -225,7 +240,8 @@ impl Parts {
                     self.engagement.push(&row).map_err(unwritable)?;
                 }
                 "delivery.Planned" => planned.push(told.stream_id),
-                other if other.starts_with("subscriber.") => {
+                // A notice asks for consent: what they were shown stands in it.
+                other if other.starts_with("subscriber.") || other == "access.NoticeIssued" => {
                     let row = of([&told.who, &told.words]);
                     self.consent.push(&row).map_err(unwritable)?;
                 }

@@ -63,6 +63,7 @@ pub(super) fn begin(
             ("Address", or_erased(it.email.as_deref())),
             ("Name", or_erased(it.name.as_deref())),
             ("Attributes", or_erased(attributes.as_deref())),
+            ("Tags", it.tags.join(", ")),
             ("State", it.state.clone()),
             ("How consent came", it.source.clone()),
             ("Signed up", shown(it.signed_up_at)),

@@ -1,4 +1,4 @@
-//! Folds subscriber streams, and what address streams say of a subscriber, into one row each.
+//! Folds subscriber streams, and what record and address streams say of a subscriber, into one row each.
 
 use serde_json::json;
 use tidings_event_store::feed::Item;
@@ -6,10 +6,12 @@ use tidings_event_store::vault::KeyRing;
 use tidings_event_store::view::{Definition, Merge, View};
 use tidings_event_store::{UnderstandError, view_row};
 use tidings_proto::Event;
-use tidings_proto::subscriber::SignedUp;
+use tidings_proto::record::Changed;
+use tidings_proto::subscriber::{ContactChanged, SignedUp};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use super::record;
 use crate::fields::{Fields, Opened, of_nouns};
 
 /// The view `subscriber_profile`.
@@ -31,10 +33,14 @@ view_row! {
         }
         /// Opened; none once erased.
         email: Option<String>,
-        /// Opened; none when not given or erased.
+        /// Whether they have a name, the last time it was said; none when it never was.
+        named: Option<bool>,
+        /// Opened; none when not given, taken away or erased.
         name: Option<String>,
-        /// Opened JSON object; none when not given or erased.
+        /// Opened JSON object: by key the typed value, null once it was taken away; none when never given or erased.
         attributes: Option<serde_json::Value>,
+        /// Opened JSON object: of each tag whether they have it; none when never given or erased.
+        tags: Option<serde_json::Value>,
         /// Opened JSON object of how and when they want to get what they get; none: they never said, or erased.
         preferences: Option<serde_json::Value>,
         /// JSON object: of each topic they left or asked for, by its id, whether they want it.
@@ -67,6 +73,8 @@ view_row! {
         erased_at: Option<OffsetDateTime>,
         /// Version of the subscriber's own stream.
         version: Option<i32>,
+        /// Version of their record's.
+        record_version: Option<i32>,
         /// Log position.
         position: i64,
     }
@@ -80,8 +88,8 @@ impl View for SubscriberProfile {
         name: "subscriber_profile",
         sql: tidings_schema::views::SUBSCRIBER_PROFILE,
     };
-    const NOUNS: &'static [&'static str] = &["subscriber", "address"];
-    const OPENS: &'static [&'static str] = &["subscriber"];
+    const NOUNS: &'static [&'static str] = &["subscriber", "address", "record"];
+    const OPENS: &'static [&'static str] = &["subscriber", "record"];
 
     fn fold(item: &Item, ring: &KeyRing, rows: &mut Vec<Self::Row>) -> Result<(), UnderstandError> {
         if let Some(event) = of_nouns(item, Self::NOUNS)? {
@@ -131,6 +139,16 @@ fn row(
                 ..own()
             }
         }
+        Event::SubscriberContactChanged(it) => own().moved(it, fields, &Opened::of(item, ring))?,
+        Event::RecordChanged(it) => {
+            let subscriber_id = fields.id("subscriber_id", &it.subscriber_id)?;
+            SubscriberRow::nothing(subscriber_id, item).noted(
+                it,
+                fields,
+                &Opened::of(item, ring),
+                item,
+            )?
+        }
         Event::SubscriberUnsubscribed(_) => SubscriberRow {
             has_left: Some(true),
             unsubscribed_at: Some(item.recorded.occurred_at),
@@ -148,21 +166,25 @@ fn row(
             erased_at: Some(item.recorded.occurred_at),
             ..own()
         },
-        Event::AddressClaimed(it) => {
-            let subscriber_id = fields.id("subscriber_id", &it.subscriber_id)?;
-            SubscriberRow {
-                holds_address: Some(true),
-                ..SubscriberRow::nothing(subscriber_id, item)
-            }
-        }
-        Event::AddressReleased(it) => {
-            let subscriber_id = fields.id("subscriber_id", &it.subscriber_id)?;
-            SubscriberRow {
-                holds_address: Some(false),
-                ..SubscriberRow::nothing(subscriber_id, item)
-            }
-        }
+        _ => return holds(item, event, fields),
+    }))
+}
+
+/// Whether an address is theirs.
+fn holds(
+    item: &Item,
+    event: &Event,
+    fields: Fields,
+) -> Result<Option<SubscriberRow>, UnderstandError> {
+    let (subscriber_id, holds) = match event {
+        Event::AddressClaimed(it) => (&it.subscriber_id, true),
+        Event::AddressReleased(it) => (&it.subscriber_id, false),
         _ => return Ok(None),
+    };
+    let subscriber_id = fields.id("subscriber_id", subscriber_id)?;
+    Ok(Some(SubscriberRow {
+        holds_address: Some(holds),
+        ..SubscriberRow::nothing(subscriber_id, item)
     }))
 }
 
@@ -171,8 +193,10 @@ impl SubscriberRow {
         Self {
             subscriber_id,
             email: None,
+            named: None,
             name: None,
             attributes: None,
+            tags: None,
             preferences: None,
             topics: None,
             left_channels: None,
@@ -189,6 +213,7 @@ impl SubscriberRow {
             erasure_requested_at: None,
             erased_at: None,
             version: None,
+            record_version: None,
             position: item.position(),
         }
     }
@@ -208,7 +233,7 @@ impl SubscriberRow {
         self.state = state.map(str::to_owned);
         if erased {
             (self.email, self.name, self.attributes) = (None, None, None);
-            self.preferences = None;
+            (self.tags, self.preferences) = (None, None);
         }
         self
     }
@@ -236,20 +261,56 @@ impl SubscriberRow {
         item: &Item,
     ) -> Result<Self, UnderstandError> {
         let attributes = opened.text("attributes", it.attributes.as_ref())?;
+        let attributes = attributes.map(|text| record::of_sign_up(fields, &text));
         let domain = fields.id("domain_suppression_id", &it.domain_suppression_id)?;
         let address = fields.id("address_suppression_id", &it.address_suppression_id)?;
         Ok(Self {
             email: opened.text("email", it.email.as_ref())?,
+            named: Some(it.name.is_some()),
             name: opened.text("name", it.name.as_ref())?,
-            attributes: attributes
-                .map(|text| fields.json("attributes", &text))
-                .transpose()?,
+            attributes: attributes.transpose()?,
             confirmed: Some(it.confirmation == NOT_REQUIRED),
             address_id: Some(fields.id("address_id", &it.address_id)?),
             address_suppression_id: Some(address),
             domain_suppression_id: Some(domain),
             source: Some(it.source.clone()),
             signed_up_at: Some(item.recorded.occurred_at),
+            ..self
+        })
+    }
+
+    fn moved(
+        self,
+        it: &ContactChanged,
+        fields: Fields,
+        opened: &Opened<'_>,
+    ) -> Result<Self, UnderstandError> {
+        let domain = fields.id("domain_suppression_id", &it.domain_suppression_id)?;
+        let address = fields.id("address_suppression_id", &it.address_suppression_id)?;
+        Ok(Self {
+            email: opened.text("email", it.email.as_ref())?,
+            address_id: Some(fields.id("address_id", &it.address_id)?),
+            address_suppression_id: Some(address),
+            domain_suppression_id: Some(domain),
+            ..self
+        })
+    }
+
+    /// What their record says of them from here on.
+    fn noted(
+        self,
+        it: &Changed,
+        fields: Fields,
+        opened: &Opened<'_>,
+        item: &Item,
+    ) -> Result<Self, UnderstandError> {
+        let patch = record::patch(fields, it, opened)?;
+        Ok(Self {
+            named: patch.named,
+            name: patch.name,
+            attributes: patch.attributes,
+            tags: patch.tags,
+            record_version: Some(item.recorded.version),
             ..self
         })
     }
@@ -276,11 +337,18 @@ impl Merge for SubscriberRow {
             Some(has_left) => (Some(has_left), later.unsubscribed_at),
             None => (self.has_left, self.unsubscribed_at),
         };
+        // Whoever says whether they have a name also says which.
+        let (named, name) = match later.named {
+            Some(named) => (Some(named), later.name),
+            None => (self.named, self.name),
+        };
         Self {
             subscriber_id: self.subscriber_id,
             email: later.email.or(self.email),
-            name: later.name.or(self.name),
-            attributes: later.attributes.or(self.attributes),
+            named,
+            name,
+            attributes: together(self.attributes, later.attributes),
+            tags: together(self.tags, later.tags),
             preferences: later.preferences.or(self.preferences),
             topics: together(self.topics, later.topics),
             left_channels: together(self.left_channels, later.left_channels),
@@ -297,6 +365,7 @@ impl Merge for SubscriberRow {
             erasure_requested_at: self.erasure_requested_at.or(later.erasure_requested_at),
             erased_at: self.erased_at.or(later.erased_at),
             version: later.version.or(self.version),
+            record_version: later.record_version.or(self.record_version),
             position: later.position,
         }
         .judged()

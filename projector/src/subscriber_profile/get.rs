@@ -43,7 +43,7 @@ pub const ROUTE: Route = (
     responses(
         (status = 200, description = "The subscriber.", body = Subscriber, headers(
             ("View-Position" = i64, description = "Every event up to here is in the answer."),
-            ("ETag" = String, description = "Their version."),
+            ("ETag" = String, description = "Their version and that of their record."),
             ("Log-Position" = i64, description = "Where the look is on record."),
         )),
         (status = 400, description = "The reason is not acceptable.", body = ProblemBody, content_type = "application/problem+json"),
@@ -65,7 +65,8 @@ pub async fn get_subscriber(
     let found = query::get(&reader, *id).await?;
     let subscriber = found.ok_or_else(|| answer::not_found(position, "subscriber", *id))?;
     let look = reader.look(by, *id, Seen::Profile).await?;
-    let mut response = answer::resource(position, subscriber.version, &subscriber);
+    let versions = (subscriber.version, subscriber.record_version);
+    let mut response = answer::subscriber(position, versions, &subscriber);
     answer::looked(&mut response, look);
     Ok(response)
 }

@@ -85,13 +85,18 @@ pub async fn get_preferences(
 ) -> Result<HttpResponse, Problem> {
     let views = [SubscriberProfile::DEFINITION.name];
     let position = reader.position(&views, at.at_least).await?;
-    let rows = reader.rows(SELECT, &[&*id]).await?;
-    let found = rows.first().map(preferences);
+    let found = get(&reader, *id).await?;
     let found = found.ok_or_else(|| answer::not_found(position, "subscriber", *id))?;
     let look = reader.look(by, *id, Seen::Profile).await?;
     let mut response = answer::resource(position, found.version, &found);
     answer::looked(&mut response, look);
     Ok(response)
+}
+
+/// What one subscriber chose.
+pub(crate) async fn get(reader: &Reader, id: Uuid) -> Result<Option<Preferences>, Problem> {
+    let rows = reader.rows(SELECT, &[&id]).await?;
+    Ok(rows.first().map(preferences))
 }
 
 fn preferences(row: &Row) -> Preferences {

@@ -7,6 +7,7 @@ use tokio_postgres::Row;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::record;
 use crate::reader::Reader;
 
 /// A subscriber.
@@ -20,15 +21,19 @@ pub struct Subscriber {
     /// Their name; null when not given or erased.
     #[schema(example = "Ada")]
     pub name: Option<String>,
-    /// Their attributes, a JSON object; null when not given or erased.
+    /// Their attributes by key: texts, numbers, true or false, `{"date": "2026-03-01"}`, or `{"number": "0.1"}` where a JSON
+    /// number would lose digits; null when never given or erased.
     #[schema(value_type = Option<Object>)]
     pub attributes: Option<serde_json::Value>,
+    /// Their tags.
+    #[schema(example = json!(["early_bird"]))]
+    pub tags: Vec<String>,
     /// active, pending (mail waits for a confirmation), unsubscribed or erased.
     #[schema(example = "active")]
     pub state: String,
     /// Whether nothing may be sent to their address, or its whole domain.
     pub suppressed: bool,
-    /// How consent came: api or import.
+    /// How consent came: api, import or form.
     #[schema(example = "api")]
     pub source: String,
     /// When they signed up.
@@ -45,10 +50,12 @@ pub struct Subscriber {
     pub erased_at: Option<OffsetDateTime>,
     /// Their version.
     pub version: i32,
+    /// The version of their record: name, attributes and tags as changed since they signed up; 0: they never were.
+    pub record_version: i32,
 }
 
-const SELECT: &str = "select s.subscriber_id, s.email, s.name, s.attributes, s.state, s.source, s.signed_up_at, \
-     s.unsubscribed_at, s.erasure_requested_at, s.erased_at, s.version, exists ( \
+const SELECT: &str = "select s.subscriber_id, s.email, s.name, s.attributes, s.tags, s.state, s.source, s.signed_up_at, \
+     s.unsubscribed_at, s.erasure_requested_at, s.erased_at, s.version, s.record_version, exists ( \
          select from publishing_suppression_list l where l.suppressed \
          and l.suppression_id in (s.address_suppression_id, s.domain_suppression_id) \
      ) as suppressed \
@@ -64,7 +71,11 @@ fn subscriber(row: &Row) -> Subscriber {
         id: row.get("subscriber_id"),
         email: row.get("email"),
         name: row.get("name"),
-        attributes: row.get("attributes"),
+        attributes: record::shown_attributes(
+            row.get::<_, Option<serde_json::Value>>("attributes")
+                .as_ref(),
+        ),
+        tags: record::shown_tags(row.get::<_, Option<serde_json::Value>>("tags").as_ref()),
         state: row.get("state"),
         suppressed: row.get("suppressed"),
         source: row.get("source"),
@@ -73,5 +84,6 @@ fn subscriber(row: &Row) -> Subscriber {
         erasure_requested_at: row.get("erasure_requested_at"),
         erased_at: row.get("erased_at"),
         version: row.get("version"),
+        record_version: row.get::<_, Option<i32>>("record_version").unwrap_or(0),
     }
 }

@@ -16,6 +16,7 @@ use crate::delivery_log::DeliveryLog;
 use crate::page::{self, Key as _, Page};
 use crate::publication_status::PublicationStatus;
 use crate::reader::{Reader, unreadable};
+use crate::topic_list::TopicList;
 use tidings_service::access::{Access, Route};
 use tidings_service::http::Query;
 use tidings_service::look::{Looker, Seen};
@@ -28,10 +29,11 @@ pub const ROUTE: Route = (
 );
 
 /// The names in the sentences come from these.
-const NAMED_BY: [&str; 3] = [
+const NAMED_BY: [&str; 4] = [
     DeliveryLog::DEFINITION.name,
     PublicationStatus::DEFINITION.name,
     ChannelList::DEFINITION.name,
+    TopicList::DEFINITION.name,
 ];
 
 /// What happened to a subscriber

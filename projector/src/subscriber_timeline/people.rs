@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use tidings_event_store::Recorded;
+use tidings_proto::Event;
 use tidings_service::Problem;
 use uuid::Uuid;
 
@@ -24,6 +25,8 @@ pub(crate) enum Eyes {
 pub(crate) struct Names {
     principals: HashMap<Uuid, String>,
     deliveries: HashMap<Uuid, Brings>,
+    topics: HashMap<Uuid, String>,
+    channels: HashMap<Uuid, String>,
 }
 
 /// What a delivery brings.
@@ -39,6 +42,8 @@ const DELIVERIES: &str = "select d.delivery_id, p.title, c.name from publishing_
      left join publishing_publication_status p using (publication_id) \
      left join publishing_channel_list c using (channel_id) \
      where d.delivery_id = any($1)";
+const TOPICS: &str = "select topic_id, name from publishing_topic_list where topic_id = any($1) and name is not null";
+const CHANNELS: &str = "select channel_id, name from publishing_channel_list where channel_id = any($1) and name is not null";
 
 impl Names {
     /// Looks up what these events name.
@@ -57,13 +62,17 @@ impl Names {
             .filter(|it| it.noun() == "delivery")
             .map(|it| it.stream_id)
             .collect();
-        let principals = reader.rows(PRINCIPALS, &[&users]).await?;
+        let parts = events.iter().filter_map(part);
+        let (topics, channels): (Vec<_>, Vec<_>) = parts.unzip();
+        let (topics, channels): (Vec<_>, Vec<_>) = (
+            topics.into_iter().flatten().collect(),
+            channels.into_iter().flatten().collect(),
+        );
         let deliveries = reader.rows(DELIVERIES, &[&deliveries]).await?;
         Ok(Self {
-            principals: principals
-                .iter()
-                .map(|row| (row.get(0), row.get(1)))
-                .collect(),
+            principals: named_by(reader, PRINCIPALS, users).await?,
+            topics: named_by(reader, TOPICS, topics).await?,
+            channels: named_by(reader, CHANNELS, channels).await?,
             deliveries: deliveries
                 .iter()
                 .map(|row| {
@@ -96,6 +105,14 @@ impl Names {
         }
     }
 
+    /// What a topic or channel that an event is about is called: see [`part`].
+    pub(crate) fn part(&self, event: &Recorded) -> Option<&str> {
+        let (topic, channel) = part(event)?;
+        let topic = topic.and_then(|id| self.topics.get(&id));
+        let name = topic.or_else(|| self.channels.get(&channel?));
+        name.map(String::as_str)
+    }
+
     /// What a delivery brings, as far as the views know it.
     pub(crate) fn brings(&self, delivery_id: Uuid) -> Brings {
         self.deliveries
@@ -107,4 +124,27 @@ impl Names {
 
 fn user(actor: &str) -> Option<Uuid> {
     Uuid::try_parse(actor.strip_prefix(USER)?).ok()
+}
+
+/// The topic or the channel that somebody left or came back to.
+fn part(event: &Recorded) -> Option<(Option<Uuid>, Option<Uuid>)> {
+    let (topic_id, channel_id) = match event.decode().ok()? {
+        Event::SubscriberUnsubscribed(it) => (it.topic_id, it.channel_id),
+        Event::SubscriberResubscribed(it) => (it.topic_id, it.channel_id),
+        _ => return None,
+    };
+    let id = |bytes: &[u8]| Uuid::from_slice(bytes).ok();
+    Some((id(&topic_id), id(&channel_id)))
+}
+
+async fn named_by(
+    reader: &Reader,
+    sql: &str,
+    ids: Vec<Uuid>,
+) -> Result<HashMap<Uuid, String>, Problem> {
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let rows = reader.rows(sql, &[&ids]).await?;
+    Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
 }

@@ -8,7 +8,7 @@ use crate::opened::Words;
 use crate::test_support::sample;
 
 /// Nouns of the streams that are about a subscriber.
-const ABOUT_THEM: [&str; 3] = ["access", "delivery", "subscriber"];
+const ABOUT_THEM: [&str; 4] = ["access", "delivery", "record", "subscriber"];
 
 #[test]
 fn every_event_type_has_words_and_those_about_a_subscriber_a_sentence() {
@@ -32,6 +32,7 @@ fn the_sentences_read_well() {
             "email",
             "name",
             "attributes",
+            "tags",
             "evidence",
             "consent",
             "preferences",
@@ -50,6 +51,7 @@ fn the_sentences_read_well() {
                 opened,
                 title,
                 channel,
+                part: channel.map(|_| "Harbour news"),
             };
             sentence(&sample(event_type, 1), &known)
         };

@@ -110,6 +110,7 @@ fn words(event: &Recorded, opened: &[(String, Words)], names: &Names) -> String 
         opened,
         title: brings.title.as_deref(),
         channel: brings.channel.as_deref(),
+        part: names.part(event),
     };
     let decoded = event.decode().ok();
     let own = decoded.and_then(|event| sentence(&event, &known));

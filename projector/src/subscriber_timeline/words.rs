@@ -17,6 +17,8 @@ pub(crate) struct Known<'a> {
     pub(crate) title: Option<&'a str>,
     /// Of a delivery: what the way out is called.
     pub(crate) channel: Option<&'a str>,
+    /// What the topic or channel is called that they left or came back to.
+    pub(crate) part: Option<&'a str>,
 }
 
 impl Known<'_> {
@@ -50,6 +52,7 @@ impl Known<'_> {
 /// The sentence; `None`: the event is of a kind that is not about a subscriber.
 pub(crate) fn sentence(event: &Event, known: &Known<'_>) -> Option<String> {
     of_subscriber(event, known)
+        .or_else(|| of_record(event, known))
         .or_else(|| of_access(event, known))
         .or_else(|| of_delivery(event, known))
         .or_else(|| of_feedback(event, known))
@@ -71,14 +74,20 @@ fn of_subscriber(event: &Event, known: &Known<'_>) -> Option<String> {
     Some(match event {
         Event::SubscriberSignedUp(it) => signed_up(it, known),
         Event::SubscriberConfirmed(it) => format!(
-            "They confirmed that they want mail ({}).{}",
+            "{} ({}).{}{}",
+            match it.delivery_id.is_empty() {
+                true => "Their sign-up was confirmed for them",
+                false => "They confirmed that they want mail",
+            },
             method(&it.method),
+            known.with(" They agreed to: ", "consent"),
             known.with(" Evidence of the request: ", "evidence")
         ),
         Event::SubscriberUnsubscribed(it) => unsubscribed(it, known),
         Event::SubscriberResubscribed(it) => format!(
             "They came back{}: {}.{}",
-            part(&it.topic_id, &it.channel_id).map_or_else(String::new, |it| format!(" to {it}")),
+            part(&it.topic_id, &it.channel_id, known)
+                .map_or_else(String::new, |it| format!(" to {it}")),
             method(&it.method),
             known.with(" Evidence of the request: ", "evidence")
         ),
@@ -88,6 +97,13 @@ fn of_subscriber(event: &Event, known: &Known<'_>) -> Option<String> {
             method(&it.method),
             known.with(" Since then: ", "preferences"),
             known.with(" Evidence of the request: ", "evidence")
+        ),
+        Event::SubscriberContactChanged(it) => format!(
+            "Their address was changed to {} ({}). Nothing is sent to the one they had.",
+            known
+                .quoted("email")
+                .unwrap_or_else(|| "(erased)".to_owned()),
+            method(&it.method)
         ),
         Event::SubscriberErasureRequested(it) => {
             let basis = match it.basis.as_str() {
@@ -111,6 +127,21 @@ fn of_subscriber(event: &Event, known: &Known<'_>) -> Option<String> {
         ),
         _ => return None,
     })
+}
+
+fn of_record(event: &Event, known: &Known<'_>) -> Option<String> {
+    let Event::RecordChanged(it) = event else {
+        return None;
+    };
+    let name = match it.name_removed {
+        true => " Their name was taken away.".to_owned(),
+        false => known.with(" Their name: ", "name"),
+    };
+    Some(format!(
+        "What is known of them was changed.{name}{}{}",
+        known.with(" Attributes: ", "attributes"),
+        known.with(" Tags: ", "tags"),
+    ))
 }
 
 fn signed_up(it: &subscriber::SignedUp, known: &Known<'_>) -> String {
@@ -137,7 +168,7 @@ fn signed_up(it: &subscriber::SignedUp, known: &Known<'_>) -> String {
 }
 
 fn unsubscribed(it: &subscriber::Unsubscribed, known: &Known<'_>) -> String {
-    let what = match part(&it.topic_id, &it.channel_id) {
+    let what = match part(&it.topic_id, &it.channel_id, known) {
         None => "They left: they want nothing any more".to_owned(),
         Some(part) => format!("They left {part}"),
     };
@@ -149,12 +180,16 @@ fn unsubscribed(it: &subscriber::Unsubscribed, known: &Known<'_>) -> String {
 }
 
 /// What was left, or come back to; `None`: everything.
-fn part(topic_id: &[u8], channel_id: &[u8]) -> Option<&'static str> {
-    match (topic_id.is_empty(), channel_id.is_empty()) {
-        (true, true) => None,
-        (false, _) => Some("one topic"),
-        (true, false) => Some("one channel"),
-    }
+fn part(topic_id: &[u8], channel_id: &[u8], known: &Known<'_>) -> Option<String> {
+    let what = match (topic_id.is_empty(), channel_id.is_empty()) {
+        (true, true) => return None,
+        (false, _) => "topic",
+        (true, false) => "channel",
+    };
+    Some(match known.part {
+        Some(name) => format!("the {what} “{name}”"),
+        None => format!("one {what}"),
+    })
 }
 
 fn method(method: &str) -> &str {
@@ -164,6 +199,7 @@ fn method(method: &str) -> &str {
         "page" => "on the page behind the link",
         "link" => "by the button behind the link of the mail that asked them",
         "api" => "somebody did it for them, through the API",
+        "import" => "they stand in a file that somebody imported",
         "restored" => "the witness of a restored log says so; how is lost",
         other => other,
     }
@@ -186,6 +222,7 @@ fn of_access(event: &Event, known: &Known<'_>) -> Option<String> {
         Event::AccessNoticeIssued(it) => {
             let asks = match it.kind.as_str() {
                 "confirm_sign_up" => "They were asked by mail whether they want to be subscribed",
+                "preferences_changed" => "They were told by mail that what they get was changed",
                 other => return Some(format!("The platform wrote to them by itself: {other}.")),
             };
             format!(

@@ -1,12 +1,15 @@
 //! An event of each type, for tests.
 
+mod picking;
+
 use tidings_event_store::uuid_bytes;
 use tidings_proto::{
-    Event, access, address, api_key, channel, delivery, log, publication, subscriber,
-    subscriber_import, suppression, topic,
+    Event, access, address, channel, delivery, log, publication, subscriber, subscriber_import,
+    suppression, topic,
 };
 
 use super::id;
+use picking::{api_key_sample, record_sample, segment_sample};
 
 /// An event of this type; `salt` varies its fields.
 pub(crate) fn sample(event_type: &str, salt: u8) -> Event {
@@ -21,6 +24,8 @@ pub(crate) fn sample(event_type: &str, salt: u8) -> Event {
         "delivery" => delivery_sample(event_type, i32::from(salt % 4), i64::from(salt)),
         "log" => log_sample(event_type, salt),
         "publication" => publication_sample(event_type, i64::from(salt)),
+        "record" => record_sample(event_type, salt),
+        "segment" => segment_sample(event_type, salt),
         "subscriber" => subscriber_sample(event_type, salt),
         "subscriber_import" => import_sample(event_type, i64::from(salt)),
         "suppression" => suppression_sample(event_type, salt),
@@ -49,32 +54,6 @@ fn log_sample(event_type: &str, salt: u8) -> Option<Event> {
         .into(),
         "log.DispatchReleased" => log::DispatchReleased {
             incarnation: uuid_bytes(id(salt)),
-        }
-        .into(),
-        _ => return None,
-    })
-}
-
-fn api_key_sample(event_type: &str, salt: u8) -> Option<Event> {
-    let expires_at_us = 1_800_000_000_000_000 + i64::from(salt);
-    Some(match event_type {
-        "api_key.Created" => api_key::Created {
-            name: format!("key {salt}"),
-            roles: vec!["service".to_owned()],
-            scopes: vec!["topics:read".to_owned()],
-            secret_hash: vec![salt; 32].into(),
-            expires_at_us,
-            prefix: format!("tdk_{salt}"),
-        }
-        .into(),
-        "api_key.Rotated" => api_key::Rotated {
-            secret_hash: vec![salt; 32].into(),
-            previous_until_us: 1_700_000_000_000_000 + i64::from(salt),
-            expires_at_us,
-        }
-        .into(),
-        "api_key.Revoked" => api_key::Revoked {
-            reason: format!("reason_{salt}"),
         }
         .into(),
         _ => return None,
@@ -232,6 +211,16 @@ fn subscriber_sample(event_type: &str, salt: u8) -> Option<Event> {
         }
         .into(),
         "subscriber.Confirmed" => subscriber::Confirmed::default().into(),
+        "subscriber.ContactChanged" => subscriber::ContactChanged {
+            address_id: some_id(),
+            address_suppression_id: some_id(),
+            domain_suppression_id: some_id(),
+            former_address_id: some_id(),
+            former_address_suppression_id: some_id(),
+            method: "api".to_owned(),
+            ..Default::default()
+        }
+        .into(),
         "subscriber.PreferencesChanged" => subscriber::PreferencesChanged::default().into(),
         "subscriber.ErasureRequested" => subscriber::ErasureRequested::default().into(),
         "subscriber.Erased" => subscriber::Erased::default().into(),

@@ -10,6 +10,7 @@ use crate::delivery_log::DeliveryLog;
 use crate::import_rejections::ImportRejections;
 use crate::import_status::ImportStatus;
 use crate::publication_status::PublicationStatus;
+use crate::segment_list::SegmentList;
 use crate::subscriber_profile::SubscriberProfile;
 use crate::suppression_list::SuppressionList;
 use crate::test_support::{any_history, obeys_the_law};
@@ -44,6 +45,7 @@ laws! {
     import_rejections_merge: ImportRejections;
     import_status_merges: ImportStatus;
     publication_status_merges: PublicationStatus;
+    segment_list_merges: SegmentList;
     subscriber_profile_merges: SubscriberProfile;
     suppression_list_merges: SuppressionList;
     topic_list_merges: TopicList;

@@ -16,6 +16,7 @@ use crate::delivery_log::DeliveryLog;
 use crate::import_rejections::ImportRejections;
 use crate::import_status::ImportStatus;
 use crate::publication_status::PublicationStatus;
+use crate::segment_list::SegmentList;
 use crate::subscriber_profile::SubscriberProfile;
 use crate::suppression_list::SuppressionList;
 use crate::test_support::{history, id, sample};
@@ -45,6 +46,7 @@ fn readers(event_type: &str) -> Vec<&'static str> {
             PublicationStatus::DEFINITION.name,
             folded::<PublicationStatus>(item),
         ),
+        (SegmentList::DEFINITION.name, folded::<SegmentList>(item)),
         (
             SubscriberProfile::DEFINITION.name,
             folded::<SubscriberProfile>(item),
@@ -118,6 +120,7 @@ fn what_a_rebuild_leaves_out_leads_to_nothing() {
     reads_its_nouns_alone::<ImportRejections>();
     reads_its_nouns_alone::<ImportStatus>();
     reads_its_nouns_alone::<PublicationStatus>();
+    reads_its_nouns_alone::<SegmentList>();
     reads_its_nouns_alone::<SubscriberProfile>();
     reads_its_nouns_alone::<SuppressionList>();
     reads_its_nouns_alone::<TopicList>();

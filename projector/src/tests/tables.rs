@@ -13,6 +13,7 @@ use crate::import_status::ImportStatus;
 use crate::publication_accounting::PublicationAccounting;
 use crate::publication_analytics::PublicationAnalytics;
 use crate::publication_status::PublicationStatus;
+use crate::segment_list::SegmentList;
 use crate::subscriber_profile::SubscriberProfile;
 use crate::suppression_list::SuppressionList;
 use crate::topic_list::TopicList;
@@ -76,6 +77,7 @@ fn each_table_has_the_columns_of_its_rows() {
     fits::<<ImportRejections as View>::Row>(ImportRejections::DEFINITION);
     fits::<<ImportStatus as View>::Row>(ImportStatus::DEFINITION);
     fits::<<PublicationStatus as View>::Row>(PublicationStatus::DEFINITION);
+    fits::<<SegmentList as View>::Row>(SegmentList::DEFINITION);
     fits::<<SubscriberProfile as View>::Row>(SubscriberProfile::DEFINITION);
     fits::<<SuppressionList as View>::Row>(SuppressionList::DEFINITION);
     fits::<<TopicList as View>::Row>(TopicList::DEFINITION);

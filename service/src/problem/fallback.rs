@@ -34,7 +34,11 @@ pub fn configure(body_limit_bytes: usize) -> impl Fn(&mut web::ServiceConfig) + 
 async fn unmatched(req: HttpRequest) -> Problem {
     if let Some(pattern) = req.match_pattern() {
         let methods = req.app_data::<web::Data<Methods>>();
-        let allowed = methods.map_or(&[][..], |methods| methods.of(&pattern));
+        // A path without ids may also be taken for one with an id in it.
+        let allowed = methods.map_or(&[][..], |methods| match methods.of(req.path()) {
+            [] => methods.of(&pattern),
+            allowed => allowed,
+        });
         Problem::method_not_allowed(req.method().as_str(), allowed)
     } else {
         Problem::not_found(format!("No resource has the path {}.", req.path()))

@@ -1,6 +1,6 @@
 //! Deliveries as the contract says they fold, written down once more and apart from the product: each is
-//! settled exactly once (5), none is attempted after its receiver has left (6), and the receivers have
-//! what the log says they have.
+//! settled exactly once (5), none is attempted after its receiver has left (6), none is suppressed or cancelled that nothing
+//! forbade, and the receivers have what the log says they have.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -9,6 +9,7 @@ use tidings_proto::{Event, delivery};
 use uuid::Uuid;
 
 use super::publications::Publications;
+use super::wishes::{Message, Wishes};
 
 /// Why an attempt is in doubt that was made in what a restored log has lost.
 const RESTORED: &str = "restored";
@@ -68,6 +69,7 @@ pub(super) enum Class {
 struct Delivery {
     /// Of its cause: of a notice, its receiver's `access` stream.
     publication_id: Uuid,
+    is_notice: bool,
     /// It asks its receiver whether they want mail.
     asks: bool,
     channel_id: Uuid,
@@ -83,12 +85,9 @@ struct Delivery {
 pub struct Deliveries {
     deliveries: HashMap<Uuid, Delivery>,
     publications: Publications,
-    /// The suppression streams of each subscriber: of the address, and of its domain.
-    suppressions_of: HashMap<Uuid, [Uuid; 2]>,
-    left: HashSet<Uuid>,
-    unconfirmed: HashSet<Uuid>,
-    erased: HashSet<Uuid>,
-    suppressed: HashMap<Uuid, HashSet<String>>,
+    wishes: Wishes,
+    /// Those that ask somebody whether they want mail.
+    asking: HashSet<Uuid>,
     /// Whether the log was put back to an earlier state once.
     restored: bool,
 }
@@ -107,40 +106,12 @@ impl Deliveries {
         let (id, at) = (recorded.stream_id, recorded.position);
         // Tests have events of their own, which are nobody's business here.
         let Ok(event) = recorded.decode() else { return };
-        self.publications.fold(recorded, &event);
+        self.wishes.fold(recorded, &event);
+        self.publications.fold(recorded, &event, &self.wishes);
         match event {
-            Event::SubscriberSignedUp(it) => {
-                let streams = [it.address_suppression_id, it.domain_suppression_id];
-                let streams = streams.map(|stream| uuid(&stream));
-                self.suppressions_of.insert(id, streams);
-                if it.confirmation != "not_required" {
-                    self.unconfirmed.insert(id);
-                }
-            }
-            Event::SubscriberConfirmed(_) => {
-                self.unconfirmed.remove(&id);
-            }
-            Event::SubscriberUnsubscribed(it)
-                if it.topic_id.is_empty() && it.channel_id.is_empty() =>
-            {
-                self.left.insert(id);
-            }
-            Event::SubscriberResubscribed(it)
-                if it.topic_id.is_empty() && it.channel_id.is_empty() =>
-            {
-                self.left.remove(&id);
-            }
-            Event::SubscriberErasureRequested(_) => {
-                self.erased.insert(id);
-            }
-            Event::SuppressionAdded(it) => {
-                self.suppressed.entry(id).or_default().insert(it.reason);
-            }
-            Event::SuppressionLifted(it) => {
-                let reasons = self.suppressed.entry(id).or_default();
-                for reason in &it.reasons {
-                    reasons.remove(reason);
-                }
+            // In the commit that plans it, before that.
+            Event::AccessNoticeIssued(it) if it.kind == "confirm_sign_up" => {
+                self.asking.insert(uuid(&it.delivery_id));
             }
             Event::DeliveryPlanned(it) => self.planned(id, &it, at),
             Event::DeliveryReopened(it) => self.reopened(id, it.attempts, at),
@@ -158,8 +129,16 @@ impl Deliveries {
                 }
                 self.settle(id, Class::Failed, at);
             }
-            Event::DeliverySuppressed(_) => self.settle(id, Class::Suppressed, at),
-            Event::DeliveryCancelled(_) => self.settle(id, Class::Cancelled, at),
+            Event::DeliverySuppressed(it) => {
+                self.forbidden(id, &it.reason, at);
+                self.settle(id, Class::Suppressed, at);
+            }
+            Event::DeliveryCancelled(_) => {
+                let cause = self.deliveries[&id].publication_id;
+                let cancelled = self.publications.is_cancelled(cause);
+                assert!(cancelled, "cancelled, and {cause} is not, at {at}");
+                self.settle(id, Class::Cancelled, at);
+            }
             Event::DeliveryInDoubt(it) => {
                 self.ended(id, it.attempt, Attempt::Doubtful, at);
                 if it.retry_at_us == 0 {
@@ -179,7 +158,8 @@ impl Deliveries {
             id,
             Delivery {
                 publication_id: uuid(&planned.cause_id),
-                asks: planned.cause_kind == "notice",
+                is_notice: planned.cause_kind == "notice",
+                asks: self.asking.contains(&id),
                 channel_id: uuid(&planned.channel_id),
                 subscriber_id: (!subscriber.is_empty()).then(|| uuid(subscriber)),
                 attempts: BTreeMap::new(),
@@ -214,26 +194,34 @@ impl Deliveries {
         let open = delivery.attempts.values().any(|it| *it == Attempt::Open);
         assert!(!open, "two attempts open at once, at {at}");
         delivery.attempts.insert(attempt, Attempt::Open);
-        if let Some(subscriber_id) = delivery.subscriber_id
-            && !was_lost
-        {
-            let asks = delivery.asks;
-            let left = self.left.contains(&subscriber_id) && !asks;
-            assert!(
-                !left && !self.erased.contains(&subscriber_id),
-                "attempted after an unsubscribe, at {at}"
-            );
-            let pending = self.unconfirmed.contains(&subscriber_id);
-            assert!(asks || !pending, "attempted unconfirmed, at {at}");
-            // Whoever signs up may be asked whether it was them, although they once wanted no more.
-            let own =
-                |reason: &String| asks && ["erased", "unsubscribed"].contains(&reason.as_str());
-            let suppressed = self.suppressions_of[&subscriber_id].iter().any(|stream| {
-                let reasons = self.suppressed.get(stream);
-                reasons.is_some_and(|it| !it.iter().all(own))
-            });
-            assert!(!suppressed, "attempted after a suppression, at {at}");
+        if was_lost {
+            return;
         }
+        if let Some((reader, message)) = self.message(id)
+            && let Some(why) = self.wishes.forbids(reader, &message)
+        {
+            panic!("attempted although it was forbidden ({why}), at {at}");
+        }
+    }
+
+    /// Nobody is left out without a reason.
+    fn forbidden(&self, id: Uuid, reason: &str, at: i64) {
+        let (reader, message) = self.message(id).expect("there is one reader");
+        assert!(
+            self.wishes.forbade(reader, &message, reason),
+            "suppressed as {reason}, which it never was, at {at}"
+        );
+    }
+
+    /// Whom a delivery goes to, and what it is; `None`: it has no single receiver.
+    fn message(&self, id: Uuid) -> Option<(Uuid, Message<'_>)> {
+        let delivery = &self.deliveries[&id];
+        let message = Message {
+            asks: delivery.asks,
+            topics: self.publications.topics_of(delivery.publication_id),
+            channel_id: delivery.channel_id,
+        };
+        Some((delivery.subscriber_id?, message))
     }
 
     /// An outcome closes the attempt it names, and no other.
@@ -333,7 +321,7 @@ impl Deliveries {
 
     /// Panics unless every publication has come to its end with every delivery in one class.
     pub fn all_settled(&self) {
-        let unsettled = |delivery: &&Delivery| delivery.asks && delivery.class.is_none();
+        let unsettled = |delivery: &&Delivery| delivery.is_notice && delivery.class.is_none();
         let notice = self.deliveries.values().find(unsettled);
         assert!(notice.is_none(), "a notice is not settled: {notice:?}");
         let mut classes: HashMap<Uuid, Vec<Option<Class>>> = HashMap::new();

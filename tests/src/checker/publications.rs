@@ -2,13 +2,14 @@
 //! at the position its audience was frozen at, once by each channel that has single receivers; and each other
 //! channel once.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use tidings_event_store::Recorded;
 use tidings_proto::{Event, delivery, publication};
 use uuid::Uuid;
 
 use super::deliveries::{Class, uuid};
+use super::wishes::Wishes;
 
 /// The kinds of channels that make a delivery for each reader; the others make one in all.
 pub(super) const ADDRESSED: [&str; 2] = ["email", "ses"];
@@ -16,20 +17,17 @@ pub(super) const ADDRESSED: [&str; 2] = ["email", "ses"];
 /// A channel, and whom it leads to; `None`: one message for everybody.
 type Receiver = (Uuid, Option<Uuid>);
 
-/// What a reader said about mail.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Said {
-    SignedUp,
-    Left,
-    CameBack,
-    /// Their data are to be destroyed.
-    Erased,
+/// Where a version of a publication's content goes, and what it is about.
+#[derive(Debug, Default)]
+struct Aim {
+    channels: Vec<Uuid>,
+    topics: Vec<Uuid>,
 }
 
 #[derive(Debug, Default)]
 struct Publication {
-    /// The channels each version of its content names.
-    channels: HashMap<i32, Vec<Uuid>>,
+    /// By the version of its content.
+    aims: HashMap<i32, Aim>,
     /// The version of the content that goes out, and where that was said.
     published: Option<(i32, i64)>,
     frozen: Option<i64>,
@@ -46,8 +44,6 @@ struct Publication {
 /// Everything the log says about publications and their audiences.
 #[derive(Default)]
 pub(super) struct Publications {
-    /// What readers said, in the log's order: an audience is read at a position further back.
-    said: Vec<(i64, Uuid, Said)>,
     /// Channels by id: whether each has single receivers.
     addressed: HashMap<Uuid, bool>,
     publications: BTreeMap<Uuid, Publication>,
@@ -55,34 +51,19 @@ pub(super) struct Publications {
 
 impl Publications {
     /// Panics at an event that must not stand where it does.
-    pub(super) fn fold(&mut self, recorded: &Recorded, event: &Event) {
+    pub(super) fn fold(&mut self, recorded: &Recorded, event: &Event, wishes: &Wishes) {
         let (id, at) = (recorded.stream_id, recorded.position);
         match event {
-            Event::SubscriberSignedUp(it) if it.confirmation == "not_required" => {
-                self.said.push((at, id, Said::SignedUp));
-            }
-            Event::SubscriberConfirmed(_) => self.said.push((at, id, Said::SignedUp)),
-            Event::SubscriberUnsubscribed(it)
-                if it.topic_id.is_empty() && it.channel_id.is_empty() =>
-            {
-                self.said.push((at, id, Said::Left));
-            }
-            Event::SubscriberResubscribed(it)
-                if it.topic_id.is_empty() && it.channel_id.is_empty() =>
-            {
-                self.said.push((at, id, Said::CameBack));
-            }
-            Event::SubscriberErasureRequested(_) => self.said.push((at, id, Said::Erased)),
             Event::ChannelConfigured(it) => {
                 self.addressed
                     .insert(id, ADDRESSED.contains(&it.kind.as_str()));
             }
-            Event::PublicationDrafted(it) => self.written(recorded, &it.channel_ids),
-            Event::PublicationRevised(it) => self.written(recorded, &it.channel_ids),
+            Event::PublicationDrafted(it) => self.written(recorded, &it.channel_ids, &it.topic_ids),
+            Event::PublicationRevised(it) => self.written(recorded, &it.channel_ids, &it.topic_ids),
             Event::PublicationPublished(it) => {
                 self.of(id).published = Some((it.content_version, at));
             }
-            Event::PublicationAudienceFrozen(it) => self.frozen(id, it, at),
+            Event::PublicationAudienceFrozen(it) => self.frozen(id, it, at, wishes),
             Event::PublicationCancelled(_) => {
                 self.of(id).cancelled = true;
                 self.of(id).completed = None;
@@ -108,31 +89,30 @@ impl Publications {
         self.publications.entry(id).or_default()
     }
 
-    fn written<T: AsRef<[u8]>>(&mut self, recorded: &Recorded, channel_ids: &[T]) {
-        let channel_ids = channel_ids.iter().map(|id| uuid(id.as_ref())).collect();
+    fn written<T: AsRef<[u8]>>(&mut self, recorded: &Recorded, channels: &[T], topics: &[T]) {
+        let ids = |ids: &[T]| ids.iter().map(|id| uuid(id.as_ref())).collect();
+        let aim = Aim {
+            channels: ids(channels),
+            topics: ids(topics),
+        };
         let publication = self.of(recorded.stream_id);
-        publication.channels.insert(recorded.version, channel_ids);
+        publication.aims.insert(recorded.version, aim);
     }
 
-    /// Everybody who wanted mail once the log had come to this position.
-    fn readers(&self, through: i64) -> BTreeSet<Uuid> {
-        let (mut signed_up, mut left) = (BTreeSet::new(), HashSet::new());
-        let mut erased = HashSet::new();
-        let until = self.said.iter().take_while(|(at, ..)| *at <= through);
-        for (_, reader, said) in until {
-            match said {
-                Said::SignedUp => signed_up.insert(*reader),
-                Said::Left => left.insert(*reader),
-                Said::CameBack => left.remove(reader),
-                Said::Erased => erased.insert(*reader),
-            };
-        }
-        signed_up.retain(|reader| !left.contains(reader) && !erased.contains(reader));
-        signed_up
+    /// The topics of what was published.
+    pub(super) fn topics_of(&self, id: Uuid) -> &[Uuid] {
+        let publication = self.publications.get(&id);
+        let aim = publication.and_then(|it| it.aims.get(&it.published?.0));
+        aim.map_or(&[], |aim| &aim.topics)
     }
 
-    fn frozen(&mut self, id: Uuid, frozen: &publication::AudienceFrozen, at: i64) {
-        let readers = self.readers(frozen.view_position);
+    /// Whether somebody has cancelled it.
+    pub(super) fn is_cancelled(&self, id: Uuid) -> bool {
+        self.publications.get(&id).is_some_and(|it| it.cancelled)
+    }
+
+    fn frozen(&mut self, id: Uuid, frozen: &publication::AudienceFrozen, at: i64, wishes: &Wishes) {
+        let readers = wishes.readers(frozen.view_position, self.topics_of(id));
         let publication = self.publications.entry(id).or_default();
         assert_eq!(publication.frozen, None, "frozen twice, at {at}");
         let published = publication.published;
@@ -144,7 +124,7 @@ impl Publications {
             frozen.view_position
         );
         let mut subscribers = 0;
-        for channel_id in &publication.channels[&version] {
+        for channel_id in &publication.aims[&version].channels {
             if self.addressed[channel_id] {
                 let each = readers.iter().map(|reader| (*channel_id, Some(*reader)));
                 publication.receivers.extend(each);

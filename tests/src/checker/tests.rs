@@ -1,6 +1,7 @@
 //! The checker notices what it is there for: logs that must not be, and journals that do not fit.
 
 mod restored;
+mod wishes;
 
 use std::collections::HashMap;
 
@@ -44,8 +45,14 @@ impl Story {
     }
 
     fn publishes(self, channels: &[Uuid]) -> Self {
+        self.publishes_about(&[], channels)
+    }
+
+    fn publishes_about(self, topics: &[Uuid], channels: &[Uuid]) -> Self {
+        let ids = |ids: &[Uuid]| ids.iter().map(|id| uuid_bytes(*id)).collect();
         let drafted = publication::Drafted {
-            channel_ids: channels.iter().map(|id| uuid_bytes(*id)).collect(),
+            channel_ids: ids(channels),
+            topic_ids: ids(topics),
             ..publication::Drafted::default()
         };
         let published = publication::Published { content_version: 1 };
@@ -274,13 +281,13 @@ fn two_open_attempts_are_noticed() {
 }
 
 #[test]
-#[should_panic(expected = "attempted after an unsubscribe, at 8")]
+#[should_panic(expected = "attempted although it was forbidden (unsubscribed), at 8")]
 fn an_attempt_after_an_unsubscribe_is_noticed() {
     Story::planned().leaves(READER).attempted(1).with_copies(0);
 }
 
 #[test]
-#[should_panic(expected = "attempted after a suppression, at 8")]
+#[should_panic(expected = "attempted although it was forbidden (suppressed), at 8")]
 fn an_attempt_after_a_suppression_is_noticed() {
     let added = suppression::Added {
         reason: "complaint".to_owned(),

@@ -31,4 +31,5 @@ mod views;
 mod went_on;
 mod witness;
 mod witness_attacked;
+mod witness_moved;
 mod witness_restored;

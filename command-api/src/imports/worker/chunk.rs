@@ -15,7 +15,7 @@ mod suppressing;
 
 use super::{ImportError, ImportWorker, Started};
 use crate::imports::file::{Row, Said};
-use crate::subscribers::{OnRecord, Outcome, Registration};
+use crate::subscribers::{Noted, OnRecord, Outcome, Registration};
 
 /// What became of a chunk's records.
 #[derive(Debug, Default)]
@@ -127,6 +127,7 @@ fn registration(
         ),
         name: name.map(DisplayName::parse).transpose().ok()?,
         attributes: attributes.map(Attributes::parse_text).transpose().ok()?,
+        noted: Noted::default(),
         source: Source::Import,
         import_id: Some(started.import.id),
         email,

@@ -20,6 +20,8 @@ pub(super) enum Word<'a> {
     Saved,
     /// Nothing is: by so old a link nobody comes back.
     TooOld,
+    /// Only what they left is: the link came to an address they have given up.
+    Former,
     /// Nothing is: these can not be taken.
     Wrong(&'a [Wrong]),
 }
@@ -30,7 +32,7 @@ const TITLE: &str = "What you get from us";
 pub(super) fn show(shown: &Shown, word: Word<'_>) -> HttpResponse {
     let wrong: &[Wrong] = match word {
         Word::Wrong(wrong) => wrong,
-        Word::None | Word::Saved | Word::TooOld => &[],
+        Word::None | Word::Saved | Word::TooOld | Word::Former => &[],
     };
     let mut body = said(word);
     if shown.left_everything {
@@ -51,7 +53,7 @@ pub(super) fn show(shown: &Shown, word: Word<'_>) -> HttpResponse {
     }
     let status = match word {
         Word::Wrong(_) => StatusCode::UNPROCESSABLE_ENTITY,
-        Word::TooOld => StatusCode::GONE,
+        Word::TooOld | Word::Former => StatusCode::GONE,
         Word::None | Word::Saved => StatusCode::OK,
     };
     page(status, TITLE, &body)
@@ -66,6 +68,10 @@ fn said(word: Word<'_>) -> String {
         }
         Word::TooOld => {
             "<p role=\"alert\"><strong>Nothing was changed.</strong> This link is older than 30 days: by it you can leave, but not come back. Use one of a newer mail, or sign up anew.</p>\n"
+                .to_owned()
+        }
+        Word::Former => {
+            "<p role=\"alert\"><strong>Not all was changed.</strong> This link came to an address that has been changed since: by it you can leave, and nothing else. Use one of a newer mail.</p>\n"
                 .to_owned()
         }
         Word::Wrong(wrong) => {

@@ -61,6 +61,9 @@ impl Access {
         for look in &looks {
             out.say(words(look));
         }
+        if !page.body["next"].is_null() {
+            out.say("… and more before that: ask for it with --limit, or narrow it down");
+        }
         out.result(&page.body);
         Ok(())
     }

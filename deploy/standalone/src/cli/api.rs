@@ -165,6 +165,12 @@ impl Api {
         self.send(Method::PUT, path, request).await
     }
 
+    /// Changes a part of what a resource says.
+    pub(crate) async fn change(&self, path: &str, body: &Value) -> Result<Answer, ApiError> {
+        let request = self.request(&Method::PATCH, path).json(body);
+        self.send(Method::PATCH, path, request).await
+    }
+
     /// Reads; a view that is behind is waited for.
     pub(crate) async fn get(&self, path: &str) -> Result<Answer, ApiError> {
         self.read(path, &|request| request).await

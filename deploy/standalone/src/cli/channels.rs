@@ -287,8 +287,15 @@ async fn replay(
         take("passed_over", &mut passed_over);
         match part["next"].as_str() {
             // Too many at one instant would lead back to where it was.
-            Some(next) if span["from"] != *next => span = json!({ "from": next, "to": part["to"] }),
-            _ => break,
+            Some(next) if span["from"] == *next => {
+                out.say(format!(
+                    "More was published at {next} than one request takes: the rest of it, and what came after, is not \
+                     sent again."
+                ));
+                break;
+            }
+            Some(next) => span = json!({ "from": next, "to": part["to"] }),
+            None => break,
         }
     }
     for publication in &passed_over {

@@ -4,7 +4,7 @@ use std::io::{self, BufRead as _, IsTerminal as _};
 
 use clap::{Args, Subcommand};
 use serde_json::json;
-use tidings_dispatcher::held::{self, Waiting};
+use tidings_dispatcher::held::{self, Waiting, WaitingNotices};
 use tidings_domain::log::{Command, Log, Restored};
 use tidings_domain::stream_id;
 use tidings_event_store::Store;
@@ -22,8 +22,8 @@ pub(super) enum Dispatch {
 
 /// Show what is left to deliver
 ///
-/// Of each publication with deliveries that wait, or that nobody knows the outcome of: how many. Also says whether
-/// anything is sent at the moment: after a restore nothing is.
+/// Of each publication with deliveries that wait, or that nobody knows the outcome of: how many; and how many notices to
+/// single readers do, such as mails that ask for a confirmation. Also says whether anything is sent at the moment: after a restore nothing is.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Example:
@@ -57,7 +57,9 @@ impl Dispatch {
         let held_by = held_by(&core.store).await?;
         let waiting = held::waiting(&core.pool).await.map_err(CliError::Waiting)?;
         out.say(standing(held_by.as_ref()));
-        out.say(waiting_lines(&waiting));
+        let notices = held::waiting_notices(&core.pool).await;
+        let notices = notices.map_err(CliError::Waiting)?;
+        out.say(waiting_lines(&waiting, notices));
         let released = match (&self, held_by) {
             (Self::Release(release), Some(_)) => {
                 release.confirmed(out)?;
@@ -77,6 +79,7 @@ impl Dispatch {
                 "lost": restored.lost(),
             })),
             "waiting": waiting,
+            "notices": notices,
         }));
         Ok(())
     }
@@ -142,14 +145,14 @@ fn lost(restored: &Restored) -> String {
 }
 
 /// A table for people.
-pub(super) fn waiting_lines(waiting: &[Waiting]) -> String {
-    if waiting.is_empty() {
-        return "No publication has deliveries that wait or are in doubt.".to_owned();
-    }
-    let mut lines = vec![format!(
-        "{:36}  {:9} {:>9} {:>9} {:>9}  title",
-        "publication", "state", "planned", "waiting", "in doubt"
-    )];
+pub(super) fn waiting_lines(waiting: &[Waiting], notices: WaitingNotices) -> String {
+    let mut lines = vec![match waiting.is_empty() {
+        true => "No publication has deliveries that wait or are in doubt.".to_owned(),
+        false => format!(
+            "{:36}  {:9} {:>9} {:>9} {:>9}  title",
+            "publication", "state", "planned", "waiting", "in doubt"
+        ),
+    }];
     for it in waiting {
         lines.push(format!(
             "{:36}  {:9} {:>9} {:>9} {:>9}  {}",
@@ -159,6 +162,12 @@ pub(super) fn waiting_lines(waiting: &[Waiting]) -> String {
             it.pending,
             it.in_doubt,
             it.title.as_deref().unwrap_or("(taken down)"),
+        ));
+    }
+    if notices != WaitingNotices::default() {
+        lines.push(format!(
+            "Besides, of notices to single readers: {} wait, {} are in doubt.",
+            notices.pending, notices.in_doubt
         ));
     }
     lines.join("\n")
@@ -193,10 +202,16 @@ mod tests {
         let shown = format!(
             "{}\n{}\n----\n{}\n----\n{}\n{}",
             standing(Some(&held)),
-            waiting_lines(&[waiting]),
+            waiting_lines(
+                &[waiting],
+                WaitingNotices {
+                    pending: 3,
+                    in_doubt: 1
+                }
+            ),
             standing(Some(&blind)),
             standing(None),
-            waiting_lines(&[])
+            waiting_lines(&[], WaitingNotices::default())
         );
         insta::assert_snapshot!(shown);
     }

@@ -30,7 +30,8 @@ pub(super) enum Erase {
 /// Erase a subscriber: destroy the key that opens their data, in every copy of the log
 ///
 /// Nothing is sent to them from then on, no file brings them back, and it cannot be undone. Prints the receipt: which keys
-/// were destroyed, what remains, and why. Run again, it prints the same receipt.
+/// were destroyed, what remains, and why. Run again with
+/// their id, it prints the same receipt; the address is nobody's by then.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -86,7 +87,7 @@ impl Subscriber {
         api.command(&path, key, &body).await?;
         let signed = receipt(api, id).await?;
         if let Some(file) = &self.out {
-            std::fs::write(file, &signed).map_err(|source| CliError::File {
+            std::fs::write(file, &signed).map_err(|source| CliError::Unwritable {
                 path: file.clone(),
                 source,
             })?;

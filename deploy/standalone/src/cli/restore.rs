@@ -162,7 +162,9 @@ fn report(summary: &Summary) -> String {
     }
     lines.push(match summary.witness {
         Some(witnessed) => format!("  {}", ends(witnessed)),
-        None => "  there was no witness".to_owned(),
+        None => "  there was no witness; API keys that were revoked or rotated since let in again: see `tidings api-keys \
+                 list`"
+            .to_owned(),
     });
     if summary.without_stream {
         lines.push("  the stream of before was not read".to_owned());
@@ -183,7 +185,7 @@ fn report(summary: &Summary) -> String {
             summary.unknown_attempts
         ));
     }
-    lines.push(waiting_lines(&summary.waiting));
+    lines.push(waiting_lines(&summary.waiting, summary.notices));
     lines.join("\n")
 }
 
@@ -228,6 +230,7 @@ mod tests {
                 unknown: 1,
             },
             doubted: 4,
+            notices: Default::default(),
             unknown_attempts: 5,
             waiting: Vec::new(),
         }

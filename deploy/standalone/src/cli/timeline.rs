@@ -55,7 +55,7 @@ impl Subscriber {
             out.say(words(event));
         }
         if !page.body["next"].is_null() {
-            out.say("… and more before that: ask for it with --limit");
+            out.say("… and more before that: --limit shows up to 1000, `tidings export subscriber` writes all of it");
         }
         out.result(&json!({ "subscriber_id": id, "timeline": page.body }));
         Ok(())

@@ -36,7 +36,7 @@ pub(super) struct Token {
     /// What the bearer may do; may be given several times
     #[arg(long, required = true, value_parser = role)]
     role: Vec<Role>,
-    /// Who it is for: stands in the log beside everything they do
+    /// Who it is for: the log names them by an id, of which the platform knows whose it is
     #[arg(long, default_value = "cli", value_parser = subject)]
     subject: String,
     /// How long it is valid: a number and s, m, h or d

@@ -45,7 +45,7 @@ impl World {
         self.who_left_in_time_got_nothing().await;
         self.program.verify_views();
         self.program.is_witnessed().await;
-        self.program.verify_log();
+        self.program.verify_whole_log().await;
     }
 
     /// Gives the log.

@@ -223,7 +223,10 @@ impl World {
             known.rounds
         };
         let text = "All is **well**, as it was the day before.\n\n".repeat(120);
-        let id = self.draft(api, number, &text, &[channel]).await.unwrap();
+        let id = self
+            .draft(api, number, &text, &[channel], &[])
+            .await
+            .unwrap();
         let path = format!("/api/v1/publications/{id}/publish");
         // It may die before the answer is out.
         if let Ok(answer) = api.command(&path, &json!({})).await {

@@ -70,7 +70,10 @@ pub(crate) async fn stopped_mid_send(program: Program, sink: &smtp::Handle) -> (
 /// The database goes back to what was kept of it, and the platform is restored.
 fn put_back(program: &Program, kept: &Path) -> Value {
     copy(kept, &location(&program.data()).join("postgres"));
-    restored_in_place(program)
+    let restored = restored_in_place(program);
+    // Before anything runs again: a restore is no tampering.
+    program.says(&["audit", "verify", "--witness"]);
+    restored
 }
 
 /// What callers were told of what the log has not is lost.

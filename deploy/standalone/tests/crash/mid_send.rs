@@ -67,7 +67,7 @@ async fn killed_in_mid_send(servers_too: bool) {
     compare_with_the_journal(&api, &publication, &sink, subscribers).await;
     program.verify_views();
     program.is_witnessed().await;
-    program.verify_log();
+    program.verify_whole_log().await;
     check(&program, &sink, &brought(subscribers), Lost::Nothing).await;
     program.stop().await;
 }

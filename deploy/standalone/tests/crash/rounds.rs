@@ -15,6 +15,8 @@ use crate::world::{LATER, NEVER, World};
 /// The channels of a round. What a webhook is in doubt about is sent once more half a minute later, which no round waits for.
 const KINDS: [&str; 4] = ["email", "slack", "discord", "file"];
 
+/// The slug of what every other round is about.
+const TOPIC: &str = "town";
 const TEXT: &str = "All is **well**.";
 
 /// A round ends within this, or it counts as never. Whoever is erased waits for two minutes if a file lies about whose
@@ -64,23 +66,22 @@ impl World {
     }
 
     async fn carry_out(&self, round: Round) -> Result<(), Away> {
-        let number = {
-            let mut known = self.known();
-            known.rounds += 1;
-            known.rounds
-        };
+        let number = self.next_round();
         let api = self.program.api();
         let channels = self.channels(&api).await?;
         self.import(&api, number, round.readers).await?;
         if round.lose_session {
             self.lose_session().await;
         }
-        let id = self.draft(&api, number, TEXT, &channels).await?;
+        let topic = self.topic(&api).await?;
+        // Every other one is about something that some have left.
+        let topics = &[TOPIC][..number % 2];
+        let id = self.draft(&api, number, TEXT, &channels, topics).await?;
         self.send_off(&api, id, round.scheduled).await?;
         if round.lose_session {
             self.lose_session().await;
         }
-        self.some_leave(&api, number).await?;
+        self.some_leave(&api, number, topic, channels[0]).await?;
         let erased = match round.erases {
             true => self.one_is_erased(&api, number).await?,
             false => None,
@@ -106,8 +107,15 @@ impl World {
         Ok(())
     }
 
+    /// What is published next is called by this number.
+    pub(crate) fn next_round(&self) -> usize {
+        let mut known = self.known();
+        known.rounds += 1;
+        known.rounds
+    }
+
     /// Those by which a round is published.
-    async fn channels(&self, api: &Api) -> Result<Vec<Uuid>, Away> {
+    pub(crate) async fn channels(&self, api: &Api) -> Result<Vec<Uuid>, Away> {
         let mut channels = Vec::new();
         for kind in KINDS {
             channels.push(self.channel(api, kind).await?);
@@ -163,9 +171,11 @@ impl World {
         number: usize,
         text: &str,
         channels: &[Uuid],
+        topics: &[&str],
     ) -> Result<Uuid, Away> {
         let title = format!("Edition {number} of {}", self.seed);
-        let draft = json!({ "title": title, "markdown": text, "channels": channels });
+        let draft =
+            json!({ "title": title, "markdown": text, "channels": channels, "topics": topics });
         // Said twice, as by somebody who missed the answer.
         let drafted = api
             .command_once(&title, "/api/v1/publications", &draft)
@@ -199,20 +209,44 @@ impl World {
         Ok(())
     }
 
-    /// Two readers leave, whoever they are.
-    async fn some_leave(&self, api: &Api, number: usize) -> Result<(), Away> {
+    /// Two readers leave, one leaves the topic, and one the channel; whoever they are.
+    async fn some_leave(
+        &self,
+        api: &Api,
+        number: usize,
+        topic: Uuid,
+        channel: Uuid,
+    ) -> Result<(), Away> {
         let Some(readers) = self.readers().await else {
             return Ok(());
         };
         let mut dice = self.dice(&format!("leave {number}"));
-        for _ in 0..2 {
+        for what in [
+            json!({}),
+            json!({}),
+            json!({ "topic_id": topic }),
+            json!({ "channel_id": channel }),
+        ] {
             let reader = readers[dice.below(readers.len())];
             let path = format!("/api/v1/subscribers/{reader}/unsubscribe");
-            if let Some(answer) = api.command(&path, &json!({})).await? {
+            if let Some(answer) = api.command(&path, &what).await? {
                 self.tell(&answer);
             }
         }
         Ok(())
+    }
+
+    /// What every other round is about, defined if it is not known yet.
+    async fn topic(&self, api: &Api) -> Result<Uuid, Away> {
+        if let Some(id) = self.known().topic {
+            return Ok(id);
+        }
+        let topic = json!({ "slug": TOPIC, "name": "The town", "default": "in" });
+        // Said again by somebody who missed the answer.
+        let answer = api.command_once(TOPIC, "/api/v1/topics", &topic).await?;
+        let id = self.tell(&answer.expect("a topic may be defined"));
+        self.known().topic = Some(id);
+        Ok(id)
     }
 
     /// One reader is erased, whoever it is; `None`: somebody who was before.

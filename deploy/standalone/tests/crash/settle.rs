@@ -1,13 +1,18 @@
 //! Lets a run come to its end, whatever was done to it, and checks all of it.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use serde_json::{Value, json};
+use tidings_tests::program::{Api, Away};
 use uuid::Uuid;
 
-use crate::world::World;
+use crate::world::{LATER, NEVER, World};
 
 /// Restarts, doubts and retries within this, or it counts as never.
 const SETTLED_WITHIN: Duration = Duration::from_secs(120);
+/// Editions of which one must reach everybody.
+const EDITIONS_MAX: u32 = 3;
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// Asks the log for publications that were published, or will be by themselves, and neither completed nor cancelled before
@@ -29,6 +34,8 @@ impl World {
         self.ensure_up().await;
         let settling = async {
             self.all_ended().await;
+            self.everybody_is_served().await;
+            self.all_ended().await;
             self.stream_is_complete().await;
         };
         let settled = tokio::time::timeout(SETTLED_WITHIN, settling).await;
@@ -39,6 +46,71 @@ impl World {
             self.program.said()
         );
         self.check_settled().await;
+    }
+
+    /// Whatever was done to everything, an edition that nothing is done to reaches everybody whose mail server takes it. A
+    /// connection that broke unnoticed may put one off: then the next one must.
+    async fn everybody_is_served(&self) {
+        let mut missed = BTreeMap::new();
+        for _ in 0..EDITIONS_MAX {
+            let edition = self.one_more().await;
+            missed = self.missed_by(edition).await;
+            if missed.is_empty() {
+                return;
+            }
+        }
+        panic!(
+            "a run of {} leaves readers out: {missed:?}; the program's last words:\n{}",
+            self.seed,
+            self.program.said()
+        );
+    }
+
+    async fn one_more(&self) -> Uuid {
+        let api = self.program.api();
+        let number = self.next_round();
+        loop {
+            // Whoever was away a moment ago may still be finding back: then it is asked again.
+            if let Ok(id) = self.edition(&api, number).await
+                && self.see_to_its_end(&api, id).await.is_ok()
+            {
+                return id;
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    async fn edition(&self, api: &Api, number: usize) -> Result<Uuid, Away> {
+        let channels = self.channels(api).await?;
+        let id = self
+            .draft(api, number, "All is well again.", &channels, &[])
+            .await?;
+        let path = format!("/api/v1/publications/{id}/publish");
+        // Refused if it was heard before, and only the answer was lost.
+        if let Some(answer) = api.command(&path, &json!({})).await? {
+            self.tell(&answer);
+        }
+        Ok(id)
+    }
+
+    /// Whom an edition should have reached and has not, with what became of it.
+    async fn missed_by(&self, edition: Uuid) -> BTreeMap<String, Value> {
+        let path = format!("/api/v1/publications/{edition}/deliveries?limit=200");
+        let deliveries = self.program.api().all(&path).await;
+        let addresses = self.addresses().await;
+        let mut missed = BTreeMap::new();
+        for delivery in deliveries {
+            let reader = delivery["subscriber_id"].as_str();
+            let reader = reader.map(|id| addresses[&id.parse().unwrap()].clone());
+            let reader = reader.unwrap_or_else(|| delivery["channel_id"].to_string());
+            let takes_mail = !reader.ends_with(LATER) && !reader.ends_with(NEVER);
+            // Whoever has left the channel is in the audience all the same; that they did is checked elsewhere.
+            let served = ["sent", "suppressed"].contains(&delivery["class"].as_str().unwrap());
+            if takes_mail && !served {
+                missed.insert(reader, delivery);
+            }
+        }
+        missed
     }
 
     pub(crate) async fn all_ended(&self) {

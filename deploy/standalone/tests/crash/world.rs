@@ -94,6 +94,8 @@ pub(crate) struct Known {
     pub(crate) told: Vec<Told>,
     /// Publications by title.
     pub(crate) titles: BTreeMap<String, Uuid>,
+    /// What every other round is about.
+    pub(crate) topic: Option<Uuid>,
     /// Channels by kind.
     pub(crate) channels: BTreeMap<&'static str, Uuid>,
     pub(crate) shredded: Vec<Uuid>,

@@ -24,6 +24,8 @@ fn says(root: &Path, arguments: &[&str]) -> Value {
 fn demo(root: &Path) -> Up {
     let mut command = tidings(root);
     command.args(["up", "--demo", "--listen", "127.0.0.1:0"]);
+    // Nobody listens there.
+    command.env("TIDINGS_MAIL__DNS_SERVER", "127.0.0.1:9");
     let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
     let lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let up = Up(child);
@@ -59,6 +61,137 @@ fn channels(root: &Path) {
     }
 }
 
+/// Exits with 1, and says this.
+fn fails(root: &Path, arguments: &[&str], why: &str) {
+    let (code, text) = said(&tidings(root).args(arguments).output().unwrap());
+    assert_eq!(code, Some(1), "{arguments:?}: {text}");
+    assert!(text.contains(why), "{arguments:?}: {text}");
+}
+
+/// The first channel of a kind.
+fn of_kind(root: &Path, kind: &str) -> String {
+    let listed = says(root, &["channels", "list"]);
+    let mut listed = listed["items"].as_array().unwrap().iter();
+    let channel = listed.find(|channel| channel["kind"] == kind);
+    channel.unwrap()["id"].as_str().unwrap().to_owned()
+}
+
+/// From a file to the readers, by the verbs alone.
+fn publications(root: &Path) {
+    let channel = of_kind(root, "file");
+    let write = |title: &str| {
+        let text = format!("---\ntitle: {title}\nchannels: [{channel}]\n---\nIt *runs*.\n");
+        std::fs::write(root.join("ferry.md"), text).unwrap();
+    };
+    write("The ferri");
+    let drafted = says(root, &["publications", "draft", "ferry.md"]);
+    let id = drafted["id"].as_str().unwrap();
+    write("The ferry");
+    says(root, &["publications", "revise", id, "ferry.md"]);
+    let published = says(root, &["publications", "publish", id]);
+    assert!(published["position"].as_i64() > drafted["position"].as_i64());
+}
+
+/// What the two verbs find that look outwards: a DNS that does not answer, and a webhook that has taken everything.
+fn look_outwards(root: &Path) {
+    let mail = of_kind(root, "email");
+    let check = ["senders", "check", &mail];
+    fails(root, &check, "");
+    let webhook = of_kind(root, "webhook");
+    let replay = [
+        "channels",
+        "replay",
+        &webhook,
+        "--from",
+        "2026-01-01T00:00:00Z",
+    ];
+    says(root, &replay);
+}
+
+/// A file with a line that can not be used and one who is there already.
+fn import(root: &Path) {
+    let csv = format!("email,name\nnew.reader@example.org,New\nnobody\n{READER},Jonas\n");
+    std::fs::write(root.join("readers.csv"), csv).unwrap();
+    let imported = says(root, &["import", "subscribers", "readers.csv"]);
+    let counts = ["accepted", "existing", "rejected"].map(|count| imported[count].as_i64());
+    assert_eq!(counts, [Some(1); 3], "{imported}");
+}
+
+/// What is on record of a reader, and who asked.
+fn look_at_a_reader(root: &Path) {
+    let why = ["--reason", "they asked what we hold"];
+    let timeline = [&["timeline", "subscriber", READER][..], &why].concat();
+    let timeline = says(root, &timeline);
+    let events = timeline["timeline"]["items"].as_array().unwrap();
+    assert!(events.len() > 3, "{timeline}");
+    let export = ["export", "subscriber", READER, "--out", "reader.zip"];
+    says(root, &[&export[..], &why].concat());
+    let checked = says(root, &["audit", "check", "reader.zip"]);
+    let subscriber = &timeline["subscriber_id"];
+    assert_eq!(&checked["export"]["subscriber_id"], subscriber, "{checked}");
+    let looks = says(
+        root,
+        &["access", "--subscriber", subscriber.as_str().unwrap()],
+    );
+    let looks = looks["items"].as_array().unwrap().clone();
+    let seen: Vec<_> = looks
+        .iter()
+        .map(|it| it["what"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        seen,
+        ["export", "search", "timeline", "search"],
+        "{looks:?}"
+    );
+}
+
+/// A statement of whoever owns the database.
+fn tamper(root: &Path, sql: &str) {
+    let options = tidings_servers::Options {
+        state_dir: root.join("state"),
+        ..tidings_servers::Options::from_env(root.join("data"))
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = { runtime }.enable_all().build().unwrap();
+    runtime.block_on(async {
+        let servers = tidings_servers::Servers::start(options).await.unwrap();
+        let url = servers.database_url().unwrap();
+        let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls)
+            .await
+            .unwrap();
+        let running = tokio::spawn(connection);
+        client.batch_execute(sql).await.unwrap();
+        drop(client);
+        running.await.unwrap().unwrap();
+        servers.stop().await.unwrap();
+    });
+}
+
+/// Whoever changes a row is found out, by the exit code too.
+fn tampered_is_noticed(root: &Path) {
+    let view = "publishing_publication_accounting";
+    tamper(
+        root,
+        &format!("update {view} set sent = sent + 1 where sent > 0"),
+    );
+    fails(
+        root,
+        &["rebuild", "all", "--verify"],
+        "views differ from the log",
+    );
+    says(root, &["rebuild", "all"]);
+    says(root, &["rebuild", "all", "--verify"]);
+    let alter = |sign: &str| {
+        format!(
+            "update publishing_events set occurred_at = occurred_at {sign} interval '1 second' where position = 1234"
+        )
+    };
+    tamper(root, &alter("+"));
+    fails(root, &["audit", "verify"], "1234");
+    tamper(root, &alter("-"));
+    audit(root);
+}
+
 fn views(root: &Path) {
     let shown = says(root, &["views"]);
     let shown = shown["items"].as_array().unwrap();
@@ -68,9 +201,7 @@ fn views(root: &Path) {
     says(root, &["rebuild", "all", "--readers", "4"]);
     says(root, &["rebuild", "all", "--verify"]);
     let skip = ["views", "skip", "channel_list", "1", "--reason", "a trial"];
-    let (code, text) = said(&tidings(root).args(skip).output().unwrap());
-    assert_eq!(code, Some(1), "{text}");
-    assert!(text.contains("position"), "{text}");
+    fails(root, &skip, "position");
 }
 
 fn audit(root: &Path) {
@@ -115,9 +246,7 @@ fn api_keys(root: &Path) {
 /// A reader of the demo, by address while the platform runs; the receipt is checked without one.
 fn erase(root: &Path) {
     let nobody = ["erase", "subscriber", "nobody@example.org"];
-    let (code, text) = said(&tidings(root).args(nobody).output().unwrap());
-    assert_eq!(code, Some(1), "{text}");
-    assert!(text.contains("No subscriber has that address"), "{text}");
+    fails(root, &nobody, "No subscriber has that address");
     let receipt = says(
         root,
         &["erase", "subscriber", READER, "--out", "receipt.json"],
@@ -137,9 +266,7 @@ fn erase(root: &Path) {
     )
     .unwrap();
     let check = ["audit", "check", "forged.json"];
-    let (code, text) = said(&tidings(root).args(check).output().unwrap());
-    assert_eq!(code, Some(1), "{text}");
-    assert!(text.contains("its signature is wrong"), "{text}");
+    fails(root, &check, "its signature is wrong");
 }
 
 /// A backup goes into a folder of its own, on nobody's word but the operator's, and lets its readers go on.
@@ -177,6 +304,10 @@ fn every_verb_does_on_the_demos_data_what_its_help_says() {
     says(root, &["keys", "status"]);
     says(root, &["keys", "rotate"]);
     audit(root);
+    publications(root);
+    look_outwards(root);
+    import(root);
+    look_at_a_reader(root);
     erase(root);
     says(root, &["token", "--role", "editor"]);
     assert_eq!(says(root, &["doctor"])["well"], true);
@@ -185,6 +316,7 @@ fn every_verb_does_on_the_demos_data_what_its_help_says() {
     // With nothing running, each brings the servers up for itself.
     says(root, &["migrate"]);
     audit(root);
+    tampered_is_noticed(root);
     backup_and_restore(root);
     assert_eq!(says(root, &["doctor"])["well"], true);
 }

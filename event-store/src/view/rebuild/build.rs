@@ -15,7 +15,7 @@ use crate::feed::Item;
 use crate::store::Store;
 use crate::vault::KeyRing;
 use crate::view::derived::{Derivation, Totals};
-use crate::view::opening::{fingerprint, open};
+use crate::view::opening::{Earlier, fingerprint, open};
 use crate::view::row::Merge;
 use crate::view::runner::{Rows, fold_one};
 use crate::view::skips::skipped;
@@ -95,7 +95,15 @@ where
         let derived = V::derived();
         let lock = "select pg_advisory_lock(hashtext($1))";
         of_view(view, session.execute(lock, &[&view])).await?;
-        let at = open::<V>(store, &derived, true).await?;
+        let at = match options.mode {
+            RebuildMode::Replace => open::<V>(store, &derived, Earlier::Serves).await?,
+            RebuildMode::Verify => match open::<V>(store, &derived, Earlier::Refused).await {
+                Err(ViewError::Redefined { view }) => {
+                    return Err(ViewError::Incomparable { view });
+                }
+                at => at?,
+            },
+        };
         let skips = skipped::<V>(store).await?;
         let to = match options.mode {
             RebuildMode::Replace => store.log().head().await?.position,

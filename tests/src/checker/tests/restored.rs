@@ -23,7 +23,7 @@ fn an_attempt_that_a_restored_log_had_lost_may_stand_after_an_unsubscribe() {
 }
 
 #[test]
-#[should_panic(expected = "attempted after an unsubscribe, at 9")]
+#[should_panic(expected = "attempted although it was forbidden (unsubscribed), at 9")]
 fn an_attempt_of_a_restored_log_itself_may_not() {
     learnt_again("process_died").with_copies(1);
 }

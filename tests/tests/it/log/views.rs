@@ -190,6 +190,58 @@ async fn a_changed_definition_starts_over() {
     );
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_changed_definition_is_rebuilt_while_the_old_one_serves() {
+    let platform = Platform::start().await;
+    let mut before = Runner::<TallyView>::new(platform.store.clone(), platform.feed.clone());
+    platform.fill(40, 6).await;
+    platform.settle().await;
+    while before.step().await.unwrap() == Progress::Advanced {}
+    let old = rows(&platform.store).await;
+    let view = [Rebuildable::of::<WiderTallyView>()];
+    let options = RebuildOptions::new(RebuildMode::Verify);
+    let refused = rebuild(&platform.store, &view, &options, &mut |_| ()).await;
+    assert!(
+        matches!(refused, Err(ViewError::Incomparable { .. })),
+        "rows of another definition are not compared: {refused:?}"
+    );
+    assert_eq!(rows(&platform.store).await, old);
+
+    let mut served = 0;
+    let mut look = |_| {
+        let now = tokio::task::block_in_place(|| {
+            tokio::runtime::Handle::current().block_on(rows(&platform.store))
+        });
+        assert_eq!(now, old, "the old one serves, whole");
+        served += 1;
+    };
+    let options = RebuildOptions::new(RebuildMode::Replace);
+    let rebuilt = rebuild(&platform.store, &view, &options, &mut look).await;
+    rebuilt.unwrap();
+    assert!(served > 1, "nobody looked");
+    assert_eq!(rows(&platform.store).await, old);
+    // The old process leaves it alone from then on; the new one finds nothing to start over.
+    platform.fill(3, 3).await;
+    platform.settle().await;
+    // The first look meets the other table, the next one what is in it.
+    let redefined = match before.step().await {
+        Ok(_) => before.step().await.unwrap_err(),
+        Err(error) => error,
+    };
+    assert!(
+        matches!(redefined, ViewError::Redefined { .. }),
+        "{redefined:?}"
+    );
+    let mut after = Runner::<WiderTallyView>::new(platform.store.clone(), platform.feed.clone());
+    while after.step().await.unwrap() == Progress::Advanced {}
+    let log = audit::sound_log(platform.store.log()).await;
+    assert_eq!(rows(&platform.store).await, expected(&log));
+    let client = platform.pool.get().await.unwrap();
+    let sql = "select generation from publishing_views where view = 'tally'";
+    let generation: i32 = client.query_one(sql, &[]).await.unwrap().get(0);
+    assert_eq!(generation, 2, "made once");
+}
+
 #[tokio::test]
 async fn an_older_version_leaves_the_view_of_a_later_one_alone() {
     let platform = Platform::start().await;

@@ -5,7 +5,7 @@ use std::fs;
 
 use tidings_event_store::audit::{Defect, Finding, verify};
 use tidings_event_store::witness::{
-    CONSENT_FACTS, Entry, Fact, Folder, Keeper, SigningKey, WitnessError, check,
+    Entry, FACT_TYPES, Fact, Folder, Keeper, SigningKey, WitnessError, check,
 };
 use tidings_tests::forger;
 use uuid::Uuid;
@@ -300,7 +300,7 @@ async fn what_a_build_wrote_that_knew_fewer_facts_and_fields_is_no_difference() 
     lifted(&witnessed).await;
     witnessed.witness().await;
     assert_eq!(witnessed.files().len(), 2);
-    let ours = CONSENT_FACTS.map(str::to_owned).to_vec();
+    let ours = FACT_TYPES.map(str::to_owned).to_vec();
     assert_eq!(witnessed.promised(), [vec![LEFT.to_owned()], ours]);
     let told: Vec<i64> = witnessed.facts().iter().map(|fact| fact.position).collect();
     assert_eq!(told, [1, 2, 4]);
@@ -325,7 +325,7 @@ async fn what_a_build_wrote_that_knows_more_is_no_difference() {
             vec![Entry::Fact(counted), Entry::Other, Entry::Fact(fact)]
         }
         other => {
-            let mut types = CONSENT_FACTS.to_vec();
+            let mut types = FACT_TYPES.to_vec();
             types.push("tally.Counted");
             vec![promising(other, &types)]
         }
@@ -336,7 +336,7 @@ async fn what_a_build_wrote_that_knows_more_is_no_difference() {
     assert_eq!(witnessed.compared().await.finding, None);
     lifted(&witnessed).await;
     witnessed.witness().await;
-    assert_eq!(witnessed.promised()[1], CONSENT_FACTS);
+    assert_eq!(witnessed.promised()[1], FACT_TYPES);
     assert_eq!(witnessed.compared().await.finding, None);
 }
 

@@ -256,6 +256,17 @@ async fn no_file_brings_back_who_was_erased_but_they_may_sign_up_anew() {
 
 #[actix_web::test]
 async fn records_that_quote_who_is_erased_are_destroyed_with_them() {
+    quoted_and_erased(None).await;
+}
+
+/// By an address that was theirs when the file was handed in, too.
+#[actix_web::test]
+async fn records_that_quote_an_address_they_had_are_destroyed_with_them() {
+    quoted_and_erased(Some("elsewhere@example.net")).await;
+}
+
+/// A file quotes somebody who is erased then, at this address if they got another one.
+async fn quoted_and_erased(moved_to: Option<&str>) {
     let house = House::start().await;
     let line = format!("\"{CANARY}\",too,many\n");
     let before = import(&house, "before", format!("email,name\n{line}")).await;
@@ -263,9 +274,17 @@ async fn records_that_quote_who_is_erased_are_destroyed_with_them() {
     assert!(record.as_str().unwrap().contains("canary"), "{before}");
     let other = import(&house, "other", "email,name\nnobody,x\n".to_owned()).await;
     let canary = house.subscriber(CANARY).await;
+    if let Some(email) = moved_to {
+        let path = format!("/api/v1/subscribers/{canary}");
+        let request = TestRequest::patch().uri(&path);
+        let request = request.set_json(json!({ "email": email }));
+        let (status, answer) = ask(&house, house_commands(&house), request).await;
+        assert_eq!(status, 200, "{answer}");
+    }
     house.platform.settle().await;
     erase(&house, canary).await;
     house.platform.settle().await;
+    assert!(suppression(&house, CANARY).await.is_suppressed());
     let after = |import: &Value| format!("/api/v1/imports/{}", import["id"].as_str().unwrap());
     let (_, destroyed) = get(&house, &after(&before)).await;
     assert!(

@@ -1,5 +1,6 @@
 //! How and when readers get what they get, by their own clocks. The clock of the tests begins at 09:00 UTC on 2 March.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::App;
@@ -8,6 +9,7 @@ use actix_web::test::{TestRequest, call_service, init_service, read_body};
 use actix_web::web;
 use serde_json::{Value, json};
 use tidings_command_api::{Offer, OfferedTopic, recorder, routes};
+use tidings_dispatcher::notices;
 use tidings_domain::preferences::Given;
 use tidings_domain::publication::Priority;
 use tidings_domain::subscriber::{Standing, Subscriber, What};
@@ -18,6 +20,7 @@ use tidings_projector::{Projector, Reader, channel_list, topic_list};
 use tidings_proto::Event;
 use tidings_service::http::{body_deadline, configure, request_context, security_headers};
 use tidings_tests::api::{ask_all, edge};
+use tidings_tests::checker::deliveries::Deliveries;
 use tidings_tests::house::House;
 use time::macros::date;
 use uuid::Uuid;
@@ -144,7 +147,12 @@ async fn what_is_said_after_the_plan_is_in_force_at_the_attempt() {
 async fn visit(house: &House, offer: Offer, requests: Vec<TestRequest>) -> Vec<(u16, String)> {
     let link_keys = LinkKeys::clone(&house.link_keys);
     let commands = commands(&house.platform, house.id_key.clone(), link_keys);
-    let commands = commands.with_offers(std::sync::Arc::new(move || {
+    let store = house.platform.store.clone();
+    let commands = commands.with_notices(Arc::new(move || {
+        let store = store.clone();
+        Box::pin(async move { notices::channel(store.log().pool(), None).await })
+    }));
+    let commands = commands.with_offers(Arc::new(move || {
         let offer = offer.clone();
         Box::pin(async { Ok(offer) })
     }));
@@ -367,4 +375,55 @@ async fn preferences_are_set_and_read_over_the_api_and_go_with_their_reader() {
     house.platform.settle().await;
     let row = client.query_one(sql, &[&ada]).await.unwrap();
     assert_eq!(row.get::<_, Option<Value>>(1), None);
+}
+
+#[actix_web::test]
+async fn who_has_changed_something_on_the_page_is_told_but_not_flooded_and_not_after_leaving() {
+    let house = House::start().await;
+    house.email_channel().await;
+    let ada = house.subscriber("ada@example.org").await;
+    house.platform.settle().await;
+    let path = path(&house, ada);
+    let post = |body: &str| {
+        let request = TestRequest::post().uri(&path).set_payload(body.to_owned());
+        request.insert_header(("content-type", "application/x-www-form-urlencoded"))
+    };
+    let offer = || Offer {
+        topics: vec![],
+        channels: vec![],
+    };
+    visit(&house, offer(), vec![post("do=save&frequency=at_once")]).await;
+    house.platform.settle().await;
+    assert_eq!(mails(&house, "ada"), 0, "nothing has changed");
+    // Quiet hours do not hold it back: it answers what was done this moment.
+    let quiet = "do=save&quiet_from=08%3A00&quiet_to=20%3A00&zone=UTC";
+    visit(&house, offer(), vec![post(quiet)]).await;
+    house.platform.settle().await;
+    let told = house.smtp.by_recipient("ada@example.org");
+    let told = String::from_utf8(told[0].raw().unwrap().to_vec()).unwrap();
+    assert!(told.contains("was changed"), "{told}");
+    assert!(
+        told.contains("/p/") && told.contains("List-Unsubscribe:"),
+        "{told}"
+    );
+    for hour in 1..6 {
+        let daily = format!("do=save&frequency=daily&hour={hour}&zone=UTC");
+        visit(&house, offer(), vec![post(&daily)]).await;
+        house.platform.settle().await;
+    }
+    assert_eq!(mails(&house, "ada"), 3, "three a day at the most");
+    house
+        .platform
+        .clock
+        .advance(Duration::from_secs(25 * 3_600));
+    let weekly = "do=save&frequency=weekly&zone=UTC";
+    visit(&house, offer(), vec![post(weekly), post("do=leave")]).await;
+    house.platform.settle().await;
+    assert_eq!(
+        mails(&house, "ada"),
+        3,
+        "who has left meanwhile gets nothing"
+    );
+    let events = house.platform.store.log().page_after(0, 10_000).await;
+    Deliveries::of(&events.unwrap()).all_settled();
 }

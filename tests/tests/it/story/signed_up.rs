@@ -353,3 +353,87 @@ async fn a_notice_waits_for_its_channel_and_is_not_lost() {
     assert_eq!(mails(&house, ADA).len(), 1);
     all_is_well(&house).await;
 }
+
+/// By whoever answers for their consent.
+async fn sign_up(house: &House, key: &str, email: &str) -> (u16, Value) {
+    let body = json!({
+        "email": email, "name": "Ada L.", "attributes": { "till": 7 },
+        "consent": { "wording": "At the till.", "version": "shop-7" },
+    });
+    let request = TestRequest::post().uri("/api/v1/subscribers");
+    let request = request.insert_header(("Idempotency-Key", key));
+    ask(house, commands(house), request.set_json(body)).await
+}
+
+async fn resubscribe(house: &House, id: Uuid) -> (u16, Value) {
+    let path = format!("/api/v1/subscribers/{id}/resubscribe");
+    ask(house, commands(house), TestRequest::post().uri(&path)).await
+}
+
+#[actix_web::test]
+async fn a_stranger_who_typed_an_address_keeps_nobody_from_being_signed_up() {
+    let (house, channel) = house().await;
+    suppress(&house, ADA, Reason::Unsubscribed).await;
+    joined(&house, ADA).await;
+    let ada = holder(&house, ADA).await;
+    let (status, refused) = resubscribe(&house, ada).await;
+    let detail = refused["detail"].as_str().unwrap_or_default();
+    assert!(status == 409 && detail.contains("confirm"), "{refused}");
+
+    let (status, signed_up) = sign_up(&house, "till", ADA).await;
+    assert_eq!(
+        (status, &signed_up["id"]),
+        (201, &json!(ada)),
+        "{signed_up}"
+    );
+    assert_eq!(standing(&house, ada).await, Standing::Active);
+    assert_eq!(reasons(&house, ADA).await, []);
+    let record = house.platform.store.log().stream(stream_id::record(ada));
+    assert_eq!(record.await.unwrap().len(), 1, "their name and attributes");
+    let again = sign_up(&house, "till", ADA).await;
+    assert_eq!(again, (201, signed_up), "a repeat meets its own event");
+    assert_eq!(sign_up(&house, "other", ADA).await.0, 409);
+    let log = house.platform.store.log().stream(ada).await.unwrap();
+    let Ok(Event::SubscriberConfirmed(confirmed)) = log[1].decode() else {
+        panic!("{}", log[1].event_type);
+    };
+    assert_eq!(
+        (
+            confirmed.method.as_str(),
+            confirmed.consent_version.as_str()
+        ),
+        ("api", "shop-7")
+    );
+    house.publish("The ferry", "It runs.", &[channel]).await;
+    house.platform.settle().await;
+    assert_eq!(mails(&house, ADA).len(), 2);
+    // Nor does the mail that asked bring them back once they have left.
+    let asked = mails(&house, ADA).remove(0);
+    house.unsubscribe(ada).await;
+    assert_eq!(press(&house, &link(&asked)).await, 410);
+    assert_eq!(sign_up(&house, "third", ADA).await.0, 409);
+    all_is_well(&house).await;
+}
+
+#[actix_web::test]
+async fn who_is_subscribed_to_an_address_that_was_left_comes_back_by_the_form() {
+    let (house, channel) = house().await;
+    let ada = house.subscriber(ADA).await;
+    suppress(&house, ADA, Reason::Unsubscribed).await;
+    house.publish("The ferry", "It runs.", &[channel]).await;
+    house.platform.settle().await;
+    assert_eq!(mails(&house, ADA).len(), 0);
+    joined(&house, ADA).await;
+    assert_eq!(reasons(&house, ADA).await, [Reason::Unsubscribed]);
+    let link = last_link(&house, ADA);
+    assert_eq!(press(&house, &link).await, 200);
+    assert_eq!(reasons(&house, ADA).await, []);
+    assert_eq!(standing(&house, ada).await, Standing::Active);
+    house.publish("The bridge", "It is up.", &[channel]).await;
+    house.platform.settle().await;
+    assert_eq!(mails(&house, ADA).len(), 2);
+    // Now there is nothing left to ask.
+    joined(&house, ADA).await;
+    assert_eq!(mails(&house, ADA).len(), 2);
+    all_is_well(&house).await;
+}

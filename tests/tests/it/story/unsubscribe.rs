@@ -15,8 +15,9 @@ use tidings_domain::topic::{ByDefault, Sender};
 use tidings_domain::value::EmailAddress;
 use tidings_event_store::Recorded;
 use tidings_proto::Event;
+use tidings_service::auth::Authenticator;
 use tidings_service::http::{body_deadline, configure, request_context};
-use tidings_tests::api::edge;
+use tidings_tests::api::{config, edge};
 use tidings_tests::house::{Accounting, House};
 use time::macros::date;
 use uuid::Uuid;
@@ -45,8 +46,10 @@ async fn who_left_before_the_attempt_gets_nothing() {
 }
 
 /// Serves the commands on a port of this machine, as a platform does; gives its URL.
-fn serve(house: &House) -> String {
+pub(super) fn serve(house: &House) -> String {
     let edge = edge(&house.platform);
+    let authenticator = Authenticator::new(&config().auth, house.platform.clock.clock()).unwrap();
+    let authenticator = web::Data::new(authenticator);
     let link_keys = LinkKeys::clone(&house.link_keys);
     let commands = web::Data::new(commands(&house.platform, house.id_key.clone(), link_keys));
     let server = HttpServer::new(move || {
@@ -55,6 +58,7 @@ fn serve(house: &House) -> String {
             .wrap(from_fn(body_deadline))
             .wrap(from_fn(request_context))
             .app_data(commands.clone())
+            .app_data(authenticator.clone())
             .configure(routes)
     });
     let server = server.disable_signals().bind(("127.0.0.1", 0)).unwrap();

@@ -22,7 +22,8 @@ use crate::platform::{Backing, pinned_witness_key};
 ///
 /// Whoever owns the database can rewrite the log together with all its hashes. With --witness the log is also compared
 /// with the signed heads and the facts about consent that the platform wrote down outside the database. The witness
-/// must carry the key that stands in DIR/witness.pub, or the one you give.
+/// must carry the key that stands in DIR/witness.pub, or the one you give. A restore makes the log go back, and is no finding:
+/// each one that the witness or the log knows of is listed, with what it gave up; see that you know of it too.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -179,7 +180,7 @@ fn tell_people(
                 .at
                 .map_or_else(String::new, |at| format!(" at {}", instant(at))),
         ));
-        for note in notes(verified, report) {
+        for note in notes(verified, report, compared) {
             out.say(format!("               {note}"));
         }
     }
@@ -189,7 +190,7 @@ fn tell_people(
 }
 
 /// What is no fault, but worth knowing of a witness.
-fn notes(verified: &Verified, report: &WitnessReport) -> Vec<String> {
+fn notes(verified: &Verified, report: &WitnessReport, compared: &Compared) -> Vec<String> {
     let mut notes = Vec::new();
     let head = verified.head.map_or(0, |head| head.position);
     if head > report.position {
@@ -204,6 +205,11 @@ fn notes(verified: &Verified, report: &WitnessReport) -> Vec<String> {
     }
     if report.half_written_bytes > 0 {
         notes.push("its last line is half-written and does not count".to_owned());
+    }
+    if let Some(after) = compared.restored_after {
+        notes.push(format!(
+            "since its last line the log was restored to position {after}; the platform writes that down when it runs"
+        ));
     }
     for it in &report.given_up {
         notes.push(format!(
@@ -235,6 +241,7 @@ fn tell_programs(
             "folder": it.folder.path(),
             "report": it.report,
             "heads_compared": it.compared.heads,
+            "restored_after": it.compared.restored_after,
         })
     });
     out.result(&json!({

@@ -179,6 +179,7 @@ create table publishing_import_status_g1 (
     through bigint not null,
     accepted bigint not null,
     existing bigint not null,
+    suppressed bigint not null,
     rejected bigint not null,
     state text not null,
     started_at timestamp with time zone,

@@ -1,6 +1,7 @@
 //! Imports: a file of subscribers is taken in whole, and worked off behind the caller's back.
 
 mod file;
+mod layout;
 mod record;
 pub(crate) mod start;
 mod stored;

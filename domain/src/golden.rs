@@ -246,11 +246,13 @@ fn import_events() -> Vec<subscriber_import::Event> {
             accepted: 1,
             rejected: vec![Rejected::new(2, code("invalid_email"), Some("nobody,"))],
             existing: 1,
+            suppressed: 0,
         },
         Event::Completed {
             accepted: 1,
             rejected: 1,
             existing: 1,
+            suppressed: 0,
         },
     ]
 }

@@ -25,6 +25,8 @@ pub struct Progress {
     pub rejected: u64,
     /// Records whose address already belonged to a subscriber.
     pub existing: u64,
+    /// Records by which somebody gets no mail.
+    pub suppressed: u64,
 }
 
 /// State of a `subscriber_import` stream.
@@ -96,6 +98,8 @@ pub enum Command {
         accepted: u64,
         /// Records of this chunk whose address already belonged to a subscriber.
         existing: u64,
+        /// Records of this chunk by which somebody gets no mail.
+        suppressed: u64,
         /// Records of this chunk that could not be used.
         rejected: Vec<Rejected>,
     },
@@ -123,6 +127,8 @@ pub enum Event {
         rejected: Vec<Rejected>,
         /// Records of this chunk whose address already belonged to a subscriber.
         existing: u64,
+        /// Records of this chunk by which somebody gets no mail.
+        suppressed: u64,
     },
     /// The whole file is worked off.
     Completed {
@@ -132,6 +138,8 @@ pub enum Event {
         rejected: u64,
         /// Records whose address already belonged to a subscriber.
         existing: u64,
+        /// Records by which somebody gets no mail.
+        suppressed: u64,
     },
 }
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tidings_domain::value::{Attributes, DisplayName, EmailAddress};
 
+use super::layout::{self, Column, Layout, Standing};
 use super::record::{Malformed, Record, Records};
 
 /// Records worked off in one go.
@@ -37,6 +38,13 @@ pub(super) enum Said {
         name: Option<String>,
         /// JSON object of the other columns.
         attributes: Option<String>,
+    },
+    /// Somebody who must get no mail.
+    Unwanted {
+        /// The address.
+        email: String,
+        /// A reason of suppressions.
+        reason: String,
     },
     /// Nobody.
     Nothing {
@@ -70,18 +78,10 @@ pub(super) enum NotTaken {
     TooManyColumns(usize),
 }
 
-/// What a column holds.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Column {
-    Email,
-    Name,
-    Attribute(String),
-}
-
 /// The rows of a file, in chunks.
 pub(super) struct Chunks<'a> {
     records: Records<'a>,
-    columns: Vec<Column>,
+    layout: Layout,
     seen: HashSet<String>,
 }
 
@@ -101,12 +101,12 @@ impl<'a> Chunks<'a> {
             let Some(header) = records.next() else {
                 return Err(NotTaken::Empty);
             };
-            match columns(&header) {
+            match layout(&header) {
                 Ok(_) if records.clone().next().is_none() => return Err(NotTaken::Empty),
-                Ok(columns) => {
+                Ok(layout) => {
                     return Ok(Self {
                         records,
-                        columns,
+                        layout,
                         seen: HashSet::new(),
                     });
                 }
@@ -138,26 +138,49 @@ impl<'a> Chunks<'a> {
                 Malformed::Quotes => "malformed_quotes",
                 Malformed::TooLong => "record_too_long",
             })?;
-        if fields.len() != self.columns.len() {
+        if fields.len() != self.layout.columns.len() {
             return Err("wrong_field_count");
         }
-        let (mut email, mut name, mut attributes) = (None, None, Map::new());
-        for (column, field) in self.columns.iter().zip(fields) {
-            let value = without_guard(std::str::from_utf8(field).map_err(|_| "invalid_utf8")?);
+        let of = |wanted: &Column| {
+            let columns = self.layout.columns.iter().zip(fields);
+            let mut found = columns.filter(|(column, _)| *column == wanted);
+            found.next().map(|(_, field)| text(field)).transpose()
+        };
+        let email = of(&Column::Email)?.ok_or("invalid_email")?;
+        let email = EmailAddress::parse(email).map_err(|_| "invalid_email")?;
+        let standing = match of(&Column::Status)? {
+            Some(status) => layout::status(status.trim()).ok_or("unknown_status")?,
+            None => self.layout.standing,
+        };
+        if let Standing::Unwanted(reason) = standing {
+            // Whatever else the file says of them, and whatever is wrong with that.
+            self.seen.insert(email.normalized());
+            return Ok(Said::Unwanted {
+                email: email.to_string(),
+                reason: reason.to_string(),
+            });
+        }
+        let (mut name, mut parts, mut attributes) = (None, Vec::new(), Map::new());
+        for (column, field) in self.layout.columns.iter().zip(fields) {
+            let value = text(field)?;
             match column {
-                Column::Email => {
-                    email = Some(EmailAddress::parse(value).map_err(|_| "invalid_email")?);
-                }
+                Column::Email | Column::Status | Column::Ignored => {}
                 _ if value.trim().is_empty() => {}
-                Column::Name => name = Some(DisplayName::parse(value).map_err(|_| "invalid_name")?),
+                Column::Name => name = Some(Cow::Borrowed(value)),
+                Column::NamePart => parts.push(value),
                 Column::Attribute(key) => {
                     attributes.insert(key.clone(), Value::from(value));
                 }
+                Column::Attributes => {
+                    attributes.extend(layout::attributes(value).ok_or("invalid_attributes")?);
+                }
             }
         }
+        let name = name.or_else(|| (!parts.is_empty()).then(|| Cow::Owned(parts.join(" "))));
+        let name = name.map(|name| DisplayName::parse(&name)).transpose();
+        let name = name.map_err(|_| "invalid_name")?;
         let attributes =
             Attributes::parse(Value::Object(attributes)).map_err(|_| "invalid_attributes")?;
-        let email = email.ok_or("invalid_email")?;
         if !self.seen.insert(email.normalized()) {
             return Err("duplicate_in_file");
         }
@@ -183,7 +206,7 @@ impl Iterator for Chunks<'_> {
     }
 }
 
-fn columns(header: &Record<'_>) -> Result<Vec<Column>, NotTaken> {
+fn layout(header: &Record<'_>) -> Result<Layout, NotTaken> {
     let fields = header.fields.as_ref().map_err(|_| NotTaken::NotText)?;
     let mut names = Vec::with_capacity(fields.len());
     for field in fields {
@@ -193,14 +216,8 @@ fn columns(header: &Record<'_>) -> Result<Vec<Column>, NotTaken> {
                 .trim(),
         );
     }
-    let columns: Vec<Column> = names
-        .iter()
-        .map(|name| match name.to_ascii_lowercase().as_str() {
-            "email" => Column::Email,
-            "name" => Column::Name,
-            _ => Column::Attribute((*name).to_owned()),
-        })
-        .collect();
+    let layout = Layout::of(&names);
+    let columns = &layout.columns;
     if !columns.contains(&Column::Email) {
         return Err(NotTaken::NoEmail(names.join(", ")));
     }
@@ -212,14 +229,21 @@ fn columns(header: &Record<'_>) -> Result<Vec<Column>, NotTaken> {
                 return Err(NotTaken::BadName(at + 1));
             }
         }
-        if columns[..at].contains(column) {
+        let may_repeat = matches!(column, Column::NamePart | Column::Ignored);
+        if !may_repeat && columns[..at].contains(column) {
             return Err(NotTaken::Twice(names[at].to_owned()));
         }
     }
     if attributes > Attributes::COUNT_MAX {
         return Err(NotTaken::TooManyColumns(attributes));
     }
-    Ok(columns)
+    Ok(layout)
+}
+
+/// The text of a field.
+fn text(field: &[u8]) -> Result<&str, &'static str> {
+    let text = std::str::from_utf8(field).map_err(|_| "invalid_utf8")?;
+    Ok(without_guard(text))
 }
 
 /// The value without the `'` that an export puts before what a spreadsheet takes for a formula.
@@ -296,6 +320,68 @@ mod tests {
         assert_eq!(rows(file), expected);
     }
 
+    fn unwanted(line: u64, email: &str, reason: &str) -> Row {
+        let (email, reason) = (email.to_owned(), reason.to_owned());
+        let said = Said::Unwanted { email, reason };
+        Row { line, said }
+    }
+
+    #[test]
+    fn an_export_of_listmonk_is_known_and_whom_it_blocks_gets_nothing() {
+        let file = b"uuid,email,name,attributes,status,created_at,updated_at\n\
+            1,ada@example.org,Ada,\"{\"\"city\"\": \"\"London\"\", \"\"age\"\": 36, \"\"x\"\": null, \"\"to\"\": [1]}\",enabled,2020,2021\n\
+            2,bob@example.org,Bob,{},blocklisted,2020,2021\n\
+            3,cleo@example.org,,{},disabled,2020,2021\n\
+            4,dan@example.org,Dan,[],enabled,2020,2021\n\
+            5,eve@example.org,Eve,{},paused,2020,2021\n\
+            6,ada@example.org,,no json,blocklisted,2020,2021\n";
+        let attributes = r#"{"age":36,"city":"London","to":"[1]"}"#;
+        let expected = [
+            person(2, "ada@example.org", Some("Ada"), Some(attributes)),
+            unwanted(3, "bob@example.org", "import"),
+            unwanted(4, "cleo@example.org", "import"),
+            nothing(
+                5,
+                "invalid_attributes",
+                Some("4,dan@example.org,Dan,[],enabled,2020,2021"),
+            ),
+            nothing(
+                6,
+                "unknown_status",
+                Some("5,eve@example.org,Eve,{},paused,2020,2021"),
+            ),
+            unwanted(7, "ada@example.org", "import"),
+        ];
+        assert_eq!(rows(file), expected);
+    }
+
+    #[test]
+    fn exports_of_mailchimp_are_known_by_their_columns() {
+        let common = "Email Address,First Name,Last Name,Address,MEMBER_RATING,OPTIN_TIME,OPTIN_IP,CONFIRM_TIME,\
+            CONFIRM_IP,LATITUDE,LONGITUDE,GMTOFF,DSTOFF,TIMEZONE,CC,REGION";
+        let member = "ada@example.org,Ada,Lovelace,,2,2020-01-02 03:04:05,192.0.2.1,,,51.5,0,0,1,Europe/London,GB,";
+        let read = |columns: &str, values: &str| {
+            let file = format!(
+                "{common},{columns},LEID,EUID,NOTES,TAGS\n{member},{values},1,2,,\"\"\"vip\"\"\"\n"
+            );
+            rows(file.as_bytes())
+        };
+        let attributes = r#"{"OPTIN_TIME":"2020-01-02 03:04:05","TAGS":"\"vip\""}"#;
+        let subscribed = person(2, "ada@example.org", Some("Ada Lovelace"), Some(attributes));
+        assert_eq!(read("LAST_CHANGED", "2020-01-02"), [subscribed]);
+        let left =
+            "UNSUB_TIME,UNSUB_CAMPAIGN_TITLE,UNSUB_CAMPAIGN_ID,UNSUB_REASON,UNSUB_REASON_OTHER";
+        assert_eq!(
+            read(left, "2021-01-01,News,7,NORMAL,"),
+            [unwanted(2, "ada@example.org", "unsubscribed")]
+        );
+        let cleaned = "CLEAN_TIME,CLEAN_CAMPAIGN_TITLE,CLEAN_CAMPAIGN_ID";
+        assert_eq!(
+            read(cleaned, "2021-01-01,News,7"),
+            [unwanted(2, "ada@example.org", "hard_bounce")]
+        );
+    }
+
     #[test]
     fn semicolons_and_tabs_separate_too() {
         assert_eq!(
@@ -344,7 +430,7 @@ mod tests {
             .iter()
             .map(|row| match &row.said {
                 Said::Nothing { record, .. } => record.as_ref().map_or(0, String::len),
-                Said::Person { .. } => 0,
+                Said::Person { .. } | Said::Unwanted { .. } => 0,
             })
             .sum();
         assert!(quoted > 400_000 && quoted <= CHUNK_RECORDS * QUOTED_BYTES_MAX);
@@ -370,7 +456,7 @@ mod tests {
             prop_assert!(chunks.iter().rev().skip(1).all(|chunk| chunk.len() == CHUNK_RECORDS));
             let joined: Vec<_> = chunks.into_iter().flatten().map(|row| match row.said {
                 Said::Person { email, attributes, .. } => (email, attributes),
-                Said::Nothing { reason, .. } => (reason, None),
+                Said::Nothing { reason, .. } | Said::Unwanted { reason, .. } => (reason, None),
             }).collect();
             prop_assert_eq!(joined, expected);
         }

@@ -35,6 +35,9 @@ const MEDIA_TYPE: &str = "text/csv";
 /// The header line names the columns: `email` (required), `name`, and any others, which become
 /// attributes. Addresses that belong to a subscriber already change nothing. Lines that cannot be used
 /// are listed with the import, with their numbers and reasons.
+///
+/// Exports of listmonk and of Mailchimp are known by their header lines. Whom they say not to write to (blocklisted,
+/// disabled; unsubscribed, cleaned) is not signed up: the address is suppressed, and counted apart.
 #[utoipa::path(
     post, path = "/api/v1/imports", tag = "imports", security(("bearer" = [])),
     params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat")),

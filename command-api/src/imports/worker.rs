@@ -283,6 +283,7 @@ impl ImportWorker {
             through,
             accepted: tally.accepted,
             existing: tally.existing,
+            suppressed: tally.suppressed,
             rejected: tally.rejected,
         };
         self.record(started, "subscriber_import.advance", through, command)

@@ -233,7 +233,7 @@ async fn saved(
             return Ok(page_of(&after, &offer, link, word));
         }
         let told = after.standing() == Standing::Active && entry.wish == Wish::Save;
-        let departures = profile.map_or(0, |it| it.departures);
+        let departures = after.profile().map_or(0, |it| it.departures);
         let mut draft = commands.store.draft(context);
         draft.append(loaded, events);
         if told {

@@ -42,7 +42,27 @@ fn import_that_quotes() -> Vec<subscriber_import::Event> {
         accepted: 0,
         rejected: vec![quoting],
         existing: 0,
+        suppressed: 0,
     }]
+}
+
+/// As they are written since a file may say who must get no mail.
+fn import_that_suppresses() -> [subscriber_import::Event; 2] {
+    use subscriber_import::Event;
+    let advanced = Event::Advanced {
+        through: 4,
+        accepted: 1,
+        rejected: vec![],
+        existing: 1,
+        suppressed: 2,
+    };
+    let completed = Event::Completed {
+        accepted: 1,
+        rejected: 0,
+        existing: 1,
+        suppressed: 2,
+    };
+    [advanced, completed]
 }
 
 pub(super) fn consent() -> subscriber::Consent {
@@ -100,6 +120,9 @@ fn later_shapes_read_as_they_were_written_and_stop_readers_that_do_not_know_them
         assert_eq!(publication::Publication::min_reader(event), 2);
     }
     check_shape::<subscriber_import::SubscriberImport>(&import_that_quotes(), 2);
+    let [advanced, completed] = import_that_suppresses();
+    check_shape::<subscriber_import::SubscriberImport>(&[advanced], 3);
+    check_shape::<subscriber_import::SubscriberImport>(&[completed], 2);
     let events = of_subscriber::subscriber_events_one_by_one();
     check_shape::<subscriber::Subscriber>(&events, 2);
     // Who took leaving a channel for leaving everything sent nothing for it.

@@ -28,6 +28,7 @@ pub(super) fn encode(event: &Event, seal: &dyn Seal) -> Wire {
             accepted,
             rejected,
             existing,
+            suppressed,
         } => wire::Advanced {
             through: count(*through),
             accepted: count(*accepted),
@@ -37,16 +38,19 @@ pub(super) fn encode(event: &Event, seal: &dyn Seal) -> Wire {
                 .map(|(at, rejected)| encode_rejected(at, rejected, seal))
                 .collect(),
             existing: count(*existing),
+            suppressed: count(*suppressed),
         }
         .into(),
         Event::Completed {
             accepted,
             rejected,
             existing,
+            suppressed,
         } => wire::Completed {
             accepted: count(*accepted),
             rejected: count(*rejected),
             existing: count(*existing),
+            suppressed: count(*suppressed),
         }
         .into(),
     }
@@ -83,11 +87,13 @@ pub(super) fn decode(event: &Wire, open: &dyn Open) -> Result<Event, CodecError>
                 .map(|(at, rejected)| decode_rejected(fields, at, rejected, open))
                 .collect::<Result<_, _>>()?,
             existing: fields.count("existing", e.existing)?,
+            suppressed: fields.count("suppressed", e.suppressed)?,
         }),
         Wire::SubscriberImportCompleted(e) => Ok(Event::Completed {
             accepted: fields.count("accepted", e.accepted)?,
             rejected: fields.count("rejected", e.rejected)?,
             existing: fields.count("existing", e.existing)?,
+            suppressed: fields.count("suppressed", e.suppressed)?,
         }),
         other => Err(CodecError::WrongStream {
             noun: SubscriberImport::NOUN,

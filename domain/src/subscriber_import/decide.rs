@@ -1,6 +1,6 @@
 //! When an import goes on: every record is worked off once, in the file's order.
 
-use super::{Command, Event, Progress, Refusal, Rejected, SubscriberImport};
+use super::{Command, Event, Progress, Refusal, SubscriberImport};
 
 pub(super) fn decide(state: &SubscriberImport, command: Command) -> Result<Vec<Event>, Refusal> {
     match (state, command) {
@@ -15,27 +15,43 @@ pub(super) fn decide(state: &SubscriberImport, command: Command) -> Result<Vec<E
                 through,
                 accepted,
                 existing,
+                suppressed,
                 rejected,
             },
-        ) => advance(progress, through, accepted, existing, rejected),
+        ) => {
+            let chunk = Event::Advanced {
+                through,
+                accepted,
+                rejected,
+                existing,
+                suppressed,
+            };
+            advance(progress, chunk)
+        }
         (SubscriberImport::Completed(_), Command::Advance { .. }) => Ok(vec![]),
         (SubscriberImport::Running(progress), Command::Complete) => complete(progress),
         (SubscriberImport::Completed(_), Command::Complete) => Ok(vec![]),
     }
 }
 
-fn advance(
-    progress: &Progress,
-    through: u64,
-    accepted: u64,
-    existing: u64,
-    rejected: Vec<Rejected>,
-) -> Result<Vec<Event>, Refusal> {
+/// `chunk`: what would be recorded of it.
+fn advance(progress: &Progress, chunk: Event) -> Result<Vec<Event>, Refusal> {
+    let Event::Advanced {
+        through,
+        accepted,
+        ref rejected,
+        existing,
+        suppressed,
+    } = chunk
+    else {
+        return Ok(vec![]);
+    };
     if through <= progress.through {
         return Ok(vec![]);
     }
     let records = accepted
         .saturating_add(existing)
+        .saturating_add(suppressed)
         .saturating_add(rejected.len() as u64);
     if through - progress.through != records || through > progress.lines {
         return Err(Refusal::NotTheNextChunk {
@@ -45,12 +61,7 @@ fn advance(
             lines: progress.lines,
         });
     }
-    Ok(vec![Event::Advanced {
-        through,
-        accepted,
-        rejected,
-        existing,
-    }])
+    Ok(vec![chunk])
 }
 
 fn complete(progress: &Progress) -> Result<Vec<Event>, Refusal> {
@@ -64,5 +75,6 @@ fn complete(progress: &Progress) -> Result<Vec<Event>, Refusal> {
         accepted: progress.accepted,
         rejected: progress.rejected,
         existing: progress.existing,
+        suppressed: progress.suppressed,
     }])
 }

@@ -17,6 +17,7 @@ pub(super) fn evolve(state: SubscriberImport, event: &Event) -> SubscriberImport
                 accepted,
                 rejected,
                 existing,
+                suppressed,
             },
         ) => SubscriberImport::Running(Progress {
             lines: progress.lines,
@@ -24,6 +25,7 @@ pub(super) fn evolve(state: SubscriberImport, event: &Event) -> SubscriberImport
             accepted: progress.accepted.saturating_add(*accepted),
             rejected: progress.rejected.saturating_add(rejected.len() as u64),
             existing: progress.existing.saturating_add(*existing),
+            suppressed: progress.suppressed.saturating_add(*suppressed),
         }),
         (SubscriberImport::Running(progress), Event::Completed { .. }) => {
             SubscriberImport::Completed(progress)

@@ -19,6 +19,7 @@ fn advanced(through: u64, accepted: u64) -> Event {
         accepted,
         rejected: vec![],
         existing: 0,
+        suppressed: 0,
     }
 }
 
@@ -27,6 +28,7 @@ fn advance(through: u64, accepted: u64) -> Command {
         through,
         accepted,
         existing: 0,
+        suppressed: 0,
         rejected: vec![],
     }
 }
@@ -36,6 +38,7 @@ fn completed() -> Event {
         accepted: 3,
         rejected: 0,
         existing: 0,
+        suppressed: 0,
     }
 }
 
@@ -84,16 +87,17 @@ fn a_rejected_record_is_cut_to_fit_an_event() {
 proptest! {
     /// However chunks are repeated, every record is counted once.
     #[test]
-    fn every_record_counts_once(chunks in proptest::collection::vec((1u64..5, 0u64..5, any::<bool>()), 0..20)) {
-        let lines: u64 = chunks.iter().map(|(accepted, rejected, _)| accepted + rejected).sum();
+    fn every_record_counts_once(chunks in proptest::collection::vec((1u64..5, 0u64..5, 0u64..3, any::<bool>()), 0..20)) {
+        let lines: u64 = chunks.iter().map(|(accepted, rejected, suppressed, _)| accepted + rejected + suppressed).sum();
         let mut state = fold::<SubscriberImport>(&[started(lines)]);
         let mut through = 0;
-        for (accepted, rejected, repeat) in chunks {
-            through += accepted + rejected;
+        for (accepted, rejected, suppressed, repeat) in chunks {
+            through += accepted + rejected + suppressed;
             let chunk = || Command::Advance {
                 through,
                 accepted,
                 existing: 0,
+        suppressed,
                 rejected: (0..rejected)
                     .map(|line| Rejected::new(line, Code::from_static("invalid_email"), None))
                     .collect(),
@@ -105,7 +109,7 @@ proptest! {
             }
         }
         let progress = *state.progress().unwrap();
-        prop_assert_eq!(progress.accepted + progress.rejected + progress.existing, lines);
+        prop_assert_eq!(progress.accepted + progress.rejected + progress.existing + progress.suppressed, lines);
         prop_assert_eq!(progress.through, lines);
         prop_assert_eq!(state.decide(Command::Complete).unwrap().len(), 1);
     }

@@ -31,6 +31,8 @@ view_row! {
         accepted: i64,
         /// Records whose address belonged to a subscriber already.
         existing: i64,
+        /// Records by which somebody gets no mail.
+        suppressed: i64,
         /// Records not taken.
         rejected: i64,
         /// running or completed.
@@ -74,6 +76,7 @@ impl View for ImportStatus {
                 through: it.through,
                 accepted: it.accepted,
                 existing: it.existing,
+                suppressed: it.suppressed,
                 rejected: i64::try_from(it.rejected.len()).unwrap_or(i64::MAX),
                 ..row
             },
@@ -96,6 +99,7 @@ impl ImportRow {
             through: 0,
             accepted: 0,
             existing: 0,
+            suppressed: 0,
             rejected: 0,
             state: RUNNING.to_owned(),
             started_at: None,
@@ -115,6 +119,7 @@ impl Merge for ImportRow {
             through: self.through.max(later.through),
             accepted: self.accepted + later.accepted,
             existing: self.existing + later.existing,
+            suppressed: self.suppressed + later.suppressed,
             rejected: self.rejected + later.rejected,
             state: if done { COMPLETED } else { RUNNING }.to_owned(),
             started_at: self.started_at.or(later.started_at),

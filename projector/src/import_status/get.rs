@@ -50,6 +50,8 @@ pub struct Import {
     pub accepted: i64,
     /// Records whose address belonged to a subscriber already; nothing changed for them.
     pub existing: i64,
+    /// Records of an export that say that somebody must get no mail: their addresses were suppressed.
+    pub suppressed: i64,
     /// Records not taken.
     pub rejected: i64,
     /// When it was started.
@@ -161,6 +163,7 @@ fn answer_of(id: Uuid, import: query::Import, rejections: Page<RejectedLine>) ->
         through: import.through,
         accepted: import.accepted,
         existing: import.existing,
+        suppressed: import.suppressed,
         rejected: import.rejected,
         started_at: import.started_at,
         completed_at: import.completed_at,

@@ -12,6 +12,7 @@ pub(super) struct Import {
     pub(super) through: i64,
     pub(super) accepted: i64,
     pub(super) existing: i64,
+    pub(super) suppressed: i64,
     pub(super) rejected: i64,
     pub(super) state: String,
     pub(super) started_at: OffsetDateTime,
@@ -19,7 +20,7 @@ pub(super) struct Import {
     pub(super) version: i32,
 }
 
-const SELECT: &str = "select lines, through, accepted, existing, rejected, state, started_at, completed_at, version \
+const SELECT: &str = "select lines, through, accepted, existing, suppressed, rejected, state, started_at, completed_at, version \
      from publishing_import_status where import_id = $1 and started_at is not null";
 
 /// One import.
@@ -30,6 +31,7 @@ pub(super) async fn get(reader: &Reader, id: Uuid) -> Result<Option<Import>, Pro
         through: row.get("through"),
         accepted: row.get("accepted"),
         existing: row.get("existing"),
+        suppressed: row.get("suppressed"),
         rejected: row.get("rejected"),
         state: row.get("state"),
         started_at: row.get("started_at"),

@@ -245,6 +245,7 @@ fn import_sample(event_type: &str, number: i64) -> Option<Event> {
             through: 10 * number,
             accepted: number,
             existing: 1,
+            suppressed: number % 3,
             rejected: (0..=number).map(rejected).collect(),
         }
         .into(),

@@ -13,6 +13,7 @@ mod faults;
 mod held;
 mod lanes;
 mod maildir;
+mod moved_in;
 mod officer;
 mod preferences;
 mod publication;

@@ -11,6 +11,7 @@ use tidings_event_store::Context;
 use uuid::Uuid;
 
 mod quoting;
+mod suppressing;
 
 use super::{ImportError, ImportWorker, Started};
 use crate::imports::file::{Row, Said};
@@ -21,6 +22,7 @@ use crate::subscribers::{Noted, OnRecord, Outcome, Registration};
 pub(super) struct Tally {
     pub(super) accepted: u64,
     pub(super) existing: u64,
+    pub(super) suppressed: u64,
     pub(super) rejected: Vec<Rejected>,
 }
 
@@ -40,12 +42,22 @@ pub(super) async fn sign_up(
 ) -> Result<Tally, ImportError> {
     let mut tally = Tally::default();
     let mut registrations = Vec::with_capacity(rows.len());
+    let mut unwanted = Vec::new();
     for row in rows {
         match row.said {
             Said::Nothing { reason, record } => {
                 tally
                     .rejected
                     .push(rejected(row.line, &reason, record.as_deref()));
+            }
+            Said::Unwanted { email, reason } => {
+                match suppressing::unwanted(worker, &email, &reason) {
+                    Some(it) => unwanted.push(it),
+                    // Written by a version with other rules.
+                    None => tally
+                        .rejected
+                        .push(rejected(row.line, "invalid_record", None)),
+                }
             }
             Said::Person {
                 email,
@@ -68,6 +80,9 @@ pub(super) async fn sign_up(
             }
         }
     }
+    tally.suppressed = unwanted.len() as u64;
+    // First: whoever is signed up by another line of the chunk gets no mail in between.
+    suppressing::carry_out(worker, started, unwanted).await?;
     quoting::look_up(worker, &mut tally.rejected).await?;
     let jobs = jobs(worker, started, registrations).await?;
     // All at once, so that the log commits them together.

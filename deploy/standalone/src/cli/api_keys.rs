@@ -9,6 +9,7 @@ use tidings_service::auth::Role;
 use uuid::Uuid;
 
 use super::caller::with_api;
+use super::channels::seconds;
 use super::global::{Global, Logs};
 use super::out::instant;
 use super::token::{role, ttl};
@@ -194,13 +195,13 @@ fn table(keys: &[Value]) -> String {
     )];
     for key in keys {
         let text = |name: &str| key[name].as_str().unwrap_or_default();
-        let at = |name: &str| key[name].as_str().map(seconds);
+        let at = |name: &str| Some(seconds(key[name].as_str()?).trim_end_matches('Z'));
         lines.push(format!(
             "{:36}  {:8} {:20} {:20} {}",
             text("id"),
             text("state"),
             at("expires_at").unwrap_or_default(),
-            at("last_used_at").unwrap_or("never".to_owned()),
+            at("last_used_at").unwrap_or("never"),
             text("name"),
         ));
         lines.push(format!(
@@ -216,7 +217,7 @@ fn table(keys: &[Value]) -> String {
 }
 
 /// What there is to know before the tokens of before end.
-fn earlier(until: Option<String>, used_at: Option<String>) -> Option<String> {
+fn earlier(until: Option<&str>, used_at: Option<&str>) -> Option<String> {
     let used = match used_at {
         Some(at) => format!("one was used {at}"),
         None => "none has been used since".to_owned(),
@@ -228,12 +229,6 @@ fn listed(values: &Value) -> String {
     let values = values.as_array().into_iter().flatten();
     let values: Vec<&str> = values.filter_map(Value::as_str).collect();
     values.join(", ")
-}
-
-/// An instant without its fraction.
-fn seconds(instant: &str) -> String {
-    let (seconds, _) = instant.split_once('.').unwrap_or((instant, ""));
-    seconds.trim_end_matches('Z').to_owned()
 }
 
 #[cfg(test)]

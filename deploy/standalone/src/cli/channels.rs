@@ -196,7 +196,7 @@ fn table(channels: &[Value]) -> String {
 }
 
 /// An instant without its fraction.
-fn seconds(instant: &str) -> &str {
+pub(super) fn seconds(instant: &str) -> &str {
     instant
         .split_once('.')
         .map_or(instant, |(seconds, _)| seconds)

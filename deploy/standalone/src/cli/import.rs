@@ -27,6 +27,9 @@ pub(super) enum Import {
 /// semicolons and tabs are understood. Who is a subscriber already stays as they are. Of the lines that cannot be
 /// used the first 20 are listed with their reasons (with --json 1,000); all others are taken.
 ///
+/// A file that listmonk or Mailchimp has exported is known by its header: whom it says not to write to gets no mail, and the
+/// others are signed up. Of Mailchimp's files leave out nonsubscribed_…: nothing in it says that they never signed up.
+///
 /// If a platform runs over the data folder the file goes to it; else one is started for as long as it takes, without
 /// sending anything. An import that was interrupted goes on at the next start.
 #[derive(Args, Debug)]
@@ -100,6 +103,12 @@ pub(crate) fn say(import: &Answer, out: Out) {
         import.count("existing"),
         import.count("rejected"),
     ));
+    let suppressed = import.count("suppressed");
+    if suppressed > 0 {
+        out.say(format!(
+            "{suppressed} of them must get no mail, by the file: their addresses are suppressed"
+        ));
+    }
     let none = Vec::new();
     let rejections = import.body["rejections"]["items"]
         .as_array()

@@ -213,6 +213,36 @@ fn audit(root: &Path) {
     assert_eq!(checked["proof"]["position"], 100, "{checked}");
 }
 
+/// A key is made, gets another secret, and is revoked.
+fn api_keys(root: &Path) {
+    let create = ["api-keys", "create", "--name", "Web shop", "--scope"];
+    let made = says(root, &[&create[..], &["topics:read"]].concat());
+    let text = |issued: &Value, field: &str| issued[field].as_str().unwrap().to_owned();
+    let id = text(&made, "id");
+    assert!(text(&made, "token").starts_with(&text(&made, "prefix")));
+    let rotate = [
+        "api-keys",
+        "rotate",
+        &id,
+        "--overlap",
+        "0",
+        "--expires-in",
+        "30d",
+    ];
+    let rotated = says(root, &rotate);
+    assert_eq!(text(&rotated, "id"), id);
+    assert_ne!(text(&rotated, "token"), text(&made, "token"));
+    says(root, &["api-keys", "revoke", &id, "--reason", "leaked"]);
+    assert!(says(root, &["api-keys", "list"])["items"].is_array());
+    let (code, text) = said(&tidings(root).args(rotate).output().unwrap());
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("The API key was revoked"), "{text}");
+    let unknown = [&create[..], &["topic:read"]].concat();
+    let (code, text) = said(&tidings(root).args(unknown).output().unwrap());
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("topics:read"), "{text}");
+}
+
 /// A reader of the demo, by address while the platform runs; the receipt is checked without one.
 fn erase(root: &Path) {
     let nobody = ["erase", "subscriber", "nobody@example.org"];
@@ -270,6 +300,7 @@ fn every_verb_does_on_the_demos_data_what_its_help_says() {
     let up = demo(root);
     channels(root);
     views(root);
+    api_keys(root);
     says(root, &["keys", "status"]);
     says(root, &["keys", "rotate"]);
     audit(root);

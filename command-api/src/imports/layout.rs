@@ -1,0 +1,145 @@
+//! What the columns of a file hold: its own names, or those of another product's export, which is known by its header.
+
+use serde_json::{Map, Value};
+use tidings_domain::suppression::Reason;
+
+/// What a column holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Column {
+    /// The address.
+    Email,
+    /// The display name.
+    Name,
+    /// A part of the name; parts are joined in the order of their columns.
+    NamePart,
+    /// An attribute of this name.
+    Attribute(String),
+    /// Attributes: a JSON object.
+    Attributes,
+    /// Whether there is mail for them, in the product's words.
+    Status,
+    /// What only the product that wrote it has use for.
+    Ignored,
+}
+
+/// What a file says about everybody in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// They want mail.
+    Wanted,
+    /// They must get none, for this reason.
+    Unwanted(Reason),
+}
+
+/// The columns of a header, and the standing of all its records that have no status of their own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Layout {
+    pub(super) columns: Vec<Column>,
+    pub(super) standing: Standing,
+}
+
+/// The header of listmonk's export, whatever stands beside these.
+const LISTMONK: [&str; 5] = ["uuid", "email", "name", "attributes", "status"];
+const LISTMONK_IGNORED: [&str; 3] = ["uuid", "created_at", "updated_at"];
+
+/// Columns that every export of a Mailchimp audience has.
+const MAILCHIMP: [&str; 3] = ["Email Address", "MEMBER_RATING", "LEID"];
+/// Of those who left, and of those whose address bounced.
+const MAILCHIMP_LEFT: &str = "UNSUB_TIME";
+const MAILCHIMP_CLEANED: &str = "CLEAN_TIME";
+/// Guesses about readers, their addresses on the network, and Mailchimp's own ids. When they signed up is kept: it is
+/// what consent is shown with.
+const MAILCHIMP_IGNORED: [&str; 21] = [
+    "MEMBER_RATING",
+    "OPTIN_IP",
+    "CONFIRM_IP",
+    "LATITUDE",
+    "LONGITUDE",
+    "GMTOFF",
+    "DSTOFF",
+    "TIMEZONE",
+    "CC",
+    "REGION",
+    "LAST_CHANGED",
+    "UNSUB_TIME",
+    "UNSUB_CAMPAIGN_TITLE",
+    "UNSUB_CAMPAIGN_ID",
+    "UNSUB_REASON",
+    "UNSUB_REASON_OTHER",
+    "CLEAN_TIME",
+    "CLEAN_CAMPAIGN_TITLE",
+    "CLEAN_CAMPAIGN_ID",
+    "LEID",
+    "EUID",
+];
+
+impl Layout {
+    /// What a header says, each name without white space around it.
+    pub(super) fn of(names: &[&str]) -> Self {
+        let has = |all: &[&str]| all.iter().all(|name| names.contains(name));
+        let column: fn(&str) -> Column = match () {
+            () if has(&LISTMONK) => listmonk,
+            () if has(&MAILCHIMP) => mailchimp,
+            () => own,
+        };
+        let standing = match () {
+            () if !has(&MAILCHIMP) => Standing::Wanted,
+            () if has(&[MAILCHIMP_LEFT]) => Standing::Unwanted(Reason::Unsubscribed),
+            () if has(&[MAILCHIMP_CLEANED]) => Standing::Unwanted(Reason::HardBounce),
+            () => Standing::Wanted,
+        };
+        Self {
+            columns: names.iter().map(|name| column(name)).collect(),
+            standing,
+        }
+    }
+}
+
+fn own(name: &str) -> Column {
+    match name.to_ascii_lowercase().as_str() {
+        "email" => Column::Email,
+        "name" => Column::Name,
+        _ => Column::Attribute(name.to_owned()),
+    }
+}
+
+fn listmonk(name: &str) -> Column {
+    match name {
+        "attributes" => Column::Attributes,
+        "status" => Column::Status,
+        name if LISTMONK_IGNORED.contains(&name) => Column::Ignored,
+        name => own(name),
+    }
+}
+
+fn mailchimp(name: &str) -> Column {
+    match name {
+        "Email Address" => Column::Email,
+        "First Name" | "Last Name" => Column::NamePart,
+        name if MAILCHIMP_IGNORED.contains(&name) => Column::Ignored,
+        name => Column::Attribute(name.to_owned()),
+    }
+}
+
+/// What a status of listmonk means; none: there is no such status. Who was blocked there is let in by an operator here,
+/// not by a sign-up.
+pub(super) fn status(text: &str) -> Option<Standing> {
+    match text {
+        "enabled" => Some(Standing::Wanted),
+        "disabled" | "blocklisted" | "blacklisted" => Some(Standing::Unwanted(Reason::Import)),
+        _ => None,
+    }
+}
+
+/// The attributes in a JSON object; what is nested is kept as the JSON it was. None: it is no object.
+pub(super) fn attributes(text: &str) -> Option<Map<String, Value>> {
+    let Ok(Value::Object(object)) = serde_json::from_str(text) else {
+        return None;
+    };
+    let plain = object.into_iter().filter_map(|(key, value)| match value {
+        Value::Null => None,
+        Value::Array(_) | Value::Object(_) => Some((key, Value::from(value.to_string()))),
+        plain => Some((key, plain)),
+    });
+    Some(plain.collect())
+}

@@ -300,6 +300,25 @@ async fn the_last_word_of_everybody_counts_again_and_once() {
 }
 
 /// The log has lost that it was restored before. The witness has not, and the stream of that life is still there.
+/// The witness knows no address: what it says of one is all that keeps mail away from who has moved since.
+#[tokio::test]
+async fn an_address_that_was_given_up_is_not_written_to_by_a_log_that_lost_the_change() {
+    let it = Witnessed::new().await;
+    it.house.subscriber("ada@example.org").await;
+    it.witness().await;
+    let backup = it.head().await;
+    let email = EmailAddress::parse("ada@example.org").unwrap();
+    let old = stream_id::address_suppression(&it.house.id_key, &email);
+    it.suppression(old, add(Reason::Moved)).await;
+    it.witness().await;
+    it.go_back_to(backup).await;
+    assert_eq!(it.reasons(old).await, []);
+    let incarnation = it.house.platform.ids.next();
+    it.restore(incarnation, Growth::None).await;
+    assert_eq!(it.reasons(old).await, [Reason::Moved]);
+    it.witness_finds_nothing_wrong().await;
+}
+
 #[tokio::test]
 async fn a_second_restore_goes_back_behind_the_first() {
     let it = Witnessed::new().await;

@@ -12,10 +12,11 @@ use tidings_command_api::{Offer, OfferedTopic, recorder, routes};
 use tidings_dispatcher::notices;
 use tidings_domain::preferences::Given;
 use tidings_domain::publication::Priority;
+use tidings_domain::stream_id;
 use tidings_domain::subscriber::{Standing, Subscriber, What};
 use tidings_domain::token::{LinkKeys, PreferencesLink};
 use tidings_domain::topic::{self, ByDefault, Sender, Topic};
-use tidings_domain::value::Code;
+use tidings_domain::value::{Code, EmailAddress};
 use tidings_projector::{Projector, Reader, channel_list, topic_list};
 use tidings_proto::Event;
 use tidings_service::http::{body_deadline, configure, request_context, security_headers};
@@ -213,11 +214,13 @@ async fn readers_are_offered_what_there_is_for_them() {
     );
 }
 
+/// As it stands in a mail to her.
 fn path(house: &House, subscriber_id: Uuid) -> String {
+    let email = EmailAddress::parse("ada@example.org").unwrap();
     let link = PreferencesLink {
         subscriber_id,
         delivery_id: None,
-        address_suppression_id: Uuid::from_u128(8),
+        address_suppression_id: stream_id::address_suppression(&house.id_key, &email),
         issued: date!(2026 - 03 - 02),
     };
     format!("/p/{}", link.sign(house.link_keys.current()))

@@ -21,6 +21,7 @@ mod sample;
 mod scale;
 mod site;
 mod stats;
+mod subscribers;
 mod waiting;
 mod webhook;
 
@@ -82,6 +83,7 @@ async fn measure(site: &Site, wanted: &Wanted, report: &mut Report) -> Result<()
     webhook::rows(site, wanted, report).await?;
     waiting::rows(site, wanted, report).await?;
     recovery::rows(site, wanted, report).await?;
+    subscribers::rows(site, wanted, report).await?;
     #[cfg(feature = "peers")]
     peers::rows(site, wanted, report).await?;
     scale::rows(site, wanted, report).await

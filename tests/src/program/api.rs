@@ -60,7 +60,13 @@ impl Api {
             .await
     }
 
-    /// The same with an `Idempotency-Key`: however often it is sent, it is carried out once.
+    /// A command that says all of something anew; `None`: it was refused.
+    pub async fn replace(&self, path: &str, body: &Value) -> Result<Option<Value>, Away> {
+        self.ask(self.client.put(format!("{}{path}", self.url)).json(body))
+            .await
+    }
+
+    /// The same as [`Self::command`] with an `Idempotency-Key`: however often it is sent, it is carried out once.
     pub async fn command_once(
         &self,
         key: &str,

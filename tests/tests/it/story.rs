@@ -10,6 +10,7 @@ mod doubled;
 mod editor;
 mod erased;
 mod faults;
+mod forbidden;
 mod held;
 mod lanes;
 mod maildir;

@@ -13,11 +13,13 @@ use crate::aggregate::{Aggregate, CodecError};
 use crate::personal::{Open, Seal};
 
 /// State of an `address` stream.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Address {
     /// Nobody holds it.
-    #[default]
-    Free,
+    Free {
+        /// Who held it last.
+        before: Option<Uuid>,
+    },
     /// A subscriber holds it.
     Held {
         /// Who.
@@ -25,11 +27,25 @@ pub enum Address {
     },
 }
 
+impl Default for Address {
+    fn default() -> Self {
+        Self::Free { before: None }
+    }
+}
+
 impl Address {
     /// Who holds it.
     pub fn holder(&self) -> Option<Uuid> {
         match self {
-            Self::Free => None,
+            Self::Free { .. } => None,
+            Self::Held { subscriber_id } => Some(*subscriber_id),
+        }
+    }
+
+    /// Who holds it, or held it last.
+    pub fn last_holder(&self) -> Option<Uuid> {
+        match self {
+            Self::Free { before } => *before,
             Self::Held { subscriber_id } => Some(*subscriber_id),
         }
     }

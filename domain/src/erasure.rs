@@ -60,7 +60,7 @@ mod tests {
     #[test]
     fn who_has_the_address_by_now_is_not_suppressed() {
         let held = fold::<Address>(&[address::Event::Claimed { subscriber_id: BOB }]);
-        for address in [held, Address::Free] {
+        for address in [held, Address::default()] {
             assert_eq!(
                 give_up(ADA, &address, &Suppression::Clear),
                 (vec![], vec![])
@@ -70,7 +70,7 @@ mod tests {
 
     #[test]
     fn a_former_address_is_suppressed_unless_somebody_has_it() {
-        let added = forget(&Address::Free, &Suppression::Clear);
+        let added = forget(&Address::default(), &Suppression::Clear);
         assert_eq!(fold::<Suppression>(&added).reasons(), [Reason::Erased]);
         let held = fold::<Address>(&[address::Event::Claimed { subscriber_id: BOB }]);
         assert_eq!(forget(&held, &Suppression::Clear), []);

@@ -12,7 +12,7 @@ use tidings_service::auth::{KEY_ISSUER, KeyGrant, Principal, Role, VerifyKey};
 use tidings_service::clock::Monotonic;
 use tidings_service::problem::chain;
 use tidings_service::{Clock, Problem};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use uuid::Uuid;
 
 use super::uses::{KeyUses, Noted};
@@ -22,6 +22,8 @@ const BELIEVED_FOR: Duration = Duration::from_secs(1);
 /// Keys nobody has come with before that are looked up at the same time: whoever makes up ids leaves the database's
 /// sessions to others.
 const STRANGERS_MAX: usize = 4;
+/// Longer than looking a key up ever takes where the database answers.
+const TURN_WITHIN: Duration = Duration::from_secs(2);
 /// Keys remembered; past it, memory starts over. Only keys that exist are.
 const REMEMBERED_MAX: usize = 10_000;
 
@@ -98,6 +100,13 @@ impl ApiKeys {
         Ok(principal(token.key_id, card))
     }
 
+    /// A place among those that are looked up for the first time, if there is one before whoever asks has waited too long.
+    async fn turn(&self) -> Result<SemaphorePermit<'_>, Problem> {
+        let turn = tokio::time::timeout(TURN_WITHIN, self.0.strangers.acquire()).await;
+        let turn = turn.map_err(|error| away(&error))?;
+        turn.map_err(|error| away(&error))
+    }
+
     async fn key(&self, id: Uuid) -> Result<Arc<ApiKey>, Problem> {
         let Inner { store, clock, .. } = &*self.0;
         // A database that has gone back may have lost a revocation.
@@ -110,9 +119,9 @@ impl ApiKeys {
             }
             (read.is_none(), known.forgotten)
         };
-        // Held until it is looked up. It is never closed, so there is nothing to fail.
+        // Held until it is looked up.
         let _turn = match is_stranger {
-            true => self.0.strangers.acquire().await.ok(),
+            true => Some(self.turn().await?),
             false => None,
         };
         let at = clock.monotonic();

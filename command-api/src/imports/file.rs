@@ -6,6 +6,7 @@ use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use tidings_domain::suppression::Reason;
 use tidings_domain::value::{Attributes, DisplayName, EmailAddress};
 
 use super::layout::{self, Column, Layout, Standing};
@@ -150,6 +151,7 @@ impl<'a> Chunks<'a> {
         let email = EmailAddress::parse(email).map_err(|_| "invalid_email")?;
         let standing = match of(&Column::Status)? {
             Some(status) => layout::status(status.trim()).ok_or("unknown_status")?,
+            None if says_no(&self.layout.columns, fields) => Standing::Unwanted(Reason::Import),
             None => self.layout.standing,
         };
         if let Standing::Unwanted(reason) = standing {
@@ -261,6 +263,17 @@ fn quoted(raw: &[u8]) -> String {
     text[..end].to_owned()
 }
 
+/// Whether a column that is called `status` says that they must get nothing, in a file of no layout that is known: rather
+/// nobody is signed up who left elsewhere.
+fn says_no(columns: &[Column], fields: &[Cow<'_, [u8]>]) -> bool {
+    let called = |column: &Column| matches!(column, Column::Attribute(name) if name.eq_ignore_ascii_case("status"));
+    let mut statuses = columns
+        .iter()
+        .zip(fields)
+        .filter(|(column, _)| called(column));
+    statuses.any(|(_, field)| text(field).is_ok_and(layout::is_refusal))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -286,6 +299,19 @@ mod tests {
             record: record.map(str::to_owned),
         };
         Row { line, said }
+    }
+
+    #[test]
+    fn a_status_that_says_no_is_believed_in_any_file() {
+        let file = b"email,Status,plan\nada@example.org,Unsubscribed,\nbob@example.org,gold,\n";
+        let rows = rows(file);
+        assert!(
+            matches!(rows[0].said, Said::Unwanted { .. }),
+            "{:?}",
+            rows[0]
+        );
+        let attributes = Some(r#"{"Status":"gold"}"#);
+        assert_eq!(rows[1], person(3, "bob@example.org", None, attributes));
     }
 
     #[test]

@@ -131,6 +131,22 @@ pub(super) fn status(text: &str) -> Option<Standing> {
     }
 }
 
+/// Whether a status, in whatever file, says that somebody must get nothing.
+pub(super) fn is_refusal(status: &str) -> bool {
+    let refusals = [
+        "disabled",
+        "blocklisted",
+        "blacklisted",
+        "blocked",
+        "unsubscribed",
+        "cleaned",
+        "bounced",
+        "complained",
+    ];
+    let status = status.trim().to_ascii_lowercase();
+    refusals.contains(&status.as_str())
+}
+
 /// The attributes in a JSON object; what is nested is kept as the JSON it was. None: it is no object.
 pub(super) fn attributes(text: &str) -> Option<Map<String, Value>> {
     let Ok(Value::Object(object)) = serde_json::from_str(text) else {

@@ -33,7 +33,8 @@ const MEDIA_TYPE: &str = "text/csv";
 /// Import subscribers from a CSV file
 ///
 /// The header line names the columns: `email` (required), `name`, and any others, which become
-/// attributes. Addresses that belong to a subscriber already change nothing. Lines that cannot be used
+/// attributes. Who is a subscriber already stays as they are, but for whoever has yet to confirm: you answer for their consent.
+/// Who has a column `status` that says `unsubscribed` or the like is not signed up. Lines that cannot be used
 /// are listed with the import, with their numbers and reasons.
 ///
 /// Exports of listmonk and of Mailchimp are known by their header lines. Whom they say not to write to (blocklisted,

@@ -42,7 +42,7 @@ pub(crate) struct NewSegment {
     /// One line about it.
     description: Option<String>,
     /// Whom it picks: `POST /api/v1/segments/preview` says how, and tries it. What identifies a single person does not
-    /// belong in it: a segment is nobody's data, and no erasure reaches it.
+    /// belong in it: no erasure reaches it.
     #[schema(value_type = Object)]
     conditions: Value,
 }

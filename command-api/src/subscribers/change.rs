@@ -41,7 +41,7 @@ const EVENTS_MAX: u32 = 8;
 ///
 /// A JSON merge patch (RFC 7396): what is left out stays as it is, `null` takes away. Two who write different attributes do
 /// not undo each other's. A new address is theirs from here on: nothing more goes to the old one, links in mails that went
-/// there go on working, and whether they want mail stays as it is, since you answer for the new address.
+/// there only leave, and whether they want mail stays as it is, since you answer for the new address.
 #[utoipa::path(
     patch, path = "/api/v1/subscribers/{id}", tag = "subscribers", security(("bearer" = [])),
     params(

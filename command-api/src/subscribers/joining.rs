@@ -7,7 +7,7 @@ use tidings_domain::delivery::Purpose;
 use tidings_domain::id::derive_from;
 use tidings_domain::stream_id;
 use tidings_domain::subscriber::{Consent, Profile, Source, Subscriber};
-use tidings_domain::suppression::Suppression;
+use tidings_domain::suppression::{Reason, Suppression};
 use tidings_domain::value::{DisplayName, EmailAddress, Evidence};
 use tidings_event_store::{CommitError, Context};
 use uuid::Uuid;
@@ -104,8 +104,11 @@ impl Joining {
             Subscriber::Active(profile) => {
                 let suppression = profile.address_suppression_id;
                 let suppression = commands.store.load::<Suppression>(suppression).await?.state;
+                // Who gave the address up is not who asks for mail to it.
+                let given_up = suppression.reasons().contains(&Reason::Moved);
                 let asked = suppression.forbids(Purpose::Mail)
-                    && !suppression.forbids(Purpose::AskForConsent);
+                    && !suppression.forbids(Purpose::AskForConsent)
+                    && !given_up;
                 Ok(asked.then_some(profile))
             }
             _ => Ok(None),

@@ -8,7 +8,7 @@ use tidings_domain::access::{Access, NoticeKind};
 use tidings_domain::address::{self, Address};
 use tidings_domain::aggregate::Aggregate as _;
 use tidings_domain::id::IdKey;
-use tidings_domain::record::{self, Record, Tags};
+use tidings_domain::record::{self, Record, TagPatch, Tags};
 use tidings_domain::stream_id;
 use tidings_domain::subscriber::{self, ConfirmMethod, Consent, Subscriber};
 use tidings_domain::suppression::{self, Reason, Suppression};
@@ -70,6 +70,8 @@ pub(crate) enum Outcome {
     Taken,
     /// Whoever had the address was erased or gave it up for another, as the reason says, and it is not them who ask.
     GivenUp(Reason),
+    /// Who is here already would have more attributes or tags than anybody may.
+    TooMuch(record::Refusal),
 }
 
 /// The streams that a registration is about.
@@ -127,6 +129,9 @@ impl Registration {
             if subscriber.version > 0 {
                 return Ok(Outcome::Repeated(subscriber));
             }
+            if let Some(vouched) = self.vouched_before(store, context, &address).await? {
+                return Ok(Outcome::Repeated(vouched));
+            }
             let signed_up = subscriber.state.decide(self.sign_up(id_key))?;
             let Ok(claimed) = address.state.decide(address::Command::Claim {
                 subscriber_id: self.id,
@@ -152,7 +157,9 @@ impl Registration {
             lift(&mut draft, suppression, lifted);
             // Who has just come to be has none.
             let none = Loaded::known(stream_id::record(self.id), Record::default(), 0);
-            self.note(&mut draft, &after, none, None);
+            if let Err(refusal) = self.note(&mut draft, &after, none, None) {
+                return Ok(Outcome::TooMuch(refusal));
+            }
             self.ask(&mut draft, context);
             attempts += 1;
             match draft.commit().await {
@@ -162,6 +169,25 @@ impl Registration {
             }
             on_record = self.load(store, id_key).await?;
         }
+    }
+
+    /// Whom this very request has vouched for before, though the address is free by now: they were erased since, or moved.
+    /// They must not come to be anew.
+    async fn vouched_before(
+        &self,
+        store: &Store,
+        context: &Context,
+        address: &Loaded<Address>,
+    ) -> Result<Option<Loaded<Subscriber>>, LoadError> {
+        let Address::Free {
+            before: Some(before),
+        } = address.state
+        else {
+            return Ok(None);
+        };
+        let before = store.load::<Subscriber>(before).await?;
+        let vouched = before.repeated(context.intent).is_some();
+        Ok(vouched.then_some(before))
     }
 
     /// Somebody has the address already. Who has yet to confirm is taken at the word of whoever answers for their consent;
@@ -200,7 +226,9 @@ impl Registration {
         let mut draft = store.draft(context);
         let after = draft.append(subscriber, confirmed);
         let name = self.name.clone().map(Some);
-        self.note(&mut draft, &after, record, name);
+        if let Err(refusal) = self.note(&mut draft, &after, record, name) {
+            return Ok(Outcome::TooMuch(refusal));
+        }
         draft.guard(address.id, address.version);
         lift(&mut draft, suppression, lifted);
         let committed = draft.commit().await?;
@@ -214,9 +242,9 @@ impl Registration {
         after: &Loaded<Subscriber>,
         record: Loaded<Record>,
         name: Option<Option<DisplayName>>,
-    ) {
+    ) -> Result<(), record::Refusal> {
         let Some(profile) = after.state.profile() else {
-            return;
+            return Ok(());
         };
         // What the sign-up says already is no change.
         let said = self.attributes.iter().flat_map(Attributes::typed);
@@ -226,13 +254,17 @@ impl Registration {
             profile: Box::new(profile.clone()),
             name,
             attributes: attributes.map(|(key, value)| (key, Some(value))).collect(),
-            tags: Some(Tags::All(self.noted.tags.clone())),
+            // Those they have already they keep.
+            tags: Some(Tags::Patch(TagPatch {
+                added: self.noted.tags.clone(),
+                ..TagPatch::default()
+            })),
         };
-        // Whoever parsed it has counted: only too much would be refused.
-        let noted = record.state.decide(command).unwrap_or_default();
+        let noted = record.state.decide(command)?;
         if !noted.is_empty() {
             draft.append_for(record, noted, after.id, Some(after.id));
         }
+        Ok(())
     }
 
     /// Asks them, if they have to be: a subscriber who has just come to be can not have been asked too often.

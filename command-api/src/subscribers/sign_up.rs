@@ -123,6 +123,7 @@ pub(crate) async fn sign_up(
                 .map_or(Ok(()), |past| same_body(past, context))?;
             Ok(Answer::at(&after, context).created(COLLECTION))
         }
+        Outcome::TooMuch(refusal) => Err(refusal::refused(&refusal)),
         Outcome::Taken => Err(Problem::conflict(TAKEN).error("#/email", "This address is taken.")),
         // Signing up here is their own word.
         Outcome::GivenUp(_) => Err(Problem::conflict(ERASED)),

@@ -82,7 +82,8 @@ fn parse(lift: &Lift) -> Result<Vec<Reason>, Problem> {
     for (index, reason) in lift.reasons.iter().enumerate() {
         let pointer = format!("#/reasons/{index}");
         match values.take(&pointer, Reason::parse(reason)) {
-            Some(own) if Reason::ENDED_BY_SIGN_UP.contains(&own) => {
+            // That somebody gave it up an operator may put right: a restored log can have lost that they came back.
+            Some(own) if own != Reason::Moved && Reason::ENDED_BY_SIGN_UP.contains(&own) => {
                 values.wrong(&pointer, "only a sign-up of their own puts an end to this");
             }
             reason => reasons.extend(reason),

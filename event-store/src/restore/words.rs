@@ -239,7 +239,14 @@ fn suppression_command(fact: &Fact) -> Result<suppression::Command, RestoreError
                 value: None,
             })
         }
-        of_suppression::Lifted::TYPE => Ok(suppression::Command::Lift { reasons }),
+        // Whoever lifted it signed up with the address, or moved back to it, in what is lost; who gave it up may have it
+        // again in what is not, and must not be written to there.
+        of_suppression::Lifted::TYPE => Ok(suppression::Command::Lift {
+            reasons: reasons
+                .into_iter()
+                .filter(|reason| *reason != Reason::Moved)
+                .collect(),
+        }),
         _ => Err(unheard(fact, "the kind")),
     }
 }
@@ -328,6 +335,18 @@ mod tests {
         };
         assert_eq!(word.weight, Weight::Leaves);
         assert_eq!(word.command, add(Reason::Moved));
+    }
+
+    #[test]
+    fn who_signs_up_with_an_address_in_what_is_lost_does_not_get_what_goes_to_whoever_gave_it_up() {
+        let mut lifted = fact("suppression.Lifted", None);
+        lifted.reasons = vec!["moved".to_owned(), "erased".to_owned()];
+        let all = words(&[lifted], &HashSet::new()).unwrap();
+        let [word] = all.suppressions[&Uuid::from_u128(1)].as_slice() else {
+            panic!("one word");
+        };
+        let reasons = vec![Reason::Erased];
+        assert_eq!(word.command, suppression::Command::Lift { reasons });
     }
 
     #[test]

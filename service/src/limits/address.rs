@@ -24,6 +24,16 @@ pub(super) fn of(headers: &HeaderMap, peer: Option<IpAddr>, proxies: usize) -> O
     said.and_then(|text| read(text)).or(peer)
 }
 
+/// Whether a proxy of ours seems to stand before us that nobody has told of: it is on this machine or in our own network,
+/// and says whom it was called by.
+pub(super) fn is_a_proxys(headers: &HeaderMap, peer: Option<IpAddr>) -> bool {
+    let near = peer.is_some_and(|peer| match peer.to_canonical() {
+        IpAddr::V4(v4) => v4.is_loopback() || v4.is_private(),
+        IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local(),
+    });
+    near && headers.contains_key(FORWARDED_FOR)
+}
+
 fn read(text: &str) -> Option<IpAddr> {
     let bare = text.parse().or_else(|_| {
         let with_port = text.parse::<SocketAddr>();
@@ -48,6 +58,26 @@ pub(super) fn block(address: IpAddr) -> IpAddr {
 mod tests {
     use super::*;
     use actix_web::http::header::{HeaderName, HeaderValue};
+
+    #[test]
+    fn a_near_peer_that_says_whom_it_was_called_by_is_a_proxy() {
+        let mut said = HeaderMap::new();
+        let name = HeaderName::from_static(FORWARDED_FOR);
+        said.append(name, HeaderValue::from_static("192.0.2.7"));
+        let is = |headers: &HeaderMap, peer: &str| is_a_proxys(headers, peer.parse().ok());
+        for near in [
+            "127.0.0.1",
+            "10.1.2.3",
+            "::ffff:192.168.1.1",
+            "fd00::1",
+            "::1",
+        ] {
+            assert!(is(&said, near), "{near}");
+            assert!(!is(&HeaderMap::new(), near), "{near}");
+        }
+        // Anybody can say so.
+        assert!(!is(&said, "198.51.100.7") && !is(&said, "2001:db8::1"));
+    }
 
     fn found(lines: &[&str], proxies: usize) -> String {
         let mut headers = HeaderMap::new();

@@ -98,6 +98,7 @@ pub(super) async fn sign_up(
         match outcome? {
             Outcome::SignedUp(_) | Outcome::Repeated(_) => tally.accepted += 1,
             Outcome::Taken => tally.existing += 1,
+            Outcome::TooMuch(_) => tally.rejected.push(rejected(line, "too_much", None)),
             Outcome::GivenUp(why) => tally.rejected.push(rejected(line, why.as_str(), None)),
         }
     }

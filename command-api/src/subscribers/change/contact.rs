@@ -81,13 +81,9 @@ fn leave(draft: &mut Draft<'_>, suppression: Loaded<Suppression>) -> Result<(), 
         Reason::HardBounce | Reason::Erased | Reason::Moved => true,
         Reason::Manual | Reason::Complaint | Reason::Import | Reason::Unsubscribed => false,
     };
-    let others = named(&suppression, ends_here);
-    if !others.is_empty() {
+    if !only(&suppression, ends_here) {
         let why = "Nothing may be sent to the address they have.";
-        return Err(
-            Problem::conflict(format!("{why} {}: {}", others.join(", "), AGAINST_OLD))
-                .error("#/email", why),
-        );
+        return Err(Problem::conflict(format!("{why} {AGAINST_OLD}")).error("#/email", why));
     }
     let Ok(added) = suppression.state.decide(suppression::Command::Add {
         scope: Scope::Address,
@@ -99,25 +95,19 @@ fn leave(draft: &mut Draft<'_>, suppression: Loaded<Suppression>) -> Result<(), 
     Ok(())
 }
 
-const AGAINST_OLD: &str = "another address does not put an end to that. If they want mail after all, lift `manual`, \
+const AGAINST_OLD: &str = "Another address does not put an end to that. If they want mail after all, lift `manual`, \
     `complaint` or `import` (POST /api/v1/suppressions/find, then /api/v1/suppressions/{id}/lift); `unsubscribed` ends when \
     they sign up and confirm it.";
 
-/// The reasons that stand but for those that end.
-fn named(suppression: &Loaded<Suppression>, ends: impl Fn(&Reason) -> bool) -> Vec<&'static str> {
-    let reasons = suppression.state.reasons().iter();
-    let others = reasons.filter(|reason| !ends(reason));
-    others.map(|reason| reason.as_str()).collect()
+/// Whether no reasons stand but such. Which ones do is for those to see who may look for them.
+fn only(suppression: &Loaded<Suppression>, such: impl Fn(&Reason) -> bool) -> bool {
+    suppression.state.reasons().iter().all(such)
 }
 
 /// That somebody was erased who had the address, or gave it up, ends here, as by a sign-up; nothing else does.
 fn welcome(draft: &mut Draft<'_>, suppression: Loaded<Suppression>) -> Result<(), Problem> {
-    let others = named(&suppression, |reason| Reason::GIVEN_UP.contains(reason));
-    if !others.is_empty() {
-        let detail = format!(
-            "Nothing may be sent to the new address or its domain ({}): see POST /api/v1/suppressions/find.",
-            others.join(", ")
-        );
+    if !only(&suppression, |reason| Reason::GIVEN_UP.contains(reason)) {
+        let detail = "Nothing may be sent to the new address or its domain: see POST /api/v1/suppressions/find.";
         let why = "Nothing may be sent to this address.";
         return Err(Problem::conflict(detail).error("#/email", why));
     }

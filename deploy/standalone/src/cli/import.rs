@@ -24,7 +24,8 @@ pub(super) enum Import {
 /// Sign up the people of a CSV file
 ///
 /// The header line names the columns: `email` is required, `name` is known, any other becomes an attribute. Commas,
-/// semicolons and tabs are understood. Who is a subscriber already stays as they are. Of the lines that cannot be
+/// semicolons and tabs are understood. Who is a subscriber already stays as they are, unless they have yet to confirm: importing
+/// them says that they agreed. Of the lines that cannot be
 /// used the first 20 are listed with their reasons (with --json 1,000); all others are taken.
 ///
 /// A file that listmonk or Mailchimp has exported is known by its header: whom it says not to write to gets no mail, and the

@@ -20,6 +20,9 @@ fn every_verb_teaches_with_an_example() {
     }
     for (group, verb) in [
         ("import", "subscribers"),
+        ("subscribers", "list"),
+        ("subscribers", "show"),
+        ("subscribers", "set"),
         ("api-keys", "create"),
         ("api-keys", "list"),
         ("api-keys", "rotate"),
@@ -49,7 +52,7 @@ fn every_verb_teaches_with_an_example() {
         help.push_str(&help_of(&["tidings", group, verb, "--help"]));
         help.push_str("\n----\n");
     }
-    assert_eq!(help.matches("\nExample").count(), 35);
+    assert_eq!(help.matches("\nExample").count(), 38);
     insta::assert_snapshot!("verbs", help);
     insta::assert_snapshot!("tidings", help_of(&["tidings", "--help"]));
 }

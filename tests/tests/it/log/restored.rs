@@ -299,7 +299,6 @@ async fn the_last_word_of_everybody_counts_again_and_once() {
     assert_eq!(it.witness_finds_nothing_wrong().await.given_up.len(), 2);
 }
 
-/// The log has lost that it was restored before. The witness has not, and the stream of that life is still there.
 /// The witness knows no address: what it says of one is all that keeps mail away from who has moved since.
 #[tokio::test]
 async fn an_address_that_was_given_up_is_not_written_to_by_a_log_that_lost_the_change() {
@@ -319,6 +318,7 @@ async fn an_address_that_was_given_up_is_not_written_to_by_a_log_that_lost_the_c
     it.witness_finds_nothing_wrong().await;
 }
 
+/// The log has lost that it was restored before. The witness has not, and the stream of that life is still there.
 #[tokio::test]
 async fn a_second_restore_goes_back_behind_the_first() {
     let it = Witnessed::new().await;

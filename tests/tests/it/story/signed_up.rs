@@ -437,3 +437,44 @@ async fn who_is_subscribed_to_an_address_that_was_left_comes_back_by_the_form() 
     assert_eq!(mails(&house, ADA).len(), 2);
     all_is_well(&house).await;
 }
+
+#[actix_web::test]
+async fn a_request_that_vouched_for_somebody_brings_nobody_back_after_their_erasure() {
+    let (house, _) = house().await;
+    joined(&house, ADA).await;
+    let ada = holder(&house, ADA).await;
+    let body = json!({ "email": ADA, "tags": ["till"] });
+    let vouch = |body: &Value| {
+        let request = TestRequest::post().uri("/api/v1/subscribers");
+        let request = request.insert_header(("Idempotency-Key", "till"));
+        request.set_json(body)
+    };
+    let vouched = ask(&house, commands(&house), vouch(&body)).await;
+    assert_eq!(vouched.0, 201, "{}", vouched.1);
+    let erase = TestRequest::post().uri(&format!("/api/v1/subscribers/{ada}/erase"));
+    let erased = ask(&house, commands(&house), erase).await;
+    assert!((200..300).contains(&erased.0), "{}", erased.1);
+    let again = ask(&house, commands(&house), vouch(&body)).await;
+    assert_eq!(again.0, 409, "{}", again.1);
+    assert_eq!(reasons(&house, ADA).await, [Reason::Erased]);
+}
+
+#[actix_web::test]
+async fn vouching_takes_nothing_away_that_was_noted_before() {
+    let (house, _) = house().await;
+    let post = |body: Value| {
+        let request = TestRequest::post().uri("/api/v1/subscribers");
+        request.set_json(body)
+    };
+    let first = json!({ "email": ADA, "confirmation": "required", "tags": ["vip"] });
+    let (status, answer) = ask(&house, commands(&house), post(first)).await;
+    assert_eq!(status, 201, "{answer}");
+    let then = json!({ "email": ADA, "tags": ["till"] });
+    let (status, answer) = ask(&house, commands(&house), post(then)).await;
+    assert_eq!(status, 201, "{answer}");
+    house.platform.settle().await;
+    let tags = "select array(select jsonb_object_keys(tags) order by 1) from publishing_subscriber_profile";
+    let client = house.platform.pool.get().await.unwrap();
+    let tags: Vec<String> = client.query_one(tags, &[]).await.unwrap().get(0);
+    assert_eq!(tags, ["till", "vip"]);
+}

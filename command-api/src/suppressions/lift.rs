@@ -27,7 +27,7 @@ pub(crate) const ROUTE: Route = (
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({ "reasons": ["manual"] }))]
 pub(crate) struct Lift {
-    /// `manual`, `hard_bounce`, `complaint` or `import`.
+    /// `manual`, `hard_bounce`, `complaint`, `import` or `moved`.
     reasons: Vec<String>,
 }
 

@@ -12,7 +12,7 @@ use crate::world::{LATER, NEVER, World};
 /// Restarts, doubts and retries within this, or it counts as never.
 const SETTLED_WITHIN: Duration = Duration::from_secs(120);
 /// Editions of which one must reach everybody.
-const EDITIONS_MAX: u32 = 3;
+const EDITIONS_MAX: u32 = 5;
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// Asks the log for publications that were published, or will be by themselves, and neither completed nor cancelled before

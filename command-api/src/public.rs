@@ -15,21 +15,27 @@ use actix_web::http::header;
 use actix_web::{HttpRequest, web};
 use tidings_domain::value::Evidence;
 
-use tidings_service::access::{serve, serve_counted};
+use tidings_service::access::{TooMany, serve, serve_counted};
 use tidings_service::limits::Policy;
 
 const PATH: &str = "/u/{token}";
 
 pub(crate) fn routes(cfg: &mut web::ServiceConfig) {
     serve(cfg, join::FORM, join::form);
-    serve_counted(cfg, join::JOIN, Policy::SignUp, join::join);
+    serve_counted(
+        cfg,
+        join::JOIN,
+        (Policy::SignUp, join::too_many),
+        join::join,
+    );
     serve(cfg, join::MAY_JOIN, join::may_join);
-    serve_counted(cfg, confirm::ASK, Policy::Links, confirm::ask);
-    serve_counted(cfg, confirm::CONFIRM, Policy::Links, confirm::confirm);
+    let links = (Policy::Links, page::too_many as TooMany);
+    serve_counted(cfg, confirm::ASK, links, confirm::ask);
+    serve_counted(cfg, confirm::CONFIRM, links, confirm::confirm);
     // Never counted: mail programs post here in bulk, from the few addresses of their providers.
     serve(cfg, ask::ROUTE, ask::ask);
     serve(cfg, leave::ROUTE, leave::leave);
-    serve_counted(cfg, preferences::SHOW, Policy::Links, preferences::show);
+    serve_counted(cfg, preferences::SHOW, links, preferences::show);
     // Counts what comes but for who leaves, which only the form says.
     serve(cfg, preferences::SAVE, preferences::save);
     serve(cfg, mail::ROUTE, mail::receive);

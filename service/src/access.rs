@@ -16,7 +16,7 @@ use actix_web::middleware::{Next, from_fn};
 use actix_web::{
     Error, Handler, HttpMessage as _, HttpRequest, Responder, ResponseError as _, guard, web,
 };
-use actix_web::{FromRequest, http::Method};
+use actix_web::{FromRequest, HttpResponse, http::Method};
 use utoipa::Modify;
 use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::{Content, OpenApi, Ref, ResponseBuilder, SecurityRequirement};
@@ -68,24 +68,27 @@ where
     register(cfg, route, None, handler);
 }
 
+/// What is answered to one request too many, to people as they read it.
+pub type TooMany = fn(&HttpRequest, &Problem) -> HttpResponse;
+
 /// The same for a route of the public whose requests are counted by the address they are from.
 pub fn serve_counted<F, Args>(
     cfg: &mut web::ServiceConfig,
     route: Route,
-    policy: Policy,
+    (policy, too_many): (Policy, TooMany),
     handler: F,
 ) where
     F: Handler<Args>,
     Args: FromRequest + 'static,
     F::Output: Responder + 'static,
 {
-    register(cfg, route, Some(policy), handler);
+    register(cfg, route, Some((policy, too_many)), handler);
 }
 
 fn register<F, Args>(
     cfg: &mut web::ServiceConfig,
     route: Route,
-    by_address: Option<Policy>,
+    by_address: Option<(Policy, TooMany)>,
     handler: F,
 ) where
     F: Handler<Args>,
@@ -115,7 +118,7 @@ fn register<F, Args>(
 struct Door {
     access: Access,
     scope: Option<String>,
-    by_address: Option<Policy>,
+    by_address: Option<(Policy, TooMany)>,
 }
 
 async fn gate<B: MessageBody>(
@@ -146,10 +149,11 @@ async fn gate<B: MessageBody>(
             return Ok(refuse(request, &problem, counted.as_ref()));
         }
         request.extensions_mut().insert(principal);
-    } else if let Some((limits, policy)) = limits.zip(door.by_address) {
+    } else if let Some((limits, (policy, too_many))) = limits.zip(door.by_address) {
         counted = limits.anybody(policy, request.request());
         if let Err(problem) = permit(counted.as_ref()) {
-            return Ok(refuse(request, &problem, counted.as_ref()));
+            let response = too_many(request.request(), &problem);
+            return Ok(answer(request, response, counted.as_ref()));
         }
     }
     let mut response = next.call(request).await?;
@@ -181,7 +185,15 @@ fn refuse<B>(
     problem: &Problem,
     counted: Option<&Counted>,
 ) -> ServiceResponse<EitherBody<B>> {
-    let mut response = problem.error_response().map_into_right_body();
+    answer(request, problem.error_response(), counted)
+}
+
+fn answer<B>(
+    request: ServiceRequest,
+    response: HttpResponse,
+    counted: Option<&Counted>,
+) -> ServiceResponse<EitherBody<B>> {
+    let mut response = response.map_into_right_body();
     if let Some(counted) = counted {
         counted.tell(response.headers_mut());
     }

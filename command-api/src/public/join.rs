@@ -114,6 +114,14 @@ pub(crate) async fn join(
     open(response)
 }
 
+/// The answer to one sign-up too many.
+pub(super) fn too_many(request: &HttpRequest, problem: &Problem) -> HttpResponse {
+    open(match is_json(request.content_type()) {
+        true => problem.error_response(),
+        false => super::page::too_many(request, problem),
+    })
+}
+
 /// What a browser asks before it posts JSON from another site
 #[utoipa::path(
     options, path = "/join", tag = "public",

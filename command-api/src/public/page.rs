@@ -1,10 +1,11 @@
 //! What a reader sees when leaving. Nothing on it is personal: whoever has the link sees it.
 
-use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header;
+use actix_web::{HttpRequest, HttpResponse, ResponseError as _};
 use tidings_domain::token::{LinkKey, PreferencesLink, TokenError, UnsubscribeLink};
 use tidings_event_store::RETRY_AFTER;
+use tidings_service::Problem;
 
 use super::form;
 use crate::html::{escape, page};
@@ -62,6 +63,21 @@ pub(super) fn later() -> HttpResponse {
     )
 }
 
+/// One request too many from where they are.
+pub(in crate::public) fn too_many(_: &HttpRequest, problem: &Problem) -> HttpResponse {
+    let mut response = page(
+        StatusCode::TOO_MANY_REQUESTS,
+        "Please try again in a moment",
+        "<p>Too many have come from your network just now. Nothing is lost: please do it again in a minute.</p>",
+    );
+    let of_problem = problem.error_response();
+    if let Some(after) = of_problem.headers().get(header::RETRY_AFTER) {
+        let after = after.clone();
+        response.headers_mut().insert(header::RETRY_AFTER, after);
+    }
+    response
+}
+
 /// The log is away; `why` says what to do.
 pub(in crate::public) fn not_now(why: &str) -> HttpResponse {
     let mut response = page(
@@ -83,6 +99,15 @@ mod tests {
 
     async fn text(response: HttpResponse) -> String {
         String::from_utf8(to_bytes(response.into_body()).await.unwrap().to_vec()).unwrap()
+    }
+
+    #[actix_web::test]
+    async fn one_too_many_is_told_in_words_and_when_to_come_back() {
+        let request = actix_web::test::TestRequest::default().to_http_request();
+        let refused = too_many(&request, &Problem::too_many_requests(7));
+        assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS);
+        assert_eq!(refused.headers().get(header::RETRY_AFTER).unwrap(), "7");
+        assert!(text(refused).await.contains("in a minute"));
     }
 
     #[actix_web::test]

@@ -38,11 +38,11 @@ pub(super) fn form(form: &SignUpForm, wrong: Option<&Problem>) -> HttpResponse {
              <p><label for=\"email\">Your e-mail address</label>\n\
              <input id=\"email\" name=\"email\" type=\"email\" autocomplete=\"email\" required></p>\n\
              <p><label for=\"name\">Your name, if you like</label>\n\
-             <input id=\"name\" name=\"name\" autocomplete=\"name\" maxlength=\"200\"></p>\n\
+             <input id=\"name\" name=\"name\" type=\"text\" autocomplete=\"name\" maxlength=\"200\"></p>\n\
              <p hidden><label for=\"website\">Leave this empty</label>\n\
              <input id=\"website\" name=\"website\" tabindex=\"-1\" autocomplete=\"off\"></p>\n\
-             <p><input id=\"consent\" name=\"consent\" type=\"checkbox\" value=\"{version}\" required>\n\
-             <label for=\"consent\">{wording}</label></p>\n\
+             <p><label for=\"consent\"><input id=\"consent\" name=\"consent\" type=\"checkbox\" value=\"{version}\" required> \
+             {wording}</label></p>\n\
              <button type=\"submit\">Sign up</button>\n</form>"
         ),
     )

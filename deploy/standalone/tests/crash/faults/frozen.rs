@@ -25,6 +25,8 @@ const AHEAD_S: &str = "1200";
 /// Longer than an attempt by HTTP may take with the settings below, the grace after that, and a transaction
 /// that stands idle.
 const OVERDUE: Duration = Duration::from_secs(60);
+/// Readers of whom some wait for a connection to the mail server.
+const MORE_THAN_CONNECTIONS: usize = 40;
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 impl World {
@@ -155,7 +157,11 @@ async fn what_was_recorded_too_long_ago_is_not_sent() {
     world.ensure_up().await;
     let stall = smtp::Rule::new(smtp::Phase::MailFrom, smtp::Action::Stall);
     let stalled = world.smtp.add_rule(stall.times(1));
-    let round = world.round(Round::default());
+    // More than there are connections: somebody waits for one.
+    let round = world.round(Round {
+        readers: MORE_THAN_CONNECTIONS,
+        ..Round::default()
+    });
     let frozen = async {
         let attempted = world.smtp.wait_for_hits(stalled, 1);
         tokio::time::timeout(OVERDUE, attempted).await.unwrap();

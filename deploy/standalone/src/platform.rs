@@ -29,6 +29,7 @@ use tidings_service::http::Edge;
 use tidings_service::limits::Limits;
 use tidings_service::metrics::Metrics;
 use tidings_service::{Clock, Ids, nats};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 pub use backing::Backing;
@@ -201,13 +202,18 @@ impl Platform {
     pub async fn stop(self) {
         // First, so that the server's end is not taken for an accident.
         self.serving.stopping().cancel();
-        self.http.stop(true).await;
+        if timeout(PARTS_FINISH_WITHIN, self.http.stop(true))
+            .await
+            .is_err()
+        {
+            tracing::warn!("requests under way were not answered in time");
+        }
         self.serving.stop(PARTS_FINISH_WITHIN).await;
         self.delivery.stop(ATTEMPTS_FINISH_WITHIN).await;
         self.others.stop(PARTS_FINISH_WITHIN).await;
         self.core.close();
         // A client that is connecting anew may not come to it.
-        let drained = tokio::time::timeout(NATS_DRAINS_WITHIN, self.nats.drain()).await;
+        let drained = timeout(NATS_DRAINS_WITHIN, self.nats.drain()).await;
         if !matches!(drained, Ok(Ok(()))) {
             tracing::debug!(?drained, "NATS had gone before");
         }

@@ -49,6 +49,7 @@ fn permit(standing: Standing) -> Permit {
             domain_suppressed: false,
             topic_left: false,
             channel_left: false,
+            over_cap: false,
         },
         channel_version: 2,
     }
@@ -275,6 +276,7 @@ fn whatever_forbids_an_attempt_settles_the_delivery() {
             domain_suppressed,
             topic_left: false,
             channel_left: false,
+            over_cap: false,
         },
         ..permit(standing)
     };

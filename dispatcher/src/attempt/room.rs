@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 
 use tidings_domain::delivery::{Cause as DeliveryCause, Purpose, Receiver};
-use tidings_domain::preferences::{Preferences, Room};
+use tidings_domain::preferences::{Cap, Preferences, Room};
 use tidings_domain::publication::Sending;
 use tidings_event_store::{ReadError, Store};
 use tidings_proto::Event;
@@ -81,7 +81,7 @@ impl Core {
             return Ok(Looked::Busy);
         };
         let now = self.clock.now();
-        let period = preferences.cap().map_or(Duration::ZERO, |cap| cap.period());
+        let period = preferences.cap().map_or(Duration::ZERO, Cap::period);
         let got = got(&self.store, subscriber_id, now - period).await?;
         let room = preferences.room(&got, pick.planned_at, now, weight);
         Ok(Looked::Found(room, hand))

@@ -14,7 +14,9 @@ pub(crate) mod unsubscribe;
 use actix_web::web;
 
 pub(crate) use joining::Joining;
-pub(crate) use registration::{Noted, OnRecord, Outcome, Registration, RegistrationError, lift};
+pub(crate) use registration::{
+    Brought, Noted, OnRecord, Outcome, Registration, RegistrationError, lift,
+};
 
 use tidings_service::access::serve;
 

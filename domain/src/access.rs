@@ -91,6 +91,8 @@ code_enum! {
         Search = "search",
         /// All that happened to them.
         Timeline = "timeline",
+        /// Who they are and what they chose, in a file of many.
+        BulkExport = "bulk_export",
     }
 }
 

@@ -6,3 +6,4 @@ mod query;
 
 pub use fold::{SuppressionList, SuppressionRow};
 pub use query::Suppression;
+pub(crate) use query::standing_in;

@@ -72,6 +72,12 @@ const REASONS: [(&str, Cause); 7] = [
     ("moved", Cause::Moved),
 ];
 
+/// SQL for the reasons that stand in a row of the list, in their order; empty where there is no row.
+pub(crate) fn standing_in(row: &str) -> String {
+    let each = REASONS.map(|(column, _)| format!("case when {row}.{column} then '{column}' end"));
+    format!("array_remove(array[{}]::text[], null)", each.join(", "))
+}
+
 /// Up to `limit` that stand, behind an id, in order.
 pub(super) async fn list(
     reader: &Reader,

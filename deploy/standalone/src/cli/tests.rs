@@ -21,6 +21,7 @@ fn every_verb_teaches_with_an_example() {
     for (group, verb) in [
         ("import", "subscribers"),
         ("subscribers", "list"),
+        ("subscribers", "export"),
         ("subscribers", "show"),
         ("subscribers", "set"),
         ("api-keys", "create"),
@@ -52,7 +53,7 @@ fn every_verb_teaches_with_an_example() {
         help.push_str(&help_of(&["tidings", group, verb, "--help"]));
         help.push_str("\n----\n");
     }
-    assert_eq!(help.matches("\nExample").count(), 38);
+    assert_eq!(help.matches("\nExample").count(), 39);
     insta::assert_snapshot!("verbs", help);
     insta::assert_snapshot!("tidings", help_of(&["tidings", "--help"]));
 }
@@ -82,6 +83,7 @@ async fn who_does_not_say_whom_or_why_is_told_so() {
         &["tidings", "export", "subscriber", "x", "--out", "x.zip"][..],
         &["tidings", "timeline", "subscriber", "x"],
         &["tidings", "timeline", "subscriber", "x", "--reason", " "],
+        &["tidings", "subscribers", "export"],
         &["tidings", "access", "--subscriber", "x"],
         &["tidings", "access", "--since", "then"],
     ] {

@@ -24,6 +24,10 @@ fn every_verb_teaches_with_an_example() {
         ("subscribers", "export"),
         ("subscribers", "show"),
         ("subscribers", "set"),
+        ("suppressions", "list"),
+        ("suppressions", "find"),
+        ("suppressions", "add"),
+        ("suppressions", "lift"),
         ("api-keys", "create"),
         ("api-keys", "list"),
         ("api-keys", "rotate"),
@@ -53,7 +57,7 @@ fn every_verb_teaches_with_an_example() {
         help.push_str(&help_of(&["tidings", group, verb, "--help"]));
         help.push_str("\n----\n");
     }
-    assert_eq!(help.matches("\nExample").count(), 39);
+    assert_eq!(help.matches("\nExample").count(), 43);
     insta::assert_snapshot!("verbs", help);
     insta::assert_snapshot!("tidings", help_of(&["tidings", "--help"]));
 }
@@ -121,6 +125,8 @@ async fn bad_usage_is_64_and_help_is_no_failure() {
         &["tidings", "rebuild"],
         &["tidings", "rebuild", "no_such_view"],
         &["tidings", "audit"],
+        &["tidings", "suppressions"],
+        &["tidings", "suppressions", "lift", "ada@example.org"],
         &["tidings", "backup"],
         &["tidings", "erase", "subscriber"],
         &["tidings", "erase", "subscriber", "x", "--basis", "restored"],

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Stdio;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{Up, folder, said, tidings};
 
@@ -178,6 +178,39 @@ fn export_readers(root: &Path) {
     assert_eq!(code, Some(64), "{text}");
 }
 
+/// Nothing goes to an address and a domain, until somebody says otherwise.
+fn suppress(root: &Path) {
+    let over = |verb: &str, whom: &str| says(root, &["suppressions", verb, whom]);
+    assert_eq!(over("find", "gone@example.net")["suppressed"], false);
+    over("add", "gone@example.net");
+    over("add", "Example.NET");
+    let found = over("find", "Gone@example.net");
+    assert_eq!(found["found"]["reasons"], json!(["manual"]), "{found}");
+    assert_eq!(found["domain"]["reasons"], json!(["manual"]), "{found}");
+    let listed = says(root, &["suppressions", "list", "--cause", "manual"]);
+    let listed = listed["items"].as_array().unwrap();
+    let domains = listed.iter().filter(|it| it["domain"] == "example.net");
+    assert_eq!(domains.count(), 1, "{listed:?}");
+    let lift = ["suppressions", "lift", "gone@example.net", "--cause"];
+    says(root, &[&lift[..], &["manual"]].concat());
+    fails(
+        root,
+        &[&lift[..], &["erased"]].concat(),
+        "sign-up of their own",
+    );
+    let found = over("find", "gone@example.net");
+    assert_eq!(found["found"]["reasons"], json!([]), "{found}");
+    let nobody = [
+        "suppressions",
+        "lift",
+        "nobody@example.net",
+        "--cause",
+        "manual",
+    ];
+    let (code, text) = said(&tidings(root).args(nobody).output().unwrap());
+    assert_eq!(code, Some(64), "{text}");
+}
+
 /// A statement of whoever owns the database.
 fn tamper(root: &Path, sql: &str) {
     let options = tidings_servers::Options {
@@ -342,6 +375,7 @@ fn every_verb_does_on_the_demos_data_what_its_help_says() {
     import(root);
     look_at_a_reader(root);
     export_readers(root);
+    suppress(root);
     erase(root);
     says(root, &["token", "--role", "editor"]);
     assert_eq!(says(root, &["doctor"])["well"], true);

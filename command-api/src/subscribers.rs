@@ -10,6 +10,7 @@ mod registration;
 pub(crate) mod resubscribe;
 pub(crate) mod sign_up;
 pub(crate) mod unsubscribe;
+mod word;
 
 use actix_web::web;
 

@@ -57,7 +57,7 @@ code_enum! {
     NoticeKind {
         /// Whether they want to be subscribed.
         ConfirmSignUp = "confirm_sign_up",
-        /// That what they get was changed, on the page behind a link that others may have too.
+        /// That what they get was changed, on the page behind a link that others may have too, or through the API.
         PreferencesChanged = "preferences_changed",
     }
 }

@@ -17,7 +17,6 @@ use actix_web::web::{self, Bytes, ServiceConfig};
 use actix_web::{App, HttpServer};
 use serde_json::{Value, json};
 use tidings_command_api::recorder;
-use tidings_dispatcher::notices;
 use tidings_domain::stream_id;
 use tidings_projector::{Projector, Reader};
 use tidings_service::Problem;
@@ -28,7 +27,7 @@ use tidings_tests::api::{answers, as_admin, bytes_of_all, config, edge};
 use tidings_tests::house::House;
 use uuid::Uuid;
 
-use super::bounced::house_commands;
+use super::bounced::notifying_commands;
 
 const PATH: &str = "/api/v1/subscribers/export";
 const WHY: (&str, &str) = ("Look-Reason", "moving to another installation");
@@ -39,12 +38,7 @@ fn rooms(
     looks: impl FnOnce(RecordLook) -> RecordLook,
 ) -> impl FnOnce(&mut ServiceConfig) + Clone + Send + 'static {
     let platform = &house.platform;
-    let store = platform.store.clone();
-    let commands = house_commands(house).with_notices(Arc::new(move || {
-        let store = store.clone();
-        Box::pin(async move { notices::channel(store.log().pool(), None).await })
-    }));
-    let commands = web::Data::new(commands);
+    let commands = web::Data::new(notifying_commands(house));
     let stops = Projector::new(&platform.store, &platform.feed).stops();
     let reader = Reader::new(platform.store.clone(), stops, Duration::from_secs(5))
         .with_looks(looks(recorder(commands.clone().into_inner())));

@@ -163,6 +163,59 @@ impl Lines {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use clap::Parser as _;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    /// A platform that answers once, with these chunks; the end of the body comes only if it is whole.
+    async fn platform(chunks: &'static [&'static str], is_whole: bool) -> Api {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            let (mut caller, _) = listener.accept().await.unwrap();
+            let mut head = [0; 4_096];
+            assert!(caller.read(&mut head).await.unwrap() > 0);
+            let mut answer = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n".to_owned();
+            for chunk in chunks {
+                answer += &format!("{:x}\r\n{chunk}\r\n", chunk.len());
+            }
+            if is_whole {
+                answer += "0\r\n\r\n";
+            }
+            caller.write_all(answer.as_bytes()).await.unwrap();
+        });
+        Api::new(&url, "token".to_owned()).unwrap()
+    }
+
+    #[derive(Debug, clap::Parser)]
+    struct Parsed {
+        #[command(flatten)]
+        export: Export,
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_there_is_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("all.csv");
+        let name = file.to_str().unwrap();
+        let export = async |more: &[&str], is_whole| {
+            let api = platform(&["\"id\"\r\n", "\"1\"\r\n"], is_whole).await;
+            let asked = [&["export", "--reason", "a trial", "-o", name][..], more].concat();
+            let parsed = Parsed::parse_from(asked).export;
+            parsed.run(&api, Out::new(true)).await
+        };
+        let there = || folder.path().read_dir().unwrap().count();
+        let broken = export(&[], false).await.unwrap_err();
+        assert!(broken.to_string().contains("ended half way"), "{broken}");
+        assert_eq!(there(), 0, "nothing is left of it");
+        export(&[], true).await.unwrap();
+        assert_eq!(std::fs::read(&file).unwrap(), b"\"id\"\r\n\"1\"\r\n");
+        assert!(export(&[], true).await.is_err(), "one is there");
+        assert!(export(&["--overwrite"], false).await.is_err());
+        assert_eq!(std::fs::read(&file).unwrap().len(), 11, "the one before");
+        export(&["--overwrite"], true).await.unwrap();
+        assert_eq!(there(), 1);
+    }
 
     fn counted(format: Format, pieces: &[&str]) -> u64 {
         let mut lines = Lines::of(format);

@@ -297,6 +297,22 @@ async fn who_does_not_say_why_or_cannot_tell_a_part_from_the_whole_gets_nothing(
     );
 }
 
+#[actix_web::test]
+async fn so_many_exports_at_once_and_no_more() {
+    let house = House::start().await;
+    house.subscriber("ada@example.org").await;
+    house.platform.settle().await;
+    let requests = (0..5).map(|_| asked("")).collect();
+    let answers = answers(&house.platform, rooms(&house, |it| it), requests).await;
+    let statuses: Vec<u16> = answers.iter().map(|it| it.status().as_u16()).collect();
+    assert_eq!(
+        statuses,
+        [200, 200, 200, 200, 503],
+        "none of them was read to its end"
+    );
+    assert!(answers[4].headers().contains_key(header::RETRY_AFTER));
+}
+
 /// Somebody of each kind that there is.
 async fn everybody(house: &House) -> Uuid {
     house.email_channel().await;

@@ -4,6 +4,7 @@
 use tidings_domain::address::Address;
 use tidings_domain::subscriber::{Standing, Subscriber};
 use tidings_domain::suppression::Reason;
+use uuid::Uuid;
 
 use super::suppressing;
 use crate::imports::worker::{ImportError, ImportWorker, Started};
@@ -24,24 +25,22 @@ pub(super) async fn carry_out(
     started: &Started,
     leavers: Vec<Registration>,
 ) -> Result<Left, ImportError> {
+    let addresses: Vec<Uuid> = leavers.iter().map(|it| it.address_id).collect();
+    let addresses = worker.store.load_many::<Address>(&addresses).await?;
+    let holders: Vec<Uuid> = addresses
+        .iter()
+        .map(|address| address.state.holder().unwrap_or(Uuid::nil()))
+        .collect();
+    let holders = worker.store.load_many::<Subscriber>(&holders).await?;
     let mut left = Left::default();
     let mut unwanted = Vec::new();
-    for registration in leavers {
-        let address = worker.store.load::<Address>(registration.address_id);
-        let holder = match address.await?.state.holder() {
-            Some(holder) => worker.store.load::<Subscriber>(holder).await?.state,
-            None => Subscriber::Unknown,
-        };
-        if holder.standing() == Standing::Unsubscribed {
+    for (leaver, holder) in leavers.iter().zip(holders) {
+        if holder.state.standing() == Standing::Unsubscribed {
             left.existing += 1;
             continue;
         }
         let reason = Reason::Unsubscribed.as_str();
-        unwanted.extend(suppressing::unwanted(
-            worker,
-            registration.email.as_str(),
-            reason,
-        ));
+        unwanted.extend(suppressing::unwanted(worker, leaver.email.as_str(), reason));
         left.suppressed += 1;
     }
     suppressing::carry_out(worker, started, unwanted).await?;

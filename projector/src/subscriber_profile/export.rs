@@ -98,8 +98,8 @@ pub async fn export_subscribers(
     }
     let place = reader.bulk()?;
     let format = wanted.format.unwrap_or_default();
+    let mut pages = Pages::new(&reader, &wanted.which(), (by, format)).await?;
     let position = reader.position(&VIEWS, wanted.at_least).await?;
-    let mut pages = Pages::new(&reader, &wanted.which(), (by, format), position).await?;
     // What can be told before the answer has begun is told as a problem.
     let first = pages.next().await?.unwrap_or_default();
     let begins = format!("{}{first}", line::header(format));

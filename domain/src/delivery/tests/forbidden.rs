@@ -48,7 +48,7 @@ fn whatever_forbids_an_attempt_settles_the_delivery() {
     }
     let mut receiver = FREE;
     assert_eq!(receiver.forbids(Purpose::Mail), None);
-    receiver.is_over_cap();
+    receiver.forbid_over_cap();
     let reason = Some(SuppressedReason::FrequencyCap);
     assert_eq!(receiver.forbids(Purpose::Mail), reason);
     assert_eq!(receiver.forbids(Purpose::AskForConsent), None);

@@ -21,14 +21,14 @@ pub(super) struct Pages {
     columns: String,
     by: Looker,
     format: Format,
-    /// Where the views stood when it began.
-    position: i64,
+    /// The tables that the views had when it began.
+    generations: Vec<i32>,
     after: Uuid,
     is_done: bool,
 }
 
 impl Pages {
-    /// From the first on; `position`: up to where the views have come at least.
+    /// From the first on.
     ///
     /// # Errors
     /// 400 for a filter that is none.
@@ -36,7 +36,6 @@ impl Pages {
         reader: &Reader,
         which: &Which,
         (by, format): (Looker, Format),
-        position: i64,
     ) -> Result<Self, Problem> {
         let mut question = Question::of(reader, which).await?;
         // Who is being erased has none any more.
@@ -53,7 +52,7 @@ impl Pages {
             columns,
             by,
             format,
-            position,
+            generations: generations(reader).await?,
             after: Uuid::nil(),
             is_done: false,
         })
@@ -73,8 +72,12 @@ impl Pages {
         let rows = question.rows(&self.reader, (&self.columns, joined), self.after, PAGE);
         let rows = rows.await?;
         let slugs = self.slugs().await?;
-        // A view that was started over meanwhile holds too few: that must not pass for the end.
-        self.reader.position(&VIEWS, Some(self.position)).await?;
+        // A view that was started over meanwhile holds too few: that must not pass for the end, however soon it is whole
+        // again.
+        if generations(&self.reader).await? != self.generations {
+            let why = "A view was made anew while the file was written: begin it again.";
+            return Err(Problem::conflict(why));
+        }
         let subscribers: Vec<_> = rows.iter().map(|row| line::read(row, &slugs)).collect();
         self.is_done = (subscribers.len() as i64) < PAGE;
         let Some(last) = subscribers.last() else {
@@ -94,4 +97,11 @@ impl Pages {
         let rows = self.reader.rows(sql, &[]).await?;
         Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
     }
+}
+
+/// Which of its tables each view has: another one after a rebuild, and when it is started over.
+async fn generations(reader: &Reader) -> Result<Vec<i32>, Problem> {
+    let sql = "select generation from publishing_views where view = any($1) order by view";
+    let rows = reader.rows(sql, &[&&VIEWS[..]]).await?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
 }

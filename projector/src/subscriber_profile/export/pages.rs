@@ -2,14 +2,17 @@
 
 use std::collections::HashMap;
 
+use tidings_event_store::view::View as _;
 use tidings_service::Problem;
 use tidings_service::look::{Looker, Seen};
+use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::{Format, VIEWS, line};
 use crate::reader::Reader;
 use crate::subscriber_profile::listed::{Question, Which};
 use crate::suppression_list;
+use crate::topic_list::TopicList;
 
 /// Subscribers of a page, whose looks are one commit: half of what a commit takes, so that others get their turn.
 const PAGE: i64 = 500;
@@ -42,7 +45,7 @@ impl Pages {
         question.add("s.email is not null".to_owned());
         let columns = format!(
             "s.subscriber_id, s.email, s.name, s.attributes, s.tags, s.state, s.confirmed, s.topics, s.left_channels, \
-             s.preferences, s.source, s.signed_up_at, s.unsubscribed_at, {} as address_reasons, {} as domain_reasons",
+             s.preferences, s.source, s.signed_up_at, s.unsubscribed_at, s.position, {} as address_reasons, {} as domain_reasons",
             suppression_list::standing_in("a"),
             suppression_list::standing_in("d")
         );
@@ -71,7 +74,7 @@ impl Pages {
         let question = &self.question;
         let rows = question.rows(&self.reader, (&self.columns, joined), self.after, PAGE);
         let rows = rows.await?;
-        let slugs = self.slugs().await?;
+        let slugs = self.slugs(&rows).await?;
         // A view that was started over meanwhile holds too few: that must not pass for the end, however soon it is whole
         // again.
         if generations(&self.reader).await? != self.generations {
@@ -91,8 +94,12 @@ impl Pages {
         Ok(Some(lines.collect()))
     }
 
-    /// What the topics are called for good.
-    async fn slugs(&self) -> Result<HashMap<Uuid, String>, Problem> {
+    /// What the topics are called for good, at least those that were there when these rows came to be as they are: of whose
+    /// choice nothing is known yet, it must not be left out.
+    async fn slugs(&self, rows: &[Row]) -> Result<HashMap<Uuid, String>, Problem> {
+        let latest: Option<i64> = rows.iter().map(|row| row.get("position")).max();
+        let views = [TopicList::DEFINITION.name];
+        self.reader.position(&views, latest).await?;
         let sql = "select topic_id, slug from publishing_topic_list where slug is not null";
         let rows = self.reader.rows(sql, &[]).await?;
         Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())

@@ -272,14 +272,21 @@ impl Registration {
             if *wanted && choices.has_word_on(*what) {
                 continue;
             }
+            let is_in_a_file = self.source == subscriber::Source::Import;
             let command = match wanted {
                 true => subscriber::Command::Resubscribe {
-                    method: ResubscribeMethod::Api,
+                    method: match is_in_a_file {
+                        true => ResubscribeMethod::Import,
+                        false => ResubscribeMethod::Api,
+                    },
                     evidence: None,
                     what: *what,
                 },
                 false => subscriber::Command::Unsubscribe {
-                    method: UnsubscribeMethod::Api,
+                    method: match is_in_a_file {
+                        true => UnsubscribeMethod::Import,
+                        false => UnsubscribeMethod::Api,
+                    },
                     delivery_id: None,
                     evidence: None,
                     what: *what,

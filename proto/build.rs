@@ -61,10 +61,11 @@ fn events(pool: &DescriptorPool) -> Result<String, std::fmt::Error> {
         .collect();
 
     let mut code = String::from(
-        "/// Every event of the log, decoded.\n#[derive(Clone, Debug, PartialEq)]\npub enum Event {\n",
+        "/// Every event of the log, decoded. Each in a box: most are small, and the largest would make all of them large.\n\
+         #[derive(Clone, Debug, PartialEq)]\npub enum Event {\n",
     );
     for (variant, path, event_type) in &named {
-        writeln!(code, "    /// `{event_type}`\n    {variant}({path}),")?;
+        writeln!(code, "    /// `{event_type}`\n    {variant}(Box<{path}>),")?;
     }
     code.push_str("}\n\n/// Every event type, sorted.\npub const EVENT_TYPES: &[&str] = &[\n");
     for (_, _, event_type) in &named {
@@ -74,7 +75,7 @@ fn events(pool: &DescriptorPool) -> Result<String, std::fmt::Error> {
     for (variant, _, event_type) in &named {
         writeln!(
             code,
-            "            \"{event_type}\" => crate::decode_as(event_type, payload).map(Self::{variant}),"
+            "            \"{event_type}\" => crate::decode_as(event_type, payload).map(|it| Self::{variant}(Box::new(it))),"
         )?;
     }
     code.push_str("            other => Err(crate::DecodeError::UnknownType(other.to_owned())),\n        }\n    }\n\n    /// `<noun>.<PastTense>`\n    pub fn event_type(&self) -> &'static str {\n        match self {\n");
@@ -85,7 +86,7 @@ fn events(pool: &DescriptorPool) -> Result<String, std::fmt::Error> {
     for (variant, _, _) in &named {
         writeln!(
             code,
-            "            Self::{variant}(event) => ::prost::Message::encode_to_vec(event),"
+            "            Self::{variant}(event) => ::prost::Message::encode_to_vec(event.as_ref()),"
         )?;
     }
     code.push_str("        }\n    }\n\n    /// Calls `found` with each sealed value in the event.\n    pub fn for_each_sealed<'a>(&'a self, found: &mut dyn FnMut(&'a crate::common::Sealed)) {\n        match self {\n");
@@ -105,7 +106,7 @@ fn events(pool: &DescriptorPool) -> Result<String, std::fmt::Error> {
     for (variant, path, event_type) in &named {
         writeln!(
             code,
-            "\nimpl crate::EventMessage for {path} {{\n    const TYPE: &'static str = \"{event_type}\";\n}}\n\nimpl From<{path}> for Event {{\n    fn from(event: {path}) -> Self {{\n        Self::{variant}(event)\n    }}\n}}"
+            "\nimpl crate::EventMessage for {path} {{\n    const TYPE: &'static str = \"{event_type}\";\n}}\n\nimpl From<{path}> for Event {{\n    fn from(event: {path}) -> Self {{\n        Self::{variant}(Box::new(event))\n    }}\n}}"
         )?;
     }
     Ok(code)

@@ -29,6 +29,11 @@ use std::process::ExitCode;
 
 use report::Report;
 use site::Site;
+use tikv_jemallocator::Jemalloc;
+
+/// The program's own.
+#[global_allocator]
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 /// Whatever went wrong: a benchmark that fails ends the run.
 type Error = Box<dyn std::error::Error + Send + Sync>;

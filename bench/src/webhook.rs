@@ -19,7 +19,7 @@ const ENDPOINTS: usize = 100;
 /// Channels of one publication at the most.
 const PER_PUBLICATION: usize = 20;
 /// Events to each endpoint in one round.
-const EVENTS: usize = 10;
+const EVENTS: usize = 40;
 const ROUNDS: usize = 3;
 const ARTICLE: &str = "The harbour bridge is **open** again.\n";
 /// The one that hangs.

@@ -262,11 +262,13 @@ impl Worker {
         self.core.roster.ready_after(channel_id).is_none()
     }
 
-    /// Whether what waits here is more than what only waits for its channel's rate limit.
+    /// Whether what waits here is more than what only waits for its own channel: for its rate limit, or for an open
+    /// attempt that hangs. Otherwise what comes in for others must not wait with it for the timer.
     fn has_work(&self) -> bool {
-        self.waiting
-            .iter()
-            .any(|pick| self.is_ready(pick.plan.channel_id))
+        self.waiting.iter().any(|pick| {
+            let channel_id = pick.plan.channel_id;
+            self.may_open(channel_id) && self.is_ready(channel_id)
+        })
     }
 
     fn has_room(&self) -> bool {

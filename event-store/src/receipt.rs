@@ -183,11 +183,11 @@ fn receipt(
     key: &SigningKey,
 ) -> Result<Receipt, UnderstandError> {
     let asked = match requested.decode()? {
-        Event::SubscriberErasureRequested(asked) => asked,
+        Event::SubscriberErasureRequested(asked) => *asked,
         _ => subscriber::ErasureRequested::default(),
     };
     let done = match erased.decode()? {
-        Event::SubscriberErased(done) => done,
+        Event::SubscriberErased(done) => *done,
         _ => subscriber::Erased::default(),
     };
     let destroyed = done.shredded.iter().map(|it| Destroyed {

@@ -52,7 +52,7 @@ pub(super) fn encode(event: &Event, seal: &dyn Seal) -> Wire {
             deadline,
             subscriber_version,
             channel_version,
-        } => Wire::DeliveryAttempted(wire::Attempted {
+        } => Wire::from(wire::Attempted {
             attempt: small(*attempt),
             instance: id(*instance),
             deadline_at_us: to_us(*deadline),
@@ -98,7 +98,7 @@ fn encode_outcome(event: &Event, seal: &dyn Seal) -> Wire {
             attempt,
             reply,
             provider_message_id,
-        } => Wire::DeliverySent(wire::Sent {
+        } => Wire::from(wire::Sent {
             attempt: small(*attempt),
             reply: seal_reply(reply, seal),
             code: code(reply),
@@ -110,7 +110,7 @@ fn encode_outcome(event: &Event, seal: &dyn Seal) -> Wire {
             reply,
             retry_at,
             channel_down,
-        } => Wire::DeliveryDeferred(wire::Deferred {
+        } => Wire::from(wire::Deferred {
             attempt: small(*attempt),
             reason: reason.to_string(),
             reply: seal_reply(reply, seal),
@@ -122,7 +122,7 @@ fn encode_outcome(event: &Event, seal: &dyn Seal) -> Wire {
             attempt,
             reason,
             reply,
-        } => Wire::DeliveryFailed(wire::Failed {
+        } => Wire::from(wire::Failed {
             attempt: small(*attempt),
             reason: reason.to_string(),
             reply: seal_reply(reply, seal),
@@ -132,7 +132,7 @@ fn encode_outcome(event: &Event, seal: &dyn Seal) -> Wire {
             attempt,
             reason,
             retry_at,
-        } => Wire::DeliveryAbandoned(wire::Abandoned {
+        } => Wire::from(wire::Abandoned {
             attempt: small(*attempt),
             reason: reason.to_string(),
             retry_at_us: to_us(*retry_at),
@@ -141,7 +141,7 @@ fn encode_outcome(event: &Event, seal: &dyn Seal) -> Wire {
             attempt,
             reason,
             retry_at,
-        } => Wire::DeliveryInDoubt(wire::InDoubt {
+        } => Wire::from(wire::InDoubt {
             attempt: small(*attempt),
             reason: reason.to_string(),
             retry_at_us: retry_at.map(to_us).unwrap_or_default(),

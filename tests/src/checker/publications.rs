@@ -78,8 +78,8 @@ impl Publications {
                 self.of(id).retries += 1;
             }
             Event::PublicationRetryCompleted(_) => self.of(id).retries -= 1,
-            Event::PublicationPlanCompleted(it) => self.plan_completed(id, *it, at),
-            Event::PublicationCompleted(it) => self.of(id).completed = Some(*it),
+            Event::PublicationPlanCompleted(it) => self.plan_completed(id, **it, at),
+            Event::PublicationCompleted(it) => self.of(id).completed = Some(**it),
             Event::DeliveryPlanned(it) if it.cause_kind != "notice" => self.planned(it, at),
             _ => {}
         }

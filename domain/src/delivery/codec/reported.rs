@@ -43,7 +43,7 @@ pub(super) fn encode(feedback: &Feedback, report: Report<'_>, seal: &dyn Seal) -
     let event_digest = report.digest.to_vec().into();
     let source = report.source.to_string();
     match feedback {
-        Feedback::Delivered => Wire::DeliveryDelivered(wire::Delivered {
+        Feedback::Delivered => Wire::from(wire::Delivered {
             attempt,
             reported_at_us,
             event_digest,
@@ -54,7 +54,7 @@ pub(super) fn encode(feedback: &Feedback, report: Report<'_>, seal: &dyn Seal) -
             reason,
             status,
             detail,
-        } => Wire::DeliveryBounced(wire::Bounced {
+        } => Wire::from(wire::Bounced {
             attempt,
             class: class.to_string(),
             reason: reason.to_string(),
@@ -69,7 +69,7 @@ pub(super) fn encode(feedback: &Feedback, report: Report<'_>, seal: &dyn Seal) -
             event_digest,
             source,
         }),
-        Feedback::Complained { kind } => Wire::DeliveryComplained(wire::Complained {
+        Feedback::Complained { kind } => Wire::from(wire::Complained {
             attempt,
             kind: kind.to_string(),
             reported_at_us,

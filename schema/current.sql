@@ -273,6 +273,8 @@ create table publishing_publication_status_g1 (
     content_version integer,
     channel_ids jsonb,
     topic_ids jsonb,
+    segment_ids jsonb,
+    excluded_segment_ids jsonb,
     priority text,
     created_position bigint,
     created_at timestamp with time zone,

@@ -87,6 +87,8 @@ pub struct Commands {
     pub(crate) not_taken: NotTaken,
     /// How readers' choices are found, which another room knows; without it there are none.
     pub(crate) offers: Offers,
+    /// The kinds of channels with single receivers, which another room knows; without it none has them.
+    pub(crate) addressed_kinds: Vec<&'static str>,
     /// By which channel subscribers are asked, which another room knows; without it by none.
     pub(crate) notice_channel: NoticeChannel,
     /// Without it nobody can sign up by themselves.
@@ -126,6 +128,7 @@ impl Commands {
             skip_in_view: Arc::new(|_, _, _, _| Box::pin(async { Err(NotSkipped::Unknown) })),
             not_taken: Arc::new(|_| Box::pin(async { Ok(None) })),
             offers: Arc::new(|| Box::pin(async { Ok(Offer::default()) })),
+            addressed_kinds: Vec::new(),
             notice_channel: Arc::new(|| Box::pin(async { Ok(None) })),
             sign_up_form: None,
             principals: Principals::default(),
@@ -180,6 +183,15 @@ impl Commands {
     #[must_use]
     pub fn with_offers(self, offers: Offers) -> Self {
         Self { offers, ..self }
+    }
+
+    /// Lets publications go to segments, by channels of these kinds: those with single receivers.
+    #[must_use]
+    pub fn with_addressed_kinds(self, addressed_kinds: Vec<&'static str>) -> Self {
+        Self {
+            addressed_kinds,
+            ..self
+        }
     }
 
     /// Lets subscribers be written to.

@@ -5,6 +5,7 @@ pub(crate) mod cancel;
 mod content;
 pub(crate) mod draft;
 mod front_matter;
+mod named;
 mod page;
 pub(crate) mod pause;
 pub(crate) mod publish;

@@ -1,14 +1,18 @@
 //! Freezing an audience: who receives a publication is read once, from the subscriber view at a known
 //! position, into a table of its own.
 
-use std::collections::{BTreeSet, HashMap};
+mod past;
+mod whom;
 
-use deadpool_postgres::Pool;
-use tidings_domain::subscriber::{Choices, What};
-use tidings_domain::topic::ByDefault;
-use tidings_event_store::{ReadError, Store, crash_point};
-use tidings_proto::Event;
+use deadpool_postgres::{Object, Pool, Transaction};
+use tidings_event_store::ReadError;
+use tidings_event_store::crash_point;
+use tidings_event_store::picking::{self, Values};
 use uuid::Uuid;
+
+pub(crate) use past::{judge, wanting};
+pub use whom::Obstacle;
+pub(crate) use whom::{AboutTopic, Whom, WhomError};
 
 /// An audience as it was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,33 +25,105 @@ pub(crate) struct Frozen {
     pub(crate) digest: [u8; 32],
 }
 
-/// With topics: whoever wants at least one of them, by their last word on it, or else by what the topic is by default.
-const READ_VIEW: &str = "insert into publishing_dispatch_audience (publication_id, subscriber_id) \
-     select $1, subscriber_id from publishing_subscriber_profile where state = 'active' \
-        and (cardinality($2::text[]) = 0 or exists ( \
-            select from unnest($2::text[], $3::boolean[]) as topic (id, by_default) \
-                where coalesce((topics ->> topic.id)::boolean, topic.by_default)))";
+/// How many an audience would be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Counted {
+    /// The position the view stood at.
+    pub(crate) view_position: i64,
+    /// How many subscribers.
+    pub(crate) subscribers: i64,
+}
+
+/// Why an audience could not be read.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AudienceError {
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    #[error(transparent)]
+    Obstacle(#[from] Obstacle),
+}
+
+impl From<tokio_postgres::Error> for AudienceError {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self::Read(error.into())
+    }
+}
+
 const SUM_UP: &str = "select count(*), \
      sha256(coalesce(string_agg(uuid_send(subscriber_id), ''::bytea order by subscriber_id), ''::bytea)) \
      from publishing_dispatch_audience where publication_id = $1";
+const FORGET: &str = "delete from publishing_dispatch_audience where publication_id = $1";
 /// The view an audience is read from.
-const SUBSCRIBERS: &str = "subscriber_profile";
-const LOG_PAGE: i64 = 5_000;
+pub(crate) const SUBSCRIBERS: &str = "subscriber_profile";
 
-/// A topic, and who gets it without a word from them.
-pub(crate) type AboutTopic = (Uuid, ByDefault);
-
-/// Reads the audience of active subscribers who want any of these topics (or whatever there is, without topics) as of now,
-/// at `not_before` or later; `None`: the view is not there yet. `addressed`: whether any channel needs subscribers at all.
+/// Reads the audience as of now, at `not_before` or later; `None`: the view is not there yet. `addressed`: whether any channel
+/// needs subscribers at all.
 pub(crate) async fn freeze(
     pool: &Pool,
     publication_id: Uuid,
     not_before: i64,
     addressed: bool,
-    topics: &[AboutTopic],
-) -> Result<Option<Frozen>, ReadError> {
-    let mut client = pool.get().await?;
-    // One snapshot for the position and the rows.
+    whom: &Whom,
+) -> Result<Option<Frozen>, AudienceError> {
+    let mut values: Values = vec![Box::new(publication_id)];
+    let subscribers = whom.subscribers(&mut values)?;
+    let mut client = pool.get().await.map_err(ReadError::from)?;
+    let (transaction, position) = snapshot(&mut client).await?;
+    let Some(view_position) = position.filter(|position| *position >= not_before) else {
+        return Ok(None);
+    };
+    transaction.execute(FORGET, &[&publication_id]).await?;
+    if addressed {
+        let sql = format!(
+            "insert into publishing_dispatch_audience (publication_id, subscriber_id) \
+             select $1, s.subscriber_id {subscribers}"
+        );
+        transaction
+            .execute(&sql, &picking::borrowed(&values))
+            .await?;
+    }
+    let (subscribers, digest) = sum_up(&transaction, publication_id).await?;
+    crash_point!("freeze.audience_read");
+    transaction.commit().await?;
+    crash_point!("freeze.audience_kept");
+    Ok(Some(Frozen {
+        view_position,
+        subscribers,
+        digest,
+    }))
+}
+
+/// How many a freeze would read now; `None`: the view is not there yet. `addressed`: as there.
+pub(crate) async fn count(
+    pool: &Pool,
+    addressed: bool,
+    whom: &Whom,
+) -> Result<Option<Counted>, AudienceError> {
+    let mut values = Values::new();
+    let subscribers = whom.subscribers(&mut values)?;
+    let mut client = pool.get().await.map_err(ReadError::from)?;
+    let (transaction, position) = snapshot(&mut client).await?;
+    let Some(view_position) = position else {
+        return Ok(None);
+    };
+    let mut counted = Counted {
+        view_position,
+        subscribers: 0,
+    };
+    if addressed {
+        let sql = format!("select count(*) {subscribers}");
+        let row = transaction
+            .query_one(&sql, &picking::borrowed(&values))
+            .await?;
+        counted.subscribers = row.get(0);
+    }
+    Ok(Some(counted))
+}
+
+/// One snapshot of the subscribers, and the position they stand at; none: there is no such view yet.
+async fn snapshot(
+    client: &mut Object,
+) -> Result<(Transaction<'_>, Option<i64>), tokio_postgres::Error> {
     let transaction = client
         .build_transaction()
         .isolation_level(tokio_postgres::IsolationLevel::RepeatableRead)
@@ -65,32 +141,7 @@ pub(crate) async fn freeze(
         )
         .await?
         .map(|row| row.get::<_, i64>(0));
-    let Some(view_position) = position.filter(|position| *position >= not_before) else {
-        return Ok(None);
-    };
-    transaction
-        .execute(
-            "delete from publishing_dispatch_audience where publication_id = $1",
-            &[&publication_id],
-        )
-        .await?;
-    if addressed {
-        let ids: Vec<String> = topics.iter().map(|(id, _)| id.to_string()).collect();
-        let by_default = topics.iter().map(|(_, default)| *default == ByDefault::In);
-        let by_default: Vec<bool> = by_default.collect();
-        transaction
-            .execute(READ_VIEW, &[&publication_id, &ids, &by_default])
-            .await?;
-    }
-    let (subscribers, digest) = sum_up(&transaction, publication_id).await?;
-    crash_point!("freeze.audience_read");
-    transaction.commit().await?;
-    crash_point!("freeze.audience_kept");
-    Ok(Some(Frozen {
-        view_position,
-        subscribers,
-        digest,
-    }))
+    Ok((transaction, position))
 }
 
 /// How many subscribers the table holds for a publication, and their digest.
@@ -130,81 +181,24 @@ async fn sum_up(
     Ok((row.get(0), digest))
 }
 
-/// Reads a lost audience again, from the log up to the position it was frozen at: the view has moved on.
-pub(crate) async fn restore(
-    store: &Store,
+/// Puts an audience that was lost back into the table.
+pub(crate) async fn put_back(
+    pool: &Pool,
     publication_id: Uuid,
-    view_position: i64,
-    topics: &[AboutTopic],
+    subscribers: &[Uuid],
 ) -> Result<(), ReadError> {
-    let mut choices: HashMap<Uuid, Choices> = HashMap::new();
-    let (mut confirmed, mut left) = (BTreeSet::new(), BTreeSet::new());
-    let mut erased = BTreeSet::new();
-    let mut position = 0;
-    while position < view_position {
-        let page = store
-            .log()
-            .page_after(position, LOG_PAGE.min(view_position - position))
-            .await?;
-        for event in &page {
-            match event.decode() {
-                Ok(Event::SubscriberSignedUp(signed_up))
-                    if signed_up.confirmation == "not_required" =>
-                {
-                    confirmed.insert(event.stream_id);
-                }
-                Ok(Event::SubscriberConfirmed(_)) => {
-                    confirmed.insert(event.stream_id);
-                }
-                Ok(Event::SubscriberResubscribed(back)) if !back.topic_id.is_empty() => {
-                    say(&mut choices, event.stream_id, &back.topic_id, true);
-                }
-                Ok(Event::SubscriberUnsubscribed(gone)) if !gone.topic_id.is_empty() => {
-                    say(&mut choices, event.stream_id, &gone.topic_id, false);
-                }
-                Ok(Event::SubscriberResubscribed(back)) if back.channel_id.is_empty() => {
-                    left.remove(&event.stream_id);
-                }
-                Ok(Event::SubscriberUnsubscribed(gone)) if gone.channel_id.is_empty() => {
-                    left.insert(event.stream_id);
-                }
-                Ok(Event::SubscriberErasureRequested(_)) => {
-                    erased.insert(event.stream_id);
-                }
-                _ => {}
-            }
-        }
-        let Some(last) = page.last() else { break };
-        position = last.position;
-    }
-    left.append(&mut erased);
-    let silent = Choices::default();
-    let wants = |id: &&Uuid| choices.get(id).unwrap_or(&silent).want_any(topics);
-    let active: Vec<Uuid> = confirmed.difference(&left).filter(wants).copied().collect();
-    let mut client = store.log().pool().get().await?;
+    let mut client = pool.get().await?;
     let transaction = client.transaction().await?;
-    transaction
-        .execute(
-            "delete from publishing_dispatch_audience where publication_id = $1",
-            &[&publication_id],
-        )
-        .await?;
+    transaction.execute(FORGET, &[&publication_id]).await?;
     transaction
         .execute(
             "insert into publishing_dispatch_audience (publication_id, subscriber_id) \
              select $1, id from unnest($2::uuid[]) as s(id)",
-            &[&publication_id, &active],
+            &[&publication_id, &subscribers],
         )
         .await?;
     transaction.commit().await?;
     Ok(())
-}
-
-fn say(choices: &mut HashMap<Uuid, Choices>, subscriber_id: Uuid, topic_id: &[u8], wanted: bool) {
-    if let Ok(topic_id) = Uuid::from_slice(topic_id) {
-        let choices = choices.entry(subscriber_id).or_default();
-        choices.say(What::Topic(topic_id), wanted);
-    }
 }
 
 /// The next subscribers of a frozen audience, in ascending order.
@@ -230,11 +224,6 @@ pub(crate) async fn page_after(
 /// The publication is done: nobody asks for its audience any more.
 pub(crate) async fn forget(pool: &Pool, publication_id: Uuid) -> Result<(), ReadError> {
     let client = pool.get().await?;
-    client
-        .execute(
-            "delete from publishing_dispatch_audience where publication_id = $1",
-            &[&publication_id],
-        )
-        .await?;
+    client.execute(FORGET, &[&publication_id]).await?;
     Ok(())
 }

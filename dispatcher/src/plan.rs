@@ -3,11 +3,13 @@
 //! can start over at any time. It never runs far ahead of the queue, so that an urgent publication
 //! does not stand behind a hundred thousand plans.
 
+mod lost;
+
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use tidings_domain::delivery::{self, Delivery};
-use tidings_domain::publication::{Audience, Command, Plan, Priority, Publication, Sending};
+use tidings_domain::publication::{Aim, Audience, Command, Plan, Priority, Publication, Sending};
 use tidings_domain::stream_id::{ReceiverId, delivery as delivery_id, reaction};
 use tidings_event_store::{CommitError, Loaded, Past, Progress, crash_point};
 use tidings_service::clock::Monotonic;
@@ -35,6 +37,8 @@ struct Cursor {
     checked: bool,
     /// It was not, and could not be read again: not tried before this is old.
     lost: Option<Monotonic>,
+    /// Subscribers who were in it and are not in the table: of whom nobody can tell any more.
+    untold: u64,
     broadcast_done: bool,
     after: Option<Uuid>,
     planned: u64,
@@ -64,7 +68,7 @@ struct Planning<'a> {
     version: i32,
     content_version: i32,
     channel_ids: Vec<Uuid>,
-    priority: Priority,
+    aim: Aim,
     audience: Audience,
     frozen: Past,
     cancelled: bool,
@@ -90,9 +94,12 @@ impl Planner {
             return Ok(Progress::Idle);
         }
         if !cursor.checked {
-            if let Err(error) = planning.check_audience().await {
-                cursor.lost = Some(core.clock.monotonic());
-                return Err(error);
+            match planning.check_audience().await {
+                Ok(untold) => cursor.untold = untold,
+                Err(error) => {
+                    cursor.lost = Some(core.clock.monotonic());
+                    return Err(error);
+                }
             }
             cursor.checked = true;
         }
@@ -119,16 +126,17 @@ impl Planner {
             cursor.after = Some(last);
             return Ok(Progress::Advanced);
         }
-        let planned = cursor.planned;
+        let (planned, untold) = (cursor.planned, cursor.untold);
         self.cursors.remove(&id);
         let plan = Plan {
             planned,
             not_planned: planning.audience.deliveries.saturating_sub(planned),
         };
+        let (addressed, _) = core.roster.reaches(&planning.channel_ids).await?;
+        let untold = untold * addressed;
         crash_point!("plan.before_completed");
-        let progress = core
-            .react(id, &planning.frozen, "plan", Command::CompletePlan(plan))
-            .await?;
+        let command = Command::CompletePlan { plan, untold };
+        let progress = core.react(id, &planning.frozen, "plan", command).await?;
         crash_point!("plan.completed");
         Ok(progress)
     }
@@ -142,34 +150,14 @@ fn planning<'a>(core: &'a Core, loaded: &Loaded<Publication>) -> Option<Planning
         version: loaded.version,
         content_version: draft.content_version,
         channel_ids: draft.channel_ids.iter().collect(),
-        priority: draft.aim.priority,
-        audience: *loaded.state.audience()?,
+        aim: draft.aim.clone(),
+        audience: loaded.state.audience()?.clone(),
         frozen: last(loaded, "publication.AudienceFrozen")?,
         cancelled: loaded.state.sending() == Sending::Never,
     })
 }
 
 impl Planning<'_> {
-    /// The table must hold the audience that was frozen; if it was lost, it is read again from the log.
-    async fn check_audience(&self) -> Result<(), DispatchError> {
-        let pool = self.core.store.log().pool();
-        let frozen = (self.audience.subscribers as i64, self.audience.digest);
-        if audience::stored(pool, self.id).await? == frozen {
-            return Ok(());
-        }
-        tracing::warn!(publication = %self.id, "the frozen audience was lost and is read again");
-        let topics = &self.core.causes.refresh(self.id).await?.topics;
-        let position = self.audience.view_position;
-        audience::restore(&self.core.store, self.id, position, topics).await?;
-        if audience::stored(pool, self.id).await? == frozen {
-            return Ok(());
-        }
-        Err(DispatchError::Refused(format!(
-            "the audience of publication {} can not be read again",
-            self.id
-        )))
-    }
-
     async fn broadcasts(&self) -> Result<Vec<(Uuid, Option<Uuid>)>, DispatchError> {
         let mut receivers = Vec::new();
         for channel_id in &self.channel_ids {
@@ -270,7 +258,7 @@ impl Planning<'_> {
         let due_at = |subscriber_id: &Option<Uuid>| {
             let preferences = subscriber_id.and_then(|id| preferences.get(&id));
             let at = preferences.map(|it| {
-                let urgent = self.priority == Priority::Urgent;
+                let urgent = self.aim.priority == Priority::Urgent;
                 it.not_before(now, now, urgent)
             });
             at.filter(|at| *at > now).unwrap_or(self.frozen.occurred_at)
@@ -284,7 +272,7 @@ impl Planning<'_> {
                 channel_id: *channel_id,
                 subscriber_id: *subscriber_id,
                 due_at: due_at(subscriber_id),
-                priority: self.priority.of_deliveries(),
+                priority: self.aim.priority.of_deliveries(),
             };
             let loaded = Loaded::known(*delivery_id, Delivery::default(), 0);
             let owner = subscriber_id.unwrap_or(*channel_id);

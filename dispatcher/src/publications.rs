@@ -1,13 +1,17 @@
 //! What the dispatcher does about publications: freeze the audience, plan the deliveries, complete.
 //! Each is a reaction: idempotent, guarded, and started anew from the views after any crash.
 
+use std::collections::HashMap;
+use std::time::Duration;
+
 use deadpool_postgres::Pool;
 use tidings_domain::publication::{self, Accounting, Audience, Plan, Publication, Sending, Stage};
 use tidings_domain::stream_id::reaction;
 use tidings_event_store::{Context, ExecuteError, Loaded, Past, Progress, ReadError, crash_point};
+use tidings_service::clock::Monotonic;
 use uuid::Uuid;
 
-use crate::audience;
+use crate::audience::{self, Whom};
 use crate::channel::Reach;
 use crate::core::{Core, DispatchError};
 use crate::plan::Planner;
@@ -49,15 +53,21 @@ async fn ids(pool: &Pool, sql: &str) -> Result<Vec<Uuid>, ReadError> {
     Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 
+/// What keeps a publication from going out is seldom gone a moment later, and is logged each time.
+const OBSTACLE_AGAIN: Duration = Duration::from_secs(30);
+
 /// Looks after publications; one dispatcher at a time does, the one that owns lane 0.
 pub(crate) struct Publications {
     planner: Planner,
+    /// Those that go to nobody for now, and since when that is known.
+    obstructed: HashMap<Uuid, Monotonic>,
 }
 
 impl Publications {
     pub(crate) fn new() -> Self {
         Self {
             planner: Planner::default(),
+            obstructed: HashMap::new(),
         }
     }
 
@@ -70,7 +80,7 @@ impl Publications {
         for underway in underway(core.store.log().pool()).await? {
             let id = underway.publication_id;
             let step = match (underway.state.as_str(), underway.planned) {
-                ("published", _) => core.freeze(id).await,
+                ("published", _) => self.freeze(core, id).await,
                 ("frozen", _) | ("cancelled", None) => self.planner.step(core, id).await,
                 ("planned", _) if underway.retries => core.reopen(id).await,
                 _ => core.complete(id).await,
@@ -82,6 +92,19 @@ impl Publications {
             }
         }
         Ok(progress)
+    }
+
+    async fn freeze(&mut self, core: &Core, id: Uuid) -> Result<Progress, DispatchError> {
+        let since = self.obstructed.get(&id);
+        if since.is_some_and(|since| core.clock.age(*since) < OBSTACLE_AGAIN) {
+            return Ok(Progress::Idle);
+        }
+        self.obstructed.remove(&id);
+        let frozen = core.freeze(id).await;
+        if let Err(DispatchError::Obstacle(_)) = &frozen {
+            self.obstructed.insert(id, core.clock.monotonic());
+        }
+        frozen
     }
 }
 
@@ -110,11 +133,12 @@ impl Core {
         let Some(published) = last(&loaded, "publication.Published") else {
             return Ok(Progress::Idle);
         };
-        let (addressed, broadcast) = self.reaches(draft.channel_ids.as_slice()).await?;
+        let (addressed, broadcast) = self.roster.reaches(draft.channel_ids.as_slice()).await?;
+        let topics = self.causes.refresh(id).await?.topics.clone();
+        let whom = Whom::now(&self.store, topics, &draft.aim, broadcast).await?;
         let pool = self.store.log().pool();
-        let topics = &self.causes.refresh(id).await?.topics;
         let (from, addressed_any) = (published.position, addressed > 0);
-        let Some(frozen) = audience::freeze(pool, id, from, addressed_any, topics).await? else {
+        let Some(frozen) = audience::freeze(pool, id, from, addressed_any, &whom).await? else {
             return Ok(Progress::Idle);
         };
         let subscribers = frozen.subscribers as u64;
@@ -123,6 +147,7 @@ impl Core {
             subscribers,
             deliveries: subscribers * addressed + broadcast,
             digest: frozen.digest,
+            segment_versions: whom.segment_versions,
         };
         let command = publication::Command::Freeze(audience);
         let progress = self.react(id, &published, "freeze", command).await?;
@@ -183,26 +208,9 @@ impl Core {
         Ok(progress)
     }
 
-    /// Channels that make one delivery for each subscriber, and those that make one in all.
-    pub(crate) async fn reaches(&self, channel_ids: &[Uuid]) -> Result<(u64, u64), DispatchError> {
-        let (mut addressed, mut broadcast) = (0, 0);
-        for channel_id in channel_ids {
-            match self.reach(*channel_id).await? {
-                Reach::Addressed => addressed += 1,
-                Reach::Broadcast => broadcast += 1,
-            }
-        }
-        Ok((addressed, broadcast))
-    }
-
-    /// A kind this build does not know counts as a broadcast: one delivery that waits for an upgrade.
+    /// How many deliveries a channel makes.
     pub(crate) async fn reach(&self, channel_id: Uuid) -> Result<Reach, DispatchError> {
-        Ok(self
-            .roster
-            .get(channel_id)
-            .await?
-            .kind
-            .map_or(Reach::Broadcast, |kind| kind.reach))
+        Ok(self.roster.get(channel_id).await?.reach())
     }
 
     /// Carries out a reaction to an event of the publication's own stream.

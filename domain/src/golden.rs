@@ -81,6 +81,7 @@ fn publication_events() -> Vec<publication::Event> {
             subscribers: 7,
             deliveries: 8,
             digest: [5; 32],
+            segment_versions: vec![],
         }),
         Event::Cancelled {
             reason: code("requested"),

@@ -15,7 +15,7 @@ use uuid::Uuid;
 use crate::aggregate::{Aggregate, CodecError};
 use crate::personal::{Open, Personal, Seal};
 use crate::schedule::CivilTime;
-use crate::value::{ChannelIds, Code, Html, Markdown, Title, TopicIds, code_enum};
+use crate::value::{ChannelIds, Code, Html, Markdown, SegmentIds, Title, TopicIds, code_enum};
 
 pub use command::Command;
 pub use event::Event;
@@ -86,8 +86,29 @@ impl Priority {
 pub struct Aim {
     /// What it is about: it goes to whoever wants at least one of these; none: to everybody.
     pub topic_ids: TopicIds,
+    /// Of those who get it otherwise, only whom any of these picks; none: everybody.
+    pub segment_ids: SegmentIds,
+    /// Nobody whom any of these picks.
+    pub excluded_segment_ids: SegmentIds,
     /// How soon.
     pub priority: Priority,
+}
+
+impl Aim {
+    /// Whether segments have a say in who gets it.
+    pub fn is_by_segments(&self) -> bool {
+        self.segments().next().is_some()
+    }
+
+    /// The segments that have a say, those that pick first: the order of [`Audience::segment_versions`].
+    pub fn segments(&self) -> impl Iterator<Item = Uuid> + '_ {
+        let [picking, excluding] = [&self.segment_ids, &self.excluded_segment_ids];
+        picking
+            .as_slice()
+            .iter()
+            .chain(excluding.as_slice())
+            .copied()
+    }
 }
 
 impl Default for Aim {
@@ -95,6 +116,8 @@ impl Default for Aim {
     fn default() -> Self {
         Self {
             topic_ids: TopicIds::default(),
+            segment_ids: SegmentIds::default(),
+            excluded_segment_ids: SegmentIds::default(),
             priority: Priority::Ordinary,
         }
     }
@@ -114,7 +137,7 @@ pub struct Draft {
 }
 
 /// Who receives it, as it was frozen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Audience {
     /// The log position the audience was read at.
     pub view_position: i64,
@@ -124,6 +147,8 @@ pub struct Audience {
     pub deliveries: u64,
     /// SHA-256 over the subscriber ids in ascending order.
     pub digest: [u8; 32],
+    /// Versions of the segments' streams whose conditions were asked, in the order of [`Aim::segments`].
+    pub segment_versions: Vec<i32>,
 }
 
 /// What became of the frozen audience's deliveries when planning ended.
@@ -131,7 +156,8 @@ pub struct Audience {
 pub struct Plan {
     /// Deliveries that were planned.
     pub planned: u64,
-    /// Deliveries a cancellation left unplanned.
+    /// Deliveries left unplanned: by a cancellation, or because nobody can tell any more that their receivers were in the
+    /// audience.
     pub not_planned: u64,
 }
 
@@ -148,7 +174,7 @@ pub struct Accounting {
     pub cancelled: u64,
     /// Nobody knows; held.
     pub in_doubt: u64,
-    /// Left unplanned by a cancellation.
+    /// Left unplanned.
     pub not_planned: u64,
 }
 

@@ -20,7 +20,7 @@ use crate::vault::{EventOpener, KeyRing, Vault, VaultError};
 
 /// The revision of the event contract this build reads. An event that asks for a newer one stops
 /// every fold that may lead to an action.
-pub const CONTRACT_REVISION: u32 = 3;
+pub const CONTRACT_REVISION: u32 = 4;
 
 /// Times a decision is made anew because its stream moved on meanwhile.
 const ATTEMPTS_MAX: u32 = 5;
@@ -220,9 +220,31 @@ impl Store {
         Ok(Loaded { version, ..loaded })
     }
 
+    /// Folds a stream as it was at a version.
+    pub async fn load_at<A: Aggregate>(
+        &self,
+        id: Uuid,
+        version: i32,
+    ) -> Result<Loaded<A>, LoadError> {
+        let mut events = self.log.stream(id).await?;
+        events.retain(|event| event.version <= version);
+        let ring = self.keys_of(&events).await?;
+        fold(id, &events, &ring)
+    }
+
     /// Reads and folds several streams of one kind, in the order asked for.
     pub async fn load_many<A: Aggregate>(&self, ids: &[Uuid]) -> Result<Vec<Loaded<A>>, LoadError> {
-        let events = self.log.streams(ids).await?;
+        self.load_many_as_of(ids, i64::MAX).await
+    }
+
+    /// The same as they were when the log had come to a position.
+    pub async fn load_many_as_of<A: Aggregate>(
+        &self,
+        ids: &[Uuid],
+        position: i64,
+    ) -> Result<Vec<Loaded<A>>, LoadError> {
+        let mut events = self.log.streams(ids).await?;
+        events.retain(|event| event.position <= position);
         let ring = self.keys_of(&events).await?;
         ids.iter()
             .map(|id| {

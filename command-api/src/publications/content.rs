@@ -1,18 +1,17 @@
 //! What a draft and a revision say: the same body, judged the same way.
 
-use futures_util::future::try_join_all;
 use serde::Deserialize;
-use tidings_domain::channel::Channel;
 use tidings_domain::publication::{Aim, Content, Priority, Source};
-use tidings_domain::stream_id;
+use tidings_domain::segment::Segment;
 use tidings_domain::topic::Topic;
-use tidings_domain::value::{ChannelIds, Html, Markdown, Slug, Title, TopicIds};
+use tidings_domain::value::{ChannelIds, Html, Markdown, SegmentIds, Title, TopicIds};
 use tidings_service::Problem;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::named;
 use crate::Commands;
-use crate::refusal::{self, Values};
+use crate::refusal::Values;
 
 /// A file that says the same as the example below.
 pub(super) const MARKDOWN_FILE: &str = "\
@@ -51,6 +50,14 @@ pub(crate) struct PublicationContent {
     /// subscriber.
     #[serde(default)]
     pub(super) topics: Vec<String>,
+    /// Slugs of segments, each once: of those who get it otherwise, only whom at least one of them picks gets it. Left out:
+    /// all of these.
+    #[serde(default)]
+    pub(super) segments: Vec<String>,
+    /// Slugs of segments, each once: nobody gets it whom one of them picks. With segments of either kind it goes to channels
+    /// with single receivers alone.
+    #[serde(default)]
+    pub(super) excluded_segments: Vec<String>,
     /// `urgent`: it goes ahead of others and does not wait for the day a reader has chosen, but for their quiet hours.
     #[serde(default = "ordinary")]
     #[schema(default = "ordinary")]
@@ -69,7 +76,7 @@ pub(super) struct Judged {
     pub(super) aim: Aim,
 }
 
-/// Parses the values, and looks whether the channels and topics exist.
+/// Parses the values, and looks whether the channels, topics and segments exist.
 ///
 /// # Errors
 /// 422 with everything that is wrong; 503 when the log cannot be read.
@@ -78,30 +85,25 @@ pub(super) async fn judge(
     content: PublicationContent,
 ) -> Result<Judged, Problem> {
     let mut values = Values::default();
-    for (at, known) in known(commands, &content.channels)
-        .await?
-        .into_iter()
-        .enumerate()
-    {
-        if !known {
+    let kinds = named::kinds(commands, &content.channels).await?;
+    for (at, kind) in kinds.iter().enumerate() {
+        if kind.is_none() {
             values.wrong(
                 &format!("#/channels/{at}"),
                 "there is no channel with this id",
             );
         }
     }
-    let topic_ids = topics(commands, &mut values, &content.topics).await?;
-    let priority = values.take("#/priority", Priority::parse(&content.priority));
+    let aim = aim(commands, &mut values, &content).await?;
+    if aim.as_ref().is_some_and(Aim::is_by_segments) {
+        single_receivers(commands, &mut values, &kinds);
+    }
     let title = values.take("#/title", Title::parse(&content.title));
     let source = source(&mut values, content.markdown, content.html);
     let channel_ids = values.take("#/channels", ChannelIds::parse(content.channels));
     let content = title
         .zip(source)
         .map(|(title, source)| Content::new(title, source));
-    let aim = topic_ids.zip(priority).map(|(topic_ids, priority)| Aim {
-        topic_ids,
-        priority,
-    });
     values.all(
         content
             .zip(channel_ids)
@@ -114,50 +116,53 @@ pub(super) async fn judge(
     )
 }
 
-/// The topics of these slugs. A slug names its stream, so no view is asked.
-async fn topics(
+/// To whom, and how soon.
+async fn aim(
     commands: &Commands,
     values: &mut Values,
-    slugs: &[String],
-) -> Result<Option<TopicIds>, Problem> {
-    let mut ids = Vec::new();
-    let mut wrong = false;
-    // More than are allowed are not looked up.
-    for (at, text) in slugs.iter().enumerate().take(TopicIds::COUNT_MAX + 1) {
-        let found = match Slug::parse(text) {
-            Ok(slug) => topic(commands, &slug).await?,
-            Err(_) => None,
-        };
-        match found {
-            Some((id, Topic::Open { .. })) => ids.push(id),
-            Some((_, Topic::Archived { .. })) => {
-                wrong = true;
-                values.wrong(
-                    &format!("#/topics/{at}"),
-                    &format!("the topic {text:?} is archived"),
-                );
-            }
-            Some((_, Topic::Unknown)) | None => {
-                wrong = true;
-                values.wrong(
-                    &format!("#/topics/{at}"),
-                    &format!("there is no topic {text:?}"),
-                );
-            }
+    content: &PublicationContent,
+) -> Result<Option<Aim>, Problem> {
+    let (topics, segments) = (&content.topics, &content.segments);
+    let topic_ids = named::ids::<Topic>(commands, values, "#/topics", topics).await?;
+    let topic_ids = topic_ids.and_then(|ids| values.take("#/topics", TopicIds::parse(ids)));
+    let picking = named::ids::<Segment>(commands, values, "#/segments", segments).await?;
+    let picking = picking.and_then(|ids| values.take("#/segments", SegmentIds::parse(ids)));
+    let (at, segments) = ("#/excluded_segments", &content.excluded_segments);
+    for (index, slug) in segments.iter().enumerate() {
+        if content.segments.contains(slug) {
+            values.wrong(
+                &format!("{at}/{index}"),
+                &format!("the segment {slug:?} stands in `segments` too: whom it picks would get it, and not get it"),
+            );
         }
     }
-    if wrong {
-        return Ok(None);
-    }
-    Ok(values.take("#/topics", TopicIds::parse(ids)))
+    let excluding = named::ids::<Segment>(commands, values, at, segments).await?;
+    let excluding = excluding.and_then(|ids| values.take(at, SegmentIds::parse(ids)));
+    let priority = values.take("#/priority", Priority::parse(&content.priority));
+    let all = topic_ids.zip(picking).zip(excluding).zip(priority);
+    Ok(all.map(
+        |(((topic_ids, segment_ids), excluded_segment_ids), priority)| Aim {
+            topic_ids,
+            segment_ids,
+            excluded_segment_ids,
+            priority,
+        },
+    ))
 }
 
-async fn topic(commands: &Commands, slug: &Slug) -> Result<Option<(Uuid, Topic)>, Problem> {
-    let id = stream_id::topic(&commands.id_key, slug);
-    match commands.store.load::<Topic>(id).await {
-        Ok(topic) => Ok(Some((id, topic.state))),
-        Err(error) if error.is_wrong_stream() => Ok(None),
-        Err(error) => Err(refusal::load(&error)),
+/// What everybody at a channel sees cannot be for some of them.
+fn single_receivers(commands: &Commands, values: &mut Values, kinds: &[Option<String>]) {
+    for (at, kind) in kinds.iter().enumerate() {
+        let Some(kind) = kind else { continue };
+        if !commands.addressed_kinds.contains(&kind.as_str()) {
+            values.wrong(
+                &format!("#/channels/{at}"),
+                &format!(
+                    "segments pick among subscribers, and whatever goes to a {kind} channel is one message that everybody \
+                     there sees: leave the channel out, or the segments"
+                ),
+            );
+        }
     }
 }
 
@@ -183,16 +188,4 @@ fn source(values: &mut Values, markdown: Option<String>, html: Option<String>) -
             None
         }
     }
-}
-
-/// Whether each id is a channel's; more than are allowed are not looked up.
-async fn known(commands: &Commands, ids: &[Uuid]) -> Result<Vec<bool>, Problem> {
-    let looked_up = ids.iter().take(ChannelIds::COUNT_MAX).map(|id| async {
-        match commands.store.load::<Channel>(*id).await {
-            Ok(channel) => Ok(channel.version > 0),
-            Err(error) if error.is_wrong_stream() => Ok(false),
-            Err(error) => Err(refusal::load(&error)),
-        }
-    });
-    try_join_all(looked_up).await
 }

@@ -6,8 +6,8 @@ use uuid::Uuid;
 use super::{code, id};
 use crate::personal::Personal::Known;
 use crate::value::{
-    ChannelIds, Description, ListId, Mailbox, Markdown, SegmentName, Slug, Title, TopicIds,
-    TopicName,
+    ChannelIds, Description, ListId, Mailbox, Markdown, SegmentIds, SegmentName, Slug, Title,
+    TopicIds, TopicName,
 };
 use crate::{publication, segment, topic};
 
@@ -22,6 +22,7 @@ pub(super) fn publication_events_with_topics() -> Vec<publication::Event> {
     let aim = || Aim {
         topic_ids: TopicIds::parse(vec![id(4), id(3)]).unwrap(),
         priority: Priority::Urgent,
+        ..Aim::default()
     };
     vec![
         Event::Drafted {
@@ -35,6 +36,38 @@ pub(super) fn publication_events_with_topics() -> Vec<publication::Event> {
             aim: aim(),
         },
     ]
+}
+
+/// Since publications go to segments: the one that is drafted, revised, and whose audience is frozen.
+pub(super) fn publication_events_with_segments() -> [Vec<publication::Event>; 2] {
+    use publication::{Aim, Audience, Event};
+    let segments = |ids: &[u8]| SegmentIds::parse(ids.iter().copied().map(id).collect()).unwrap();
+    let mut events = publication_events_with_topics();
+    let aims = [
+        Aim {
+            segment_ids: segments(&[6, 5]),
+            excluded_segment_ids: segments(&[7]),
+            ..Aim::default()
+        },
+        Aim {
+            topic_ids: TopicIds::parse(vec![id(4)]).unwrap(),
+            excluded_segment_ids: segments(&[7, 8]),
+            ..Aim::default()
+        },
+    ];
+    for (event, its) in events.iter_mut().zip(aims) {
+        if let Event::Drafted { aim, .. } | Event::Revised { aim, .. } = event {
+            *aim = its;
+        }
+    }
+    let frozen = Event::AudienceFrozen(Audience {
+        view_position: 1_000,
+        subscribers: 7,
+        deliveries: 8,
+        digest: [5; 32],
+        segment_versions: vec![2, 1, 300],
+    });
+    [events, vec![frozen]]
 }
 
 pub(super) fn segment_events() -> Vec<segment::Event> {

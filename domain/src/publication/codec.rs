@@ -1,6 +1,7 @@
 //! Publication events on the wire. The content is sealed under the publication's own key.
 
 use tidings_proto::{Event as Wire, EventMessage as _, common, publication as wire, to_us};
+use uuid::Uuid;
 
 use super::{
     Accounting, Aim, Audience, Content, Event, MissedReason, Plan, Priority, Publication,
@@ -9,7 +10,7 @@ use super::{
 use crate::aggregate::{Aggregate as _, CodecError};
 use crate::personal::{Open, Seal};
 use crate::schedule::CivilTime;
-use crate::value::{ChannelIds, Code, Html, Markdown, Title, TopicIds};
+use crate::value::{ChannelIds, Code, Html, Markdown, SegmentIds, Title, TopicIds};
 use crate::wire::{Fields, count, id, optional_id};
 
 pub(super) fn event_type(event: &Event) -> &'static str {
@@ -35,9 +36,14 @@ pub(super) fn event_type(event: &Event) -> &'static str {
 const HTML_REVISION: u32 = 2;
 /// The first that knows of topics: older readers would send to everybody.
 const TOPICS_REVISION: u32 = 3;
+/// The first that knows of segments: so would they.
+const SEGMENTS_REVISION: u32 = 4;
 
 pub(super) fn min_reader(event: &Event) -> u32 {
     match event {
+        Event::Drafted { aim, .. } | Event::Revised { aim, .. } if aim.is_by_segments() => {
+            SEGMENTS_REVISION
+        }
         Event::Drafted { aim, .. } | Event::Revised { aim, .. }
             if !aim.topic_ids.as_slice().is_empty() =>
         {
@@ -62,8 +68,10 @@ pub(super) fn encode(event: &Event, seal: &dyn Seal) -> Wire {
         } => wire::Drafted {
             content: Some(encode_content(content, seal)),
             channel_ids: channel_ids.iter().map(id).collect(),
-            topic_ids: aim.topic_ids.as_slice().iter().copied().map(id).collect(),
+            topic_ids: ids(aim.topic_ids.as_slice()),
             priority: encode_priority(aim.priority),
+            segment_ids: ids(aim.segment_ids.as_slice()),
+            excluded_segment_ids: ids(aim.excluded_segment_ids.as_slice()),
         }
         .into(),
         Event::Revised {
@@ -73,8 +81,10 @@ pub(super) fn encode(event: &Event, seal: &dyn Seal) -> Wire {
         } => wire::Revised {
             content: Some(encode_content(content, seal)),
             channel_ids: channel_ids.iter().map(id).collect(),
-            topic_ids: aim.topic_ids.as_slice().iter().copied().map(id).collect(),
+            topic_ids: ids(aim.topic_ids.as_slice()),
             priority: encode_priority(aim.priority),
+            segment_ids: ids(aim.segment_ids.as_slice()),
+            excluded_segment_ids: ids(aim.excluded_segment_ids.as_slice()),
         }
         .into(),
         Event::Published { content_version } => wire::Published {
@@ -86,6 +96,7 @@ pub(super) fn encode(event: &Event, seal: &dyn Seal) -> Wire {
             subscribers: count(audience.subscribers),
             deliveries: count(audience.deliveries),
             audience_digest: audience.digest.to_vec().into(),
+            segment_versions: audience.segment_versions.clone(),
         }
         .into(),
         Event::PlanCompleted(plan) => wire::PlanCompleted {
@@ -158,13 +169,21 @@ fn encode_priority(priority: Priority) -> String {
     }
 }
 
+fn ids<B: From<Vec<u8>>>(ids: &[Uuid]) -> Vec<B> {
+    ids.iter().copied().map(id).collect()
+}
+
 fn decode_aim(
     fields: Fields,
     topic_ids: &[impl AsRef<[u8]>],
+    [segment_ids, excluded]: [&[impl AsRef<[u8]>]; 2],
     priority: &str,
 ) -> Result<Aim, CodecError> {
+    let excluded = fields.ids("excluded_segment_ids", excluded)?;
     Ok(Aim {
         topic_ids: TopicIds::recorded(fields.ids("topic_ids", topic_ids)?),
+        segment_ids: SegmentIds::recorded(fields.ids("segment_ids", segment_ids)?),
+        excluded_segment_ids: SegmentIds::recorded(excluded),
         priority: match priority {
             "" => Priority::Ordinary,
             code => Priority::parse(code).map_err(|_| fields.impossible("priority"))?,
@@ -191,12 +210,22 @@ pub(super) fn decode(event: &Wire, open: &dyn Open) -> Result<Event, CodecError>
         Wire::PublicationDrafted(e) => Ok(Event::Drafted {
             content: decode_content(e.content.as_ref(), open)?,
             channel_ids: ChannelIds::recorded(fields.ids("channel_ids", &e.channel_ids)?),
-            aim: decode_aim(fields, &e.topic_ids, &e.priority)?,
+            aim: decode_aim(
+                fields,
+                &e.topic_ids,
+                [&e.segment_ids, &e.excluded_segment_ids],
+                &e.priority,
+            )?,
         }),
         Wire::PublicationRevised(e) => Ok(Event::Revised {
             content: decode_content(e.content.as_ref(), open)?,
             channel_ids: ChannelIds::recorded(fields.ids("channel_ids", &e.channel_ids)?),
-            aim: decode_aim(fields, &e.topic_ids, &e.priority)?,
+            aim: decode_aim(
+                fields,
+                &e.topic_ids,
+                [&e.segment_ids, &e.excluded_segment_ids],
+                &e.priority,
+            )?,
         }),
         Wire::PublicationPublished(e) => Ok(Event::Published {
             content_version: e.content_version,
@@ -206,6 +235,7 @@ pub(super) fn decode(event: &Wire, open: &dyn Open) -> Result<Event, CodecError>
             subscribers: fields.count("subscribers", e.subscribers)?,
             deliveries: fields.count("deliveries", e.deliveries)?,
             digest: fields.digest("audience_digest", &e.audience_digest)?,
+            segment_versions: e.segment_versions.clone(),
         })),
         Wire::PublicationPlanCompleted(e) => Ok(Event::PlanCompleted(Plan {
             planned: fields.count("planned", e.planned)?,

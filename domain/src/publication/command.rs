@@ -65,7 +65,13 @@ pub enum Command {
     /// The receivers were read.
     Freeze(Audience),
     /// Planning has ended.
-    CompletePlan(Plan),
+    CompletePlan {
+        /// What was planned.
+        plan: Plan,
+        /// Deliveries whose receivers can not be told any more: the audience was lost, and the data that segments had picked
+        /// them by are erased. Nothing else is left out but by a cancellation.
+        untold: u64,
+    },
     /// An editor takes it back.
     Cancel {
         /// Why, as a code.

@@ -182,20 +182,30 @@ fn react(state: &Publication, stage: &Stage, command: Command) -> Result<Vec<Eve
         (S::Cancelled { audience: None, .. }, Command::Freeze(_)) => Err(Refusal::Cancelled),
         (_, Command::Freeze(_)) => Ok(vec![]),
 
-        (S::Draft(_) | S::Scheduled { .. } | S::Published(_), Command::CompletePlan(_)) => {
+        (S::Draft(_) | S::Scheduled { .. } | S::Published(_), Command::CompletePlan { .. }) => {
             Err(Refusal::NotFrozen)
         }
-        (S::Frozen { audience, .. }, Command::CompletePlan(plan)) => plan_all(audience, plan),
+        (S::Frozen { draft, audience }, Command::CompletePlan { plan, untold }) => {
+            // Without segments nobody's data have a say: nobody is untold.
+            let untold = if draft.aim.is_by_segments() {
+                untold
+            } else {
+                0
+            };
+            plan_all(audience, plan, untold)
+        }
         (
             S::Cancelled {
                 audience: Some(audience),
                 plan: None,
                 ..
             },
-            Command::CompletePlan(plan),
+            Command::CompletePlan { plan, .. },
         ) => plan_some(audience, plan),
-        (S::Cancelled { audience: None, .. }, Command::CompletePlan(_)) => Err(Refusal::Cancelled),
-        (_, Command::CompletePlan(_)) => Ok(vec![]),
+        (S::Cancelled { audience: None, .. }, Command::CompletePlan { .. }) => {
+            Err(Refusal::Cancelled)
+        }
+        (_, Command::CompletePlan { .. }) => Ok(vec![]),
 
         // What is to be tried again is not settled.
         (S::Planned { .. }, Command::Complete { .. }) if !state.retries.is_empty() => Ok(vec![]),
@@ -213,9 +223,9 @@ fn react(state: &Publication, stage: &Stage, command: Command) -> Result<Vec<Eve
     }
 }
 
-/// Nothing may be left out unless the publication was cancelled.
-fn plan_all(audience: &Audience, plan: Plan) -> Result<Vec<Event>, Refusal> {
-    if plan.not_planned > 0 {
+/// Nothing may be left out unless the publication was cancelled, but for receivers who can not be told any more.
+fn plan_all(audience: &Audience, plan: Plan, untold: u64) -> Result<Vec<Event>, Refusal> {
+    if plan.not_planned != untold {
         return Err(mismatch(audience, plan));
     }
     plan_some(audience, plan)

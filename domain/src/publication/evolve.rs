@@ -106,7 +106,7 @@ fn under_way(stage: Stage, event: &Event) -> Stage {
     match (stage, event) {
         (Stage::Published(draft), Event::AudienceFrozen(audience)) => Stage::Frozen {
             draft,
-            audience: *audience,
+            audience: audience.clone(),
         },
         (Stage::Frozen { draft, audience }, Event::PlanCompleted(plan)) => Stage::Planned {
             draft,

@@ -50,6 +50,7 @@ fn audience() -> Audience {
         subscribers: 4,
         deliveries: 5,
         digest: [1; 32],
+        segment_versions: vec![],
     }
 }
 
@@ -64,6 +65,22 @@ fn plan(planned: u64, not_planned: u64) -> Plan {
         planned,
         not_planned,
     }
+}
+
+fn complete_plan(planned: u64, not_planned: u64, untold: u64) -> Command {
+    Command::CompletePlan {
+        plan: plan(planned, not_planned),
+        untold,
+    }
+}
+
+/// Frozen, of those whom a segment does not pick.
+fn frozen_by_segments() -> Vec<Event> {
+    let mut history = frozen();
+    if let Some(Event::Drafted { aim, .. }) = history.first_mut() {
+        aim.excluded_segment_ids = SegmentIds::parse(vec![Uuid::from_u128(2)]).unwrap();
+    }
+    history
 }
 
 fn totals(sent: u64, cancelled: u64, not_planned: u64) -> Accounting {
@@ -156,6 +173,7 @@ fn every_command_in_every_state() {
             ("published", vec![drafted(), published()]),
             ("published, paused", paused(vec![drafted(), published()])),
             ("frozen", frozen()),
+            ("frozen, by segments", frozen_by_segments()),
             ("planned", planned()),
             ("completed", completed()),
             (
@@ -176,9 +194,11 @@ fn every_command_in_every_state() {
             ("revise, no change", || revise("one")),
             ("publish", || Command::Publish),
             ("freeze", || Command::Freeze(audience())),
-            ("plan all", || Command::CompletePlan(plan(5, 0))),
-            ("plan 3 of 5", || Command::CompletePlan(plan(3, 2))),
-            ("plan too few", || Command::CompletePlan(plan(3, 0))),
+            ("plan all", || complete_plan(5, 0, 0)),
+            ("plan 3 of 5", || complete_plan(3, 2, 0)),
+            ("plan 3 of 5, 2 untold", || complete_plan(3, 2, 2)),
+            ("plan 3 of 5, 1 untold", || complete_plan(3, 2, 1)),
+            ("plan too few", || complete_plan(3, 0, 0)),
             ("complete", || Command::Complete {
                 totals: totals(5, 0, 0),
             }),
@@ -310,7 +330,7 @@ fn any_command() -> impl Strategy<Value = Command> {
         "[a-c]".prop_map(|title| revise(&title)),
         Just(Command::Publish),
         Just(Command::Freeze(audience())),
-        (0u64..6, 0u64..6).prop_map(|(planned, left)| Command::CompletePlan(plan(planned, left))),
+        (0u64..6, 0u64..6).prop_map(|(planned, left)| complete_plan(planned, left, 0)),
         (0u64..6, 0u64..6, 0u64..6).prop_map(|(a, b, c)| Command::Complete {
             totals: totals(a, b, c)
         }),

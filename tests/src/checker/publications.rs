@@ -22,6 +22,8 @@ type Receiver = (Uuid, Option<Uuid>);
 struct Aim {
     channels: Vec<Uuid>,
     topics: Vec<Uuid>,
+    /// Whether segments have a say. Whom they pick is sealed: they may leave out anybody, and bring in nobody.
+    by_segments: bool,
 }
 
 #[derive(Debug, Default)]
@@ -31,8 +33,10 @@ struct Publication {
     /// The version of the content that goes out, and where that was said.
     published: Option<(i32, i64)>,
     frozen: Option<i64>,
-    /// Whoever the frozen audience and the channels make.
+    /// Whoever the frozen audience and the channels make; of one by segments, whoever these left in may be.
     receivers: BTreeSet<Receiver>,
+    /// How many of these the frozen audience comes to.
+    deliveries: i64,
     planned: BTreeSet<Receiver>,
     cancelled: bool,
     plan: Option<publication::PlanCompleted>,
@@ -58,8 +62,14 @@ impl Publications {
                 self.addressed
                     .insert(id, ADDRESSED.contains(&it.kind.as_str()));
             }
-            Event::PublicationDrafted(it) => self.written(recorded, &it.channel_ids, &it.topic_ids),
-            Event::PublicationRevised(it) => self.written(recorded, &it.channel_ids, &it.topic_ids),
+            Event::PublicationDrafted(it) => {
+                let segments = [&it.segment_ids[..], &it.excluded_segment_ids];
+                self.written(recorded, &it.channel_ids, &it.topic_ids, segments);
+            }
+            Event::PublicationRevised(it) => {
+                let segments = [&it.segment_ids[..], &it.excluded_segment_ids];
+                self.written(recorded, &it.channel_ids, &it.topic_ids, segments);
+            }
             Event::PublicationPublished(it) => {
                 self.of(id).published = Some((it.content_version, at));
             }
@@ -78,7 +88,7 @@ impl Publications {
                 self.of(id).retries += 1;
             }
             Event::PublicationRetryCompleted(_) => self.of(id).retries -= 1,
-            Event::PublicationPlanCompleted(it) => self.plan_completed(id, *it, at),
+            Event::PublicationPlanCompleted(it) => self.plan_completed(id, *it, at, wishes),
             Event::PublicationCompleted(it) => self.of(id).completed = Some(*it),
             Event::DeliveryPlanned(it) if it.cause_kind != "notice" => self.planned(it, at),
             _ => {}
@@ -89,11 +99,18 @@ impl Publications {
         self.publications.entry(id).or_default()
     }
 
-    fn written<T: AsRef<[u8]>>(&mut self, recorded: &Recorded, channels: &[T], topics: &[T]) {
+    fn written<T: AsRef<[u8]>>(
+        &mut self,
+        recorded: &Recorded,
+        channels: &[T],
+        topics: &[T],
+        segments: [&[T]; 2],
+    ) {
         let ids = |ids: &[T]| ids.iter().map(|id| uuid(id.as_ref())).collect();
         let aim = Aim {
             channels: ids(channels),
             topics: ids(topics),
+            by_segments: segments.iter().any(|ids| !ids.is_empty()),
         };
         let publication = self.of(recorded.stream_id);
         publication.aims.insert(recorded.version, aim);
@@ -123,19 +140,35 @@ impl Publications {
             "an audience as of {} for what was published at {published_at}, at {at}",
             frozen.view_position
         );
-        let mut subscribers = 0;
-        for channel_id in &publication.aims[&version].channels {
+        let (mut addressed, mut broadcast) = (0, 0);
+        let aim = &publication.aims[&version];
+        for channel_id in &aim.channels {
             if self.addressed[channel_id] {
                 let each = readers.iter().map(|reader| (*channel_id, Some(*reader)));
                 publication.receivers.extend(each);
-                subscribers = readers.len() as i64;
+                addressed += 1;
             } else {
                 publication.receivers.insert((*channel_id, None));
+                broadcast += 1;
             }
         }
-        assert_eq!(frozen.subscribers, subscribers, "readers of {id}, at {at}");
-        let receivers = publication.receivers.len() as i64;
-        assert_eq!(frozen.deliveries, receivers, "deliveries of {id}, at {at}");
+        let subscribers = if addressed > 0 {
+            readers.len() as i64
+        } else {
+            0
+        };
+        if aim.by_segments {
+            assert_eq!(broadcast, 0, "segments and a broadcast in {id}, at {at}");
+            assert!(
+                (0..=subscribers).contains(&frozen.subscribers),
+                "readers of {id}, at {at}"
+            );
+        } else {
+            assert_eq!(frozen.subscribers, subscribers, "readers of {id}, at {at}");
+        }
+        let deliveries = frozen.subscribers * addressed + broadcast;
+        assert_eq!(frozen.deliveries, deliveries, "deliveries of {id}, at {at}");
+        publication.deliveries = deliveries;
         publication.frozen = Some(at);
     }
 
@@ -160,19 +193,36 @@ impl Publications {
         assert_eq!(version, Some(planned.content_version), "content, at {at}");
     }
 
-    fn plan_completed(&mut self, id: Uuid, plan: publication::PlanCompleted, at: i64) {
+    fn plan_completed(
+        &mut self,
+        id: Uuid,
+        plan: publication::PlanCompleted,
+        at: i64,
+        wishes: &Wishes,
+    ) {
         let publication = self.of(id);
         assert_eq!(publication.plan, None, "planned twice, at {at}");
         let left_out = publication.receivers.difference(&publication.planned);
         let left_out: Vec<&Receiver> = left_out.collect();
-        assert!(
-            left_out.is_empty() || publication.cancelled,
-            "the plan of {id} leaves out {left_out:?}, at {at}"
-        );
+        let planned = publication.planned.len() as i64;
         let counted = publication::PlanCompleted {
-            planned: publication.planned.len() as i64,
-            not_planned: left_out.len() as i64,
+            planned,
+            not_planned: publication.deliveries - planned,
         };
+        if publication.is_by_segments() {
+            // Whoever a segment left in is left out only because their data are gone, by which it had picked them.
+            let gone = left_out.iter().filter_map(|(_, reader)| *reader);
+            let gone = gone.filter(|reader| wishes.is_erased(*reader)).count() as i64;
+            assert!(
+                plan.not_planned <= gone || publication.cancelled,
+                "the plan of {id} leaves out others than {gone} erased, at {at}"
+            );
+        } else {
+            assert!(
+                left_out.is_empty() || publication.cancelled,
+                "the plan of {id} leaves out {left_out:?}, at {at}"
+            );
+        }
         assert_eq!(plan, counted, "the plan of {id}, at {at}");
         publication.plan = Some(plan);
     }
@@ -195,6 +245,13 @@ impl Publications {
 }
 
 impl Publication {
+    fn is_by_segments(&self) -> bool {
+        let aim = self
+            .published
+            .and_then(|(version, _)| self.aims.get(&version));
+        aim.is_some_and(|aim| aim.by_segments)
+    }
+
     fn books(&self, id: Uuid, completed: &publication::Completed, classes: &[Option<Class>]) {
         assert!(
             self.cancelled || self.retries == 0,

@@ -11,7 +11,8 @@ use tidings_command_api::{
     Commands, ImportWorker, KeyUses, Missed, NotSkipped, NotTaken, NoticeChannel, Offer,
     OfferedChannel, OfferedTopic, Offers, SignUpForm, SkipInView, Wanted, docs, recorder,
 };
-use tidings_dispatcher::channel::{Environment, Reach};
+use tidings_dispatcher::channel::Environment;
+use tidings_dispatcher::channels::addressed_kinds;
 use tidings_dispatcher::channels::{Paces, email};
 use tidings_dispatcher::desk::Desk;
 use tidings_dispatcher::erasure::Eraser;
@@ -96,6 +97,7 @@ impl Rooms {
             .with_views(skip_in_view(core.store.clone()))
             .with_replays(not_taken(core.store.clone()))
             .with_offers(offers(reader.clone()))
+            .with_addressed_kinds(addressed_kinds())
             .with_notices(notice_channel(site))
             .with_scopes(scopes(every_route()))
             .with_metrics(site.metrics.clone());
@@ -372,13 +374,6 @@ fn offers(reader: Reader) -> Offers {
             })
         })
     })
-}
-
-/// The kinds of channels that write to each reader.
-fn addressed_kinds() -> Vec<&'static str> {
-    let kinds = tidings_dispatcher::channels::KINDS.iter();
-    let addressed = kinds.filter(|kind| kind.reach == Reach::Addressed);
-    addressed.map(|kind| kind.name).collect()
 }
 
 /// What is wrong with a channel, in the terms of the request that describes it.

@@ -34,6 +34,7 @@ pub(super) fn commands(platform: &Platform, id_key: IdKey, link_keys: LinkKeys) 
         config().http,
     )
     .with_views(views(platform.store.clone()))
+    .with_addressed_kinds(tidings_dispatcher::channels::addressed_kinds())
 }
 
 /// How the views of the projector skip.

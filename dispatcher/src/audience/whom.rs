@@ -1,0 +1,219 @@
+//! Whom a publication is for, as the log says it: topics, and what segments ask. A freeze, a count before it and a second
+//! reading of a lost audience all go by this.
+
+use tidings_domain::publication::Aim;
+use tidings_domain::segment::{Condition, Segment};
+use tidings_domain::topic::ByDefault;
+use tidings_event_store::picking::{self, Values};
+use tidings_event_store::{LoadError, Loaded, Store};
+use uuid::Uuid;
+
+/// A topic, and who gets it without a word from them.
+pub(crate) type AboutTopic = (Uuid, ByDefault);
+
+/// A statement of PostgreSQL takes 65,535 values.
+const VALUES_MAX: usize = 60_000;
+
+/// Whom a publication is for, of those who are active.
+pub(crate) struct Whom {
+    /// Those who want at least one of these; none: all of them.
+    pub(crate) topics: Vec<AboutTopic>,
+    /// And of whom this holds; none: no segment has a say.
+    pub(crate) condition: Option<Condition>,
+    /// The versions of the segments it was read at, in the order of [`Aim::segments`].
+    pub(crate) segment_versions: Vec<i32>,
+}
+
+/// Why a publication goes to nobody for now. Going to whomever else would be worse.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Obstacle {
+    /// Named by its id alone.
+    #[error("there is no segment {0}, which the publication names")]
+    NoSegment(Uuid),
+    /// Nobody will ever read it again.
+    #[error(
+        "nobody can tell whom segment {0} picks: its key was destroyed; cancel the publication"
+    )]
+    Destroyed(Uuid),
+    /// A later version will read it.
+    #[error(
+        "segment {0} asks something that this version of Tidings does not understand: upgrade it"
+    )]
+    NotUnderstood(Uuid),
+    /// No statement takes so many.
+    #[error(
+        "its segments compare with {0} values together, at most {VALUES_MAX} are possible: cancel the publication, and name \
+         fewer segments in another, or simpler ones"
+    )]
+    TooMuchAsked(usize),
+    /// Whatever it is told, others than those picked would see.
+    #[error(
+        "segments pick among single receivers, and one of its channels has none, as far as this version of Tidings knows: \
+         upgrade it, or cancel the publication"
+    )]
+    Broadcast,
+}
+
+/// Why it is not known whom a publication is for.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum WhomError {
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    #[error(transparent)]
+    Obstacle(#[from] Obstacle),
+}
+
+impl Whom {
+    /// As the segments ask now. `broadcasts`: channels that make one delivery in all.
+    ///
+    /// # Errors
+    /// When one of them can not be read: what the others ask would widen the audience. When there are broadcasts beside
+    /// segments.
+    pub(crate) async fn now(
+        store: &Store,
+        topics: Vec<AboutTopic>,
+        aim: &Aim,
+        broadcasts: u64,
+    ) -> Result<Self, WhomError> {
+        if broadcasts > 0 && aim.is_by_segments() {
+            return Err(Obstacle::Broadcast.into());
+        }
+        Self::read(store, topics, aim, None).await
+    }
+
+    /// As the segments asked at these versions.
+    ///
+    /// # Errors
+    /// When one of them can not be read.
+    pub(crate) async fn at(
+        store: &Store,
+        topics: Vec<AboutTopic>,
+        aim: &Aim,
+        segment_versions: &[i32],
+    ) -> Result<Self, WhomError> {
+        Self::read(store, topics, aim, Some(segment_versions)).await
+    }
+
+    async fn read(
+        store: &Store,
+        topics: Vec<AboutTopic>,
+        aim: &Aim,
+        versions: Option<&[i32]>,
+    ) -> Result<Self, WhomError> {
+        let mut segment_versions = Vec::new();
+        let mut conditions = Vec::new();
+        for (at, id) in aim.segments().enumerate() {
+            // One that is not on record is asked for as it never was, and there is none.
+            let version = versions.map(|them| them.get(at).copied().unwrap_or_default());
+            let segment = segment(store, id, version).await?;
+            conditions.push(condition(&segment)?);
+            segment_versions.push(segment.version);
+        }
+        let excluding = conditions.split_off(aim.segment_ids.as_slice().len());
+        Ok(Self {
+            topics,
+            condition: together(conditions, excluding),
+            segment_versions,
+        })
+    }
+
+    /// The subscribers, for whatever is asked of rows `s`. The values are added to those that a query has already.
+    ///
+    /// # Errors
+    /// When the segments compare with more values than a statement takes.
+    pub(super) fn subscribers(&self, values: &mut Values) -> Result<String, Obstacle> {
+        let mut sql = "from publishing_subscriber_profile s where s.state = 'active'".to_owned();
+        if !self.topics.is_empty() {
+            let ids: Vec<String> = self.topics.iter().map(|(id, _)| id.to_string()).collect();
+            let by_default = self.topics.iter().map(|(_, it)| *it == ByDefault::In);
+            values.push(Box::new(ids));
+            values.push(Box::new(by_default.collect::<Vec<bool>>()));
+            let (ids, by_default) = (values.len() - 1, values.len());
+            // By their last word on it, or else by what the topic is by default.
+            sql += &format!(
+                " and exists (select from unnest(${ids}::text[], ${by_default}::boolean[]) as topic (id, by_default) \
+                 where coalesce((s.topics ->> topic.id)::boolean, topic.by_default))"
+            );
+        }
+        if let Some(condition) = &self.condition {
+            sql += " and ";
+            sql += &picking::sql(condition, values);
+        }
+        match values.len() {
+            VALUES_MAX.. => Err(Obstacle::TooMuchAsked(values.len())),
+            _ => Ok(sql),
+        }
+    }
+}
+
+/// Picked by any of the first, and by none of the second; none: no segment has a say.
+fn together(picking: Vec<Condition>, excluding: Vec<Condition>) -> Option<Condition> {
+    let picked = (!picking.is_empty()).then_some(Condition::Any(picking));
+    let not_excluded =
+        (!excluding.is_empty()).then(|| Condition::Not(Box::new(Condition::Any(excluding))));
+    let both: Vec<Condition> = picked.into_iter().chain(not_excluded).collect();
+    (!both.is_empty()).then_some(Condition::All(both))
+}
+
+/// `version`: none: as it is now.
+async fn segment(
+    store: &Store,
+    id: Uuid,
+    version: Option<i32>,
+) -> Result<Loaded<Segment>, WhomError> {
+    let loaded = match version {
+        None => store.load::<Segment>(id).await,
+        Some(version) => store.load_at::<Segment>(id, version).await,
+    };
+    match loaded {
+        Ok(segment) => Ok(segment),
+        Err(error) if error.is_wrong_stream() => Err(Obstacle::NoSegment(id).into()),
+        Err(LoadError::Codec { .. }) => Err(Obstacle::NotUnderstood(id).into()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// An archived one asks what it asked last: it was open when it was named.
+fn condition(segment: &Loaded<Segment>) -> Result<Condition, Obstacle> {
+    match &segment.state {
+        Segment::Unknown => Err(Obstacle::NoSegment(segment.id)),
+        state => state
+            .condition()
+            .cloned()
+            .ok_or(Obstacle::Destroyed(segment.id)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tidings_domain::subscriber::Standing;
+
+    const PENDING: Condition = Condition::State(Standing::Pending);
+
+    #[test]
+    fn segments_ask_together_for_any_that_picks_and_none_that_excludes() {
+        assert_eq!(together(vec![], vec![]), None);
+        let any = || Condition::Any(vec![PENDING, PENDING]);
+        let not = || Condition::Not(Box::new(any()));
+        let of = |picking: usize, excluding: usize| {
+            let of = |n| std::iter::repeat_n(PENDING, n).collect();
+            together(of(picking), of(excluding)).unwrap()
+        };
+        assert_eq!(of(2, 0), Condition::All(vec![any()]));
+        assert_eq!(of(0, 2), Condition::All(vec![not()]));
+        assert_eq!(of(2, 2), Condition::All(vec![any(), not()]));
+    }
+
+    #[test]
+    fn more_than_a_statement_takes_is_asked_of_nobody() {
+        let whom = |n| Whom {
+            topics: Vec::new(),
+            condition: Some(Condition::Any(vec![PENDING; n])),
+            segment_versions: Vec::new(),
+        };
+        assert!(whom(VALUES_MAX - 1).subscribers(&mut Values::new()).is_ok());
+        let refused = whom(VALUES_MAX).subscribers(&mut Values::new());
+        assert_eq!(refused, Err(Obstacle::TooMuchAsked(VALUES_MAX)));
+    }
+}

@@ -9,7 +9,9 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use tidings_domain::delivery::{self, Delivery};
-use tidings_domain::publication::{Aim, Audience, Command, Plan, Priority, Publication, Sending};
+use tidings_domain::publication::{
+    Aim, Audience, Command, Plan, Priority, Publication, Sending, Stage,
+};
 use tidings_domain::stream_id::{ReceiverId, delivery as delivery_id, reaction};
 use tidings_event_store::{CommitError, Loaded, Past, Progress, crash_point};
 use tidings_service::clock::Monotonic;
@@ -79,6 +81,7 @@ impl Planner {
     pub(crate) async fn step(&mut self, core: &Core, id: Uuid) -> Result<Progress, DispatchError> {
         let loaded = core.store.load::<Publication>(id).await?;
         let Some(planning) = planning(core, &loaded) else {
+            self.cursors.remove(&id);
             return Ok(Progress::Idle);
         };
         let cursor = self.cursors.entry(id).or_default();
@@ -142,8 +145,18 @@ impl Planner {
     }
 }
 
+/// None: there is nothing to plan, or no longer: the view that it was found in may be behind.
 fn planning<'a>(core: &'a Core, loaded: &Loaded<Publication>) -> Option<Planning<'a>> {
-    let draft = loaded.state.draft()?;
+    let (Stage::Frozen { draft, audience }
+    | Stage::Cancelled {
+        draft,
+        audience: Some(audience),
+        plan: None,
+        ..
+    }) = loaded.state.stage()
+    else {
+        return None;
+    };
     Some(Planning {
         core,
         id: loaded.id,
@@ -151,7 +164,7 @@ fn planning<'a>(core: &'a Core, loaded: &Loaded<Publication>) -> Option<Planning
         content_version: draft.content_version,
         channel_ids: draft.channel_ids.iter().collect(),
         aim: draft.aim.clone(),
-        audience: loaded.state.audience()?.clone(),
+        audience: audience.clone(),
         frozen: last(loaded, "publication.AudienceFrozen")?,
         cancelled: loaded.state.sending() == Sending::Never,
     })

@@ -77,7 +77,13 @@ impl Publications {
             return Ok(Progress::Idle);
         }
         let mut progress = core.fire_schedules().await?;
-        for underway in underway(core.store.log().pool()).await? {
+        let all = underway(core.store.log().pool()).await?;
+        let unfrozen = |id: &Uuid| {
+            all.iter()
+                .any(|it| it.publication_id == *id && it.state == "published")
+        };
+        self.obstructed.retain(|id, _| unfrozen(id));
+        for underway in all {
             let id = underway.publication_id;
             let step = match (underway.state.as_str(), underway.planned) {
                 ("published", _) => self.freeze(core, id).await,

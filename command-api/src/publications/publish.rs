@@ -21,7 +21,8 @@ pub(crate) const ROUTE: Route = (
 
 /// Publish a draft to its channels
 ///
-/// The audience is whoever is subscribed when it is frozen, moments later.
+/// The audience is whoever is subscribed when it is frozen, moments later, wants one of its topics, and is picked by its
+/// segments as they are then. If one of these can not be read, it goes to nobody: `GET …/audience` says why.
 #[utoipa::path(
     post, path = "/api/v1/publications/{id}/publish", tag = "publications", security(("bearer" = [])),
     params(

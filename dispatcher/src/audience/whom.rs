@@ -166,7 +166,8 @@ async fn segment(
         Some(version) => store.load_at::<Segment>(id, version).await,
     };
     match loaded {
-        Ok(segment) => Ok(segment),
+        Ok(segment) if version.is_none_or(|it| it == segment.version) => Ok(segment),
+        Ok(_) => Err(Obstacle::NoSegment(id).into()),
         Err(error) if error.is_wrong_stream() => Err(Obstacle::NoSegment(id).into()),
         Err(LoadError::Codec { .. }) => Err(Obstacle::NotUnderstood(id).into()),
         Err(error) => Err(error.into()),

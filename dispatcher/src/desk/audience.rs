@@ -29,7 +29,7 @@ pub const ROUTE: Route = (
 
 /// How many a publication reaches.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Reached {
+pub struct PublicationAudience {
     /// Subscribers it goes to. Who leaves, or whose address is suppressed, before it is sent gets nothing all the same.
     #[schema(example = 1_200)]
     pub subscribers: u64,
@@ -51,7 +51,7 @@ pub struct Reached {
     security(("bearer" = [])),
     params(("id" = Uuid, Path, description = "The publication"), AtLeast),
     responses(
-        (status = 200, description = "How many", body = Reached, headers(
+        (status = 200, description = "How many", body = PublicationAudience, headers(
             ("View-Position" = i64, description = "Every subscriber up to here is counted"),
         )),
         (status = 404, description = "No such publication", body = ProblemBody,
@@ -94,8 +94,8 @@ pub async fn get_audience(
         .json(reached))
 }
 
-fn settled(audience: &Audience) -> Reached {
-    Reached {
+fn settled(audience: &Audience) -> PublicationAudience {
+    PublicationAudience {
         subscribers: audience.subscribers,
         deliveries: audience.deliveries,
         frozen: true,
@@ -108,7 +108,7 @@ impl Desk {
         &self,
         publication: &Publication,
         draft: &Draft,
-    ) -> Result<(i64, Reached), Problem> {
+    ) -> Result<(i64, PublicationAudience), Problem> {
         let reaches = self.roster.reaches(draft.channel_ids.as_slice()).await;
         let (addressed, broadcast) = reaches.map_err(|error| load(&error))?;
         let topics = topics(&self.store, publication).await;
@@ -125,7 +125,7 @@ impl Desk {
         })?;
         let counted = counted.ok_or_else(Problem::view_unborn)?;
         let subscribers = counted.subscribers as u64;
-        let reached = Reached {
+        let reached = PublicationAudience {
             subscribers,
             deliveries: subscribers * addressed + broadcast,
             frozen: false,

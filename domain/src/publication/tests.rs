@@ -255,6 +255,37 @@ fn the_latest_revision_goes_out() {
 }
 
 #[test]
+fn other_segments_are_another_audience() {
+    let segments = |n| SegmentIds::parse(vec![Uuid::from_u128(n)]).unwrap();
+    let to = |aim: Aim| Command::Revise {
+        content: content("one"),
+        channel_ids: channel_ids(),
+        aim,
+    };
+    let [picking, excluding] = [
+        Aim {
+            segment_ids: segments(2),
+            ..Aim::default()
+        },
+        Aim {
+            excluded_segment_ids: segments(2),
+            ..Aim::default()
+        },
+    ];
+    let mut history = vec![drafted()];
+    assert!(!Aim::default().is_by_segments());
+    for aim in [picking, excluding] {
+        assert!(aim.is_by_segments());
+        let revised = fold::<Publication>(&history).decide(to(aim.clone()));
+        history.extend(revised.unwrap());
+        let state = fold::<Publication>(&history);
+        assert_eq!(state.draft().map(|it| &it.aim), Some(&aim));
+        assert_eq!(state.decide(to(aim)), Ok(vec![]));
+    }
+    assert_eq!(history.len(), 3);
+}
+
+#[test]
 fn only_what_is_published_and_not_over_may_be_sent() {
     let may_send = |history: &[Event]| fold::<Publication>(history).sending() == Sending::Now;
     assert!(!may_send(&[]));

@@ -1,6 +1,7 @@
 //! The checker notices what it is there for: logs that must not be, and journals that do not fit.
 
 mod restored;
+mod segmented;
 mod wishes;
 
 use std::collections::HashMap;

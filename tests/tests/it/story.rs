@@ -21,6 +21,7 @@ mod publication;
 mod rebuilt;
 mod records;
 mod replay;
+mod segmented;
 mod segments;
 mod ses;
 mod ses_feedback;

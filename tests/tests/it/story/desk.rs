@@ -45,7 +45,7 @@ fn desk(house: &House) -> Desk {
     )
 }
 
-async fn get(house: &House, path: &str) -> (u16, Value) {
+pub(super) async fn get(house: &House, path: &str) -> (u16, Value) {
     ask(house, TestRequest::get().uri(path)).await
 }
 

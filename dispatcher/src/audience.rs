@@ -5,9 +5,8 @@ mod past;
 mod whom;
 
 use deadpool_postgres::{Object, Pool, Transaction};
-use tidings_event_store::ReadError;
-use tidings_event_store::crash_point;
 use tidings_event_store::picking::{self, Values};
+use tidings_event_store::{ReadError, crash_point, in_time};
 use uuid::Uuid;
 
 pub(crate) use past::{judge, wanting};
@@ -101,23 +100,26 @@ pub(crate) async fn count(
 ) -> Result<Option<Counted>, AudienceError> {
     let mut values = Values::new();
     let subscribers = whom.subscribers(&mut values)?;
-    let mut client = pool.get().await.map_err(ReadError::from)?;
-    let (transaction, position) = snapshot(&mut client).await?;
-    let Some(view_position) = position else {
-        return Ok(None);
-    };
-    let mut counted = Counted {
-        view_position,
-        subscribers: 0,
-    };
-    if addressed {
-        let sql = format!("select count(*) {subscribers}");
-        let row = transaction
-            .query_one(&sql, &picking::borrowed(&values))
-            .await?;
-        counted.subscribers = row.get(0);
-    }
-    Ok(Some(counted))
+    let counted = in_time(async {
+        let mut client = pool.get().await?;
+        let (transaction, position) = snapshot(&mut client).await?;
+        let Some(view_position) = position else {
+            return Ok(None);
+        };
+        let mut counted = Counted {
+            view_position,
+            subscribers: 0,
+        };
+        if addressed {
+            let sql = format!("select count(*) {subscribers}");
+            let row = transaction
+                .query_one(&sql, &picking::borrowed(&values))
+                .await?;
+            counted.subscribers = row.get(0);
+        }
+        Ok(Some(counted))
+    });
+    Ok(counted.await?)
 }
 
 /// One snapshot of the subscribers, and the position they stand at; none: there is no such view yet.

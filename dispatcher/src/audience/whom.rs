@@ -32,7 +32,7 @@ pub enum Obstacle {
     NoSegment(Uuid),
     /// Nobody will ever read it again.
     #[error(
-        "nobody can tell whom segment {0} picks: its key was destroyed; cancel the publication"
+        "nobody can tell whom segment {0} picks: its key was destroyed; leave it out of a draft, or cancel what is published"
     )]
     Destroyed(Uuid),
     /// A later version will read it.
@@ -42,14 +42,14 @@ pub enum Obstacle {
     NotUnderstood(Uuid),
     /// No statement takes so many.
     #[error(
-        "its segments compare with {0} values together, at most {VALUES_MAX} are possible: cancel the publication, and name \
-         fewer segments in another, or simpler ones"
+        "its segments compare with {0} values together, at most {VALUES_MAX} are possible: name fewer, or simpler \
+         ones, in a draft, or cancel what is published"
     )]
     TooMuchAsked(usize),
     /// Whatever it is told, others than those picked would see.
     #[error(
         "segments pick among single receivers, and one of its channels has none, as far as this version of Tidings knows: \
-         upgrade it, or cancel the publication"
+         upgrade it, leave that channel out of a draft, or cancel what is published"
     )]
     Broadcast,
 }

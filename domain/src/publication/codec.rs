@@ -252,6 +252,13 @@ pub(super) fn decode(event: &Wire, open: &dyn Open) -> Result<Event, CodecError>
             in_doubt: fields.count("in_doubt", e.in_doubt)?,
             not_planned: fields.count("not_planned", e.not_planned)?,
         })),
+        word => decode_word(word, fields),
+    }
+}
+
+/// An editor's word besides the content, and what became of it.
+fn decode_word(event: &Wire, fields: Fields) -> Result<Event, CodecError> {
+    match event {
         Wire::PublicationScheduled(e) => Ok(Event::Scheduled {
             time: CivilTime::recorded(&e.local_time, e.zone.clone())
                 .ok_or_else(|| fields.impossible("local_time"))?,

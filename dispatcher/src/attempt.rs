@@ -2,6 +2,7 @@
 
 mod message;
 mod put_off;
+mod room;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +10,7 @@ use std::time::Duration;
 use tidings_domain::aggregate::Aggregate;
 use tidings_domain::channel::{self, Channel as ChannelState};
 use tidings_domain::delivery::{self, Command, Delivery, Event, Permit};
+use tidings_domain::preferences::Room;
 use tidings_domain::publication::Sending;
 use tidings_domain::stream_id;
 use tidings_domain::value::Code;
@@ -25,6 +27,9 @@ use crate::pick::{KnownReceiver, Pick};
 use crate::roster::Way;
 use crate::surroundings::Known;
 use crate::{judge, outcome};
+use room::Looked;
+
+pub(crate) use room::InHand;
 
 /// Refusals in a row before a delivery rests.
 const REFUSALS_MAX: u32 = 5;
@@ -53,6 +58,18 @@ struct Case {
     cause: Cause,
     way: Arc<Way>,
     surroundings: Known,
+    /// When the receiver's cap may have room for it; none: now.
+    room_at: Option<OffsetDateTime>,
+}
+
+impl Case {
+    fn find(&mut self, room: Room) {
+        match room {
+            Room::Now => {}
+            Room::At(at) => self.room_at = Some(at),
+            Room::Never => self.receiver.receiver.is_over_cap(),
+        }
+    }
 }
 
 impl Core {
@@ -76,12 +93,20 @@ impl Core {
     async fn deliver_in_scope(&self, pick: &Pick) -> Result<Ended, DispatchError> {
         let mut unknown = Vec::new();
         for refusals in 0..REFUSALS_MAX {
-            let Some(case) = self.case(pick, refusals).await? else {
+            let Some(mut case) = self.case(pick, refusals).await? else {
                 // What makes it look under way may be an attempt of ours that was recorded after all.
                 return Ok(match self.abandon_unknown(pick, &unknown).await? {
                     Some(position) => Ended::Recorded(position),
                     None => Ended::Gone,
                 });
+            };
+            let _hand = match self.room(&case, pick).await? {
+                Looked::Free => None,
+                Looked::Busy => return Ok(Ended::Rest),
+                Looked::Found(room, hand) => {
+                    case.find(room);
+                    Some(hand)
+                }
             };
             let rendered = match self.ready(&case, pick) {
                 // What is known may be old: whoever could send would be told so by the guards, but not whoever can not.
@@ -137,6 +162,7 @@ impl Core {
                 cause,
                 way: self.roster.get(plan.channel_id).await?,
                 surroundings: self.surroundings.get().await?,
+                room_at: None,
             }));
         }
         let Some(delivery) = judge::pending(&self.store, pick.delivery.id).await? else {
@@ -154,6 +180,7 @@ impl Core {
             cause,
             way: self.roster.refresh(plan.channel_id).await?,
             surroundings: self.surroundings.refresh().await?,
+            room_at: None,
         }))
     }
 
@@ -281,7 +308,8 @@ impl Core {
         if let Cause::Publication(publication) = &case.cause
             && let Some(preferences) = &case.receiver.preferences
         {
-            let until = preferences.not_before(pick.planned_at, now, publication.is_urgent());
+            let from = case.room_at.unwrap_or(now);
+            let until = preferences.not_before(pick.planned_at, from, publication.is_urgent());
             if until > now {
                 return put_off::until(&case.delivery, attempted, until).map(Some);
             }

@@ -11,6 +11,7 @@ use tidings_service::metrics::Metrics;
 use tidings_service::{Clock, Ids};
 use uuid::Uuid;
 
+use crate::attempt::InHand;
 use crate::audience::{AudienceError, Obstacle, WhomError};
 use crate::breaker::Breaker;
 use crate::causes::Causes;
@@ -90,6 +91,7 @@ pub(crate) struct Core {
     pub(crate) breaker: Breaker,
     pub(crate) causes: Causes,
     pub(crate) surroundings: Surroundings,
+    pub(crate) in_hand: InHand,
 }
 
 impl Core {
@@ -100,6 +102,7 @@ impl Core {
             breaker: Breaker::default(),
             causes: Causes::new(options.store.clone()),
             surroundings: Surroundings::new(options.store.clone()),
+            in_hand: InHand::default(),
             store: options.store,
             clock: options.clock,
             ids: options.ids,

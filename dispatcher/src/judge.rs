@@ -42,6 +42,7 @@ pub(crate) async fn receiver(
             domain_suppressed: domain.state.forbids(purpose),
             topic_left: false,
             channel_left: false,
+            over_cap: false,
         },
         email: profile.email.known().map(|email| email.as_str().to_owned()),
         name,

@@ -187,6 +187,7 @@ fn known(subscriber_id: Uuid, row: &Row) -> Option<KnownReceiver> {
             domain_suppressed: suppressed(22),
             topic_left: false,
             channel_left: false,
+            over_cap: false,
         },
         email,
         name: row.get(14),

@@ -173,6 +173,8 @@ code_enum! {
         TopicLeft = "topic_left",
         /// They want nothing by this channel:
         ChannelLeft = "channel_left",
+        /// They have had as much as they want at the most, for as long as it has waited:
+        FrequencyCap = "frequency_cap",
     }
 }
 
@@ -318,6 +320,10 @@ impl Aggregate for Delivery {
 
     fn event_type(event: &Event) -> &'static str {
         codec::event_type(event)
+    }
+
+    fn min_reader(event: &Event) -> u32 {
+        codec::min_reader(event)
     }
 
     fn encode(event: &Event, seal: &dyn Seal) -> tidings_proto::Event {

@@ -8,7 +8,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
 use crate::schedule::{ClockTime, Weekday, Zone};
@@ -55,6 +55,24 @@ pub enum Frequency {
     },
 }
 
+/// Whether there is room below a frequency cap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Room {
+    /// There is.
+    Now,
+    /// From then on, unless something else takes it.
+    At(OffsetDateTime),
+    /// Not for longer than the cap counts over: nobody wants it any more.
+    Never,
+}
+
+/// By how much something comes before what matters less to its reader by one, when both wait for room.
+const HEAD_START: Duration = Duration::SECOND;
+
+/// Something waits for room for as long as the cap counts over, since it could have gone out at first, and for this much
+/// more: what was sent a moment after that leaves room a moment later.
+const A_LITTLE_LONGER: Duration = Duration::HOUR;
+
 /// All of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Preferences {
@@ -69,12 +87,23 @@ pub struct Preferences {
 impl Preferences {
     /// The greatest weight of a topic; 0 is the least.
     pub const WEIGHT_MAX: u8 = 10;
+    /// The weight of a topic, or of something about none, that they have not weighed.
+    pub const WEIGHT_UNSAID: u8 = 5;
     /// The most topics that are weighed.
     pub const WEIGHTS_MAX: usize = 200;
 
     /// How much each topic matters to them, as far as they said.
     pub fn weights(&self) -> &BTreeMap<Uuid, u8> {
         &self.weights
+    }
+
+    /// How much something about these topics matters to them: as much as the one that matters most.
+    pub fn weight_of(&self, topics: impl IntoIterator<Item = Uuid>) -> u8 {
+        let weight = |topic| self.weights.get(&topic).copied();
+        let weights = topics
+            .into_iter()
+            .map(|topic| weight(topic).unwrap_or(Self::WEIGHT_UNSAID));
+        weights.max().unwrap_or(Self::WEIGHT_UNSAID)
     }
 
     /// How often.
@@ -113,6 +142,30 @@ impl Preferences {
             Part::FrequencyCap => self.cap != before.cap,
         };
         Part::ALL.iter().copied().filter(differs).collect()
+    }
+
+    /// Whether their cap has room for something that was planned at one moment, by when they got what they have got of late:
+    /// all within [`Cap::period`] before `now`, but for notices. What matters more to them comes first when there is room again.
+    pub fn room(
+        &self,
+        got: &[OffsetDateTime],
+        planned_at: OffsetDateTime,
+        now: OffsetDateTime,
+        weight: u8,
+    ) -> Room {
+        let Some(cap) = &self.cap else {
+            return Room::Now;
+        };
+        let room_at = cap.room_at(got, now);
+        let until = self.not_before(planned_at, planned_at, false) + cap.period() + A_LITTLE_LONGER;
+        if room_at <= now {
+            Room::Now
+        } else if until <= now {
+            Room::Never
+        } else {
+            let behind = u32::from(Self::WEIGHT_MAX.saturating_sub(weight));
+            Room::At(until.min(room_at + HEAD_START * behind))
+        }
     }
 
     /// When something may go out to them that was planned at one moment and could go out at another: at their hour, and

@@ -16,6 +16,7 @@ pub mod house;
 mod janitor;
 pub mod link;
 pub mod messages;
+mod overdue;
 mod platform;
 pub mod program;
 mod proxy;

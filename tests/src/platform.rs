@@ -23,6 +23,7 @@ use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use crate::janitor::{self, Leftovers};
+use crate::overdue::Overdue;
 use crate::proxy::Proxy;
 use crate::servers::{self, Home};
 use crate::worker::{BoxError, Stepped, Worker};
@@ -58,6 +59,7 @@ pub struct Platform {
     relay: Mutex<Relay>,
     workers: Mutex<Vec<Box<dyn Worker>>>,
     stop: CancellationToken,
+    _overdue: Overdue,
 }
 
 impl Platform {
@@ -123,6 +125,7 @@ impl Platform {
             relay: Mutex::new(relay),
             workers: Mutex::default(),
             stop,
+            _overdue: Overdue::watch(String::new),
         }
     }
 

@@ -17,6 +17,7 @@ use serde_json::Value;
 use tidings_servers::template::Watched;
 
 use crate::checker::Told;
+use crate::overdue::Overdue;
 
 pub use api::{Api, Away};
 pub use verb::{Verb, is_stopped};
@@ -25,6 +26,11 @@ pub use verb::{Verb, is_stopped};
 pub const ASK_AGAIN: Duration = Duration::from_millis(50);
 const START_WITHIN: Duration = Duration::from_secs(120);
 const WITNESSED_WITHIN: Duration = Duration::from_secs(30);
+/// More than it gives its own parts to end in.
+const END_WITHIN: Duration = Duration::from_secs(120);
+/// The file in its folder with what it says.
+const LOG: &str = "log";
+const LAST_LINES: usize = 60;
 
 /// `tidings up` over a folder that goes, with its servers, when this process ends.
 pub struct Program {
@@ -39,14 +45,17 @@ pub struct Program {
     url: String,
     token: String,
     told: Arc<Mutex<Vec<Told>>>,
+    _overdue: Overdue,
 }
 
 impl Program {
     /// `binary` over a new folder in `place`, with these settings on top. It does not run yet.
     pub fn new(binary: PathBuf, place: &Path, settings: Vec<(&'static str, String)>) -> Self {
+        let folder = Watched::new(place).unwrap();
+        let log = folder.dir().join(LOG);
         Self {
             binary,
-            folder: Watched::new(place).unwrap(),
+            folder,
             data: "data",
             settings,
             more: Vec::new(),
@@ -54,6 +63,7 @@ impl Program {
             url: String::new(),
             token: String::new(),
             told: Arc::default(),
+            _overdue: Overdue::watch(move || last_lines(&log)),
         }
     }
 
@@ -207,9 +217,7 @@ impl Program {
 
     /// What it has said, the end of it, for the message of a failed test.
     pub fn said(&self) -> String {
-        let said = fs::read_to_string(self.log()).unwrap_or_default();
-        let lines: Vec<&str> = said.lines().collect();
-        lines[lines.len().saturating_sub(60)..].join("\n")
+        last_lines(&self.log())
     }
 
     /// Its HTTP API, for an admin.
@@ -319,8 +327,14 @@ impl Program {
     pub async fn end(&mut self) {
         self.signal(Signal::SIGTERM);
         let mut child = self.child.take().expect("it was started");
+        let pid = Pid::from_raw(child.id() as i32);
         let ended = tokio::task::spawn_blocking(move || child.wait().unwrap());
-        assert!(ended.await.unwrap().success());
+        let Ok(ended) = tokio::time::timeout(END_WITHIN, ended).await else {
+            // Or whoever waits for it waits for ever.
+            let _gone = kill(pid, Signal::SIGKILL);
+            panic!("it does not end:\n{}", self.said());
+        };
+        assert!(ended.unwrap().success(), "{}", self.said());
     }
 
     /// Waits until it is ready; false: it died meanwhile.
@@ -363,7 +377,7 @@ impl Program {
     }
 
     fn log(&self) -> PathBuf {
-        self.folder.dir().join("log")
+        self.folder.dir().join(LOG)
     }
 
     fn command(&self, crash_at: Option<&str>) -> Command {
@@ -389,6 +403,12 @@ impl Drop for Program {
             let _gone = child.wait();
         }
     }
+}
+
+fn last_lines(log: &Path) -> String {
+    let said = fs::read_to_string(log).unwrap_or_default();
+    let lines: Vec<&str> = said.lines().collect();
+    lines[lines.len().saturating_sub(LAST_LINES)..].join("\n")
 }
 
 /// Processes of these programs whose command line names a folder.

@@ -74,7 +74,8 @@ pub(crate) struct NotBetween {
     to: Option<String>,
 }
 
-/// The most messages.
+/// The most messages that are wanted. One more waits for room, and is not sent once it has waited in vain for as long as the
+/// cap counts over; urgent publications are sent all the same.
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct AtMost {

@@ -29,6 +29,7 @@ use tidings_service::http::Edge;
 use tidings_service::limits::Limits;
 use tidings_service::metrics::Metrics;
 use tidings_service::{Clock, Ids, nats};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 pub use backing::Backing;
@@ -50,6 +51,7 @@ use witness::Witness;
 const ATTEMPTS_FINISH_WITHIN: Duration = Duration::from_secs(30);
 /// How long every other part may take.
 const PARTS_FINISH_WITHIN: Duration = Duration::from_secs(15);
+const NATS_DRAINS_WITHIN: Duration = Duration::from_secs(5);
 /// How long a start waits for the word of whoever may have seen a later history.
 const LOOK_WITHIN: Duration = Duration::from_secs(5);
 
@@ -200,13 +202,20 @@ impl Platform {
     pub async fn stop(self) {
         // First, so that the server's end is not taken for an accident.
         self.serving.stopping().cancel();
-        self.http.stop(true).await;
+        if timeout(PARTS_FINISH_WITHIN, self.http.stop(true))
+            .await
+            .is_err()
+        {
+            tracing::warn!("requests under way were not answered in time");
+        }
         self.serving.stop(PARTS_FINISH_WITHIN).await;
         self.delivery.stop(ATTEMPTS_FINISH_WITHIN).await;
         self.others.stop(PARTS_FINISH_WITHIN).await;
         self.core.close();
-        if let Err(error) = self.nats.drain().await {
-            tracing::debug!(%error, "NATS had gone before");
+        // A client that is connecting anew may not come to it.
+        let drained = timeout(NATS_DRAINS_WITHIN, self.nats.drain()).await;
+        if !matches!(drained, Ok(Ok(()))) {
+            tracing::debug!(?drained, "NATS had gone before");
         }
     }
 }

@@ -31,6 +31,18 @@ pub(super) fn event_type(event: &Event) -> &'static str {
     }
 }
 
+/// The first contract revision that knows of frequency caps.
+const CAPS_REVISION: u32 = 4;
+
+pub(super) fn min_reader(event: &Event) -> u32 {
+    match event {
+        Event::Suppressed {
+            reason: SuppressedReason::FrequencyCap,
+        } => CAPS_REVISION,
+        _ => 0,
+    }
+}
+
 pub(super) fn encode(event: &Event, seal: &dyn Seal) -> Wire {
     match event {
         Event::Planned(plan) => encode_plan(plan).into(),

@@ -45,6 +45,9 @@ pub enum Receiver {
         topic_left: bool,
         /// Whether they left the channel it goes by.
         channel_left: bool,
+        /// Whether it has waited in vain for room below their frequency cap
+        /// ([`Preferences::room`](crate::preferences::Preferences::room)).
+        over_cap: bool,
     },
 }
 
@@ -57,6 +60,7 @@ impl Receiver {
             domain_suppressed,
             topic_left,
             channel_left,
+            over_cap,
             ..
         } = *self
         else {
@@ -70,7 +74,15 @@ impl Receiver {
             _ if domain_suppressed => Some(SuppressedReason::DomainSuppressed),
             (_, Purpose::Mail) if topic_left => Some(SuppressedReason::TopicLeft),
             (_, Purpose::Mail) if channel_left => Some(SuppressedReason::ChannelLeft),
+            (_, Purpose::Mail) if over_cap => Some(SuppressedReason::FrequencyCap),
             _ => None,
+        }
+    }
+
+    /// It has waited in vain for room below their frequency cap.
+    pub fn is_over_cap(&mut self) {
+        if let Self::Addressed { over_cap, .. } = self {
+            *over_cap = true;
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod again;
 mod asks;
+mod forbidden;
 mod reported;
 mod unrecorded;
 
@@ -49,6 +50,7 @@ fn permit(standing: Standing) -> Permit {
             domain_suppressed: false,
             topic_left: false,
             channel_left: false,
+            over_cap: false,
         },
         channel_version: 2,
     }
@@ -263,58 +265,6 @@ fn an_attempt_says_who_when_and_what_it_was_judged_by() {
             ..
         }]
     ));
-}
-
-#[test]
-fn whatever_forbids_an_attempt_settles_the_delivery() {
-    let addressed = |standing, address_suppressed, domain_suppressed| Permit {
-        receiver: Receiver::Addressed {
-            standing,
-            subscriber_version: 1,
-            address_suppressed,
-            domain_suppressed,
-            topic_left: false,
-            channel_left: false,
-        },
-        ..permit(standing)
-    };
-    for (permit, reason) in [
-        (
-            addressed(Standing::Erased, true, true),
-            SuppressedReason::Erased,
-        ),
-        (
-            addressed(Standing::Unsubscribed, true, true),
-            SuppressedReason::Unsubscribed,
-        ),
-        (
-            addressed(Standing::Pending, false, false),
-            SuppressedReason::NotConfirmed,
-        ),
-        (
-            addressed(Standing::Active, true, true),
-            SuppressedReason::AddressSuppressed,
-        ),
-        (
-            addressed(Standing::Active, false, true),
-            SuppressedReason::DomainSuppressed,
-        ),
-    ] {
-        assert_eq!(
-            after(planned()).decide(attempt_at(NOW, permit)),
-            Ok(vec![Event::Suppressed { reason }])
-        );
-    }
-    let over = Permit {
-        cause_may_send: false,
-        ..permit(Standing::Unsubscribed)
-    };
-    assert_eq!(
-        after(planned()).decide(attempt_at(NOW, over)),
-        Ok(vec![Event::Cancelled {
-            reason: CancelledReason::PublicationCancelled
-        }])
-    );
 }
 
 #[test]

@@ -137,11 +137,16 @@ fn later_shapes_read_as_they_were_written_and_stop_readers_that_do_not_know_them
     check_shape::<publication::Publication>(&written, 4);
     check_shape::<publication::Publication>(&frozen, 2);
     for event in &written {
-        assert_eq!(publication::Publication::min_reader(event), 4);
+        assert_eq!(publication::Publication::min_reader(event), 5);
     }
     check_shape::<subscriber::Subscriber>(&sign_up_to_confirm(), 3);
     check_shape::<subscriber::Subscriber>(&vouched_for(), 2);
     check_shape::<delivery::Delivery>(&delivery_of_a_notice(), 2);
+    let capped = delivery::Event::Suppressed {
+        reason: delivery::SuppressedReason::FrequencyCap,
+    };
+    assert_eq!(delivery::Delivery::min_reader(&capped), 4);
+    check_shape::<delivery::Delivery>(&[capped], 2);
     check_shape::<record::Record>(&of_subscriber::record_events_without_a_name(), 2);
     for event in publication_events() {
         assert_eq!(publication::Publication::min_reader(&event), 0);

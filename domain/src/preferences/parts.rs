@@ -1,5 +1,7 @@
 //! The parts that are more than a number.
 
+use time::{Duration, OffsetDateTime};
+
 use crate::schedule::ClockTime;
 use crate::value::{Invalid, code_enum};
 
@@ -97,6 +99,22 @@ pub struct Cap {
 }
 
 impl Cap {
+    /// How long it counts over.
+    pub fn period(&self) -> Duration {
+        match self.per {
+            CapPeriod::Day => Duration::DAY,
+            CapPeriod::Week => Duration::WEEK,
+        }
+    }
+
+    /// When there is room for one more, by when they got those of late, in any order; `now`: there is.
+    pub fn room_at(&self, got: &[OffsetDateTime], now: OffsetDateTime) -> OffsetDateTime {
+        let mut ends: Vec<OffsetDateTime> = got.iter().map(|at| *at + self.period()).collect();
+        ends.sort_unstable_by(|a, b| b.cmp(a));
+        let most = usize::from(self.messages.max(1));
+        ends.get(most - 1).map_or(now, |end| now.max(*end))
+    }
+
     /// More is no cap.
     pub const MESSAGES_MAX: u16 = 1_000;
 }

@@ -232,7 +232,77 @@ fn any_preferences() -> impl Strategy<Value = Preferences> {
     })
 }
 
+#[test]
+fn a_cap_has_room_once_enough_of_what_they_got_is_long_enough_ago() {
+    let given = Given {
+        cap_messages: Some(2),
+        cap_per: text("day"),
+        ..Given::default()
+    };
+    let preferences = Preferences::parse(&given).unwrap();
+    let at = |hour: i64| datetime!(2026-03-02 00:00 UTC) + Duration::hours(hour);
+    let room = |got: &[i64], planned: i64, now: i64, weight: u8| {
+        let got: Vec<OffsetDateTime> = got.iter().map(|hour| at(*hour)).collect();
+        preferences.room(&got, at(planned), at(now), weight)
+    };
+    assert_eq!(room(&[], 0, 0, 5), Room::Now);
+    assert_eq!(room(&[9], 9, 10, 5), Room::Now);
+    assert_eq!(room(&[9, 3], 9, 10, 10), Room::At(at(27)));
+    assert_eq!(
+        room(&[9, 3], 9, 10, 0),
+        Room::At(at(27) + Duration::seconds(10))
+    );
+    assert_eq!(room(&[9, 3, 8], 9, 10, 10), Room::At(at(32)));
+    assert_eq!(room(&[9, 3], 9, 27, 5), Room::Now);
+    assert_eq!(
+        room(&[20, 21], 10, 30, 5),
+        Room::At(at(35)),
+        "there will be no room"
+    );
+    assert_eq!(room(&[20, 21], 10, 35, 5), Room::Never);
+    assert_eq!(
+        Preferences::default().room(&[at(1)], at(1), at(1), 5),
+        Room::Now
+    );
+}
+
+#[test]
+fn what_is_about_several_topics_matters_as_the_one_that_matters_most() {
+    let [low, high, unsaid] = [1, 2, 3].map(Uuid::from_u128);
+    let given = Given {
+        weights: vec![(low.to_string(), 1), (high.to_string(), 9)],
+        ..Given::default()
+    };
+    let preferences = Preferences::parse(&given).unwrap();
+    let weight = |topics: &[Uuid]| preferences.weight_of(topics.iter().copied());
+    assert_eq!(
+        [
+            weight(&[low]),
+            weight(&[low, high]),
+            weight(&[low, unsaid]),
+            weight(&[])
+        ],
+        [1, 9, 5, 5]
+    );
+}
+
 proptest! {
+    /// Whatever is sent as soon as there is room, there are never more in any time of that length.
+    #[test]
+    fn a_cap_is_kept(messages in 1..5_u16, gaps in prop::collection::vec(0..2_000_i64, 1..40)) {
+        let cap = Cap { messages, per: CapPeriod::Day };
+        let mut wanted = datetime!(2026-03-02 00:00 UTC);
+        let mut got: Vec<OffsetDateTime> = Vec::new();
+        for gap in gaps {
+            wanted += Duration::minutes(gap);
+            got.push(cap.room_at(&got, wanted));
+        }
+        for (n, at) in got.iter().enumerate() {
+            let within = got[n..].iter().filter(|later| **later - *at < cap.period());
+            prop_assert!(within.count() <= usize::from(messages));
+        }
+    }
+
     #[test]
     fn what_is_recorded_is_read_again(preferences in any_preferences()) {
         let again = Preferences::recorded(&preferences.to_json()).unwrap();

@@ -81,6 +81,7 @@ pub(crate) fn code(code: &str) -> String {
         "unsubscribed" => "they had left",
         "topic_left" => "they had left its topics",
         "channel_left" => "they had left the channel",
+        "frequency_cap" => "they had as much as they want at the most",
         "not_confirmed" => "they had not confirmed their sign-up",
         "erased" => "they were being erased",
         "moved" => "whoever had the address has another by now",

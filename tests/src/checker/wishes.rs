@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
+use tidings_domain::preferences::Part;
 use tidings_event_store::Recorded;
 use tidings_proto::Event;
 use uuid::Uuid;
@@ -28,6 +29,8 @@ enum Said {
     Channel(Uuid, bool),
     /// Their data are to be destroyed.
     Erased,
+    /// How much they want at the most, or that they set no such limit any more.
+    Capped,
 }
 
 /// A reader, as of some position.
@@ -44,6 +47,7 @@ struct Reader {
     had_to_confirm: bool,
     ever_left: bool,
     ever_left_parts: HashSet<Uuid>,
+    ever_capped: bool,
 }
 
 /// A message, as far as it matters who wants it.
@@ -161,6 +165,7 @@ impl Wishes {
                 !message.topics.is_empty() && message.topics.iter().all(out)
             }
             "channel_left" => parts.contains(&message.channel_id),
+            "frequency_cap" => reader.ever_capped,
             _ => false,
         }
     }
@@ -204,6 +209,7 @@ impl Reader {
                 self.ever_left_parts.insert(channel);
             }
             Said::Erased => self.erased = true,
+            Said::Capped => self.ever_capped = true,
         }
     }
 }
@@ -229,6 +235,10 @@ fn said(event: &Event) -> Option<Said> {
             part(&it.topic_id, &it.channel_id, true).unwrap_or(Said::CameBack)
         }
         Event::SubscriberErasureRequested(_) => Said::Erased,
+        Event::SubscriberPreferencesChanged(it) => {
+            let cap = |part: &String| part == Part::FrequencyCap.as_str();
+            it.changed.iter().any(cap).then_some(Said::Capped)?
+        }
         _ => return None,
     })
 }

@@ -12,6 +12,8 @@ use crate::checker::Told;
 
 /// Longer than the program lets anybody wait for a log that is away.
 const ANSWER_WITHIN: Duration = Duration::from_secs(20);
+/// An answer that has not come whole by then counts as none.
+const NONE_AFTER: Duration = Duration::from_secs(120);
 
 /// Nobody was there to answer, or the answer was that something it needs is away.
 #[derive(Debug, thiserror::Error)]
@@ -32,7 +34,9 @@ pub enum Away {
 )]
 pub(super) fn client() -> Client {
     let own = Client::builder().pool_max_idle_per_host(0);
-    own.build().expect("a client with nothing to read")
+    own.timeout(NONE_AFTER)
+        .build()
+        .expect("a client with nothing to read")
 }
 
 /// The program's HTTP API, for an admin.

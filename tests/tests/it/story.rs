@@ -3,6 +3,7 @@
 mod api_keys;
 mod bounced;
 mod broadcast;
+mod capped;
 mod circuit;
 mod commands;
 mod desk;

@@ -88,6 +88,11 @@ impl Entry {
         // What is no number is one that no clock shows.
         let hour = entered("hour", was.hour.map(|hour| hour.to_string()));
         let hour = hour.map(|text| text.parse().unwrap_or(-1));
+        // Nor is it one that caps anything.
+        let messages = entered("cap_messages", was.cap_messages.map(|it| it.to_string()));
+        let messages = messages.map(|text| text.parse().unwrap_or(-1));
+        // The form always says in what time, also of no limit.
+        let per = messages.and_then(|_| entered("cap_per", was.cap_per));
         Preferences::parse(&Given {
             frequency: entered("frequency", was.frequency),
             hour,
@@ -96,6 +101,8 @@ impl Entry {
             quiet_to: entered("quiet_to", was.quiet_to),
             zone: entered("zone", was.zone),
             language: entered("language", was.language),
+            cap_messages: messages,
+            cap_per: per,
             ..was
         })
     }

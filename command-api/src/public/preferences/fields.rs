@@ -17,6 +17,8 @@ pub(super) fn place_of(field: &str) -> (&'static str, &'static str) {
         "quiet_hours/from" => ("quiet_from", "From"),
         "quiet_hours/to" => ("quiet_to", "Until"),
         "zone" => ("zone", "Time zone"),
+        "frequency_cap/messages" => ("cap_messages", "Messages at the most"),
+        "frequency_cap/per" => ("cap_per", "In a"),
         _ => ("language", "Language"),
     }
 }
@@ -127,6 +129,35 @@ pub(super) fn quiet(fields: &Fields, wrong: &[Wrong]) -> String {
         html += &input("time", name, label, value, &field, wrong);
     }
     html + "</fieldset>\n"
+}
+
+pub(super) fn at_most(fields: &Fields, wrong: &[Wrong]) -> String {
+    let per = [("day", "day"), ("week", "week")];
+    let per = per.map(|(value, text)| (value.to_owned(), text.to_owned()));
+    [
+        "<fieldset>\n<legend>How much at the most</legend>\n<p class=\"hint\">More than that waits for a day or a week, what matters \
+         more to you goes first, and what there is no room for then is left out. Urgent news comes all the same. Leave it \
+         empty for no limit.</p>\n"
+            .to_owned(),
+        input(
+            "number",
+            "cap_messages",
+            "Messages at the most",
+            &fields.cap_messages,
+            "frequency_cap/messages",
+            wrong,
+        ),
+        select(
+            "cap_per",
+            "In a",
+            &fields.cap_per,
+            per.into_iter(),
+            "frequency_cap/per",
+            wrong,
+        ),
+        "</fieldset>\n".to_owned(),
+    ]
+    .concat()
 }
 
 pub(super) fn place(fields: &Fields, wrong: &[Wrong]) -> String {

@@ -8,7 +8,7 @@ use actix_web::http::header;
 use tidings_domain::preferences::Wrong;
 use tidings_event_store::RETRY_AFTER;
 
-use super::fields::{button, choices, how_often, place, place_of, quiet};
+use super::fields::{at_most, button, choices, how_often, place, place_of, quiet};
 use super::shown::Shown;
 use crate::html::{escape, page};
 
@@ -44,6 +44,7 @@ pub(super) fn show(shown: &Shown, word: Word<'_>) -> HttpResponse {
     body += &choices("Topics", "topic", &shown.topics);
     body += &choices("Ways to you", "channel", &shown.channels);
     body += &how_often(&shown.fields, wrong);
+    body += &at_most(&shown.fields, wrong);
     body += &quiet(&shown.fields, wrong);
     body += &place(&shown.fields, wrong);
     body += "<p><button type=\"submit\">Save</button></p>\n</form>\n";

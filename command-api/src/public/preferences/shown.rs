@@ -35,6 +35,8 @@ pub(super) struct Fields {
     pub(super) quiet_to: String,
     pub(super) zone: String,
     pub(super) language: String,
+    pub(super) cap_messages: String,
+    pub(super) cap_per: String,
 }
 
 impl Shown {
@@ -92,6 +94,8 @@ impl Shown {
             quiet_to: text("quiet_to"),
             zone: text("zone"),
             language: text("language"),
+            cap_messages: text("cap_messages"),
+            cap_per: text("cap_per"),
         };
         self
     }
@@ -118,6 +122,13 @@ impl Fields {
             language: preferences
                 .language()
                 .map_or_else(String::new, |it| it.as_str().to_owned()),
+            cap_messages: preferences
+                .cap()
+                .map_or_else(String::new, |it| it.messages.to_string()),
+            cap_per: preferences
+                .cap()
+                .map_or("week", |it| it.per.as_str())
+                .to_owned(),
         }
     }
 }

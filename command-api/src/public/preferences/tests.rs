@@ -4,7 +4,7 @@ use actix_web::HttpResponse;
 use actix_web::body::to_bytes;
 use tidings_domain::aggregate::fold;
 use tidings_domain::personal::Personal;
-use tidings_domain::preferences::{Frequency, Given, Preferences, Wrong};
+use tidings_domain::preferences::{CapPeriod, Frequency, Given, Preferences, Wrong};
 use tidings_domain::schedule::Zone;
 use tidings_domain::subscriber::{Confirmation, Source, Standing};
 use tidings_domain::topic::ByDefault;
@@ -192,6 +192,18 @@ fn what_the_page_does_not_show_stays() {
         Frequency::Weekly { hour: 17, .. }
     ));
     assert_eq!(after.zone().map(Zone::name), Some("Europe/Kyiv"));
+    let capped = |form: &str| {
+        let after = Entry::read(form.as_bytes()).preferences(&before).unwrap();
+        after.cap().map(|it| (it.messages, it.per))
+    };
+    assert_eq!(
+        capped("cap_messages=2&cap_per=day"),
+        Some((2, CapPeriod::Day))
+    );
+    assert_eq!(capped("cap_messages=2"), Some((2, CapPeriod::Week)));
+    assert_eq!(capped("cap_messages=&cap_per=day"), None);
+    let wrong = Entry::read(b"cap_messages=many&cap_per=day").preferences(&before);
+    assert_eq!(wrong.unwrap_err()[0].field, "frequency_cap/messages");
     // The page itself, sent back as it is, changes nothing.
     assert_eq!(Entry::read(b"").preferences(&after), Ok(after));
 }

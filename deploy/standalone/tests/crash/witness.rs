@@ -81,7 +81,7 @@ async fn a_log_that_went_back_is_noticed_also_when_another_process_keeps_the_wit
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_folder_that_does_not_answer_holds_up_no_start() {
+async fn a_folder_that_does_not_answer_holds_up_neither_start_nor_end() {
     let (mut program, data) = start().await.stop_and_move_on("data").await;
     // Whoever opens it waits for a writer that never comes.
     let hangs = data.join("witness/witness-00000099.jsonl");
@@ -91,5 +91,5 @@ async fn a_folder_that_does_not_answer_holds_up_no_start() {
     program.announces_itself().await;
     let reader = json!({ "email": "ada@example.org" });
     program.api().post("/api/v1/subscribers", &reader).await;
-    program.kill(false);
+    program.stop().await;
 }

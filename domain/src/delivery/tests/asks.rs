@@ -12,6 +12,7 @@ fn asks(standing: Standing, address_suppressed: bool, domain_suppressed: bool) -
             domain_suppressed,
             topic_left: false,
             channel_left: false,
+            over_cap: false,
         },
         ..permit(standing)
     }

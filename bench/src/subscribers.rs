@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use deadpool_postgres::Pool;
-use futures_util::future::try_join_all;
+use futures_util::TryStreamExt as _;
+use futures_util::future::{ready, try_join_all};
 use serde_json::{Value, json};
 use tidings_servers::{Options, Servers};
 use tidings_tests::program::newsroom::id;
@@ -86,6 +87,11 @@ pub(crate) async fn rows(site: &Site, wanted: &Wanted, report: &mut Report) -> R
         "export.10k_s",
         exported,
         format!("{EVENTS} events, proven and signed; against reading them by SQL"),
+    );
+    tell(
+        "export.vs_copy",
+        house.export_all().await?,
+        "readers a second into a file, a look at each on record; against a COPY of the same columns".to_owned(),
     );
     let erased = house.erase().await?;
     tell(
@@ -287,6 +293,31 @@ impl House {
             subject,
             began.elapsed().as_secs_f64(),
         ))
+    }
+
+    async fn export_all(&self) -> Result<Measured, Error> {
+        let file = self.program.dir().join("readers.csv");
+        let file = file.to_str().ok_or("the folder has no name")?;
+        let began = Instant::now();
+        let export = [
+            "subscribers",
+            "export",
+            "--reason",
+            "measured",
+            "-o",
+            file,
+            "--json",
+        ];
+        self.program.says(&export);
+        let subject = SUBSCRIBERS as f64 / began.elapsed().as_secs_f64();
+        let began = Instant::now();
+        let client = self.pool.get().await?;
+        let copy = "copy (select subscriber_id, email, name, state, confirmed, tags, attributes, topics, source, signed_up_at, \
+                    unsubscribed_at from publishing_subscriber_profile order by subscriber_id) to stdout (format csv)";
+        let rows = client.copy_out(copy).await?;
+        rows.try_for_each(|_| ready(Ok(()))).await?;
+        let against = SUBSCRIBERS as f64 / began.elapsed().as_secs_f64();
+        Ok(Measured::beside("readers/s", subject, against))
     }
 
     async fn erase(&self) -> Result<Measured, Error> {

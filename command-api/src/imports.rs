@@ -2,6 +2,7 @@
 
 mod file;
 mod layout;
+mod own;
 mod record;
 pub(crate) mod start;
 mod stored;

@@ -34,7 +34,7 @@ pub fn recorder(commands: Arc<Commands>) -> RecordLook {
 pub(crate) async fn record(commands: &Commands, look: Look) -> Result<i64, Problem> {
     let Look {
         by,
-        subscriber_id,
+        subscriber_ids,
         seen,
     } = look;
     let reason = by.reason.as_deref().map(LookReason::parse).transpose();
@@ -51,36 +51,38 @@ pub(crate) async fn record(commands: &Commands, look: Look) -> Result<i64, Probl
         intent: commands.ids.next(),
         request_digest: None,
     };
-    commit(
-        commands,
-        &context,
-        subscriber_id,
-        &command(subscriber_id, seen, reason),
-    )
-    .await
+    let looks: Vec<_> = subscriber_ids
+        .into_iter()
+        .map(|id| (id, command(id, seen, reason.clone())))
+        .collect();
+    commit(commands, &context, &looks).await
 }
 
 async fn commit(
     commands: &Commands,
     context: &Context,
-    subscriber_id: Uuid,
-    command: &Command,
+    looks: &[(Uuid, Command)],
 ) -> Result<i64, Problem> {
+    let access_ids: Vec<Uuid> = looks.iter().map(|(id, _)| stream_id::access(*id)).collect();
     let mut attempts = 0;
     // A try that nobody answered for may have been the one.
     let mut in_doubt = false;
     loop {
-        let loaded = stream(commands, stream_id::access(subscriber_id), in_doubt);
+        let loaded = streams(commands, &access_ids, in_doubt);
         let loaded = loaded.await.map_err(|error| refusal::load(&error))?;
-        if let Some(past) = loaded.repeated(context.intent) {
+        // The first event of the commit has the intent's own id.
+        let first = loaded.first();
+        if let Some(past) = first.and_then(|it| it.repeated(context.intent)) {
             return Ok(past.position);
         }
-        let events = match loaded.state.decide(command.clone()) {
-            Ok(events) => events,
-            Err(never) => match never {},
-        };
         let mut draft = commands.store.draft(context);
-        draft.append_for(loaded, events, subscriber_id, Some(subscriber_id));
+        for (loaded, (subscriber_id, command)) in loaded.into_iter().zip(looks) {
+            let events = match loaded.state.decide(command.clone()) {
+                Ok(events) => events,
+                Err(never) => match never {},
+            };
+            draft.append_for(loaded, events, *subscriber_id, Some(*subscriber_id));
+        }
         attempts += 1;
         match draft.commit().await {
             Ok(committed) => return Ok(committed.last_position),
@@ -91,7 +93,7 @@ async fn commit(
             }
             Err(CommitError::Conflict { .. }) => {
                 return Err(refusal::unavailable(
-                    "Too many look at this subscriber at once. Nothing is shown that is not on record.",
+                    "Too many look at the same subscribers at once. Nothing is shown that is not on record.",
                 ));
             }
             Err(error) => return Err(refusal::commit(&error)),
@@ -99,18 +101,21 @@ async fn commit(
     }
 }
 
-/// The stream to append to. What was seen before decides nothing, and grows with every look: it is read only to find one of
-/// which nobody knows whether it is there.
-async fn stream(
+/// The streams to append to. What was seen before decides nothing, and grows with every look: the first is read only to find
+/// a commit of which nobody knows whether it is there.
+async fn streams(
     commands: &Commands,
-    access_id: Uuid,
-    whole: bool,
-) -> Result<Loaded<Access>, LoadError> {
-    if whole {
-        return commands.store.load(access_id).await;
+    access_ids: &[Uuid],
+    in_doubt: bool,
+) -> Result<Vec<Loaded<Access>>, LoadError> {
+    let versions = commands.store.log().versions(access_ids).await?;
+    let known = access_ids.iter().zip(versions);
+    let known = known.map(|(id, version)| Loaded::known(*id, Access::default(), version));
+    let mut all: Vec<Loaded<Access>> = known.collect();
+    if let Some(first) = all.first_mut().filter(|_| in_doubt) {
+        *first = commands.store.load(first.id).await?;
     }
-    let version = commands.store.log().version(access_id).await?;
-    Ok(Loaded::known(access_id, Access::default(), version))
+    Ok(all)
 }
 
 fn command(subscriber_id: Uuid, seen: Seen, reason: Option<LookReason>) -> Command {
@@ -123,6 +128,7 @@ fn command(subscriber_id: Uuid, seen: Seen, reason: Option<LookReason>) -> Comma
         Seen::Profile => view(View::Profile, reason),
         Seen::Search => view(View::Search, reason),
         Seen::Timeline => view(View::Timeline, reason),
+        Seen::Line => view(View::BulkExport, reason),
         Seen::Export(file) => Command::Export {
             subscriber_id,
             file: File {

@@ -76,7 +76,7 @@ pub(crate) fn issue(
 }
 
 /// Adds to a commit that somebody is told of a change of what they get: whoever else has a mail of theirs could have made
-/// it. Where there is no channel to tell them by, or none can be found, it counts all the same. `whom`: the subscriber, and
+/// it, or whoever runs the platform. Where there is no channel to tell them by, or none can be found, it counts all the same. `whom`: the subscriber, and
 /// how often they have left.
 ///
 /// # Errors

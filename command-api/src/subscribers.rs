@@ -10,11 +10,14 @@ mod registration;
 pub(crate) mod resubscribe;
 pub(crate) mod sign_up;
 pub(crate) mod unsubscribe;
+mod word;
 
 use actix_web::web;
 
 pub(crate) use joining::Joining;
-pub(crate) use registration::{Noted, OnRecord, Outcome, Registration, RegistrationError, lift};
+pub(crate) use registration::{
+    Brought, Noted, OnRecord, Outcome, Registration, RegistrationError, lift,
+};
 
 use tidings_service::access::serve;
 

@@ -57,7 +57,7 @@ code_enum! {
     NoticeKind {
         /// Whether they want to be subscribed.
         ConfirmSignUp = "confirm_sign_up",
-        /// That what they get was changed, on the page behind a link that others may have too.
+        /// That what they get was changed, on the page behind a link that others may have too, or through the API.
         PreferencesChanged = "preferences_changed",
     }
 }
@@ -91,6 +91,8 @@ code_enum! {
         Search = "search",
         /// All that happened to them.
         Timeline = "timeline",
+        /// Who they are and what they chose, in a file of many.
+        BulkExport = "bulk_export",
     }
 }
 

@@ -326,6 +326,15 @@ impl Log {
         Ok(rows.first().map_or(0, |row| row.get(0)))
     }
 
+    /// The versions that several streams are at, in the order of these ids; 0: there is no such stream.
+    pub async fn versions(&self, stream_ids: &[Uuid]) -> Result<Vec<i32>, ReadError> {
+        let sql = "select coalesce(of.version, 0) from unnest($1::uuid[]) with ordinality as asked (stream_id, place) \
+                   left join lateral (select max(version) as version from publishing_events e \
+                   where e.stream_id = asked.stream_id) of on true order by asked.place";
+        let rows = self.query(sql, &[&stream_ids]).await?;
+        Ok(rows.iter().map(|row| row.get(0)).collect())
+    }
+
     /// A stream's events of some types, oldest first.
     pub async fn stream_of(
         &self,

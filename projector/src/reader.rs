@@ -2,6 +2,7 @@
 
 use std::error::Error as StdError;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tidings_event_store::vault::VaultError;
@@ -10,6 +11,7 @@ use tidings_event_store::witness::Folder;
 use tidings_event_store::{LoadError, ReadError, Store};
 use tidings_service::Problem;
 use tidings_service::look::{Look, Looker, RecordLook, Seen};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_postgres::Row;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
@@ -19,6 +21,9 @@ use crate::registry::{Registered, VIEWS};
 use crate::stops::Stops;
 
 const RETRY_AFTER_S: u64 = 1;
+/// Files of many subscribers that are being handed out at once.
+const BULK_MAX: usize = 4;
+const BULK_RETRY_AFTER_S: u64 = 30;
 /// Classes of the server's codes: it lacks disk, memory or connections; it was stopped, crashed, or was told to cancel.
 const GAVE_UP: [&str; 2] = ["53", "57"];
 
@@ -31,6 +36,7 @@ pub struct Reader {
     views: Vec<Registered>,
     record_look: Option<RecordLook>,
     witness: Option<Folder>,
+    bulk: Arc<Semaphore>,
 }
 
 impl Reader {
@@ -43,6 +49,7 @@ impl Reader {
             views: VIEWS.to_vec(),
             record_look: None,
             witness: None,
+            bulk: Arc::new(Semaphore::new(BULK_MAX)),
         }
     }
 
@@ -58,6 +65,19 @@ impl Reader {
     pub fn with_witness(mut self, folder: Folder) -> Self {
         self.witness = Some(folder);
         self
+    }
+
+    /// A place among those that hand out a file of many subscribers, until it is dropped.
+    ///
+    /// # Errors
+    /// 503 while all are taken.
+    pub(crate) fn bulk(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        self.bulk.clone().try_acquire_owned().map_err(|_| {
+            let detail = format!(
+                "{BULK_MAX} exports of subscribers are under way in this process, which is the most there are at once."
+            );
+            Problem::unavailable(detail, BULK_RETRY_AFTER_S, None)
+        })
     }
 
     pub(crate) fn witness(&self) -> Option<&Folder> {
@@ -108,13 +128,26 @@ impl Reader {
         subscriber_id: Uuid,
         seen: Seen,
     ) -> Result<i64, Problem> {
+        self.look_at_all(by, vec![subscriber_id], seen).await
+    }
+
+    /// The same of several, each once and at most a commit's worth of them.
+    ///
+    /// # Errors
+    /// When it could not be: then nothing of any of them may be shown.
+    pub(crate) async fn look_at_all(
+        &self,
+        by: Looker,
+        subscriber_ids: Vec<Uuid>,
+        seen: Seen,
+    ) -> Result<i64, Problem> {
         let Some(record) = &self.record_look else {
             let missing = io::Error::other("nobody puts looks on record");
             return Err(Problem::internal(&missing));
         };
         let look = Look {
             by,
-            subscriber_id,
+            subscriber_ids,
             seen,
         };
         record(look).await

@@ -18,6 +18,7 @@ pub const ROUTES: &[Route] = &[
     delivery_log::of_publication::ROUTE,
     delivery_log::get::ROUTE,
     subscriber_profile::list::ROUTE,
+    subscriber_profile::export::ROUTE,
     subscriber_profile::get::ROUTE,
     subscriber_profile::erasure::ROUTE,
     subscriber_profile::preferences::ROUTE,
@@ -50,6 +51,7 @@ pub const ROUTES: &[Route] = &[
     delivery_log::of_publication::list_deliveries,
     delivery_log::get::get_delivery,
     subscriber_profile::list::list_subscribers,
+    subscriber_profile::export::export_subscribers,
     subscriber_profile::get::get_subscriber,
     subscriber_profile::erasure::get_erasure,
     subscriber_profile::preferences::get_preferences,
@@ -182,6 +184,12 @@ fn of_subscribers(cfg: &mut web::ServiceConfig) {
         cfg,
         subscriber_profile::list::ROUTE,
         subscriber_profile::list::list_subscribers,
+    );
+    // Before what takes any word for an id.
+    serve(
+        cfg,
+        subscriber_profile::export::ROUTE,
+        subscriber_profile::export::export_subscribers,
     );
     serve(
         cfg,

@@ -2,7 +2,6 @@
 
 mod archive;
 pub mod check;
-mod csv;
 mod line;
 mod make;
 mod page;

@@ -1,6 +1,7 @@
 //! Who is a subscriber, and do they want mail?
 
 pub mod erasure;
+pub mod export;
 mod fold;
 pub mod get;
 pub mod list;

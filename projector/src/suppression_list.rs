@@ -1,8 +1,11 @@
 //! Which addresses and domains may nothing be sent to?
 
+mod causes;
 mod fold;
 pub mod list;
 mod query;
 
+pub use causes::Cause;
 pub use fold::{SuppressionList, SuppressionRow};
 pub use query::Suppression;
+pub(crate) use query::standing_in;

@@ -7,6 +7,7 @@ pub mod access;
 pub mod auth;
 pub mod clock;
 pub mod config;
+pub mod csv;
 pub mod health;
 pub mod http;
 pub mod ids;

@@ -37,6 +37,8 @@ pub enum Seen {
     Search,
     /// All that happened to them.
     Timeline,
+    /// Who they are and what they chose, in a file of many.
+    Line,
     /// All of it in a file, which is ready.
     Export(File),
 }
@@ -57,13 +59,14 @@ pub struct File {
 pub struct Look {
     /// Who looks.
     pub by: Looker,
-    /// At whom.
-    pub subscriber_id: Uuid,
+    /// At whom: at most as many as a commit takes, and none of them twice.
+    pub subscriber_ids: Vec<Uuid>,
     /// At what.
     pub seen: Seen,
 }
 
-/// Puts a look on record and gives where it stands in the log. Without that nothing is shown.
+/// Puts a look on record, at each of those it is at or at none, and gives where it stands in the log. Without that nothing
+/// is shown.
 pub type RecordLook = Arc<dyn Fn(Look) -> BoxFuture<'static, Result<i64, Problem>> + Send + Sync>;
 
 impl FromRequest for Looker {

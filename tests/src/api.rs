@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use actix_web::App;
+use actix_web::body::BoxBody;
+use actix_web::dev::ServiceResponse;
 use actix_web::http::header;
 use actix_web::middleware::from_fn;
 use actix_web::test::{TestRequest, call_service, init_service, read_body};
@@ -48,12 +50,12 @@ pub fn as_admin(platform: &Platform, request: TestRequest) -> TestRequest {
     request.insert_header((header::AUTHORIZATION, format!("Bearer {token}")))
 }
 
-/// Sends requests one after the other, as an admin, to rooms with their state; gives each status and answer as it came.
-pub async fn bytes_of_all(
+/// Sends requests one after the other, as an admin, to rooms with their state; gives each answer before any of its body.
+pub async fn answers(
     platform: &Platform,
     rooms: impl FnOnce(&mut ServiceConfig),
     requests: Vec<TestRequest>,
-) -> Vec<(u16, Bytes)> {
+) -> Vec<ServiceResponse<BoxBody>> {
     let authenticator = Authenticator::new(&config().auth, platform.clock.clock()).unwrap();
     let app = App::new()
         .configure(configure(edge(platform)))
@@ -66,11 +68,23 @@ pub async fn bytes_of_all(
     let mut answers = Vec::new();
     for request in requests {
         let request = as_admin(platform, request).to_request();
-        let response = call_service(&app, request).await;
-        let status = response.status().as_u16();
-        answers.push((status, read_body(response).await));
+        answers.push(call_service(&app, request).await.map_into_boxed_body());
     }
     answers
+}
+
+/// The same, with each status and body as it came.
+pub async fn bytes_of_all(
+    platform: &Platform,
+    rooms: impl FnOnce(&mut ServiceConfig),
+    requests: Vec<TestRequest>,
+) -> Vec<(u16, Bytes)> {
+    let mut all = Vec::new();
+    for response in answers(platform, rooms, requests).await {
+        let status = response.status().as_u16();
+        all.push((status, read_body(response).await));
+    }
+    all
 }
 
 /// The same, with each answer read as JSON; null if it is none, such as a page.

@@ -8,16 +8,16 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tidings_domain::suppression::Reason;
 use tidings_domain::value::{Attributes, DisplayName, EmailAddress};
+use tidings_service::csv;
 
-use super::layout::{self, Column, Layout, Standing};
+use super::layout::{self, Column, Layout, Own, Standing};
+use super::own::{self, Carried};
 use super::record::{Malformed, Record, Records};
 
 /// Records worked off in one go.
 pub(super) const CHUNK_RECORDS: usize = 500;
 /// Bytes kept of a rejected record; a chunk of nothing else still fits one event.
 const QUOTED_BYTES_MAX: usize = 1_000;
-/// What a spreadsheet takes for the start of a formula. An export puts a `'` before it.
-const FORMULA_STARTS: [char; 6] = ['=', '+', '-', '@', '\t', '\r'];
 
 /// One record, judged.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +39,9 @@ pub(super) enum Said {
         name: Option<String>,
         /// JSON object of the other columns.
         attributes: Option<String>,
+        /// What only this platform's own export says.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        carried: Option<Box<Carried>>,
     },
     /// Somebody who must get no mail.
     Unwanted {
@@ -151,22 +154,39 @@ impl<'a> Chunks<'a> {
         let email = EmailAddress::parse(email).map_err(|_| "invalid_email")?;
         let standing = match of(&Column::Status)? {
             Some(status) => layout::status(status.trim()).ok_or("unknown_status")?,
-            None if says_no(&self.layout.columns, fields) => Standing::Unwanted(Reason::Import),
+            None if layout::says_no(&self.layout.columns, fields) => {
+                Standing::Unwanted(Reason::Import)
+            }
             None => self.layout.standing,
         };
-        if let Standing::Unwanted(reason) = standing {
-            // Whatever else the file says of them, and whatever is wrong with that.
-            self.seen.insert(email.normalized());
-            return Ok(Said::Unwanted {
-                email: email.to_string(),
-                reason: reason.to_string(),
-            });
-        }
+        // Whatever else the file says of them, and whatever is wrong with that.
+        let reason = match standing {
+            Standing::Unwanted(reason) => reason,
+            Standing::Wanted => match self.wanted(&email, fields) {
+                Ok(person) => return Ok(person),
+                Err(wrong) => own::refusal(&self.layout.columns, fields).ok_or(wrong)?,
+            },
+        };
+        self.seen.insert(email.normalized());
+        Ok(Said::Unwanted {
+            email: email.to_string(),
+            reason: reason.to_string(),
+        })
+    }
+
+    /// Somebody to sign up.
+    fn wanted(
+        &mut self,
+        email: &EmailAddress,
+        fields: &[Cow<'_, [u8]>],
+    ) -> Result<Said, &'static str> {
         let (mut name, mut parts, mut attributes) = (None, Vec::new(), Map::new());
+        let mut carried = Carried::default();
         for (column, field) in self.layout.columns.iter().zip(fields) {
             let value = text(field)?;
             match column {
                 Column::Email | Column::Status | Column::Ignored => {}
+                Column::Own(Own::Status) => carried.take(Own::Status, value)?,
                 _ if value.trim().is_empty() => {}
                 Column::Name => name = Some(Cow::Borrowed(value)),
                 Column::NamePart => parts.push(value),
@@ -176,6 +196,7 @@ impl<'a> Chunks<'a> {
                 Column::Attributes => {
                     attributes.extend(layout::attributes(value).ok_or("invalid_attributes")?);
                 }
+                Column::Own(own) => carried.take(*own, value)?,
             }
         }
         let name = name.or_else(|| (!parts.is_empty()).then(|| Cow::Owned(parts.join(" "))));
@@ -190,6 +211,7 @@ impl<'a> Chunks<'a> {
             email: email.to_string(),
             name: name.map(|name| name.to_string()),
             attributes: (!attributes.is_empty()).then(|| attributes.to_json()),
+            carried: self.layout.is_own.then(|| Box::new(carried)),
         })
     }
 }
@@ -245,15 +267,7 @@ fn layout(header: &Record<'_>) -> Result<Layout, NotTaken> {
 /// The text of a field.
 fn text(field: &[u8]) -> Result<&str, &'static str> {
     let text = std::str::from_utf8(field).map_err(|_| "invalid_utf8")?;
-    Ok(without_guard(text))
-}
-
-/// The value without the `'` that an export puts before what a spreadsheet takes for a formula.
-fn without_guard(value: &str) -> &str {
-    value
-        .strip_prefix('\'')
-        .filter(|rest| rest.starts_with(FORMULA_STARTS))
-        .unwrap_or(value)
+    Ok(csv::without_guard(text))
 }
 
 /// A record as it is shown to whoever sent it, cut to [`QUOTED_BYTES_MAX`].
@@ -261,17 +275,6 @@ fn quoted(raw: &[u8]) -> String {
     let text: Cow<'_, str> = String::from_utf8_lossy(raw);
     let end = text.floor_char_boundary(QUOTED_BYTES_MAX);
     text[..end].to_owned()
-}
-
-/// Whether a column that is called `status` says that they must get nothing, in a file of no layout that is known: rather
-/// nobody is signed up who left elsewhere.
-fn says_no(columns: &[Column], fields: &[Cow<'_, [u8]>]) -> bool {
-    let called = |column: &Column| matches!(column, Column::Attribute(name) if name.eq_ignore_ascii_case("status"));
-    let mut statuses = columns
-        .iter()
-        .zip(fields)
-        .filter(|(column, _)| called(column));
-    statuses.any(|(_, field)| text(field).is_ok_and(layout::is_refusal))
 }
 
 #[cfg(test)]
@@ -289,6 +292,7 @@ mod tests {
             email: email.to_owned(),
             name: own(name),
             attributes: own(attributes),
+            carried: None,
         };
         Row { line, said }
     }
@@ -468,7 +472,7 @@ mod tests {
             people in proptest::collection::hash_set("[a-z]{1,8}", 1..1_300),
             cities in proptest::collection::vec("[A-Za-z ,\"\n']{0,6}", 1_300),
         ) {
-            let mut writer = csv::Writer::from_writer(Vec::new());
+            let mut writer = ::csv::Writer::from_writer(Vec::new());
             writer.write_record(["email", "city"]).unwrap();
             let mut expected = Vec::new();
             for (person, city) in people.iter().zip(&cities) {
@@ -485,12 +489,6 @@ mod tests {
                 Said::Nothing { reason, .. } | Said::Unwanted { reason, .. } => (reason, None),
             }).collect();
             prop_assert_eq!(joined, expected);
-        }
-
-        #[test]
-        fn what_an_export_guards_comes_back(value in "[=+@a\t-][a-z=+@' -]{0,5}") {
-            let exported = if value.starts_with(FORMULA_STARTS) { format!("'{value}") } else { value.clone() };
-            prop_assert_eq!(without_guard(&exported), value);
         }
     }
 }

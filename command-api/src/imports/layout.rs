@@ -1,7 +1,10 @@
 //! What the columns of a file hold: its own names, or those of another product's export, which is known by its header.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value};
 use tidings_domain::suppression::Reason;
+use tidings_service::csv;
 
 /// What a column holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,8 +21,29 @@ pub(super) enum Column {
     Attributes,
     /// Whether there is mail for them, in the product's words.
     Status,
+    /// What only this platform's own export holds.
+    Own(Own),
     /// What only the product that wrote it has use for.
     Ignored,
+}
+
+/// A column of this platform's own export.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Own {
+    /// active, pending or unsubscribed.
+    Status,
+    /// Whether mail may go out without a further word from them.
+    Confirmed,
+    /// Reasons of suppressions, one after the other.
+    Suppressed,
+    /// Tags.
+    Tags,
+    /// A JSON object of typed attributes.
+    Attributes,
+    /// Slugs of topics.
+    TopicsLeft,
+    /// Slugs of topics.
+    TopicsWanted,
 }
 
 /// What a file says about everybody in it.
@@ -36,7 +60,16 @@ pub(super) enum Standing {
 pub(super) struct Layout {
     pub(super) columns: Vec<Column>,
     pub(super) standing: Standing,
+    /// Whether this platform has written the file.
+    pub(super) is_own: bool,
 }
+
+/// What this platform's own export says of everybody, whatever stands beside it
+/// (`projector/src/subscriber_profile/export/line.rs`): all that may keep mail from going out, so that nobody gets any
+/// because a column was taken away.
+const OWN: [&str; 4] = ["email", "status", "confirmed", "suppressed"];
+/// Ids and times of the platform that wrote it.
+const OWN_IGNORED: [&str; 4] = ["id", "source", "signed_up_at", "unsubscribed_at"];
 
 /// The header of listmonk's export, whatever stands beside these.
 const LISTMONK: [&str; 5] = ["uuid", "email", "name", "attributes", "status"];
@@ -77,9 +110,11 @@ impl Layout {
     /// What a header says, each name without white space around it.
     pub(super) fn of(names: &[&str]) -> Self {
         let has = |all: &[&str]| all.iter().all(|name| names.contains(name));
+        let is_own = has(&OWN) && !has(&LISTMONK) && !has(&MAILCHIMP);
         let column: fn(&str) -> Column = match () {
             () if has(&LISTMONK) => listmonk,
             () if has(&MAILCHIMP) => mailchimp,
+            () if is_own => exported,
             () => own,
         };
         let standing = match () {
@@ -91,6 +126,7 @@ impl Layout {
         Self {
             columns: names.iter().map(|name| column(name)).collect(),
             standing,
+            is_own,
         }
     }
 }
@@ -100,6 +136,20 @@ fn own(name: &str) -> Column {
         "email" => Column::Email,
         "name" => Column::Name,
         _ => Column::Attribute(name.to_owned()),
+    }
+}
+
+fn exported(name: &str) -> Column {
+    match name {
+        "status" => Column::Own(Own::Status),
+        "confirmed" => Column::Own(Own::Confirmed),
+        "suppressed" => Column::Own(Own::Suppressed),
+        "tags" => Column::Own(Own::Tags),
+        "attributes" => Column::Own(Own::Attributes),
+        "topics_left" => Column::Own(Own::TopicsLeft),
+        "topics_wanted" => Column::Own(Own::TopicsWanted),
+        name if OWN_IGNORED.contains(&name) => Column::Ignored,
+        name => own(name),
     }
 }
 
@@ -145,6 +195,20 @@ pub(super) fn is_refusal(status: &str) -> bool {
     ];
     let status = status.trim().to_ascii_lowercase();
     refusals.contains(&status.as_str())
+}
+
+/// Whether a column that is called `status` says that they must get nothing, in a file of no layout that is known: rather
+/// nobody is signed up who left elsewhere.
+pub(super) fn says_no(columns: &[Column], fields: &[Cow<'_, [u8]>]) -> bool {
+    let called = |column: &Column| matches!(column, Column::Attribute(name) if name.eq_ignore_ascii_case("status"));
+    let mut statuses = columns
+        .iter()
+        .zip(fields)
+        .filter(|(column, _)| called(column));
+    statuses.any(|(_, field)| {
+        let text = std::str::from_utf8(field);
+        text.is_ok_and(|text| is_refusal(csv::without_guard(text)))
+    })
 }
 
 /// The attributes in a JSON object; what is nested is kept as the JSON it was. None: it is no object.

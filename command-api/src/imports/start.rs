@@ -37,6 +37,10 @@ const MEDIA_TYPE: &str = "text/csv";
 /// Who has a column `status` that says `unsubscribed` or the like is not signed up. Lines that cannot be used
 /// are listed with the import, with their numbers and reasons.
 ///
+/// The CSV of `GET /api/v1/subscribers/export` is known by its header line: who had left, had yet to confirm or was suppressed
+/// still is; tags, typed attributes and choices of topics are kept. Whom it says to have left, and who is here already, is
+/// suppressed.
+///
 /// Exports of listmonk and of Mailchimp are known by their header lines. Whom they say not to write to (blocklisted,
 /// disabled; unsubscribed, cleaned) is not signed up: the address is suppressed, and counted apart.
 #[utoipa::path(

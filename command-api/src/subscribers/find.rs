@@ -74,7 +74,7 @@ pub(crate) async fn find(
     let id = holder.ok_or_else(|| Problem::not_found("No subscriber has that address."))?;
     let look = Look {
         by,
-        subscriber_id: id,
+        subscriber_ids: vec![id],
         seen: Seen::Search,
     };
     let position = looks::record(&commands, look).await?;

@@ -12,7 +12,7 @@ use tidings_domain::value::{DisplayName, EmailAddress, Evidence};
 use tidings_event_store::{CommitError, Context};
 use uuid::Uuid;
 
-use super::{Noted, Outcome, Registration, RegistrationError};
+use super::{Brought, Noted, Outcome, Registration, RegistrationError};
 use crate::commands::Commands;
 use crate::notices::{self, Notice};
 
@@ -86,6 +86,7 @@ impl Joining {
             confirm_by: Some(self.channel_id),
             consent: Some(self.consent.clone()),
             evidence: self.evidence.clone(),
+            brought: Brought::default(),
         };
         let (store, id_key) = (&commands.store, &commands.id_key);
         let outcome = registration.carry_out(store, id_key, context).await?;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use actix_web::web;
 use serde::Deserialize;
 use tidings_domain::preferences::{Given, Preferences};
-use tidings_domain::subscriber::{Command, PreferencesMethod, Subscriber};
+use tidings_domain::subscriber::{Command, PreferencesMethod};
 use tidings_service::Problem;
 use tidings_service::auth::Role;
 use tidings_service::http::Json;
@@ -13,6 +13,7 @@ use tidings_service::problem::ProblemBody;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::word;
 use crate::answer::{Answer, Changed};
 use crate::commands::Commands;
 use crate::refusal::{self, Values};
@@ -50,6 +51,9 @@ pub(crate) struct SubscriberPreferences {
     language: Option<String>,
     /// The most messages. On record, and not in force yet.
     frequency_cap: Option<AtMost>,
+    /// Whether they are told by mail that what they get was changed; they are, unless you say otherwise.
+    #[schema(default = true)]
+    notify: Option<bool>,
 }
 
 /// How often.
@@ -88,7 +92,8 @@ pub(crate) struct AtMost {
 /// Set somebody's preferences
 ///
 /// All of them: what is left out has its default. They never say whether somebody gets something; leaving and coming back
-/// have commands of their own. In force from the next delivery on.
+/// have commands of their own. In force from the next delivery on. They are told of a change by mail, three times a day at most,
+/// unless `notify` is false; who gets nothing is not.
 #[utoipa::path(
     put, path = "/api/v1/subscribers/{id}/preferences", tag = "subscribers", security(("bearer" = [])),
     params(
@@ -115,15 +120,14 @@ pub(crate) async fn set_preferences(
     call: Call,
     body: Json<SubscriberPreferences>,
 ) -> Result<Answer, Problem> {
+    let is_told = body.value.notify.unwrap_or(true);
     let preferences = judge(&commands, &given(body.value)).await?;
     let command = || Command::ChangePreferences {
         preferences: preferences.clone(),
         method: PreferencesMethod::Api,
         evidence: None,
     };
-    commands
-        .change::<Subscriber>(*id, call, &body.raw, command)
-        .await
+    word::carry_out(&commands, *id, (call, &body.raw), is_told, command).await
 }
 
 fn given(body: SubscriberPreferences) -> Given {

@@ -10,7 +10,9 @@ use tidings_domain::aggregate::Aggregate as _;
 use tidings_domain::id::IdKey;
 use tidings_domain::record::{self, Record, TagPatch, Tags};
 use tidings_domain::stream_id;
-use tidings_domain::subscriber::{self, ConfirmMethod, Consent, Subscriber};
+use tidings_domain::subscriber::{
+    self, ConfirmMethod, Consent, ResubscribeMethod, Subscriber, UnsubscribeMethod, What,
+};
 use tidings_domain::suppression::{self, Reason, Suppression};
 use tidings_domain::value::{
     AttributeKey, AttributeValue, Attributes, DisplayName, EmailAddress, Evidence, Tag,
@@ -48,6 +50,24 @@ pub(crate) struct Registration {
     pub(crate) consent: Option<Consent>,
     /// What the request looked like.
     pub(crate) evidence: Option<Evidence>,
+    /// What they said where they were signed up before.
+    pub(crate) brought: Brought,
+}
+
+/// What somebody said where they were signed up before. It never adds to what whoever signs them up answers for.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Brought {
+    /// They have yet to confirm.
+    pub(crate) unconfirmed: bool,
+    /// What they left (false) or asked for (true).
+    pub(crate) said: Vec<(What, bool)>,
+}
+
+impl Brought {
+    /// Whether they left everything.
+    pub(crate) fn has_left(&self) -> bool {
+        self.said.contains(&(What::Everything, false))
+    }
 }
 
 /// What a record begins with.
@@ -133,6 +153,7 @@ impl Registration {
                 return Ok(Outcome::Repeated(vouched));
             }
             let signed_up = subscriber.state.decide(self.sign_up(id_key))?;
+            let signed_up = self.with_what_they_said(&subscriber.state, signed_up)?;
             let Ok(claimed) = address.state.decide(address::Command::Claim {
                 subscriber_id: self.id,
             }) else {
@@ -201,6 +222,7 @@ impl Registration {
     ) -> Result<Outcome, RegistrationError> {
         let method = match self.source {
             _ if self.confirm_by.is_some() => return Ok(Outcome::Taken),
+            _ if self.brought.unconfirmed || self.brought.has_left() => return Ok(Outcome::Taken),
             subscriber::Source::Form => return Ok(Outcome::Taken),
             subscriber::Source::Api => ConfirmMethod::Api,
             subscriber::Source::Import => ConfirmMethod::Import,
@@ -218,6 +240,7 @@ impl Registration {
             Ok(confirmed) if !confirmed.is_empty() => confirmed,
             _ => return Ok(Outcome::Taken),
         };
+        let confirmed = self.with_what_they_said(&subscriber.state, confirmed)?;
         let lifted = match self.lifted(&suppression.state) {
             Ok(lifted) => lifted,
             Err(reason) => return Ok(Outcome::GivenUp(reason)),
@@ -233,6 +256,35 @@ impl Registration {
         lift(&mut draft, suppression, lifted);
         let committed = draft.commit().await?;
         Ok(Outcome::SignedUp(after.recorded(&committed)))
+    }
+
+    /// These events of theirs, and behind them what they bring.
+    fn with_what_they_said(
+        &self,
+        state: &Subscriber,
+        mut events: Vec<subscriber::Event>,
+    ) -> Result<Vec<subscriber::Event>, subscriber::Refusal> {
+        let mut after = events.iter().fold(state.clone(), Subscriber::evolve);
+        for (what, wanted) in &self.brought.said {
+            let command = match wanted {
+                true => subscriber::Command::Resubscribe {
+                    method: ResubscribeMethod::Api,
+                    evidence: None,
+                    what: *what,
+                },
+                false => subscriber::Command::Unsubscribe {
+                    method: UnsubscribeMethod::Api,
+                    delivery_id: None,
+                    evidence: None,
+                    what: *what,
+                },
+            };
+            for event in after.decide(command)? {
+                after = after.evolve(&event);
+                events.push(event);
+            }
+        }
+        Ok(events)
     }
 
     /// Puts on their record what there is to note.
@@ -327,7 +379,7 @@ impl Registration {
             domain_suppression_id: stream_id::domain_suppression(id_key, self.email.domain()),
             source: self.source,
             import_id: self.import_id,
-            confirm: self.confirm_by.is_some(),
+            confirm: self.confirm_by.is_some() || self.brought.unconfirmed,
             consent: self.consent.clone(),
             evidence: self.evidence.clone(),
         }

@@ -1,13 +1,14 @@
 //! `POST /api/v1/subscribers/{id}/resubscribe`: somebody asked to hear from us again.
 
 use actix_web::web;
-use tidings_domain::subscriber::{Command, ResubscribeMethod, Subscriber};
+use tidings_domain::subscriber::{Command, ResubscribeMethod};
 use tidings_service::Problem;
 use tidings_service::auth::Role;
 use tidings_service::problem::ProblemBody;
 use uuid::Uuid;
 
 use super::matter::Matter;
+use super::word;
 use crate::answer::{Answer, Changed};
 use crate::commands::Commands;
 use crate::request::{Call, MaybeJson};
@@ -23,7 +24,8 @@ pub(crate) const ROUTE: Route = (
 ///
 /// To everything they left as a whole, to one topic (also one they never had), or to one channel. Only with their consent: it
 /// is recorded that you say so. Whoever left everything does not come back by one topic or channel alone. An address that is
-/// suppressed gets nothing all the same: see `GET /api/v1/suppressions`.
+/// suppressed gets nothing all the same: see `GET /api/v1/suppressions`. Of one topic or channel they are told by mail, three
+/// times a day at most, unless `notify` is false.
 #[utoipa::path(
     post, path = "/api/v1/subscribers/{id}/resubscribe", tag = "subscribers", security(("bearer" = [])),
     params(
@@ -56,7 +58,6 @@ pub(crate) async fn resubscribe(
         evidence: None,
         what,
     };
-    commands
-        .change::<Subscriber>(*id, call, &body.raw, command)
-        .await
+    let told = body.value.is_told();
+    word::carry_out(&commands, *id, (call, &body.raw), told, command).await
 }

@@ -17,7 +17,7 @@ use tidings_service::problem::ProblemBody;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{COLLECTION, Noted, Outcome, Registration, RegistrationError, change};
+use super::{Brought, COLLECTION, Noted, Outcome, Registration, RegistrationError, change};
 use crate::answer::{Answer, Changed, same_body};
 use crate::commands::Commands;
 use crate::refusal::{self, Values};
@@ -106,6 +106,7 @@ pub(crate) async fn sign_up(
         confirm_by,
         consent: new.consent,
         evidence: None,
+        brought: Brought::default(),
     };
     let context = &request.context;
     match registration

@@ -1,13 +1,14 @@
 //! `POST /api/v1/subscribers/{id}/unsubscribe`: somebody asked us to stop, by another way than a link.
 
 use actix_web::web;
-use tidings_domain::subscriber::{Command, Subscriber, UnsubscribeMethod};
+use tidings_domain::subscriber::{Command, UnsubscribeMethod};
 use tidings_service::Problem;
 use tidings_service::auth::Role;
 use tidings_service::problem::ProblemBody;
 use uuid::Uuid;
 
 use super::matter::Matter;
+use super::word;
 use crate::answer::{Answer, Changed};
 use crate::commands::Commands;
 use crate::request::{Call, MaybeJson};
@@ -21,7 +22,8 @@ pub(crate) const ROUTE: Route = (
 
 /// Unsubscribe somebody
 ///
-/// From everything, one topic or one channel.
+/// From everything, one topic or one channel. Of one topic or channel they are told by mail, three times a day at most, unless
+/// `notify` is false.
 #[utoipa::path(
     post, path = "/api/v1/subscribers/{id}/unsubscribe", tag = "subscribers", security(("bearer" = [])),
     params(
@@ -53,7 +55,6 @@ pub(crate) async fn unsubscribe(
         evidence: None,
         what,
     };
-    commands
-        .change::<Subscriber>(*id, call, &body.raw, command)
-        .await
+    let told = body.value.is_told();
+    word::carry_out(&commands, *id, (call, &body.raw), told, command).await
 }

@@ -23,6 +23,7 @@ mod rebuild;
 mod restore;
 mod senders;
 mod subscribers;
+mod suppressions;
 #[cfg(test)]
 mod tests;
 mod timeline;
@@ -78,6 +79,8 @@ enum Verb {
     #[command(subcommand)]
     Subscribers(subscribers::Subscribers),
     #[command(subcommand)]
+    Suppressions(suppressions::Suppressions),
+    #[command(subcommand)]
     Timeline(timeline::Timeline),
     Access(access::Access),
     #[command(subcommand)]
@@ -132,6 +135,7 @@ async fn dispatch(cli: Cli, out: &Out) -> Result<ExitCode, CliError> {
         Verb::Erase(erase) => erase.run(&global, *out).await.map(done),
         Verb::Export(export) => export.run(&global, *out).await.map(done),
         Verb::Subscribers(subscribers) => subscribers.run(&global, *out).await.map(done),
+        Verb::Suppressions(suppressions) => suppressions.run(&global, *out).await.map(done),
         Verb::Timeline(timeline) => timeline.run(&global, *out).await.map(done),
         Verb::Access(access) => access.run(&global, *out).await.map(done),
         Verb::Publications(publications) => publications.run(&global, *out).await.map(done),

@@ -34,12 +34,25 @@ use crate::platform::{Backing, Core, Ground, MasterKeys, witness_folder};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
     /// The backup in this folder, over an empty data folder.
-    Backup(PathBuf),
+    Backup {
+        /// Where it is.
+        folder: PathBuf,
+        /// The stream of before is asked what came after the backup, if it is there: NATS is the operator's own.
+        read_stream: bool,
+    },
     /// Nothing: the database was put back by other means.
     InPlace {
         /// The stream of before is asked what the witness does not know yet; if not, that is lost.
         read_stream: bool,
     },
+}
+
+impl Source {
+    fn reads_stream(&self) -> bool {
+        match self {
+            Self::Backup { read_stream, .. } | Self::InPlace { read_stream } => *read_stream,
+        }
+    }
 }
 
 /// A step, for whoever looks on.
@@ -78,7 +91,7 @@ pub struct Summary {
     pub lost: Option<i64>,
     /// How far the witness goes; none: there was none.
     pub witness: Option<Witnessed>,
-    /// The stream of before was not read.
+    /// The stream of before was not read: it was not to be, or it is not there.
     pub without_stream: bool,
     /// Facts about consent that were lost and are part of the log again.
     pub again: Again,
@@ -123,7 +136,7 @@ impl Restore<'_> {
         let home = &self.ground.home;
         // First: who has mistyped it should not hear of a witness or a key.
         let backup = match &self.source {
-            Source::Backup(folder) => Some(Backup::read(folder)?),
+            Source::Backup { folder, .. } => Some(Backup::read(folder)?),
             Source::InPlace { .. } => None,
         };
         self.check_witness()?;
@@ -145,10 +158,10 @@ impl Restore<'_> {
             crash_point!("restore.laid");
         }
         tell(Step::Start);
-        let backing = match &self.source {
+        let backing = match self.source.reads_stream() {
             // The stream may hold what the witness has not signed yet.
-            Source::InPlace { read_stream: true } => Backing::start(self.config, home).await?,
-            _ => Backing::start_database(self.config, home).await?,
+            true => Backing::start(self.config, home).await?,
+            false => Backing::start_database(self.config, home).await?,
         };
         let summary = match Core::open(self.config, self.ground, &backing).await {
             Ok(core) => {
@@ -217,7 +230,7 @@ impl Restore<'_> {
     /// The data that have to be copied; none when there are none, or an earlier run has copied them.
     fn copy(&self) -> Result<Option<PathBuf>, RestoringError> {
         match &self.source {
-            Source::Backup(folder) if !postgres_data(&self.ground.home).exists() => {
+            Source::Backup { folder, .. } if !postgres_data(&self.ground.home).exists() => {
                 Ok(Some(Backup::data(folder)?))
             }
             _ => Ok(None),
@@ -279,7 +292,7 @@ impl Restore<'_> {
             lost_through: restored.lost_through,
             lost: restored.lost(),
             witness: known.witnessed(),
-            without_stream: self.source == Source::InPlace { read_stream: false },
+            without_stream: !known.has_read_stream(),
             again: learnt.again,
             doubted: learnt.doubted,
             unknown_attempts: learnt.unknown_attempts,

@@ -37,7 +37,7 @@ const HTML_REVISION: u32 = 2;
 /// The first that knows of topics: older readers would send to everybody.
 const TOPICS_REVISION: u32 = 3;
 /// The first that knows of segments: so would they.
-const SEGMENTS_REVISION: u32 = 5;
+const SEGMENTS_REVISION: u32 = 4;
 
 pub(super) fn min_reader(event: &Event) -> u32 {
     match event {

@@ -27,7 +27,7 @@ view_row! {
         subscriber_id: Uuid,
         /// Who looked.
         actor: String,
-        /// At what: `profile`, `search`, `timeline`, …; `export`: all of it, in a file.
+        /// At what: `profile`, `search`, `timeline`, `bulk_export`, …; `export`: all of it, in a file.
         what: String,
         /// When.
         at: OffsetDateTime,

@@ -30,7 +30,8 @@ pub struct Looked {
     pub actor_name: Option<String>,
     /// Whose data.
     pub subscriber_id: Uuid,
-    /// At what: profile, search (they were found by their whole address), timeline, or export (all of it, in a file).
+    /// At what: profile, search (they were found by their whole address), timeline, bulk_export (their line in a file of
+    /// many), or export (all of it, in a file of their own).
     #[schema(example = "profile")]
     pub what: String,
     /// Why, in the words of whoever looked; null when they gave none, or the subscriber was erased.

@@ -10,14 +10,14 @@ use tidings_event_store::audit::{ProofOfMany, ProveError, covering, span};
 use tidings_event_store::export::{self, FORMAT, Manifest, digest_of};
 use tidings_event_store::view::View as _;
 use tidings_event_store::witness::SignedHead;
-use tidings_service::Problem;
 use tidings_service::look::File as Handed;
+use tidings_service::{Problem, csv};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::archive::{Archive, Part};
 use super::line::Line;
-use super::{csv, files, page};
+use super::{files, page};
 use crate::channel_list::ChannelList;
 use crate::delivery_log::{self, DeliveryLog};
 use crate::publication_status::PublicationStatus;

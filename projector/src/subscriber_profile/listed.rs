@@ -93,7 +93,7 @@ pub(crate) const SUPPRESSED: &str = "(s.address_suppression_id in (select l.supp
      or s.domain_suppression_id in (select l.suppression_id from publishing_suppression_list l where l.suppressed))";
 
 /// A question in the making: conditions are the program's own words, values go beside them.
-struct Question {
+pub(super) struct Question {
     conditions: Vec<String>,
     values: Values,
 }
@@ -106,13 +106,66 @@ impl Question {
         }
     }
 
+    /// Asks for those of whom all holds that is said.
+    ///
+    /// # Errors
+    /// 400 for what can not be asked for.
+    pub(super) async fn of(reader: &Reader, which: &Which) -> Result<Self, Problem> {
+        let mut question = Self::new();
+        if let Some(state) = which.state {
+            let place = question.value(state.as_str());
+            question.add(format!("s.state = {place}"));
+        }
+        if let Some(topic_id) = which.topic {
+            let by_default = by_default(reader, topic_id).await?;
+            question.topic(topic_id, &by_default);
+        }
+        if let Some(segment_id) = which.segment {
+            let condition = segment_list::condition_of(reader, segment_id).await?;
+            let unknown = || wrong("segment", "there is no segment with this id");
+            let picks = picking::sql(&condition.ok_or_else(unknown)?, &mut question.values);
+            question.add(picks);
+        }
+        if let Some(tag) = &which.tag {
+            question.tag(tag)?;
+        }
+        if let Some(attribute) = &which.attribute {
+            question.attribute(attribute)?;
+        }
+        match which.suppressed {
+            Some(true) => question.add(SUPPRESSED.to_owned()),
+            Some(false) => question.add(format!("not {SUPPRESSED}")),
+            None => {}
+        }
+        Ok(question)
+    }
+
+    /// Up to `limit` rows behind an id, in order: these columns of a row `s` and what is joined to it. It can be asked again.
+    pub(super) async fn rows(
+        &self,
+        reader: &Reader,
+        (columns, joined): (&str, &str),
+        after: Uuid,
+        limit: i64,
+    ) -> Result<Vec<Row>, Problem> {
+        let mut values = picking::borrowed(&self.values);
+        values.extend([&after as &(dyn ToSql + Sync), &limit]);
+        let (after, limit) = (values.len() - 1, values.len());
+        let sql = format!(
+            "select {columns} from publishing_subscriber_profile s {joined} \
+             where {} and s.subscriber_id > ${after} order by s.subscriber_id limit ${limit}",
+            self.conditions.join(" and ")
+        );
+        reader.rows_once(&sql, &values).await
+    }
+
     /// The place of a value.
     fn value(&mut self, value: impl ToSql + Sync + Send + 'static) -> String {
         self.values.push(Box::new(value));
         format!("${}", self.values.len())
     }
 
-    fn add(&mut self, condition: String) {
+    pub(super) fn add(&mut self, condition: String) {
         self.conditions.push(condition);
     }
 
@@ -152,16 +205,17 @@ impl Question {
 }
 
 impl Question {
-    async fn read(mut self, reader: &Reader, limit: i64) -> Result<Vec<ListedSubscriber>, Problem> {
-        let place = self.value(limit);
-        let sql = format!(
-            "select s.subscriber_id, s.email, s.state, s.source, s.signed_up_at, {SUPPRESSED} as suppressed \
-             from publishing_subscriber_profile s where {} order by s.subscriber_id limit {place}",
-            self.conditions.join(" and ")
+    async fn read(
+        &self,
+        reader: &Reader,
+        after: Option<Uuid>,
+        limit: i64,
+    ) -> Result<Vec<ListedSubscriber>, Problem> {
+        let columns = format!(
+            "s.subscriber_id, s.email, s.state, s.source, s.signed_up_at, {SUPPRESSED} as suppressed"
         );
-        let rows = reader
-            .rows_once(&sql, &picking::borrowed(&self.values))
-            .await?;
+        let after = after.unwrap_or(Uuid::nil());
+        let rows = self.rows(reader, (&columns, ""), after, limit).await?;
         Ok(rows.iter().map(listed).collect())
     }
 }
@@ -179,37 +233,8 @@ pub(super) async fn list(
     after: Option<Uuid>,
     limit: i64,
 ) -> Result<Vec<ListedSubscriber>, Problem> {
-    let mut question = Question::new();
-    if let Some(state) = which.state {
-        let place = question.value(state.as_str());
-        question.add(format!("s.state = {place}"));
-    }
-    if let Some(topic_id) = which.topic {
-        let by_default = by_default(reader, topic_id).await?;
-        question.topic(topic_id, &by_default);
-    }
-    if let Some(segment_id) = which.segment {
-        let condition = segment_list::condition_of(reader, segment_id).await?;
-        let unknown = || wrong("segment", "there is no segment with this id");
-        let picks = picking::sql(&condition.ok_or_else(unknown)?, &mut question.values);
-        question.add(picks);
-    }
-    if let Some(tag) = &which.tag {
-        question.tag(tag)?;
-    }
-    if let Some(attribute) = &which.attribute {
-        question.attribute(attribute)?;
-    }
-    match which.suppressed {
-        Some(true) => question.add(SUPPRESSED.to_owned()),
-        Some(false) => question.add(format!("not {SUPPRESSED}")),
-        None => {}
-    }
-    if let Some(after) = after {
-        let place = question.value(after);
-        question.add(format!("s.subscriber_id > {place}"));
-    }
-    question.read(reader, limit).await
+    let question = Question::of(reader, which).await?;
+    question.read(reader, after, limit).await
 }
 
 /// The first of those that conditions over a row `s` pick.
@@ -222,7 +247,7 @@ pub(crate) async fn picked(
     let mut question = Question::new();
     question.values = values;
     question.add(picks.to_owned());
-    question.read(reader, limit).await
+    question.read(reader, None, limit).await
 }
 
 /// Who gets a topic without a word from them.

@@ -113,7 +113,8 @@ fn preferences(row: &Row) -> Preferences {
     }
 }
 
-fn ids(row: &Row, column: &str) -> BTreeMap<Uuid, bool> {
+/// What is said by id in a column.
+pub(super) fn ids(row: &Row, column: &str) -> BTreeMap<Uuid, bool> {
     let ids: Option<serde_json::Value> = row.get(column);
     ids.and_then(|ids| serde_json::from_value(ids).ok())
         .unwrap_or_default()

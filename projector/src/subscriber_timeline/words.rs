@@ -240,6 +240,7 @@ fn viewed(it: &access::Viewed, known: &Known<'_>) -> String {
         "profile" => "Somebody looked at their profile",
         "search" => "Somebody found them by their address",
         "timeline" => "Somebody looked at this timeline",
+        "bulk_export" => "Their data were handed out in a file of many subscribers",
         other => {
             return format!(
                 "Somebody looked at: {other}.{}",

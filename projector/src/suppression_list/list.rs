@@ -8,7 +8,7 @@ use tidings_service::problem::ProblemBody;
 use uuid::Uuid;
 
 use super::query::Which;
-use super::{Suppression, SuppressionList, query};
+use super::{Suppression, SuppressionList, causes, query};
 use crate::answer;
 use crate::page::{self, Key as _, Page};
 use crate::reader::Reader;
@@ -24,7 +24,8 @@ pub const ROUTE: Route = (
 
 /// Suppressions
 ///
-/// Those that stand, by id, a page at a time. No address is shown: `POST /api/v1/suppressions/find` finds one's.
+/// Those that stand, by id, a page at a time, with since when and by what. No address is shown, since none is kept: `POST
+/// /api/v1/suppressions/find` finds one's.
 ///
 /// # Errors
 /// 400 for a reason, cursor or limit that is none.
@@ -53,6 +54,7 @@ pub async fn list_suppressions(
         .position(&[SuppressionList::DEFINITION.name], which.at_least)
         .await?;
     let read = query::list(&reader, which.reason, after, limit + 1).await?;
-    let page = Page::of(read, limit, |suppression| suppression.id.to_cursor());
+    let mut page = Page::of(read, limit, |suppression| suppression.id.to_cursor());
+    causes::tell(&reader, &mut page.items).await?;
     Ok(answer::ok(position, &page))
 }

@@ -6,10 +6,11 @@ use tokio_postgres::Row;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
+use super::causes::Cause;
 use crate::reader::Reader;
 
-/// An address or a domain that nothing may be sent to. Which it is the list does not hold: by `POST
-/// /api/v1/suppressions/find` an address finds its suppression, and not the other way round.
+/// An address or a domain that nothing may be sent to. Of an address nothing is kept but a keyed hash: by `POST
+/// /api/v1/suppressions/find` it finds its suppression, and not the other way round.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Suppression {
     /// Its id.
@@ -18,9 +19,14 @@ pub struct Suppression {
     /// address or domain.
     #[schema(example = "address")]
     pub scope: String,
+    /// The domain; null of an address, and where it was not told.
+    #[schema(example = json!(null))]
+    pub domain: Option<String>,
     /// Why: manual, hard_bounce, complaint, import, unsubscribed, erased, moved.
     #[schema(example = json!(["hard_bounce"]))]
     pub reasons: Vec<String>,
+    /// The same, with since when, by whom and by which delivery each stands.
+    pub causes: Vec<Cause>,
     /// Its version.
     pub version: i32,
 }
@@ -30,7 +36,7 @@ pub struct Suppression {
 #[into_params(parameter_in = Query)]
 pub struct Which {
     /// Only those that stand for this reason.
-    pub reason: Option<Cause>,
+    pub reason: Option<Reason>,
     /// `next` of the page before.
     pub cursor: Option<String>,
     /// Rows of a page, 100 unless you say otherwise.
@@ -44,7 +50,7 @@ pub struct Which {
 /// Why nothing may be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Cause {
+pub enum Reason {
     /// Somebody said so.
     Manual,
     /// The address takes no mail.
@@ -62,24 +68,30 @@ pub enum Cause {
 }
 
 /// The reasons in the order of their columns.
-const REASONS: [(&str, Cause); 7] = [
-    ("manual", Cause::Manual),
-    ("hard_bounce", Cause::HardBounce),
-    ("complaint", Cause::Complaint),
-    ("import", Cause::Import),
-    ("unsubscribed", Cause::Unsubscribed),
-    ("erased", Cause::Erased),
-    ("moved", Cause::Moved),
+const REASONS: [(&str, Reason); 7] = [
+    ("manual", Reason::Manual),
+    ("hard_bounce", Reason::HardBounce),
+    ("complaint", Reason::Complaint),
+    ("import", Reason::Import),
+    ("unsubscribed", Reason::Unsubscribed),
+    ("erased", Reason::Erased),
+    ("moved", Reason::Moved),
 ];
+
+/// SQL for the reasons that stand in a row of the list, in their order; empty where there is no row.
+pub(crate) fn standing_in(row: &str) -> String {
+    let each = REASONS.map(|(column, _)| format!("case when {row}.{column} then '{column}' end"));
+    format!("array_remove(array[{}]::text[], null)", each.join(", "))
+}
 
 /// Up to `limit` that stand, behind an id, in order.
 pub(super) async fn list(
     reader: &Reader,
-    reason: Option<Cause>,
+    reason: Option<Reason>,
     after: Option<Uuid>,
     limit: i64,
 ) -> Result<Vec<Suppression>, Problem> {
-    let column = REASONS.iter().find(|(_, cause)| Some(*cause) == reason);
+    let column = REASONS.iter().find(|(_, it)| Some(*it) == reason);
     let column = column.map_or("suppressed", |(column, _)| column);
     let columns = REASONS.map(|(column, _)| format!("coalesce({column}, false) as {column}"));
     let sql = format!(
@@ -99,6 +111,8 @@ fn suppression(row: &Row) -> Suppression {
         id: row.get("suppression_id"),
         scope: row.get::<_, Option<String>>("scope").unwrap_or_default(),
         reasons: stands.map(|(column, _)| (*column).to_owned()).collect(),
+        domain: None,
+        causes: Vec::new(),
         version: row.get("version"),
     }
 }

@@ -130,6 +130,12 @@ impl Api {
         self.noted(self.answer(request).await)
     }
 
+    /// A change, which must be accepted; gives the answer.
+    pub async fn patch(&self, path: &str, body: &Value) -> Value {
+        let request = self.client.patch(format!("{}{path}", self.url)).json(body);
+        self.noted(self.answer(request).await)
+    }
+
     /// A file of subscribers, which must be accepted; gives the answer.
     pub async fn post_csv(&self, path: &str, csv: String) -> Value {
         let request = self

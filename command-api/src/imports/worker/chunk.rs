@@ -2,20 +2,23 @@
 
 use futures_util::future::join_all;
 use tidings_domain::address::Address;
+use tidings_domain::id::IdKey;
 use tidings_domain::stream_id;
-use tidings_domain::subscriber::{Source, Subscriber};
+use tidings_domain::subscriber::{Source, Subscriber, What};
 use tidings_domain::subscriber_import::Rejected;
 use tidings_domain::suppression::Suppression;
-use tidings_domain::value::{Attributes, Code, DisplayName, EmailAddress};
+use tidings_domain::value::{Code, DisplayName, EmailAddress, Slug, Tag};
 use tidings_event_store::Context;
 use uuid::Uuid;
 
+mod leaving;
 mod quoting;
 mod suppressing;
 
 use super::{ImportError, ImportWorker, Started};
 use crate::imports::file::{Row, Said};
-use crate::subscribers::{Noted, OnRecord, Outcome, Registration};
+use crate::imports::own::{self, Carried};
+use crate::subscribers::{Brought, Noted, OnRecord, Outcome, Registration};
 
 /// What became of a chunk's records.
 #[derive(Debug, Default)]
@@ -42,7 +45,7 @@ pub(super) async fn sign_up(
 ) -> Result<Tally, ImportError> {
     let mut tally = Tally::default();
     let mut registrations = Vec::with_capacity(rows.len());
-    let mut unwanted = Vec::new();
+    let (mut unwanted, mut against) = (Vec::new(), Vec::new());
     for row in rows {
         match row.said {
             Said::Nothing { reason, record } => {
@@ -63,14 +66,14 @@ pub(super) async fn sign_up(
                 email,
                 name,
                 attributes,
+                carried,
             } => {
-                match registration(
-                    worker,
-                    started,
-                    &email,
-                    name.as_deref(),
-                    attributes.as_deref(),
-                ) {
+                let carried = carried.unwrap_or_default();
+                let reasons = carried.suppressed.iter();
+                // They are signed up all the same, and get nothing.
+                against.extend(reasons.filter_map(|it| suppressing::unwanted(worker, &email, it)));
+                let known = (name.as_deref(), attributes.as_deref());
+                match registration(worker, started, &email, known, &carried) {
                     Some(registration) => registrations.push((row.line, registration)),
                     // Written by a version with other rules.
                     None => tally
@@ -82,26 +85,32 @@ pub(super) async fn sign_up(
     }
     tally.suppressed = unwanted.len() as u64;
     // First: whoever is signed up by another line of the chunk gets no mail in between.
+    unwanted.append(&mut against);
     suppressing::carry_out(worker, started, unwanted).await?;
     quoting::look_up(worker, &mut tally.rejected).await?;
     let jobs = jobs(worker, started, registrations).await?;
     // All at once, so that the log commits them together.
     let (store, id_key) = (&worker.store, &worker.id_key);
     let outcomes = join_all(jobs.into_iter().map(|job| async move {
-        let registration = &job.registration;
-        let outcome = registration
+        let outcome = job
+            .registration
             .carry_out_on(store, id_key, &job.context, job.on_record)
             .await;
-        (job.line, outcome)
+        (job.line, job.registration, outcome)
     }));
-    for (line, outcome) in outcomes.await {
+    let mut leavers = Vec::new();
+    for (line, registration, outcome) in outcomes.await {
         match outcome? {
             Outcome::SignedUp(_) | Outcome::Repeated(_) => tally.accepted += 1,
+            Outcome::Taken if registration.brought.has_left() => leavers.push(registration),
             Outcome::Taken => tally.existing += 1,
             Outcome::TooMuch(_) => tally.rejected.push(rejected(line, "too_much", None)),
             Outcome::GivenUp(why) => tally.rejected.push(rejected(line, why.as_str(), None)),
         }
     }
+    let left = leaving::carry_out(worker, started, leavers).await?;
+    tally.suppressed += left.suppressed;
+    tally.existing += left.existing;
     tally.rejected.sort_by_key(|rejected| rejected.line);
     Ok(tally)
 }
@@ -115,9 +124,15 @@ fn registration(
     worker: &ImportWorker,
     started: &Started,
     email: &str,
-    name: Option<&str>,
-    attributes: Option<&str>,
+    (name, attributes): (Option<&str>, Option<&str>),
+    carried: &Carried,
 ) -> Option<Registration> {
+    let (attributes, noted) = own::attributes(attributes, carried.attributes.as_deref())?;
+    let tags = carried.tags.iter().map(|tag| Tag::parse(tag).ok());
+    let noted = Noted {
+        attributes: noted,
+        tags: tags.collect::<Option<_>>()?,
+    };
     let email = EmailAddress::parse(email).ok()?;
     let address_id = stream_id::address(&worker.id_key, &email);
     Some(Registration {
@@ -127,8 +142,8 @@ fn registration(
             address_id,
         ),
         name: name.map(DisplayName::parse).transpose().ok()?,
-        attributes: attributes.map(Attributes::parse_text).transpose().ok()?,
-        noted: Noted::default(),
+        attributes,
+        noted,
         source: Source::Import,
         import_id: Some(started.import.id),
         email,
@@ -136,6 +151,22 @@ fn registration(
         confirm_by: None,
         consent: None,
         evidence: None,
+        brought: brought(&worker.id_key, carried)?,
+    })
+}
+
+fn brought(id_key: &IdKey, carried: &Carried) -> Option<Brought> {
+    let topics = |slugs: &[String], wanted: bool| -> Option<Vec<_>> {
+        let topic = |slug: &String| Some(stream_id::topic(id_key, &Slug::parse(slug).ok()?));
+        let said = slugs.iter().map(topic);
+        said.map(|id| Some((What::Topic(id?), wanted))).collect()
+    };
+    let mut said = topics(&carried.topics_left, false)?;
+    said.extend(topics(&carried.topics_wanted, true)?);
+    said.extend(carried.left.then_some((What::Everything, false)));
+    Some(Brought {
+        unconfirmed: carried.unconfirmed,
+        said,
     })
 }
 

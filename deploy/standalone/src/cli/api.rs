@@ -59,6 +59,12 @@ pub enum ApiError {
         path: String,
         what: &'static str,
     },
+    #[error("the answer to {path} has ended half way: run it again")]
+    Broken {
+        path: String,
+        #[source]
+        source: reqwest::Error,
+    },
     #[error("an HTTP client cannot be set up")]
     Setup(#[source] reqwest::Error),
 }
@@ -108,27 +114,30 @@ impl Api {
         self.send(Method::POST, path, request).await
     }
 
-    /// Downloads a file that a command makes, and says why; what `take`
-    /// refuses with ends the download.
+    /// Downloads a file, and says why; what `take` refuses with ends the download. Without an error it has come as a whole.
     pub(crate) async fn download(
         &self,
-        path: &str,
+        (method, path): (Method, &str),
         reason: &str,
         take: &mut TakePiece<'_>,
     ) -> Result<std::io::Result<()>, ApiError> {
-        let request = self.request(&Method::POST, path);
+        let request = self.request(&method, path);
         let request = request
             .header(LOOK_REASON.as_str(), reason.as_bytes())
             .timeout(DOWNLOAD_TIMEOUT);
         let unreachable = |source| self.unreachable(source);
         let mut response = request.send().await.map_err(unreachable)?;
         if !response.status().is_success() {
-            let answered = self.answered(Method::POST, path, response).await;
+            let answered = self.answered(method, path, response).await;
             return answered.map(|_| Ok(()));
         }
         let of = response.content_length().unwrap_or_default();
         let mut so_far = 0;
-        while let Some(bytes) = response.chunk().await.map_err(unreachable)? {
+        let broken = |source| ApiError::Broken {
+            path: path.to_owned(),
+            source,
+        };
+        while let Some(bytes) = response.chunk().await.map_err(broken)? {
             so_far += bytes.len() as u64;
             if let Err(refused) = take(&bytes, so_far, of) {
                 return Ok(Err(refused));
@@ -188,17 +197,7 @@ impl Api {
         path: &str,
         query: &[(&str, Option<&String>)],
     ) -> Result<Answer, ApiError> {
-        let given = query
-            .iter()
-            .filter_map(|(name, value)| value.map(|it| (name, it)));
-        let url = Url::parse_with_params("http://any", given);
-        let url = url.map_err(|_| ApiError::Strange {
-            method: Method::GET,
-            path: path.to_owned(),
-            what: "a query",
-        })?;
-        self.get(&format!("{path}?{}", url.query().unwrap_or_default()))
-            .await
+        self.get(&with_query(path, query)?).await
     }
 
     async fn read(
@@ -306,6 +305,23 @@ impl Answer {
     pub(crate) fn count(&self, key: &str) -> u64 {
         self.body[key].as_u64().unwrap_or_default()
     }
+}
+
+/// A path with these of its parameters that are given.
+pub(crate) fn with_query(
+    path: &str,
+    query: &[(&str, Option<&String>)],
+) -> Result<String, ApiError> {
+    let given = query
+        .iter()
+        .filter_map(|(name, value)| value.map(|it| (name, it)));
+    let url = Url::parse_with_params("http://any", given);
+    let url = url.map_err(|_| ApiError::Strange {
+        method: Method::GET,
+        path: path.to_owned(),
+        what: "a query",
+    })?;
+    Ok(format!("{path}?{}", url.query().unwrap_or_default()))
 }
 
 fn position(headers: &HeaderMap) -> i64 {

@@ -6,6 +6,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use reqwest::Method;
 use serde_json::json;
 use tidings_event_store::export::digest_of;
 use tidings_event_store::hex::Hex;
@@ -107,7 +108,10 @@ impl Subscriber {
             bar.set(so_far, of);
             file.write_all(bytes)
         };
-        match api.download(&path, &self.reason, &mut take).await? {
+        match api
+            .download((Method::POST, &path), &self.reason, &mut take)
+            .await?
+        {
             Ok(()) => Ok(id),
             Err(source) => Err(CliError::Unwritable {
                 path: self.out.clone(),

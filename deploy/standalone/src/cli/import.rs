@@ -28,6 +28,9 @@ pub(super) enum Import {
 /// them says that they agreed. Of the lines that cannot be
 /// used the first 20 are listed with their reasons (with --json 1,000); all others are taken.
 ///
+/// A file that another Tidings has exported (`tidings subscribers export`) is known by its header: everybody comes as they were,
+/// who had left as somebody who has.
+///
 /// A file that listmonk or Mailchimp has exported is known by its header: whom it says not to write to gets no mail, and the
 /// others are signed up. Of Mailchimp's files leave out nonsubscribed_…: nothing in it says that they never signed up.
 ///

@@ -20,6 +20,11 @@ impl Out {
         Self { json }
     }
 
+    /// Whether the answer is for a program.
+    pub(crate) fn is_json(self) -> bool {
+        self.json
+    }
+
     /// Whether a person looks on: then progress is worth showing.
     pub(crate) fn is_terminal(self) -> bool {
         !self.json && io::stdout().is_terminal()

@@ -18,7 +18,8 @@ use crate::restore::{Restore as Engine, Source, Step, Summary, Witnessed};
 /// Lays the backup as the data of an empty data folder and lets the log go on from there: a new incarnation begins,
 /// attempts to deliver that were open in the backup come in doubt, and what the witness knows of consent since the
 /// backup becomes part of the log again: who left stays left. Put the master key into the data folder first
-/// (DIR/master.key), or set TIDINGS_MASTER_KEY.
+/// (DIR/master.key), or set TIDINGS_MASTER_KEY. If NATS is yours (TIDINGS_NATS_URL), leave it as it is: its stream is asked
+/// too, who left and to whom something was sent since the backup, as far as it holds that still.
 ///
 /// Afterwards `tidings up` serves everything but sends nothing, until you have seen what waits (`tidings dispatch
 /// show`), cancelled what must not go out a second time, and said so (`tidings dispatch release`).
@@ -46,9 +47,9 @@ pub(super) struct Restore {
     /// There is none: those who left after the backup are written to again
     #[arg(long, conflicts_with = "witness")]
     without_witness: bool,
-    /// The stream of before is gone: who left in the last second is written to again, and who was written to may be
-    /// once more
-    #[arg(long, requires = "in_place", conflicts_with = "backup")]
+    /// The stream of before is gone, or is not to be asked: who left in the last second is written to again, and who was
+    /// written to may be once more
+    #[arg(long)]
     without_stream: bool,
 }
 
@@ -69,7 +70,11 @@ impl Restore {
                         .to_owned(),
                 ));
             }
-            Some(folder) => Source::Backup(folder),
+            Some(folder) => Source::Backup {
+                folder,
+                // A private one held what was beside the database, and went with it.
+                read_stream: config.nats_url.is_some() && !self.without_stream,
+            },
             None => Source::InPlace {
                 read_stream: !self.without_stream,
             },

@@ -1,5 +1,7 @@
 //! `tidings subscribers`: who there is, and what is known of somebody.
 
+mod export;
+
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 use tidings_service::auth::Role;
@@ -11,10 +13,11 @@ use super::{Api, CliError, Out, who};
 
 const COLLECTION: &str = "/api/v1/subscribers";
 
-/// List subscribers, show one, and change what is known of one
+/// List subscribers, show one, change what is known of one, and export many
 #[derive(Debug, Subcommand)]
 pub(super) enum Subscribers {
     List(List),
+    Export(export::Export),
     Show(Show),
     Set(Set),
 }
@@ -26,6 +29,16 @@ Examples:
   tidings subscribers list --state unsubscribed
   tidings subscribers list --tag early_bird --attribute city:London")]
 pub(super) struct List {
+    #[command(flatten)]
+    filter: Filter,
+    /// How many
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    limit: u32,
+}
+
+/// Which subscribers; all that is said counts.
+#[derive(Args, Debug)]
+struct Filter {
     /// Only those in this state: active, pending, unsubscribed or erased
     #[arg(long, value_name = "STATE")]
     state: Option<String>,
@@ -44,9 +57,21 @@ pub(super) struct List {
     /// Only those to whom nothing may be sent (true), or only the others (false)
     #[arg(long, value_name = "BOOL")]
     suppressed: Option<bool>,
-    /// How many
-    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1000))]
-    limit: u32,
+}
+
+impl Filter {
+    /// By the names that requests have for it.
+    fn query(&self) -> Vec<(&'static str, Option<String>)> {
+        let id = |id: Option<Uuid>| id.map(|id| id.to_string());
+        vec![
+            ("state", self.state.clone()),
+            ("topic", id(self.topic)),
+            ("segment", id(self.segment)),
+            ("tag", self.tag.clone()),
+            ("attribute", self.attribute.clone()),
+            ("suppressed", self.suppressed.map(|it| it.to_string())),
+        ]
+    }
 }
 
 /// Show what is known of somebody; that you looked goes on record
@@ -120,6 +145,7 @@ impl Subscribers {
         let telemetry = session.telemetry(Logs::Quiet)?;
         let work = async |api: Api| match self {
             Self::List(list) => list.run(&api, out).await,
+            Self::Export(export) => export.run(&api, out).await,
             Self::Show(show) => show.run(&api, out).await,
             Self::Set(set) => set.run(&api, out).await,
         };
@@ -131,19 +157,12 @@ impl Subscribers {
 
 impl List {
     async fn run(self, api: &Api, out: Out) -> Result<(), CliError> {
-        let limit = self.limit.to_string();
-        let topic = self.topic.map(|id| id.to_string());
-        let segment = self.segment.map(|id| id.to_string());
-        let suppressed = self.suppressed.map(|it| it.to_string());
-        let query = [
-            ("limit", Some(&limit)),
-            ("state", self.state.as_ref()),
-            ("topic", topic.as_ref()),
-            ("segment", segment.as_ref()),
-            ("tag", self.tag.as_ref()),
-            ("attribute", self.attribute.as_ref()),
-            ("suppressed", suppressed.as_ref()),
-        ];
+        let mut query = self.filter.query();
+        query.push(("limit", Some(self.limit.to_string())));
+        let query: Vec<_> = query
+            .iter()
+            .map(|(name, it)| (*name, it.as_ref()))
+            .collect();
         let page = api.list(COLLECTION, &query).await?;
         for subscriber in page.body["items"].as_array().into_iter().flatten() {
             out.say(line(subscriber));

@@ -21,8 +21,13 @@ fn every_verb_teaches_with_an_example() {
     for (group, verb) in [
         ("import", "subscribers"),
         ("subscribers", "list"),
+        ("subscribers", "export"),
         ("subscribers", "show"),
         ("subscribers", "set"),
+        ("suppressions", "list"),
+        ("suppressions", "find"),
+        ("suppressions", "add"),
+        ("suppressions", "lift"),
         ("api-keys", "create"),
         ("api-keys", "list"),
         ("api-keys", "rotate"),
@@ -52,7 +57,7 @@ fn every_verb_teaches_with_an_example() {
         help.push_str(&help_of(&["tidings", group, verb, "--help"]));
         help.push_str("\n----\n");
     }
-    assert_eq!(help.matches("\nExample").count(), 38);
+    assert_eq!(help.matches("\nExample").count(), 43);
     insta::assert_snapshot!("verbs", help);
     insta::assert_snapshot!("tidings", help_of(&["tidings", "--help"]));
 }
@@ -82,6 +87,7 @@ async fn who_does_not_say_whom_or_why_is_told_so() {
         &["tidings", "export", "subscriber", "x", "--out", "x.zip"][..],
         &["tidings", "timeline", "subscriber", "x"],
         &["tidings", "timeline", "subscriber", "x", "--reason", " "],
+        &["tidings", "subscribers", "export"],
         &["tidings", "access", "--subscriber", "x"],
         &["tidings", "access", "--since", "then"],
     ] {
@@ -119,6 +125,8 @@ async fn bad_usage_is_64_and_help_is_no_failure() {
         &["tidings", "rebuild"],
         &["tidings", "rebuild", "no_such_view"],
         &["tidings", "audit"],
+        &["tidings", "suppressions"],
+        &["tidings", "suppressions", "lift", "ada@example.org"],
         &["tidings", "backup"],
         &["tidings", "erase", "subscriber"],
         &["tidings", "erase", "subscriber", "x", "--basis", "restored"],

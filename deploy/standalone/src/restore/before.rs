@@ -1,4 +1,4 @@
-//! What is known of the log as it was before: by its witness, and in place by the stream that carried it.
+//! What is known of the log as it was before: by its witness, and by the stream that carried it.
 
 use std::collections::HashSet;
 
@@ -30,7 +30,8 @@ pub struct Witnessed {
 pub(super) struct Known {
     source: Source,
     lost: Option<Lost>,
-    stream: InStream,
+    /// None: it was not read.
+    stream: Option<InStream>,
 }
 
 impl Known {
@@ -47,14 +48,25 @@ impl Known {
         let mut known = Self {
             source: restore.source.clone(),
             lost: lost(restore, core, end).await?,
-            stream: InStream::default(),
+            stream: None,
         };
-        if known.source == (Source::InPlace { read_stream: true }) {
-            known.stream = known
-                .in_stream(restore, (core, backing), restoring, end)
-                .await?;
+        if known.source.reads_stream() {
+            let read = known.in_stream(restore, (core, backing), restoring, end);
+            known.stream = match (read.await, &known.source) {
+                // The NATS of another place, or one that was lost with the database.
+                (
+                    Err(RestoringError::Restore(RestoreError::NoStream { .. })),
+                    Source::Backup { .. },
+                ) => None,
+                (read, _) => Some(read?),
+            };
         }
         Ok(known)
+    }
+
+    /// Whether the stream of before was read.
+    pub(super) fn has_read_stream(&self) -> bool {
+        self.stream.is_some()
     }
 
     async fn in_stream(
@@ -126,7 +138,7 @@ impl Known {
     /// The last position at which a witness shows that the log is the one of before; none: it has not gone on.
     pub(super) fn parted_after(&self) -> Option<i64> {
         match self.source {
-            Source::Backup(_) => None,
+            Source::Backup { .. } => None,
             Source::InPlace { .. } => {
                 let common = self.lost.as_ref().map_or(0, |lost| lost.common);
                 Some(self.parted_in_stream().map_or(common, |it| it.min(common)))
@@ -137,11 +149,12 @@ impl Known {
     /// The last position that the log has in common with the one of before, by all that is known.
     pub(super) fn same(&self, after_position: i64) -> i64 {
         match self.source {
-            Source::Backup(_) => after_position,
+            Source::Backup { .. } => after_position,
             Source::InPlace { .. } => {
                 let witnessed = self.lost.as_ref().map_or(0, |lost| lost.same);
+                let in_stream = self.stream.as_ref().map_or(0, |stream| stream.same);
                 let parted = self.parted_in_stream();
-                parted.unwrap_or(witnessed.max(self.stream.same))
+                parted.unwrap_or(witnessed.max(in_stream))
             }
         }
     }
@@ -149,8 +162,8 @@ impl Known {
     /// Where the stream shows that the log parted from it; none: it holds nothing but what is the log's. It knows better
     /// than the witness, which may have gone on with the log after they parted.
     fn parted_in_stream(&self) -> Option<i64> {
-        let InStream { same, through, .. } = self.stream;
-        (through > same).then_some(same)
+        let InStream { same, through, .. } = self.stream.as_ref()?;
+        (through > same).then_some(*same)
     }
 
     /// The last position of before.
@@ -159,12 +172,13 @@ impl Known {
         // All that was witnessed is in the log: perhaps because the witness went on with it.
         let witnessed = lost.filter(|lost| lost.through > lost.common);
         let witnessed = witnessed.map_or(0, |lost| lost.through);
-        witnessed.max(self.stream.through)
+        let in_stream = self.stream.as_ref().map_or(0, |stream| stream.through);
+        witnessed.max(in_stream)
     }
 
     /// Attempts to deliver that only the stream knows.
     pub(super) fn attempts(&self) -> &[Attempt] {
-        &self.stream.attempts
+        self.stream.as_ref().map_or(&[], |stream| &stream.attempts)
     }
 
     /// The facts that the log lacks, by both sources, in the order they happened, each once.
@@ -174,7 +188,7 @@ impl Known {
             .as_ref()
             .map_or(Vec::new(), |lost| lost.facts.clone());
         let known: HashSet<Uuid> = facts.iter().map(|fact| fact.event_id).collect();
-        let more = self.stream.facts.iter();
+        let more = self.stream.iter().flat_map(|stream| &stream.facts);
         facts.extend(more.filter(|it| !known.contains(&it.event_id)).cloned());
         facts.sort_by_key(|fact| fact.position);
         facts
@@ -193,7 +207,7 @@ async fn lost(
     let key = store.vault().witness_key(restore.ground.clock.now()).await;
     let key = key.map_err(RestoringError::Vault)?.public();
     let growth = match restore.source {
-        Source::Backup(_) => Growth::None,
+        Source::Backup { .. } => Growth::None,
         Source::InPlace { .. } => Growth::Possible,
     };
     let lost = witness::lost(store.log(), folder, key, end, growth).await?;

@@ -56,6 +56,8 @@ pub(crate) enum Fault {
     /// Its process stands still.
     NatsFrozen,
     MailCut,
+    /// As [`Self::DatabaseSilent`], with the mail server, for less than an answer is waited for.
+    MailSilent(Way),
     SlackCut,
     ProgramFrozen,
     /// Past the deadlines of its attempts, with another program beside it.
@@ -67,7 +69,7 @@ pub(crate) enum Fault {
 }
 
 /// What may happen to any run.
-const ANYWHERE: [Fault; 19] = [
+const ANYWHERE: [Fault; 22] = [
     Fault::StreamPurged,
     Fault::StreamDeleted,
     Fault::ServersCrashed,
@@ -81,6 +83,9 @@ const ANYWHERE: [Fault; 19] = [
     Fault::CommitCut(Way::Unheard),
     Fault::CommitFrozen,
     Fault::MailCut,
+    Fault::MailSilent(Way::Silent),
+    Fault::MailSilent(Way::Deaf),
+    Fault::MailSilent(Way::Mute),
     Fault::SlackCut,
     Fault::ProgramFrozen,
     Fault::PastDeadline,
@@ -125,7 +130,8 @@ impl Fault {
             Self::NatsRolledBack | Self::StreamPurged | Self::StreamDeleted => false,
             Self::NatsKilled | Self::NatsParted(_) => false,
             Self::NatsSilent(_) | Self::NatsFrozen => false,
-            Self::MailCut | Self::SlackCut | Self::CommitCut(_) => false,
+            Self::MailCut | Self::MailSilent(_) | Self::SlackCut => false,
+            Self::CommitCut(_) => false,
             Self::ProgramFrozen | Self::CommitFrozen | Self::PastDeadline => false,
             Self::TwoDispatchers(_) | Self::PutBack => false,
         }
@@ -314,6 +320,7 @@ impl World {
             Fault::MailCut => {
                 self.cut_off(&self.links.smtp, MAILS_AT_ONCE as usize).await;
             }
+            Fault::MailSilent(way) => self.silence_mail(way, seconds(&mut dice, 1)).await,
             Fault::SlackCut => self.cut_off(&self.links.slack, 1).await,
             Fault::ProgramFrozen => self.freeze(seconds(&mut dice, 1)).await,
             Fault::DiskFull | Fault::PastDeadline | Fault::TwoDispatchers(_) | Fault::PutBack => {

@@ -4,15 +4,18 @@
 use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tidings_servers::template::EphemeralServers;
 use tidings_sinks::smtp;
 use tidings_tests::program::newsroom::{id, publish, settled};
 use tidings_tests::program::{Api, Program};
 
+use crate::in_place::{self, LEAVE as LEFT, goes_on, leave, stopped_mid_send};
 use crate::private::{Lost, brought, check, check_but_for};
-use crate::start;
+use crate::{program, start};
 
 const READERS: usize = 300;
 const LEAVE: usize = 100;
@@ -323,4 +326,58 @@ async fn taken_in_mid_send_restored_with_kills_and_cancelled_it_sends_nothing_mo
     // What was sent after the backup is cancelled in this log, which knows of no attempt: those copies nobody explains.
     check(&program, &sink, &brought(1_500), Lost::Attempts).await;
     program.stop().await;
+}
+
+/// The operator's own nats-server goes on while the database is lost: its stream alone tells who left after the backup, and
+/// who was mailed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_outlives_the_database_tells_what_came_after_the_backup() {
+    let servers = EphemeralServers::start().await.unwrap();
+    let sink = sink().await;
+    let nats = ("TIDINGS_NATS_URL", servers.nats_url().to_owned());
+    let mut program = program(vec![nats]);
+    assert!(program.up(None).await, "it ended at its start");
+    let (program, publication) = stopped_mid_send(program, &sink).await;
+    let before = sink.count();
+    let backups = program.dir().join("backups");
+    program.says(&["backup", backups.to_str().unwrap()]);
+    let backup = only_backup(&backups);
+    let mut program = program;
+    assert!(program.up(None).await, "it ended at its start");
+    let api = program.api();
+    settled(&api, &publication).await;
+    assert_eq!(sink.count(), in_place::READERS);
+    let left = leave(&api, &publication).await;
+    let (mut program, old) = program.stop_and_move_on("restored").await;
+    keep_key(&old, &program.data());
+
+    let verb = ["restore", backup.to_str().unwrap(), "--without-witness"];
+    let restored = program.says(&[&verb[..], &["--json"]].concat());
+    let lost = json!(in_place::READERS - before);
+    assert_eq!(restored["without_stream"], json!(false), "{restored}");
+    assert_eq!(restored["again"]["facts"], json!(LEFT), "{restored}");
+    assert_eq!(restored["doubted"], lost, "{restored}");
+    program.is_back_at(restored["after_position"].as_i64().unwrap());
+    program.verify_log_alone();
+    assert!(program.up(None).await, "{}", program.said());
+    program.let_in();
+    let api = program.api();
+    goes_on(&program, &api, &publication, &lost).await;
+    let mailed = sink.messages();
+    let (first, second) = mailed.split_at(in_place::READERS);
+    assert_eq!(second.len(), in_place::READERS - LEFT);
+    let receivers = |mails: &[Arc<smtp::Message>]| -> HashSet<String> {
+        mails.iter().flat_map(|it| it.to.clone()).collect()
+    };
+    assert_eq!(receivers(first).len(), in_place::READERS, "nobody twice");
+    assert!(receivers(second).is_disjoint(&left));
+
+    // Another place, whose NATS has never heard of it.
+    let elsewhere = EphemeralServers::start().await.unwrap();
+    let (mut program, old) = program.stop_and_move_on("elsewhere").await;
+    keep_key(&old, &program.data());
+    program.set(vec![("TIDINGS_NATS_URL", elsewhere.nats_url().to_owned())]);
+    let restored = program.says(&[&verb[..], &["--json"]].concat());
+    assert_eq!(restored["without_stream"], json!(true), "{restored}");
+    assert_eq!(restored["again"]["facts"], json!(0), "{restored}");
 }

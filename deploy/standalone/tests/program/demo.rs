@@ -1,6 +1,7 @@
 //! Every verb over what the demo leaves, as its help says it.
 
 use std::io::{BufRead as _, BufReader};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Stdio;
 
@@ -147,6 +148,70 @@ fn look_at_a_reader(root: &Path) {
         ["export", "search", "timeline", "search"],
         "{looks:?}"
     );
+}
+
+/// All readers leave in a file that is whole, that nobody else may read, and that the platform takes again.
+fn export_readers(root: &Path) {
+    fn over<'a>(arguments: &[&'a str]) -> Vec<&'a str> {
+        let why = ["--reason", "moving house"];
+        [&["subscribers", "export"][..], arguments, &why].concat()
+    }
+    let exported = says(root, &over(&["-o", "all.csv"]));
+    let count = exported["subscribers"].as_u64().unwrap();
+    assert!(count > 2_000, "{exported}");
+    let mode = std::fs::metadata(root.join("all.csv"))
+        .unwrap()
+        .permissions();
+    assert_eq!(mode.mode() & 0o777, 0o600);
+    let whole = std::fs::read(root.join("all.csv")).unwrap();
+    fails(root, &over(&["-o", "all.csv"]), "cannot write all.csv");
+    says(root, &over(&["-o", "all.csv", "--overwrite"]));
+    assert_eq!(std::fs::read(root.join("all.csv")).unwrap(), whole);
+    let again = says(root, &["import", "subscribers", "all.csv"]);
+    assert_eq!(again["existing"].as_u64(), Some(count), "{again}");
+    let lines = ["--format", "jsonl", "--state", "active"];
+    let output = tidings(root).args(over(&lines)).output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    let lines = String::from_utf8(output.stdout).unwrap();
+    let states = lines
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap()["state"].clone());
+    assert!(states.count() > 1_000 && lines.contains(READER));
+    let (code, text) = said(&tidings(root).args(over(&["--json"])).output().unwrap());
+    assert_eq!(code, Some(64), "{text}");
+}
+
+/// Nothing goes to an address and a domain, until somebody says otherwise.
+fn suppress(root: &Path) {
+    let over = |verb: &str, whom: &str| says(root, &["suppressions", verb, whom]);
+    assert_eq!(over("find", "gone@example.net")["suppressed"], false);
+    over("add", "gone@example.net");
+    over("add", "Example.NET");
+    let found = over("find", "Gone@example.net");
+    assert_eq!(found["found"]["reasons"], json!(["manual"]), "{found}");
+    assert_eq!(found["domain"]["reasons"], json!(["manual"]), "{found}");
+    let listed = says(root, &["suppressions", "list", "--cause", "manual"]);
+    let listed = listed["items"].as_array().unwrap();
+    let domains = listed.iter().filter(|it| it["domain"] == "example.net");
+    assert_eq!(domains.count(), 1, "{listed:?}");
+    let lift = ["suppressions", "lift", "gone@example.net", "--cause"];
+    says(root, &[&lift[..], &["manual"]].concat());
+    fails(
+        root,
+        &[&lift[..], &["erased"]].concat(),
+        "sign-up of their own",
+    );
+    let found = over("find", "gone@example.net");
+    assert_eq!(found["found"]["reasons"], json!([]), "{found}");
+    let nobody = [
+        "suppressions",
+        "lift",
+        "nobody@example.net",
+        "--cause",
+        "manual",
+    ];
+    let (code, text) = said(&tidings(root).args(nobody).output().unwrap());
+    assert_eq!(code, Some(64), "{text}");
 }
 
 /// A statement of whoever owns the database.
@@ -312,6 +377,8 @@ fn every_verb_does_on_the_demos_data_what_its_help_says() {
     look_outwards(root);
     import(root);
     look_at_a_reader(root);
+    export_readers(root);
+    suppress(root);
     erase(root);
     says(root, &["token", "--role", "editor"]);
     assert_eq!(says(root, &["doctor"])["well"], true);

@@ -1,6 +1,7 @@
 //! What comes back: a report by mail is on record with the delivery it is about, takes the reader's address off, and
 //! moves no number of the accounting.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::http::header;
@@ -9,6 +10,7 @@ use actix_web::web::{self, ServiceConfig};
 use serde_json::{Value, json};
 use tidings_command_api::feedback::{Origin, Report, Verdict, record};
 use tidings_command_api::{Commands, recorder};
+use tidings_dispatcher::notices;
 use tidings_domain::delivery::{ComplaintKind, Feedback, FeedbackSource};
 use tidings_domain::token::LinkKeys;
 use tidings_domain::value::EmailAddress;
@@ -47,6 +49,15 @@ pub(super) async fn ask(house: &House, commands: Commands, request: TestRequest)
 pub(super) fn house_commands(house: &House) -> Commands {
     let link_keys = LinkKeys::clone(&house.link_keys);
     commands(&house.platform, house.id_key.clone(), link_keys)
+}
+
+/// The same, which find out by which channel a notice goes.
+pub(super) fn notifying_commands(house: &House) -> Commands {
+    let store = house.platform.store.clone();
+    house_commands(house).with_notices(Arc::new(move || {
+        let store = store.clone();
+        Box::pin(async move { notices::channel(store.log().pool(), None).await })
+    }))
 }
 
 async fn get(house: &House, path: &str) -> Value {

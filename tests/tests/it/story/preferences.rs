@@ -1,5 +1,7 @@
 //! How and when readers get what they get, by their own clocks. The clock of the tests begins at 09:00 UTC on 2 March.
 
+mod told;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +11,6 @@ use actix_web::test::{TestRequest, call_service, init_service, read_body};
 use actix_web::web;
 use serde_json::{Value, json};
 use tidings_command_api::{Offer, OfferedTopic, recorder, routes};
-use tidings_dispatcher::notices;
 use tidings_domain::preferences::Given;
 use tidings_domain::publication::Priority;
 use tidings_domain::stream_id;
@@ -26,6 +27,7 @@ use tidings_tests::house::House;
 use time::macros::date;
 use uuid::Uuid;
 
+use super::bounced::notifying_commands;
 use super::commands::commands;
 
 fn text(text: &str) -> Option<String> {
@@ -146,14 +148,7 @@ async fn what_is_said_after_the_plan_is_in_force_at_the_attempt() {
 
 /// Sends requests to the page, one after the other; gives each status and page.
 async fn visit(house: &House, offer: Offer, requests: Vec<TestRequest>) -> Vec<(u16, String)> {
-    let link_keys = LinkKeys::clone(&house.link_keys);
-    let commands = commands(&house.platform, house.id_key.clone(), link_keys);
-    let store = house.platform.store.clone();
-    let commands = commands.with_notices(Arc::new(move || {
-        let store = store.clone();
-        Box::pin(async move { notices::channel(store.log().pool(), None).await })
-    }));
-    let commands = commands.with_offers(Arc::new(move || {
+    let commands = notifying_commands(house).with_offers(Arc::new(move || {
         let offer = offer.clone();
         Box::pin(async { Ok(offer) })
     }));

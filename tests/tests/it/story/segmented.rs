@@ -205,7 +205,7 @@ async fn it_goes_to_whom_its_segments_pick_and_not_to_whom_others_do() {
         assert_eq!(shown["excluded_segment_ids"], picks("excluded_segments"));
         // Whoever does not know of segments would send it to everybody.
         let drafted = &house.platform.store.log().stream(id).await.unwrap()[0];
-        assert_eq!(drafted.metadata().min_reader, if asked > 0 { 5 } else { 0 });
+        assert_eq!(drafted.metadata().min_reader, if asked > 0 { 4 } else { 0 });
     }
 }
 

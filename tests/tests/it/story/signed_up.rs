@@ -1,7 +1,6 @@
 //! Whoever signs up by themselves is asked first, and nobody is written to because somebody else typed their address:
 //! not for long, not often, and not after they had said no.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::http::header;
@@ -9,7 +8,6 @@ use actix_web::test::TestRequest;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use tidings_command_api::{Commands, SignUpForm};
-use tidings_dispatcher::notices;
 use tidings_domain::stream_id;
 use tidings_domain::subscriber::{Consent, Standing, Subscriber};
 use tidings_domain::suppression::{Command, Reason, Scope, Suppression};
@@ -20,25 +18,19 @@ use tidings_tests::checker::deliveries::Deliveries;
 use tidings_tests::house::House;
 use uuid::Uuid;
 
-use super::bounced::{ADA, GRACE, ask, house_commands};
+use super::bounced::{ADA, GRACE, ask, house_commands, notifying_commands};
 
 const WORDING: &str = "I want to get the news by mail.";
 
 fn commands(house: &House) -> Commands {
-    let store = house.platform.store.clone();
-    house_commands(house)
-        .with_notices(Arc::new(move || {
-            let store = store.clone();
-            Box::pin(async move { notices::channel(store.log().pool(), None).await })
-        }))
-        .with_sign_up(SignUpForm {
-            organisation: "The Town Crier".to_owned(),
-            consent: Consent::to(
-                ConsentWording::parse(WORDING).unwrap(),
-                ConsentVersion::parse("1").unwrap(),
-            ),
-            return_pages: vec![],
-        })
+    notifying_commands(house).with_sign_up(SignUpForm {
+        organisation: "The Town Crier".to_owned(),
+        consent: Consent::to(
+            ConsentWording::parse(WORDING).unwrap(),
+            ConsentVersion::parse("1").unwrap(),
+        ),
+        return_pages: vec![],
+    })
 }
 
 /// A house with a channel to ask by.

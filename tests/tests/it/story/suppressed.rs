@@ -45,6 +45,17 @@ async fn what_is_suppressed_by_hand_gets_nothing_until_it_is_lifted() {
     let listed = list(&house, "?reason=manual").await;
     assert_eq!(listed.len(), 1);
     assert_eq!(listed[0]["id"], found["id"]);
+    let cause = &listed[0]["causes"][0];
+    assert_eq!(
+        (&cause["reason"], &cause["delivery_id"]),
+        (&json!("manual"), &Value::Null)
+    );
+    assert!(
+        cause["actor"].as_str().unwrap().starts_with("user:"),
+        "{cause}"
+    );
+    assert_eq!(cause["since"], "2026-03-02T09:00:00Z");
+    assert_eq!(listed[0]["domain"], Value::Null);
     assert!(!listed[0].to_string().contains("ada"), "{listed:?}");
     assert_eq!(list(&house, "?reason=complaint").await, Vec::<Value>::new());
     let lift = format!("/{}/lift", found["id"].as_str().unwrap());
@@ -55,6 +66,9 @@ async fn what_is_suppressed_by_hand_gets_nothing_until_it_is_lifted() {
     // A whole domain.
     let domain = json!({ "domain": "EXAMPLE.org" });
     assert_eq!(post(&house, "", domain).await.0, 200);
+    let listed = list(&house, "").await;
+    assert_eq!(listed[0]["domain"], "example.org");
+    assert_eq!(listed[0]["causes"].as_array().unwrap().len(), 1);
     house.publish("The bridge", "It is up.", &[channel]).await;
     house.platform.settle().await;
     assert_eq!((sent(ADA), sent(GRACE)), (0, 1));

@@ -33,6 +33,18 @@ impl World {
         self.speak_again(link, dice).await;
     }
 
+    /// Neither the answers of the mail server come, nor what it is told next, or only one of the two: all of it comes late, and
+    /// that is all.
+    pub(super) async fn silence_mail(&self, way: Way, time: Duration) {
+        let doubts = async || self.reasons("delivery.InDoubt", "connection_lost").await;
+        let before = doubts().await;
+        self.links.smtp.set(way);
+        self.smtp.release();
+        tokio::time::sleep(time).await;
+        self.links.smtp.set(Way::Open);
+        assert_eq!(doubts().await, before, "{}", self.program.said());
+    }
+
     /// Everything comes through again, or every connection turns out to be dead.
     async fn speak_again(&self, link: &Link, dice: &mut Dice) {
         if dice.once_in(2) {
@@ -84,6 +96,12 @@ async fn a_nats_server_out_of_reach_is_done_without() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_mail_server_that_hangs_up_leaves_doubts_and_no_copies() {
     survives(Fault::MailCut).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_mail_server_that_is_not_heard_or_does_not_hear_for_a_while_has_every_mail_once() {
+    let ways = [Way::Silent, Way::Deaf, Way::Mute];
+    survives_all(&ways.map(Fault::MailSilent)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,0 +1,207 @@
+//! What this platform's own export says of somebody beside their address and name. Pure, as all that judges a file.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use tidings_domain::suppression::Reason;
+use tidings_domain::value::{AttributeKey, AttributeValue, Attributes, Slug, Tag};
+use tidings_service::csv;
+
+use super::layout::{Column, Own, is_refusal};
+
+/// What stands before a reason that is one against the address's whole domain.
+const OF_DOMAIN: &str = "domain:";
+/// What somebody may write where no reason stands.
+const NO_REASON: [&str; 3] = ["false", "no", "0"];
+
+/// All of it; every value passed its parser.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Carried {
+    /// They have yet to confirm.
+    pub(super) unconfirmed: bool,
+    /// They left everything.
+    pub(super) left: bool,
+    /// Reasons of suppressions.
+    pub(super) suppressed: Vec<String>,
+    /// What they are called among editors.
+    pub(super) tags: Vec<String>,
+    /// JSON object of typed attributes, as requests write them.
+    pub(super) attributes: Option<String>,
+    /// Slugs.
+    pub(super) topics_left: Vec<String>,
+    /// Slugs.
+    pub(super) topics_wanted: Vec<String>,
+}
+
+impl Carried {
+    /// Takes a cell that is not empty.
+    ///
+    /// # Errors
+    /// A stable code.
+    pub(super) fn take(&mut self, column: Own, cell: &str) -> Result<(), &'static str> {
+        let words = cell.split_whitespace();
+        match column {
+            Own::Status => match cell.trim() {
+                "active" => {}
+                "pending" => self.unconfirmed = true,
+                "unsubscribed" => self.left = true,
+                _ => return Err("unknown_status"),
+            },
+            Own::Confirmed => match cell.trim() {
+                "true" => {}
+                "false" => self.unconfirmed = true,
+                _ => return Err("unknown_status"),
+            },
+            Own::Suppressed => {
+                let reasons = reasons(cell).map(|reason| reason.to_string());
+                self.suppressed = reasons.collect();
+            }
+            Own::Tags => self.tags = all(words, |tag| Tag::parse(tag).ok(), "invalid_tags")?,
+            Own::Attributes => {
+                typed(cell).ok_or("invalid_attributes")?;
+                self.attributes = Some(cell.to_owned());
+            }
+            Own::TopicsLeft => self.topics_left = slugs(words)?,
+            Own::TopicsWanted => self.topics_wanted = slugs(words)?,
+        }
+        Ok(())
+    }
+}
+
+fn slugs<'a>(words: impl Iterator<Item = &'a str>) -> Result<Vec<String>, &'static str> {
+    all(words, |slug| Slug::parse(slug).ok(), "invalid_topics")
+}
+
+fn all<'a, T: ToString>(
+    words: impl Iterator<Item = &'a str>,
+    parse: impl Fn(&str) -> Option<T>,
+    code: &'static str,
+) -> Result<Vec<String>, &'static str> {
+    let parsed = words.map(|word| parse(word).map(|it| it.to_string()).ok_or(code));
+    parsed.collect()
+}
+
+/// The attributes of a cell by key; none: it is no object of them.
+pub(super) fn typed(cell: &str) -> Option<BTreeMap<AttributeKey, AttributeValue>> {
+    let Ok(Value::Object(object)) = serde_json::from_str(cell) else {
+        return None;
+    };
+    let each = object.into_iter().map(|(key, value)| {
+        // Files of others have brought what their columns are called, and longer texts than a request may.
+        let key = AttributeKey::parse_any(&key).ok()?;
+        let plain = || Attributes::parse(serde_json::json!({ key.as_str(): value })).ok();
+        let value = match AttributeValue::parse(&value) {
+            Ok(value) => value,
+            Err(_) => AttributeValue::of_sign_up(plain()?.as_map().get(key.as_str())?)?,
+        };
+        Some((key, value))
+    });
+    each.collect()
+}
+
+/// What is known of somebody besides, as it is kept: in the sign-up itself, and, where that has no place for it, in a record
+/// of its own. `columns`: a JSON object of what other columns say. None: it is none of both.
+pub(super) fn attributes(
+    columns: Option<&str>,
+    carried: Option<&str>,
+) -> Option<(Option<Attributes>, BTreeMap<AttributeKey, AttributeValue>)> {
+    let columns = columns.map(Attributes::parse_text).transpose().ok()?;
+    let Some(cell) = carried else {
+        return Some((columns, BTreeMap::new()));
+    };
+    let mut plain = columns
+        .as_ref()
+        .map_or_else(Map::new, |it| it.as_map().clone());
+    let (mut noted, all) = (BTreeMap::new(), typed(cell)?);
+    for (key, value) in &all {
+        match value.to_json() {
+            Value::Object(_) => drop(noted.insert(key.clone(), value.clone())),
+            said => drop(plain.insert(key.to_string(), said)),
+        }
+    }
+    match Attributes::parse(Value::Object(plain)) {
+        Ok(plain) => Some((Some(plain).filter(|it| !it.is_empty()), noted)),
+        // A record has room for more.
+        Err(_) => Some((columns, all)),
+    }
+}
+
+/// The reasons that a cell names. What can not be read as one is a reason all the same, and what only a sign-up of their own
+/// ends does not keep somebody from being signed up who was so elsewhere.
+fn reasons(cell: &str) -> impl Iterator<Item = Reason> {
+    let words = cell.split_whitespace();
+    let words = words.filter(|word| !NO_REASON.contains(&word.to_ascii_lowercase().as_str()));
+    words.map(|word| {
+        let reason = Reason::parse(word.strip_prefix(OF_DOMAIN).unwrap_or(word));
+        match reason {
+            Ok(Reason::Erased | Reason::Moved) | Err(_) => Reason::Import,
+            Ok(reason) => reason,
+        }
+    })
+}
+
+/// Why a record says that nothing may be sent to them, whatever else is wrong with it.
+pub(super) fn refusal(columns: &[Column], fields: &[Cow<'_, [u8]>]) -> Option<Reason> {
+    let cells = columns.iter().zip(fields).filter_map(|(column, field)| {
+        let Column::Own(own) = column else {
+            return None;
+        };
+        let text = std::str::from_utf8(field).ok()?;
+        Some((*own, csv::without_guard(text)))
+    });
+    let mut found = cells.filter_map(|(column, cell)| match column {
+        Own::Status if cell.trim() == "unsubscribed" => Some(Reason::Unsubscribed),
+        Own::Status if is_refusal(cell) => Some(Reason::Import),
+        Own::Suppressed => reasons(cell).next(),
+        _ => None,
+    });
+    found.next()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn carried(cells: &[(Own, &str)]) -> Result<Carried, &'static str> {
+        let mut carried = Carried::default();
+        for (column, cell) in cells {
+            carried.take(*column, cell)?;
+        }
+        Ok(carried)
+    }
+
+    #[test]
+    fn whatever_may_keep_mail_from_going_out_does() {
+        for cells in [
+            [(Own::Status, "pending"), (Own::Confirmed, "true")],
+            [(Own::Status, "active"), (Own::Confirmed, "false")],
+        ] {
+            assert!(carried(&cells).unwrap().unconfirmed, "{cells:?}");
+        }
+        let left = carried(&[(Own::Status, "unsubscribed"), (Own::Confirmed, "true")]).unwrap();
+        assert!(left.left && !left.unconfirmed);
+        assert_eq!(carried(&[(Own::Status, "on")]), Err("unknown_status"));
+        let named = |cell| carried(&[(Own::Suppressed, cell)]).unwrap().suppressed;
+        assert_eq!(named("complaint domain:manual"), ["complaint", "manual"]);
+        assert_eq!(named("moved erased yes"), ["import"; 3]);
+        assert!(named("false").is_empty());
+    }
+
+    #[test]
+    fn what_can_not_be_used_is_said() {
+        let tags = carried(&[(Own::Tags, "early_bird VIP")]).unwrap().tags;
+        assert_eq!(tags, ["early_bird", "vip"]);
+        assert_eq!(carried(&[(Own::Tags, "ä")]), Err("invalid_tags"));
+        assert_eq!(carried(&[(Own::TopicsLeft, "S p!")]), Err("invalid_topics"));
+        for bad in ["[]", "{\"a\":[1]}", "{\"\":1}", "x"] {
+            let taken = carried(&[(Own::Attributes, bad)]);
+            assert_eq!(taken, Err("invalid_attributes"), "{bad}");
+        }
+        let attributes =
+            typed(r#"{"born":{"date":"1815-12-10"},"City Name":"x","n":{"number":"0.1"}}"#);
+        assert_eq!(attributes.unwrap().len(), 3);
+    }
+}

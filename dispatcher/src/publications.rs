@@ -139,6 +139,10 @@ impl Core {
         let Some(published) = last(&loaded, "publication.Published") else {
             return Ok(Progress::Idle);
         };
+        // What was put back may lack how a segment was revised last, which an operator can still mend.
+        if draft.aim.is_by_segments() && self.surroundings.refresh().await?.held {
+            return Ok(Progress::Idle);
+        }
         let (addressed, broadcast) = self.roster.reaches(draft.channel_ids.as_slice()).await?;
         let topics = self.causes.refresh(id).await?.topics.clone();
         let whom = Whom::now(&self.store, topics, &draft.aim, broadcast).await?;

@@ -11,7 +11,7 @@ pub struct SegmentIds(Vec<Uuid>);
 
 impl SegmentIds {
     /// The most segments in one list of a publication.
-    pub const COUNT_MAX: usize = 20;
+    pub const COUNT_MAX: usize = 5;
 
     /// Takes the ids as an editor listed them.
     ///
@@ -38,10 +38,10 @@ mod tests {
     #[test]
     fn each_once_and_not_too_many() {
         let ids = |n: u128| (1..=n).map(Uuid::from_u128).collect::<Vec<_>>();
-        assert!(SegmentIds::parse(ids(20)).is_ok_and(|it| it.as_slice() == ids(20)));
+        assert!(SegmentIds::parse(ids(5)).is_ok_and(|it| it.as_slice() == ids(5)));
         assert_eq!(
-            SegmentIds::parse(ids(21)).unwrap_err().detail,
-            "21 segments are named; at most 20 are allowed"
+            SegmentIds::parse(ids(6)).unwrap_err().detail,
+            "6 segments are named; at most 5 are allowed"
         );
         assert_eq!(
             SegmentIds::parse([ids(2), ids(1)].concat())

@@ -19,6 +19,7 @@ use tidings_tests::house::{Accounting, House};
 use uuid::Uuid;
 
 use super::desk;
+use super::held::{release, restored};
 use super::records::say;
 
 async fn ok(house: &House, request: TestRequest) -> Value {
@@ -398,4 +399,26 @@ async fn by_segments(house: &House, channels: &[Uuid], segment: Uuid) -> Uuid {
         })
         .await;
     id
+}
+
+/// The log that was put back may lack how a segment was revised last.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_audience_is_frozen_by_segments_between_a_restore_and_its_release() {
+    let house = House::start().await;
+    let channel = house.email_channel().await;
+    reader(&house, "ada", "London", json!(["vip"])).await;
+    let vip = segment(&house, "vip", json!({ "tag": "vip" })).await;
+    let id = draft(&house, channel, "Held", &json!({ "segments": ["vip"] })).await;
+    house.platform.settle().await;
+    restored(&house).await;
+    publish(&house, id).await;
+    house.platform.settle().await;
+    assert_eq!(house.state(id).await, "published");
+
+    revise(&house, vip, json!({ "tag": "nobody" })).await;
+    release(&house).await;
+    house.platform.settle().await;
+    assert_eq!(house.accounting(id).await, Accounting::default());
+    assert_eq!(house.state(id).await, "completed");
+    assert_eq!(house.smtp.count(), 0);
 }

@@ -22,9 +22,10 @@ pub(crate) async fn depart(
     let actor = match method {
         UnsubscribeMethod::OneClick => "subscriber:link",
         UnsubscribeMethod::Mail => "subscriber:mail",
-        UnsubscribeMethod::Page | UnsubscribeMethod::Api | UnsubscribeMethod::Restored => {
-            "subscriber:page"
-        }
+        UnsubscribeMethod::Page
+        | UnsubscribeMethod::Api
+        | UnsubscribeMethod::Import
+        | UnsubscribeMethod::Restored => "subscriber:page",
     };
     let context = Context {
         actor: actor.to_owned(),

@@ -67,7 +67,7 @@ impl Case {
         match room {
             Room::Now => {}
             Room::At(at) => self.room_at = Some(at),
-            Room::Never => self.receiver.receiver.is_over_cap(),
+            Room::Never => self.receiver.receiver.forbid_over_cap(),
         }
     }
 }

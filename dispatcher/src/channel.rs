@@ -125,8 +125,8 @@ pub trait Channel: fmt::Debug + Send + Sync {
         None
     }
 
-    /// Who it sends mail as, for those who look that up in the DNS; none: it sends no mail.
-    fn sender(&self) -> Option<Sender> {
+    /// Who it sends mail as, about a topic that has these, for those who look that up in the DNS; none: it sends no mail.
+    fn sender(&self, _topic: &topic::Sender) -> Option<Sender> {
         None
     }
 

@@ -9,7 +9,9 @@ use serde::Deserialize;
 use tidings_domain::channel::Channel as ChannelState;
 use tidings_domain::id::IdKey;
 use tidings_domain::publication::Publication;
-use tidings_domain::topic::Sender;
+use tidings_domain::stream_id;
+use tidings_domain::topic::{Sender, Topic};
+use tidings_domain::value::Slug;
 use tidings_event_store::view::{Reached, reached};
 use tidings_event_store::{LoadError, RETRY_AFTER, Store};
 use tidings_service::access::{Gate, Route, serve};
@@ -145,6 +147,18 @@ impl Desk {
             Reached::Behind(position) => Err(Problem::behind(position, at_least.unwrap_or(0))),
             Reached::Unborn => Err(Problem::view_unborn()),
         }
+    }
+
+    /// What mails about a topic bear.
+    async fn sender_of_topic(&self, slug: &str) -> Result<Sender, Problem> {
+        let unknown =
+            || Problem::bad_request(format!("There is no topic {slug:?}: name one by its slug."));
+        let slug = Slug::parse(slug).map_err(|_| unknown())?;
+        let id = stream_id::topic(&self.id_key, &slug);
+        let topic = self.store.load::<Topic>(id).await;
+        let topic = topic.map_err(|error| load(&error))?;
+        let card = topic.state.card().ok_or_else(unknown)?;
+        Ok(card.sender.clone())
     }
 
     /// What a publication says, composed as it will go out.

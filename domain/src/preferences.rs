@@ -69,8 +69,7 @@ pub enum Room {
 /// By how much something comes before what matters less to its reader by one, when both wait for room.
 const HEAD_START: Duration = Duration::SECOND;
 
-/// Something waits for room for as long as the cap counts over, since it could have gone out at first, and for this much
-/// more: what was sent a moment after that leaves room a moment later.
+/// Something waits for room for as long as the cap counts over, and for this much more: what was sent a moment after that leaves room a moment later.
 const A_LITTLE_LONGER: Duration = Duration::HOUR;
 
 /// All of them.
@@ -144,12 +143,13 @@ impl Preferences {
         Part::ALL.iter().copied().filter(differs).collect()
     }
 
-    /// Whether their cap has room for something that was planned at one moment, by when they got what they have got of late:
-    /// all within [`Cap::period`] before `now`, but for notices. What matters more to them comes first when there is room again.
+    /// Whether their cap has room for one more message, by when they got what they have got of late: all within [`Cap::period`]
+    /// before `now`, but for notices. `waits_since`: when it was first put off; none: it has not been. What matters more to
+    /// them comes first when there is room again.
     pub fn room(
         &self,
         got: &[OffsetDateTime],
-        planned_at: OffsetDateTime,
+        waits_since: Option<OffsetDateTime>,
         now: OffsetDateTime,
         weight: u8,
     ) -> Room {
@@ -157,7 +157,9 @@ impl Preferences {
             return Room::Now;
         };
         let room_at = cap.room_at(got, now);
-        let until = self.not_before(planned_at, planned_at, false) + cap.period() + A_LITTLE_LONGER;
+        // It may have been put off to their day at first.
+        let since = waits_since.map_or(now, |since| self.not_before(since, since, false));
+        let until = since + cap.period() + A_LITTLE_LONGER;
         if room_at <= now {
             Room::Now
         } else if until <= now {

@@ -44,6 +44,8 @@ pub(super) enum Own {
     TopicsLeft,
     /// Slugs of topics.
     TopicsWanted,
+    /// Ids of channels.
+    ChannelsLeft,
 }
 
 /// What a file says about everybody in it.
@@ -64,10 +66,24 @@ pub(super) struct Layout {
     pub(super) is_own: bool,
 }
 
-/// What this platform's own export says of everybody, whatever stands beside it
-/// (`projector/src/subscriber_profile/export/line.rs`): all that may keep mail from going out, so that nobody gets any
-/// because a column was taken away.
-const OWN: [&str; 4] = ["email", "status", "confirmed", "suppressed"];
+/// What this platform's own export says of everybody (`projector/src/subscriber_profile/export/line.rs`): all that may keep
+/// mail from going out, so that nobody gets any because a column was taken away.
+const OWN: [&str; 6] = [
+    "email",
+    "status",
+    "confirmed",
+    "suppressed",
+    "topics_left",
+    "channels_left",
+];
+/// One of these tells that this platform wrote the file, whatever has been taken out of it since.
+const OWN_MARKS: [&str; 5] = [
+    "confirmed",
+    "suppressed",
+    "topics_left",
+    "channels_left",
+    "signed_up_at",
+];
 /// Ids and times of the platform that wrote it.
 const OWN_IGNORED: [&str; 4] = ["id", "source", "signed_up_at", "unsubscribed_at"];
 
@@ -106,11 +122,29 @@ const MAILCHIMP_IGNORED: [&str; 21] = [
     "EUID",
 ];
 
+/// Why a header is not the one of this platform's own export, though it looks like it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum NotOwn {
+    /// This column is missing.
+    Without(&'static str),
+    /// This column is none of it.
+    With(String),
+}
+
 impl Layout {
     /// What a header says, each name without white space around it.
-    pub(super) fn of(names: &[&str]) -> Self {
+    ///
+    /// # Errors
+    /// When this platform wrote it, and what may keep mail from going out is not all there, or more is there than this
+    /// version knows: either might bring somebody back who had left.
+    pub(super) fn of(names: &[&str]) -> Result<Self, NotOwn> {
         let has = |all: &[&str]| all.iter().all(|name| names.contains(name));
-        let is_own = has(&OWN) && !has(&LISTMONK) && !has(&MAILCHIMP);
+        let lower: Vec<String> = names.iter().map(|it| it.to_ascii_lowercase()).collect();
+        let says = |name: &str| lower.iter().any(|it| it == name);
+        let is_own = OWN_MARKS.into_iter().any(says) && !has(&LISTMONK) && !has(&MAILCHIMP);
+        if is_own && let Some(missing) = OWN.into_iter().find(|name| !says(name)) {
+            return Err(NotOwn::Without(missing));
+        }
         let column: fn(&str) -> Column = match () {
             () if has(&LISTMONK) => listmonk,
             () if has(&MAILCHIMP) => mailchimp,
@@ -123,11 +157,19 @@ impl Layout {
             () if has(&[MAILCHIMP_CLEANED]) => Standing::Unwanted(Reason::HardBounce),
             () => Standing::Wanted,
         };
-        Self {
-            columns: names.iter().map(|name| column(name)).collect(),
+        let columns: Vec<Column> = names.iter().map(|name| column(name)).collect();
+        let unknown = columns.iter().find_map(|column| match column {
+            Column::Attribute(name) if is_own => Some(name),
+            _ => None,
+        });
+        if let Some(name) = unknown {
+            return Err(NotOwn::With(name.clone()));
+        }
+        Ok(Self {
+            columns,
             standing,
             is_own,
-        }
+        })
     }
 }
 
@@ -140,7 +182,7 @@ fn own(name: &str) -> Column {
 }
 
 fn exported(name: &str) -> Column {
-    match name {
+    match name.to_ascii_lowercase().as_str() {
         "status" => Column::Own(Own::Status),
         "confirmed" => Column::Own(Own::Confirmed),
         "suppressed" => Column::Own(Own::Suppressed),
@@ -148,8 +190,9 @@ fn exported(name: &str) -> Column {
         "attributes" => Column::Own(Own::Attributes),
         "topics_left" => Column::Own(Own::TopicsLeft),
         "topics_wanted" => Column::Own(Own::TopicsWanted),
-        name if OWN_IGNORED.contains(&name) => Column::Ignored,
-        name => own(name),
+        "channels_left" => Column::Own(Own::ChannelsLeft),
+        lower if OWN_IGNORED.contains(&lower) => Column::Ignored,
+        _ => own(name),
     }
 }
 
@@ -197,8 +240,11 @@ pub(super) fn is_refusal(status: &str) -> bool {
     refusals.contains(&status.as_str())
 }
 
+/// Who has yet to confirm.
+const PENDING: &str = "pending";
+
 /// Whether a column that is called `status` says that they must get nothing, in a file of no layout that is known: rather
-/// nobody is signed up who left elsewhere.
+/// nobody is signed up who left elsewhere, or never confirmed.
 pub(super) fn says_no(columns: &[Column], fields: &[Cow<'_, [u8]>]) -> bool {
     let called = |column: &Column| matches!(column, Column::Attribute(name) if name.eq_ignore_ascii_case("status"));
     let mut statuses = columns
@@ -207,7 +253,10 @@ pub(super) fn says_no(columns: &[Column], fields: &[Cow<'_, [u8]>]) -> bool {
         .filter(|(column, _)| called(column));
     statuses.any(|(_, field)| {
         let text = std::str::from_utf8(field);
-        text.is_ok_and(|text| is_refusal(csv::without_guard(text)))
+        text.is_ok_and(|text| {
+            let status = csv::without_guard(text);
+            is_refusal(status) || status.trim().eq_ignore_ascii_case(PENDING)
+        })
     })
 }
 

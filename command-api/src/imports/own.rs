@@ -1,13 +1,14 @@
 //! What this platform's own export says of somebody beside their address and name. Pure, as all that judges a file.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tidings_domain::suppression::Reason;
 use tidings_domain::value::{AttributeKey, AttributeValue, Attributes, Slug, Tag};
 use tidings_service::csv;
+use uuid::Uuid;
 
 use super::layout::{Column, Own, is_refusal};
 
@@ -25,63 +26,80 @@ pub(super) struct Carried {
     /// They left everything.
     pub(super) left: bool,
     /// Reasons of suppressions.
-    pub(super) suppressed: Vec<String>,
+    pub(super) suppressed: BTreeSet<String>,
     /// What they are called among editors.
     pub(super) tags: Vec<String>,
     /// JSON object of typed attributes, as requests write them.
     pub(super) attributes: Option<String>,
+    /// Slugs; ids, where the platform that wrote them did not know what a topic is called.
+    pub(super) topics_left: BTreeSet<String>,
     /// Slugs.
-    pub(super) topics_left: Vec<String>,
-    /// Slugs.
-    pub(super) topics_wanted: Vec<String>,
+    pub(super) topics_wanted: BTreeSet<String>,
+    /// Ids on the platform that wrote them.
+    pub(super) channels_left: BTreeSet<Uuid>,
 }
 
 impl Carried {
-    /// Takes a cell that is not empty.
+    /// Topics and channels of one record: what they say is one commit.
+    pub(super) const CHOICES_MAX: usize = 200;
+
+    /// How many topics and channels it names.
+    pub(super) fn choices(&self) -> usize {
+        self.topics_left.len() + self.topics_wanted.len() + self.channels_left.len()
+    }
+
+    /// Takes a cell.
     ///
     /// # Errors
     /// A stable code.
     pub(super) fn take(&mut self, column: Own, cell: &str) -> Result<(), &'static str> {
         let words = cell.split_whitespace();
         match column {
-            Own::Status => match cell.trim() {
+            // Spreadsheets write TRUE for true.
+            Own::Status => match cell.trim().to_ascii_lowercase().as_str() {
                 "active" => {}
-                "pending" => self.unconfirmed = true,
+                "pending" | "" => self.unconfirmed = true,
                 "unsubscribed" => self.left = true,
                 _ => return Err("unknown_status"),
             },
-            Own::Confirmed => match cell.trim() {
+            Own::Confirmed => match cell.trim().to_ascii_lowercase().as_str() {
                 "true" => {}
-                "false" => self.unconfirmed = true,
+                "false" | "" => self.unconfirmed = true,
                 _ => return Err("unknown_status"),
             },
             Own::Suppressed => {
                 let reasons = reasons(cell).map(|reason| reason.to_string());
                 self.suppressed = reasons.collect();
             }
-            Own::Tags => self.tags = all(words, |tag| Tag::parse(tag).ok(), "invalid_tags")?,
+            Own::Tags => self.tags = all(words, |it| text(Tag::parse(it)), "invalid_tags")?,
             Own::Attributes => {
                 typed(cell).ok_or("invalid_attributes")?;
                 self.attributes = Some(cell.to_owned());
             }
             Own::TopicsLeft => self.topics_left = slugs(words)?,
             Own::TopicsWanted => self.topics_wanted = slugs(words)?,
+            Own::ChannelsLeft => {
+                self.channels_left = all(words, |id| id.parse().ok(), "invalid_channels")?;
+            }
         }
         Ok(())
     }
 }
 
-fn slugs<'a>(words: impl Iterator<Item = &'a str>) -> Result<Vec<String>, &'static str> {
-    all(words, |slug| Slug::parse(slug).ok(), "invalid_topics")
+fn slugs<'a>(words: impl Iterator<Item = &'a str>) -> Result<BTreeSet<String>, &'static str> {
+    all(words, |slug| text(Slug::parse(slug)), "invalid_topics")
 }
 
-fn all<'a, T: ToString>(
+fn text<T: ToString, E>(parsed: Result<T, E>) -> Option<String> {
+    parsed.ok().map(|it| it.to_string())
+}
+
+fn all<'a, T, C: FromIterator<T>>(
     words: impl Iterator<Item = &'a str>,
     parse: impl Fn(&str) -> Option<T>,
     code: &'static str,
-) -> Result<Vec<String>, &'static str> {
-    let parsed = words.map(|word| parse(word).map(|it| it.to_string()).ok_or(code));
-    parsed.collect()
+) -> Result<C, &'static str> {
+    words.map(|word| parse(word).ok_or(code)).collect()
 }
 
 /// The attributes of a cell by key; none: it is no object of them.
@@ -153,7 +171,9 @@ pub(super) fn refusal(columns: &[Column], fields: &[Cow<'_, [u8]>]) -> Option<Re
         Some((*own, csv::without_guard(text)))
     });
     let mut found = cells.filter_map(|(column, cell)| match column {
-        Own::Status if cell.trim() == "unsubscribed" => Some(Reason::Unsubscribed),
+        Own::Status if cell.trim().eq_ignore_ascii_case("unsubscribed") => {
+            Some(Reason::Unsubscribed)
+        }
         Own::Status if is_refusal(cell) => Some(Reason::Import),
         Own::Suppressed => reasons(cell).next(),
         _ => None,
@@ -178,15 +198,27 @@ mod tests {
         for cells in [
             [(Own::Status, "pending"), (Own::Confirmed, "true")],
             [(Own::Status, "active"), (Own::Confirmed, "false")],
+            [(Own::Status, "Active"), (Own::Confirmed, "FALSE")],
+            [(Own::Status, "active"), (Own::Confirmed, " ")],
+            [(Own::Status, ""), (Own::Confirmed, "true")],
         ] {
             assert!(carried(&cells).unwrap().unconfirmed, "{cells:?}");
         }
         let left = carried(&[(Own::Status, "unsubscribed"), (Own::Confirmed, "true")]).unwrap();
         assert!(left.left && !left.unconfirmed);
+        let spreadsheet = carried(&[(Own::Status, "ACTIVE"), (Own::Confirmed, "TRUE")]);
+        assert_eq!(spreadsheet, Ok(Carried::default()));
         assert_eq!(carried(&[(Own::Status, "on")]), Err("unknown_status"));
-        let named = |cell| carried(&[(Own::Suppressed, cell)]).unwrap().suppressed;
+        let named = |cell: &str| {
+            let suppressed = carried(&[(Own::Suppressed, cell)]).unwrap().suppressed;
+            suppressed.into_iter().collect::<Vec<_>>()
+        };
         assert_eq!(named("complaint domain:manual"), ["complaint", "manual"]);
-        assert_eq!(named("moved erased yes"), ["import"; 3]);
+        assert_eq!(named("moved erased yes"), ["import"]);
+        assert_eq!(
+            named(&"complaint x ".repeat(5_000)),
+            ["complaint", "import"]
+        );
         assert!(named("false").is_empty());
     }
 
@@ -196,6 +228,8 @@ mod tests {
         assert_eq!(tags, ["early_bird", "vip"]);
         assert_eq!(carried(&[(Own::Tags, "ä")]), Err("invalid_tags"));
         assert_eq!(carried(&[(Own::TopicsLeft, "S p!")]), Err("invalid_topics"));
+        let channels = carried(&[(Own::ChannelsLeft, "sports")]);
+        assert_eq!(channels, Err("invalid_channels"));
         for bad in ["[]", "{\"a\":[1]}", "{\"\":1}", "x"] {
             let taken = carried(&[(Own::Attributes, bad)]);
             assert_eq!(taken, Err("invalid_attributes"), "{bad}");

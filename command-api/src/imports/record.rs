@@ -7,6 +7,8 @@ use memchr::memchr;
 
 /// Bytes a record may take; a quote that is open longer is held to be a mistake.
 const RECORD_BYTES_MAX: usize = 32 * 1024;
+/// The same where a program has set the quotes: all attributes that somebody may have, however they are escaped.
+const LONG_RECORD_BYTES_MAX: usize = 512 * 1024;
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
 /// The fields of a record, quotes taken off.
@@ -28,7 +30,7 @@ pub(super) struct Record<'a> {
 pub(super) enum Malformed {
     /// A quoted field does not end, or goes on after its closing quote.
     Quotes,
-    /// It takes more than [`RECORD_BYTES_MAX`].
+    /// It takes more than [`RECORD_BYTES_MAX`], or [`LONG_RECORD_BYTES_MAX`].
     TooLong,
 }
 
@@ -38,6 +40,7 @@ pub(super) struct Records<'a> {
     rest: &'a [u8],
     line: u64,
     delimiter: u8,
+    bytes_max: usize,
 }
 
 impl<'a> Records<'a> {
@@ -47,7 +50,13 @@ impl<'a> Records<'a> {
             rest: file.strip_prefix(BOM).unwrap_or(file),
             line: 1,
             delimiter,
+            bytes_max: RECORD_BYTES_MAX,
         }
+    }
+
+    /// From here on a record may take [`LONG_RECORD_BYTES_MAX`].
+    pub(super) fn take_long_ones(&mut self) {
+        self.bytes_max = LONG_RECORD_BYTES_MAX;
     }
 
     /// Takes `length` bytes and the line end after them.
@@ -77,8 +86,8 @@ impl<'a> Iterator for Records<'a> {
             return None;
         }
         let line = self.line;
-        let (length, fields) = match fields(self.rest, self.delimiter) {
-            Ok((_, length)) if length > RECORD_BYTES_MAX => (length, Err(Malformed::TooLong)),
+        let (length, fields) = match fields(self.rest, self.delimiter, self.bytes_max) {
+            Ok((_, length)) if length > self.bytes_max => (length, Err(Malformed::TooLong)),
             Ok((fields, length)) => (length, Ok(fields)),
             Err(malformed) => (line_length(self.rest), Err(malformed)),
         };
@@ -101,13 +110,13 @@ fn line_length(bytes: &[u8]) -> usize {
 }
 
 /// The fields of the record that `bytes` starts with, and its length.
-fn fields(bytes: &[u8], delimiter: u8) -> Result<(Fields<'_>, usize), Malformed> {
+fn fields(bytes: &[u8], delimiter: u8, bytes_max: usize) -> Result<(Fields<'_>, usize), Malformed> {
     let mut fields = Vec::new();
     let mut at = 0;
     loop {
         let (field, length) = match bytes[at..].split_first() {
             Some((b'"', quoted)) => {
-                let (field, length) = quoted_field(quoted)?;
+                let (field, length) = quoted_field(quoted, bytes_max)?;
                 (field, length + 1)
             }
             _ => {
@@ -129,8 +138,8 @@ fn fields(bytes: &[u8], delimiter: u8) -> Result<(Fields<'_>, usize), Malformed>
 }
 
 /// The field behind an opening quote, and its length with the closing quote.
-fn quoted_field(bytes: &[u8]) -> Result<(Cow<'_, [u8]>, usize), Malformed> {
-    let near = &bytes[..bytes.len().min(RECORD_BYTES_MAX)];
+fn quoted_field(bytes: &[u8], bytes_max: usize) -> Result<(Cow<'_, [u8]>, usize), Malformed> {
+    let near = &bytes[..bytes.len().min(bytes_max)];
     let mut field = Cow::Borrowed(&near[..0]);
     let mut at = 0;
     loop {
@@ -213,6 +222,18 @@ mod tests {
             read(&format!("{long}\na")),
             [(1, Err(Malformed::TooLong)), (2, fields(["a"]))]
         );
+    }
+
+    #[test]
+    fn what_a_program_wrote_may_be_longer() {
+        let long = format!("\"{}\"", "x".repeat(10 * RECORD_BYTES_MAX));
+        let mut records = Records::new(long.as_bytes(), b',');
+        records.take_long_ones();
+        assert!(records.next().unwrap().fields.is_ok());
+        let longer = "x".repeat(LONG_RECORD_BYTES_MAX + 1);
+        let mut records = Records::new(longer.as_bytes(), b',');
+        records.take_long_ones();
+        assert_eq!(records.next().unwrap().fields, Err(Malformed::TooLong));
     }
 
     proptest! {

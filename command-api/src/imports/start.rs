@@ -34,12 +34,13 @@ const MEDIA_TYPE: &str = "text/csv";
 ///
 /// The header line names the columns: `email` (required), `name`, and any others, which become
 /// attributes. Who is a subscriber already stays as they are, but for whoever has yet to confirm: you answer for their consent.
-/// Who has a column `status` that says `unsubscribed` or the like is not signed up. Lines that cannot be used
+/// Who has a column `status` that says `unsubscribed`, `pending` or the like is not signed up. Lines that cannot be used
 /// are listed with the import, with their numbers and reasons.
 ///
 /// The CSV of `GET /api/v1/subscribers/export` is known by its header line: who had left, had yet to confirm or was suppressed
-/// still is; tags, typed attributes and choices of topics are kept. Whom it says to have left, and who is here already, is
-/// suppressed.
+/// still is; tags, typed attributes and choices of topics are kept. Who left a channel that is not known here by its id comes as
+/// not confirmed. Whom it says to have left everything, and who is here already, is suppressed. It is refused (422) without one
+/// of its columns `status`, `confirmed`, `suppressed`, `topics_left` and `channels_left`, or with one that it does not have.
 ///
 /// Exports of listmonk and of Mailchimp are known by their header lines. Whom they say not to write to (blocklisted,
 /// disabled; unsubscribed, cleaned) is not signed up: the address is suppressed, and counted apart.

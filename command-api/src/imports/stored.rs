@@ -12,7 +12,7 @@ use tidings_proto::common::Sealed;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::file::{CHUNK_RECORDS, Chunks, NotTaken, Row};
+use super::file::{Chunks, NotTaken, Row};
 
 /// Stands where an event's type does when a chunk is sealed; no event has it.
 const SEALED_AS: &str = "subscriber_import.chunk";
@@ -25,6 +25,8 @@ const PENDING_MAX: i64 = 64;
 pub(super) struct Prepared {
     /// Records in the file.
     pub(super) records: u64,
+    /// Before how many records each chunk stands, and it.
+    starts: Vec<i64>,
     chunks: Vec<Vec<u8>>,
 }
 
@@ -53,6 +55,7 @@ pub(super) enum StoredError {
 pub(super) fn prepare(file: &[u8], import_id: Uuid, keys: &KeyRing) -> Result<Prepared, NotTaken> {
     let mut prepared = Prepared {
         records: 0,
+        starts: Vec::new(),
         chunks: Vec::new(),
     };
     for rows in Chunks::open(file)? {
@@ -65,6 +68,7 @@ pub(super) fn prepare(file: &[u8], import_id: Uuid, keys: &KeyRing) -> Result<Pr
             SEALED_AS,
         )
         .seal(FIELD, &text);
+        prepared.starts.push(prepared.records as i64);
         prepared.chunks.push(sealed.encode_to_vec());
         prepared.records += rows.len() as u64;
     }
@@ -96,15 +100,11 @@ pub(super) async fn insert(
     let sql = "insert into publishing_import_chunks (import_id, file_digest, after_records, received_at, records) \
                select $1, $2, c.after_records, $3, c.records \
                    from unnest($4::bigint[], $5::bytea[]) as c(after_records, records) on conflict do nothing";
-    let starts: Vec<i64> = (0..)
-        .step_by(CHUNK_RECORDS)
-        .take(prepared.chunks.len())
-        .collect();
     let values: [&(dyn ToSql + Sync); 5] = [
         &import_id,
         &file_digest.as_slice(),
         &now,
-        &starts,
+        &prepared.starts,
         &prepared.chunks,
     ];
     log.query(sql, &values).await?;
@@ -191,9 +191,10 @@ mod tests {
         let import_id = Uuid::from_u128(5);
         let mut keys = KeyRing::default();
         keys.insert(file_key(import_id), Some(DataKey::from_bytes([3; 32])));
-        let file = format!("email\n{}", "x\n".repeat(CHUNK_RECORDS + 1));
+        let file = format!("email\n{}", "x\n".repeat(501));
         let prepared = prepare(file.as_bytes(), import_id, &keys).unwrap();
         assert_eq!((prepared.records, prepared.chunks.len()), (501, 2));
+        assert_eq!(prepared.starts, [0, 500]);
         let open = |chunk: &[u8], after_records| {
             let sealed = Sealed::decode(Bytes::copy_from_slice(chunk)).unwrap();
             EventOpener::new(

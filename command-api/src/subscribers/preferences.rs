@@ -36,7 +36,8 @@ pub(crate) const ROUTE: Route = (
     "language": "uk",
 }))]
 pub(crate) struct SubscriberPreferences {
-    /// How much topics matter, by their ids: 0 to 10. On record, and not in force yet.
+    /// How much topics matter, by their ids: 0 to 10, and 5 unless you say: of what waits for room below the cap, what matters
+    /// more goes first.
     #[serde(default)]
     topics: BTreeMap<String, i64>,
     /// How often; left out: when it is published.
@@ -49,7 +50,7 @@ pub(crate) struct SubscriberPreferences {
     /// BCP 47. On record, and not in force yet.
     #[schema(example = "uk")]
     language: Option<String>,
-    /// The most messages. On record, and not in force yet.
+    /// The most messages.
     frequency_cap: Option<AtMost>,
     /// Whether they are told by mail that what they get was changed; they are, unless you say otherwise.
     #[schema(default = true)]

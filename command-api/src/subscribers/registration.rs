@@ -265,15 +265,28 @@ impl Registration {
         mut events: Vec<subscriber::Event>,
     ) -> Result<Vec<subscriber::Event>, subscriber::Refusal> {
         let mut after = events.iter().fold(state.clone(), Subscriber::evolve);
+        let choices = state.profile().map(|profile| profile.choices.clone());
+        let choices = choices.unwrap_or_default();
         for (what, wanted) in &self.brought.said {
+            // Their word here is the later one, as far as anybody knows; leaving is believed whoever tells of it.
+            if *wanted && choices.has_word_on(*what) {
+                continue;
+            }
+            let is_in_a_file = self.source == subscriber::Source::Import;
             let command = match wanted {
                 true => subscriber::Command::Resubscribe {
-                    method: ResubscribeMethod::Api,
+                    method: match is_in_a_file {
+                        true => ResubscribeMethod::Import,
+                        false => ResubscribeMethod::Api,
+                    },
                     evidence: None,
                     what: *what,
                 },
                 false => subscriber::Command::Unsubscribe {
-                    method: UnsubscribeMethod::Api,
+                    method: match is_in_a_file {
+                        true => UnsubscribeMethod::Import,
+                        false => UnsubscribeMethod::Api,
+                    },
                     delivery_id: None,
                     evidence: None,
                     what: *what,

@@ -4,11 +4,12 @@
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 
-use tidings_domain::delivery::{Cause as DeliveryCause, Purpose, Receiver};
+use tidings_domain::delivery::{Cause as DeliveryCause, Purpose, Receiver, WANTED_LATER};
 use tidings_domain::preferences::{Cap, Preferences, Room};
 use tidings_domain::publication::Sending;
 use tidings_event_store::{ReadError, Store};
-use tidings_proto::Event;
+use tidings_proto::delivery::{Abandoned, Reopened};
+use tidings_proto::{Event, EventMessage as _};
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
@@ -17,14 +18,14 @@ use crate::causes::Cause;
 use crate::core::Core;
 use crate::pick::Pick;
 
-/// Attempts to reach a subscriber after which they have the message, or may have it, for all that is known.
+/// Attempts to reach a subscriber with something else after which they have the message, or may have it, for all that is known.
 const GOT: &str = "with about as materialized (select stream_id, payload from publishing_events \
          where subject = $1 and type = 'delivery.Planned') \
      select about.payload, attempted.occurred_at from about \
          join publishing_events attempted on attempted.stream_id = about.stream_id \
          left join publishing_events next on next.stream_id = attempted.stream_id \
              and next.version = attempted.version + 1 \
-     where attempted.type = 'delivery.Attempted' and attempted.occurred_at > $2 \
+     where attempted.type = 'delivery.Attempted' and attempted.occurred_at > $2 and about.stream_id <> $3 \
          and (next.type is null \
               or next.type not in ('delivery.Abandoned', 'delivery.Deferred', 'delivery.Failed'))";
 
@@ -82,8 +83,9 @@ impl Core {
         };
         let now = self.clock.now();
         let period = preferences.cap().map_or(Duration::ZERO, Cap::period);
-        let got = got(&self.store, subscriber_id, now - period).await?;
-        let room = preferences.room(&got, pick.planned_at, now, weight);
+        let got = got(&self.store, subscriber_id, pick.delivery.id, now - period).await?;
+        let waits_since = waits_since(&self.store, pick.delivery.id).await?;
+        let room = preferences.room(&got, waits_since, now, weight);
         Ok(Looked::Found(room, hand))
     }
 }
@@ -111,17 +113,40 @@ fn capped<'a>(case: &'a Case, pick: &Pick) -> Option<(Uuid, &'a Preferences, u8)
     ))
 }
 
-/// When a subscriber got something that was published, after this.
+/// When a subscriber got something that was published, after this, but for this delivery.
 async fn got(
     store: &Store,
     subscriber_id: Uuid,
+    but_for: Uuid,
     after: OffsetDateTime,
 ) -> Result<Vec<OffsetDateTime>, ReadError> {
     let client = store.log().pool().get().await?;
     let statement = client.prepare_cached(GOT).await?;
-    let rows = client.query(&statement, &[&subscriber_id, &after]).await?;
+    let rows = client
+        .query(&statement, &[&subscriber_id, &after, &but_for])
+        .await?;
     let published = rows.iter().filter(|row| !is_of_a_notice(row.get(0)));
     Ok(published.map(|row| row.get(1)).collect())
+}
+
+/// When a delivery was first put off because its receiver wanted it later, since it was planned or reopened.
+async fn waits_since(
+    store: &Store,
+    delivery_id: Uuid,
+) -> Result<Option<OffsetDateTime>, ReadError> {
+    let log = store.log();
+    let types = [Abandoned::TYPE, Reopened::TYPE];
+    let mut since = None;
+    for event in log.stream_of(delivery_id, &types).await? {
+        match event.decode() {
+            Ok(Event::DeliveryReopened(_)) => since = None,
+            Ok(Event::DeliveryAbandoned(it)) if it.reason == WANTED_LATER => {
+                since = since.or(Some(event.occurred_at));
+            }
+            _ => {}
+        }
+    }
+    Ok(since)
 }
 
 fn is_of_a_notice(planned: &[u8]) -> bool {

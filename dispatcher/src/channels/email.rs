@@ -8,6 +8,7 @@ use futures_util::future::BoxFuture;
 use serde_json::Value;
 use tidings_domain::delivery::DoubtPolicy;
 use tidings_domain::delivery::retry::Family;
+use tidings_domain::topic::Sender as TopicSender;
 use tokio_rustls::rustls;
 
 use super::{cap::Cap, compose, tempo::Tempo};
@@ -129,8 +130,8 @@ impl EmailChannel {
 }
 
 impl Channel for EmailChannel {
-    fn sender(&self) -> Option<Sender> {
-        Some(self.config.sender())
+    fn sender(&self, topic: &TopicSender) -> Option<Sender> {
+        Some(self.config.sender(topic))
     }
 
     fn render(&self, job: &Job<'_>) -> Result<Rendered, RenderError> {

@@ -37,6 +37,13 @@ impl Letterhead {
         })
     }
 
+    /// The domain that mails come from, about a topic that has these.
+    pub(super) fn domain_of_from(&self, topic: &Sender) -> String {
+        let own = topic.from.as_ref().map(|from| from.email().domain());
+        let domain = own.unwrap_or_else(|| self.from.email.domain());
+        domain.to_ascii_lowercase()
+    }
+
     /// The same with what a topic has of its own in its place.
     pub(super) fn of(&self, topic: &Sender) -> Result<Cow<'_, Self>, RenderError> {
         if *topic == Sender::default() {

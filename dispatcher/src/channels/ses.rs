@@ -9,6 +9,7 @@ use futures_util::future::BoxFuture;
 use serde_json::Value;
 use tidings_domain::delivery::DoubtPolicy;
 use tidings_domain::delivery::retry::Family;
+use tidings_domain::topic::Sender as TopicSender;
 use tidings_service::{clock::Clock, outbound::Outbound};
 
 use super::{cap::Cap, compose, http, tempo::Tempo};
@@ -127,10 +128,9 @@ impl Channel for SesChannel {
         Ok(rendered)
     }
 
-    fn sender(&self) -> Option<Sender> {
-        let from_domain = self.config.letterhead.from.email.domain();
+    fn sender(&self, topic: &TopicSender) -> Option<Sender> {
         Some(Sender {
-            from_domain: from_domain.to_ascii_lowercase(),
+            from_domain: self.config.letterhead.domain_of_from(topic),
             return_path_domain: None,
             relay: None,
             signer: None,

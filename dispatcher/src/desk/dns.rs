@@ -4,10 +4,12 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use actix_web::{HttpResponse, web};
+use serde::Deserialize;
+use tidings_domain::topic::Sender as TopicSender;
 use tidings_service::Problem;
 use tidings_service::access::{Access, Route};
 use tidings_service::auth::Role;
-use tidings_service::http::{Nothing, Query};
+use tidings_service::http::Query;
 use tidings_service::problem::ProblemBody;
 use uuid::Uuid;
 
@@ -29,18 +31,29 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const RETRY_AFTER_S: u64 = 30;
 const BUSY_RETRY_AFTER_S: u64 = 5;
 
+/// What its mails are about.
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub struct MailsAbout {
+    /// The slug of a topic: its mails are looked at, which come from its `from` if it has one. Without: all others.
+    #[param(example = "markets")]
+    pub topic: Option<String>,
+}
+
 /// Check the DNS of a channel that sends mail
 ///
 /// SPF, DKIM, DMARC, and a mail server for what comes back; each in words, with the record that would be right.
 ///
 /// # Errors
-/// 404 for an unknown channel, 409 for one that sends no mail or can not be used, 429 when too many are looked at already,
+/// 400 for a topic that is none, 404 for an unknown channel, 409 for one that sends no mail or can not be used, 429 when too many are looked at already,
 /// 503 when the DNS gives no answer.
 #[utoipa::path(
     get, path = "/api/v1/channels/{id}/dns", tag = "channels", security(("bearer" = [])),
-    params(("id" = Uuid, Path, description = "The channel")),
+    params(("id" = Uuid, Path, description = "The channel"), MailsAbout),
     responses(
         (status = 200, description = "What was found", body = Report),
+        (status = 400, description = "There is no such topic", body = ProblemBody, content_type = "application/problem+json"),
         (status = 404, description = "No such channel", body = ProblemBody, content_type = "application/problem+json"),
         (status = 409, description = "It sends no mail, or can not be used", body = ProblemBody,
             content_type = "application/problem+json"),
@@ -53,11 +66,15 @@ const BUSY_RETRY_AFTER_S: u64 = 5;
 pub async fn channel_dns(
     desk: web::Data<Desk>,
     id: web::Path<Uuid>,
-    _nothing: Query<Nothing>,
+    about: Query<MailsAbout>,
 ) -> Result<HttpResponse, Problem> {
     let server = desk.dns_server;
     let way = desk.way(*id).await?;
-    let sender = channel(&way)?.sender().ok_or_else(|| {
+    let topic = match &about.topic {
+        Some(slug) => desk.sender_of_topic(slug).await?,
+        None => TopicSender::default(),
+    };
+    let sender = channel(&way)?.sender(&topic).ok_or_else(|| {
         Problem::conflict("This channel sends no mail: there is nothing to look up in the DNS.")
     })?;
     let Ok(_check) = desk.dns_checks.try_acquire() else {

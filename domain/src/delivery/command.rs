@@ -80,7 +80,7 @@ impl Receiver {
     }
 
     /// It has waited in vain for room below their frequency cap.
-    pub fn is_over_cap(&mut self) {
+    pub fn forbid_over_cap(&mut self) {
         if let Self::Addressed { over_cap, .. } = self {
             *over_cap = true;
         }

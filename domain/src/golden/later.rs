@@ -146,6 +146,13 @@ fn later_shapes_read_as_they_were_written_and_stop_readers_that_do_not_know_them
         reason: delivery::SuppressedReason::FrequencyCap,
     };
     assert_eq!(delivery::Delivery::min_reader(&capped), 4);
+    let by_file = subscriber::Event::Unsubscribed {
+        method: subscriber::UnsubscribeMethod::Import,
+        delivery_id: None,
+        evidence: None,
+        what: subscriber::What::Everything,
+    };
+    assert_eq!(subscriber::Subscriber::min_reader(&by_file), 4);
     check_shape::<delivery::Delivery>(&[capped], 2);
     check_shape::<record::Record>(&of_subscriber::record_events_without_a_name(), 2);
     for event in publication_events() {

@@ -241,9 +241,9 @@ fn a_cap_has_room_once_enough_of_what_they_got_is_long_enough_ago() {
     };
     let preferences = Preferences::parse(&given).unwrap();
     let at = |hour: i64| datetime!(2026-03-02 00:00 UTC) + Duration::hours(hour);
-    let room = |got: &[i64], planned: i64, now: i64, weight: u8| {
+    let room = |got: &[i64], since: i64, now: i64, weight: u8| {
         let got: Vec<OffsetDateTime> = got.iter().map(|hour| at(*hour)).collect();
-        preferences.room(&got, at(planned), at(now), weight)
+        preferences.room(&got, Some(at(since)), at(now), weight)
     };
     assert_eq!(room(&[], 0, 0, 5), Room::Now);
     assert_eq!(room(&[9], 9, 10, 5), Room::Now);
@@ -260,8 +260,11 @@ fn a_cap_has_room_once_enough_of_what_they_got_is_long_enough_ago() {
         "there will be no room"
     );
     assert_eq!(room(&[20, 21], 10, 35, 5), Room::Never);
+    // Whoever could not send for days has not waited for room.
+    let late = preferences.room(&[at(99), at(99)], None, at(100), 10);
+    assert_eq!(late, Room::At(at(123)));
     assert_eq!(
-        Preferences::default().room(&[at(1)], at(1), at(1), 5),
+        Preferences::default().room(&[at(1)], None, at(1), 5),
         Room::Now
     );
 }

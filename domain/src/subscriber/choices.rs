@@ -63,6 +63,15 @@ impl Choices {
         said.copied().unwrap_or(by_default == ByDefault::In)
     }
 
+    /// Whether they have left this one, or asked for it, themselves.
+    pub fn has_word_on(&self, what: What) -> bool {
+        match what {
+            What::Everything => false,
+            What::Topic(id) => self.topics.contains_key(&id),
+            What::Channel(id) => self.left_channels.contains(&id),
+        }
+    }
+
     /// Whether they want at least one of these topics. Where there is none, nobody has to.
     pub fn want_any(&self, topics: &[(Uuid, ByDefault)]) -> bool {
         topics.is_empty() || topics.iter().any(|(id, default)| self.wants(*id, *default))
@@ -124,6 +133,17 @@ mod tests {
         choices.say(What::Topic(left), false);
         let both = [(left, ByDefault::In), (wanted, ByDefault::In)];
         assert!(choices.want_any(&[]) && choices.want_any(&both) && !choices.want_any(&both[..1]));
+    }
+
+    #[test]
+    fn a_word_is_one_whatever_it_says() {
+        let [topic, channel] = [1, 2].map(Uuid::from_u128);
+        let whats = [What::Topic(topic), What::Channel(channel)];
+        let mut choices = Choices::default();
+        assert_eq!(whats.map(|what| choices.has_word_on(what)), [false, false]);
+        choices.say(whats[0], true);
+        choices.say(whats[1], false);
+        assert_eq!(whats.map(|what| choices.has_word_on(what)), [true, true]);
     }
 
     #[test]

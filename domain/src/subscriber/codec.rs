@@ -30,9 +30,19 @@ pub(super) fn event_type(event: &Event) -> &'static str {
 
 /// The first contract revision that knows of coming back to one thing alone.
 const ONE_BY_ONE_REVISION: u32 = 3;
+/// The first that knows that a file may say what somebody left or came back to.
+const BY_FILE_REVISION: u32 = 4;
 
 pub(super) fn min_reader(event: &Event) -> u32 {
     match event {
+        Event::Unsubscribed {
+            method: UnsubscribeMethod::Import,
+            ..
+        }
+        | Event::Resubscribed {
+            method: ResubscribeMethod::Import,
+            ..
+        } => BY_FILE_REVISION,
         Event::Resubscribed { what, .. } if *what != What::Everything => ONE_BY_ONE_REVISION,
         _ => 0,
     }

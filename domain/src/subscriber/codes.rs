@@ -25,6 +25,8 @@ code_enum! {
         Page = "page",
         /// Through the API:
         Api = "api",
+        /// They stand in a file that says so, and whoever imports it answers for that:
+        Import = "import",
         /// The witness says so; how was lost when the log was restored:
         Restored = "restored",
     }
@@ -49,6 +51,8 @@ code_enum! {
         Page = "page",
         /// Through the API:
         Api = "api",
+        /// They stand in a file that says so, and whoever imports it answers for that:
+        Import = "import",
         /// The witness says so; how was lost when the log was restored:
         Restored = "restored",
     }

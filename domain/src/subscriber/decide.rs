@@ -42,7 +42,7 @@ pub(super) fn decide(state: &Subscriber, command: Command) -> Result<Vec<Event>,
         (
             Subscriber::Pending(_),
             Command::Resubscribe {
-                method: ResubscribeMethod::Api | ResubscribeMethod::Page,
+                method: ResubscribeMethod::Api | ResubscribeMethod::Import | ResubscribeMethod::Page,
                 what: What::Everything,
                 ..
             },

@@ -15,16 +15,15 @@ impl Scope {
     /// # Errors
     /// [`Invalid`] when it is not of that shape.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
-        let resource = text
-            .strip_suffix(":read")
-            .or_else(|| text.strip_suffix(":write"));
+        let may = [":read", ":write", ":export"];
+        let resource = may.iter().find_map(|may| text.strip_suffix(may));
         let letter = |b: u8| b.is_ascii_lowercase();
         let word = |word: &str| !word.is_empty() && word.bytes().all(letter);
         if text.len() <= Self::CHARS_MAX && resource.is_some_and(|it| it.split('-').all(word)) {
             return Ok(Self(text.to_owned()));
         }
         Err(Invalid::new(
-            "a scope is a resource of the API, a colon, and read or write, such as \"publications:write\"",
+            "a scope is a resource of the API, a colon, and read, write or export, such as \"publications:write\"",
         ))
     }
 
@@ -51,7 +50,12 @@ mod tests {
 
     #[test]
     fn a_resource_and_what_is_done_with_it() {
-        for good in ["publications:write", "api-keys:read", "a:read"] {
+        for good in [
+            "publications:write",
+            "api-keys:read",
+            "a:read",
+            "subscribers:export",
+        ] {
             assert!(Scope::parse(good).is_ok(), "{good}");
         }
         for bad in [
@@ -73,7 +77,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_shown_parses_to_itself(text in "[a-z-]{0,6}:(read|write|run)") {
+        fn what_is_shown_parses_to_itself(text in "[a-z-]{0,6}:(read|write|export|run)") {
             if let Ok(scope) = Scope::parse(&text) {
                 prop_assert_eq!(scope.to_string(), text);
             }

@@ -53,8 +53,9 @@ const VIEWS: [&str; 4] = [
 /// connection ends without it, which every HTTP client takes for an error.
 ///
 /// A CSV file can be imported again by `POST /api/v1/imports`: states, suppressions, topics, tags and typed attributes are
-/// kept. A cell that a spreadsheet would take for a formula begins with an apostrophe, which the import takes off. JSON Lines
-/// tell more: preferences, and channels that were left.
+/// kept, and channels that were left, where they are known by the same ids. A topic that was left and that there is none of
+/// here stands there by its id. A cell that a spreadsheet would take for a formula begins with an apostrophe, which the import
+/// takes off. JSON Lines tell more, such as preferences.
 ///
 /// # Errors
 /// 400 for a filter that is none, or without a reason.
@@ -98,8 +99,8 @@ pub async fn export_subscribers(
     }
     let place = reader.bulk()?;
     let format = wanted.format.unwrap_or_default();
+    let mut pages = Pages::new(&reader, &wanted.which(), (by, format)).await?;
     let position = reader.position(&VIEWS, wanted.at_least).await?;
-    let mut pages = Pages::new(&reader, &wanted.which(), (by, format), position).await?;
     // What can be told before the answer has begun is told as a problem.
     let first = pages.next().await?.unwrap_or_default();
     let begins = format!("{}{first}", line::header(format));

@@ -10,9 +10,11 @@ const BASE: &str = "/api/v1/";
 /// Whoever gets in with a key must not make itself another one.
 const NEVER: [&str; 1] = ["api-keys"];
 /// What a POST does that changes nothing, but has too much to say, or too private, for a URL.
-const READS: [&str; 3] = ["export", "find", "preview"];
+const READS: [&str; 2] = ["find", "preview"];
+/// What hands out all there is, by whatever method: whoever may look at one after the other need not be given that.
+const EXPORT: &str = "export";
 
-/// The scope that lets an API key use a route: `<resource>:read` or `<resource>:write`. None: no key may.
+/// The scope that lets an API key use a route: `<resource>:read`, `<resource>:write` or `<resource>:export`. None: no key may.
 #[must_use]
 pub fn scope_of(method: &str, path: &str) -> Option<String> {
     let mut segments = path.strip_prefix(BASE)?.split('/');
@@ -20,11 +22,12 @@ pub fn scope_of(method: &str, path: &str) -> Option<String> {
     if NEVER.contains(&resource) {
         return None;
     }
-    let reads = method == "GET"
-        || segments
-            .next_back()
-            .is_some_and(|last| READS.contains(&last));
-    let verb = if reads { "read" } else { "write" };
+    let verb = match segments.next_back() {
+        Some(EXPORT) => "export",
+        Some(last) if READS.contains(&last) => "read",
+        _ if method == "GET" => "read",
+        _ => "write",
+    };
     Some(format!("{resource}:{verb}"))
 }
 
@@ -68,8 +71,9 @@ mod tests {
             (
                 "POST",
                 "/api/v1/subscribers/{id}/export",
-                "subscribers:read",
+                "subscribers:export",
             ),
+            ("GET", "/api/v1/subscribers/export", "subscribers:export"),
             (
                 "POST",
                 "/api/v1/subscribers/{id}/erase",

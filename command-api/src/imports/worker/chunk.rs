@@ -1,5 +1,7 @@
 //! One chunk of a file: everybody in it is signed up, each in a commit of their own, all at once.
 
+use std::collections::BTreeSet;
+
 use futures_util::future::join_all;
 use tidings_domain::address::Address;
 use tidings_domain::id::IdKey;
@@ -8,17 +10,20 @@ use tidings_domain::subscriber::{Source, Subscriber, What};
 use tidings_domain::subscriber_import::Rejected;
 use tidings_domain::suppression::Suppression;
 use tidings_domain::value::{Code, DisplayName, EmailAddress, Slug, Tag};
-use tidings_event_store::Context;
+use tidings_event_store::{CommitError, Context};
 use uuid::Uuid;
 
+mod choosing;
 mod leaving;
 mod quoting;
 mod suppressing;
 
+use suppressing::Unwanted;
+
 use super::{ImportError, ImportWorker, Started};
 use crate::imports::file::{Row, Said};
 use crate::imports::own::{self, Carried};
-use crate::subscribers::{Brought, Noted, OnRecord, Outcome, Registration};
+use crate::subscribers::{Brought, Noted, OnRecord, Outcome, Registration, RegistrationError};
 
 /// What became of a chunk's records.
 #[derive(Debug, Default)]
@@ -44,50 +49,18 @@ pub(super) async fn sign_up(
     rows: Vec<Row>,
 ) -> Result<Tally, ImportError> {
     let mut tally = Tally::default();
-    let mut registrations = Vec::with_capacity(rows.len());
-    let (mut unwanted, mut against) = (Vec::new(), Vec::new());
-    for row in rows {
-        match row.said {
-            Said::Nothing { reason, record } => {
-                tally
-                    .rejected
-                    .push(rejected(row.line, &reason, record.as_deref()));
-            }
-            Said::Unwanted { email, reason } => {
-                match suppressing::unwanted(worker, &email, &reason) {
-                    Some(it) => unwanted.push(it),
-                    // Written by a version with other rules.
-                    None => tally
-                        .rejected
-                        .push(rejected(row.line, "invalid_record", None)),
-                }
-            }
-            Said::Person {
-                email,
-                name,
-                attributes,
-                carried,
-            } => {
-                let carried = carried.unwrap_or_default();
-                let reasons = carried.suppressed.iter();
-                // They are signed up all the same, and get nothing.
-                against.extend(reasons.filter_map(|it| suppressing::unwanted(worker, &email, it)));
-                let known = (name.as_deref(), attributes.as_deref());
-                match registration(worker, started, &email, known, &carried) {
-                    Some(registration) => registrations.push((row.line, registration)),
-                    // Written by a version with other rules.
-                    None => tally
-                        .rejected
-                        .push(rejected(row.line, "invalid_record", None)),
-                }
-            }
-        }
-    }
+    let Sorted {
+        mut registrations,
+        named,
+        mut unwanted,
+        mut against,
+    } = sorted(worker, started, rows, &mut tally.rejected);
     tally.suppressed = unwanted.len() as u64;
     // First: whoever is signed up by another line of the chunk gets no mail in between.
     unwanted.append(&mut against);
     suppressing::carry_out(worker, started, unwanted).await?;
     quoting::look_up(worker, &mut tally.rejected).await?;
+    choosing::look_up(worker, &mut registrations, &named).await?;
     let jobs = jobs(worker, started, registrations).await?;
     // All at once, so that the log commits them together.
     let (store, id_key) = (&worker.store, &worker.id_key);
@@ -100,12 +73,11 @@ pub(super) async fn sign_up(
     }));
     let mut leavers = Vec::new();
     for (line, registration, outcome) in outcomes.await {
-        match outcome? {
-            Outcome::SignedUp(_) | Outcome::Repeated(_) => tally.accepted += 1,
-            Outcome::Taken if registration.brought.has_left() => leavers.push(registration),
-            Outcome::Taken => tally.existing += 1,
-            Outcome::TooMuch(_) => tally.rejected.push(rejected(line, "too_much", None)),
-            Outcome::GivenUp(why) => tally.rejected.push(rejected(line, why.as_str(), None)),
+        match became(outcome)? {
+            Became::Accepted => tally.accepted += 1,
+            Became::Existing if registration.brought.has_left() => leavers.push(registration),
+            Became::Existing => tally.existing += 1,
+            Became::Rejected(why) => tally.rejected.push(rejected(line, why, None)),
         }
     }
     let left = leaving::carry_out(worker, started, leavers).await?;
@@ -113,6 +85,87 @@ pub(super) async fn sign_up(
     tally.existing += left.existing;
     tally.rejected.sort_by_key(|rejected| rejected.line);
     Ok(tally)
+}
+
+/// A chunk's records by what they say.
+#[derive(Default)]
+struct Sorted {
+    registrations: Vec<(u64, Registration)>,
+    /// What each of these left, as far as it is named by its id.
+    named: Vec<Vec<What>>,
+    /// Who must get no mail.
+    unwanted: Vec<Unwanted>,
+    /// The same of those who are signed up all the same.
+    against: Vec<Unwanted>,
+}
+
+fn sorted(
+    worker: &ImportWorker,
+    started: &Started,
+    rows: Vec<Row>,
+    rejections: &mut Vec<Rejected>,
+) -> Sorted {
+    let mut sorted = Sorted::default();
+    for row in rows {
+        match row.said {
+            Said::Nothing { reason, record } => {
+                rejections.push(rejected(row.line, &reason, record.as_deref()));
+            }
+            Said::Unwanted { email, reason } => {
+                match suppressing::unwanted(worker, &email, &reason) {
+                    Some(it) => sorted.unwanted.push(it),
+                    // Written by a version with other rules.
+                    None => rejections.push(rejected(row.line, "invalid_record", None)),
+                }
+            }
+            Said::Person {
+                email,
+                name,
+                attributes,
+                carried,
+            } => {
+                let carried = carried.unwrap_or_default();
+                let reasons = carried.suppressed.iter();
+                // They are signed up all the same, and get nothing.
+                sorted
+                    .against
+                    .extend(reasons.filter_map(|it| suppressing::unwanted(worker, &email, it)));
+                let known = (name.as_deref(), attributes.as_deref());
+                match registration(worker, started, &email, known, &carried) {
+                    Some(registration) => {
+                        sorted.registrations.push((row.line, registration));
+                        sorted.named.push(choosing::named(&carried));
+                    }
+                    // Written by a version with other rules.
+                    None => rejections.push(rejected(row.line, "invalid_record", None)),
+                }
+            }
+        }
+    }
+    sorted
+}
+
+/// What became of a record that names somebody.
+#[derive(Debug, PartialEq, Eq)]
+enum Became {
+    Accepted,
+    Existing,
+    /// A stable code.
+    Rejected(&'static str),
+}
+
+/// What can not be recorded never can: it must not keep the other records, and all who wait to be erased, waiting.
+fn became(outcome: Result<Outcome, RegistrationError>) -> Result<Became, ImportError> {
+    Ok(match outcome {
+        Ok(Outcome::SignedUp(_) | Outcome::Repeated(_)) => Became::Accepted,
+        Ok(Outcome::Taken) => Became::Existing,
+        Ok(Outcome::GivenUp(why)) => Became::Rejected(why.as_str()),
+        Ok(Outcome::TooMuch(_)) | Err(RegistrationError::Commit(CommitError::Invalid(_))) => {
+            Became::Rejected("too_much")
+        }
+        Err(RegistrationError::Refused(_)) => Became::Rejected("invalid_record"),
+        Err(error) => return Err(error.into()),
+    })
 }
 
 fn rejected(line: u64, reason: &str, record: Option<&str>) -> Rejected {
@@ -156,13 +209,18 @@ fn registration(
 }
 
 fn brought(id_key: &IdKey, carried: &Carried) -> Option<Brought> {
-    let topics = |slugs: &[String], wanted: bool| -> Option<Vec<_>> {
+    let topics = |slugs: &BTreeSet<String>, wanted: bool| -> Option<Vec<_>> {
+        let slugs = slugs.iter().filter(|it| choosing::id(it).is_none());
         let topic = |slug: &String| Some(stream_id::topic(id_key, &Slug::parse(slug).ok()?));
-        let said = slugs.iter().map(topic);
-        said.map(|id| Some((What::Topic(id?), wanted))).collect()
+        slugs
+            .map(|slug| Some((What::Topic(topic(slug)?), wanted)))
+            .collect()
     };
-    let mut said = topics(&carried.topics_left, false)?;
-    said.extend(topics(&carried.topics_wanted, true)?);
+    let mut said = topics(&carried.topics_wanted, true)?;
+    // Behind what is wanted: the last word counts.
+    said.extend(topics(&carried.topics_left, false)?);
+    let named = choosing::named(carried).into_iter();
+    said.extend(named.map(|what| (what, false)));
     said.extend(carried.left.then_some((What::Everything, false)));
     Some(Brought {
         unconfirmed: carried.unconfirmed,
@@ -225,4 +283,23 @@ async fn jobs(
         .ensure(&new, worker.clock.now())
         .await?;
     Ok(jobs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tidings_domain::subscriber::Refusal;
+
+    #[test]
+    fn what_can_never_be_recorded_stops_no_import() {
+        let commit = |error: CommitError| became(Err(RegistrationError::Commit(error)));
+        let too_big = CommitError::Invalid("it holds 1001 events".to_owned());
+        assert_eq!(commit(too_big).unwrap(), Became::Rejected("too_much"));
+        let refused = RegistrationError::Refused(Refusal::NotConfirmed);
+        assert_eq!(
+            became(Err(refused)).unwrap(),
+            Became::Rejected("invalid_record")
+        );
+        assert!(commit(CommitError::Unavailable).is_err(), "it waits");
+    }
 }

@@ -28,8 +28,9 @@ pub(super) enum Import {
 /// them says that they agreed. Of the lines that cannot be
 /// used the first 20 are listed with their reasons (with --json 1,000); all others are taken.
 ///
-/// A file that another Tidings has exported (`tidings subscribers export`) is known by its header: everybody comes as they were,
-/// who had left as somebody who has.
+/// A file that another Tidings has exported (`tidings subscribers export`) is known by its header. States, suppressions, tags,
+/// attributes and choices of topics are kept; preferences and times are not. Who had left a channel that is not known here
+/// comes as not confirmed. It is refused when a column that says who must get no mail is missing.
 ///
 /// A file that listmonk or Mailchimp has exported is known by its header: whom it says not to write to gets no mail, and the
 /// others are signed up. Of Mailchimp's files leave out nonsubscribed_…: nothing in it says that they never signed up.

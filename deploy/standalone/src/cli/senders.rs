@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use serde_json::Value;
+use tidings_domain::value::Slug;
 use tidings_service::auth::Role;
 use uuid::Uuid;
 
@@ -25,29 +26,40 @@ pub(super) enum Senders {
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
-  tidings senders check 019b7cba-7a2e-8000-9c5e-0d8f6f2f3b11")]
+  tidings senders check 019b7cba-7a2e-8000-9c5e-0d8f6f2f3b11
+  tidings senders check 019b7cba-7a2e-8000-9c5e-0d8f6f2f3b11 --topic markets")]
 pub(super) struct Check {
     /// The channel's id
     #[arg(value_name = "CHANNEL", value_parser = id)]
     channel: Uuid,
+    /// The slug of a topic: its mails are checked, which come from its `from` if it has one
+    #[arg(long, value_name = "SLUG", value_parser = slug)]
+    topic: Option<String>,
+}
+
+/// As the API takes it, so that nothing else ends up in a URL.
+fn slug(text: &str) -> Result<String, String> {
+    let slug = Slug::parse(text).map_err(|invalid| invalid.detail)?;
+    Ok(slug.to_string())
 }
 
 impl Senders {
     pub(super) async fn run(self, global: &Global, out: Out) -> Result<ExitCode, CliError> {
-        let Self::Check(Check { channel }) = self;
+        let Self::Check(Check { channel, topic }) = self;
         let session = global.existing()?;
         let telemetry = session.telemetry(Logs::Quiet)?;
-        let work = async |api: Api| check(&api, channel, out).await;
+        let about = topic.map_or_else(String::new, |slug| format!("?topic={slug}"));
+        let path = format!("/api/v1/channels/{channel}/dns{about}");
+        let work = async |api: Api| check(&api, &path, out).await;
         let done = with_api(&session, Role::Operator, work).await;
         telemetry.shutdown().await;
         done
     }
 }
 
-async fn check(api: &Api, channel: Uuid, out: Out) -> Result<ExitCode, CliError> {
-    let path = format!("/api/v1/channels/{channel}/dns");
+async fn check(api: &Api, path: &str, out: Out) -> Result<ExitCode, CliError> {
     // Asked once: a DNS that gives no answer is an answer.
-    let report = api.get_once(&path).await?.body;
+    let report = api.get_once(path).await?.body;
     out.say(told(&report));
     out.result(&report);
     Ok(match report["fine"].as_bool() {

@@ -91,8 +91,20 @@ impl Known {
             end,
         };
         match log_restore::in_stream(log, client, &name, without_it).await {
-            Err(RestoreError::NoStream { .. }) if self.is_complete(core, before, end).await? => {
+            Err(RestoreError::NoStream { .. })
+                if matches!(self.source, Source::InPlace { .. })
+                    && self.is_complete(core, before, end).await? =>
+            {
                 Err(RestoringError::Complete(before))
+            }
+            // What was backed up has not gone on: a stream that has other messages up to there is another log's.
+            Ok(InStream { same, through, .. })
+                if matches!(self.source, Source::Backup { .. }) && same < end.min(through) =>
+            {
+                Err(RestoringError::OtherStream {
+                    stream: name.stream,
+                    position: same + 1,
+                })
             }
             read => Ok(read?),
         }

@@ -70,6 +70,11 @@ pub enum RestoringError {
     )]
     Complete(Uuid),
     #[error(
+        "the stream {stream} in NATS is not that of what was backed up: from position {position} on it has other events; say \
+         --without-stream if it is not to be asked"
+    )]
+    OtherStream { stream: String, position: i64 },
+    #[error(
         "the data in {} are not those of the backup: position {position} has another hash than its page says",
         folder.display()
     )]

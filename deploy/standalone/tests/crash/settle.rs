@@ -13,6 +13,8 @@ use crate::world::{LATER, NEVER, World};
 const SETTLED_WITHIN: Duration = Duration::from_secs(120);
 /// Editions of which one must reach everybody.
 const EDITIONS_MAX: u32 = 5;
+/// Whoever answers at all answers within this.
+const LOOK_WITHIN: Duration = Duration::from_secs(5);
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// Asks the log for publications that were published, or will be by themselves, and neither completed nor cancelled before
@@ -38,14 +40,33 @@ impl World {
             self.all_ended().await;
             self.stream_is_complete().await;
         };
-        let settled = tokio::time::timeout(SETTLED_WITHIN, settling).await;
-        assert!(
-            settled.is_ok(),
-            "a run of {} never settled; the program's last words:\n{}",
-            self.seed,
-            self.program.said()
-        );
+        if tokio::time::timeout(SETTLED_WITHIN, settling)
+            .await
+            .is_err()
+        {
+            let (seed, open) = (self.seed, self.what_is_open().await);
+            let said = self.program.said();
+            panic!("a run of {seed} never settled: {open}; the program's last words:\n{said}");
+        }
         self.check_settled().await;
+    }
+
+    /// What has not come to its end, for the message of a failed test.
+    async fn what_is_open(&self) -> String {
+        let (publications, imports) = (self.unfinished().await, self.unfinished_imports().await);
+        let head = self.store.log().head().await.map(|head| head.position);
+        let stream = tokio::time::timeout(LOOK_WITHIN, self.last_sequence()).await;
+        let mut open =
+            format!("{publications:?}, {imports:?}, the log at {head:?}, its stream at {stream:?}");
+        let api = self.program.api();
+        for id in publications {
+            let publication = format!("/api/v1/publications/{id}");
+            let deliveries = format!("{publication}/deliveries?class=pending&limit=3");
+            for path in [format!("{publication}/accounting"), deliveries] {
+                open += &format!("\n{:?}", api.query(&path).await);
+            }
+        }
+        open + &format!("\n{:?}", api.query("/api/v1/views").await)
     }
 
     /// Whatever was done to everything, an edition that nothing is done to reaches everybody whose mail server takes it. A

@@ -41,8 +41,12 @@ impl World {
                 break;
             }
         }
-        // A point that only some rounds pass often enough may not have come.
-        woken.abort();
+        if !woken.is_finished() {
+            // A point that only some rounds pass often enough may not have come. Nobody would wake it any more if it came now.
+            woken.abort();
+            self.program.kill(false);
+            self.ensure_up().await;
+        }
         let runs = self.program.runs();
         assert!(
             runs,

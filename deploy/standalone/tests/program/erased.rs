@@ -69,6 +69,10 @@ async fn nothing_beside_the_database_tells_of_somebody_who_was_erased() {
         .post("/api/v1/subscribers/find", &json!({ "email": address }))
         .await;
     assert_eq!(found["id"], json!(reader));
+    // Whoever takes a copy keeps it; the program keeps none.
+    let exported = program.run(&["subscribers", "export", "--reason", "audit"], None);
+    let copy = String::from_utf8(exported.stdout).unwrap();
+    assert!(copy.contains(&address), "{copy}");
     let published = publish(&api, sink.addr().port(), 2).await;
     let delivery = format!("/api/v1/publications/{published}/deliveries?limit=10");
     api.until(&delivery, |it| {

@@ -3,6 +3,7 @@
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use serde_json::Value;
+use tidings_domain::topic::Sender as TopicSender;
 use tidings_domain::value::EmailAddress;
 use tidings_service::config::Secret;
 use tokio_rustls::rustls::pki_types::ServerName;
@@ -119,9 +120,9 @@ impl Config {
 }
 
 impl Config {
-    /// Who mails come from, as their receivers see it.
-    pub(super) fn sender(&self) -> Sender {
-        let from_domain = self.letterhead.from.email.domain().to_ascii_lowercase();
+    /// Who mails come from, as their receivers see it, about a topic that has these.
+    pub(super) fn sender(&self, topic: &TopicSender) -> Sender {
+        let from_domain = self.letterhead.domain_of_from(topic);
         Sender {
             return_path_domain: Some(
                 self.return_path_domain

@@ -2,17 +2,6 @@
 
 use super::*;
 
-/// Somebody against whom nothing speaks.
-const FREE: Receiver = Receiver::Addressed {
-    standing: Standing::Active,
-    subscriber_version: 1,
-    address_suppressed: false,
-    domain_suppressed: false,
-    topic_left: false,
-    channel_left: false,
-    over_cap: false,
-};
-
 fn to(receiver: Receiver) -> Permit {
     Permit {
         receiver,
@@ -46,9 +35,9 @@ fn whatever_forbids_an_attempt_settles_the_delivery() {
         let decided = after(planned()).decide(attempt_at(NOW, to(receiver)));
         assert_eq!(decided, Ok(vec![Event::Suppressed { reason }]));
     }
-    let mut receiver = FREE;
+    let mut receiver = permit(Standing::Active).receiver;
     assert_eq!(receiver.forbids(Purpose::Mail), None);
-    receiver.is_over_cap();
+    receiver.forbid_over_cap();
     let reason = Some(SuppressedReason::FrequencyCap);
     assert_eq!(receiver.forbids(Purpose::Mail), reason);
     assert_eq!(receiver.forbids(Purpose::AskForConsent), None);

@@ -17,7 +17,7 @@ use crate::subscriber_profile::preferences::ids;
 use crate::subscriber_profile::record;
 
 /// The columns of CSV.
-const COLUMNS: [&str; 13] = [
+const COLUMNS: [&str; 14] = [
     "id",
     "email",
     "name",
@@ -28,6 +28,7 @@ const COLUMNS: [&str; 13] = [
     "attributes",
     "topics_left",
     "topics_wanted",
+    "channels_left",
     "source",
     "signed_up_at",
     "unsubscribed_at",
@@ -145,9 +146,14 @@ pub(super) fn write(format: Format, it: &ExportedSubscriber) -> String {
 fn cells(it: &ExportedSubscriber) -> [String; COLUMNS.len()] {
     let topics = |wanted: bool| {
         let said = it.topics.iter().filter(|topic| topic.wanted == wanted);
-        let slugs: Vec<&str> = said.filter_map(|topic| topic.slug.as_deref()).collect();
-        slugs.join(" ")
+        let words = said.filter_map(|topic| match &topic.slug {
+            Some(slug) => Some(slug.clone()),
+            // There is none of it here. That it was left must not get lost: who reads the id knows that something was.
+            None => (!wanted).then(|| topic.id.to_string()),
+        });
+        words.collect::<Vec<_>>().join(" ")
     };
+    let channels = it.left_channel_ids.iter().map(Uuid::to_string);
     let attributes = it.attributes.as_object().filter(|all| !all.is_empty());
     [
         it.id.to_string(),
@@ -160,6 +166,7 @@ fn cells(it: &ExportedSubscriber) -> [String; COLUMNS.len()] {
         attributes.map_or_else(String::new, |_| it.attributes.to_string()),
         topics(false),
         topics(true),
+        channels.collect::<Vec<_>>().join(" "),
         it.source.clone(),
         shown(it.signed_up_at),
         it.unsubscribed_at.map_or_else(String::new, shown),
@@ -195,8 +202,9 @@ mod tests {
                 topic(1, Some("sports"), false),
                 topic(2, Some("opera"), true),
                 topic(3, None, true),
+                topic(4, None, false),
             ],
-            left_channel_ids: vec![],
+            left_channel_ids: vec![Uuid::from_u128(5), Uuid::from_u128(6)],
             preferences: None,
             source: "form".to_owned(),
             signed_up_at: datetime!(2026-03-01 08:00 UTC),
@@ -216,8 +224,9 @@ mod tests {
             "complaint domain:manual",
             "early_bird vip",
             r#"{""born"":{""date"":""1815-12-10""},""city"":""London""}"#,
-            "sports",
+            "sports 00000000-0000-0000-0000-000000000004",
             "opera",
+            "00000000-0000-0000-0000-000000000005 00000000-0000-0000-0000-000000000006",
             "form",
             "2026-03-01T08:00:00Z",
             "2026-03-02T08:00:00Z",

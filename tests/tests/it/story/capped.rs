@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use tidings_domain::preferences::Given;
-use tidings_domain::publication::Priority;
+use tidings_domain::publication::{Priority, RetriedClass};
 use tidings_domain::topic::{ByDefault, Sender};
 use tidings_proto::Event;
 use tidings_sinks::smtp;
 use tidings_tests::house::House;
 use uuid::Uuid;
+
+use super::editor::retry;
 
 const HOUR: u64 = 3_600;
 const ADA: &str = "ada@example.org";
@@ -122,6 +124,46 @@ async fn what_matters_more_to_them_takes_the_room_first() {
     pass(&house, 10).await;
     assert_eq!(titles(&house), ["First", "Ferry"]);
     assert_eq!(suppressed(&house).await, ["frequency_cap"; 2]);
+}
+
+/// A channel that was off for days kept everything back, and none of it waited for room so far.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_could_not_be_sent_for_long_waits_for_room_all_the_same() {
+    let house = House::start().await;
+    let channel = house.email_channel().await;
+    let ada = house.subscriber(ADA).await;
+    house.prefer(ada, at_most(1, "day")).await;
+    house.disable(channel).await;
+    for title in ["One", "Two"] {
+        publish(&house, title, None, channel).await;
+    }
+    house.platform.settle().await;
+    pass(&house, 3 * 24 * HOUR).await;
+    house.enable(channel).await;
+    for _ in 0..3 {
+        pass(&house, 10).await;
+    }
+    assert_eq!(titles(&house).len(), 1);
+    assert_eq!(suppressed(&house).await, [] as [&str; 0]);
+    pass(&house, 24 * HOUR).await;
+    assert_eq!(titles(&house).len(), 2);
+}
+
+/// What is sent once more because of a doubt is the same message.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_in_doubt_takes_no_room_from_itself() {
+    let house = House::start().await;
+    let channel = house.email_channel().await;
+    let ada = house.subscriber(ADA).await;
+    house.prefer(ada, at_most(1, "week")).await;
+    let hang_up = smtp::Rule::new(smtp::Phase::FinalDot, smtp::Action::Reset);
+    house.smtp.add_rule(hang_up.times(1));
+    let id = publish(&house, "News", None, channel).await;
+    house.platform.settle().await;
+    assert_eq!(house.accounting(id).await.in_doubt, 1);
+    retry(&house, id, RetriedClass::InDoubt).await;
+    house.platform.settle().await;
+    assert_eq!(titles(&house), ["News"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

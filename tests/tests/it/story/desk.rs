@@ -12,7 +12,8 @@ use tidings_dispatcher::desk::{Desk, routes};
 use tidings_domain::publication::{self, Content};
 use tidings_domain::stream_id;
 use tidings_domain::suppression::{Command, Reason, Scope, Suppression};
-use tidings_domain::value::{ChannelIds, EmailAddress, Html, Title};
+use tidings_domain::topic::{ByDefault, Sender};
+use tidings_domain::value::{ChannelIds, EmailAddress, Html, Mailbox, Title};
 use tidings_service::config::PublicUrl;
 use tidings_sinks::{ses, slack, smtp};
 use tidings_tests::api;
@@ -358,12 +359,49 @@ async fn the_dns_of_a_channel_is_asked_for_where_there_is_one() {
         (path(email), 503),
         (path(slack), 409),
         (path(Uuid::nil()), 404),
+        (format!("{}?topic=nothing", path(email)), 400),
         // Nobody but the operator says whom to ask.
         (format!("{}?server=127.0.0.1", path(email)), 400),
     ] {
         let desk = desk_asking(&house, server);
         let (found, problem) = ask_at(&house, &desk, &path).await;
         assert_eq!(found, status, "{path}: {problem}");
+    }
+}
+
+/// What is asked is about the domain that mails about the topic come from.
+#[actix_web::test]
+async fn the_dns_is_asked_about_the_sender_of_a_topic() {
+    let house = House::start().await;
+    let email = house.email_channel().await;
+    let sender = Sender {
+        from: Some(Mailbox::parse("Markets <news@markets.test>").unwrap()),
+        ..Sender::default()
+    };
+    house.topic("markets", ByDefault::In, sender).await;
+    let silent = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let desk = desk_asking(&house, silent.local_addr().unwrap());
+    for (about, domain) in [
+        ("", &b"\x04news\x07example\x03org"[..]),
+        ("?topic=markets", b"\x07markets\x04test"),
+    ] {
+        let path = format!("/api/v1/channels/{email}/dns{about}");
+        let asked = async {
+            let mut question = [0; 512];
+            loop {
+                let length = silent.recv(&mut question).await.unwrap();
+                if question[..length]
+                    .windows(domain.len())
+                    .any(|it| it == domain)
+                {
+                    return;
+                }
+            }
+        };
+        tokio::select! {
+            () = asked => {}
+            answer = ask_at(&house, &desk, &path) => panic!("{about}: {answer:?}"),
+        }
     }
 }
 

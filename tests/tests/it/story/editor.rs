@@ -42,7 +42,7 @@ async fn schedule(house: &House, id: Uuid, local_time: &str) {
     house.platform.settle().await;
 }
 
-async fn retry(house: &House, id: Uuid, class: RetriedClass) {
+pub(super) async fn retry(house: &House, id: Uuid, class: RetriedClass) {
     let command = || {
         Command::RequestRetry(Retry {
             class,

@@ -21,7 +21,7 @@ const TOLD_EVERY: u64 = 10_000;
 ///
 /// The looks are on record before the lines come. Who was erased is not among them. The file appears under its name when all
 /// of it has come: one that is there is whole. `tidings import subscribers` takes the CSV again: states, suppressions, topics,
-/// tags and attributes are kept; JSON Lines tell more.
+/// tags and attributes are kept, and channels that were left, where they are known; JSON Lines tell more.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:

@@ -62,7 +62,7 @@ impl World {
     }
 
     /// Where the stream ends now. A server that has just been started is waited for.
-    pub(super) async fn last_sequence(&self) -> i64 {
+    pub(crate) async fn last_sequence(&self) -> i64 {
         self.stream_itself().await.cached_info().state.last_sequence as i64
     }
 

@@ -156,14 +156,19 @@ async fn what_was_recorded_too_long_ago_is_not_sent() {
     let mut world = World::with(seed.0, vec![fresh]).await;
     world.ensure_up().await;
     let stall = smtp::Rule::new(smtp::Phase::MailFrom, smtp::Action::Stall);
-    let stalled = world.smtp.add_rule(stall.times(1));
-    // More than there are connections: somebody waits for one.
+    let stalled = world.smtp.add_rule(stall.times(MAILS_AT_ONCE));
+    // More than there are connections, which all stand still: somebody waits for one.
     let round = world.round(Round {
         readers: MORE_THAN_CONNECTIONS,
         ..Round::default()
     });
     let frozen = async {
-        let attempted = world.smtp.wait_for_hits(stalled, 1);
+        let attempted = async {
+            world.smtp.wait_for_hits(stalled, MAILS_AT_ONCE).await;
+            while world.open_mails().await <= MAILS_AT_ONCE as usize {
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+        };
         tokio::time::timeout(OVERDUE, attempted).await.unwrap();
         world.program.signal(Signal::SIGSTOP);
         world.smtp.release();

@@ -210,7 +210,7 @@ fn what_receivers_look_for_is_the_public_half_of_the_key() {
             "return_path_domain": "bounces.example.org", "dkim_selector": "Spring", "dkim_domain": "example.org"});
         let credentials = json!({"dkim_private_key": private}).to_string();
         let config = Config::parse(&settings, Some(&credentials)).unwrap();
-        let sender = config.sender();
+        let sender = config.sender(&tidings_domain::topic::Sender::default());
         assert_eq!(
             (
                 sender.from_domain.as_str(),

@@ -1,10 +1,11 @@
 //! What is in an export of many, and what another platform makes of it.
 
+use actix_web::test::TestRequest;
 use serde_json::{Value, json};
 use tidings_tests::house::House;
 use uuid::Uuid;
 
-use super::{counts, export, id, import, objects, post};
+use super::{asked, counts, export, id, import, objects, post, send};
 
 /// Somebody of each kind that there is.
 async fn everybody(house: &House) -> Uuid {
@@ -154,6 +155,133 @@ async fn a_file_that_comes_back_changes_nobody_but_who_came_back_meanwhile() {
     let back = objects(&export(&house, "format=jsonl&state=active&suppressed=true").await);
     let back = back.iter().find(|it| it["email"] == "left@example.org");
     assert_eq!(back.unwrap()["suppressed"], json!(["unsubscribed"]));
+}
+
+/// Of people in a file: their state, whether they confirmed, and what they left.
+async fn stands(house: &House, email: &str) -> Value {
+    let all = objects(&export(house, "format=jsonl").await);
+    let found = all.into_iter().find(|it| it["email"] == email).unwrap();
+    let topics = found["topics"].as_array().unwrap().iter();
+    let topics: Vec<&Value> = topics
+        .filter(|it| it["wanted"] == json!(false))
+        .map(|it| &it["id"])
+        .collect();
+    json!([found["state"], found["left_channel_ids"], topics])
+}
+
+#[actix_web::test]
+async fn who_left_a_channel_does_not_come_back_by_a_file() {
+    let here = House::start().await;
+    let channel = here.email_channel().await;
+    let left = here.subscriber("left@example.org").await;
+    here.subscriber("stays@example.org").await;
+    here.platform.settle().await;
+    let path = format!("/subscribers/{left}/unsubscribe");
+    post(&here, &path, json!({ "channel_id": channel })).await;
+    let file = export(&here, "").await;
+    assert_eq!(file.matches(&channel.to_string()).count(), 1, "{file}");
+
+    let there = House::start().await;
+    let known = there.email_channel().await;
+    there.platform.settle().await;
+    let strange = file.replace(&channel.to_string(), &Uuid::from_u128(7).to_string());
+    assert_eq!(counts(&import(&there, &strange).await), [2, 0, 0, 0]);
+    assert_eq!(
+        stands(&there, "left@example.org").await,
+        json!(["pending", [], []]),
+        "nobody can tell what they left"
+    );
+    // Of a channel that is known, and of a topic that has no other name, it is told what they left.
+    let sports = json!({ "slug": "sports", "name": "Sports", "default": "in" });
+    let sports = id(&post(&there, "/topics", sports).await);
+    let header = "email,status,confirmed,suppressed,topics_left,channels_left\n";
+    let file = format!(
+        "{header}ada@example.org,active,TRUE,,{sports},{known}\nbob@example.org,active,TRUE,,{known},\n"
+    );
+    assert_eq!(counts(&import(&there, &file).await), [2, 0, 0, 0]);
+    let ada = stands(&there, "ada@example.org").await;
+    assert_eq!(ada, json!(["active", [known], [sports]]));
+    assert_eq!(
+        stands(&there, "bob@example.org").await,
+        json!(["pending", [], []]),
+        "a channel is no topic"
+    );
+    there.publish("News", "Hello", &[known]).await;
+    there.platform.settle().await;
+    let got = ["stays", "left", "ada", "bob"];
+    let got = got.map(|it| there.smtp.by_recipient(&format!("{it}@example.org")).len());
+    assert_eq!(got, [1, 0, 0, 0]);
+}
+
+#[actix_web::test]
+async fn a_file_does_not_bring_back_what_somebody_left_here_before_they_confirmed() {
+    let house = House::start().await;
+    house.email_channel().await;
+    house.platform.settle().await;
+    let mut topics = Vec::new();
+    for slug in ["art", "opera", "sports"] {
+        let topic = json!({ "slug": slug, "name": slug, "default": "in" });
+        topics.push(id(&post(&house, "/topics", topic).await));
+    }
+    let new = json!({ "email": "ada@example.org", "confirmation": "required" });
+    let ada = id(&post(&house, "/subscribers", new).await);
+    let path = format!("/subscribers/{ada}/unsubscribe");
+    post(&house, &path, json!({ "topic_id": topics[2] })).await;
+    let file = "email,status,confirmed,suppressed,topics_left,topics_wanted,channels_left\n\
+        ada@example.org,active,true,,opera,sports art,\n";
+    assert_eq!(counts(&import(&house, file).await), [1, 0, 0, 0]);
+    let all = objects(&export(&house, "format=jsonl").await);
+    assert_eq!(all[0]["state"], "active");
+    let mut said: Vec<(&Value, &Value)> = all[0]["topics"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| (&it["slug"], &it["wanted"]))
+        .collect();
+    said.sort_by_key(|(slug, _)| slug.to_string());
+    assert_eq!(
+        json!(said),
+        json!([["art", true], ["opera", false], ["sports", false]])
+    );
+}
+
+#[actix_web::test]
+async fn all_attributes_that_somebody_may_have_come_along() {
+    let house = House::start().await;
+    let ada = house.subscriber("ada@example.org").await;
+    house.platform.settle().await;
+    let path = format!("/api/v1/subscribers/{ada}");
+    for begins in ["a", "b", "c", "d"] {
+        let each = (0..16).map(|n| (format!("{begins}{n}"), json!("\"\n".repeat(500))));
+        let attributes = each.collect::<serde_json::Map<_, _>>();
+        let body = json!({ "attributes": attributes });
+        let request = TestRequest::patch().uri(&path).set_json(body);
+        let (status, answer) = send(&house, request).await;
+        assert!((200..300).contains(&status), "{answer}");
+    }
+    let file = export(&house, "").await;
+    let there = House::start().await;
+    assert_eq!(counts(&import(&there, &file).await), [1, 0, 0, 0]);
+    let expected = elsewhere(&export(&house, "format=jsonl").await);
+    assert_eq!(expected[0]["attributes"].as_object().unwrap().len(), 64);
+    assert_eq!(elsewhere(&export(&there, "format=jsonl").await), expected);
+}
+
+#[actix_web::test]
+async fn what_a_topic_is_called_is_waited_for() {
+    let house = House::start().await;
+    everybody(&house).await;
+    house.platform.settle().await;
+    // The list of topics has yet to learn of them.
+    let client = house.platform.pool.get().await.unwrap();
+    let behind = "update publishing_views set position = 1 where view = 'topic_list'";
+    assert_eq!(client.execute(behind, &[]).await.unwrap(), 1);
+    client
+        .execute("delete from publishing_topic_list", &[])
+        .await
+        .unwrap();
+    let (status, problem) = send(&house, asked("")).await;
+    assert_eq!(status, 503, "{problem}");
 }
 
 #[actix_web::test]

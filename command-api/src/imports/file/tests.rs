@@ -1,0 +1,290 @@
+//! What files say, record by record.
+
+use super::*;
+use proptest::prelude::*;
+
+fn rows(file: &[u8]) -> Vec<Row> {
+    Chunks::open(file).unwrap().flatten().collect()
+}
+
+fn person(line: u64, email: &str, name: Option<&str>, attributes: Option<&str>) -> Row {
+    let own = |text: Option<&str>| text.map(str::to_owned);
+    let said = Said::Person {
+        email: email.to_owned(),
+        name: own(name),
+        attributes: own(attributes),
+        carried: None,
+    };
+    Row { line, said }
+}
+
+fn nothing(line: u64, reason: &str, record: Option<&str>) -> Row {
+    let said = Said::Nothing {
+        reason: reason.to_owned(),
+        record: record.map(str::to_owned),
+    };
+    Row { line, said }
+}
+
+#[test]
+fn a_status_that_says_no_is_believed_in_any_file() {
+    let file = b"email,Status,plan\nada@example.org,Unsubscribed,\nbob@example.org,gold,\n";
+    let rows = rows(file);
+    assert!(
+        matches!(rows[0].said, Said::Unwanted { .. }),
+        "{:?}",
+        rows[0]
+    );
+    let attributes = Some(r#"{"Status":"gold"}"#);
+    assert_eq!(rows[1], person(3, "bob@example.org", None, attributes));
+}
+
+#[test]
+fn good_and_bad_lines_are_told_apart() {
+    let file = b"Email,Name,city,plan\n\
+        ada@example.org,Ada,London,\n\
+        not an address,Bob,,\n\
+        ADA@example.org,Ada again,,\n\
+        c@example.org\n\
+        d@example.org,\"open,,\n\
+        e@example.org,\xff,,\n\
+        f@example.org,,'=1+1,'quoted'\n";
+    let expected = [
+        person(
+            2,
+            "ada@example.org",
+            Some("Ada"),
+            Some(r#"{"city":"London"}"#),
+        ),
+        nothing(3, "invalid_email", Some("not an address,Bob,,")),
+        nothing(4, "duplicate_in_file", None),
+        nothing(5, "wrong_field_count", Some("c@example.org")),
+        nothing(6, "malformed_quotes", Some("d@example.org,\"open,,")),
+        nothing(7, "invalid_utf8", Some("e@example.org,\u{fffd},,")),
+        person(
+            8,
+            "f@example.org",
+            None,
+            Some(r#"{"city":"=1+1","plan":"'quoted'"}"#),
+        ),
+    ];
+    assert_eq!(rows(file), expected);
+}
+
+const OWN: &str = "email,status,confirmed,suppressed,topics_left,topics_wanted,channels_left";
+
+#[test]
+fn an_own_file_without_all_that_keeps_mail_back_is_no_file_of_others() {
+    let header = |names: &str| Chunks::open(format!("{names}\na\n").as_bytes()).err();
+    assert_eq!(header(OWN), None);
+    assert_eq!(header(&OWN.replace(',', ";")), None);
+    for missing in [
+        "email",
+        "status",
+        "confirmed",
+        "suppressed",
+        "topics_left",
+        "channels_left",
+    ] {
+        let left: Vec<&str> = OWN.split(',').filter(|it| *it != missing).collect();
+        assert_eq!(header(&left.join(",")), Some(NotTaken::OwnWithout(missing)));
+    }
+    for mark in [
+        "confirmed",
+        "Suppressed",
+        "topics_left",
+        "channels_left",
+        "signed_up_at",
+    ] {
+        let why = header(&format!("email,status,{mark}"));
+        assert!(matches!(why, Some(NotTaken::OwnWithout(_))), "{mark}");
+    }
+    let more = NotTaken::OwnWith("Paused".to_owned());
+    assert_eq!(header(&format!("{OWN},Paused")), Some(more));
+    // What is left of an own file without any of the marks.
+    let file = b"email,status\na@example.org,pending\nb@example.org,active\n";
+    let said = rows(file).into_iter().map(|row| row.said);
+    let refused = said.map(|said| matches!(said, Said::Unwanted { .. }));
+    assert_eq!(refused.collect::<Vec<_>>(), [true, false]);
+}
+
+#[test]
+fn who_names_more_than_one_commit_holds_is_rejected_and_an_empty_cell_is_no_word() {
+    let words = |count: usize, of: &str| {
+        let words = (0..count).map(|n| format!("{of}{n}"));
+        words.collect::<Vec<_>>().join(" ")
+    };
+    let channel = uuid::Uuid::nil();
+    let said = |left: usize, wanted: usize| {
+        let (left, wanted) = (words(left, "l"), words(wanted, "w"));
+        let file = format!("{OWN}\na@example.org,active,true,,{left},{wanted},{channel}\n");
+        rows(file.as_bytes()).remove(0).said
+    };
+    assert!(matches!(said(100, 99), Said::Person { .. }));
+    let Said::Nothing { reason, .. } = said(100, 100) else {
+        panic!("201 choices")
+    };
+    assert_eq!(reason, "too_many_choices");
+    for cells in ["active,", ",true"] {
+        let file = format!("{OWN}\na@example.org,{cells},,,,\n");
+        let Said::Person { carried, .. } = rows(file.as_bytes()).remove(0).said else {
+            panic!("{cells}")
+        };
+        assert!(carried.unwrap().unconfirmed, "{cells}");
+    }
+}
+
+#[test]
+fn a_chunk_of_long_records_stays_small_too() {
+    let long = serde_json::json!({ "a": "x".repeat(300_000) }).to_string();
+    let long = long.replace('"', "\"\"");
+    let line = |n: usize| format!("a{n}@example.org,active,true,,,,,\"{long}\"\n");
+    let lines: String = (0..100).map(line).collect();
+    let file = format!("{OWN},attributes\n{lines}");
+    let chunks: Vec<usize> = Chunks::open(file.as_bytes())
+        .unwrap()
+        .map(|chunk| chunk.len())
+        .collect();
+    assert_eq!(chunks, [56, 44]);
+}
+
+fn unwanted(line: u64, email: &str, reason: &str) -> Row {
+    let (email, reason) = (email.to_owned(), reason.to_owned());
+    let said = Said::Unwanted { email, reason };
+    Row { line, said }
+}
+
+#[test]
+fn an_export_of_listmonk_is_known_and_whom_it_blocks_gets_nothing() {
+    let file = b"uuid,email,name,attributes,status,created_at,updated_at\n\
+        1,ada@example.org,Ada,\"{\"\"city\"\": \"\"London\"\", \"\"age\"\": 36, \"\"x\"\": null, \"\"to\"\": [1]}\",enabled,2020,2021\n\
+        2,bob@example.org,Bob,{},blocklisted,2020,2021\n\
+        3,cleo@example.org,,{},disabled,2020,2021\n\
+        4,dan@example.org,Dan,[],enabled,2020,2021\n\
+        5,eve@example.org,Eve,{},paused,2020,2021\n\
+        6,ada@example.org,,no json,blocklisted,2020,2021\n";
+    let attributes = r#"{"age":36,"city":"London","to":"[1]"}"#;
+    let expected = [
+        person(2, "ada@example.org", Some("Ada"), Some(attributes)),
+        unwanted(3, "bob@example.org", "import"),
+        unwanted(4, "cleo@example.org", "import"),
+        nothing(
+            5,
+            "invalid_attributes",
+            Some("4,dan@example.org,Dan,[],enabled,2020,2021"),
+        ),
+        nothing(
+            6,
+            "unknown_status",
+            Some("5,eve@example.org,Eve,{},paused,2020,2021"),
+        ),
+        unwanted(7, "ada@example.org", "import"),
+    ];
+    assert_eq!(rows(file), expected);
+}
+
+#[test]
+fn exports_of_mailchimp_are_known_by_their_columns() {
+    let common = "Email Address,First Name,Last Name,Address,MEMBER_RATING,OPTIN_TIME,OPTIN_IP,CONFIRM_TIME,\
+        CONFIRM_IP,LATITUDE,LONGITUDE,GMTOFF,DSTOFF,TIMEZONE,CC,REGION";
+    let member = "ada@example.org,Ada,Lovelace,,2,2020-01-02 03:04:05,192.0.2.1,,,51.5,0,0,1,Europe/London,GB,";
+    let read = |columns: &str, values: &str| {
+        let file = format!(
+            "{common},{columns},LEID,EUID,NOTES,TAGS\n{member},{values},1,2,,\"\"\"vip\"\"\"\n"
+        );
+        rows(file.as_bytes())
+    };
+    let attributes = r#"{"OPTIN_TIME":"2020-01-02 03:04:05","TAGS":"\"vip\""}"#;
+    let subscribed = person(2, "ada@example.org", Some("Ada Lovelace"), Some(attributes));
+    assert_eq!(read("LAST_CHANGED", "2020-01-02"), [subscribed]);
+    let left = "UNSUB_TIME,UNSUB_CAMPAIGN_TITLE,UNSUB_CAMPAIGN_ID,UNSUB_REASON,UNSUB_REASON_OTHER";
+    assert_eq!(
+        read(left, "2021-01-01,News,7,NORMAL,"),
+        [unwanted(2, "ada@example.org", "unsubscribed")]
+    );
+    let cleaned = "CLEAN_TIME,CLEAN_CAMPAIGN_TITLE,CLEAN_CAMPAIGN_ID";
+    assert_eq!(
+        read(cleaned, "2021-01-01,News,7"),
+        [unwanted(2, "ada@example.org", "hard_bounce")]
+    );
+}
+
+#[test]
+fn semicolons_and_tabs_separate_too() {
+    assert_eq!(
+        rows(b"email;name\na@example.org;A, B"),
+        [person(2, "a@example.org", Some("A, B"), None)]
+    );
+    assert_eq!(
+        rows(b"name\temail\nA\ta@example.org"),
+        [person(2, "a@example.org", Some("A"), None)]
+    );
+}
+
+#[test]
+fn a_file_that_can_not_be_taken_says_why() {
+    let files: [&[u8]; 7] = [
+        b"",
+        b"email,name\n",
+        b"mail,name\na@example.org,A\n",
+        b"e\0m\0a\0i\0l\0\n\0",
+        b"email,\xff\na@example.org,1\n",
+        b"email,EMAIL\na@example.org,A\n",
+        b"email,,\na@example.org,A,B\n",
+    ];
+    let said = files.map(|file| {
+        Chunks::open(file)
+            .err()
+            .map_or("taken".to_owned(), |error| error.to_string())
+    });
+    insta::assert_snapshot!(said.join("\n"), @r#"
+    The file is empty: it needs a header line and at least one record.
+    The file is empty: it needs a header line and at least one record.
+    The header line has no column "email"; it has: mail, name.
+    The file is not CSV text in UTF-8; export it again as "CSV UTF-8".
+    The file is not CSV text in UTF-8; export it again as "CSV UTF-8".
+    The header line has the column "EMAIL" twice.
+    Column 2 of the header line needs a name of 1 to 64 characters.
+    "#);
+}
+
+#[test]
+fn a_chunk_of_rejected_records_stays_small() {
+    let bad = "\u{20ac}".repeat(5_000);
+    let file = format!("email\n{}", format!("{bad}\n").repeat(CHUNK_RECORDS));
+    let chunk = Chunks::open(file.as_bytes()).unwrap().next().unwrap();
+    let quoted: usize = chunk
+        .iter()
+        .map(|row| match &row.said {
+            Said::Nothing { record, .. } => record.as_ref().map_or(0, String::len),
+            Said::Person { .. } | Said::Unwanted { .. } => 0,
+        })
+        .sum();
+    assert!(quoted > 400_000 && quoted <= CHUNK_RECORDS * QUOTED_BYTES_MAX);
+}
+
+proptest! {
+    #[test]
+    fn chunks_joined_again_are_the_records_of_the_file(
+        people in proptest::collection::hash_set("[a-z]{1,8}", 1..1_300),
+        cities in proptest::collection::vec("[A-Za-z ,\"\n']{0,6}", 1_300),
+    ) {
+        let mut writer = ::csv::Writer::from_writer(Vec::new());
+        writer.write_record(["email", "city"]).unwrap();
+        let mut expected = Vec::new();
+        for (person, city) in people.iter().zip(&cities) {
+            let email = format!("{person}@example.org");
+            writer.write_record([&email, city]).unwrap();
+            let city = Some(city).filter(|city| !city.trim().is_empty());
+            expected.push((email, city.map(|city| serde_json::json!({ "city": city }).to_string())));
+        }
+        let file = writer.into_inner().unwrap();
+        let chunks: Vec<Vec<Row>> = Chunks::open(&file).unwrap().collect();
+        prop_assert!(chunks.iter().rev().skip(1).all(|chunk| chunk.len() == CHUNK_RECORDS));
+        let joined: Vec<_> = chunks.into_iter().flatten().map(|row| match row.said {
+            Said::Person { email, attributes, .. } => (email, attributes),
+            Said::Nothing { reason, .. } | Said::Unwanted { reason, .. } => (reason, None),
+        }).collect();
+        prop_assert_eq!(joined, expected);
+    }
+}

@@ -1,20 +1,25 @@
 //! Freezing an audience: who receives a publication is read once, from the subscriber view at a known
 //! position, into a table of its own.
 
-mod past;
+mod candidates;
 mod whom;
 
+use std::pin::pin;
+
 use deadpool_postgres::{Object, Pool, Transaction};
+use futures_util::TryStreamExt as _;
+use tidings_domain::publication::{Picked, Picking};
 use tidings_event_store::picking::{self, Values};
 use tidings_event_store::{ReadError, crash_point, in_time};
 use uuid::Uuid;
 
-pub(crate) use past::{judge, wanting};
+pub(crate) use candidates::candidates;
+use whom::Asked;
 pub use whom::Obstacle;
 pub(crate) use whom::{AboutTopic, Whom, WhomError};
 
 /// An audience as it was read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Frozen {
     /// The position the view stood at.
     pub(crate) view_position: i64,
@@ -22,6 +27,8 @@ pub(crate) struct Frozen {
     pub(crate) subscribers: i64,
     /// SHA-256 over their ids in ascending order.
     pub(crate) digest: [u8; 32],
+    /// What segments have said, if they have a say.
+    pub(crate) picked: Option<Picked>,
 }
 
 /// How many an audience would be.
@@ -55,8 +62,8 @@ const FORGET: &str = "delete from publishing_dispatch_audience where publication
 /// The view an audience is read from.
 pub(crate) const SUBSCRIBERS: &str = "subscriber_profile";
 
-/// Reads the audience as of now, at `not_before` or later; `None`: the view is not there yet. `addressed`: whether any channel
-/// needs subscribers at all.
+/// Reads the audience as of now, at `not_before` and what segments were read at or later; `None`: the view is not there yet.
+/// `addressed`: whether any channel needs subscribers at all.
 pub(crate) async fn freeze(
     pool: &Pool,
     publication_id: Uuid,
@@ -64,23 +71,17 @@ pub(crate) async fn freeze(
     addressed: bool,
     whom: &Whom,
 ) -> Result<Option<Frozen>, AudienceError> {
-    let mut values: Values = vec![Box::new(publication_id)];
-    let subscribers = whom.subscribers(&mut values)?;
+    let not_before = not_before.max(whom.as_of);
     let mut client = pool.get().await.map_err(ReadError::from)?;
     let (transaction, position) = snapshot(&mut client).await?;
     let Some(view_position) = position.filter(|position| *position >= not_before) else {
         return Ok(None);
     };
     transaction.execute(FORGET, &[&publication_id]).await?;
-    if addressed {
-        let sql = format!(
-            "insert into publishing_dispatch_audience (publication_id, subscriber_id) \
-             select $1, s.subscriber_id {subscribers}"
-        );
-        transaction
-            .execute(&sql, &picking::borrowed(&values))
-            .await?;
-    }
+    let picked = match addressed {
+        true => keep(&transaction, publication_id, whom).await?,
+        false => None,
+    };
     let (subscribers, digest) = sum_up(&transaction, publication_id).await?;
     crash_point!("freeze.audience_read");
     transaction.commit().await?;
@@ -89,7 +90,42 @@ pub(crate) async fn freeze(
         view_position,
         subscribers,
         digest,
+        picked,
     }))
+}
+
+/// Puts them into the table. Gives what segments have said, if they have a say.
+async fn keep(
+    transaction: &Transaction<'_>,
+    publication_id: Uuid,
+    whom: &Whom,
+) -> Result<Option<Picked>, AudienceError> {
+    let mut values: Values = vec![Box::new(publication_id)];
+    let Asked { candidates, picked } = whom.ask(&mut values)?;
+    let insert = "insert into publishing_dispatch_audience (publication_id, subscriber_id)";
+    let Some(picked) = picked else {
+        let sql = format!("{insert} select $1, s.subscriber_id {candidates}");
+        transaction
+            .execute(&sql, &picking::borrowed(&values))
+            .await?;
+        return Ok(None);
+    };
+    // In one statement, so that whoever has a bit is in the table and nobody else.
+    let sql = format!(
+        "with candidate as materialized (select s.subscriber_id as id, {picked} as picked {candidates}), \
+         kept as ({insert} select $1, id from candidate where picked) \
+         select picked from candidate order by id"
+    );
+    let rows = transaction
+        .query_raw(&sql, picking::borrowed(&values))
+        .await?;
+    let mut rows = pin!(rows);
+    let mut picking = Picking::default();
+    while let Some(row) = rows.try_next().await? {
+        picking.push(row.get(0));
+    }
+    not_too_many(picking.candidates())?;
+    Ok(Some(picking.by(whom.asked.clone())))
 }
 
 /// How many a freeze would read now; `None`: the view is not there yet. `addressed`: as there.
@@ -99,27 +135,42 @@ pub(crate) async fn count(
     whom: &Whom,
 ) -> Result<Option<Counted>, AudienceError> {
     let mut values = Values::new();
-    let subscribers = whom.subscribers(&mut values)?;
+    let Asked { candidates, picked } = whom.ask(&mut values)?;
+    let picked_alone = picked.map_or_else(String::new, |it| format!("filter (where {it})"));
+    let sql = format!("select count(*), count(*) {picked_alone} {candidates}");
     let counted = in_time(async {
         let mut client = pool.get().await?;
         let (transaction, position) = snapshot(&mut client).await?;
         let Some(view_position) = position else {
             return Ok(None);
         };
-        let mut counted = Counted {
-            view_position,
-            subscribers: 0,
-        };
+        let (mut could, mut subscribers) = (0_i64, 0);
         if addressed {
-            let sql = format!("select count(*) {subscribers}");
             let row = transaction
                 .query_one(&sql, &picking::borrowed(&values))
                 .await?;
-            counted.subscribers = row.get(0);
+            (could, subscribers) = (row.get(0), row.get(1));
         }
-        Ok(Some(counted))
+        let counted = Counted {
+            view_position,
+            subscribers,
+        };
+        Ok(Some((could, counted)))
     });
-    Ok(counted.await?)
+    let Some((could, counted)) = counted.await? else {
+        return Ok(None);
+    };
+    if whom.condition.is_some() {
+        not_too_many(could as u64)?;
+    }
+    Ok(Some(counted))
+}
+
+fn not_too_many(candidates: u64) -> Result<(), Obstacle> {
+    if candidates > Picked::CANDIDATES_MAX {
+        return Err(Obstacle::TooManyCandidates(candidates));
+    }
+    Ok(())
 }
 
 /// One snapshot of the subscribers, and the position they stand at; none: there is no such view yet.

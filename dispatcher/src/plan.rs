@@ -9,9 +9,7 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use tidings_domain::delivery::{self, Delivery};
-use tidings_domain::publication::{
-    Aim, Audience, Command, Plan, Priority, Publication, Sending, Stage,
-};
+use tidings_domain::publication::{Audience, Command, Plan, Priority, Publication, Sending, Stage};
 use tidings_domain::stream_id::{ReceiverId, delivery as delivery_id, reaction};
 use tidings_event_store::{CommitError, Loaded, Past, Progress, crash_point};
 use tidings_service::clock::Monotonic;
@@ -39,8 +37,6 @@ struct Cursor {
     checked: bool,
     /// It was not, and could not be read again: not tried before this is old.
     lost: Option<Monotonic>,
-    /// Subscribers who were in it and are not in the table: of whom nobody can tell any more.
-    untold: u64,
     broadcast_done: bool,
     after: Option<Uuid>,
     planned: u64,
@@ -70,7 +66,7 @@ struct Planning<'a> {
     version: i32,
     content_version: i32,
     channel_ids: Vec<Uuid>,
-    aim: Aim,
+    priority: Priority,
     audience: Audience,
     frozen: Past,
     cancelled: bool,
@@ -97,12 +93,9 @@ impl Planner {
             return Ok(Progress::Idle);
         }
         if !cursor.checked {
-            match planning.check_audience().await {
-                Ok(untold) => cursor.untold = untold,
-                Err(error) => {
-                    cursor.lost = Some(core.clock.monotonic());
-                    return Err(error);
-                }
+            if let Err(error) = planning.check_audience().await {
+                cursor.lost = Some(core.clock.monotonic());
+                return Err(error);
             }
             cursor.checked = true;
         }
@@ -129,17 +122,16 @@ impl Planner {
             cursor.after = Some(last);
             return Ok(Progress::Advanced);
         }
-        let (planned, untold) = (cursor.planned, cursor.untold);
+        let planned = cursor.planned;
         self.cursors.remove(&id);
         let plan = Plan {
             planned,
             not_planned: planning.audience.deliveries.saturating_sub(planned),
         };
-        let (addressed, _) = core.roster.reaches(&planning.channel_ids).await?;
-        let untold = untold * addressed;
         crash_point!("plan.before_completed");
-        let command = Command::CompletePlan { plan, untold };
-        let progress = core.react(id, &planning.frozen, "plan", command).await?;
+        let progress = core
+            .react(id, &planning.frozen, "plan", Command::CompletePlan(plan))
+            .await?;
         crash_point!("plan.completed");
         Ok(progress)
     }
@@ -163,8 +155,8 @@ fn planning<'a>(core: &'a Core, loaded: &Loaded<Publication>) -> Option<Planning
         version: loaded.version,
         content_version: draft.content_version,
         channel_ids: draft.channel_ids.iter().collect(),
-        aim: draft.aim.clone(),
-        audience: audience.clone(),
+        priority: draft.aim.priority,
+        audience: *audience,
         frozen: last(loaded, "publication.AudienceFrozen")?,
         cancelled: loaded.state.sending() == Sending::Never,
     })
@@ -271,7 +263,7 @@ impl Planning<'_> {
         let due_at = |subscriber_id: &Option<Uuid>| {
             let preferences = subscriber_id.and_then(|id| preferences.get(&id));
             let at = preferences.map(|it| {
-                let urgent = self.aim.priority == Priority::Urgent;
+                let urgent = self.priority == Priority::Urgent;
                 it.not_before(now, now, urgent)
             });
             at.filter(|at| *at > now).unwrap_or(self.frozen.occurred_at)
@@ -285,7 +277,7 @@ impl Planning<'_> {
                 channel_id: *channel_id,
                 subscriber_id: *subscriber_id,
                 due_at: due_at(subscriber_id),
-                priority: self.aim.priority.of_deliveries(),
+                priority: self.priority.of_deliveries(),
             };
             let loaded = Loaded::known(*delivery_id, Delivery::default(), 0);
             let owner = subscriber_id.unwrap_or(*channel_id);

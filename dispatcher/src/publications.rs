@@ -1,17 +1,19 @@
 //! What the dispatcher does about publications: freeze the audience, plan the deliveries, complete.
 //! Each is a reaction: idempotent, guarded, and started anew from the views after any crash.
 
+mod freeze;
+
 use std::collections::HashMap;
 use std::time::Duration;
 
 use deadpool_postgres::Pool;
-use tidings_domain::publication::{self, Accounting, Audience, Plan, Publication, Sending, Stage};
+use tidings_domain::publication::{self, Accounting, Plan, Publication, Stage};
 use tidings_domain::stream_id::reaction;
 use tidings_event_store::{Context, ExecuteError, Loaded, Past, Progress, ReadError, crash_point};
 use tidings_service::clock::Monotonic;
 use uuid::Uuid;
 
-use crate::audience::{self, Whom};
+use crate::audience;
 use crate::channel::Reach;
 use crate::core::{Core, DispatchError};
 use crate::plan::Planner;
@@ -130,46 +132,6 @@ async fn underway(pool: &Pool) -> Result<Vec<Underway>, ReadError> {
 }
 
 impl Core {
-    /// Freezes the audience once the subscriber view has seen the publication.
-    async fn freeze(&self, id: Uuid) -> Result<Progress, DispatchError> {
-        let loaded = self.store.load::<Publication>(id).await?;
-        let Stage::Published(draft) = loaded.state.stage() else {
-            return Ok(Progress::Idle);
-        };
-        let Some(published) = last(&loaded, "publication.Published") else {
-            return Ok(Progress::Idle);
-        };
-        // What was put back may lack how a segment was revised last, which an operator can still mend.
-        if draft.aim.is_by_segments() && self.surroundings.refresh().await?.held {
-            return Ok(Progress::Idle);
-        }
-        let (addressed, broadcast) = self.roster.reaches(draft.channel_ids.as_slice()).await?;
-        let topics = self.causes.refresh(id).await?.topics.clone();
-        let whom = Whom::now(&self.store, topics, &draft.aim, broadcast).await?;
-        let pool = self.store.log().pool();
-        let (from, addressed_any) = (published.position, addressed > 0);
-        let Some(frozen) = audience::freeze(pool, id, from, addressed_any, &whom).await? else {
-            return Ok(Progress::Idle);
-        };
-        let subscribers = frozen.subscribers as u64;
-        let audience = Audience {
-            view_position: frozen.view_position,
-            subscribers,
-            deliveries: subscribers * addressed + broadcast,
-            digest: frozen.digest,
-            segment_versions: whom.segment_versions,
-        };
-        let command = publication::Command::Freeze(audience);
-        let progress = self.react(id, &published, "freeze", command).await?;
-        crash_point!("freeze.recorded");
-        let state = &self.causes.refresh(id).await?.state;
-        if state.sending() == Sending::Never && state.audience().is_none() {
-            // Cancelled a moment before: nobody will ask for this audience.
-            audience::forget(pool, id).await?;
-        }
-        Ok(progress)
-    }
-
     /// Completes the publication once every delivery is settled.
     async fn complete(&self, id: Uuid) -> Result<Progress, DispatchError> {
         let pool = self.store.log().pool();

@@ -5,10 +5,12 @@ mod command;
 mod decide;
 mod event;
 mod evolve;
+mod picked;
 mod refusal;
 #[cfg(test)]
 mod tests;
 
+use sha2::{Digest as _, Sha256};
 use time::Duration;
 use uuid::Uuid;
 
@@ -19,6 +21,7 @@ use crate::value::{ChannelIds, Code, Html, Markdown, SegmentIds, Title, TopicIds
 
 pub use command::Command;
 pub use event::Event;
+pub use picked::{AskedSegment, Picked, Picking};
 pub use refusal::Refusal;
 
 /// What goes out, under the publication's own key.
@@ -100,7 +103,7 @@ impl Aim {
         self.segments().next().is_some()
     }
 
-    /// The segments that have a say, those that pick first: the order of [`Audience::segment_versions`].
+    /// The segments that have a say, those that pick first.
     pub fn segments(&self) -> impl Iterator<Item = Uuid> + '_ {
         let [picking, excluding] = [&self.segment_ids, &self.excluded_segment_ids];
         picking
@@ -137,7 +140,7 @@ pub struct Draft {
 }
 
 /// Who receives it, as it was frozen.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Audience {
     /// The log position the audience was read at.
     pub view_position: i64,
@@ -147,8 +150,20 @@ pub struct Audience {
     pub deliveries: u64,
     /// SHA-256 over the subscriber ids in ascending order.
     pub digest: [u8; 32],
-    /// Versions of the segments' streams whose conditions were asked, in the order of [`Aim::segments`].
-    pub segment_versions: Vec<i32>,
+}
+
+impl Audience {
+    /// The digest of these subscribers, ascending by id.
+    pub fn digest_of(subscribers: &[Uuid]) -> [u8; 32] {
+        let mut digest = Sha256::new();
+        subscribers.iter().for_each(|id| digest.update(id));
+        digest.finalize().into()
+    }
+
+    /// Whether it is these subscribers, ascending by id.
+    pub fn is_of(&self, subscribers: &[Uuid]) -> bool {
+        self.subscribers == subscribers.len() as u64 && self.digest == Self::digest_of(subscribers)
+    }
 }
 
 /// What became of the frozen audience's deliveries when planning ended.
@@ -156,8 +171,7 @@ pub struct Audience {
 pub struct Plan {
     /// Deliveries that were planned.
     pub planned: u64,
-    /// Deliveries left unplanned: by a cancellation, or because nobody can tell any more that their receivers were in the
-    /// audience.
+    /// Deliveries a cancellation left unplanned.
     pub not_planned: u64,
 }
 
@@ -174,7 +188,7 @@ pub struct Accounting {
     pub cancelled: u64,
     /// Nobody knows; held.
     pub in_doubt: u64,
-    /// Left unplanned.
+    /// Left unplanned by a cancellation.
     pub not_planned: u64,
 }
 

@@ -12,7 +12,7 @@ use crate::aggregate::{Aggregate, CodecError};
 use crate::personal::{Open, Personal, Seal};
 use crate::value::{Code, Description, SegmentName, Slug};
 
-pub use condition::{AttributeTest, Condition, Erased, Ordering, Person};
+pub use condition::{AttributeTest, Condition, Ordering, Person};
 pub use json::Wrong;
 
 /// What can be said of a segment anew.

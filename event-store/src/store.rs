@@ -220,31 +220,9 @@ impl Store {
         Ok(Loaded { version, ..loaded })
     }
 
-    /// Folds a stream as it was at a version.
-    pub async fn load_at<A: Aggregate>(
-        &self,
-        id: Uuid,
-        version: i32,
-    ) -> Result<Loaded<A>, LoadError> {
-        let mut events = self.log.stream(id).await?;
-        events.retain(|event| event.version <= version);
-        let ring = self.keys_of(&events).await?;
-        fold(id, &events, &ring)
-    }
-
     /// Reads and folds several streams of one kind, in the order asked for.
     pub async fn load_many<A: Aggregate>(&self, ids: &[Uuid]) -> Result<Vec<Loaded<A>>, LoadError> {
-        self.load_many_as_of(ids, i64::MAX).await
-    }
-
-    /// The same as they were when the log had come to a position.
-    pub async fn load_many_as_of<A: Aggregate>(
-        &self,
-        ids: &[Uuid],
-        position: i64,
-    ) -> Result<Vec<Loaded<A>>, LoadError> {
-        let mut events = self.log.streams(ids).await?;
-        events.retain(|event| event.position <= position);
+        let events = self.log.streams(ids).await?;
         let ring = self.keys_of(&events).await?;
         ids.iter()
             .map(|id| {

@@ -26,7 +26,7 @@ create table {table} (
     subscribers      bigint,                     -- in the frozen audience
     deliveries       bigint,                     -- to plan, as frozen
     planned          bigint,
-    not_planned      bigint,                     -- left out: by a cancellation, or because nobody can tell any more
+    not_planned      bigint,                     -- left out by a cancellation
     version          integer not null,
     position         bigint  not null
 );

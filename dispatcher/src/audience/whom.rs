@@ -1,7 +1,6 @@
-//! Whom a publication is for, as the log says it: topics, and what segments ask. A freeze, a count before it and a second
-//! reading of a lost audience all go by this.
+//! Whom a publication is for, as the log says it: topics, and what segments ask. A freeze and a count before it go by this.
 
-use tidings_domain::publication::Aim;
+use tidings_domain::publication::{Aim, AskedSegment, Picked};
 use tidings_domain::segment::{Condition, Segment};
 use tidings_domain::topic::ByDefault;
 use tidings_event_store::picking::{self, Values};
@@ -20,8 +19,18 @@ pub(crate) struct Whom {
     pub(crate) topics: Vec<AboutTopic>,
     /// And of whom this holds; none: no segment has a say.
     pub(crate) condition: Option<Condition>,
-    /// The versions of the segments it was read at, in the order of [`Aim::segments`].
-    pub(crate) segment_versions: Vec<i32>,
+    /// The segments that ask it, each once, as they were read.
+    pub(crate) asked: Vec<AskedSegment>,
+    /// Position of the last event of any of them; 0: there are none.
+    pub(crate) as_of: i64,
+}
+
+/// The same over rows `s` of the view.
+pub(super) struct Asked {
+    /// `from` and `where`: who could get it.
+    pub(super) candidates: String,
+    /// A condition: whom of these segments pick; none: they have no say.
+    pub(super) picked: Option<String>,
 }
 
 /// Why a publication goes to nobody for now. Going to whomever else would be worse.
@@ -46,6 +55,13 @@ pub enum Obstacle {
          ones, in a draft, or cancel what is published"
     )]
     TooMuchAsked(usize),
+    /// What segments say of each of them has to stand in one event.
+    #[error(
+        "segments can pick among {max} subscribers, and {0} could get it: narrow it down to topics, or leave the segments out, \
+         in a draft, or cancel what is published",
+        max = Picked::CANDIDATES_MAX
+    )]
+    TooManyCandidates(u64),
     /// Whatever it is told, others than those picked would see.
     #[error(
         "segments pick among single receivers, and one of its channels has none, as far as this version of Tidings knows: \
@@ -78,51 +94,41 @@ impl Whom {
         if broadcasts > 0 && aim.is_by_segments() {
             return Err(Obstacle::Broadcast.into());
         }
-        Self::read(store, topics, aim, None).await
-    }
-
-    /// As the segments asked at these versions.
-    ///
-    /// # Errors
-    /// When one of them can not be read.
-    pub(crate) async fn at(
-        store: &Store,
-        topics: Vec<AboutTopic>,
-        aim: &Aim,
-        segment_versions: &[i32],
-    ) -> Result<Self, WhomError> {
-        Self::read(store, topics, aim, Some(segment_versions)).await
-    }
-
-    async fn read(
-        store: &Store,
-        topics: Vec<AboutTopic>,
-        aim: &Aim,
-        versions: Option<&[i32]>,
-    ) -> Result<Self, WhomError> {
-        let mut segment_versions = Vec::new();
+        let mut asked: Vec<AskedSegment> = Vec::new();
+        let mut as_of = 0;
         let mut conditions = Vec::new();
-        for (at, id) in aim.segments().enumerate() {
-            // One that is not on record is asked for as it never was, and there is none.
-            let version = versions.map(|them| them.get(at).copied().unwrap_or_default());
-            let segment = segment(store, id, version).await?;
+        for segment_id in aim.segments() {
+            let segment = segment(store, segment_id).await?;
             conditions.push(condition(&segment)?);
-            segment_versions.push(segment.version);
+            as_of = segment
+                .history
+                .last()
+                .map_or(0, |it| it.position)
+                .max(as_of);
+            if asked.iter().all(|it| it.segment_id != segment_id) {
+                let version = segment.version;
+                asked.push(AskedSegment {
+                    segment_id,
+                    version,
+                });
+            }
         }
         let excluding = conditions.split_off(aim.segment_ids.as_slice().len());
         Ok(Self {
             topics,
             condition: together(conditions, excluding),
-            segment_versions,
+            asked,
+            as_of,
         })
     }
 
-    /// The subscribers, for whatever is asked of rows `s`. The values are added to those that a query has already.
+    /// What to ask the view. The values are added to those that a query has already.
     ///
     /// # Errors
     /// When the segments compare with more values than a statement takes.
-    pub(super) fn subscribers(&self, values: &mut Values) -> Result<String, Obstacle> {
-        let mut sql = "from publishing_subscriber_profile s where s.state = 'active'".to_owned();
+    pub(super) fn ask(&self, values: &mut Values) -> Result<Asked, Obstacle> {
+        let mut candidates =
+            "from publishing_subscriber_profile s where s.state = 'active'".to_owned();
         if !self.topics.is_empty() {
             let ids: Vec<String> = self.topics.iter().map(|(id, _)| id.to_string()).collect();
             let by_default = self.topics.iter().map(|(_, it)| *it == ByDefault::In);
@@ -130,18 +136,16 @@ impl Whom {
             values.push(Box::new(by_default.collect::<Vec<bool>>()));
             let (ids, by_default) = (values.len() - 1, values.len());
             // By their last word on it, or else by what the topic is by default.
-            sql += &format!(
+            candidates += &format!(
                 " and exists (select from unnest(${ids}::text[], ${by_default}::boolean[]) as topic (id, by_default) \
                  where coalesce((s.topics ->> topic.id)::boolean, topic.by_default))"
             );
         }
-        if let Some(condition) = &self.condition {
-            sql += " and ";
-            sql += &picking::sql(condition, values);
-        }
+        let condition = self.condition.as_ref();
+        let picked = condition.map(|condition| picking::sql(condition, values));
         match values.len() {
             VALUES_MAX.. => Err(Obstacle::TooMuchAsked(values.len())),
-            _ => Ok(sql),
+            _ => Ok(Asked { candidates, picked }),
         }
     }
 }
@@ -155,19 +159,9 @@ fn together(picking: Vec<Condition>, excluding: Vec<Condition>) -> Option<Condit
     (!both.is_empty()).then_some(Condition::All(both))
 }
 
-/// `version`: none: as it is now.
-async fn segment(
-    store: &Store,
-    id: Uuid,
-    version: Option<i32>,
-) -> Result<Loaded<Segment>, WhomError> {
-    let loaded = match version {
-        None => store.load::<Segment>(id).await,
-        Some(version) => store.load_at::<Segment>(id, version).await,
-    };
-    match loaded {
-        Ok(segment) if version.is_none_or(|it| it == segment.version) => Ok(segment),
-        Ok(_) => Err(Obstacle::NoSegment(id).into()),
+async fn segment(store: &Store, id: Uuid) -> Result<Loaded<Segment>, WhomError> {
+    match store.load::<Segment>(id).await {
+        Ok(segment) => Ok(segment),
         Err(error) if error.is_wrong_stream() => Err(Obstacle::NoSegment(id).into()),
         Err(LoadError::Codec { .. }) => Err(Obstacle::NotUnderstood(id).into()),
         Err(error) => Err(error.into()),
@@ -211,10 +205,11 @@ mod tests {
         let whom = |n| Whom {
             topics: Vec::new(),
             condition: Some(Condition::Any(vec![PENDING; n])),
-            segment_versions: Vec::new(),
+            asked: Vec::new(),
+            as_of: 0,
         };
-        assert!(whom(VALUES_MAX - 1).subscribers(&mut Values::new()).is_ok());
-        let refused = whom(VALUES_MAX).subscribers(&mut Values::new());
-        assert_eq!(refused, Err(Obstacle::TooMuchAsked(VALUES_MAX)));
+        assert!(whom(VALUES_MAX - 1).ask(&mut Values::new()).is_ok());
+        let refused = whom(VALUES_MAX).ask(&mut Values::new()).err();
+        assert_eq!(refused, Some(Obstacle::TooMuchAsked(VALUES_MAX)));
     }
 }

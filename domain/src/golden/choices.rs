@@ -40,7 +40,7 @@ pub(super) fn publication_events_with_topics() -> Vec<publication::Event> {
 
 /// Since publications go to segments: the one that is drafted, revised, and whose audience is frozen.
 pub(super) fn publication_events_with_segments() -> [Vec<publication::Event>; 2] {
-    use publication::{Aim, Audience, Event};
+    use publication::{Aim, AskedSegment, Audience, Event, Picked};
     let segments = |ids: &[u8]| SegmentIds::parse(ids.iter().copied().map(id).collect()).unwrap();
     let mut events = publication_events_with_topics();
     let aims = [
@@ -60,13 +60,24 @@ pub(super) fn publication_events_with_segments() -> [Vec<publication::Event>; 2]
             *aim = its;
         }
     }
-    let frozen = Event::AudienceFrozen(Audience {
-        view_position: 1_000,
-        subscribers: 7,
-        deliveries: 8,
-        digest: [5; 32],
-        segment_versions: vec![2, 1, 300],
-    });
+    let asked = [(6, 2), (5, 1), (7, 300)];
+    let frozen = Event::AudienceFrozen {
+        audience: Audience {
+            view_position: 1_000,
+            subscribers: 3,
+            deliveries: 6,
+            digest: [5; 32],
+        },
+        picked: Some(Picked {
+            segments: asked
+                .map(|(n, version)| AskedSegment {
+                    segment_id: id(n),
+                    version,
+                })
+                .to_vec(),
+            bits: vec![0b1000_0001, 0b0100_0000],
+        }),
+    };
     [events, vec![frozen]]
 }
 

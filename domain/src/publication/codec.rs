@@ -4,8 +4,8 @@ use tidings_proto::{Event as Wire, EventMessage as _, common, publication as wir
 use uuid::Uuid;
 
 use super::{
-    Accounting, Aim, Audience, Content, Event, MissedReason, Plan, Priority, Publication,
-    RetriedClass, Retry, Source,
+    Accounting, Aim, AskedSegment, Audience, Content, Event, MissedReason, Picked, Plan, Priority,
+    Publication, RetriedClass, Retry, Source,
 };
 use crate::aggregate::{Aggregate as _, CodecError};
 use crate::personal::{Open, Seal};
@@ -18,7 +18,7 @@ pub(super) fn event_type(event: &Event) -> &'static str {
         Event::Drafted { .. } => wire::Drafted::TYPE,
         Event::Revised { .. } => wire::Revised::TYPE,
         Event::Published { .. } => wire::Published::TYPE,
-        Event::AudienceFrozen(_) => wire::AudienceFrozen::TYPE,
+        Event::AudienceFrozen { .. } => wire::AudienceFrozen::TYPE,
         Event::PlanCompleted(_) => wire::PlanCompleted::TYPE,
         Event::Cancelled { .. } => wire::Cancelled::TYPE,
         Event::Completed(_) => wire::Completed::TYPE,
@@ -91,12 +91,13 @@ pub(super) fn encode(event: &Event, seal: &dyn Seal) -> Wire {
             content_version: *content_version,
         }
         .into(),
-        Event::AudienceFrozen(audience) => wire::AudienceFrozen {
+        Event::AudienceFrozen { audience, picked } => wire::AudienceFrozen {
             view_position: audience.view_position,
             subscribers: count(audience.subscribers),
             deliveries: count(audience.deliveries),
             audience_digest: audience.digest.to_vec().into(),
-            segment_versions: audience.segment_versions.clone(),
+            segments: picked.iter().flat_map(asked).collect(),
+            picked: picked.iter().flat_map(|it| &it.bits).copied().collect(),
         }
         .into(),
         Event::PlanCompleted(plan) => wire::PlanCompleted {
@@ -173,6 +174,36 @@ fn ids<B: From<Vec<u8>>>(ids: &[Uuid]) -> Vec<B> {
     ids.iter().copied().map(id).collect()
 }
 
+fn asked(picked: &Picked) -> impl Iterator<Item = wire::audience_frozen::AskedSegment> + '_ {
+    picked
+        .segments
+        .iter()
+        .map(|it| wire::audience_frozen::AskedSegment {
+            segment_id: id(it.segment_id),
+            version: it.version,
+        })
+}
+
+/// None: no segment had a say.
+fn decode_picked(
+    fields: Fields,
+    frozen: &wire::AudienceFrozen,
+) -> Result<Option<Picked>, CodecError> {
+    if frozen.segments.is_empty() {
+        return Ok(None);
+    }
+    let segments = frozen.segments.iter().map(|it| {
+        Ok(AskedSegment {
+            segment_id: fields.id("segments", &it.segment_id)?,
+            version: it.version,
+        })
+    });
+    Ok(Some(Picked {
+        segments: segments.collect::<Result<_, CodecError>>()?,
+        bits: frozen.picked.to_vec(),
+    }))
+}
+
 fn decode_aim(
     fields: Fields,
     topic_ids: &[impl AsRef<[u8]>],
@@ -230,13 +261,15 @@ pub(super) fn decode(event: &Wire, open: &dyn Open) -> Result<Event, CodecError>
         Wire::PublicationPublished(e) => Ok(Event::Published {
             content_version: e.content_version,
         }),
-        Wire::PublicationAudienceFrozen(e) => Ok(Event::AudienceFrozen(Audience {
-            view_position: e.view_position,
-            subscribers: fields.count("subscribers", e.subscribers)?,
-            deliveries: fields.count("deliveries", e.deliveries)?,
-            digest: fields.digest("audience_digest", &e.audience_digest)?,
-            segment_versions: e.segment_versions.clone(),
-        })),
+        Wire::PublicationAudienceFrozen(e) => Ok(Event::AudienceFrozen {
+            audience: Audience {
+                view_position: e.view_position,
+                subscribers: fields.count("subscribers", e.subscribers)?,
+                deliveries: fields.count("deliveries", e.deliveries)?,
+                digest: fields.digest("audience_digest", &e.audience_digest)?,
+            },
+            picked: decode_picked(fields, e)?,
+        }),
         Wire::PublicationPlanCompleted(e) => Ok(Event::PlanCompleted(Plan {
             planned: fields.count("planned", e.planned)?,
             not_planned: fields.count("not_planned", e.not_planned)?,

@@ -2,7 +2,7 @@
 
 use time::OffsetDateTime;
 
-use super::{Accounting, Aim, Audience, Content, Plan, Retry};
+use super::{Accounting, Aim, Audience, Content, Picked, Plan, Retry};
 use crate::schedule::CivilTime;
 use crate::value::{ChannelIds, Code};
 
@@ -63,15 +63,14 @@ pub enum Command {
         version: i32,
     },
     /// The receivers were read.
-    Freeze(Audience),
-    /// Planning has ended.
-    CompletePlan {
-        /// What was planned.
-        plan: Plan,
-        /// Deliveries whose receivers can not be told any more: the audience was lost, and the data that segments had picked
-        /// them by are erased. Nothing else is left out but by a cancellation.
-        untold: u64,
+    Freeze {
+        /// Who they are.
+        audience: Audience,
+        /// What segments have said, if they have a say.
+        picked: Option<Picked>,
     },
+    /// Planning has ended.
+    CompletePlan(Plan),
     /// An editor takes it back.
     Cancel {
         /// Why, as a code.

@@ -1,10 +1,13 @@
 //! What a publication may do next.
 
+use std::collections::BTreeSet;
+
 use time::OffsetDateTime;
+use uuid::Uuid;
 
 use super::{
-    Accounting, Audience, Command, Event, MISFIRE_AFTER, MissedReason, Plan, Publication, Refusal,
-    Sending, Stage,
+    Accounting, Audience, Command, Draft, Event, MISFIRE_AFTER, MissedReason, Picked, Plan,
+    Publication, Refusal, Sending, Stage,
 };
 use crate::schedule::CivilTime;
 
@@ -177,35 +180,27 @@ fn retry(state: &Publication, command: Command) -> Result<Vec<Event>, Refusal> {
 fn react(state: &Publication, stage: &Stage, command: Command) -> Result<Vec<Event>, Refusal> {
     use Stage as S;
     match (stage, command) {
-        (S::Draft(_) | S::Scheduled { .. }, Command::Freeze(_)) => Err(Refusal::NotPublished),
-        (S::Published(_), Command::Freeze(audience)) => Ok(vec![Event::AudienceFrozen(audience)]),
-        (S::Cancelled { audience: None, .. }, Command::Freeze(_)) => Err(Refusal::Cancelled),
-        (_, Command::Freeze(_)) => Ok(vec![]),
+        (S::Draft(_) | S::Scheduled { .. }, Command::Freeze { .. }) => Err(Refusal::NotPublished),
+        (S::Published(draft), Command::Freeze { audience, picked }) => {
+            freeze(draft, audience, picked)
+        }
+        (S::Cancelled { audience: None, .. }, Command::Freeze { .. }) => Err(Refusal::Cancelled),
+        (_, Command::Freeze { .. }) => Ok(vec![]),
 
-        (S::Draft(_) | S::Scheduled { .. } | S::Published(_), Command::CompletePlan { .. }) => {
+        (S::Draft(_) | S::Scheduled { .. } | S::Published(_), Command::CompletePlan(_)) => {
             Err(Refusal::NotFrozen)
         }
-        (S::Frozen { draft, audience }, Command::CompletePlan { plan, untold }) => {
-            // Without segments nobody's data have a say: nobody is untold.
-            let untold = if draft.aim.is_by_segments() {
-                untold
-            } else {
-                0
-            };
-            plan_all(audience, plan, untold)
-        }
+        (S::Frozen { audience, .. }, Command::CompletePlan(plan)) => plan_all(audience, plan),
         (
             S::Cancelled {
                 audience: Some(audience),
                 plan: None,
                 ..
             },
-            Command::CompletePlan { plan, .. },
+            Command::CompletePlan(plan),
         ) => plan_some(audience, plan),
-        (S::Cancelled { audience: None, .. }, Command::CompletePlan { .. }) => {
-            Err(Refusal::Cancelled)
-        }
-        (_, Command::CompletePlan { .. }) => Ok(vec![]),
+        (S::Cancelled { audience: None, .. }, Command::CompletePlan(_)) => Err(Refusal::Cancelled),
+        (_, Command::CompletePlan(_)) => Ok(vec![]),
 
         // What is to be tried again is not settled.
         (S::Planned { .. }, Command::Complete { .. }) if !state.retries.is_empty() => Ok(vec![]),
@@ -223,9 +218,24 @@ fn react(state: &Publication, stage: &Stage, command: Command) -> Result<Vec<Eve
     }
 }
 
-/// Nothing may be left out unless the publication was cancelled, but for receivers who can not be told any more.
-fn plan_all(audience: &Audience, plan: Plan, untold: u64) -> Result<Vec<Event>, Refusal> {
-    if plan.not_planned != untold {
+/// By segments, all of them were asked and have picked as many as there are in the audience.
+fn freeze(
+    draft: &Draft,
+    audience: Audience,
+    picked: Option<Picked>,
+) -> Result<Vec<Event>, Refusal> {
+    let asked = picked.iter().flat_map(|picked| &picked.segments);
+    let asked: BTreeSet<Uuid> = asked.map(|it| it.segment_id).collect();
+    let picked_as_many = |picked: &Picked| picked.subscribers() == audience.subscribers;
+    if asked != draft.aim.segments().collect() || !picked.as_ref().is_none_or(picked_as_many) {
+        return Err(Refusal::PickedOtherwise);
+    }
+    Ok(vec![Event::AudienceFrozen { audience, picked }])
+}
+
+/// Nothing may be left out unless the publication was cancelled.
+fn plan_all(audience: &Audience, plan: Plan) -> Result<Vec<Event>, Refusal> {
+    if plan.not_planned > 0 {
         return Err(mismatch(audience, plan));
     }
     plan_some(audience, plan)

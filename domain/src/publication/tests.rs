@@ -50,7 +50,6 @@ fn audience() -> Audience {
         subscribers: 4,
         deliveries: 5,
         digest: [1; 32],
-        segment_versions: vec![],
     }
 }
 
@@ -67,20 +66,45 @@ fn plan(planned: u64, not_planned: u64) -> Plan {
     }
 }
 
-fn complete_plan(planned: u64, not_planned: u64, untold: u64) -> Command {
-    Command::CompletePlan {
-        plan: plan(planned, not_planned),
-        untold,
+fn frozen_event(picked: Option<Picked>) -> Event {
+    Event::AudienceFrozen {
+        audience: audience(),
+        picked,
     }
 }
 
-/// Frozen, of those whom a segment does not pick.
-fn frozen_by_segments() -> Vec<Event> {
-    let mut history = frozen();
-    if let Some(Event::Drafted { aim, .. }) = history.first_mut() {
-        aim.excluded_segment_ids = SegmentIds::parse(vec![Uuid::from_u128(2)]).unwrap();
+fn freeze(picked: Option<Picked>) -> Command {
+    Command::Freeze {
+        audience: audience(),
+        picked,
     }
-    history
+}
+
+/// Four of five, by these segments.
+fn picked(segments: &[u128]) -> Picked {
+    let asked = segments.iter().map(|segment| AskedSegment {
+        segment_id: Uuid::from_u128(*segment),
+        version: 1,
+    });
+    Picked {
+        segments: asked.collect(),
+        bits: vec![0b1101_1000],
+    }
+}
+
+/// To those whom a segment picks, and another does not.
+fn published_by_segments() -> Vec<Event> {
+    let segments = |n| SegmentIds::parse(vec![Uuid::from_u128(n)]).unwrap();
+    let drafted = Event::Drafted {
+        content: content("one"),
+        channel_ids: channel_ids(),
+        aim: Aim {
+            segment_ids: segments(2),
+            excluded_segment_ids: segments(3),
+            ..Aim::default()
+        },
+    };
+    vec![drafted, published()]
 }
 
 fn totals(sent: u64, cancelled: u64, not_planned: u64) -> Accounting {
@@ -145,7 +169,7 @@ fn published() -> Event {
 }
 
 fn frozen() -> Vec<Event> {
-    vec![drafted(), published(), Event::AudienceFrozen(audience())]
+    vec![drafted(), published(), frozen_event(None)]
 }
 
 fn planned() -> Vec<Event> {
@@ -171,9 +195,9 @@ fn every_command_in_every_state() {
             ("draft", vec![drafted()]),
             ("scheduled", vec![drafted(), scheduled()]),
             ("published", vec![drafted(), published()]),
+            ("published, by segments", published_by_segments()),
             ("published, paused", paused(vec![drafted(), published()])),
             ("frozen", frozen()),
-            ("frozen, by segments", frozen_by_segments()),
             ("planned", planned()),
             ("completed", completed()),
             (
@@ -193,12 +217,11 @@ fn every_command_in_every_state() {
             ("revise", || revise("two")),
             ("revise, no change", || revise("one")),
             ("publish", || Command::Publish),
-            ("freeze", || Command::Freeze(audience())),
-            ("plan all", || complete_plan(5, 0, 0)),
-            ("plan 3 of 5", || complete_plan(3, 2, 0)),
-            ("plan 3 of 5, 2 untold", || complete_plan(3, 2, 2)),
-            ("plan 3 of 5, 1 untold", || complete_plan(3, 2, 1)),
-            ("plan too few", || complete_plan(3, 0, 0)),
+            ("freeze", || freeze(None)),
+            ("freeze, picked", || freeze(Some(picked(&[2, 3])))),
+            ("plan all", || Command::CompletePlan(plan(5, 0))),
+            ("plan 3 of 5", || Command::CompletePlan(plan(3, 2))),
+            ("plan too few", || Command::CompletePlan(plan(3, 0))),
             ("complete", || Command::Complete {
                 totals: totals(5, 0, 0),
             }),
@@ -286,6 +309,38 @@ fn other_segments_are_another_audience() {
 }
 
 #[test]
+fn an_audience_by_segments_is_whom_all_of_them_have_picked() {
+    let by_segments = fold::<Publication>(&published_by_segments());
+    let frozen = |picked: &Picked| by_segments.decide(freeze(Some(picked.clone())));
+    let all = picked(&[3, 2]);
+    let recorded = frozen_event(Some(all.clone()));
+    assert_eq!(frozen(&all), Ok(vec![recorded]));
+    let none = by_segments.decide(freeze(None));
+    let more = Picked {
+        bits: vec![0b1111_1000],
+        ..all
+    };
+    let others = [&picked(&[2]), &picked(&[2, 3, 4]), &more].map(frozen);
+    for refused in others.into_iter().chain([none]) {
+        assert_eq!(refused, Err(Refusal::PickedOtherwise));
+    }
+}
+
+#[test]
+fn an_audience_is_of_those_whose_digest_it_has() {
+    let ids = |n: u128| (1..=n).map(Uuid::from_u128).collect::<Vec<_>>();
+    let of = |subscribers: u64, digest| Audience {
+        subscribers,
+        digest,
+        ..audience()
+    };
+    let four = of(4, Audience::digest_of(&ids(4)));
+    assert!(four.is_of(&ids(4)));
+    assert!(!four.is_of(&ids(3)) && !four.is_of(&ids(5)));
+    assert!(!of(4, Audience::digest_of(&ids(3))).is_of(&ids(4)));
+}
+
+#[test]
 fn only_what_is_published_and_not_over_may_be_sent() {
     let may_send = |history: &[Event]| fold::<Publication>(history).sending() == Sending::Now;
     assert!(!may_send(&[]));
@@ -360,8 +415,8 @@ fn any_command() -> impl Strategy<Value = Command> {
         Just(draft()),
         "[a-c]".prop_map(|title| revise(&title)),
         Just(Command::Publish),
-        Just(Command::Freeze(audience())),
-        (0u64..6, 0u64..6).prop_map(|(planned, left)| complete_plan(planned, left, 0)),
+        Just(freeze(None)),
+        (0u64..6, 0u64..6).prop_map(|(planned, left)| Command::CompletePlan(plan(planned, left))),
         (0u64..6, 0u64..6, 0u64..6).prop_map(|(a, b, c)| Command::Complete {
             totals: totals(a, b, c)
         }),

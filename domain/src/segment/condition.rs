@@ -88,15 +88,6 @@ pub struct Person {
     pub choices: Choices,
 }
 
-/// What of somebody can not be opened any more.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Erased {
-    /// Their attributes, or some of them.
-    pub attributes: bool,
-    /// Their tags, or some of them.
-    pub tags: bool,
-}
-
 impl Condition {
     /// Conditions within conditions, at most.
     pub const DEPTH_MAX: usize = 8;
@@ -107,46 +98,22 @@ impl Condition {
 
     /// Whether it picks somebody.
     pub fn holds(&self, of: &Person) -> bool {
-        // Nothing is left open where nothing is erased.
-        self.judge(of, Erased::default()).unwrap_or(false)
-    }
-
-    /// Whether it picks somebody, of whom something is erased; none: that depends on what it was.
-    pub fn judge(&self, of: &Person, erased: Erased) -> Option<bool> {
         match self {
-            Self::All(all) => {
-                let any_fails = several(all.iter().map(|it| it.judge(of, erased).map(|it| !it)));
-                any_fails.map(|any_fails| !any_fails)
-            }
-            Self::Any(any) => several(any.iter().map(|it| it.judge(of, erased))),
-            Self::Not(condition) => condition.judge(of, erased).map(|holds| !holds),
-            Self::Attribute { .. } if erased.attributes => None,
-            Self::Attribute { key, test } => {
-                let value = of.attributes.get(key);
-                Some(value.is_some_and(|value| test.passes(value)))
-            }
-            Self::Tag(_) if erased.tags => None,
-            Self::Tag(tag) => Some(of.tags.contains(tag)),
+            Self::All(all) => all.iter().all(|condition| condition.holds(of)),
+            Self::Any(any) => any.iter().any(|condition| condition.holds(of)),
+            Self::Not(condition) => !condition.holds(of),
+            Self::Attribute { key, test } => of
+                .attributes
+                .get(key)
+                .is_some_and(|value| test.passes(value)),
+            Self::Tag(tag) => of.tags.contains(tag),
             Self::Topic {
                 topic_id,
                 by_default,
-            } => Some(of.choices.wants(*topic_id, *by_default)),
-            Self::State(standing) => Some(of.standing == *standing),
+            } => of.choices.wants(*topic_id, *by_default),
+            Self::State(standing) => of.standing == *standing,
         }
     }
-}
-
-/// Whether one of them holds: one that does is enough, whatever the others are.
-fn several(judged: impl Iterator<Item = Option<bool>>) -> Option<bool> {
-    let mut all = Some(false);
-    for one in judged {
-        match one {
-            Some(true) => return Some(true),
-            Some(false) => {}
-            None => all = None,
-        }
-    }
-    all
 }
 
 impl AttributeTest {

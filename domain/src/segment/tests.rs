@@ -147,36 +147,6 @@ fn a_condition_holds_or_does_not() {
 }
 
 #[test]
-fn of_the_erased_is_told_what_does_not_depend_on_what_they_were() {
-    let gone = Erased {
-        attributes: true,
-        tags: true,
-    };
-    let tag = || json!({ "tag": "vip" });
-    let city = || json!({ "attribute": "city" });
-    for (condition, judged) in [
-        (tag(), None),
-        (json!({ "not": city() }), None),
-        (json!({ "state": "active" }), Some(true)),
-        (json!({ "any": [tag(), { "topic": MARKETS }] }), Some(true)),
-        (
-            json!({ "all": [tag(), { "state": "pending" }] }),
-            Some(false),
-        ),
-        (json!({ "all": [tag(), { "state": "active" }] }), None),
-        (json!({ "any": [city(), { "state": "pending" }] }), None),
-    ] {
-        let condition = parse(&condition);
-        assert_eq!(condition.judge(&ada(), gone), judged, "{condition:?}");
-    }
-    let tags_alone = Erased {
-        attributes: false,
-        tags: true,
-    };
-    assert_eq!(parse(&city()).judge(&ada(), tags_alone), Some(true));
-}
-
-#[test]
 fn what_is_wrong_is_named_where_it_stands() {
     let wrong = |value: Value| {
         let all = Condition::parse(&value, &topics()).unwrap_err();
@@ -250,55 +220,7 @@ fn some_condition() -> impl Strategy<Value = Value> {
     })
 }
 
-/// Somebody with something of all that conditions ask.
-fn some_person() -> impl Strategy<Value = Person> {
-    let value = prop_oneof![
-        Just(json!("a")),
-        Just(json!("xa")),
-        (-9..9_i64).prop_map(|n| json!(n)),
-        any::<bool>().prop_map(|yes| json!(yes)),
-    ];
-    let attributes = prop::collection::btree_map("[a-c]", value, 0..3);
-    let tags = prop::collection::btree_set("[a-c]", 0..3);
-    (attributes, tags, any::<bool>()).prop_map(|(attributes, tags, pending)| Person {
-        standing: match pending {
-            true => Standing::Pending,
-            false => Standing::Active,
-        },
-        attributes: attributes
-            .iter()
-            .map(|(key, value)| {
-                let key = AttributeKey::parse(key).unwrap();
-                (key, AttributeValue::parse(value).unwrap())
-            })
-            .collect(),
-        tags: tags.iter().map(|tag| Tag::parse(tag).unwrap()).collect(),
-        choices: Choices::default(),
-    })
-}
-
 proptest! {
-    #[test]
-    fn what_is_judged_of_the_erased_holds_whatever_they_were(
-        value in some_condition(),
-        [one, other] in [some_person(), some_person()],
-        attributes in any::<bool>(),
-        tags in any::<bool>(),
-    ) {
-        let condition = parse(&value);
-        let erased = Erased { attributes, tags };
-        let mut before = one.clone();
-        if attributes {
-            before.attributes = other.attributes;
-        }
-        if tags {
-            before.tags = other.tags;
-        }
-        if let Some(judged) = condition.judge(&one, erased) {
-            prop_assert_eq!(judged, condition.holds(&before));
-        }
-    }
-
     #[test]
     fn a_condition_is_read_as_it_was_written(value in some_condition()) {
         let condition = parse(&value);

@@ -46,7 +46,7 @@ pub struct Accounting {
     pub balanced: bool,
     /// Deliveries the frozen audience comes to; null before it is frozen.
     pub deliveries: Option<i64>,
-    /// Of these, left unplanned: by a cancellation, or because nobody can tell any more; null before planning ended.
+    /// Of these, left unplanned by a cancellation; null before planning ended.
     pub not_planned: Option<i64>,
     /// The same by channel.
     pub channels: Vec<ChannelCounts>,

@@ -82,7 +82,7 @@ view_row! {
         deliveries: Option<i64>,
         /// Deliveries planned.
         planned: Option<i64>,
-        /// Deliveries left out.
+        /// Deliveries a cancellation left out.
         not_planned: Option<i64>,
         /// Stream version.
         version: i32,

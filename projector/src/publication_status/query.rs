@@ -62,8 +62,7 @@ pub struct Publication {
     pub deliveries: Option<i64>,
     /// Of these: planned.
     pub planned: Option<i64>,
-    /// Of these: left unplanned by a cancellation; or because the audience had to be read again, and of these nobody can tell
-    /// any more whether a segment had picked them, since their data were erased.
+    /// Of these: left unplanned by a cancellation.
     pub not_planned: Option<i64>,
     /// Its version.
     pub version: i32,

@@ -1,9 +1,10 @@
 //! Who is to get a publication, folded from the log and apart from the product: whoever had signed up and not left
 //! at the position its audience was frozen at, once by each channel that has single receivers; and each other
-//! channel once.
+//! channel once. Of whom segments pick it believes what is on record, as what they ask is sealed.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use aws_lc_rs::digest::{SHA256, digest};
 use tidings_event_store::Recorded;
 use tidings_proto::{Event, delivery, publication};
 use uuid::Uuid;
@@ -22,8 +23,8 @@ type Receiver = (Uuid, Option<Uuid>);
 struct Aim {
     channels: Vec<Uuid>,
     topics: Vec<Uuid>,
-    /// Whether segments have a say. Whom they pick is sealed: they may leave out anybody, and bring in nobody.
-    by_segments: bool,
+    /// Those that pick, and those that exclude.
+    segments: BTreeSet<Uuid>,
 }
 
 #[derive(Debug, Default)]
@@ -33,10 +34,8 @@ struct Publication {
     /// The version of the content that goes out, and where that was said.
     published: Option<(i32, i64)>,
     frozen: Option<i64>,
-    /// Whoever the frozen audience and the channels make; of one by segments, whoever these left in may be.
+    /// Whoever the frozen audience and the channels make.
     receivers: BTreeSet<Receiver>,
-    /// How many of these the frozen audience comes to.
-    deliveries: i64,
     planned: BTreeSet<Receiver>,
     cancelled: bool,
     plan: Option<publication::PlanCompleted>,
@@ -50,6 +49,8 @@ struct Publication {
 pub(super) struct Publications {
     /// Channels by id: whether each has single receivers.
     addressed: HashMap<Uuid, bool>,
+    /// Segments by id: version, and where it stands.
+    segments: HashMap<Uuid, (i32, i64)>,
     publications: BTreeMap<Uuid, Publication>,
 }
 
@@ -62,13 +63,16 @@ impl Publications {
                 self.addressed
                     .insert(id, ADDRESSED.contains(&it.kind.as_str()));
             }
+            Event::SegmentDefined(_) | Event::SegmentRevised(_) | Event::SegmentArchived(_) => {
+                self.segments.insert(id, (recorded.version, at));
+            }
             Event::PublicationDrafted(it) => {
-                let segments = [&it.segment_ids[..], &it.excluded_segment_ids];
-                self.written(recorded, &it.channel_ids, &it.topic_ids, segments);
+                let segments = [&it.segment_ids[..], &it.excluded_segment_ids].concat();
+                self.written(recorded, &it.channel_ids, &it.topic_ids, &segments);
             }
             Event::PublicationRevised(it) => {
-                let segments = [&it.segment_ids[..], &it.excluded_segment_ids];
-                self.written(recorded, &it.channel_ids, &it.topic_ids, segments);
+                let segments = [&it.segment_ids[..], &it.excluded_segment_ids].concat();
+                self.written(recorded, &it.channel_ids, &it.topic_ids, &segments);
             }
             Event::PublicationPublished(it) => {
                 self.of(id).published = Some((it.content_version, at));
@@ -88,7 +92,7 @@ impl Publications {
                 self.of(id).retries += 1;
             }
             Event::PublicationRetryCompleted(_) => self.of(id).retries -= 1,
-            Event::PublicationPlanCompleted(it) => self.plan_completed(id, *it, at, wishes),
+            Event::PublicationPlanCompleted(it) => self.plan_completed(id, *it, at),
             Event::PublicationCompleted(it) => self.of(id).completed = Some(*it),
             Event::DeliveryPlanned(it) if it.cause_kind != "notice" => self.planned(it, at),
             _ => {}
@@ -104,13 +108,13 @@ impl Publications {
         recorded: &Recorded,
         channels: &[T],
         topics: &[T],
-        segments: [&[T]; 2],
+        segments: &[T],
     ) {
-        let ids = |ids: &[T]| ids.iter().map(|id| uuid(id.as_ref())).collect();
+        let ids = |ids: &[T]| -> Vec<Uuid> { ids.iter().map(|id| uuid(id.as_ref())).collect() };
         let aim = Aim {
             channels: ids(channels),
             topics: ids(topics),
-            by_segments: segments.iter().any(|ids| !ids.is_empty()),
+            segments: ids(segments).into_iter().collect(),
         };
         let publication = self.of(recorded.stream_id);
         publication.aims.insert(recorded.version, aim);
@@ -129,7 +133,7 @@ impl Publications {
     }
 
     fn frozen(&mut self, id: Uuid, frozen: &publication::AudienceFrozen, at: i64, wishes: &Wishes) {
-        let readers = wishes.readers(frozen.view_position, self.topics_of(id));
+        let candidates = wishes.readers(frozen.view_position, self.topics_of(id));
         let publication = self.publications.entry(id).or_default();
         assert_eq!(publication.frozen, None, "frozen twice, at {at}");
         let published = publication.published;
@@ -140,35 +144,33 @@ impl Publications {
             "an audience as of {} for what was published at {published_at}, at {at}",
             frozen.view_position
         );
-        let (mut addressed, mut broadcast) = (0, 0);
         let aim = &publication.aims[&version];
+        let readers = match aim.segments.is_empty() {
+            true => candidates,
+            false => {
+                asked(frozen, aim, &self.segments, at);
+                picked(frozen, candidates, at)
+            }
+        };
+        let mut in_it = BTreeSet::new();
         for channel_id in &aim.channels {
             if self.addressed[channel_id] {
                 let each = readers.iter().map(|reader| (*channel_id, Some(*reader)));
                 publication.receivers.extend(each);
-                addressed += 1;
+                in_it.clone_from(&readers);
             } else {
+                assert!(aim.segments.is_empty(), "segments and a broadcast, at {at}");
                 publication.receivers.insert((*channel_id, None));
-                broadcast += 1;
             }
         }
-        let subscribers = if addressed > 0 {
-            readers.len() as i64
-        } else {
-            0
-        };
-        if aim.by_segments {
-            assert_eq!(broadcast, 0, "segments and a broadcast in {id}, at {at}");
-            assert!(
-                (0..=subscribers).contains(&frozen.subscribers),
-                "readers of {id}, at {at}"
-            );
-        } else {
-            assert_eq!(frozen.subscribers, subscribers, "readers of {id}, at {at}");
-        }
-        let deliveries = frozen.subscribers * addressed + broadcast;
-        assert_eq!(frozen.deliveries, deliveries, "deliveries of {id}, at {at}");
-        publication.deliveries = deliveries;
+        let subscribers = in_it.len() as i64;
+        assert_eq!(frozen.subscribers, subscribers, "readers of {id}, at {at}");
+        let in_it: Vec<u8> = in_it.into_iter().flat_map(Uuid::into_bytes).collect();
+        let digest = digest(&SHA256, &in_it);
+        let found = frozen.audience_digest.as_ref();
+        assert_eq!(found, digest.as_ref(), "which readers of {id}, at {at}");
+        let receivers = publication.receivers.len() as i64;
+        assert_eq!(frozen.deliveries, receivers, "deliveries of {id}, at {at}");
         publication.frozen = Some(at);
     }
 
@@ -193,36 +195,19 @@ impl Publications {
         assert_eq!(version, Some(planned.content_version), "content, at {at}");
     }
 
-    fn plan_completed(
-        &mut self,
-        id: Uuid,
-        plan: publication::PlanCompleted,
-        at: i64,
-        wishes: &Wishes,
-    ) {
+    fn plan_completed(&mut self, id: Uuid, plan: publication::PlanCompleted, at: i64) {
         let publication = self.of(id);
         assert_eq!(publication.plan, None, "planned twice, at {at}");
         let left_out = publication.receivers.difference(&publication.planned);
         let left_out: Vec<&Receiver> = left_out.collect();
-        let planned = publication.planned.len() as i64;
+        assert!(
+            left_out.is_empty() || publication.cancelled,
+            "the plan of {id} leaves out {left_out:?}, at {at}"
+        );
         let counted = publication::PlanCompleted {
-            planned,
-            not_planned: publication.deliveries - planned,
+            planned: publication.planned.len() as i64,
+            not_planned: left_out.len() as i64,
         };
-        if publication.is_by_segments() {
-            // Whoever a segment left in is left out only because their data are gone, by which it had picked them.
-            let gone = left_out.iter().filter_map(|(_, reader)| *reader);
-            let gone = gone.filter(|reader| wishes.is_erased(*reader)).count() as i64;
-            assert!(
-                plan.not_planned <= gone || publication.cancelled,
-                "the plan of {id} leaves out others than {gone} erased, at {at}"
-            );
-        } else {
-            assert!(
-                left_out.is_empty() || publication.cancelled,
-                "the plan of {id} leaves out {left_out:?}, at {at}"
-            );
-        }
         assert_eq!(plan, counted, "the plan of {id}, at {at}");
         publication.plan = Some(plan);
     }
@@ -244,14 +229,60 @@ impl Publications {
     }
 }
 
-impl Publication {
-    fn is_by_segments(&self) -> bool {
-        let aim = self
-            .published
-            .and_then(|(version, _)| self.aims.get(&version));
-        aim.is_some_and(|aim| aim.by_segments)
+/// Each segment must have been asked once, as it stood at the position the audience was read at, and still does.
+fn asked(
+    frozen: &publication::AudienceFrozen,
+    aim: &Aim,
+    segments: &HashMap<Uuid, (i32, i64)>,
+    at: i64,
+) {
+    let asked = frozen.segments.iter().map(|it| uuid(&it.segment_id));
+    let asked: BTreeSet<Uuid> = asked.collect();
+    assert!(
+        asked == aim.segments && asked.len() == frozen.segments.len(),
+        "other segments were asked, at {at}"
+    );
+    for it in &frozen.segments {
+        let (version, position) = segments[&uuid(&it.segment_id)];
+        assert!(
+            it.version == version && position <= frozen.view_position,
+            "a segment was asked at version {} that is at {version} since {position}, at {at}",
+            it.version
+        );
     }
+}
 
+/// Whoever has a bit of 1.
+fn picked(
+    frozen: &publication::AudienceFrozen,
+    candidates: BTreeSet<Uuid>,
+    at: i64,
+) -> BTreeSet<Uuid> {
+    let bits: String = frozen
+        .picked
+        .iter()
+        .map(|byte| format!("{byte:08b}"))
+        .collect();
+    let (bits, rest) = bits.split_at_checked(candidates.len()).unwrap_or_else(|| {
+        panic!(
+            "{} bits of {} readers, at {at}",
+            bits.len(),
+            candidates.len()
+        )
+    });
+    assert!(
+        rest.len() < 8 && !rest.contains('1'),
+        "bits of more than {} readers, at {at}",
+        candidates.len()
+    );
+    let picked = candidates.into_iter().zip(bits.chars());
+    picked
+        .filter(|(_, bit)| *bit == '1')
+        .map(|(id, _)| id)
+        .collect()
+}
+
+impl Publication {
     fn books(&self, id: Uuid, completed: &publication::Completed, classes: &[Option<Class>]) {
         assert!(
             self.cancelled || self.retries == 0,

@@ -113,11 +113,6 @@ impl Wishes {
         readers.map(|(id, _)| id).collect()
     }
 
-    /// Whether somebody's data are gone, or about to go.
-    pub(super) fn is_erased(&self, reader: Uuid) -> bool {
-        self.readers.get(&reader).is_some_and(|it| it.erased)
-    }
-
     /// What forbids a message to a reader now.
     pub(super) fn forbids(&self, reader: Uuid, message: &Message<'_>) -> Option<&'static str> {
         let reader = &self.readers[&reader];

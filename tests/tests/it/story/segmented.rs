@@ -1,6 +1,7 @@
 //! Publications to segments: who gets one, how many that is before it goes out, and what keeps it from going to anybody.
 
 mod lost;
+mod raced;
 
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use tidings_domain::value::{ChannelIds, Markdown, SegmentIds, Title};
 use tidings_event_store::{CONTRACT_REVISION, Guard};
 use tidings_proto::Event;
 use tidings_proto::common::Metadata;
+use tidings_proto::publication::AudienceFrozen;
 use tidings_tests::audit;
 use tidings_tests::house::{Accounting, House};
 use uuid::Uuid;
@@ -100,13 +102,18 @@ async fn obstacle(house: &House, id: Uuid) -> String {
     answer["detail"].as_str().unwrap().to_owned()
 }
 
-async fn frozen(house: &House, id: Uuid) -> tidings_proto::publication::AudienceFrozen {
+async fn frozen(house: &House, id: Uuid) -> AudienceFrozen {
     let events = house.platform.store.log().stream(id).await.unwrap();
     let frozen = events.iter().find_map(|event| match event.decode() {
         Ok(Event::PublicationAudienceFrozen(it)) => Some(it),
         _ => None,
     });
     frozen.unwrap()
+}
+
+/// At which versions segments were asked.
+fn versions(frozen: &AudienceFrozen) -> Vec<i32> {
+    frozen.segments.iter().map(|it| it.version).collect()
 }
 
 /// The names of those who have got a publication of this title, in order.
@@ -186,7 +193,7 @@ async fn it_goes_to_whom_its_segments_pick_and_not_to_whom_others_do() {
         assert_eq!(got(&house, &names, title), expected, "{title}");
         let frozen = frozen(&house, id).await;
         assert_eq!(
-            (frozen.subscribers, frozen.segment_versions),
+            (frozen.subscribers, versions(&frozen)),
             (many, vec![1; asked])
         );
         assert_eq!(reached(&house, id).await, (many, true), "{title}");
@@ -293,7 +300,7 @@ async fn the_conditions_at_the_freeze_count_and_no_later_ones() {
     ok(&house, TestRequest::post().uri(&path)).await;
     assert_eq!(reached(&house, id).await, (2, false));
     let first = freeze(&house, id).await;
-    assert_eq!(frozen(&house, id).await.segment_versions, [3]);
+    assert_eq!(versions(&frozen(&house, id).await), [3]);
 
     let other = segment(&house, "other", json!({ "tag": "vip" })).await;
     let second = draft(&house, channel, "U", &json!({ "segments": ["other"] })).await;

@@ -1,13 +1,9 @@
-//! Who was in an audience, as the log tells it up to the position it was frozen at: the view has moved on.
+//! Who could be in an audience, as the log tells it up to the position it was frozen at, without a key: the view has moved on.
 
 use std::collections::{BTreeSet, HashMap};
 
-use tidings_domain::personal::Personal;
-use tidings_domain::record::Record;
-use tidings_domain::segment::{Condition, Erased, Person};
-use tidings_domain::stream_id;
-use tidings_domain::subscriber::{Choices, Profile, Standing, Subscriber, What};
-use tidings_event_store::{LoadError, Loaded, ReadError, Store};
+use tidings_domain::subscriber::{Choices, What};
+use tidings_event_store::{ReadError, Store};
 use tidings_proto::Event;
 use uuid::Uuid;
 
@@ -16,7 +12,7 @@ use super::AboutTopic;
 const LOG_PAGE: i64 = 5_000;
 
 /// Whoever was active as of a position and wanted one of these topics, in ascending order.
-pub(crate) async fn wanting(
+pub(crate) async fn candidates(
     store: &Store,
     position: i64,
     topics: &[AboutTopic],
@@ -90,44 +86,5 @@ impl Told {
             let choices = self.choices.entry(id).or_default();
             choices.say(What::Topic(topic_id), wanted);
         }
-    }
-}
-
-/// Whether a condition held of each of these, who were active, as of a position. None: that depends on what was erased since.
-pub(crate) async fn judge(
-    store: &Store,
-    position: i64,
-    ids: &[Uuid],
-    condition: &Condition,
-) -> Result<Vec<Option<bool>>, LoadError> {
-    let record_ids: Vec<Uuid> = ids.iter().map(|id| stream_id::record(*id)).collect();
-    // Before the subscribers: whose address can be opened afterwards, of them everything could.
-    let records = store
-        .load_many_as_of::<Record>(&record_ids, position)
-        .await?;
-    let subscribers = store.load_many_as_of::<Subscriber>(ids, position).await?;
-    let judged = subscribers.iter().zip(&records).map(|(it, record)| {
-        let profile = it.state.profile()?;
-        condition.judge(&person(profile, record), erased(profile, record))
-    });
-    Ok(judged.collect())
-}
-
-fn person(profile: &Profile, record: &Loaded<Record>) -> Person {
-    Person {
-        standing: Standing::Active,
-        attributes: record.state.attributes(profile),
-        tags: record.state.tags().clone(),
-        choices: profile.choices.clone(),
-    }
-}
-
-/// All that is known of somebody is sealed under one key. Who never had attributes or tags has lost none with it.
-fn erased(profile: &Profile, record: &Loaded<Record>) -> Erased {
-    let destroyed = profile.email == Personal::Erased;
-    let recorded = destroyed && record.version > 0;
-    Erased {
-        attributes: recorded || profile.attributes == Some(Personal::Erased),
-        tags: recorded,
     }
 }

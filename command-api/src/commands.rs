@@ -39,6 +39,10 @@ pub type SkipInView = Arc<
         + Sync,
 >;
 
+/// Says why a publication, if it names segments, would go to nobody if it was published now; none: it would go to somebody.
+pub type GoesToNobody =
+    Arc<dyn Fn(Uuid) -> BoxFuture<'static, Result<Option<String>, Problem>> + Send + Sync>;
+
 /// Finds the channel that the platform itself writes to subscribers by; none: there is none that could.
 pub type NoticeChannel =
     Arc<dyn Fn() -> BoxFuture<'static, Result<Option<Uuid>, ReadError>> + Send + Sync>;
@@ -89,6 +93,8 @@ pub struct Commands {
     pub(crate) offers: Offers,
     /// The kinds of channels with single receivers, which another room knows; without it none has them.
     pub(crate) addressed_kinds: Vec<&'static str>,
+    /// Whether segments pick anybody, which another room knows; without it they are taken to.
+    pub(crate) goes_to_nobody: GoesToNobody,
     /// By which channel subscribers are asked, which another room knows; without it by none.
     pub(crate) notice_channel: NoticeChannel,
     /// Without it nobody can sign up by themselves.
@@ -129,6 +135,7 @@ impl Commands {
             not_taken: Arc::new(|_| Box::pin(async { Ok(None) })),
             offers: Arc::new(|| Box::pin(async { Ok(Offer::default()) })),
             addressed_kinds: Vec::new(),
+            goes_to_nobody: Arc::new(|_| Box::pin(async { Ok(None) })),
             notice_channel: Arc::new(|| Box::pin(async { Ok(None) })),
             sign_up_form: None,
             principals: Principals::default(),
@@ -185,11 +192,16 @@ impl Commands {
         Self { offers, ..self }
     }
 
-    /// Lets publications go to segments, by channels of these kinds: those with single receivers.
+    /// Lets publications go to segments, by channels of these kinds: those with single receivers; unless these pick nobody.
     #[must_use]
-    pub fn with_addressed_kinds(self, addressed_kinds: Vec<&'static str>) -> Self {
+    pub fn with_segments(
+        self,
+        addressed_kinds: Vec<&'static str>,
+        goes_to_nobody: GoesToNobody,
+    ) -> Self {
         Self {
             addressed_kinds,
+            goes_to_nobody,
             ..self
         }
     }

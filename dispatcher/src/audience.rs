@@ -166,6 +166,20 @@ pub(crate) async fn count(
     Ok(Some(counted))
 }
 
+/// Whether it is anybody at all, as far as the view is.
+pub(crate) async fn is_anybody(pool: &Pool, whom: &Whom) -> Result<bool, AudienceError> {
+    let mut values = Values::new();
+    let Asked { candidates, picked } = whom.ask(&mut values)?;
+    let and_picked = picked.map_or_else(String::new, |it| format!("and {it}"));
+    let sql = format!("select exists (select {candidates} {and_picked})");
+    let found = in_time(async {
+        let client = pool.get().await?;
+        let row = client.query_one(&sql, &picking::borrowed(&values)).await?;
+        Ok(row.get(0))
+    });
+    Ok(found.await?)
+}
+
 fn not_too_many(candidates: u64) -> Result<(), Obstacle> {
     if candidates > Picked::CANDIDATES_MAX {
         return Err(Obstacle::TooManyCandidates(candidates));

@@ -17,6 +17,7 @@ use uuid::Uuid;
 use crate::aggregate::{Aggregate, CodecError};
 use crate::personal::{Open, Personal, Seal};
 use crate::schedule::CivilTime;
+use crate::segment::Condition;
 use crate::value::{ChannelIds, Code, Html, Markdown, SegmentIds, Title, TopicIds, code_enum};
 
 pub use command::Command;
@@ -98,6 +99,9 @@ pub struct Aim {
 }
 
 impl Aim {
+    /// Values that its segments compare with together, at most: any one segment has room.
+    pub const VALUES_MAX: usize = Condition::COUNT_MAX * Condition::VALUES_MAX;
+
     /// Whether segments have a say in who gets it.
     pub fn is_by_segments(&self) -> bool {
         self.segments().next().is_some()

@@ -2,14 +2,12 @@
 
 use serde::Deserialize;
 use tidings_domain::publication::{Aim, Content, Priority, Source};
-use tidings_domain::segment::Segment;
-use tidings_domain::topic::Topic;
-use tidings_domain::value::{ChannelIds, Html, Markdown, SegmentIds, Title, TopicIds};
+use tidings_domain::value::{ChannelIds, Html, Markdown, Title};
 use tidings_service::Problem;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::named;
+use super::{aim, named};
 use crate::Commands;
 use crate::refusal::Values;
 
@@ -50,14 +48,18 @@ pub(crate) struct PublicationContent {
     /// subscriber.
     #[serde(default)]
     pub(super) topics: Vec<String>,
-    /// Slugs of segments, each once: of those who get it otherwise, only whom at least one of them picks gets it. Left out:
-    /// all of these.
+    /// Slugs of segments, each once: of those who get it otherwise, only whom at least one of them picks gets it. Empty or left
+    /// out: all of these. A draft that names segments is only revised by what says both lists, so that it goes to more only on
+    /// purpose; one that was archived since may stay.
     #[serde(default)]
-    pub(super) segments: Vec<String>,
-    /// Slugs of segments, each once: nobody gets it whom one of them picks. With segments of either kind it goes to channels
-    /// with single receivers alone.
+    #[schema(value_type = Vec<String>)]
+    pub(super) segments: Option<Vec<String>>,
+    /// Slugs of segments, each once and none that stands in `segments`: nobody gets it whom one of them picks. Of whom an
+    /// attribute is not known, no segment that compares it picks, so it excludes nobody of these. With segments of either kind
+    /// it goes to channels with single receivers alone.
     #[serde(default)]
-    pub(super) excluded_segments: Vec<String>,
+    #[schema(value_type = Vec<String>)]
+    pub(super) excluded_segments: Option<Vec<String>>,
     /// `urgent`: it goes ahead of others and does not wait for the day a reader has chosen, but for their quiet hours.
     #[serde(default = "ordinary")]
     #[schema(default = "ordinary")]
@@ -76,13 +78,15 @@ pub(super) struct Judged {
     pub(super) aim: Aim,
 }
 
-/// Parses the values, and looks whether the channels, topics and segments exist.
+/// Parses the values, and looks whether the channels, topics and segments exist. `before`: to whom the draft goes that is
+/// revised.
 ///
 /// # Errors
 /// 422 with everything that is wrong; 503 when the log cannot be read.
 pub(super) async fn judge(
     commands: &Commands,
     content: PublicationContent,
+    before: Option<&Aim>,
 ) -> Result<Judged, Problem> {
     let mut values = Values::default();
     let kinds = named::kinds(commands, &content.channels).await?;
@@ -94,7 +98,7 @@ pub(super) async fn judge(
             );
         }
     }
-    let aim = aim(commands, &mut values, &content).await?;
+    let aim = aim::judge(commands, &mut values, &content, before).await?;
     if aim.as_ref().is_some_and(Aim::is_by_segments) {
         single_receivers(commands, &mut values, &kinds);
     }
@@ -114,40 +118,6 @@ pub(super) async fn judge(
                 aim,
             }),
     )
-}
-
-/// To whom, and how soon.
-async fn aim(
-    commands: &Commands,
-    values: &mut Values,
-    content: &PublicationContent,
-) -> Result<Option<Aim>, Problem> {
-    let (topics, segments) = (&content.topics, &content.segments);
-    let topic_ids = named::ids::<Topic>(commands, values, "#/topics", topics).await?;
-    let topic_ids = topic_ids.and_then(|ids| values.take("#/topics", TopicIds::parse(ids)));
-    let picking = named::ids::<Segment>(commands, values, "#/segments", segments).await?;
-    let picking = picking.and_then(|ids| values.take("#/segments", SegmentIds::parse(ids)));
-    let (at, segments) = ("#/excluded_segments", &content.excluded_segments);
-    for (index, slug) in segments.iter().enumerate() {
-        if content.segments.contains(slug) {
-            values.wrong(
-                &format!("{at}/{index}"),
-                &format!("the segment {slug:?} stands in `segments` too: whom it picks would get it, and not get it"),
-            );
-        }
-    }
-    let excluding = named::ids::<Segment>(commands, values, at, segments).await?;
-    let excluding = excluding.and_then(|ids| values.take(at, SegmentIds::parse(ids)));
-    let priority = values.take("#/priority", Priority::parse(&content.priority));
-    let all = topic_ids.zip(picking).zip(excluding).zip(priority);
-    Ok(all.map(
-        |(((topic_ids, segment_ids), excluded_segment_ids), priority)| Aim {
-            topic_ids,
-            segment_ids,
-            excluded_segment_ids,
-            priority,
-        },
-    ))
 }
 
 /// What everybody at a channel sees cannot be for some of them.

@@ -21,11 +21,11 @@ const LOOKED_UP_MAX: usize = TopicIds::COUNT_MAX + 1;
 pub(super) trait Named: Aggregate + Send + Sync {
     /// Its stream.
     fn stream(key: &IdKey, slug: &Slug) -> Uuid;
-    /// Whether a publication can name it.
+    /// Whether a publication can name it. `before`: it does so already.
     ///
     /// # Errors
     /// What keeps it from that; none: there is no such thing.
-    fn usable(&self) -> Result<(), Option<&'static str>>;
+    fn usable(&self, before: bool) -> Result<(), Option<&'static str>>;
 }
 
 const ARCHIVED: &str = "is archived";
@@ -35,7 +35,7 @@ impl Named for Topic {
         stream_id::topic(key, slug)
     }
 
-    fn usable(&self) -> Result<(), Option<&'static str>> {
+    fn usable(&self, _before: bool) -> Result<(), Option<&'static str>> {
         match self {
             Self::Unknown => Err(None),
             Self::Archived { .. } => Err(Some(ARCHIVED)),
@@ -49,42 +49,46 @@ impl Named for Segment {
         stream_id::segment(key, slug)
     }
 
-    fn usable(&self) -> Result<(), Option<&'static str>> {
+    fn usable(&self, before: bool) -> Result<(), Option<&'static str>> {
         match self {
             Self::Unknown => Err(None),
-            Self::Archived(_) => Err(Some(ARCHIVED)),
-            Self::Open(_) if self.condition().is_none() => {
+            // Without it the publication would go to others: it still asks what it asked last.
+            Self::Archived(_) if !before => Err(Some(ARCHIVED)),
+            _ if self.condition().is_none() => {
                 Err(Some("can not be read any more: its key was destroyed"))
             }
-            Self::Open(_) => Ok(()),
+            Self::Open(_) | Self::Archived(_) => Ok(()),
         }
     }
 }
 
-/// The ids of these slugs; none when something is wrong with one, which is noted. `pointer`: the list in the request.
+/// What has these slugs, with its id; none when something is wrong with one, which is noted. `pointer`: the list in the
+/// request; `before`: what the publication names already.
 ///
 /// # Errors
 /// 503 when the log cannot be read.
-pub(super) async fn ids<A: Named>(
+pub(super) async fn all<A: Named>(
     commands: &Commands,
     values: &mut Values,
     pointer: &str,
     slugs: &[String],
-) -> Result<Option<Vec<Uuid>>, Problem> {
-    let mut ids = Vec::new();
+    before: &[Uuid],
+) -> Result<Option<Vec<(Uuid, A)>>, Problem> {
+    let mut all = Vec::new();
     let mut wrong = false;
     for (at, text) in slugs.iter().enumerate().take(LOOKED_UP_MAX) {
         let found = match Slug::parse(text) {
             Ok(slug) => find::<A>(commands, &slug).await?,
             Err(_) => None,
         };
-        let usable = found
-            .ok_or(None)
-            .and_then(|(id, state)| state.usable().map(|()| id));
+        let usable = found.ok_or(None::<&str>).and_then(|(id, state)| {
+            state.usable(before.contains(&id))?;
+            Ok((id, state))
+        });
         let noun = A::NOUN;
         let detail = match usable {
-            Ok(id) => {
-                ids.push(id);
+            Ok(found) => {
+                all.push(found);
                 continue;
             }
             Err(Some(why)) => format!("the {noun} {text:?} {why}"),
@@ -93,7 +97,7 @@ pub(super) async fn ids<A: Named>(
         wrong = true;
         values.wrong(&format!("{pointer}/{at}"), &detail);
     }
-    Ok((!wrong).then_some(ids))
+    Ok((!wrong).then_some(all))
 }
 
 async fn find<A: Named>(commands: &Commands, slug: &Slug) -> Result<Option<(Uuid, A)>, Problem> {

@@ -10,7 +10,7 @@ use uuid::Uuid;
 /// A topic, and who gets it without a word from them.
 pub(crate) type AboutTopic = (Uuid, ByDefault);
 
-/// A statement of PostgreSQL takes 65,535 values.
+/// A statement of PostgreSQL takes 65,535 values. More than any draft may have: segments can be revised afterwards.
 const VALUES_MAX: usize = 60_000;
 
 /// Whom a publication is for, of those who are active.
@@ -51,10 +51,15 @@ pub enum Obstacle {
     NotUnderstood(Uuid),
     /// No statement takes so many.
     #[error(
-        "its segments compare with {0} values together, at most {VALUES_MAX} are possible: name fewer, or simpler \
-         ones, in a draft, or cancel what is published"
+        "its segments compare with {compared} values together, and {most} are the most: name fewer, or simpler ones, in a draft, \
+         or cancel what is published"
     )]
-    TooMuchAsked(usize),
+    TooMuchAsked {
+        /// Values of the whole statement.
+        compared: usize,
+        /// As many would do.
+        most: usize,
+    },
     /// What segments say of each of them has to stand in one event.
     #[error(
         "segments can pick among {max} subscribers, and {0} could get it: narrow it down to topics, or leave the segments out, \
@@ -144,7 +149,10 @@ impl Whom {
         let condition = self.condition.as_ref();
         let picked = condition.map(|condition| picking::sql(condition, values));
         match values.len() {
-            VALUES_MAX.. => Err(Obstacle::TooMuchAsked(values.len())),
+            compared @ VALUES_MAX.. => Err(Obstacle::TooMuchAsked {
+                compared,
+                most: VALUES_MAX - 1,
+            }),
             _ => Ok(Asked { candidates, picked }),
         }
     }
@@ -210,6 +218,10 @@ mod tests {
         };
         assert!(whom(VALUES_MAX - 1).ask(&mut Values::new()).is_ok());
         let refused = whom(VALUES_MAX).ask(&mut Values::new()).err();
-        assert_eq!(refused, Some(Obstacle::TooMuchAsked(VALUES_MAX)));
+        let too_much = Obstacle::TooMuchAsked {
+            compared: VALUES_MAX,
+            most: VALUES_MAX - 1,
+        };
+        assert_eq!(refused, Some(too_much));
     }
 }

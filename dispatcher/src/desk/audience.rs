@@ -2,7 +2,9 @@
 
 use actix_web::{HttpResponse, web};
 use serde::Serialize;
-use tidings_domain::publication::{Audience, Draft, Publication, Stage};
+use tidings_domain::publication::{Aim, Audience, Draft, Publication, Stage};
+use tidings_domain::segment::Condition;
+use tidings_event_store::LoadError;
 use tidings_service::Problem;
 use tidings_service::access::{Access, Route};
 use tidings_service::auth::Role;
@@ -102,28 +104,132 @@ fn settled(audience: &Audience) -> PublicationAudience {
     }
 }
 
+/// Whom a draft is for, and how many of its channels write to each of them, and how many make one delivery in all.
+struct Aimed {
+    whom: Whom,
+    addressed: u64,
+    broadcast: u64,
+}
+
+/// Why that is not known.
+enum Unaimed {
+    Problem(Problem),
+    Obstacle(Obstacle),
+}
+
+impl From<LoadError> for Unaimed {
+    fn from(error: LoadError) -> Self {
+        Self::Problem(load(&error))
+    }
+}
+
+impl From<WhomError> for Unaimed {
+    fn from(error: WhomError) -> Self {
+        match error {
+            WhomError::Load(error) => error.into(),
+            WhomError::Obstacle(obstacle) => Self::Obstacle(obstacle),
+        }
+    }
+}
+
+impl From<AudienceError> for Unaimed {
+    fn from(error: AudienceError) -> Self {
+        match error {
+            AudienceError::Read(error) => Self::Problem(away(&error)),
+            AudienceError::Obstacle(obstacle) => Self::Obstacle(obstacle),
+        }
+    }
+}
+
+impl From<Unaimed> for Problem {
+    fn from(unaimed: Unaimed) -> Self {
+        match unaimed {
+            Unaimed::Problem(problem) => problem,
+            Unaimed::Obstacle(obstacle) => Self::conflict(to_nobody(&obstacle)),
+        }
+    }
+}
+
+fn to_nobody(obstacle: &Obstacle) -> String {
+    format!("It goes to nobody for now: {obstacle}.")
+}
+
 impl Desk {
+    /// Why a draft would go to nobody if it was published now, since its segments pick nobody, or too much is asked, or they can
+    /// not be read; none: it would go to somebody, or names no segments.
+    ///
+    /// # Errors
+    /// 404 for what is no publication; 503 when the log can not be read, or the view does not come as far as the log was.
+    pub async fn goes_to_nobody(&self, id: Uuid) -> Result<Option<String>, Problem> {
+        let loaded = self.store.load::<Publication>(id).await;
+        let publication = loaded.map_err(|error| load(&error))?.state;
+        let (Stage::Draft(draft) | Stage::Scheduled { draft, .. }) = publication.stage() else {
+            return Ok(None);
+        };
+        if !draft.aim.is_by_segments() {
+            return Ok(None);
+        }
+        match self.reaches_nobody(&publication, draft).await {
+            Ok(false) => Ok(None),
+            Ok(true) => Ok(Some(
+                "Its segments pick nobody who would get it: name others, or none, or revise what they ask.".to_owned(),
+            )),
+            Err(Unaimed::Obstacle(obstacle)) => Ok(Some(to_nobody(&obstacle))),
+            Err(Unaimed::Problem(problem)) => Err(problem),
+        }
+    }
+
+    async fn reaches_nobody(
+        &self,
+        publication: &Publication,
+        draft: &Draft,
+    ) -> Result<bool, Unaimed> {
+        let whom = self.aimed(publication, draft).await?.whom;
+        let compared = whom.condition.as_ref().map_or(0, Condition::values);
+        if compared > Aim::VALUES_MAX {
+            let most = Aim::VALUES_MAX;
+            return Err(Unaimed::Obstacle(Obstacle::TooMuchAsked { compared, most }));
+        }
+        let pool = self.store.log().pool();
+        if audience::is_anybody(pool, &whom).await? {
+            return Ok(false);
+        }
+        // Nobody: that is only said once whoever has just come in is asked too.
+        let head = self.store.log().head().await;
+        let head = head
+            .map_err(|error| Unaimed::Problem(away(&error)))?
+            .position;
+        let caught_up = self.position(&[audience::SUBSCRIBERS], Some(head)).await;
+        caught_up.map_err(Unaimed::Problem)?;
+        Ok(!audience::is_anybody(pool, &whom).await?)
+    }
+
+    async fn aimed(&self, publication: &Publication, draft: &Draft) -> Result<Aimed, Unaimed> {
+        let (addressed, broadcast) = self.roster.reaches(draft.channel_ids.as_slice()).await?;
+        let (topics, _) = topics(&self.store, publication).await?;
+        let whom = Whom::now(&self.store, topics, &draft.aim, broadcast).await?;
+        Ok(Aimed {
+            whom,
+            addressed,
+            broadcast,
+        })
+    }
+
     /// As it would be now, and the position that is counted at.
     async fn reached(
         &self,
         publication: &Publication,
         draft: &Draft,
-    ) -> Result<(i64, PublicationAudience), Problem> {
-        let reaches = self.roster.reaches(draft.channel_ids.as_slice()).await;
-        let (addressed, broadcast) = reaches.map_err(|error| load(&error))?;
-        let topics = topics(&self.store, publication).await;
-        let (topics, _) = topics.map_err(|error| load(&error))?;
-        let whom = Whom::now(&self.store, topics, &draft.aim, broadcast).await;
-        let whom = whom.map_err(|error| match error {
-            WhomError::Load(error) => load(&error),
-            WhomError::Obstacle(obstacle) => conflict(&obstacle),
-        })?;
-        let counted = audience::count(self.store.log().pool(), addressed > 0, &whom).await;
-        let counted = counted.map_err(|error| match error {
-            AudienceError::Read(error) => away(&error),
-            AudienceError::Obstacle(obstacle) => conflict(&obstacle),
-        })?;
-        let counted = counted.ok_or_else(Problem::view_unborn)?;
+    ) -> Result<(i64, PublicationAudience), Unaimed> {
+        let Aimed {
+            whom,
+            addressed,
+            broadcast,
+        } = self.aimed(publication, draft).await?;
+        let pool = self.store.log().pool();
+        let counted = audience::count(pool, addressed > 0, &whom).await?;
+        let unborn = || Unaimed::Problem(Problem::view_unborn());
+        let counted = counted.ok_or_else(unborn)?;
         let subscribers = counted.subscribers as u64;
         let reached = PublicationAudience {
             subscribers,
@@ -132,8 +238,4 @@ impl Desk {
         };
         Ok((counted.view_position, reached))
     }
-}
-
-fn conflict(obstacle: &Obstacle) -> Problem {
-    Problem::conflict(format!("It goes to nobody for now: {obstacle}."))
 }

@@ -40,7 +40,8 @@ pub(super) struct Draft {
 
 /// Write a draft anew, from a file
 ///
-/// Title, channels and text become those of the file. What is published already does not change any more.
+/// Title, channels and text become those of the file, and so does whom it goes to: if the draft names segments, the file has to
+/// say both `segments` and `excluded_segments`, be it that there are none. What is published already does not change any more.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Example:
@@ -56,7 +57,8 @@ pub(super) struct Revise {
 
 /// Publish a draft to its channels
 ///
-/// It goes out while a platform runs; without one, as soon as one does.
+/// It goes out while a platform runs; without one, as soon as one does. If it names segments and these pick nobody by now, it is
+/// refused.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Example:

@@ -103,7 +103,8 @@ CREATE INDEX publishing_delivery_log_g1_publication ON publishing_delivery_log_g
 create table publishing_dispatch_audience (
     publication_id uuid not null,
     subscriber_id uuid not null,
-    PRIMARY KEY (publication_id, subscriber_id)
+    reading uuid not null default '00000000-0000-0000-0000-000000000000'::uuid,
+    PRIMARY KEY (publication_id, reading, subscriber_id)
 );
 
 create table publishing_dispatch_queue_g1 (

@@ -2,6 +2,7 @@
 //! position, into a table of its own.
 
 mod candidates;
+mod kept;
 mod whom;
 
 use std::pin::pin;
@@ -11,9 +12,12 @@ use futures_util::TryStreamExt as _;
 use tidings_domain::publication::{Picked, Picking};
 use tidings_event_store::picking::{self, Values};
 use tidings_event_store::{ReadError, crash_point, in_time};
-use uuid::Uuid;
 
 pub(crate) use candidates::candidates;
+use kept::{INSERT, sum_up};
+pub(crate) use kept::{
+    Reading, find, forget, forget_reading, holds, is_whole, page_after, put_back,
+};
 use whom::Asked;
 pub use whom::Obstacle;
 pub(crate) use whom::{AboutTopic, Whom, WhomError};
@@ -55,18 +59,14 @@ impl From<tokio_postgres::Error> for AudienceError {
     }
 }
 
-const SUM_UP: &str = "select count(*), \
-     sha256(coalesce(string_agg(uuid_send(subscriber_id), ''::bytea order by subscriber_id), ''::bytea)) \
-     from publishing_dispatch_audience where publication_id = $1";
-const FORGET: &str = "delete from publishing_dispatch_audience where publication_id = $1";
 /// The view an audience is read from.
 pub(crate) const SUBSCRIBERS: &str = "subscriber_profile";
 
 /// Reads the audience as of now, at `not_before` and what segments were read at or later; `None`: the view is not there yet.
-/// `addressed`: whether any channel needs subscribers at all.
+/// `reading`: a name that no other has; `addressed`: whether any channel needs subscribers at all.
 pub(crate) async fn freeze(
     pool: &Pool,
-    publication_id: Uuid,
+    reading: Reading,
     not_before: i64,
     addressed: bool,
     whom: &Whom,
@@ -77,12 +77,11 @@ pub(crate) async fn freeze(
     let Some(view_position) = position.filter(|position| *position >= not_before) else {
         return Ok(None);
     };
-    transaction.execute(FORGET, &[&publication_id]).await?;
     let picked = match addressed {
-        true => keep(&transaction, publication_id, whom).await?,
+        true => keep(&transaction, reading, whom).await?,
         false => None,
     };
-    let (subscribers, digest) = sum_up(&transaction, publication_id).await?;
+    let (subscribers, digest) = sum_up(&transaction, reading).await?;
     crash_point!("freeze.audience_read");
     transaction.commit().await?;
     crash_point!("freeze.audience_kept");
@@ -97,14 +96,13 @@ pub(crate) async fn freeze(
 /// Puts them into the table. Gives what segments have said, if they have a say.
 async fn keep(
     transaction: &Transaction<'_>,
-    publication_id: Uuid,
+    reading: Reading,
     whom: &Whom,
 ) -> Result<Option<Picked>, AudienceError> {
-    let mut values: Values = vec![Box::new(publication_id)];
+    let mut values: Values = vec![Box::new(reading.publication_id), Box::new(reading.id)];
     let Asked { candidates, picked } = whom.ask(&mut values)?;
-    let insert = "insert into publishing_dispatch_audience (publication_id, subscriber_id)";
     let Some(picked) = picked else {
-        let sql = format!("{insert} select $1, s.subscriber_id {candidates}");
+        let sql = format!("{INSERT} select $1, $2, s.subscriber_id {candidates}");
         transaction
             .execute(&sql, &picking::borrowed(&values))
             .await?;
@@ -113,7 +111,7 @@ async fn keep(
     // In one statement, so that whoever has a bit is in the table and nobody else.
     let sql = format!(
         "with candidate as materialized (select s.subscriber_id as id, {picked} as picked {candidates}), \
-         kept as ({insert} select $1, id from candidate where picked) \
+         kept as ({INSERT} select $1, $2, id from candidate where picked) \
          select picked from candidate order by id"
     );
     let rows = transaction
@@ -209,88 +207,4 @@ async fn snapshot(
         .await?
         .map(|row| row.get::<_, i64>(0));
     Ok((transaction, position))
-}
-
-/// How many subscribers the table holds for a publication, and their digest.
-pub(crate) async fn stored(
-    pool: &Pool,
-    publication_id: Uuid,
-) -> Result<(i64, [u8; 32]), ReadError> {
-    let client = pool.get().await?;
-    Ok(sum_up(&client, publication_id).await?)
-}
-
-/// Whether the table holds a subscriber for a publication.
-pub(crate) async fn holds(
-    pool: &Pool,
-    publication_id: Uuid,
-    subscriber_id: Uuid,
-) -> Result<bool, ReadError> {
-    let client = pool.get().await?;
-    let sql = "select exists (select from publishing_dispatch_audience \
-               where publication_id = $1 and subscriber_id = $2)";
-    let statement = client.prepare_cached(sql).await?;
-    let row = client
-        .query_one(&statement, &[&publication_id, &subscriber_id])
-        .await?;
-    Ok(row.get(0))
-}
-
-async fn sum_up(
-    client: &impl deadpool_postgres::GenericClient,
-    publication_id: Uuid,
-) -> Result<(i64, [u8; 32]), tokio_postgres::Error> {
-    let row = client.query_one(SUM_UP, &[&publication_id]).await?;
-    let digest = row
-        .get::<_, &[u8]>(1)
-        .try_into()
-        .expect("sha256() gives 32 bytes");
-    Ok((row.get(0), digest))
-}
-
-/// Puts an audience that was lost back into the table.
-pub(crate) async fn put_back(
-    pool: &Pool,
-    publication_id: Uuid,
-    subscribers: &[Uuid],
-) -> Result<(), ReadError> {
-    let mut client = pool.get().await?;
-    let transaction = client.transaction().await?;
-    transaction.execute(FORGET, &[&publication_id]).await?;
-    transaction
-        .execute(
-            "insert into publishing_dispatch_audience (publication_id, subscriber_id) \
-             select $1, id from unnest($2::uuid[]) as s(id)",
-            &[&publication_id, &subscribers],
-        )
-        .await?;
-    transaction.commit().await?;
-    Ok(())
-}
-
-/// The next subscribers of a frozen audience, in ascending order.
-pub(crate) async fn page_after(
-    pool: &Pool,
-    publication_id: Uuid,
-    after: Option<Uuid>,
-    limit: i64,
-) -> Result<Vec<Uuid>, ReadError> {
-    let client = pool.get().await?;
-    let statement = client
-        .prepare_cached(
-            "select subscriber_id from publishing_dispatch_audience \
-             where publication_id = $1 and ($2::uuid is null or subscriber_id > $2) order by subscriber_id limit $3",
-        )
-        .await?;
-    let rows = client
-        .query(&statement, &[&publication_id, &after, &limit])
-        .await?;
-    Ok(rows.iter().map(|row| row.get(0)).collect())
-}
-
-/// The publication is done: nobody asks for its audience any more.
-pub(crate) async fn forget(pool: &Pool, publication_id: Uuid) -> Result<(), ReadError> {
-    let client = pool.get().await?;
-    client.execute(FORGET, &[&publication_id]).await?;
-    Ok(())
 }

@@ -15,10 +15,11 @@ use tidings_event_store::{CommitError, Loaded, Past, Progress, crash_point};
 use tidings_service::clock::Monotonic;
 use uuid::Uuid;
 
+use crate::audience::{self, Reading};
 use crate::channel::Reach;
 use crate::core::{Core, DispatchError};
 use crate::publications::last;
-use crate::{audience, preferences, queue};
+use crate::{preferences, queue};
 
 /// Subscribers planned for in one commit and channel.
 const CHUNK: i64 = 500;
@@ -33,9 +34,9 @@ pub(crate) struct Planner {
 
 #[derive(Default)]
 struct Cursor {
-    /// The frozen audience is in the table.
-    checked: bool,
-    /// It was not, and could not be read again: not tried before this is old.
+    /// Whom it is planned for: a reading that is the frozen audience.
+    reading: Option<Reading>,
+    /// There was none, and it could not be read again: not tried before this is old.
     lost: Option<Monotonic>,
     broadcast_done: bool,
     after: Option<Uuid>,
@@ -92,13 +93,16 @@ impl Planner {
         {
             return Ok(Progress::Idle);
         }
-        if !cursor.checked {
-            if let Err(error) = planning.check_audience().await {
-                cursor.lost = Some(core.clock.monotonic());
-                return Err(error);
-            }
-            cursor.checked = true;
-        }
+        let reading = match cursor.reading {
+            Some(reading) => reading,
+            None => match planning.reading().await {
+                Ok(reading) => *cursor.reading.insert(reading),
+                Err(error) => {
+                    cursor.lost = Some(core.clock.monotonic());
+                    return Err(error);
+                }
+            },
+        };
         if !cursor.broadcast_done {
             let Some(chunk) = planning.plan(&planning.broadcasts().await?).await? else {
                 return Ok(Progress::Idle);
@@ -108,7 +112,7 @@ impl Planner {
             return Ok(Progress::Advanced);
         }
         let pool = core.store.log().pool();
-        let subscribers = audience::page_after(pool, id, cursor.after, CHUNK).await?;
+        let subscribers = audience::page_after(pool, reading, cursor.after, CHUNK).await?;
         if let Some(last) = subscribers.last().copied() {
             let mut chunks = Vec::new();
             for receivers in planning.addressed(&subscribers).await? {
@@ -124,6 +128,10 @@ impl Planner {
         }
         let planned = cursor.planned;
         self.cursors.remove(&id);
+        if !audience::is_whole(pool, reading, &planning.audience).await? {
+            tracing::warn!(publication = %id, "its audience was lost while it was planned, which starts over");
+            return Ok(Progress::Advanced);
+        }
         let plan = Plan {
             planned,
             not_planned: planning.audience.deliveries.saturating_sub(planned),

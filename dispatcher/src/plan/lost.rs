@@ -6,23 +6,31 @@ use tidings_event_store::{LoadError, understand};
 use uuid::Uuid;
 
 use super::Planning;
-use crate::audience;
+use crate::audience::{self, Reading};
 use crate::core::DispatchError;
 
 impl Planning<'_> {
-    /// The table must hold the audience that was frozen; if it was lost, it is read again.
-    pub(super) async fn check_audience(&self) -> Result<(), DispatchError> {
+    /// The audience that was frozen, in the table; if it was lost, it is read again.
+    pub(super) async fn reading(&self) -> Result<Reading, DispatchError> {
         let pool = self.core.store.log().pool();
-        let frozen = (self.audience.subscribers as i64, self.audience.digest);
-        if audience::stored(pool, self.id).await? == frozen {
-            return Ok(());
+        if let Some(reading) = audience::find(pool, self.id, &self.audience).await? {
+            return Ok(reading);
+        }
+        let anew = Reading {
+            publication_id: self.id,
+            id: self.core.ids.next(),
+        };
+        // Nobody is what a reading without rows is of.
+        if self.audience.is_of(&[]) {
+            return Ok(anew);
         }
         tracing::warn!(publication = %self.id, "the frozen audience was lost and is read again");
         let subscribers = self.read_again().await?;
         if !self.audience.is_of(&subscribers) {
             return Err(self.can_not("the log leads to another one"));
         }
-        Ok(audience::put_back(pool, self.id, &subscribers).await?)
+        audience::put_back(pool, anew, &subscribers).await?;
+        Ok(anew)
     }
 
     async fn read_again(&self) -> Result<Vec<Uuid>, DispatchError> {

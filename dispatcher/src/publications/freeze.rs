@@ -1,13 +1,13 @@
 //! Deciding, once, who gets a publication.
 
 use tidings_domain::aggregate::Aggregate as _;
-use tidings_domain::publication::{Audience, Command, Publication, Sending, Stage};
+use tidings_domain::publication::{Audience, Command, Publication, Stage};
 use tidings_domain::stream_id::{self, reaction};
 use tidings_event_store::{CommitError, Guard, Loaded, Past, Progress, crash_point};
 use uuid::Uuid;
 
 use super::last;
-use crate::audience::{self, Whom};
+use crate::audience::{self, Reading, Whom};
 use crate::core::{Core, DispatchError};
 
 impl Core {
@@ -40,8 +40,13 @@ impl Core {
             version: it.version,
         }));
         let pool = self.store.log().pool();
+        let reading = Reading {
+            publication_id: id,
+            id: self.ids.next(),
+        };
         let (from, addressed_any) = (published.position, addressed > 0);
-        let Some(frozen) = audience::freeze(pool, id, from, addressed_any, &whom).await? else {
+        let frozen = audience::freeze(pool, reading, from, addressed_any, &whom).await?;
+        let Some(frozen) = frozen else {
             return Ok(Progress::Idle);
         };
         let subscribers = frozen.subscribers as u64;
@@ -59,12 +64,11 @@ impl Core {
             .record_frozen(loaded, &published, command, guards)
             .await?;
         crash_point!("freeze.recorded");
-        let state = &self.causes.refresh(id).await?.state;
-        if !recorded && state.sending() == Sending::Never && state.audience().is_none() {
-            // Cancelled a moment before: nobody will ask for this audience.
-            audience::forget(pool, id).await?;
+        if !recorded {
+            // Something has moved on: all is read anew, if it still is to be frozen at all.
+            audience::forget_reading(pool, reading).await?;
         }
-        // If it is not on record, all is read anew.
+        self.causes.refresh(id).await?;
         Ok(Progress::Advanced)
     }
 

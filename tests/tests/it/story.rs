@@ -12,6 +12,7 @@ mod editor;
 mod erased;
 mod faults;
 mod forbidden;
+mod frozen;
 mod handed_out;
 mod held;
 mod lanes;

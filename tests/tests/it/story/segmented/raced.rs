@@ -1,8 +1,5 @@
 //! What happens between the moment segments are read and that in which an audience is on record.
 
-use std::pin::pin;
-use std::time::Duration;
-
 use actix_web::test::TestRequest;
 use serde_json::{Value, json};
 use tidings_dispatcher::Dispatcher;
@@ -11,11 +8,9 @@ use tidings_tests::house::House;
 use uuid::Uuid;
 
 use super::super::bounced::{ask, house_commands};
+use super::super::frozen::stands_still;
 use super::super::held::{release, restored};
 use super::{LONDON, draft, frozen, publish, reader, revise, segment, versions};
-
-const LOOK_AGAIN: Duration = Duration::from_millis(10);
-const WITHIN: Duration = Duration::from_secs(30);
 
 /// A house in which nobody delivers, a segment of two readers, and a publication to it that is about to be frozen.
 async fn about_to_freeze() -> (House, Uuid, Uuid) {
@@ -27,36 +22,6 @@ async fn about_to_freeze() -> (House, Uuid, Uuid) {
     let id = draft(&house, channel, "T", &json!({ "segments": ["vips"] })).await;
     publish(&house, id).await;
     (house, vips, id)
-}
-
-/// A step of a dispatcher in which something happens after it has read segments, and before it reads subscribers.
-async fn freezes(house: &House, dispatcher: &mut Dispatcher, meanwhile: impl Future<Output = ()>) {
-    let mut client = house.platform.pool.get().await.unwrap();
-    let lock = client.transaction().await.unwrap();
-    let exclusive = "lock table publishing_subscriber_profile in access exclusive mode";
-    lock.batch_execute(exclusive).await.unwrap();
-    let mut step = pin!(dispatcher.step());
-    tokio::select! {
-        biased;
-        ended = &mut step => panic!("it should wait for the subscribers: {ended:?}"),
-        () = waits_for_subscribers(house) => {}
-    }
-    lock.rollback().await.unwrap();
-    meanwhile.await;
-    step.await.unwrap();
-    house.platform.settle().await;
-}
-
-async fn waits_for_subscribers(house: &House) {
-    let client = house.platform.pool.get().await.unwrap();
-    let sql = "select exists (select from pg_locks \
-         where relation = 'publishing_subscriber_profile'::regclass and not granted)";
-    let looking = tokio::time::timeout(WITHIN, async {
-        while !client.query_one(sql, &[]).await.unwrap().get::<_, bool>(0) {
-            tokio::time::sleep(LOOK_AGAIN).await;
-        }
-    });
-    assert!(looking.await.is_ok(), "nobody waits for the subscribers");
 }
 
 async fn until_frozen(house: &House, id: Uuid, dispatcher: &mut Dispatcher) {
@@ -71,7 +36,7 @@ async fn a_segment_that_is_revised_while_subscribers_are_read_is_asked_anew() {
     let (house, vips, id) = about_to_freeze().await;
     let mut dispatcher = house.dispatcher();
     let revised = revise(&house, vips, json!({ "tag": "trial" }));
-    freezes(&house, &mut dispatcher, revised).await;
+    stands_still(&house, &mut dispatcher, revised).await;
     until_frozen(&house, id, &mut dispatcher).await;
     let frozen = frozen(&house, id).await;
     assert_eq!((versions(&frozen), frozen.subscribers), (vec![2], 1));
@@ -86,7 +51,7 @@ async fn what_was_read_before_a_restore_freezes_nothing_after_it() {
         restored(&house).await;
         house.platform.settle().await;
     };
-    freezes(&house, &mut dispatcher, put_back).await;
+    stands_still(&house, &mut dispatcher, put_back).await;
     while dispatcher.step().await.unwrap() == Progress::Advanced {
         house.platform.settle().await;
     }

@@ -85,6 +85,13 @@ async fn what_is_read_late_by_one_who_was_thought_dead_gets_it_to_nobody_else() 
     };
     stands_still(&house, &mut late, frozen_and_planned_by_another).await;
     assert_eq!(rows(&house).await, 2);
+    // Had it died before it heard that it was too late, what it had read would stand there still.
+    let left_behind = "insert into publishing_dispatch_audience (publication_id, reading, subscriber_id) \
+         select $1, $2, subscriber_id from publishing_subscriber_profile where state = 'active'";
+    let reading = house.platform.ids.next();
+    let client = house.platform.pool.get().await.unwrap();
+    let left = client.execute(left_behind, &[&id, &reading]).await.unwrap();
+    assert_eq!(left, 3);
     house.add_dispatcher(other).await;
     house.platform.settle().await;
     let all_sent = Accounting {

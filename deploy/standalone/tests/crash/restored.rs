@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_nats::jetstream::stream;
+use futures_util::TryStreamExt as _;
 use serde_json::{Value, json};
 use tidings_servers::template::EphemeralServers;
 use tidings_sinks::smtp;
@@ -15,6 +17,7 @@ use tidings_tests::program::{Api, Program};
 
 use crate::in_place::{self, LEAVE as LEFT, goes_on, leave, stopped_mid_send};
 use crate::private::{Lost, brought, check, check_but_for};
+use crate::world::connect_nats;
 use crate::{program, start};
 
 const READERS: usize = 300;
@@ -377,7 +380,46 @@ async fn a_stream_that_outlives_the_database_tells_what_came_after_the_backup() 
     let (mut program, old) = program.stop_and_move_on("elsewhere").await;
     keep_key(&old, &program.data());
     program.set(vec![("TIDINGS_NATS_URL", elsewhere.nats_url().to_owned())]);
+    // But for streams of those names with something else in them: nothing in there is believed.
+    let foreign = foreign_streams(servers.nats_url(), elsewhere.nats_url()).await;
+    let refused = program.refuses(&verb);
+    assert!(
+        refused.contains("is not that of what was backed up: from position 1 on"),
+        "{refused}"
+    );
+    let there = jetstream(elsewhere.nats_url()).await;
+    for stream in foreign {
+        there.delete_stream(stream).await.unwrap();
+    }
     let restored = program.says(&[&verb[..], &["--json"]].concat());
     assert_eq!(restored["without_stream"], json!(true), "{restored}");
     assert_eq!(restored["again"]["facts"], json!(0), "{restored}");
+}
+
+/// Streams on one server with the names of those of another, and a message of nobody's in each; gives the names.
+async fn foreign_streams(named_as_on: &str, on: &str) -> Vec<String> {
+    let names: Vec<String> = jetstream(named_as_on)
+        .await
+        .stream_names()
+        .try_collect()
+        .await
+        .unwrap();
+    let there = jetstream(on).await;
+    for name in &names {
+        let config = stream::Config {
+            name: name.clone(),
+            subjects: vec![format!("foreign.{name}")],
+            ..Default::default()
+        };
+        there.create_stream(config).await.unwrap();
+        let published = there
+            .publish(format!("foreign.{name}"), "theirs".into())
+            .await;
+        published.unwrap().await.unwrap();
+    }
+    names
+}
+
+async fn jetstream(url: &str) -> async_nats::jetstream::Context {
+    async_nats::jetstream::new(connect_nats(url).await)
 }

@@ -108,11 +108,13 @@ async fn keep(
             .await?;
         return Ok(None);
     };
-    // In one statement, so that whoever has a bit is in the table and nobody else.
+    // In one statement, so that whoever has a bit is in the table and nobody else; and nobody, if they are too many.
     let sql = format!(
         "with candidate as materialized (select s.subscriber_id as id, {picked} as picked {candidates}), \
-         kept as ({INSERT} select $1, $2, id from candidate where picked) \
-         select picked from candidate order by id"
+         kept as ({INSERT} select $1, $2, id from candidate \
+             where picked and (select count(*) from candidate) <= {max}) \
+         select picked from candidate order by id",
+        max = Picked::CANDIDATES_MAX
     );
     let rows = transaction
         .query_raw(&sql, picking::borrowed(&values))
@@ -207,4 +209,22 @@ async fn snapshot(
         .await?
         .map(|row| row.get::<_, i64>(0));
     Ok((transaction, position))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_than_bits_fit_an_event_for_are_none() {
+        const MAX: u64 = Picked::CANDIDATES_MAX;
+        assert_eq!(not_too_many(MAX), Ok(()));
+        let refused = not_too_many(MAX + 1).unwrap_err();
+        assert_eq!(refused, Obstacle::TooManyCandidates(MAX + 1));
+        let said = refused.to_string();
+        assert!(
+            said.contains("among 7000000 subscribers, and 7000001 could get it"),
+            "{said}"
+        );
+    }
 }

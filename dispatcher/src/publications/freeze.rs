@@ -62,12 +62,17 @@ impl Core {
         };
         let recorded = self
             .record_frozen(loaded, &published, command, guards)
-            .await?;
+            .await;
         crash_point!("freeze.recorded");
-        if !recorded {
-            // Something has moved on: all is read anew, if it still is to be frozen at all.
+        // If something has moved on, all is read anew, should it still be to be frozen at all.
+        let may_count = match &recorded {
+            Ok(recorded) => *recorded,
+            Err(error) => matches!(error, DispatchError::Commit(CommitError::Unknown)),
+        };
+        if !may_count {
             audience::forget_reading(pool, reading).await?;
         }
+        recorded?;
         self.causes.refresh(id).await?;
         Ok(Progress::Advanced)
     }

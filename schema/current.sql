@@ -103,7 +103,8 @@ CREATE INDEX publishing_delivery_log_g1_publication ON publishing_delivery_log_g
 create table publishing_dispatch_audience (
     publication_id uuid not null,
     subscriber_id uuid not null,
-    PRIMARY KEY (publication_id, subscriber_id)
+    reading uuid not null default '00000000-0000-0000-0000-000000000000'::uuid,
+    PRIMARY KEY (publication_id, reading, subscriber_id)
 );
 
 create table publishing_dispatch_queue_g1 (
@@ -273,6 +274,8 @@ create table publishing_publication_status_g1 (
     content_version integer,
     channel_ids jsonb,
     topic_ids jsonb,
+    segment_ids jsonb,
+    excluded_segment_ids jsonb,
     priority text,
     created_position bigint,
     created_at timestamp with time zone,

@@ -39,6 +39,10 @@ pub type SkipInView = Arc<
         + Sync,
 >;
 
+/// Says why a publication, if it names segments, would go to nobody if it was published now; none: it would go to somebody.
+pub type GoesToNobody =
+    Arc<dyn Fn(Uuid) -> BoxFuture<'static, Result<Option<String>, Problem>> + Send + Sync>;
+
 /// Finds the channel that the platform itself writes to subscribers by; none: there is none that could.
 pub type NoticeChannel =
     Arc<dyn Fn() -> BoxFuture<'static, Result<Option<Uuid>, ReadError>> + Send + Sync>;
@@ -87,6 +91,10 @@ pub struct Commands {
     pub(crate) not_taken: NotTaken,
     /// How readers' choices are found, which another room knows; without it there are none.
     pub(crate) offers: Offers,
+    /// The kinds of channels with single receivers, which another room knows; without it none has them.
+    pub(crate) addressed_kinds: Vec<&'static str>,
+    /// Whether segments pick anybody, which another room knows; without it they are taken to.
+    pub(crate) goes_to_nobody: GoesToNobody,
     /// By which channel subscribers are asked, which another room knows; without it by none.
     pub(crate) notice_channel: NoticeChannel,
     /// Without it nobody can sign up by themselves.
@@ -126,6 +134,8 @@ impl Commands {
             skip_in_view: Arc::new(|_, _, _, _| Box::pin(async { Err(NotSkipped::Unknown) })),
             not_taken: Arc::new(|_| Box::pin(async { Ok(None) })),
             offers: Arc::new(|| Box::pin(async { Ok(Offer::default()) })),
+            addressed_kinds: Vec::new(),
+            goes_to_nobody: Arc::new(|_| Box::pin(async { Ok(None) })),
             notice_channel: Arc::new(|| Box::pin(async { Ok(None) })),
             sign_up_form: None,
             principals: Principals::default(),
@@ -180,6 +190,20 @@ impl Commands {
     #[must_use]
     pub fn with_offers(self, offers: Offers) -> Self {
         Self { offers, ..self }
+    }
+
+    /// Lets publications go to segments, by channels of these kinds: those with single receivers; unless these pick nobody.
+    #[must_use]
+    pub fn with_segments(
+        self,
+        addressed_kinds: Vec<&'static str>,
+        goes_to_nobody: GoesToNobody,
+    ) -> Self {
+        Self {
+            addressed_kinds,
+            goes_to_nobody,
+            ..self
+        }
     }
 
     /// Lets subscribers be written to.

@@ -33,7 +33,9 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 pub use answer::Changed;
 pub use api_keys::KeyUses;
 pub use channels::replay::{Missed, NotTaken, Wanted};
-pub use commands::{CheckChannel, Commands, NotSkipped, NoticeChannel, SignUpForm, SkipInView};
+pub use commands::{
+    CheckChannel, Commands, GoesToNobody, NotSkipped, NoticeChannel, SignUpForm, SkipInView,
+};
 pub use imports::{ImportError, ImportWorker};
 pub use looks::recorder;
 pub use offers::{Offer, OfferedChannel, OfferedTopic, Offers};

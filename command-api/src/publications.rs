@@ -1,10 +1,12 @@
 //! Publications: what an editor writes, and its way to the readers.
 
+mod aim;
 mod body;
 pub(crate) mod cancel;
 mod content;
 pub(crate) mod draft;
 mod front_matter;
+mod named;
 mod page;
 pub(crate) mod pause;
 pub(crate) mod publish;

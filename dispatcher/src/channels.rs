@@ -1,6 +1,6 @@
 //! The list of channel kinds: one line each.
 
-use crate::channel::Kind;
+use crate::channel::{Kind, Reach};
 
 mod cap;
 mod common;
@@ -35,6 +35,12 @@ pub static KINDS: &[Kind] = &[
     slack::KIND,
     webhook::KIND,
 ];
+
+/// The names of the kinds that write to each reader.
+pub fn addressed_kinds() -> Vec<&'static str> {
+    let addressed = KINDS.iter().filter(|kind| kind.reach == Reach::Addressed);
+    addressed.map(|kind| kind.name).collect()
+}
 
 /// Finds a kind by the name in `Configured.kind`.
 pub fn find(name: &str) -> Option<&'static Kind> {

@@ -12,6 +12,7 @@ use tidings_service::{Clock, Ids};
 use uuid::Uuid;
 
 use crate::attempt::InHand;
+use crate::audience::{AudienceError, Obstacle, WhomError};
 use crate::breaker::Breaker;
 use crate::causes::Causes;
 use crate::channel::Environment;
@@ -157,4 +158,25 @@ pub enum DispatchError {
     /// The domain refused a reaction, which means the log is not what the reaction took it for.
     #[error("a reaction was refused: {0}")]
     Refused(String),
+    /// Nobody can tell whom a publication is for.
+    #[error(transparent)]
+    Obstacle(#[from] Obstacle),
+}
+
+impl From<WhomError> for DispatchError {
+    fn from(error: WhomError) -> Self {
+        match error {
+            WhomError::Load(error) => error.into(),
+            WhomError::Obstacle(obstacle) => obstacle.into(),
+        }
+    }
+}
+
+impl From<AudienceError> for DispatchError {
+    fn from(error: AudienceError) -> Self {
+        match error {
+            AudienceError::Read(error) => error.into(),
+            AudienceError::Obstacle(obstacle) => obstacle.into(),
+        }
+    }
 }

@@ -29,6 +29,7 @@ use crate::content::Composed;
 use crate::roster::{Roster, Way};
 use tries::Tries;
 
+pub mod audience;
 pub mod dns;
 pub mod health;
 pub mod preview;
@@ -42,6 +43,7 @@ pub const ROUTES: &[Route] = &[
     trial::CHANNEL,
     health::ROUTE,
     dns::ROUTE,
+    audience::ROUTE,
 ];
 
 /// OpenAPI description of [`ROUTES`].
@@ -51,7 +53,8 @@ pub const ROUTES: &[Route] = &[
     trial::test_publication,
     trial::test_channel,
     health::channel_health,
-    dns::channel_dns
+    dns::channel_dns,
+    audience::get_audience
 ), modifiers(&Gate))]
 pub struct Api;
 
@@ -62,6 +65,7 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
     serve(cfg, trial::CHANNEL, trial::test_channel);
     serve(cfg, health::ROUTE, health::channel_health);
     serve(cfg, dns::ROUTE, dns::channel_dns);
+    serve(cfg, audience::ROUTE, audience::get_audience);
 }
 
 /// The state of these routes; register it as `web::Data<Desk>`.

@@ -32,6 +32,7 @@ pub mod senders;
 mod surroundings;
 mod worker;
 
+pub use crate::audience::Obstacle;
 pub use crate::core::{DispatchError, Limits, Options};
 pub use dispatcher::Dispatcher;
 

@@ -4,16 +4,14 @@ use deadpool_postgres::Pool;
 use tidings_event_store::ReadError;
 use uuid::Uuid;
 
-use crate::channel::Reach;
-use crate::channels::KINDS;
+use crate::channels::addressed_kinds;
 
 /// The channel named, or the first by id that is enabled, if it has single receivers; as the view has it.
 ///
 /// # Errors
 /// When the view can not be read.
 pub async fn channel(pool: &Pool, named: Option<Uuid>) -> Result<Option<Uuid>, ReadError> {
-    let addressed = KINDS.iter().filter(|kind| kind.reach == Reach::Addressed);
-    let kinds: Vec<&str> = addressed.map(|kind| kind.name).collect();
+    let kinds = addressed_kinds();
     let client = pool.get().await?;
     let sql = "select channel_id from publishing_channel_list \
                where kind = any($1) and (channel_id = $2 or $2 is null and enabled) \

@@ -3,20 +3,23 @@
 //! can start over at any time. It never runs far ahead of the queue, so that an urgent publication
 //! does not stand behind a hundred thousand plans.
 
+mod lost;
+
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use tidings_domain::delivery::{self, Delivery};
-use tidings_domain::publication::{Audience, Command, Plan, Priority, Publication, Sending};
+use tidings_domain::publication::{Audience, Command, Plan, Priority, Publication, Sending, Stage};
 use tidings_domain::stream_id::{ReceiverId, delivery as delivery_id, reaction};
 use tidings_event_store::{CommitError, Loaded, Past, Progress, crash_point};
 use tidings_service::clock::Monotonic;
 use uuid::Uuid;
 
+use crate::audience::{self, Reading};
 use crate::channel::Reach;
 use crate::core::{Core, DispatchError};
 use crate::publications::last;
-use crate::{audience, preferences, queue};
+use crate::{preferences, queue};
 
 /// Subscribers planned for in one commit and channel.
 const CHUNK: i64 = 500;
@@ -31,9 +34,9 @@ pub(crate) struct Planner {
 
 #[derive(Default)]
 struct Cursor {
-    /// The frozen audience is in the table.
-    checked: bool,
-    /// It was not, and could not be read again: not tried before this is old.
+    /// Whom it is planned for: a reading that is the frozen audience.
+    reading: Option<Reading>,
+    /// There was none, and it could not be read again: not tried before this is old.
     lost: Option<Monotonic>,
     broadcast_done: bool,
     after: Option<Uuid>,
@@ -75,6 +78,7 @@ impl Planner {
     pub(crate) async fn step(&mut self, core: &Core, id: Uuid) -> Result<Progress, DispatchError> {
         let loaded = core.store.load::<Publication>(id).await?;
         let Some(planning) = planning(core, &loaded) else {
+            self.cursors.remove(&id);
             return Ok(Progress::Idle);
         };
         let cursor = self.cursors.entry(id).or_default();
@@ -89,13 +93,16 @@ impl Planner {
         {
             return Ok(Progress::Idle);
         }
-        if !cursor.checked {
-            if let Err(error) = planning.check_audience().await {
-                cursor.lost = Some(core.clock.monotonic());
-                return Err(error);
-            }
-            cursor.checked = true;
-        }
+        let reading = match cursor.reading {
+            Some(reading) => reading,
+            None => match planning.reading().await {
+                Ok(reading) => *cursor.reading.insert(reading),
+                Err(error) => {
+                    cursor.lost = Some(core.clock.monotonic());
+                    return Err(error);
+                }
+            },
+        };
         if !cursor.broadcast_done {
             let Some(chunk) = planning.plan(&planning.broadcasts().await?).await? else {
                 return Ok(Progress::Idle);
@@ -105,7 +112,7 @@ impl Planner {
             return Ok(Progress::Advanced);
         }
         let pool = core.store.log().pool();
-        let subscribers = audience::page_after(pool, id, cursor.after, CHUNK).await?;
+        let subscribers = audience::page_after(pool, reading, cursor.after, CHUNK).await?;
         if let Some(last) = subscribers.last().copied() {
             let mut chunks = Vec::new();
             for receivers in planning.addressed(&subscribers).await? {
@@ -121,6 +128,10 @@ impl Planner {
         }
         let planned = cursor.planned;
         self.cursors.remove(&id);
+        if !audience::is_whole(pool, reading, &planning.audience).await? {
+            tracing::warn!(publication = %id, "its audience was lost while it was planned, which starts over");
+            return Ok(Progress::Advanced);
+        }
         let plan = Plan {
             planned,
             not_planned: planning.audience.deliveries.saturating_sub(planned),
@@ -134,8 +145,18 @@ impl Planner {
     }
 }
 
+/// None: there is nothing to plan, or no longer: the view that it was found in may be behind.
 fn planning<'a>(core: &'a Core, loaded: &Loaded<Publication>) -> Option<Planning<'a>> {
-    let draft = loaded.state.draft()?;
+    let (Stage::Frozen { draft, audience }
+    | Stage::Cancelled {
+        draft,
+        audience: Some(audience),
+        plan: None,
+        ..
+    }) = loaded.state.stage()
+    else {
+        return None;
+    };
     Some(Planning {
         core,
         id: loaded.id,
@@ -143,33 +164,13 @@ fn planning<'a>(core: &'a Core, loaded: &Loaded<Publication>) -> Option<Planning
         content_version: draft.content_version,
         channel_ids: draft.channel_ids.iter().collect(),
         priority: draft.aim.priority,
-        audience: *loaded.state.audience()?,
+        audience: *audience,
         frozen: last(loaded, "publication.AudienceFrozen")?,
         cancelled: loaded.state.sending() == Sending::Never,
     })
 }
 
 impl Planning<'_> {
-    /// The table must hold the audience that was frozen; if it was lost, it is read again from the log.
-    async fn check_audience(&self) -> Result<(), DispatchError> {
-        let pool = self.core.store.log().pool();
-        let frozen = (self.audience.subscribers as i64, self.audience.digest);
-        if audience::stored(pool, self.id).await? == frozen {
-            return Ok(());
-        }
-        tracing::warn!(publication = %self.id, "the frozen audience was lost and is read again");
-        let topics = &self.core.causes.refresh(self.id).await?.topics;
-        let position = self.audience.view_position;
-        audience::restore(&self.core.store, self.id, position, topics).await?;
-        if audience::stored(pool, self.id).await? == frozen {
-            return Ok(());
-        }
-        Err(DispatchError::Refused(format!(
-            "the audience of publication {} can not be read again",
-            self.id
-        )))
-    }
-
     async fn broadcasts(&self) -> Result<Vec<(Uuid, Option<Uuid>)>, DispatchError> {
         let mut receivers = Vec::new();
         for channel_id in &self.channel_ids {

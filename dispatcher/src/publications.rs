@@ -1,10 +1,16 @@
 //! What the dispatcher does about publications: freeze the audience, plan the deliveries, complete.
 //! Each is a reaction: idempotent, guarded, and started anew from the views after any crash.
 
+mod freeze;
+
+use std::collections::HashMap;
+use std::time::Duration;
+
 use deadpool_postgres::Pool;
-use tidings_domain::publication::{self, Accounting, Audience, Plan, Publication, Sending, Stage};
+use tidings_domain::publication::{self, Accounting, Plan, Publication, Stage};
 use tidings_domain::stream_id::reaction;
 use tidings_event_store::{Context, ExecuteError, Loaded, Past, Progress, ReadError, crash_point};
+use tidings_service::clock::Monotonic;
 use uuid::Uuid;
 
 use crate::audience;
@@ -49,15 +55,21 @@ async fn ids(pool: &Pool, sql: &str) -> Result<Vec<Uuid>, ReadError> {
     Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 
+/// What keeps a publication from going out is seldom gone a moment later, and is logged each time.
+const OBSTACLE_AGAIN: Duration = Duration::from_secs(30);
+
 /// Looks after publications; one dispatcher at a time does, the one that owns lane 0.
 pub(crate) struct Publications {
     planner: Planner,
+    /// Those that go to nobody for now, and since when that is known.
+    obstructed: HashMap<Uuid, Monotonic>,
 }
 
 impl Publications {
     pub(crate) fn new() -> Self {
         Self {
             planner: Planner::default(),
+            obstructed: HashMap::new(),
         }
     }
 
@@ -67,10 +79,16 @@ impl Publications {
             return Ok(Progress::Idle);
         }
         let mut progress = core.fire_schedules().await?;
-        for underway in underway(core.store.log().pool()).await? {
+        let all = underway(core.store.log().pool()).await?;
+        let unfrozen = |id: &Uuid| {
+            all.iter()
+                .any(|it| it.publication_id == *id && it.state == "published")
+        };
+        self.obstructed.retain(|id, _| unfrozen(id));
+        for underway in all {
             let id = underway.publication_id;
             let step = match (underway.state.as_str(), underway.planned) {
-                ("published", _) => core.freeze(id).await,
+                ("published", _) => self.freeze(core, id).await,
                 ("frozen", _) | ("cancelled", None) => self.planner.step(core, id).await,
                 ("planned", _) if underway.retries => core.reopen(id).await,
                 _ => core.complete(id).await,
@@ -82,6 +100,19 @@ impl Publications {
             }
         }
         Ok(progress)
+    }
+
+    async fn freeze(&mut self, core: &Core, id: Uuid) -> Result<Progress, DispatchError> {
+        let since = self.obstructed.get(&id);
+        if since.is_some_and(|since| core.clock.age(*since) < OBSTACLE_AGAIN) {
+            return Ok(Progress::Idle);
+        }
+        self.obstructed.remove(&id);
+        let frozen = core.freeze(id).await;
+        if let Err(DispatchError::Obstacle(_)) = &frozen {
+            self.obstructed.insert(id, core.clock.monotonic());
+        }
+        frozen
     }
 }
 
@@ -101,40 +132,6 @@ async fn underway(pool: &Pool) -> Result<Vec<Underway>, ReadError> {
 }
 
 impl Core {
-    /// Freezes the audience once the subscriber view has seen the publication.
-    async fn freeze(&self, id: Uuid) -> Result<Progress, DispatchError> {
-        let loaded = self.store.load::<Publication>(id).await?;
-        let Stage::Published(draft) = loaded.state.stage() else {
-            return Ok(Progress::Idle);
-        };
-        let Some(published) = last(&loaded, "publication.Published") else {
-            return Ok(Progress::Idle);
-        };
-        let (addressed, broadcast) = self.reaches(draft.channel_ids.as_slice()).await?;
-        let pool = self.store.log().pool();
-        let topics = &self.causes.refresh(id).await?.topics;
-        let (from, addressed_any) = (published.position, addressed > 0);
-        let Some(frozen) = audience::freeze(pool, id, from, addressed_any, topics).await? else {
-            return Ok(Progress::Idle);
-        };
-        let subscribers = frozen.subscribers as u64;
-        let audience = Audience {
-            view_position: frozen.view_position,
-            subscribers,
-            deliveries: subscribers * addressed + broadcast,
-            digest: frozen.digest,
-        };
-        let command = publication::Command::Freeze(audience);
-        let progress = self.react(id, &published, "freeze", command).await?;
-        crash_point!("freeze.recorded");
-        let state = &self.causes.refresh(id).await?.state;
-        if state.sending() == Sending::Never && state.audience().is_none() {
-            // Cancelled a moment before: nobody will ask for this audience.
-            audience::forget(pool, id).await?;
-        }
-        Ok(progress)
-    }
-
     /// Completes the publication once every delivery is settled.
     async fn complete(&self, id: Uuid) -> Result<Progress, DispatchError> {
         let pool = self.store.log().pool();
@@ -183,26 +180,9 @@ impl Core {
         Ok(progress)
     }
 
-    /// Channels that make one delivery for each subscriber, and those that make one in all.
-    pub(crate) async fn reaches(&self, channel_ids: &[Uuid]) -> Result<(u64, u64), DispatchError> {
-        let (mut addressed, mut broadcast) = (0, 0);
-        for channel_id in channel_ids {
-            match self.reach(*channel_id).await? {
-                Reach::Addressed => addressed += 1,
-                Reach::Broadcast => broadcast += 1,
-            }
-        }
-        Ok((addressed, broadcast))
-    }
-
-    /// A kind this build does not know counts as a broadcast: one delivery that waits for an upgrade.
+    /// How many deliveries a channel makes.
     pub(crate) async fn reach(&self, channel_id: Uuid) -> Result<Reach, DispatchError> {
-        Ok(self
-            .roster
-            .get(channel_id)
-            .await?
-            .kind
-            .map_or(Reach::Broadcast, |kind| kind.reach))
+        Ok(self.roster.get(channel_id).await?.reach())
     }
 
     /// Carries out a reaction to an event of the publication's own stream.

@@ -14,7 +14,7 @@ use tidings_proto::{EventMessage as _, channel as wire};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::channel::{Channel, Environment, Kind};
+use crate::channel::{Channel, Environment, Kind, Reach};
 use crate::channels;
 
 /// A channel, ready to send.
@@ -37,6 +37,11 @@ pub(crate) struct Way {
 }
 
 impl Way {
+    /// A kind this build does not know counts as a broadcast: one delivery that waits for an upgrade.
+    pub(crate) fn reach(&self) -> Reach {
+        self.kind.map_or(Reach::Broadcast, |kind| kind.reach)
+    }
+
     /// Whether anything gets through.
     pub(crate) fn circuit(&self) -> Circuit {
         self.state.circuit()
@@ -78,6 +83,18 @@ impl Roster {
             Some(way) => Ok(way),
             None => self.refresh(channel_id).await,
         }
+    }
+
+    /// Channels of these that make one delivery for each subscriber, and those that make one in all.
+    pub(crate) async fn reaches(&self, channel_ids: &[Uuid]) -> Result<(u64, u64), LoadError> {
+        let (mut addressed, mut broadcast) = (0, 0);
+        for channel_id in channel_ids {
+            match self.get(*channel_id).await?.reach() {
+                Reach::Addressed => addressed += 1,
+                Reach::Broadcast => broadcast += 1,
+            }
+        }
+        Ok((addressed, broadcast))
     }
 
     /// How many attempts a channel can use at once; one for a channel not met yet, and one to find out whether it

@@ -76,12 +76,15 @@ fn publication_events() -> Vec<publication::Event> {
             reason: code("requested"),
         }),
         Event::RetryCompleted { version: 8 },
-        Event::AudienceFrozen(Audience {
-            view_position: 1_000,
-            subscribers: 7,
-            deliveries: 8,
-            digest: [5; 32],
-        }),
+        Event::AudienceFrozen {
+            audience: Audience {
+                view_position: 1_000,
+                subscribers: 7,
+                deliveries: 8,
+                digest: [5; 32],
+            },
+            picked: None,
+        },
         Event::Cancelled {
             reason: code("requested"),
         },

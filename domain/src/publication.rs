@@ -5,20 +5,24 @@ mod command;
 mod decide;
 mod event;
 mod evolve;
+mod picked;
 mod refusal;
 #[cfg(test)]
 mod tests;
 
+use sha2::{Digest as _, Sha256};
 use time::Duration;
 use uuid::Uuid;
 
 use crate::aggregate::{Aggregate, CodecError};
 use crate::personal::{Open, Personal, Seal};
 use crate::schedule::CivilTime;
-use crate::value::{ChannelIds, Code, Html, Markdown, Title, TopicIds, code_enum};
+use crate::segment::Condition;
+use crate::value::{ChannelIds, Code, Html, Markdown, SegmentIds, Title, TopicIds, code_enum};
 
 pub use command::Command;
 pub use event::Event;
+pub use picked::{AskedSegment, Picked, Picking};
 pub use refusal::Refusal;
 
 /// What goes out, under the publication's own key.
@@ -86,8 +90,32 @@ impl Priority {
 pub struct Aim {
     /// What it is about: it goes to whoever wants at least one of these; none: to everybody.
     pub topic_ids: TopicIds,
+    /// Of those who get it otherwise, only whom any of these picks; none: everybody.
+    pub segment_ids: SegmentIds,
+    /// Nobody whom any of these picks.
+    pub excluded_segment_ids: SegmentIds,
     /// How soon.
     pub priority: Priority,
+}
+
+impl Aim {
+    /// Values that its segments compare with together, at most: any one segment has room.
+    pub const VALUES_MAX: usize = Condition::COUNT_MAX * Condition::VALUES_MAX;
+
+    /// Whether segments have a say in who gets it.
+    pub fn is_by_segments(&self) -> bool {
+        self.segments().next().is_some()
+    }
+
+    /// The segments that have a say, those that pick first.
+    pub fn segments(&self) -> impl Iterator<Item = Uuid> + '_ {
+        let [picking, excluding] = [&self.segment_ids, &self.excluded_segment_ids];
+        picking
+            .as_slice()
+            .iter()
+            .chain(excluding.as_slice())
+            .copied()
+    }
 }
 
 impl Default for Aim {
@@ -95,6 +123,8 @@ impl Default for Aim {
     fn default() -> Self {
         Self {
             topic_ids: TopicIds::default(),
+            segment_ids: SegmentIds::default(),
+            excluded_segment_ids: SegmentIds::default(),
             priority: Priority::Ordinary,
         }
     }
@@ -124,6 +154,20 @@ pub struct Audience {
     pub deliveries: u64,
     /// SHA-256 over the subscriber ids in ascending order.
     pub digest: [u8; 32],
+}
+
+impl Audience {
+    /// The digest of these subscribers, ascending by id.
+    pub fn digest_of(subscribers: &[Uuid]) -> [u8; 32] {
+        let mut digest = Sha256::new();
+        subscribers.iter().for_each(|id| digest.update(id));
+        digest.finalize().into()
+    }
+
+    /// Whether it is these subscribers, ascending by id.
+    pub fn is_of(&self, subscribers: &[Uuid]) -> bool {
+        self.subscribers == subscribers.len() as u64 && self.digest == Self::digest_of(subscribers)
+    }
 }
 
 /// What became of the frozen audience's deliveries when planning ended.

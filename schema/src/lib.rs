@@ -59,6 +59,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "api_key_uses",
         sql: include_str!("../migrations/0009_api_key_uses.sql"),
     },
+    Migration {
+        number: 10,
+        name: "audience_readings",
+        sql: include_str!("../migrations/0010_audience_readings.sql"),
+    },
 ];
 
 /// One view each: the table its rows live in, with `{table}` where the table's name goes. Read by the

@@ -1,4 +1,4 @@
--- Each publication and how far it has come. Raise the number when its fold changes: fold 3.
+-- Each publication and how far it has come. Raise the number when its fold changes: fold 4.
 create table {table} (
     publication_id   uuid    not null primary key,
     title            text,                       -- opened; null once it was taken down
@@ -6,6 +6,8 @@ create table {table} (
     content_version  integer,                    -- stream version of the content that goes out
     channel_ids      jsonb,                      -- array of uuids, in the editor's order
     topic_ids        jsonb,                      -- array of uuids; empty: for everybody
+    segment_ids      jsonb,                      -- array of uuids: only whom any picks; empty: everybody
+    excluded_segment_ids jsonb,                  -- array of uuids
     priority         text,                       -- urgent; empty: ordinary
     created_position bigint,                     -- its Drafted event: the order of the list
     created_at       timestamptz,

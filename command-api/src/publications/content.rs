@@ -1,18 +1,15 @@
 //! What a draft and a revision say: the same body, judged the same way.
 
-use futures_util::future::try_join_all;
 use serde::Deserialize;
-use tidings_domain::channel::Channel;
 use tidings_domain::publication::{Aim, Content, Priority, Source};
-use tidings_domain::stream_id;
-use tidings_domain::topic::Topic;
-use tidings_domain::value::{ChannelIds, Html, Markdown, Slug, Title, TopicIds};
+use tidings_domain::value::{ChannelIds, Html, Markdown, Title};
 use tidings_service::Problem;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::{aim, named};
 use crate::Commands;
-use crate::refusal::{self, Values};
+use crate::refusal::Values;
 
 /// A file that says the same as the example below.
 pub(super) const MARKDOWN_FILE: &str = "\
@@ -51,6 +48,18 @@ pub(crate) struct PublicationContent {
     /// subscriber.
     #[serde(default)]
     pub(super) topics: Vec<String>,
+    /// Slugs of segments, each once: of those who get it otherwise, only whom at least one of them picks gets it. Empty or left
+    /// out: all of these. A draft that names segments is only revised by what says both lists, so that it goes to more only on
+    /// purpose; one that was archived since may stay.
+    #[serde(default)]
+    #[schema(value_type = Vec<String>)]
+    pub(super) segments: Option<Vec<String>>,
+    /// Slugs of segments, each once and none that stands in `segments`: nobody gets it whom one of them picks. Of whom an
+    /// attribute is not known, no segment that compares it picks, so it excludes nobody of these. With segments of either kind
+    /// it goes to channels with single receivers alone.
+    #[serde(default)]
+    #[schema(value_type = Vec<String>)]
+    pub(super) excluded_segments: Option<Vec<String>>,
     /// `urgent`: it goes ahead of others and does not wait for the day a reader has chosen, but for their quiet hours.
     #[serde(default = "ordinary")]
     #[schema(default = "ordinary")]
@@ -69,39 +78,36 @@ pub(super) struct Judged {
     pub(super) aim: Aim,
 }
 
-/// Parses the values, and looks whether the channels and topics exist.
+/// Parses the values, and looks whether the channels, topics and segments exist. `before`: to whom the draft goes that is
+/// revised.
 ///
 /// # Errors
 /// 422 with everything that is wrong; 503 when the log cannot be read.
 pub(super) async fn judge(
     commands: &Commands,
     content: PublicationContent,
+    before: Option<&Aim>,
 ) -> Result<Judged, Problem> {
     let mut values = Values::default();
-    for (at, known) in known(commands, &content.channels)
-        .await?
-        .into_iter()
-        .enumerate()
-    {
-        if !known {
+    let kinds = named::kinds(commands, &content.channels).await?;
+    for (at, kind) in kinds.iter().enumerate() {
+        if kind.is_none() {
             values.wrong(
                 &format!("#/channels/{at}"),
                 "there is no channel with this id",
             );
         }
     }
-    let topic_ids = topics(commands, &mut values, &content.topics).await?;
-    let priority = values.take("#/priority", Priority::parse(&content.priority));
+    let aim = aim::judge(commands, &mut values, &content, before).await?;
+    if aim.as_ref().is_some_and(Aim::is_by_segments) {
+        single_receivers(commands, &mut values, &kinds);
+    }
     let title = values.take("#/title", Title::parse(&content.title));
     let source = source(&mut values, content.markdown, content.html);
     let channel_ids = values.take("#/channels", ChannelIds::parse(content.channels));
     let content = title
         .zip(source)
         .map(|(title, source)| Content::new(title, source));
-    let aim = topic_ids.zip(priority).map(|(topic_ids, priority)| Aim {
-        topic_ids,
-        priority,
-    });
     values.all(
         content
             .zip(channel_ids)
@@ -114,50 +120,19 @@ pub(super) async fn judge(
     )
 }
 
-/// The topics of these slugs. A slug names its stream, so no view is asked.
-async fn topics(
-    commands: &Commands,
-    values: &mut Values,
-    slugs: &[String],
-) -> Result<Option<TopicIds>, Problem> {
-    let mut ids = Vec::new();
-    let mut wrong = false;
-    // More than are allowed are not looked up.
-    for (at, text) in slugs.iter().enumerate().take(TopicIds::COUNT_MAX + 1) {
-        let found = match Slug::parse(text) {
-            Ok(slug) => topic(commands, &slug).await?,
-            Err(_) => None,
-        };
-        match found {
-            Some((id, Topic::Open { .. })) => ids.push(id),
-            Some((_, Topic::Archived { .. })) => {
-                wrong = true;
-                values.wrong(
-                    &format!("#/topics/{at}"),
-                    &format!("the topic {text:?} is archived"),
-                );
-            }
-            Some((_, Topic::Unknown)) | None => {
-                wrong = true;
-                values.wrong(
-                    &format!("#/topics/{at}"),
-                    &format!("there is no topic {text:?}"),
-                );
-            }
+/// What everybody at a channel sees cannot be for some of them.
+fn single_receivers(commands: &Commands, values: &mut Values, kinds: &[Option<String>]) {
+    for (at, kind) in kinds.iter().enumerate() {
+        let Some(kind) = kind else { continue };
+        if !commands.addressed_kinds.contains(&kind.as_str()) {
+            values.wrong(
+                &format!("#/channels/{at}"),
+                &format!(
+                    "segments pick among subscribers, and whatever goes to a {kind} channel is one message that everybody \
+                     there sees: leave the channel out, or the segments"
+                ),
+            );
         }
-    }
-    if wrong {
-        return Ok(None);
-    }
-    Ok(values.take("#/topics", TopicIds::parse(ids)))
-}
-
-async fn topic(commands: &Commands, slug: &Slug) -> Result<Option<(Uuid, Topic)>, Problem> {
-    let id = stream_id::topic(&commands.id_key, slug);
-    match commands.store.load::<Topic>(id).await {
-        Ok(topic) => Ok(Some((id, topic.state))),
-        Err(error) if error.is_wrong_stream() => Ok(None),
-        Err(error) => Err(refusal::load(&error)),
     }
 }
 
@@ -183,16 +158,4 @@ fn source(values: &mut Values, markdown: Option<String>, html: Option<String>) -
             None
         }
     }
-}
-
-/// Whether each id is a channel's; more than are allowed are not looked up.
-async fn known(commands: &Commands, ids: &[Uuid]) -> Result<Vec<bool>, Problem> {
-    let looked_up = ids.iter().take(ChannelIds::COUNT_MAX).map(|id| async {
-        match commands.store.load::<Channel>(*id).await {
-            Ok(channel) => Ok(channel.version > 0),
-            Err(error) if error.is_wrong_stream() => Ok(false),
-            Err(error) => Err(refusal::load(&error)),
-        }
-    });
-    try_join_all(looked_up).await
 }

@@ -15,7 +15,7 @@ const PREFIX: &str = "tidings:";
 /// The key of the text, which is the whole page.
 const TEXT_KEY: &str = "html";
 /// Keys with several values, which stand in one `<meta>` with commas or spaces between.
-const LISTS: [&str; 2] = ["channels", "topics"];
+const LISTS: [&str; 4] = ["channels", "topics", "segments", "excluded_segments"];
 
 /// Reads a file.
 ///

@@ -21,7 +21,9 @@ pub(crate) const ROUTE: Route = (
 
 /// Publish a draft to its channels
 ///
-/// The audience is whoever is subscribed when it is frozen, moments later.
+/// The audience is whoever is subscribed when it is frozen, moments later, wants one of its topics, and is picked by its
+/// segments as they are then. If these pick nobody now, or one of them can not be read, it is refused. If one can not be read
+/// by then, it goes to nobody: `GET …/audience` says why.
 #[utoipa::path(
     post, path = "/api/v1/publications/{id}/publish", tag = "publications", security(("bearer" = [])),
     params(
@@ -33,9 +35,11 @@ pub(crate) const ROUTE: Route = (
         (status = 202, description = "Published; `Location` shows how the deliveries go", body = Changed),
         (status = 404, description = "No such publication", body = ProblemBody,
             content_type = "application/problem+json"),
-        (status = 409, description = "It is published or cancelled already", body = ProblemBody,
+        (status = 409, description = "It is published or cancelled already; or it names segments, and nobody would get it", body = ProblemBody,
             content_type = "application/problem+json"),
         (status = 412, description = "It has changed since", body = ProblemBody,
+            content_type = "application/problem+json"),
+        (status = 503, description = "The subscribers that have just come in can not be asked yet", body = ProblemBody,
             content_type = "application/problem+json"),
     ),
 )]
@@ -45,6 +49,9 @@ pub(crate) async fn publish(
     call: Call,
     body: MaybeJson<Nothing>,
 ) -> Result<Answer, Problem> {
+    if let Some(why) = (commands.goes_to_nobody)(*id).await? {
+        return Err(Problem::conflict(why));
+    }
     let answer = commands
         .change::<Publication>(*id, call, &body.raw, || Command::Publish)
         .await?;

@@ -1,7 +1,7 @@
 //! `PUT /api/v1/publications/{id}`: an editor writes it anew, while it is a draft.
 
 use actix_web::web;
-use tidings_domain::publication::{Command, Publication};
+use tidings_domain::publication::{Aim, Command, Publication, Stage};
 use tidings_service::Problem;
 use tidings_service::auth::Role;
 use tidings_service::problem::ProblemBody;
@@ -11,6 +11,7 @@ use super::body::ContentBody;
 use super::content::{HTML_FILE, MARKDOWN_FILE, PublicationContent, judge};
 use crate::answer::{Answer, Changed};
 use crate::commands::Commands;
+use crate::refusal;
 use crate::request::Call;
 use tidings_service::access::{Access, Route};
 
@@ -22,7 +23,8 @@ pub(crate) const ROUTE: Route = (
 
 /// Replace a draft's content
 ///
-/// By any body that a draft is made of.
+/// By any body that a draft is made of. A draft that names segments is only revised by one that has both `segments` and
+/// `excluded_segments`.
 #[utoipa::path(
     put, path = "/api/v1/publications/{id}", tag = "publications", security(("bearer" = [])),
     params(
@@ -56,7 +58,8 @@ pub(crate) async fn revise(
     call: Call,
     body: ContentBody,
 ) -> Result<Answer, Problem> {
-    let judged = judge(&commands, body.value).await?;
+    let before = before(&commands, *id).await?;
+    let judged = judge(&commands, body.value, before.as_ref()).await?;
     let command = || Command::Revise {
         content: judged.content.clone(),
         channel_ids: judged.channel_ids.clone(),
@@ -65,4 +68,14 @@ pub(crate) async fn revise(
     commands
         .change::<Publication>(*id, call, &body.raw, command)
         .await
+}
+
+/// To whom the draft goes that is revised, as it stands; none: there is no draft, which the command says better.
+async fn before(commands: &Commands, id: Uuid) -> Result<Option<Aim>, Problem> {
+    let loaded = commands.store.load::<Publication>(id).await;
+    let loaded = loaded.map_err(|error| refusal::load(&error))?;
+    Ok(match loaded.state.stage() {
+        Stage::Draft(draft) | Stage::Scheduled { draft, .. } => Some(draft.aim.clone()),
+        _ => None,
+    })
 }

@@ -42,7 +42,7 @@ impl Default for ArchiveSegment {
 
 /// Archive a segment
 ///
-/// Nothing new can use it. Its slug stays taken.
+/// Nothing new can use it. A publication that names it already goes to whom it picks. Its slug stays taken.
 #[utoipa::path(
     post, path = "/api/v1/segments/{id}/archive", tag = "segments", operation_id = "archive_segment", security(("bearer" = [])),
     params(

@@ -23,7 +23,8 @@ pub(crate) const ROUTE: Route = (
 
 /// Revise a segment
 ///
-/// All that can change, anew: what is left out is taken away. The slug stays.
+/// All that can change, anew: what is left out is taken away. The slug stays. Publications that name it go to whom it picks
+/// when their audience is frozen; once it is, nothing changes.
 #[utoipa::path(
     put, path = "/api/v1/segments/{id}", tag = "segments", operation_id = "revise_segment", security(("bearer" = [])),
     params(

@@ -13,7 +13,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::record;
-use crate::audience;
+use crate::audience::{self, Reading};
 use crate::channel::Reach;
 use crate::channels;
 use crate::core::DispatchError;
@@ -86,6 +86,8 @@ struct Plans<'a> {
 /// A publication whose audience is frozen, and whose deliveries are not all planned.
 struct Planning {
     draft: Draft,
+    /// Whom it is for, as far as the table still has it.
+    reading: Option<Reading>,
     frozen: Past,
 }
 
@@ -103,12 +105,16 @@ impl<'a> Plans<'a> {
         let Some(planned) = attempt.planned else {
             return Ok(None);
         };
-        if !self.is_receiver(&planned).await? {
+        let reach = self.reach(planned.channel_id).await?;
+        let store = self.store;
+        let Some(planning) = self.planning(planned.publication_id).await? else {
+            return Ok(None);
+        };
+        if !planning.is_for(store, reach, &planned).await? {
             return Ok(None);
         }
-        let planning = self.planning(planned.publication_id).await?;
-        let plan = planning.as_ref().and_then(|it| it.plan(&planned));
-        Ok(plan
+        Ok(planning
+            .plan(&planned)
             .filter(|(id, _)| *id == attempt.delivery_id)
             .map(|(_, plan)| plan))
     }
@@ -116,32 +122,44 @@ impl<'a> Plans<'a> {
     async fn planning(&mut self, id: Uuid) -> Result<&Option<Planning>, DispatchError> {
         if !self.publications.contains_key(&id) {
             let loaded = found(self.store.load::<Publication>(id).await)?;
-            self.publications
-                .insert(id, loaded.as_ref().and_then(planning));
+            let planning = match &loaded {
+                Some(loaded) => planning(self.store, loaded).await?,
+                None => None,
+            };
+            self.publications.insert(id, planning);
         }
         Ok(&self.publications[&id])
     }
 
-    /// Whether the channel makes such deliveries, and the subscriber is in the frozen audience.
-    async fn is_receiver(&mut self, planned: &Planned) -> Result<bool, DispatchError> {
-        let channel_id = planned.channel_id;
+    /// What deliveries a channel makes; none: there is no such channel.
+    async fn reach(&mut self, channel_id: Uuid) -> Result<Option<Reach>, DispatchError> {
         if !self.reaches.contains_key(&channel_id) {
             let loaded = found(self.store.load::<Channel>(channel_id).await)?;
             self.reaches
                 .insert(channel_id, loaded.as_ref().and_then(reach));
         }
-        match (self.reaches[&channel_id], planned.subscriber_id) {
-            (Some(Reach::Broadcast), None) => Ok(true),
-            (Some(Reach::Addressed), Some(subscriber_id)) => {
-                let pool = self.store.log().pool();
-                Ok(audience::holds(pool, planned.publication_id, subscriber_id).await?)
-            }
-            _ => Ok(false),
-        }
+        Ok(self.reaches[&channel_id])
     }
 }
 
 impl Planning {
+    /// Whether the channel makes such deliveries, and the subscriber is in the frozen audience.
+    async fn is_for(
+        &self,
+        store: &Store,
+        reach: Option<Reach>,
+        planned: &Planned,
+    ) -> Result<bool, DispatchError> {
+        match (reach, planned.subscriber_id, self.reading) {
+            (Some(Reach::Broadcast), None, _) => Ok(true),
+            (Some(Reach::Addressed), Some(subscriber_id), Some(reading)) => {
+                let pool = store.log().pool();
+                Ok(audience::holds(pool, reading, subscriber_id).await?)
+            }
+            _ => Ok(false),
+        }
+    }
+
     fn plan(&self, planned: &Planned) -> Option<(Uuid, Plan)> {
         let mut channels = self.draft.channel_ids.iter();
         channels.find(|it| *it == planned.channel_id)?;
@@ -163,14 +181,21 @@ impl Planning {
     }
 }
 
-fn planning(loaded: &Loaded<Publication>) -> Option<Planning> {
-    let Stage::Frozen { draft, .. } = loaded.state.stage() else {
-        return None;
+async fn planning(
+    store: &Store,
+    loaded: &Loaded<Publication>,
+) -> Result<Option<Planning>, DispatchError> {
+    let Stage::Frozen { draft, audience } = loaded.state.stage() else {
+        return Ok(None);
     };
-    Some(Planning {
+    let Some(frozen) = last(loaded, "publication.AudienceFrozen") else {
+        return Ok(None);
+    };
+    Ok(Some(Planning {
         draft: draft.clone(),
-        frozen: last(loaded, "publication.AudienceFrozen")?,
-    })
+        reading: audience::find(store.log().pool(), loaded.id, audience).await?,
+        frozen,
+    }))
 }
 
 fn reach(loaded: &Loaded<Channel>) -> Option<Reach> {

@@ -6,8 +6,8 @@ use uuid::Uuid;
 use super::{code, id};
 use crate::personal::Personal::Known;
 use crate::value::{
-    ChannelIds, Description, ListId, Mailbox, Markdown, SegmentName, Slug, Title, TopicIds,
-    TopicName,
+    ChannelIds, Description, ListId, Mailbox, Markdown, SegmentIds, SegmentName, Slug, Title,
+    TopicIds, TopicName,
 };
 use crate::{publication, segment, topic};
 
@@ -22,6 +22,7 @@ pub(super) fn publication_events_with_topics() -> Vec<publication::Event> {
     let aim = || Aim {
         topic_ids: TopicIds::parse(vec![id(4), id(3)]).unwrap(),
         priority: Priority::Urgent,
+        ..Aim::default()
     };
     vec![
         Event::Drafted {
@@ -35,6 +36,49 @@ pub(super) fn publication_events_with_topics() -> Vec<publication::Event> {
             aim: aim(),
         },
     ]
+}
+
+/// Since publications go to segments: the one that is drafted, revised, and whose audience is frozen.
+pub(super) fn publication_events_with_segments() -> [Vec<publication::Event>; 2] {
+    use publication::{Aim, AskedSegment, Audience, Event, Picked};
+    let segments = |ids: &[u8]| SegmentIds::parse(ids.iter().copied().map(id).collect()).unwrap();
+    let mut events = publication_events_with_topics();
+    let aims = [
+        Aim {
+            segment_ids: segments(&[6, 5]),
+            excluded_segment_ids: segments(&[7]),
+            ..Aim::default()
+        },
+        Aim {
+            topic_ids: TopicIds::parse(vec![id(4)]).unwrap(),
+            excluded_segment_ids: segments(&[7, 8]),
+            ..Aim::default()
+        },
+    ];
+    for (event, its) in events.iter_mut().zip(aims) {
+        if let Event::Drafted { aim, .. } | Event::Revised { aim, .. } = event {
+            *aim = its;
+        }
+    }
+    let asked = [(6, 2), (5, 1), (7, 300)];
+    let frozen = Event::AudienceFrozen {
+        audience: Audience {
+            view_position: 1_000,
+            subscribers: 3,
+            deliveries: 6,
+            digest: [5; 32],
+        },
+        picked: Some(Picked {
+            segments: asked
+                .map(|(n, version)| AskedSegment {
+                    segment_id: id(n),
+                    version,
+                })
+                .to_vec(),
+            bits: vec![0b1000_0001, 0b0100_0000],
+        }),
+    };
+    [events, vec![frozen]]
 }
 
 pub(super) fn segment_events() -> Vec<segment::Event> {

@@ -133,6 +133,12 @@ fn later_shapes_read_as_they_were_written_and_stop_readers_that_do_not_know_them
     for event in &events {
         assert_eq!(publication::Publication::min_reader(event), 3);
     }
+    let [written, frozen] = choices::publication_events_with_segments();
+    check_shape::<publication::Publication>(&written, 4);
+    check_shape::<publication::Publication>(&frozen, 2);
+    for event in &written {
+        assert_eq!(publication::Publication::min_reader(event), 4);
+    }
     check_shape::<subscriber::Subscriber>(&sign_up_to_confirm(), 3);
     check_shape::<subscriber::Subscriber>(&vouched_for(), 2);
     check_shape::<delivery::Delivery>(&delivery_of_a_notice(), 2);

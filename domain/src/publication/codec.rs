@@ -1,15 +1,16 @@
 //! Publication events on the wire. The content is sealed under the publication's own key.
 
 use tidings_proto::{Event as Wire, EventMessage as _, common, publication as wire, to_us};
+use uuid::Uuid;
 
 use super::{
-    Accounting, Aim, Audience, Content, Event, MissedReason, Plan, Priority, Publication,
-    RetriedClass, Retry, Source,
+    Accounting, Aim, AskedSegment, Audience, Content, Event, MissedReason, Picked, Plan, Priority,
+    Publication, RetriedClass, Retry, Source,
 };
 use crate::aggregate::{Aggregate as _, CodecError};
 use crate::personal::{Open, Seal};
 use crate::schedule::CivilTime;
-use crate::value::{ChannelIds, Code, Html, Markdown, Title, TopicIds};
+use crate::value::{ChannelIds, Code, Html, Markdown, SegmentIds, Title, TopicIds};
 use crate::wire::{Fields, count, id, optional_id};
 
 pub(super) fn event_type(event: &Event) -> &'static str {
@@ -17,7 +18,7 @@ pub(super) fn event_type(event: &Event) -> &'static str {
         Event::Drafted { .. } => wire::Drafted::TYPE,
         Event::Revised { .. } => wire::Revised::TYPE,
         Event::Published { .. } => wire::Published::TYPE,
-        Event::AudienceFrozen(_) => wire::AudienceFrozen::TYPE,
+        Event::AudienceFrozen { .. } => wire::AudienceFrozen::TYPE,
         Event::PlanCompleted(_) => wire::PlanCompleted::TYPE,
         Event::Cancelled { .. } => wire::Cancelled::TYPE,
         Event::Completed(_) => wire::Completed::TYPE,
@@ -35,9 +36,14 @@ pub(super) fn event_type(event: &Event) -> &'static str {
 const HTML_REVISION: u32 = 2;
 /// The first that knows of topics: older readers would send to everybody.
 const TOPICS_REVISION: u32 = 3;
+/// The first that knows of segments: so would they.
+const SEGMENTS_REVISION: u32 = 4;
 
 pub(super) fn min_reader(event: &Event) -> u32 {
     match event {
+        Event::Drafted { aim, .. } | Event::Revised { aim, .. } if aim.is_by_segments() => {
+            SEGMENTS_REVISION
+        }
         Event::Drafted { aim, .. } | Event::Revised { aim, .. }
             if !aim.topic_ids.as_slice().is_empty() =>
         {
@@ -62,8 +68,10 @@ pub(super) fn encode(event: &Event, seal: &dyn Seal) -> Wire {
         } => wire::Drafted {
             content: Some(encode_content(content, seal)),
             channel_ids: channel_ids.iter().map(id).collect(),
-            topic_ids: aim.topic_ids.as_slice().iter().copied().map(id).collect(),
+            topic_ids: ids(aim.topic_ids.as_slice()),
             priority: encode_priority(aim.priority),
+            segment_ids: ids(aim.segment_ids.as_slice()),
+            excluded_segment_ids: ids(aim.excluded_segment_ids.as_slice()),
         }
         .into(),
         Event::Revised {
@@ -73,19 +81,23 @@ pub(super) fn encode(event: &Event, seal: &dyn Seal) -> Wire {
         } => wire::Revised {
             content: Some(encode_content(content, seal)),
             channel_ids: channel_ids.iter().map(id).collect(),
-            topic_ids: aim.topic_ids.as_slice().iter().copied().map(id).collect(),
+            topic_ids: ids(aim.topic_ids.as_slice()),
             priority: encode_priority(aim.priority),
+            segment_ids: ids(aim.segment_ids.as_slice()),
+            excluded_segment_ids: ids(aim.excluded_segment_ids.as_slice()),
         }
         .into(),
         Event::Published { content_version } => wire::Published {
             content_version: *content_version,
         }
         .into(),
-        Event::AudienceFrozen(audience) => wire::AudienceFrozen {
+        Event::AudienceFrozen { audience, picked } => wire::AudienceFrozen {
             view_position: audience.view_position,
             subscribers: count(audience.subscribers),
             deliveries: count(audience.deliveries),
             audience_digest: audience.digest.to_vec().into(),
+            segments: picked.iter().flat_map(asked).collect(),
+            picked: picked.iter().flat_map(|it| &it.bits).copied().collect(),
         }
         .into(),
         Event::PlanCompleted(plan) => wire::PlanCompleted {
@@ -158,13 +170,51 @@ fn encode_priority(priority: Priority) -> String {
     }
 }
 
+fn ids<B: From<Vec<u8>>>(ids: &[Uuid]) -> Vec<B> {
+    ids.iter().copied().map(id).collect()
+}
+
+fn asked(picked: &Picked) -> impl Iterator<Item = wire::audience_frozen::AskedSegment> + '_ {
+    picked
+        .segments
+        .iter()
+        .map(|it| wire::audience_frozen::AskedSegment {
+            segment_id: id(it.segment_id),
+            version: it.version,
+        })
+}
+
+/// None: no segment had a say.
+fn decode_picked(
+    fields: Fields,
+    frozen: &wire::AudienceFrozen,
+) -> Result<Option<Picked>, CodecError> {
+    if frozen.segments.is_empty() {
+        return Ok(None);
+    }
+    let segments = frozen.segments.iter().map(|it| {
+        Ok(AskedSegment {
+            segment_id: fields.id("segments", &it.segment_id)?,
+            version: it.version,
+        })
+    });
+    Ok(Some(Picked {
+        segments: segments.collect::<Result<_, CodecError>>()?,
+        bits: frozen.picked.to_vec(),
+    }))
+}
+
 fn decode_aim(
     fields: Fields,
     topic_ids: &[impl AsRef<[u8]>],
+    [segment_ids, excluded]: [&[impl AsRef<[u8]>]; 2],
     priority: &str,
 ) -> Result<Aim, CodecError> {
+    let excluded = fields.ids("excluded_segment_ids", excluded)?;
     Ok(Aim {
         topic_ids: TopicIds::recorded(fields.ids("topic_ids", topic_ids)?),
+        segment_ids: SegmentIds::recorded(fields.ids("segment_ids", segment_ids)?),
+        excluded_segment_ids: SegmentIds::recorded(excluded),
         priority: match priority {
             "" => Priority::Ordinary,
             code => Priority::parse(code).map_err(|_| fields.impossible("priority"))?,
@@ -191,22 +241,35 @@ pub(super) fn decode(event: &Wire, open: &dyn Open) -> Result<Event, CodecError>
         Wire::PublicationDrafted(e) => Ok(Event::Drafted {
             content: decode_content(e.content.as_ref(), open)?,
             channel_ids: ChannelIds::recorded(fields.ids("channel_ids", &e.channel_ids)?),
-            aim: decode_aim(fields, &e.topic_ids, &e.priority)?,
+            aim: decode_aim(
+                fields,
+                &e.topic_ids,
+                [&e.segment_ids, &e.excluded_segment_ids],
+                &e.priority,
+            )?,
         }),
         Wire::PublicationRevised(e) => Ok(Event::Revised {
             content: decode_content(e.content.as_ref(), open)?,
             channel_ids: ChannelIds::recorded(fields.ids("channel_ids", &e.channel_ids)?),
-            aim: decode_aim(fields, &e.topic_ids, &e.priority)?,
+            aim: decode_aim(
+                fields,
+                &e.topic_ids,
+                [&e.segment_ids, &e.excluded_segment_ids],
+                &e.priority,
+            )?,
         }),
         Wire::PublicationPublished(e) => Ok(Event::Published {
             content_version: e.content_version,
         }),
-        Wire::PublicationAudienceFrozen(e) => Ok(Event::AudienceFrozen(Audience {
-            view_position: e.view_position,
-            subscribers: fields.count("subscribers", e.subscribers)?,
-            deliveries: fields.count("deliveries", e.deliveries)?,
-            digest: fields.digest("audience_digest", &e.audience_digest)?,
-        })),
+        Wire::PublicationAudienceFrozen(e) => Ok(Event::AudienceFrozen {
+            audience: Audience {
+                view_position: e.view_position,
+                subscribers: fields.count("subscribers", e.subscribers)?,
+                deliveries: fields.count("deliveries", e.deliveries)?,
+                digest: fields.digest("audience_digest", &e.audience_digest)?,
+            },
+            picked: decode_picked(fields, e)?,
+        }),
         Wire::PublicationPlanCompleted(e) => Ok(Event::PlanCompleted(Plan {
             planned: fields.count("planned", e.planned)?,
             not_planned: fields.count("not_planned", e.not_planned)?,
@@ -222,6 +285,13 @@ pub(super) fn decode(event: &Wire, open: &dyn Open) -> Result<Event, CodecError>
             in_doubt: fields.count("in_doubt", e.in_doubt)?,
             not_planned: fields.count("not_planned", e.not_planned)?,
         })),
+        word => decode_word(word, fields),
+    }
+}
+
+/// An editor's word besides the content, and what became of it.
+fn decode_word(event: &Wire, fields: Fields) -> Result<Event, CodecError> {
+    match event {
         Wire::PublicationScheduled(e) => Ok(Event::Scheduled {
             time: CivilTime::recorded(&e.local_time, e.zone.clone())
                 .ok_or_else(|| fields.impossible("local_time"))?,

@@ -2,7 +2,7 @@
 
 use time::OffsetDateTime;
 
-use super::{Accounting, Aim, Audience, Content, Plan, Retry};
+use super::{Accounting, Aim, Audience, Content, Picked, Plan, Retry};
 use crate::schedule::CivilTime;
 use crate::value::{ChannelIds, Code};
 
@@ -63,7 +63,12 @@ pub enum Command {
         version: i32,
     },
     /// The receivers were read.
-    Freeze(Audience),
+    Freeze {
+        /// Who they are.
+        audience: Audience,
+        /// What segments have said, if they have a say.
+        picked: Option<Picked>,
+    },
     /// Planning has ended.
     CompletePlan(Plan),
     /// An editor takes it back.

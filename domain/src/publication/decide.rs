@@ -1,10 +1,13 @@
 //! What a publication may do next.
 
+use std::collections::BTreeSet;
+
 use time::OffsetDateTime;
+use uuid::Uuid;
 
 use super::{
-    Accounting, Audience, Command, Event, MISFIRE_AFTER, MissedReason, Plan, Publication, Refusal,
-    Sending, Stage,
+    Accounting, Audience, Command, Draft, Event, MISFIRE_AFTER, MissedReason, Picked, Plan,
+    Publication, Refusal, Sending, Stage,
 };
 use crate::schedule::CivilTime;
 
@@ -177,10 +180,12 @@ fn retry(state: &Publication, command: Command) -> Result<Vec<Event>, Refusal> {
 fn react(state: &Publication, stage: &Stage, command: Command) -> Result<Vec<Event>, Refusal> {
     use Stage as S;
     match (stage, command) {
-        (S::Draft(_) | S::Scheduled { .. }, Command::Freeze(_)) => Err(Refusal::NotPublished),
-        (S::Published(_), Command::Freeze(audience)) => Ok(vec![Event::AudienceFrozen(audience)]),
-        (S::Cancelled { audience: None, .. }, Command::Freeze(_)) => Err(Refusal::Cancelled),
-        (_, Command::Freeze(_)) => Ok(vec![]),
+        (S::Draft(_) | S::Scheduled { .. }, Command::Freeze { .. }) => Err(Refusal::NotPublished),
+        (S::Published(draft), Command::Freeze { audience, picked }) => {
+            freeze(draft, audience, picked)
+        }
+        (S::Cancelled { audience: None, .. }, Command::Freeze { .. }) => Err(Refusal::Cancelled),
+        (_, Command::Freeze { .. }) => Ok(vec![]),
 
         (S::Draft(_) | S::Scheduled { .. } | S::Published(_), Command::CompletePlan(_)) => {
             Err(Refusal::NotFrozen)
@@ -211,6 +216,21 @@ fn react(state: &Publication, stage: &Stage, command: Command) -> Result<Vec<Eve
         (_, Command::Complete { .. }) => Err(Refusal::NotPlanned),
         _ => Ok(vec![]),
     }
+}
+
+/// By segments, all of them were asked and have picked as many as there are in the audience.
+fn freeze(
+    draft: &Draft,
+    audience: Audience,
+    picked: Option<Picked>,
+) -> Result<Vec<Event>, Refusal> {
+    let asked = picked.iter().flat_map(|picked| &picked.segments);
+    let asked: BTreeSet<Uuid> = asked.map(|it| it.segment_id).collect();
+    let picked_as_many = |picked: &Picked| picked.subscribers() == audience.subscribers;
+    if asked != draft.aim.segments().collect() || !picked.as_ref().is_none_or(picked_as_many) {
+        return Err(Refusal::PickedOtherwise);
+    }
+    Ok(vec![Event::AudienceFrozen { audience, picked }])
 }
 
 /// Nothing may be left out unless the publication was cancelled.

@@ -2,7 +2,7 @@
 
 use time::OffsetDateTime;
 
-use super::{Accounting, Aim, Audience, Content, MissedReason, Plan, Retry};
+use super::{Accounting, Aim, Audience, Content, MissedReason, Picked, Plan, Retry};
 use crate::schedule::CivilTime;
 use crate::value::{ChannelIds, Code};
 
@@ -63,7 +63,12 @@ pub enum Event {
         version: i32,
     },
     /// The receivers are fixed.
-    AudienceFrozen(Audience),
+    AudienceFrozen {
+        /// Who they are.
+        audience: Audience,
+        /// What segments have said, if they have a say.
+        picked: Option<Picked>,
+    },
     /// Planning has ended.
     PlanCompleted(Plan),
     /// Nothing more goes out.

@@ -104,7 +104,7 @@ fn sent_off(stage: Stage, event: &Event, version: i32) -> Stage {
 
 fn under_way(stage: Stage, event: &Event) -> Stage {
     match (stage, event) {
-        (Stage::Published(draft), Event::AudienceFrozen(audience)) => Stage::Frozen {
+        (Stage::Published(draft), Event::AudienceFrozen { audience, .. }) => Stage::Frozen {
             draft,
             audience: *audience,
         },

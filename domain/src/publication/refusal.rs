@@ -61,6 +61,9 @@ pub enum Refusal {
     /// Frozen before publishing.
     #[error("the publication is not published yet")]
     NotPublished,
+    /// Frozen otherwise than by its segments.
+    #[error("the audience is not whom all the segments of the publication have picked")]
+    PickedOtherwise,
     /// Planned before freezing.
     #[error("the publication's audience is not frozen yet")]
     NotFrozen,

@@ -66,6 +66,47 @@ fn plan(planned: u64, not_planned: u64) -> Plan {
     }
 }
 
+fn frozen_event(picked: Option<Picked>) -> Event {
+    Event::AudienceFrozen {
+        audience: audience(),
+        picked,
+    }
+}
+
+fn freeze(picked: Option<Picked>) -> Command {
+    Command::Freeze {
+        audience: audience(),
+        picked,
+    }
+}
+
+/// Four of five, by these segments.
+fn picked(segments: &[u128]) -> Picked {
+    let asked = segments.iter().map(|segment| AskedSegment {
+        segment_id: Uuid::from_u128(*segment),
+        version: 1,
+    });
+    Picked {
+        segments: asked.collect(),
+        bits: vec![0b1101_1000],
+    }
+}
+
+/// To those whom a segment picks, and another does not.
+fn published_by_segments() -> Vec<Event> {
+    let segments = |n| SegmentIds::parse(vec![Uuid::from_u128(n)]).unwrap();
+    let drafted = Event::Drafted {
+        content: content("one"),
+        channel_ids: channel_ids(),
+        aim: Aim {
+            segment_ids: segments(2),
+            excluded_segment_ids: segments(3),
+            ..Aim::default()
+        },
+    };
+    vec![drafted, published()]
+}
+
 fn totals(sent: u64, cancelled: u64, not_planned: u64) -> Accounting {
     Accounting {
         sent,
@@ -128,7 +169,7 @@ fn published() -> Event {
 }
 
 fn frozen() -> Vec<Event> {
-    vec![drafted(), published(), Event::AudienceFrozen(audience())]
+    vec![drafted(), published(), frozen_event(None)]
 }
 
 fn planned() -> Vec<Event> {
@@ -154,6 +195,7 @@ fn every_command_in_every_state() {
             ("draft", vec![drafted()]),
             ("scheduled", vec![drafted(), scheduled()]),
             ("published", vec![drafted(), published()]),
+            ("published, by segments", published_by_segments()),
             ("published, paused", paused(vec![drafted(), published()])),
             ("frozen", frozen()),
             ("planned", planned()),
@@ -175,7 +217,8 @@ fn every_command_in_every_state() {
             ("revise", || revise("two")),
             ("revise, no change", || revise("one")),
             ("publish", || Command::Publish),
-            ("freeze", || Command::Freeze(audience())),
+            ("freeze", || freeze(None)),
+            ("freeze, picked", || freeze(Some(picked(&[2, 3])))),
             ("plan all", || Command::CompletePlan(plan(5, 0))),
             ("plan 3 of 5", || Command::CompletePlan(plan(3, 2))),
             ("plan too few", || Command::CompletePlan(plan(3, 0))),
@@ -232,6 +275,69 @@ fn the_latest_revision_goes_out() {
         (&draft.content, draft.content_version),
         (&content("three"), 3)
     );
+}
+
+#[test]
+fn other_segments_are_another_audience() {
+    let segments = |n| SegmentIds::parse(vec![Uuid::from_u128(n)]).unwrap();
+    let to = |aim: Aim| Command::Revise {
+        content: content("one"),
+        channel_ids: channel_ids(),
+        aim,
+    };
+    let [picking, excluding] = [
+        Aim {
+            segment_ids: segments(2),
+            ..Aim::default()
+        },
+        Aim {
+            excluded_segment_ids: segments(2),
+            ..Aim::default()
+        },
+    ];
+    let mut history = vec![drafted()];
+    assert!(!Aim::default().is_by_segments());
+    for aim in [picking, excluding] {
+        assert!(aim.is_by_segments());
+        let revised = fold::<Publication>(&history).decide(to(aim.clone()));
+        history.extend(revised.unwrap());
+        let state = fold::<Publication>(&history);
+        assert_eq!(state.draft().map(|it| &it.aim), Some(&aim));
+        assert_eq!(state.decide(to(aim)), Ok(vec![]));
+    }
+    assert_eq!(history.len(), 3);
+}
+
+#[test]
+fn an_audience_by_segments_is_whom_all_of_them_have_picked() {
+    let by_segments = fold::<Publication>(&published_by_segments());
+    let frozen = |picked: &Picked| by_segments.decide(freeze(Some(picked.clone())));
+    let all = picked(&[3, 2]);
+    let recorded = frozen_event(Some(all.clone()));
+    assert_eq!(frozen(&all), Ok(vec![recorded]));
+    let none = by_segments.decide(freeze(None));
+    let more = Picked {
+        bits: vec![0b1111_1000],
+        ..all
+    };
+    let others = [&picked(&[2]), &picked(&[2, 3, 4]), &more].map(frozen);
+    for refused in others.into_iter().chain([none]) {
+        assert_eq!(refused, Err(Refusal::PickedOtherwise));
+    }
+}
+
+#[test]
+fn an_audience_is_of_those_whose_digest_it_has() {
+    let ids = |n: u128| (1..=n).map(Uuid::from_u128).collect::<Vec<_>>();
+    let of = |subscribers: u64, digest| Audience {
+        subscribers,
+        digest,
+        ..audience()
+    };
+    let four = of(4, Audience::digest_of(&ids(4)));
+    assert!(four.is_of(&ids(4)));
+    assert!(!four.is_of(&ids(3)) && !four.is_of(&ids(5)));
+    assert!(!of(4, Audience::digest_of(&ids(3))).is_of(&ids(4)));
 }
 
 #[test]
@@ -309,7 +415,7 @@ fn any_command() -> impl Strategy<Value = Command> {
         Just(draft()),
         "[a-c]".prop_map(|title| revise(&title)),
         Just(Command::Publish),
-        Just(Command::Freeze(audience())),
+        Just(freeze(None)),
         (0u64..6, 0u64..6).prop_map(|(planned, left)| Command::CompletePlan(plan(planned, left))),
         (0u64..6, 0u64..6, 0u64..6).prop_map(|(a, b, c)| Command::Complete {
             totals: totals(a, b, c)

@@ -96,6 +96,19 @@ impl Condition {
     /// Values of one test, at most.
     pub const VALUES_MAX: usize = 100;
 
+    /// How many values it compares with in all.
+    pub fn values(&self) -> usize {
+        match self {
+            Self::All(several) | Self::Any(several) => several.iter().map(Self::values).sum(),
+            Self::Not(condition) => condition.values(),
+            Self::Attribute {
+                test: AttributeTest::Is(any),
+                ..
+            } => any.len(),
+            Self::Attribute { .. } | Self::Tag(_) | Self::Topic { .. } | Self::State(_) => 1,
+        }
+    }
+
     /// Whether it picks somebody.
     pub fn holds(&self, of: &Person) -> bool {
         match self {

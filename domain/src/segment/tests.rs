@@ -147,6 +147,25 @@ fn a_condition_holds_or_does_not() {
 }
 
 #[test]
+fn all_that_is_compared_with_counts() {
+    for (condition, values) in [
+        (json!({ "tag": "vip" }), 1),
+        (json!({ "attribute": "city" }), 1),
+        (json!({ "attribute": "age", "above": 7 }), 1),
+        (json!({ "attribute": "city", "is": ["Porto", "London"] }), 2),
+        (
+            json!({ "any": [
+                { "not": { "attribute": "city", "is": ["Porto", "London"] } },
+                { "all": [{ "state": "active" }, { "topic": MARKETS }] },
+            ] }),
+            4,
+        ),
+    ] {
+        assert_eq!(parse(&condition).values(), values, "{condition}");
+    }
+}
+
+#[test]
 fn what_is_wrong_is_named_where_it_stands() {
     let wrong = |value: Value| {
         let all = Condition::parse(&value, &topics()).unwrap_err();

@@ -3,6 +3,7 @@
 use uuid::Uuid;
 
 use super::Invalid;
+use super::few::few;
 
 /// At most [`Self::COUNT_MAX`] topics, each once, in the editor's order. None: it is for everybody.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -17,21 +18,7 @@ impl TopicIds {
     /// # Errors
     /// [`Invalid`] when one stands twice, or there are too many.
     pub fn parse(ids: Vec<Uuid>) -> Result<Self, Invalid> {
-        if ids.len() > Self::COUNT_MAX {
-            return Err(Invalid::new(format!(
-                "{} topics are named; at most {} are allowed",
-                ids.len(),
-                Self::COUNT_MAX
-            )));
-        }
-        if ids
-            .iter()
-            .enumerate()
-            .any(|(at, id)| ids[..at].contains(id))
-        {
-            return Err(Invalid::new("a topic is named twice; name each topic once"));
-        }
-        Ok(Self(ids))
+        few(ids, "topic", Self::COUNT_MAX).map(Self)
     }
 
     pub(crate) fn recorded(ids: Vec<Uuid>) -> Self {

@@ -19,6 +19,8 @@ fn publication(
         content_version: 1,
         channel_ids: vec![id(1), id(2)],
         topic_ids: vec![],
+        segment_ids: vec![],
+        excluded_segment_ids: vec![],
         priority: "ordinary".to_owned(),
         created_at: datetime!(2026-03-01 8:00 UTC),
         published_at: None,

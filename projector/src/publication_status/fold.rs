@@ -41,6 +41,10 @@ view_row! {
         channel_ids: Option<serde_json::Value>,
         /// Array of uuids; empty: it is for everybody.
         topic_ids: Option<serde_json::Value>,
+        /// Array of uuids: only whom any picks; empty: everybody.
+        segment_ids: Option<serde_json::Value>,
+        /// Array of uuids: nobody whom any picks.
+        excluded_segment_ids: Option<serde_json::Value>,
         /// urgent; empty: ordinary.
         priority: Option<String>,
         /// Position of the first event.
@@ -118,9 +122,11 @@ fn row(
             created_at: at,
             ..written(row.state("draft"), item, ring, it.content.as_ref())?
         }
-        .aimed(fields, (&it.channel_ids, &it.topic_ids, &it.priority))?,
+        .aimed(fields, (&it.channel_ids, &it.topic_ids, &it.priority))?
+        .among(fields, &it.segment_ids, &it.excluded_segment_ids)?,
         Event::PublicationRevised(it) => written(row, item, ring, it.content.as_ref())?
-            .aimed(fields, (&it.channel_ids, &it.topic_ids, &it.priority))?,
+            .aimed(fields, (&it.channel_ids, &it.topic_ids, &it.priority))?
+            .among(fields, &it.segment_ids, &it.excluded_segment_ids)?,
         Event::PublicationScheduled(it) => PublicationRow {
             local_time: Some(it.local_time.clone()),
             zone: Some(it.zone.clone()),
@@ -186,6 +192,8 @@ impl PublicationRow {
             content_version: None,
             channel_ids: None,
             topic_ids: None,
+            segment_ids: None,
+            excluded_segment_ids: None,
             priority: None,
             created_position: None,
             created_at: None,
@@ -237,6 +245,20 @@ impl PublicationRow {
             ..self
         })
     }
+
+    /// Whom segments leave of those who get it otherwise.
+    fn among(
+        self,
+        fields: Fields,
+        segment_ids: &[impl AsRef<[u8]>],
+        excluded: &[impl AsRef<[u8]>],
+    ) -> Result<Self, UnderstandError> {
+        Ok(Self {
+            segment_ids: Some(ids(fields, "segment_ids", segment_ids)?),
+            excluded_segment_ids: Some(ids(fields, "excluded_segment_ids", excluded)?),
+            ..self
+        })
+    }
 }
 
 fn written(
@@ -285,6 +307,8 @@ impl Merge for PublicationRow {
             content_version: later.content_version.or(self.content_version),
             channel_ids: later.channel_ids.or(self.channel_ids),
             topic_ids: later.topic_ids.or(self.topic_ids),
+            segment_ids: later.segment_ids.or(self.segment_ids),
+            excluded_segment_ids: later.excluded_segment_ids.or(self.excluded_segment_ids),
             priority: later.priority.or(self.priority),
             created_position: self.created_position.or(later.created_position),
             created_at: self.created_at.or(later.created_at),

@@ -26,6 +26,10 @@ pub struct Publication {
     pub channel_ids: Vec<Uuid>,
     /// The topics it is about, in the editor's order; none: it is for everybody.
     pub topic_ids: Vec<Uuid>,
+    /// Of those who get it otherwise, only whom any of these segments picks; none: everybody.
+    pub segment_ids: Vec<Uuid>,
+    /// Nobody whom any of these segments picks.
+    pub excluded_segment_ids: Vec<Uuid>,
     /// ordinary or urgent.
     #[schema(example = "ordinary")]
     pub priority: String,
@@ -97,8 +101,8 @@ pub struct Which {
     pub at_least: Option<i64>,
 }
 
-const SELECT: &str = "select publication_id, title, state, content_version, channel_ids, topic_ids, priority, created_at, \
-     published_at, completed_at, cancelled_at, cancel_reason, local_time, zone, scheduled_at, missed_reason, paused_reason, retries, \
+const SELECT: &str = "select publication_id, title, state, content_version, channel_ids, topic_ids, segment_ids, \
+     excluded_segment_ids, priority, created_at, published_at, completed_at, cancelled_at, cancel_reason, local_time, zone, scheduled_at, missed_reason, paused_reason, retries, \
      completed_position >= under_way_since as is_over, subscribers, deliveries, planned, not_planned, \
      version, created_position from publishing_publication_status";
 
@@ -135,6 +139,8 @@ fn publication(row: &Row) -> Publication {
         content_version: row.get("content_version"),
         channel_ids: ids(row, "channel_ids"),
         topic_ids: ids(row, "topic_ids"),
+        segment_ids: ids(row, "segment_ids"),
+        excluded_segment_ids: ids(row, "excluded_segment_ids"),
         priority: priority
             .filter(|priority| !priority.is_empty())
             .unwrap_or_else(|| "ordinary".to_owned()),

@@ -389,6 +389,8 @@ fn publication_sample(event_type: &str, number: i64) -> Option<Event> {
         .into(),
         "publication.Revised" => publication::Revised {
             channel_ids: channel_ids(),
+            segment_ids: channel_ids(),
+            excluded_segment_ids: vec![uuid_bytes(id(7))],
             ..Default::default()
         }
         .into(),

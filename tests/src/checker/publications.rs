@@ -1,9 +1,10 @@
 //! Who is to get a publication, folded from the log and apart from the product: whoever had signed up and not left
 //! at the position its audience was frozen at, once by each channel that has single receivers; and each other
-//! channel once.
+//! channel once. Of whom segments pick it believes what is on record, as what they ask is sealed.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use aws_lc_rs::digest::{SHA256, digest};
 use tidings_event_store::Recorded;
 use tidings_proto::{Event, delivery, publication};
 use uuid::Uuid;
@@ -22,6 +23,8 @@ type Receiver = (Uuid, Option<Uuid>);
 struct Aim {
     channels: Vec<Uuid>,
     topics: Vec<Uuid>,
+    /// Those that pick, and those that exclude.
+    segments: BTreeSet<Uuid>,
 }
 
 #[derive(Debug, Default)]
@@ -46,6 +49,8 @@ struct Publication {
 pub(super) struct Publications {
     /// Channels by id: whether each has single receivers.
     addressed: HashMap<Uuid, bool>,
+    /// Segments by id: version, and where it stands.
+    segments: HashMap<Uuid, (i32, i64)>,
     publications: BTreeMap<Uuid, Publication>,
 }
 
@@ -58,8 +63,17 @@ impl Publications {
                 self.addressed
                     .insert(id, ADDRESSED.contains(&it.kind.as_str()));
             }
-            Event::PublicationDrafted(it) => self.written(recorded, &it.channel_ids, &it.topic_ids),
-            Event::PublicationRevised(it) => self.written(recorded, &it.channel_ids, &it.topic_ids),
+            Event::SegmentDefined(_) | Event::SegmentRevised(_) | Event::SegmentArchived(_) => {
+                self.segments.insert(id, (recorded.version, at));
+            }
+            Event::PublicationDrafted(it) => {
+                let segments = [&it.segment_ids[..], &it.excluded_segment_ids].concat();
+                self.written(recorded, &it.channel_ids, &it.topic_ids, &segments);
+            }
+            Event::PublicationRevised(it) => {
+                let segments = [&it.segment_ids[..], &it.excluded_segment_ids].concat();
+                self.written(recorded, &it.channel_ids, &it.topic_ids, &segments);
+            }
             Event::PublicationPublished(it) => {
                 self.of(id).published = Some((it.content_version, at));
             }
@@ -89,11 +103,18 @@ impl Publications {
         self.publications.entry(id).or_default()
     }
 
-    fn written<T: AsRef<[u8]>>(&mut self, recorded: &Recorded, channels: &[T], topics: &[T]) {
-        let ids = |ids: &[T]| ids.iter().map(|id| uuid(id.as_ref())).collect();
+    fn written<T: AsRef<[u8]>>(
+        &mut self,
+        recorded: &Recorded,
+        channels: &[T],
+        topics: &[T],
+        segments: &[T],
+    ) {
+        let ids = |ids: &[T]| -> Vec<Uuid> { ids.iter().map(|id| uuid(id.as_ref())).collect() };
         let aim = Aim {
             channels: ids(channels),
             topics: ids(topics),
+            segments: ids(segments).into_iter().collect(),
         };
         let publication = self.of(recorded.stream_id);
         publication.aims.insert(recorded.version, aim);
@@ -112,7 +133,7 @@ impl Publications {
     }
 
     fn frozen(&mut self, id: Uuid, frozen: &publication::AudienceFrozen, at: i64, wishes: &Wishes) {
-        let readers = wishes.readers(frozen.view_position, self.topics_of(id));
+        let candidates = wishes.readers(frozen.view_position, self.topics_of(id));
         let publication = self.publications.entry(id).or_default();
         assert_eq!(publication.frozen, None, "frozen twice, at {at}");
         let published = publication.published;
@@ -123,17 +144,31 @@ impl Publications {
             "an audience as of {} for what was published at {published_at}, at {at}",
             frozen.view_position
         );
-        let mut subscribers = 0;
-        for channel_id in &publication.aims[&version].channels {
+        let aim = &publication.aims[&version];
+        let readers = match aim.segments.is_empty() {
+            true => candidates,
+            false => {
+                asked(frozen, aim, &self.segments, at);
+                picked(frozen, candidates, at)
+            }
+        };
+        let mut in_it = BTreeSet::new();
+        for channel_id in &aim.channels {
             if self.addressed[channel_id] {
                 let each = readers.iter().map(|reader| (*channel_id, Some(*reader)));
                 publication.receivers.extend(each);
-                subscribers = readers.len() as i64;
+                in_it.clone_from(&readers);
             } else {
+                assert!(aim.segments.is_empty(), "segments and a broadcast, at {at}");
                 publication.receivers.insert((*channel_id, None));
             }
         }
+        let subscribers = in_it.len() as i64;
         assert_eq!(frozen.subscribers, subscribers, "readers of {id}, at {at}");
+        let in_it: Vec<u8> = in_it.into_iter().flat_map(Uuid::into_bytes).collect();
+        let digest = digest(&SHA256, &in_it);
+        let found = frozen.audience_digest.as_ref();
+        assert_eq!(found, digest.as_ref(), "which readers of {id}, at {at}");
         let receivers = publication.receivers.len() as i64;
         assert_eq!(frozen.deliveries, receivers, "deliveries of {id}, at {at}");
         publication.frozen = Some(at);
@@ -192,6 +227,59 @@ impl Publications {
             }
         }
     }
+}
+
+/// Each segment must have been asked once, as it stood at the position the audience was read at, and still does.
+fn asked(
+    frozen: &publication::AudienceFrozen,
+    aim: &Aim,
+    segments: &HashMap<Uuid, (i32, i64)>,
+    at: i64,
+) {
+    let asked = frozen.segments.iter().map(|it| uuid(&it.segment_id));
+    let asked: BTreeSet<Uuid> = asked.collect();
+    assert!(
+        asked == aim.segments && asked.len() == frozen.segments.len(),
+        "other segments were asked, at {at}"
+    );
+    for it in &frozen.segments {
+        let (version, position) = segments[&uuid(&it.segment_id)];
+        assert!(
+            it.version == version && position <= frozen.view_position,
+            "a segment was asked at version {} that is at {version} since {position}, at {at}",
+            it.version
+        );
+    }
+}
+
+/// Whoever has a bit of 1.
+fn picked(
+    frozen: &publication::AudienceFrozen,
+    candidates: BTreeSet<Uuid>,
+    at: i64,
+) -> BTreeSet<Uuid> {
+    let bits: String = frozen
+        .picked
+        .iter()
+        .map(|byte| format!("{byte:08b}"))
+        .collect();
+    let (bits, rest) = bits.split_at_checked(candidates.len()).unwrap_or_else(|| {
+        panic!(
+            "{} bits of {} readers, at {at}",
+            bits.len(),
+            candidates.len()
+        )
+    });
+    assert!(
+        rest.len() < 8 && !rest.contains('1'),
+        "bits of more than {} readers, at {at}",
+        candidates.len()
+    );
+    let picked = candidates.into_iter().zip(bits.chars());
+    picked
+        .filter(|(_, bit)| *bit == '1')
+        .map(|(id, _)| id)
+        .collect()
 }
 
 impl Publication {

@@ -53,6 +53,7 @@ impl House {
             aim: Aim {
                 topic_ids: TopicIds::parse(topics.to_vec()).unwrap(),
                 priority,
+                ..Aim::default()
             },
         })
         .await;

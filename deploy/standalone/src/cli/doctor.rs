@@ -117,6 +117,8 @@ async fn look(
         findings.push(stream::against_log(session, backing, &log).await);
         findings.push(database::views(client).await);
         findings.push(database::dispatch(client).await);
+        let now = session.ground.clock.now();
+        findings.push(database::publications(client, now).await);
     }
     findings.extend(running::readiness(session).await);
     findings

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use serde_json::json;
+use serde_json::{Value, json};
 use tidings_service::auth::Role;
 use uuid::Uuid;
 
@@ -19,13 +19,15 @@ pub(super) enum Publications {
     Draft(Draft),
     Revise(Revise),
     Publish(Publish),
+    Audience(Audience),
 }
 
 /// Draft a publication from a file
 ///
 /// A Markdown file (.md or .markdown) begins with front matter: `title`, and `channels` with the ids of the channels it
 /// goes to, in YAML between lines of `---` or in TOML between lines of `+++`. An HTML file (.html or .htm) has a <title>,
-/// and the channels in <meta name="tidings:channels" content="ID, ID">. Prints the id of the draft.
+/// and the channels in <meta name="tidings:channels" content="ID, ID">. To go to some subscribers only, `topics`, `segments`
+/// and `excluded_segments` list slugs in the same way. Prints the id of the draft.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Example:
@@ -38,7 +40,8 @@ pub(super) struct Draft {
 
 /// Write a draft anew, from a file
 ///
-/// Title, channels and text become those of the file. What is published already does not change any more.
+/// Title, channels and text become those of the file, and so does whom it goes to: if the draft names segments, the file has to
+/// say both `segments` and `excluded_segments`, be it that there are none. What is published already does not change any more.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Example:
@@ -54,12 +57,26 @@ pub(super) struct Revise {
 
 /// Publish a draft to its channels
 ///
-/// It goes out while a platform runs; without one, as soon as one does.
+/// It goes out while a platform runs; without one, as soon as one does. If it names segments and these pick nobody by now, it is
+/// refused.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Example:
   tidings publications publish 019b7cba-7a2e-8000-9c5e-0d8f6f2f3b13")]
 pub(super) struct Publish {
+    /// The publication's id
+    #[arg(value_parser = id)]
+    id: Uuid,
+}
+
+/// Show how many a publication reaches
+///
+/// Counted as it will be when it goes out, by its topics and segments as they are now. Once that is settled: what was.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Example:
+  tidings publications audience 019b7cba-7a2e-8000-9c5e-0d8f6f2f3b13")]
+pub(super) struct Audience {
     /// The publication's id
     #[arg(value_parser = id)]
     id: Uuid,
@@ -98,6 +115,7 @@ impl Publications {
             Self::Draft(Draft { file }) => draft(&api, &file, &key, out).await,
             Self::Revise(Revise { id, file }) => revise(&api, id, &file, out).await,
             Self::Publish(Publish { id }) => publish(&api, id, &key, out).await,
+            Self::Audience(Audience { id }) => audience(&api, id, out).await,
         };
         let done = with_api(&session, Role::Editor, work).await;
         telemetry.shutdown().await;
@@ -139,9 +157,40 @@ async fn publish(api: &Api, id: Uuid, key: &str, out: Out) -> Result<(), CliErro
     Ok(())
 }
 
+async fn audience(api: &Api, id: Uuid, out: Out) -> Result<(), CliError> {
+    let path = format!("{COLLECTION}/{id}/audience");
+    let reached = api.get(&path).await?;
+    out.say(reach(&reached.body));
+    out.result(&reached.body);
+    Ok(())
+}
+
+/// What an editor wants to know of it.
+fn reach(reached: &Value) -> String {
+    let (subscribers, deliveries) = (&reached["subscribers"], &reached["deliveries"]);
+    let standing = match reached["frozen"].as_bool() {
+        Some(true) => "as settled when it went out",
+        _ => "if it went out now",
+    };
+    format!("subscribers: {subscribers}, deliveries: {deliveries}; {standing}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_editor_sees_how_many_it_reaches_and_whether_that_is_settled() {
+        let reached = |frozen| json!({ "subscribers": 2, "deliveries": 4, "frozen": frozen });
+        assert_eq!(
+            reach(&reached(false)),
+            "subscribers: 2, deliveries: 4; if it went out now"
+        );
+        assert_eq!(
+            reach(&reached(true)),
+            "subscribers: 2, deliveries: 4; as settled when it went out"
+        );
+    }
 
     #[test]
     fn the_ending_of_its_name_says_what_a_file_is() {

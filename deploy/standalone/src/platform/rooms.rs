@@ -8,10 +8,11 @@ use serde_json::Value;
 use tidings_command_api::inbound::maildir::Maildir;
 use tidings_command_api::sns::{self, Sns};
 use tidings_command_api::{
-    Commands, ImportWorker, KeyUses, Missed, NotSkipped, NotTaken, NoticeChannel, Offer,
-    OfferedChannel, OfferedTopic, Offers, SignUpForm, SkipInView, Wanted, docs, recorder,
+    Commands, GoesToNobody, ImportWorker, KeyUses, Missed, NotSkipped, NotTaken, NoticeChannel,
+    Offer, OfferedChannel, OfferedTopic, Offers, SignUpForm, SkipInView, Wanted, docs, recorder,
 };
-use tidings_dispatcher::channel::{Environment, Reach};
+use tidings_dispatcher::channel::Environment;
+use tidings_dispatcher::channels::addressed_kinds;
 use tidings_dispatcher::channels::{Paces, email};
 use tidings_dispatcher::desk::Desk;
 use tidings_dispatcher::erasure::Eraser;
@@ -92,10 +93,12 @@ impl Rooms {
         let reader = Reader::new(core.store.clone(), projector.stops(), AT_LEAST_PATIENCE)
             .with_views(&[QUEUE])
             .with_witness(witness::folder(site.config, &ground.home));
+        let desk = Arc::new(desk(site, &environment));
         let mut commands = commands
             .with_views(skip_in_view(core.store.clone()))
             .with_replays(not_taken(core.store.clone()))
             .with_offers(offers(reader.clone()))
+            .with_segments(addressed_kinds(), goes_to_nobody(desk.clone()))
             .with_notices(notice_channel(site))
             .with_scopes(scopes(every_route()))
             .with_metrics(site.metrics.clone());
@@ -118,17 +121,7 @@ impl Rooms {
             reader: web::Data::new(reader),
             clock: web::Data::new(ground.clock.clone()),
             witness: web::Data::new(site.witness.clone()),
-            desk: web::Data::new(
-                Desk::new(
-                    core.store.clone(),
-                    ground.clock.clone(),
-                    ground.ids.clone(),
-                    core.id_key.clone(),
-                    site.public_url.clone(),
-                    environment.clone(),
-                )
-                .with_dns_server(site.config.mail.dns_server),
-            ),
+            desk: web::Data::from(desk),
             projector,
             key_uses,
             importer: ImportWorker::new(
@@ -374,11 +367,24 @@ fn offers(reader: Reader) -> Offers {
     })
 }
 
-/// The kinds of channels that write to each reader.
-fn addressed_kinds() -> Vec<&'static str> {
-    let kinds = tidings_dispatcher::channels::KINDS.iter();
-    let addressed = kinds.filter(|kind| kind.reach == Reach::Addressed);
-    addressed.map(|kind| kind.name).collect()
+fn desk(site: &Site<'_>, environment: &Environment) -> Desk {
+    Desk::new(
+        site.core.store.clone(),
+        site.ground.clock.clone(),
+        site.ground.ids.clone(),
+        site.core.id_key.clone(),
+        site.public_url.clone(),
+        environment.clone(),
+    )
+    .with_dns_server(site.config.mail.dns_server)
+}
+
+/// Whether segments pick anybody, as the dispatcher finds it.
+fn goes_to_nobody(desk: Arc<Desk>) -> GoesToNobody {
+    Arc::new(move |id| {
+        let desk = desk.clone();
+        Box::pin(async move { desk.goes_to_nobody(id).await })
+    })
 }
 
 /// What is wrong with a channel, in the terms of the request that describes it.

@@ -89,6 +89,9 @@ fn publications(root: &Path) {
     let id = drafted["id"].as_str().unwrap();
     write("The ferry");
     says(root, &["publications", "revise", id, "ferry.md"]);
+    let reached = says(root, &["publications", "audience", id]);
+    let one_in_all = json!({ "subscribers": 0, "deliveries": 1, "frozen": false });
+    assert_eq!(reached, one_in_all);
     let published = says(root, &["publications", "publish", id]);
     assert!(published["position"].as_i64() > drafted["position"].as_i64());
 }

@@ -43,7 +43,9 @@ fn topics() -> Story {
 /// The delivery of what is about the first topic is planned.
 fn about_a_topic() -> Story {
     let story = topics().signs_up(READER);
-    let story = story.publishes_about(&[TOPIC], &[CHANNEL]).frozen(1, 1);
+    let story = story
+        .publishes_about(&[TOPIC], &[CHANNEL])
+        .frozen(&[READER], 1);
     story.plans(DELIVERY, READER)
 }
 
@@ -52,12 +54,14 @@ fn an_audience_of_topics_is_whoever_wants_any_of_them() {
     let story = topics().signs_up(READER).signs_up(ANOTHER);
     let story = story.then(READER, &left(Some(TOPIC), None));
     let to = |story: &Story, topics: &[Uuid]| story.clone().publishes_about(topics, &[CHANNEL]);
-    to(&story, &[TOPIC]).frozen(1, 1).folded();
-    to(&story, &[OTHER]).frozen(0, 0).folded();
-    to(&story, &[]).frozen(2, 2).folded();
+    to(&story, &[TOPIC]).frozen(&[ANOTHER], 1).folded();
+    to(&story, &[OTHER]).frozen(&[], 0).folded();
+    to(&story, &[]).frozen(&[READER, ANOTHER], 2).folded();
     let story = story.then(READER, &asked_for(OTHER));
-    to(&story, &[OTHER]).frozen(1, 1).folded();
-    to(&story, &[OTHER, TOPIC]).frozen(2, 2).folded();
+    to(&story, &[OTHER]).frozen(&[READER], 1).folded();
+    to(&story, &[OTHER, TOPIC])
+        .frozen(&[READER, ANOTHER], 2)
+        .folded();
 }
 
 #[test]

@@ -7,9 +7,11 @@ use std::time::Duration;
 use actix_web::http::header;
 use actix_web::test::TestRequest;
 use actix_web::web::{self, ServiceConfig};
+use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 use tidings_command_api::feedback::{Origin, Report, Verdict, record};
 use tidings_command_api::{Commands, recorder};
+use tidings_dispatcher::channels::addressed_kinds;
 use tidings_dispatcher::notices;
 use tidings_domain::delivery::{ComplaintKind, Feedback, FeedbackSource};
 use tidings_domain::token::LinkKeys;
@@ -48,7 +50,13 @@ pub(super) async fn ask(house: &House, commands: Commands, request: TestRequest)
 
 pub(super) fn house_commands(house: &House) -> Commands {
     let link_keys = LinkKeys::clone(&house.link_keys);
+    let desk = Arc::new(super::desk::desk(house));
+    let goes_to_nobody = Arc::new(move |id| -> BoxFuture<'static, _> {
+        let desk = desk.clone();
+        Box::pin(async move { desk.goes_to_nobody(id).await })
+    });
     commands(&house.platform, house.id_key.clone(), link_keys)
+        .with_segments(addressed_kinds(), goes_to_nobody)
 }
 
 /// The same, which find out by which channel a notice goes.

@@ -8,6 +8,7 @@ use actix_web::test::{TestRequest, call_service, init_service, read_body_json};
 use actix_web::{App, web};
 use serde_json::{Value, json};
 use tidings_command_api::{Commands, ImportWorker, NotSkipped, SkipInView, routes};
+use tidings_dispatcher::channels::addressed_kinds;
 use tidings_domain::id::IdKey;
 use tidings_domain::subscriber::Subscriber;
 use tidings_domain::subscriber_import::SubscriberImport;
@@ -34,6 +35,10 @@ pub(super) fn commands(platform: &Platform, id_key: IdKey, link_keys: LinkKeys) 
         config().http,
     )
     .with_views(views(platform.store.clone()))
+    .with_segments(
+        addressed_kinds(),
+        Arc::new(|_| Box::pin(async { Ok(None) })),
+    )
 }
 
 /// How the views of the projector skip.

@@ -34,7 +34,7 @@ async fn ask_all(house: &House, requests: Vec<TestRequest>) -> Vec<(u16, Value)>
     api::ask_all(&house.platform, rooms, requests).await
 }
 
-fn desk(house: &House) -> Desk {
+pub(super) fn desk(house: &House) -> Desk {
     let platform = &house.platform;
     Desk::new(
         platform.store.clone(),
@@ -46,7 +46,7 @@ fn desk(house: &House) -> Desk {
     )
 }
 
-async fn get(house: &House, path: &str) -> (u16, Value) {
+pub(super) async fn get(house: &House, path: &str) -> (u16, Value) {
     ask(house, TestRequest::get().uri(path)).await
 }
 

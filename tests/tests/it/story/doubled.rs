@@ -137,7 +137,7 @@ async fn wait_for_the_audience(house: &House, waiting: usize) {
 }
 
 /// Ends the sessions that say which dispatchers live, and in which lanes.
-async fn forget_sessions(house: &House) {
+pub(super) async fn forget_sessions(house: &House) {
     let client = house.platform.pool.get().await.unwrap();
     let sql = "select count(pg_terminate_backend(pid)) from ( \
              select distinct pid from pg_locks where locktype = 'advisory' and objsubid = 2 \

@@ -13,7 +13,7 @@ use tidings_event_store::{Past, restore};
 use tidings_proto::Event;
 use tidings_tests::house::{Accounting, House};
 
-async fn restored(house: &House) -> Past {
+pub(super) async fn restored(house: &House) -> Past {
     let restored = Restored {
         incarnation: house.platform.ids.next(),
         after_position: 0,
@@ -27,7 +27,7 @@ async fn restored(house: &House) -> Past {
         .unwrap()
 }
 
-async fn release(house: &House) {
+pub(super) async fn release(house: &House) {
     let context = house.context();
     let command = || Command::ReleaseDispatch;
     let store = &house.platform.store;

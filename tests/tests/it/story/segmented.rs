@@ -116,7 +116,7 @@ async fn frozen(house: &House, id: Uuid) -> AudienceFrozen {
         Ok(Event::PublicationAudienceFrozen(it)) => Some(it),
         _ => None,
     });
-    frozen.unwrap()
+    *frozen.unwrap()
 }
 
 /// At which versions segments were asked.

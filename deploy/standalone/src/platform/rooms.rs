@@ -12,8 +12,7 @@ use tidings_command_api::{
     Offer, OfferedChannel, OfferedTopic, Offers, SignUpForm, SkipInView, Wanted, docs, recorder,
 };
 use tidings_dispatcher::channel::Environment;
-use tidings_dispatcher::channels::addressed_kinds;
-use tidings_dispatcher::channels::{Paces, email};
+use tidings_dispatcher::channels::{Paces, addressed_kinds, email};
 use tidings_dispatcher::desk::Desk;
 use tidings_dispatcher::erasure::Eraser;
 use tidings_dispatcher::queue::DispatchQueue;

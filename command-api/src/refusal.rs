@@ -9,11 +9,17 @@ use tidings_service::Problem;
 use tidings_service::problem::chain;
 
 use crate::commands::NotSkipped;
+use crate::publications::aim;
 
 /// What a refusal of the domain means to a caller.
 pub(crate) trait Refused: StdError + Send + Sync + 'static {
     /// The stream does not exist: there is nothing at that path.
     fn is_unknown(&self) -> bool;
+
+    /// Pointers such as `#/segments` to what the request lacks, if that is what is wrong: the request and not what it is about.
+    fn lacking(&self) -> Vec<&'static str> {
+        Vec::new()
+    }
 }
 
 macro_rules! refused {
@@ -28,13 +34,25 @@ macro_rules! refused {
 
 refused!(
     api_key,
-    publication,
     channel,
     segment,
     subscriber,
     subscriber_import,
     topic
 );
+
+impl Refused for tidings_domain::publication::Refusal {
+    fn is_unknown(&self) -> bool {
+        matches!(self, Self::NotFound)
+    }
+
+    fn lacking(&self) -> Vec<&'static str> {
+        match self {
+            Self::SegmentsUnsaid { lists } => lists.iter().map(aim::pointer).collect(),
+            _ => Vec::new(),
+        }
+    }
+}
 
 impl Refused for tidings_domain::suppression::Refusal {
     fn is_unknown(&self) -> bool {
@@ -79,10 +97,15 @@ pub(crate) fn of<R: Refused>(error: ExecuteError<R>) -> Problem {
 /// The domain said no.
 pub(crate) fn refused<R: Refused>(refusal: &R) -> Problem {
     if refusal.is_unknown() {
-        unknown()
-    } else {
-        Problem::conflict(sentence(&refusal.to_string()))
+        return unknown();
     }
+    let detail = sentence(&refusal.to_string());
+    let lacking = refusal.lacking();
+    if lacking.is_empty() {
+        return Problem::conflict(detail);
+    }
+    let noted = |problem: Problem, pointer: &str| problem.error(pointer, detail.clone());
+    lacking.into_iter().fold(Problem::validation(), noted)
 }
 
 /// A stream could not be folded.

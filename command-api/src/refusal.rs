@@ -4,7 +4,7 @@ use std::error::Error as StdError;
 
 use tidings_domain::value::Invalid;
 use tidings_event_store::view::SkipError;
-use tidings_event_store::{CommitError, ExecuteError, LoadError, RETRY_AFTER};
+use tidings_event_store::{CommitError, ExecuteError, LoadError, RETRY_AFTER, UnderstandError};
 use tidings_service::Problem;
 use tidings_service::problem::chain;
 
@@ -113,6 +113,13 @@ pub(crate) fn load(error: &LoadError) -> Problem {
     match error {
         _ if error.is_wrong_stream() => unknown(),
         _ if error.is_temporary() => log_away(error),
+        LoadError::Codec {
+            source: UnderstandError::TooNew(_),
+            ..
+        } => unavailable(
+            "A later version of Tidings has written about this, and this process does not understand it: upgrade it. \
+             Nothing was changed.",
+        ),
         _ => Problem::internal(error),
     }
 }
@@ -203,8 +210,8 @@ mod tests {
     use super::*;
     use actix_web::ResponseError as _;
     use tidings_domain::aggregate::CodecError;
+    use tidings_event_store::WentBack;
     use tidings_event_store::vault::VaultError;
-    use tidings_event_store::{UnderstandError, WentBack};
     use uuid::Uuid;
 
     #[derive(Debug, thiserror::Error)]
@@ -225,10 +232,10 @@ mod tests {
         of(error).kind().status
     }
 
-    fn codec(source: CodecError) -> LoadError {
+    fn codec(source: impl Into<UnderstandError>) -> LoadError {
         LoadError::Codec {
             position: 1,
-            source: UnderstandError::Codec(source),
+            source: source.into(),
         }
     }
 
@@ -263,6 +270,7 @@ mod tests {
             (ExecuteError::Refused(Refusal::Sent), 409),
             (ExecuteError::Load(codec(wrong_stream)), 404),
             (ExecuteError::Load(codec(damaged)), 500),
+            (ExecuteError::Load(codec(UnderstandError::TooNew(9))), 503),
             (
                 ExecuteError::Load(LoadError::Vault(VaultError::Damaged(Uuid::nil()))),
                 500,

@@ -10,8 +10,8 @@ use uuid::Uuid;
 
 use super::super::bounced::{ask, house_commands};
 use super::{
-    LONDON, draft, ok, post, publish, reached, reader, refused, revise, say, segment, try_draft,
-    uuid,
+    LONDON, draft, not_scheduled, ok, post, publish, reached, reader, refused, revise, say,
+    segment, try_draft, uuid,
 };
 
 fn errors(problem: &Value) -> Vec<String> {
@@ -221,6 +221,7 @@ async fn segments_that_ask_too_much_together_are_refused_at_the_draft_and_when_i
         why.contains("10001 values together, and 10000 are the most"),
         "{why}"
     );
+    assert_eq!(not_scheduled(&house, id).await, why);
     assert_eq!(house.state(id).await, "draft");
 }
 
@@ -242,6 +243,10 @@ async fn what_would_reach_nobody_now_is_not_published() {
         "Its segments pick nobody who would get it: name others, or none, or revise what they ask."
     );
     assert_eq!(house.state(id).await, "draft");
+    // By the time of a schedule they may pick somebody.
+    let path = format!("/api/v1/publications/{id}/schedule");
+    let later = json!({ "local_time": "2036-03-01T08:00", "zone": "Europe/London" });
+    ok(&house, post(&path, &later)).await;
     house.unsubscribe(ada).await;
     house.platform.settle().await;
     // Whoever is to get it by their own choice alone may be nobody yet.

@@ -304,6 +304,9 @@ pub enum RenderError {
     /// The message library refused what it was given.
     #[error("the message cannot be put together")]
     Unbuildable,
+    /// What it brings would not work any more, or is not handed out any more.
+    #[error("what the message brings has had its time")]
+    TooLate,
 }
 
 impl RenderError {
@@ -315,6 +318,8 @@ impl RenderError {
             Self::BadName => "bad_name",
             Self::BadUnsubscribeUrl => "bad_unsubscribe_url",
             Self::Unbuildable => "unbuildable",
+            // As what was tried for too long.
+            Self::TooLate => "gave_up",
         }
     }
 }

@@ -10,6 +10,7 @@ use tidings_event_store::audit::{ProofOfMany, ProveError, covering, span};
 use tidings_event_store::export::{self, FORMAT, Manifest, digest_of};
 use tidings_event_store::view::View as _;
 use tidings_event_store::witness::SignedHead;
+use tidings_proto::{Event, EventMessage as _, access};
 use tidings_service::look::File as Handed;
 use tidings_service::{Problem, csv};
 use time::OffsetDateTime;
@@ -240,8 +241,7 @@ impl Parts {
                     self.engagement.push(&row).map_err(unwritable)?;
                 }
                 "delivery.Planned" => planned.push(told.stream_id),
-                // A notice asks for consent: what they were shown stands in it.
-                other if other.starts_with("subscriber.") || other == "access.NoticeIssued" => {
+                other if other.starts_with("subscriber.") || asks_for_consent(event) => {
                     let row = of([&told.who, &told.words]);
                     self.consent.push(&row).map_err(unwritable)?;
                 }
@@ -269,6 +269,15 @@ impl Parts {
             proof,
         ])
     }
+}
+
+/// A notice that does: what they were shown stands in it.
+fn asks_for_consent(event: &Recorded) -> bool {
+    let notice = match event.event_type.as_str() {
+        access::NoticeIssued::TYPE => event.decode().ok(),
+        _ => None,
+    };
+    matches!(notice, Some(Event::AccessNoticeIssued(it)) if it.kind == "confirm_sign_up")
 }
 
 fn delivery_row(it: &delivery_log::Delivery) -> String {

@@ -275,6 +275,7 @@ fn dispatcher(site: &Site<'_>, environment: Environment) -> Dispatcher {
         environment,
         public_url: site.public_url.clone(),
         organisation: organisation(site),
+        own_data_contact: site.config.own_data.contact.clone(),
         link_keys: Arc::new(core.link_keys.clone()),
         metrics: site.metrics.clone(),
         limits: Limits::from(&site.config.dispatcher),

@@ -25,7 +25,8 @@ use tidings_event_store::view::Runner;
 use tidings_event_store::witness::Standings;
 use tidings_event_store::{Context, Store};
 use tidings_projector::{
-    AT_LEAST_PATIENCE, Projector, Reader, Stops, channel_list, find, skip, topic_list,
+    AT_LEAST_PATIENCE, Projector, Reader, Stops, channel_list, find, skip, subscriber_export,
+    topic_list,
 };
 use tidings_service::access::{Methods, Route, scopes};
 use tidings_service::auth::Authenticator;
@@ -105,6 +106,10 @@ impl Rooms {
             .with_notices(notice_channel(site))
             .with_scopes(scopes(every_route()))
             .with_metrics(site.metrics.clone());
+        if let Some(contact) = site.config.own_data.contact.clone() {
+            let make = subscriber_export::by_link(reader.clone(), ground.clock.clone());
+            commands = commands.with_own_data(contact, make);
+        }
         if let Some(form) = sign_up_form(site)? {
             commands = commands.with_sign_up(form);
         }

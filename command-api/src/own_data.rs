@@ -45,7 +45,7 @@ fn moves(subscriber: &Loaded<Subscriber>, issued: Option<i64>) -> Moves {
     let mut changes = changes.filter(|it| it.event_type == subscriber::ContactChanged::TYPE);
     let last = changes.next();
     Moves {
-        last_at: last.map(|it| it.recorded_at),
+        last_at: last.map(|it| it.occurred_at),
         since_issued: last.is_some_and(|it| issued.is_some_and(|issued| it.position > issued)),
     }
 }

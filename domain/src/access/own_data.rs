@@ -26,7 +26,7 @@ pub enum NotTheirs {
 /// When the address of a subscriber was changed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Moves {
-    /// The last time, as the log's clock has it; none: never.
+    /// The last time; none: never.
     pub last_at: Option<OffsetDateTime>,
     /// Whether that was since the link was issued.
     pub since_issued: bool,

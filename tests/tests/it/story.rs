@@ -19,6 +19,7 @@ mod lanes;
 mod maildir;
 mod moved_in;
 mod officer;
+mod own_data;
 mod preferences;
 mod publication;
 mod rebuilt;

@@ -1,6 +1,7 @@
 //! A reader asks for all that is held about them, on the page behind the links in their mails: a link comes to the address they
 //! have, and who has that takes the file; nobody is flooded, and nobody gets it whose mailbox it is not any more.
 
+mod doubted;
 mod refused;
 
 use std::time::Duration;

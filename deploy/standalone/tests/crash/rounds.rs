@@ -339,8 +339,12 @@ impl World {
         }
         // Until then the view of deliveries has not seen all of them.
         let accounting = format!("{publication}/accounting");
-        api.await_answer(&accounting, |it| it["balanced"] == json!(true))
-            .await?;
+        let counted = |it: &Value| {
+            let count = |key: &str| it[key].as_i64();
+            count("not_planned").map(|left_out| count("planned").unwrap_or(0) + left_out)
+                == count("deliveries")
+        };
+        api.await_answer(&accounting, counted).await?;
         let pending = format!("{publication}/deliveries?class=pending&limit=1000");
         let put_off = |page: &Value| {
             let mut pending = page["items"].as_array().unwrap().iter();

@@ -179,7 +179,7 @@ fn read(text: &str) -> Result<Told, Unread> {
         Some("Bounce") => parse(text).map(bounced),
         Some("Complaint") => parse(text).and_then(complained),
         Some("Delivery") => parse(text).map(delivered),
-        Some("Reject") => parse(text).map(rejected),
+        Some("Reject") => parse(text).map(|event| rejected(&event)),
         _ => Err(Unread::Ignored("other")),
     }
 }
@@ -233,7 +233,7 @@ fn delivered(event: Mailed<Delivery>) -> Told {
 }
 
 /// SES accepted the mail, and then threw it away, since it found a virus in it: nobody gets it, whoever the receiver is.
-fn rejected(event: Mailed<Reject>) -> Told {
+fn rejected(event: &Mailed<Reject>) -> Told {
     let Mail {
         message_id,
         timestamp,

@@ -172,9 +172,11 @@ fn command(
                 (Some(until), _) => Trouble::ChannelDown { until },
                 // Too much is asked of the account, and no more by this mail than by any other: the channel's own rest
                 // is what it waits for, not the half hour of one whose receiver puts it off.
-                (None, Blame::Pace) if family == Family::Mail => Trouble::ChannelDown {
-                    until: now.saturating_add(PACED),
-                },
+                (None, Blame::Pace) if matches!(family, Family::Mail | Family::MailApi) => {
+                    Trouble::ChannelDown {
+                        until: now.saturating_add(PACED),
+                    }
+                }
                 (None, Blame::Network) if *code == 0 => Trouble::Unreachable,
                 _ => Trouble::PutOff {
                     retry_after: retry_after.and_then(|wait| wait.try_into().ok()),

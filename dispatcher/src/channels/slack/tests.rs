@@ -3,13 +3,14 @@
 use std::{sync::Arc, time::Duration};
 
 use serde_json::json;
+use tidings_proto::Reason;
 use tidings_service::clock::Clock;
 use tidings_sinks::slack::{self, Action, Handle, Limit, Rule};
 use time::macros::datetime;
 
 use crate::{
     channel::{Blame, Channel, Environment, Outcome},
-    channels::support::{self, deferred, deferred_for, failed, sent, taken},
+    channels::support::{self, deferred, deferred_for, failed, given, sent, taken},
 };
 
 mod bot;
@@ -45,7 +46,12 @@ async fn a_stale_attempt_sends_nothing() {
     let content = support::content();
     let rendered = channel.render(&support::broadcast(&content)).unwrap();
     let outcome = channel.send(&rendered, &|| false).await;
-    assert_eq!(outcome, Outcome::Abandoned { reason: "stale" });
+    assert_eq!(
+        outcome,
+        Outcome::Abandoned {
+            reason: Reason::Stale
+        }
+    );
     assert_eq!(sink.count(), 0);
 }
 
@@ -74,7 +80,9 @@ async fn refusals_are_told_apart() {
         Rule::reply(200, "<html>").to("other"),
     ])
     .await;
-    let in_doubt = |reason| Outcome::InDoubt { reason };
+    let in_doubt = |reason| Outcome::InDoubt {
+        reason: given(reason),
+    };
     for (name, expected) in [
         (
             "limited",
@@ -108,7 +116,13 @@ async fn a_request_without_an_answer_is_in_doubt() {
         ("endless", "unexpected_reply"),
     ] {
         let outcome = sent_to(&sink.url(name)).await;
-        assert_eq!(outcome, Outcome::InDoubt { reason }, "{name}");
+        assert_eq!(
+            outcome,
+            Outcome::InDoubt {
+                reason: given(reason)
+            },
+            "{name}"
+        );
     }
     assert_eq!(sink.count(), 4);
 }
@@ -123,7 +137,7 @@ async fn nobody_there_is_nothing_sent() {
         matches!(
             outcome,
             Outcome::Deferred {
-                reason: "connect_failed",
+                reason: Reason::ConnectFailed,
                 blame: Blame::Network,
                 ..
             }

@@ -211,7 +211,7 @@ async fn a_lost_answer_is_in_doubt_and_a_yes_is_one_whatever_follows_it() {
     ] {
         let found = match sent_to(&sink.url(name)).await {
             Outcome::Sent { code: 200, .. } => Ok(()),
-            Outcome::InDoubt { reason } => Err(reason),
+            Outcome::InDoubt { reason } => Err(reason.as_str()),
             other => panic!("{name}: {other:?}"),
         };
         assert_eq!(found, expected, "{name}");

@@ -138,6 +138,16 @@ impl House {
 
     /// The dispatcher of another process.
     pub fn dispatcher_on(&self, store: Store, feed: Feed) -> Dispatcher {
+        self.dispatcher_within(store, feed, |limits| limits)
+    }
+
+    /// The same, with other limits than usual.
+    pub fn dispatcher_within(
+        &self,
+        store: Store,
+        feed: Feed,
+        limits: impl Fn(Limits) -> Limits,
+    ) -> Dispatcher {
         let platform = &self.platform;
         Dispatcher::new(Options {
             store,
@@ -150,7 +160,7 @@ impl House {
             organisation: "The Town Crier".to_owned(),
             link_keys: self.link_keys.clone(),
             metrics: self.metrics.clone(),
-            limits: Limits::from(&Config::defaults().unwrap().dispatcher),
+            limits: limits(Limits::from(&Config::defaults().unwrap().dispatcher)),
         })
     }
 

@@ -102,7 +102,8 @@ pub struct Which {
 }
 
 const SELECT: &str = "select publication_id, title, state, content_version, channel_ids, topic_ids, segment_ids, \
-     excluded_segment_ids, priority, created_at, published_at, completed_at, cancelled_at, cancel_reason, local_time, zone, scheduled_at, missed_reason, paused_reason, retries, \
+     excluded_segment_ids, priority, created_at, published_at, completed_at, cancelled_at, cancel_reason, local_time, zone, \
+     scheduled_at, missed_reason, paused_reason, retries, \
      completed_position >= under_way_since as is_over, subscribers, deliveries, planned, not_planned, \
      version, created_position from publishing_publication_status";
 

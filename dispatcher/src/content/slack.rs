@@ -5,7 +5,8 @@
 use serde::Serialize;
 
 use super::{
-    chat::{Lines, TABLE_WIDTH_MAX, length},
+    budget::whole,
+    chat::{Lines, TABLE_WIDTH_MAX, inlines, length},
     document::{Block, Document, Target, excerpt, shorten},
     wrap::columns,
 };
@@ -67,8 +68,8 @@ impl Text {
     }
 }
 
-/// Renders a whole message as the JSON an incoming webhook takes.
-pub fn message(title: &str, document: &Document) -> String {
+/// Renders a whole message as the JSON an incoming webhook takes. `url`: where it can be read whole.
+pub fn message(title: &str, document: &Document, url: Option<&Target>) -> String {
     let mut writer = Writer::default();
     writer.done.push(SlackBlock::Header {
         text: Text::plain(header(title)),
@@ -79,7 +80,7 @@ pub fn message(title: &str, document: &Document) -> String {
     let summary = excerpt(document, FALLBACK_LENGTH_MAX / 2);
     let message = Message {
         text: escaped(format!("{title}\n{summary}").trim_end()),
-        blocks: within_limit(writer.done),
+        blocks: within_limit(writer.done, url),
     };
     serde_json::to_string(&message).expect("strings and lists always serialise")
 }
@@ -147,8 +148,18 @@ fn section(text: String) -> SlackBlock {
     }
 }
 
+/// That it was cut, and where the whole is.
+fn cut_note(url: Option<&Target>) -> String {
+    let link = url.map(|url| inlines::<Mrkdwn>(&[whole(url)]));
+    // An address that is too long for Slack is none to it, but words that lead nowhere.
+    match link.filter(|link| link.starts_with('<')) {
+        Some(link) => format!("{CUT_NOTE} {link}"),
+        None => CUT_NOTE.to_owned(),
+    }
+}
+
 /// Joins neighbouring sections when there are too many blocks, and cuts what still does not fit.
-fn within_limit(blocks: Vec<SlackBlock>) -> Vec<SlackBlock> {
+fn within_limit(blocks: Vec<SlackBlock>, url: Option<&Target>) -> Vec<SlackBlock> {
     if blocks.len() <= BLOCKS_MAX {
         return blocks;
     }
@@ -167,7 +178,7 @@ fn within_limit(blocks: Vec<SlackBlock>) -> Vec<SlackBlock> {
     if joined.len() > BLOCKS_MAX {
         joined.truncate(BLOCKS_MAX - 1);
         joined.push(SlackBlock::Context {
-            elements: vec![Text::mrkdwn(CUT_NOTE.to_owned())],
+            elements: vec![Text::mrkdwn(cut_note(url))],
         });
     }
     joined

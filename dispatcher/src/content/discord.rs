@@ -2,12 +2,11 @@
 //!
 //! Limits: <https://discord.com/developers/docs/resources/message#embed-object-embed-limits>.
 
-use reqwest::Url;
 use serde::Serialize;
 
 use super::{
     budget::whole,
-    chat::{Lines, TABLE_WIDTH_MAX, inlines, length, unfenced},
+    chat::{Lines, TABLE_WIDTH_MAX, inlines, is_public, length, unfenced},
     document::{Block, Document, Target, shorten},
     wrap::columns,
 };
@@ -72,7 +71,7 @@ pub fn message(title: &str, document: &Document, url: Option<&Target>) -> String
         embeds: [Embed {
             title: headline(title),
             url: url
-                .filter(|url| is_showable(url))
+                .filter(|url| is_public(url))
                 .map(Target::as_str)
                 .map(str::to_owned),
             description: description(&parts, url),
@@ -92,24 +91,13 @@ fn words(block: &Block, image: &mut Option<Image>) -> Part {
     let Lines { lines, images, .. } = Lines::<DiscordMarkdown>::of(block);
     let mut shown = images.iter().map(|(source, _)| source);
     if image.is_none()
-        && let Some(source) = shown.find(|source| is_showable(source))
+        && let Some(source) = shown.find(|source| is_public(source))
     {
         *image = Some(Image {
             url: source.as_str().to_owned(),
         });
     }
     Part::Words(lines)
-}
-
-/// Discord refuses a whole message for a picture at a host without a public name.
-fn is_showable(source: &Target) -> bool {
-    let url = Url::parse(source.as_str()).ok();
-    url.is_some_and(|url| {
-        let named = url
-            .domain()
-            .is_some_and(|name| name.trim_end_matches('.').contains('.'));
-        named && url.username().is_empty() && url.password().is_none()
-    })
 }
 
 fn headline(title: &str) -> String {

@@ -3,6 +3,7 @@
 //! Limits: <https://docs.slack.dev/reference/block-kit/blocks>.
 
 use serde::Serialize;
+use serde_json::Value;
 
 use super::{
     budget::whole,
@@ -14,7 +15,7 @@ use super::{
 mod mrkdwn;
 mod pack;
 
-use mrkdwn::{Mrkdwn, escaped};
+use mrkdwn::{Mrkdwn, escaped, shows};
 use pack::{code_sections, sections};
 
 /// Most blocks of a message.
@@ -87,9 +88,26 @@ pub fn message(title: &str, document: &Document, url: Option<&Target>) -> String
 
 /// The same message as a bot posts it to a channel: `chat.postMessage` takes what a webhook takes, and where to.
 pub fn to_channel(message: &str, channel: &str) -> String {
-    let channel = serde_json::Value::from(channel);
+    let channel = Value::from(channel);
     // A message is an object and never empty, so its first character is the brace that opens it.
     format!("{{\"channel\":{channel},{}", &message[1..])
+}
+
+/// The same message with links in the place of pictures; none if it shows none.
+pub fn without_pictures(message: &str) -> Option<String> {
+    let mut message: Value = serde_json::from_str(message).ok()?;
+    let blocks = message["blocks"].as_array_mut()?;
+    let mut pictures = blocks
+        .iter_mut()
+        .filter(|block| block["type"] == "image")
+        .peekable();
+    pictures.peek()?;
+    for picture in pictures {
+        let source = Target::image(picture["image_url"].as_str()?)?;
+        let link = Mrkdwn::linked_image(&source, picture["alt_text"].as_str()?);
+        *picture = serde_json::to_value(section(link)).ok()?;
+    }
+    Some(message.to_string())
 }
 
 fn header(title: &str) -> String {
@@ -129,8 +147,12 @@ impl Writer {
     fn words(&mut self, block: &Block) {
         let Lines { lines, images, .. } = Lines::<Mrkdwn>::of(block);
         self.done.extend(sections(&lines).into_iter().map(section));
-        self.done
-            .extend(images.into_iter().map(|(source, alt)| image(source, alt)));
+        self.done.extend(
+            images
+                .into_iter()
+                .filter(|(source, _)| shows(source))
+                .map(|(source, alt)| image(source, alt)),
+        );
     }
 }
 

@@ -195,6 +195,24 @@ fn only_a_picture_that_discord_takes_is_shown() {
 }
 
 #[test]
+fn only_a_picture_that_slack_takes_is_shown_and_any_other_is_linked_to() {
+    let text = "![a](http://localhost/a.png) ![b](https://u:p@e.org/b.png) ![c](https://10.0.0.1/c.png) \
+                ![d](https://e.org/d.webp?x=.png) ![](https://e.org/e.svg)\n\n![f](https://e.org/f.png?v=1.2) ![g](https://e.org/g)";
+    let message: Value = serde_json::from_str(Composed::new("t", text).slack()).unwrap();
+    let blocks = message["blocks"].as_array().unwrap();
+    assert_eq!(
+        blocks[1]["text"]["text"],
+        "<http://localhost/a.png|a> <https://u:p@e.org/b.png|b> <https://10.0.0.1/c.png|c> <https://e.org/d.webp?x=.png|d> \
+         <https://e.org/e.svg|Image>"
+    );
+    let shown: Vec<_> = blocks
+        .iter()
+        .filter_map(|block| block["image_url"].as_str())
+        .collect();
+    assert_eq!(shown, ["https://e.org/f.png?v=1.2", "https://e.org/g"]);
+}
+
+#[test]
 fn a_message_too_long_for_slack_says_so() {
     let long = "word ".repeat(500);
     let text = format!("{long}\n\n---\n\n").repeat(60);

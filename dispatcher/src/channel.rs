@@ -3,6 +3,7 @@
 use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use futures_util::future::BoxFuture;
+use serde_json::Value;
 use thiserror::Error;
 use tidings_domain::access::NoticeKind;
 use tidings_domain::delivery::DoubtPolicy;
@@ -66,7 +67,7 @@ pub enum LeftAlone {
 
 /// See [`Kind::build`].
 pub type Build = fn(
-    settings: &serde_json::Value,
+    settings: &Value,
     credentials: Option<&str>,
     environment: &Environment,
 ) -> Result<Arc<dyn Channel>, ConfigError>;
@@ -131,10 +132,26 @@ pub trait Channel: fmt::Debug + Send + Sync {
         None
     }
 
+    /// The same channel, for a receiving side that may still know only the credentials it had `before`, the latest last; none:
+    /// it is the same to this kind. Credentials that can not be read are passed over.
+    fn succeeding(&self, _before: &[Former<'_>]) -> Option<Arc<dyn Channel>> {
+        None
+    }
+
     /// Says goodbye on idle connections. The channel is not used afterwards.
     fn close(&self) -> BoxFuture<'_, ()> {
         Box::pin(std::future::ready(()))
     }
+}
+
+/// Credentials that a channel had before.
+pub struct Former<'a> {
+    /// The text of a JSON object.
+    pub credentials: &'a str,
+    /// The settings beside them, a JSON object.
+    pub settings: Value,
+    /// When others took their place.
+    pub replaced_at: OffsetDateTime,
 }
 
 /// See [`Channel::put_off`].

@@ -16,6 +16,8 @@ fn way(circuit: Circuit) -> Way {
         name: ChannelName::parse("mail").unwrap(),
         settings: Settings::parse(serde_json::json!({})).unwrap(),
         credentials: None,
+        times: 1,
+        former: vec![],
     };
     Way {
         channel_id: Uuid::nil(),

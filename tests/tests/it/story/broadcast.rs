@@ -221,6 +221,44 @@ async fn what_is_wrong_with_a_channel_waits_until_it_is_mended() {
     assert_eq!(house.accounting(id).await.sent, 1);
 }
 
+/// The receiver learns the new secret a day later, and misses nothing until then.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_webhook_whose_secret_is_replaced_is_known_by_the_old_one_for_a_day() {
+    const NEW: &str = "whsec_bmV3ZXIgdGhhbiB0aGUgb2xkIG9uZSBpcyE=";
+    let house = House::start().await;
+    let knows = webhook::Receiver {
+        secrets: vec![SECRET.to_owned()],
+    };
+    let webhook = webhook::start(unlimited(&house), &knows).await.unwrap();
+    let settings = json!({"url": webhook.url("in")});
+    let credentials = Some(json!({ "secret": SECRET }));
+    let channel = house
+        .channel("webhook", settings.clone(), credentials)
+        .await;
+    house.platform.clock.advance(Duration::from_secs(3_600));
+    // What is said of a channel with new credentials; then something else is changed, which takes nothing back.
+    let path = format!("/api/v1/channels/{channel}");
+    for body in [
+        json!({"name": "in", "settings": settings, "credentials": {"secret": NEW}}),
+        json!({"name": "inwards", "settings": settings}),
+    ] {
+        let put = TestRequest::put().uri(&path).set_json(body);
+        let (status, told) = ask(&house, house_commands(&house), put).await;
+        assert_eq!(status, 200, "{told}");
+    }
+    let first = house.publish("First", "text", &[channel]).await;
+    house.platform.settle().await;
+    assert_eq!(house.accounting(first).await.sent, 1);
+    house
+        .platform
+        .clock
+        .advance(Duration::from_secs(24 * 3_600));
+    let second = house.publish("Second", "text", &[channel]).await;
+    house.platform.settle().await;
+    assert_eq!(house.accounting(second).await.pending, 1);
+    assert_eq!(webhook.count(), 1);
+}
+
 /// What was drafted as a file that says where it is on the web links there, in every layout.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_on_the_web_is_linked_to() {

@@ -233,9 +233,9 @@ async fn test(
         0 => text("reply"),
         code => format!("{code} {}", text("reply")),
     };
-    let reason = tested["reason"]
-        .as_str()
-        .map(|reason| format!(" ({reason})"));
+    // A server of an earlier version has no words for it.
+    let why = tested["explanation"].as_str().or(tested["reason"].as_str());
+    let reason = why.map(|why| format!(" ({why})"));
     out.say(format!(
         "{}{}: {answer}",
         text("outcome"),

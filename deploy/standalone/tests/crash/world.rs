@@ -100,6 +100,8 @@ pub(crate) struct Known {
     pub(crate) titles: BTreeMap<String, Uuid>,
     /// What every other round is about.
     pub(crate) topic: Option<Uuid>,
+    /// Segments by slug.
+    pub(crate) segments: BTreeMap<&'static str, Uuid>,
     /// Channels by kind.
     pub(crate) channels: BTreeMap<&'static str, Uuid>,
     pub(crate) shredded: Vec<Uuid>,

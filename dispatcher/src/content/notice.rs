@@ -21,7 +21,7 @@ pub(crate) fn confirm_sign_up(organisation: &str, url: &str) -> Composed {
         ),
     ];
     let title = format!("Please confirm: mails from {organisation}");
-    Composed::from_document(&title, None, Document { blocks })
+    Composed::from_document(&title, None, Document { blocks }, None)
 }
 
 /// That what they get was changed, by the link of a mail, which they may have passed on, or by whoever runs the platform.
@@ -39,7 +39,7 @@ pub(crate) fn preferences_changed(organisation: &str, url: &str) -> Composed {
         ),
     ];
     let title = format!("What you get from {organisation} was changed");
-    Composed::from_document(&title, None, Document { blocks })
+    Composed::from_document(&title, None, Document { blocks }, None)
 }
 
 /// The link to all that is held about them, which somebody with a mail of theirs asked for. `url` is where they get it,
@@ -68,7 +68,7 @@ pub(crate) fn own_data(
         )),
     ];
     let title = format!("What {organisation} holds about you");
-    Composed::from_document(&title, None, Document { blocks })
+    Composed::from_document(&title, None, Document { blocks }, None)
 }
 
 /// A moment as people read it, UTC.

@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use tidings_proto::Reason;
 use tokio::{
     sync::{Semaphore, SemaphorePermit},
     time::{Instant, timeout_at},
@@ -82,7 +83,7 @@ impl Pool {
         deadline: Instant,
     ) -> Result<Lease<'_>, Outcome> {
         let busy = Outcome::Abandoned {
-            reason: "no_free_connection",
+            reason: Reason::NoFreeConnection,
         };
         let Ok(Ok(permit)) = timeout_at(deadline, self.permits.acquire()).await else {
             return Err(busy);

@@ -112,11 +112,12 @@ pub(crate) async fn take(
             Ok(judged) => judged,
             Err(refused) => return Ok(Taken::Refused(refused)),
         };
-        match record(commands, origin, link, (judged, ready.handed)).await {
-            Ok(true) => return Ok(Taken::Ready(ready, place)),
-            // What was made is not as it is any more.
-            Ok(false) => {}
-            Err(problem) => return Err(problem),
+        if record(commands, origin, link, (judged, ready.handed)).await? {
+            return Ok(Taken::Ready(ready, place));
+        }
+        // What was made is not as it is any more, and the link may not work any more either.
+        if let Err(refused) = judge(commands, link).await? {
+            return Ok(Taken::Refused(refused));
         }
     }
     Err(refusal::unavailable("Others write at the same time."))

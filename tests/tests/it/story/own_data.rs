@@ -11,6 +11,7 @@ use actix_web::dev::ServiceResponse;
 use actix_web::http::header;
 use actix_web::test::{TestRequest, read_body};
 use actix_web::web;
+use futures_util::future::join_all;
 use tidings_command_api::Commands;
 use tidings_domain::stream_id;
 use tidings_domain::token::PreferencesLink;
@@ -271,6 +272,26 @@ async fn a_link_is_good_for_five_downloads_each_on_record_and_for_seven_days() {
     office.settle().await;
     assert_eq!(visit(&office, press(&link)).await.status(), 410);
     assert_eq!(handed_out(&office).await, 6);
+}
+
+#[actix_web::test]
+async fn of_several_processes_that_are_asked_for_the_fifth_file_one_hands_it_out() {
+    let (office, _) = office().await;
+    let ada = office.house.subscriber(ADA).await;
+    office.settle().await;
+    asked(&office, ada, ADA).await;
+    let link = last_link(&office, ADA);
+    for _ in 0..4 {
+        office.settle().await;
+        assert_eq!(visit(&office, press(&link)).await.status(), 200);
+    }
+    office.settle().await;
+    let at_once = (0..4).map(|_| visit(&office, press(&link)));
+    let answers = join_all(at_once).await;
+    let mut statuses: Vec<u16> = answers.iter().map(|it| it.status().as_u16()).collect();
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 410, 410, 410]);
+    assert_eq!(handed_out(&office).await, 5);
 }
 
 #[actix_web::test]

@@ -40,9 +40,9 @@ const FILES: [(&str, &str); 7] = [
 ];
 
 /// What whoever comes by a link is not told.
-const LEFT_OUT: &str = "<p>This file was handed out by the link of a mail. Left out, as far as it could be read: the words in \
-     which staff gave their reasons when they looked, and the titles of messages that nobody has tried to send yet. Whoever \
-     answers for the data can be asked for these.</p>\n";
+const LEFT_OUT: &str = "<p>This file was handed out by the link of a mail. Left out in it are the words in which staff gave their \
+     reasons when they looked, and the titles of messages that nobody has tried to send yet. Whoever answers for the data can be \
+     asked for them.</p>\n";
 
 /// Up to where the events begin.
 pub(super) fn begin(

@@ -54,8 +54,8 @@ pub(crate) async fn show(commands: web::Data<Commands>, token: web::Path<String>
 
 /// Take all that is held about the reader of a mail
 ///
-/// A ZIP as an officer hands it out, but for the words of officers and the titles of what was never on its way. It goes on record
-/// first.
+/// A ZIP as an officer hands it out, but for the words of officers and the titles of what nobody has tried to send yet. It goes on
+/// record first.
 #[utoipa::path(
     post, path = "/x/{token}", tag = "public", operation_id = "take_own_data",
     params(("token" = String, Path, description = "As it stands in the mail")),

@@ -214,7 +214,7 @@ async fn a_reader_asks_on_the_page_gets_a_mail_and_takes_all_that_is_held_about_
     assert!(holds(&files, ADA) && holds(&files, "Good news"));
     assert!(!holds(&files, "Not out yet"), "what was never on its way");
     assert!(!holds(&files, "sie fragt"), "an officer's words");
-    assert!(holds(&files, "by the link of a mail. Left out"));
+    assert!(holds(&files, "by the link of a mail. Left out in it"));
     assert!(holds(&files, "Somebody with one of their mails asked"));
     let consent = files
         .iter()

@@ -53,6 +53,8 @@ pub(crate) struct Worker {
     resting: HashMap<Uuid, Monotonic>,
     /// Publications whose deliveries are settled without being sent: no channel's pace holds them up.
     cancelled: Vec<Uuid>,
+    /// From then on no attempt is opened, and none is recorded that was being judged.
+    stop: CancellationToken,
 }
 
 struct Attempted {
@@ -82,6 +84,7 @@ impl Worker {
             taken: HashMap::new(),
             resting: HashMap::new(),
             cancelled: Vec::new(),
+            stop: CancellationToken::new(),
         }
     }
 
@@ -102,6 +105,7 @@ impl Worker {
     /// Attempts until told to stop; then finishes what is open.
     pub(crate) async fn run(mut self, stop: CancellationToken) {
         let mut moves = self.feed.moves();
+        self.stop = stop.clone();
         while !stop.is_cancelled() {
             if let Err(error) = self.refill().await {
                 tracing::warn!(%error, "the dispatcher can not read its queue");
@@ -111,7 +115,10 @@ impl Worker {
             tokio::pin!(timer);
             loop {
                 tokio::select! {
+                    // In this order: neither the end nor more urgent news waits for a row of attempts that never ends.
+                    biased;
                     () = stop.cancelled() => break,
+                    () = &mut timer => break,
                     Some(attempted) = self.open.next() => {
                         let channel_id = attempted.channel_id;
                         self.finish(attempted);
@@ -120,7 +127,6 @@ impl Worker {
                         if self.has_room() && self.may_open(channel_id) && self.is_ready(channel_id) { break }
                     }
                     () = gathered(&mut moves), if !self.has_work() => break,
-                    () = &mut timer => break,
                 }
             }
         }
@@ -279,6 +285,9 @@ impl Worker {
     fn start(&mut self) {
         // Found so in this round: a page of what waits for one channel need not ask again for each.
         let (mut full, mut paced) = (Vec::new(), Vec::new());
+        if self.stop.is_cancelled() {
+            return;
+        }
         let mut index = 0;
         while self.has_room() && index < self.waiting.len() {
             let plan = &self.waiting[index].plan;
@@ -302,7 +311,8 @@ impl Worker {
             let core = self.core.clone();
             let delivery_id = pick.delivery.id;
             // A task of its own: an attempt goes on whatever this loop waits for.
-            let task = tokio::spawn(async move { core.deliver(pick).await });
+            let stop = self.stop.clone();
+            let task = tokio::spawn(async move { core.deliver(pick, &stop).await });
             self.open.push(Box::pin(async move {
                 let ended = task
                     .await

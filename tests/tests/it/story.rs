@@ -30,6 +30,7 @@ mod ses;
 mod ses_feedback;
 mod signed_up;
 mod slowed;
+mod stopped;
 mod suppressed;
 mod topics;
 mod unsubscribe;

@@ -1,7 +1,9 @@
 //! The worker: keeps attempts open, up to the bound, most urgent deliveries first. A channel never takes
 //! more than it can use at once, so a slow one delays nobody else.
 
-use std::collections::{HashMap, VecDeque};
+mod waiting;
+
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,11 +20,15 @@ use uuid::Uuid;
 
 use crate::attempt::Ended;
 use crate::core::{Core, DispatchError};
-use crate::pick::{Pick, Wanted, pick};
+use crate::pick::{Crowded, Pick, Wanted, pick};
 use crate::{publications, queue};
+use waiting::Waiting;
 
 /// Deliveries read at once.
 const PAGE: i64 = 512;
+/// Deliveries of one channel that wait here at the most: a page beside what was not enough to be crowded, so that only a
+/// channel of which ever more urgent ones come gives some back.
+const WAITING_MAX: usize = 2 * PAGE as usize;
 /// How long a delivery rests that could not be attempted.
 const REST: Duration = Duration::from_secs(5);
 /// How often the queue is read although nothing woke the worker: retries become due by time alone.
@@ -43,7 +49,7 @@ pub(crate) struct Worker {
     core: Arc<Core>,
     feed: Feed,
     /// Picked and not yet attempted.
-    waiting: VecDeque<Pick>,
+    waiting: Waiting,
     open: FuturesUnordered<BoxFuture<'static, Attempted>>,
     /// Open attempts by channel.
     by_channel: HashMap<Uuid, usize>,
@@ -78,7 +84,7 @@ impl Worker {
         Self {
             core,
             feed,
-            waiting: VecDeque::new(),
+            waiting: Waiting::default(),
             open: FuturesUnordered::new(),
             by_channel: HashMap::new(),
             taken: HashMap::new(),
@@ -160,13 +166,15 @@ impl Worker {
         let paused = publications::paused(pool).await?;
         self.put_back(|pick| paused.contains(&pick.plan.cause.id()));
         let taken: Vec<Uuid> = self.taken.keys().copied().collect();
-        let busy_channels = self.busy_channels();
+        let resting: Vec<Uuid> = self.resting.keys().copied().collect();
+        let crowded = self.crowded();
         let picks = pick(
             pool,
             &Wanted {
                 lanes: &lanes,
                 now: self.core.clock.now(),
-                busy_channels: &busy_channels,
+                resting: &resting,
+                crowded: &crowded,
                 taken: &taken,
                 whenever_due: &whenever_due,
                 paused: &paused,
@@ -182,19 +190,11 @@ impl Worker {
             // One key that can not be had must not hold up a page: each attempt asks again for its own.
             tracing::debug!(%error, "a page's keys could not be read at once");
         }
-        // What waits already may be less urgent than what was read now.
-        for pick in picks {
+        for pick in &picks {
             self.taken.insert(pick.delivery.id, Taken::Here);
-            self.waiting.push_back(pick);
         }
-        let order = |pick: &Pick| {
-            (
-                std::cmp::Reverse(pick.plan.priority),
-                pick.plan.due_at,
-                pick.delivery.id,
-            )
-        };
-        self.waiting.make_contiguous().sort_by_key(order);
+        let beyond = self.waiting.add(picks, WAITING_MAX);
+        self.forget(&beyond);
         Ok(())
     }
 
@@ -231,21 +231,10 @@ impl Worker {
         }
     }
 
-    /// Channels to read nothing of: those that rest, and those of which enough waits already. So what a
-    /// slow channel has piled up never crowds out the others.
-    fn busy_channels(&self) -> Vec<Uuid> {
-        let mut waiting: HashMap<Uuid, usize> = HashMap::new();
-        for pick in &self.waiting {
-            *waiting.entry(pick.plan.channel_id).or_default() += 1;
-        }
-        let crowded = waiting.into_iter().filter(|(channel_id, count)| {
-            *count >= (self.share(*channel_id) * 2).max(PAGE as usize / 2)
-        });
-        let resting = self.resting.keys().copied();
-        crowded
-            .map(|(channel_id, _)| channel_id)
-            .chain(resting)
-            .collect()
+    /// Channels of which enough waits here. So what a slow channel has piled up never crowds out the others.
+    fn crowded(&self) -> Vec<Crowded> {
+        self.waiting
+            .crowded(|channel_id| (self.share(channel_id) * 2).max(PAGE as usize / 2))
     }
 
     /// How many attempts a channel may have open: what it can use, but never all there are, so that a
@@ -289,8 +278,10 @@ impl Worker {
             return;
         }
         let mut index = 0;
-        while self.has_room() && index < self.waiting.len() {
-            let plan = &self.waiting[index].plan;
+        while self.has_room()
+            && let Some(pick) = self.waiting.get(index)
+        {
+            let plan = &pick.plan;
             let channel_id = plan.channel_id;
             if !full.contains(&channel_id) && !self.may_open(channel_id) {
                 full.push(channel_id);
@@ -357,12 +348,13 @@ impl Worker {
 
     /// Forgets deliveries that wait here: the queue still has them.
     fn put_back(&mut self, which: impl Fn(&Pick) -> bool) {
-        self.waiting.retain(|pick| {
-            let back = which(pick);
-            if back {
-                self.taken.remove(&pick.delivery.id);
-            }
-            !back
-        });
+        let back = self.waiting.remove_all(which);
+        self.forget(&back);
+    }
+
+    fn forget(&mut self, delivery_ids: &[Uuid]) {
+        for delivery_id in delivery_ids {
+            self.taken.remove(delivery_id);
+        }
     }
 }

@@ -34,3 +34,4 @@ mod stopped;
 mod suppressed;
 mod topics;
 mod unsubscribe;
+mod urgent;

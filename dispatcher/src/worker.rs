@@ -1,6 +1,7 @@
 //! The worker: keeps attempts open, up to the bound, most urgent deliveries first. A channel never takes
 //! more than it can use at once, so a slow one delays nobody else.
 
+mod slots;
 mod waiting;
 
 use std::collections::HashMap;
@@ -15,6 +16,7 @@ use tidings_event_store::Progress;
 use tidings_event_store::feed::Feed;
 use tidings_service::clock::Monotonic;
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -22,6 +24,7 @@ use crate::attempt::Ended;
 use crate::core::{Core, DispatchError};
 use crate::pick::{Crowded, Pick, Wanted, pick};
 use crate::{publications, queue};
+use slots::Slots;
 use waiting::Waiting;
 
 /// Deliveries read at once.
@@ -51,8 +54,8 @@ pub(crate) struct Worker {
     /// Picked and not yet attempted.
     waiting: Waiting,
     open: FuturesUnordered<BoxFuture<'static, Attempted>>,
-    /// Open attempts by channel.
-    by_channel: HashMap<Uuid, usize>,
+    /// Who has attempts open.
+    slots: Slots,
     /// Deliveries the queue still shows although they are worked on or done.
     taken: HashMap<Uuid, Taken>,
     /// Channels that could not send, and since when.
@@ -66,6 +69,8 @@ pub(crate) struct Worker {
 struct Attempted {
     delivery_id: Uuid,
     channel_id: Uuid,
+    /// When it was opened, and when it ended.
+    lasted: (Instant, Instant),
     ended: Result<Ended, DispatchError>,
 }
 
@@ -82,11 +87,11 @@ enum Taken {
 impl Worker {
     pub(crate) fn new(core: Arc<Core>, feed: Feed) -> Self {
         Self {
+            slots: Slots::new(core.limits.open_attempts_max),
             core,
             feed,
             waiting: Waiting::default(),
             open: FuturesUnordered::new(),
-            by_channel: HashMap::new(),
             taken: HashMap::new(),
             resting: HashMap::new(),
             cancelled: Vec::new(),
@@ -151,6 +156,7 @@ impl Worker {
         }
         let pool = &self.core.store.log().pool().clone();
         self.forget_taken(queue::position(pool).await?);
+        self.slots.forget(Instant::now());
         self.wake().await;
         let whenever_due = publications::cancelled(pool).await?;
         for publication_id in &whenever_due {
@@ -240,16 +246,12 @@ impl Worker {
     /// How many attempts a channel may have open: what it can use, but never all there are, so that a
     /// slow one delays nobody else.
     fn share(&self, channel_id: Uuid) -> usize {
-        let all = self.core.limits.open_attempts_max;
-        self.core
-            .roster
-            .concurrency(channel_id)
-            .min((all * 3 / 4).max(1))
+        self.slots.share(self.core.roster.concurrency(channel_id))
     }
 
     fn may_open(&self, channel_id: Uuid) -> bool {
-        let open = self.by_channel.get(&channel_id).copied().unwrap_or(0);
-        open < self.share(channel_id)
+        let wanted = self.core.roster.concurrency(channel_id);
+        self.slots.may_open(channel_id, wanted, Instant::now())
     }
 
     /// Whether the receiving side's rate limit lets a channel open an attempt.
@@ -260,14 +262,19 @@ impl Worker {
     /// Whether what waits here is more than what only waits for its own channel: for its rate limit, or for an open
     /// attempt that hangs. Otherwise what comes in for others must not wait with it for the timer.
     fn has_work(&self) -> bool {
+        let mut asked = Vec::new();
         self.waiting.iter().any(|pick| {
             let channel_id = pick.plan.channel_id;
+            if asked.contains(&channel_id) {
+                return false;
+            }
+            asked.push(channel_id);
             self.may_open(channel_id) && self.is_ready(channel_id)
         })
     }
 
     fn has_room(&self) -> bool {
-        self.open.len() < self.core.limits.open_attempts_max
+        self.slots.has_room()
     }
 
     /// Opens attempts for what waits, in order, as far as the bounds allow.
@@ -295,22 +302,28 @@ impl Worker {
                 index += 1;
                 continue;
             }
-            *self.by_channel.entry(channel_id).or_default() += 1;
             let Some(pick) = self.waiting.remove(index) else {
                 break;
             };
+            let since = Instant::now();
+            self.slots.take(channel_id, since);
             let core = self.core.clone();
             let delivery_id = pick.delivery.id;
             // A task of its own: an attempt goes on whatever this loop waits for.
             let stop = self.stop.clone();
-            let task = tokio::spawn(async move { core.deliver(pick, &stop).await });
+            let task = tokio::spawn(async move {
+                let ended = core.deliver(pick, &stop).await;
+                (ended, Instant::now())
+            });
             self.open.push(Box::pin(async move {
-                let ended = task
-                    .await
-                    .unwrap_or_else(|panic| Err(DispatchError::Refused(panic.to_string())));
+                let (ended, at) = task.await.unwrap_or_else(|panic| {
+                    let refused = DispatchError::Refused(panic.to_string());
+                    (Err(refused), Instant::now())
+                });
                 Attempted {
                     delivery_id,
                     channel_id,
+                    lasted: (since, at),
                     ended,
                 }
             }));
@@ -318,9 +331,8 @@ impl Worker {
     }
 
     fn finish(&mut self, attempted: Attempted) {
-        if let Some(open) = self.by_channel.get_mut(&attempted.channel_id) {
-            *open -= 1;
-        }
+        let (since, ended) = attempted.lasted;
+        self.slots.give_back(attempted.channel_id, since, ended);
         let taken = match attempted.ended {
             Ok(Ended::Recorded(position)) => Taken::Until(position),
             Ok(Ended::ChannelRests) => {

@@ -132,16 +132,24 @@ impl House {
 
     /// One more dispatcher of this process.
     pub fn dispatcher(&self) -> Dispatcher {
-        let platform = &self.platform;
-        self.dispatcher_on(platform.store.clone(), platform.feed.clone())
+        Dispatcher::new(self.options())
     }
 
     /// The dispatcher of another process.
     pub fn dispatcher_on(&self, store: Store, feed: Feed) -> Dispatcher {
-        let platform = &self.platform;
         Dispatcher::new(Options {
             store,
             feed,
+            ..self.options()
+        })
+    }
+
+    /// What a dispatcher of this process is made with.
+    pub fn options(&self) -> Options {
+        let platform = &self.platform;
+        Options {
+            store: platform.store.clone(),
+            feed: platform.feed.clone(),
             connect: platform.connect.clone(),
             clock: platform.clock.clock(),
             ids: platform.ids.clone(),
@@ -151,7 +159,7 @@ impl House {
             link_keys: self.link_keys.clone(),
             metrics: self.metrics.clone(),
             limits: Limits::from(&Config::defaults().unwrap().dispatcher),
-        })
+        }
     }
 
     /// What channels are built with: webhooks may go to this machine.

@@ -14,6 +14,7 @@ mod faults;
 mod forbidden;
 mod frozen;
 mod handed_out;
+mod hanging;
 mod held;
 mod lanes;
 mod maildir;

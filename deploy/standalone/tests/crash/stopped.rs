@@ -12,7 +12,7 @@ use crate::program;
 
 const READERS: usize = 60;
 /// Of the eight that may be open one channel has at most this many.
-const OPEN: u32 = 6;
+const OPEN: u32 = 4;
 
 /// Somebody sends a head that promises a body, and holds the request open so.
 fn held_request(url: &str) -> TcpStream {

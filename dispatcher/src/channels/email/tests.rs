@@ -11,7 +11,7 @@ use std::{
 use serde_json::{Value, json};
 use tidings_sinks::smtp::{self, Action, Credentials, Handle, Phase, Rule};
 
-use super::{EmailChannel, config::Config};
+use super::{ATTEMPTS_PER_CONNECTION, EmailChannel, config::Config};
 use crate::{
     channel::{Blame, Channel, Outcome, Rendered},
     channels::support::{self, gist},
@@ -22,6 +22,7 @@ mod dkim;
 mod encrypted;
 mod faults;
 mod message;
+mod queued;
 mod scripted;
 
 async fn sink(rules: Vec<Rule>) -> Handle {
@@ -265,13 +266,13 @@ async fn an_idle_connection_the_server_left_is_replaced_once() {
         let channel = to_sink(&sink);
         assert_eq!(gist(&send(&channel, "ada@example.org").await), SENT);
         let asked = AtomicUsize::new(0);
-        let fresh = || asked.fetch_add(1, Ordering::Relaxed) < 2;
+        let fresh = || asked.fetch_add(1, Ordering::Relaxed) < 4;
         let outcome = channel
             .send(&mail(&channel, "bob@example.org"), &fresh)
             .await;
         assert_eq!(gist(&outcome), SENT);
-        // Asked anew before the second MAIL: the first took time.
-        assert_eq!(asked.load(Ordering::Relaxed), 2);
+        // Asked anew before the second connection and its MAIL: the first took time.
+        assert_eq!(asked.load(Ordering::Relaxed), 4);
         assert_eq!(sink.stats().connections, 2);
     }
 }

@@ -280,6 +280,8 @@ pub enum Blame {
     Domain,
     /// Our account, credentials or settings: every delivery of the channel would meet it.
     Channel,
+    /// The same, or this receiver alone: it was said of one. Whether others meet it too tells.
+    ChannelOrReceiver,
     /// The way there: the other side was out of reach, or broke off, or is in trouble itself.
     Network,
     /// We are too quick: the other side is there, and asks us to come back later.

@@ -24,6 +24,7 @@ mod preferences;
 mod publication;
 mod rebuilt;
 mod records;
+mod refused;
 mod replay;
 mod segmented;
 mod segments;

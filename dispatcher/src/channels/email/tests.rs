@@ -98,6 +98,15 @@ RcptTo   | 452 4.2.2 over quota             | deferred mailbox_full by Receiver
 RcptTo   | 550 5.1.1 no such user           | failed bad_address by Receiver
 RcptTo   | 550 5.7.1 go away                | failed rejected by Receiver
 RcptTo   | 550 no enhanced code             | failed rejected by Receiver
+RcptTo   | 554 5.7.1 <a@b>: Relay access denied | deferred relay_refused by ChannelOrReceiver
+RcptTo   | 454 4.7.1 <a@b>: Relay access denied | deferred relay_refused by ChannelOrReceiver
+RcptTo   | 550 5.7.54 SMTP; no                | deferred relay_refused by ChannelOrReceiver
+RcptTo   | 550 5.7.1 Unable to relay for a@b  | deferred relay_refused by ChannelOrReceiver
+RcptTo   | 550 relaying denied                | deferred relay_refused by ChannelOrReceiver
+RcptTo   | 553 5.1.8 who are you?             | deferred sender_refused by ChannelOrReceiver
+RcptTo   | 530 5.7.0 log in first             | deferred authentication_required by ChannelOrReceiver
+FinalDot | 550 5.1.7 who are you?             | deferred sender_refused by ChannelOrReceiver
+FinalDot | 554 5.7.1 Relay access denied      | failed rejected by Receiver
 RcptTo   | 552 5.2.2 mailbox full           | failed mailbox_full by Receiver
 RcptTo   | 421 4.3.2 closing                | deferred service_unavailable by Network
 MailFrom | 550 5.7.1 bad sender             | deferred sender_refused by Channel

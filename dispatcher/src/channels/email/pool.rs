@@ -87,14 +87,15 @@ impl Pool {
         let mut waiting = pin!(self.permits.acquire());
         loop {
             let until = deadline.min(Instant::now() + ASK_AGAIN);
-            if let Ok(Ok(permit)) = timeout_at(until, &mut waiting).await {
-                // Whoever has waited may be too late to dial.
-                return match fresh() {
-                    true => Ok(permit),
-                    false => Err(Outcome::Abandoned { reason: "stale" }),
-                };
+            let permit = timeout_at(until, &mut waiting).await;
+            // Also whoever has one at last may be too late to dial.
+            if !fresh() {
+                return Err(Outcome::Abandoned { reason: "stale" });
             }
-            if !fresh() || Instant::now() >= deadline {
+            if let Ok(Ok(permit)) = permit {
+                return Ok(permit);
+            }
+            if Instant::now() >= deadline {
                 return Err(Outcome::Abandoned {
                     reason: "no_free_connection",
                 });

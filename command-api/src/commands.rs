@@ -40,6 +40,7 @@ pub type SkipInView = Arc<
 >;
 
 /// Says why a publication, if it names segments, would go to nobody if it was published now; none: it would go to somebody.
+/// Or, another of these, why it would whenever it was published.
 pub type GoesToNobody =
     Arc<dyn Fn(Uuid) -> BoxFuture<'static, Result<Option<String>, Problem>> + Send + Sync>;
 
@@ -95,6 +96,8 @@ pub struct Commands {
     pub(crate) addressed_kinds: Vec<&'static str>,
     /// Whether segments pick anybody, which another room knows; without it they are taken to.
     pub(crate) goes_to_nobody: GoesToNobody,
+    /// Whether they ever could, likewise.
+    pub(crate) is_obstructed: GoesToNobody,
     /// By which channel subscribers are asked, which another room knows; without it by none.
     pub(crate) notice_channel: NoticeChannel,
     /// Without it nobody can sign up by themselves.
@@ -136,6 +139,7 @@ impl Commands {
             offers: Arc::new(|| Box::pin(async { Ok(Offer::default()) })),
             addressed_kinds: Vec::new(),
             goes_to_nobody: Arc::new(|_| Box::pin(async { Ok(None) })),
+            is_obstructed: Arc::new(|_| Box::pin(async { Ok(None) })),
             notice_channel: Arc::new(|| Box::pin(async { Ok(None) })),
             sign_up_form: None,
             principals: Principals::default(),
@@ -192,16 +196,19 @@ impl Commands {
         Self { offers, ..self }
     }
 
-    /// Lets publications go to segments, by channels of these kinds: those with single receivers; unless these pick nobody.
+    /// Lets publications go to segments, by channels of these kinds: those with single receivers; unless these pick nobody. One
+    /// that is scheduled is only asked whether they ever could.
     #[must_use]
     pub fn with_segments(
         self,
         addressed_kinds: Vec<&'static str>,
         goes_to_nobody: GoesToNobody,
+        is_obstructed: GoesToNobody,
     ) -> Self {
         Self {
             addressed_kinds,
             goes_to_nobody,
+            is_obstructed,
             ..self
         }
     }

@@ -1,6 +1,6 @@
 //! Publications: what an editor writes, and its way to the readers.
 
-mod aim;
+pub(crate) mod aim;
 mod body;
 pub(crate) mod cancel;
 mod content;

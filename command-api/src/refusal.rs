@@ -4,16 +4,22 @@ use std::error::Error as StdError;
 
 use tidings_domain::value::Invalid;
 use tidings_event_store::view::SkipError;
-use tidings_event_store::{CommitError, ExecuteError, LoadError, RETRY_AFTER};
+use tidings_event_store::{CommitError, ExecuteError, LoadError, RETRY_AFTER, UnderstandError};
 use tidings_service::Problem;
 use tidings_service::problem::chain;
 
 use crate::commands::NotSkipped;
+use crate::publications::aim;
 
 /// What a refusal of the domain means to a caller.
 pub(crate) trait Refused: StdError + Send + Sync + 'static {
     /// The stream does not exist: there is nothing at that path.
     fn is_unknown(&self) -> bool;
+
+    /// Pointers such as `#/segments` to what the request lacks, if that is what is wrong: the request and not what it is about.
+    fn lacking(&self) -> Vec<&'static str> {
+        Vec::new()
+    }
 }
 
 macro_rules! refused {
@@ -28,13 +34,25 @@ macro_rules! refused {
 
 refused!(
     api_key,
-    publication,
     channel,
     segment,
     subscriber,
     subscriber_import,
     topic
 );
+
+impl Refused for tidings_domain::publication::Refusal {
+    fn is_unknown(&self) -> bool {
+        matches!(self, Self::NotFound)
+    }
+
+    fn lacking(&self) -> Vec<&'static str> {
+        match self {
+            Self::SegmentsUnsaid { lists } => lists.iter().map(aim::pointer).collect(),
+            _ => Vec::new(),
+        }
+    }
+}
 
 impl Refused for tidings_domain::suppression::Refusal {
     fn is_unknown(&self) -> bool {
@@ -79,10 +97,15 @@ pub(crate) fn of<R: Refused>(error: ExecuteError<R>) -> Problem {
 /// The domain said no.
 pub(crate) fn refused<R: Refused>(refusal: &R) -> Problem {
     if refusal.is_unknown() {
-        unknown()
-    } else {
-        Problem::conflict(sentence(&refusal.to_string()))
+        return unknown();
     }
+    let detail = sentence(&refusal.to_string());
+    let lacking = refusal.lacking();
+    if lacking.is_empty() {
+        return Problem::conflict(detail);
+    }
+    let noted = |problem: Problem, pointer: &str| problem.error(pointer, detail.clone());
+    lacking.into_iter().fold(Problem::validation(), noted)
 }
 
 /// A stream could not be folded.
@@ -90,6 +113,13 @@ pub(crate) fn load(error: &LoadError) -> Problem {
     match error {
         _ if error.is_wrong_stream() => unknown(),
         _ if error.is_temporary() => log_away(error),
+        LoadError::Codec {
+            source: UnderstandError::TooNew(_),
+            ..
+        } => unavailable(
+            "A later version of Tidings has written about this, and this process does not understand it: upgrade it. \
+             Nothing was changed.",
+        ),
         _ => Problem::internal(error),
     }
 }
@@ -180,8 +210,8 @@ mod tests {
     use super::*;
     use actix_web::ResponseError as _;
     use tidings_domain::aggregate::CodecError;
+    use tidings_event_store::WentBack;
     use tidings_event_store::vault::VaultError;
-    use tidings_event_store::{UnderstandError, WentBack};
     use uuid::Uuid;
 
     #[derive(Debug, thiserror::Error)]
@@ -202,10 +232,10 @@ mod tests {
         of(error).kind().status
     }
 
-    fn codec(source: CodecError) -> LoadError {
+    fn codec(source: impl Into<UnderstandError>) -> LoadError {
         LoadError::Codec {
             position: 1,
-            source: UnderstandError::Codec(source),
+            source: source.into(),
         }
     }
 
@@ -240,6 +270,7 @@ mod tests {
             (ExecuteError::Refused(Refusal::Sent), 409),
             (ExecuteError::Load(codec(wrong_stream)), 404),
             (ExecuteError::Load(codec(damaged)), 500),
+            (ExecuteError::Load(codec(UnderstandError::TooNew(9))), 503),
             (
                 ExecuteError::Load(LoadError::Vault(VaultError::Damaged(Uuid::nil()))),
                 500,

@@ -6,12 +6,14 @@ mod kept;
 mod whom;
 
 use std::pin::pin;
+use std::time::Duration;
 
 use deadpool_postgres::{Object, Pool, Transaction};
 use futures_util::TryStreamExt as _;
 use tidings_domain::publication::{Picked, Picking};
 use tidings_event_store::picking::{self, Values};
 use tidings_event_store::{ReadError, crash_point, in_time};
+use tokio_postgres::error::SqlState;
 
 pub(crate) use candidates::candidates;
 use kept::{INSERT, sum_up};
@@ -63,13 +65,34 @@ impl From<tokio_postgres::Error> for AudienceError {
 pub(crate) const SUBSCRIBERS: &str = "subscriber_profile";
 
 /// Reads the audience as of now, at `not_before` and what segments were read at or later; `None`: the view is not there yet.
-/// `reading`: a name that no other has; `addressed`: whether any channel needs subscribers at all.
+/// `reading`: a name that no other has; `addressed`: whether any channel needs subscribers at all; `within`: each of its
+/// statements.
 pub(crate) async fn freeze(
     pool: &Pool,
     reading: Reading,
     not_before: i64,
     addressed: bool,
     whom: &Whom,
+    within: Duration,
+) -> Result<Option<Frozen>, AudienceError> {
+    let read = read(pool, reading, not_before, addressed, whom, within).await;
+    match read {
+        Err(AudienceError::Read(ReadError::Database(error)))
+            if error.code() == Some(&SqlState::QUERY_CANCELED) =>
+        {
+            Err(Obstacle::TakesTooLong(within.as_secs()).into())
+        }
+        read => read,
+    }
+}
+
+async fn read(
+    pool: &Pool,
+    reading: Reading,
+    not_before: i64,
+    addressed: bool,
+    whom: &Whom,
+    within: Duration,
 ) -> Result<Option<Frozen>, AudienceError> {
     let not_before = not_before.max(whom.as_of);
     let mut client = pool.get().await.map_err(ReadError::from)?;
@@ -77,6 +100,9 @@ pub(crate) async fn freeze(
     let Some(view_position) = position.filter(|position| *position >= not_before) else {
         return Ok(None);
     };
+    // Whatever the connection has otherwise, which is for questions.
+    let limit = format!("set local statement_timeout = {}", within.as_millis());
+    transaction.batch_execute(&limit).await?;
     let picked = match addressed {
         true => keep(&transaction, reading, whom).await?,
         false => None,

@@ -62,6 +62,8 @@ pub struct Limits {
     pub email_deadline: Duration,
     /// An attempt by HTTP is in doubt after this long.
     pub http_deadline: Duration,
+    /// Reading an audience is given up after this long.
+    pub freeze_within: Duration,
 }
 
 impl From<&tidings_service::config::DispatcherConfig> for Limits {
@@ -72,6 +74,7 @@ impl From<&tidings_service::config::DispatcherConfig> for Limits {
             attempt_fresh: config.attempt_fresh,
             email_deadline: config.email_deadline,
             http_deadline: config.http_deadline,
+            freeze_within: config.freeze_within,
         }
     }
 }

@@ -9,6 +9,7 @@ use tidings_domain::delivery::{Command, Delivery, DoubtReason, Event, Reply};
 use tidings_domain::id::derive_from;
 use tidings_domain::value::Code;
 use tidings_event_store::{CommitError, Committed, Loaded, crash_point};
+use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::breaker::{Judged, Verdict, Whose};
@@ -130,6 +131,29 @@ impl Waits {
     }
 }
 
+/// What kept the receiving side from taking it. What it said: a code, when to come back, and whose fault it was.
+fn trouble(
+    family: Family,
+    (code, retry_after, blame): (i32, Option<Duration>, Blame),
+    judged: &Judged,
+    now: OffsetDateTime,
+) -> Trouble {
+    match (judged.wait_until(), blame) {
+        (Some(until), _) => Trouble::ChannelDown { until },
+        // Too much is asked of the account, and no more by this mail than by any other: the channel's own rest
+        // is what it waits for, not the half hour of one whose receiver puts it off.
+        (None, Blame::Pace) if matches!(family, Family::Mail | Family::MailApi) => {
+            Trouble::ChannelDown {
+                until: now.saturating_add(PACED),
+            }
+        }
+        (None, Blame::Network) if code == 0 => Trouble::Unreachable,
+        _ => Trouble::PutOff {
+            retry_after: retry_after.and_then(|wait| wait.try_into().ok()),
+        },
+    }
+}
+
 fn command(
     core: &Core,
     delivery_id: Uuid,
@@ -169,18 +193,7 @@ fn command(
             reply: reply(*code, text),
             now,
             family,
-            trouble: match (judged.wait_until(), blame) {
-                (Some(until), _) => Trouble::ChannelDown { until },
-                // Too much is asked of the account, and no more by this mail than by any other: the channel's own rest
-                // is what it waits for, not the half hour of one whose receiver puts it off.
-                (None, Blame::Pace) if family == Family::Mail => Trouble::ChannelDown {
-                    until: now.saturating_add(PACED),
-                },
-                (None, Blame::Network) if *code == 0 => Trouble::Unreachable,
-                _ => Trouble::PutOff {
-                    retry_after: retry_after.and_then(|wait| wait.try_into().ok()),
-                },
-            },
+            trouble: trouble(family, (*code, *retry_after, *blame), judged, now),
         },
         Outcome::Failed {
             reason,

@@ -57,12 +57,20 @@ async fn ids(pool: &Pool, sql: &str) -> Result<Vec<Uuid>, ReadError> {
 
 /// What keeps a publication from going out is seldom gone a moment later, and is logged each time.
 const OBSTACLE_AGAIN: Duration = Duration::from_secs(30);
+/// Others wait while an audience is read: what has failed rests for this many times as long as it took.
+const FAILED_REST: u32 = 4;
+
+/// Not tried again before a while has passed.
+struct Rest {
+    since: Monotonic,
+    lasts: Duration,
+}
 
 /// Looks after publications; one dispatcher at a time does, the one that owns lane 0.
 pub(crate) struct Publications {
     planner: Planner,
-    /// Those that go to nobody for now, and since when that is known.
-    obstructed: HashMap<Uuid, Monotonic>,
+    /// Those that go to nobody for now.
+    obstructed: HashMap<Uuid, Rest>,
 }
 
 impl Publications {
@@ -103,14 +111,21 @@ impl Publications {
     }
 
     async fn freeze(&mut self, core: &Core, id: Uuid) -> Result<Progress, DispatchError> {
-        let since = self.obstructed.get(&id);
-        if since.is_some_and(|since| core.clock.age(*since) < OBSTACLE_AGAIN) {
+        let rests = self.obstructed.get(&id);
+        if rests.is_some_and(|it| core.clock.age(it.since) < it.lasts) {
             return Ok(Progress::Idle);
         }
         self.obstructed.remove(&id);
+        let begun = core.clock.monotonic();
         let frozen = core.freeze(id).await;
-        if let Err(DispatchError::Obstacle(_)) = &frozen {
-            self.obstructed.insert(id, core.clock.monotonic());
+        if let Err(error) = &frozen {
+            let took = core.clock.age(begun) * FAILED_REST;
+            let lasts = match error {
+                DispatchError::Obstacle(_) => took.max(OBSTACLE_AGAIN),
+                _ => took,
+            };
+            let since = core.clock.monotonic();
+            self.obstructed.insert(id, Rest { since, lasts });
         }
         frozen
     }

@@ -118,6 +118,15 @@ impl Aim {
     }
 }
 
+/// A list of segments that a draft names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SegmentList {
+    /// Those that pick.
+    Picking,
+    /// Those that exclude.
+    Excluding,
+}
+
 impl Default for Aim {
     /// Everybody, when they want to have it.
     fn default() -> Self {

@@ -2,6 +2,7 @@
 //! from the log alone, so it is the same whenever it is asked for.
 
 use serde::{Deserialize, Serialize};
+use tidings_domain::aggregate::CodecError;
 use tidings_proto::{Event, EventMessage as _, from_us, subscriber};
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -16,7 +17,7 @@ use crate::witness::{PublicKey, SigningKey, check_signed, sign_object};
 pub const FORMAT: &str = "tidings.erasure-receipt.v1";
 
 /// What each code of what remains means. A sentence never changes: it is part of what was signed.
-const WHY: [(&str, &str); 8] = [
+const WHY: [(&str, &str); 9] = [
     (
         "ids",
         "ids, times, counts and codes: the log's proof of what happened, with no name in it",
@@ -28,6 +29,11 @@ const WHY: [(&str, &str); 8] = [
     (
         "choices",
         "which topics and channels were left or asked for, and when a message was to arrive: by id and time alone",
+    ),
+    (
+        "segments",
+        "of publications that named segments, whether these picked them: a bit each, while the names of the segments, and what \
+         they ask, are kept",
     ),
     (
         "sealed_bytes",
@@ -190,6 +196,7 @@ fn receipt(
         Event::SubscriberErased(done) => *done,
         _ => subscriber::Erased::default(),
     };
+    let remains = done.remains.into_iter().map(remaining);
     let destroyed = done.shredded.iter().map(|it| Destroyed {
         kind: it.kind.clone(),
         key_id: Uuid::from_slice(&it.key_id).unwrap_or_default(),
@@ -206,7 +213,7 @@ fn receipt(
         erased: entry(erased),
         batch_hash: Hex(batch_hash),
         destroyed: destroyed.collect(),
-        remains: done.remains.into_iter().map(remaining).collect(),
+        remains: remains.collect::<Result<_, _>>()?,
         public_key: key.public(),
     })
 }
@@ -220,12 +227,18 @@ fn entry(event: &Recorded) -> Entry {
     }
 }
 
-fn remaining(what: String) -> Remaining {
+/// # Errors
+/// A later version wrote the code: what it means would be missing in what we sign.
+fn remaining(what: String) -> Result<Remaining, UnderstandError> {
     let why = WHY.iter().find(|(code, _)| *code == what);
-    Remaining {
-        why: why.map_or("", |(_, why)| why).to_owned(),
+    let (_, why) = why.ok_or(CodecError::Field {
+        event_type: subscriber::Erased::TYPE,
+        field: "remains",
+    })?;
+    Ok(Remaining {
+        why: (*why).to_owned(),
         what,
-    }
+    })
 }
 
 impl Receipt {
@@ -286,7 +299,7 @@ mod tests {
                 key_id: Uuid::from_u128(9),
                 at: datetime!(2026-03-01 10:00:01 UTC),
             }],
-            remains: vec![remaining("ids".to_owned())],
+            remains: vec![remaining("ids".to_owned()).unwrap()],
             public_key: key().public(),
         }
     }
@@ -301,6 +314,12 @@ mod tests {
         let codes: Vec<&str> = WHY.iter().map(|(code, _)| *code).collect();
         let all: Vec<&str> = Remains::ALL.iter().map(|code| code.as_str()).collect();
         assert_eq!(codes, all);
+    }
+
+    #[test]
+    fn no_receipt_is_made_without_a_word_on_everything_that_remains() {
+        assert!(remaining("segments".to_owned()).is_ok());
+        assert!(remaining("of_later".to_owned()).is_err());
     }
 
     #[test]

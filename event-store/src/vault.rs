@@ -110,28 +110,30 @@ impl Vault {
         Ok(ring)
     }
 
-    /// Makes keys, wrapped by the master key in use. If that is another by now, the table says so.
+    /// Makes keys, wrapped by the master key in use. If that is another by now, the table says so, or the source, which has the
+    /// former one no more.
     async fn make(&self, owners: &[Uuid], now: OffsetDateTime) -> Result<(), VaultError> {
         let mut replaced = 0;
         loop {
-            let master = self.inner.masters.in_use().await?;
-            let wrapped: Vec<Vec<u8>> = owners
-                .iter()
-                .map(|owner| master.wrap(*owner, &random_key()))
-                .collect();
-            match self.insert(owners, &wrapped, now).await {
-                Err(VaultError::Database(error))
-                    if replaced < REPLACED_MAX && is_not_in_use(&error) =>
-                {
+            match self.make_as_known(owners, now).await {
+                Err(error) if replaced < REPLACED_MAX && is_not_in_use(&error) => {
                     replaced += 1;
-                    self.inner
-                        .masters
-                        .use_from_now(self.master_in_use().await?)
-                        .await?;
+                    let in_use = self.master_in_use().await?;
+                    self.inner.masters.use_from_now(in_use).await?;
                 }
-                inserted => return inserted,
+                made => return made,
             }
         }
+    }
+
+    /// The same by the master key that is in use as far as this process knows.
+    async fn make_as_known(&self, owners: &[Uuid], now: OffsetDateTime) -> Result<(), VaultError> {
+        let master = self.inner.masters.in_use().await?;
+        let wrapped: Vec<Vec<u8>> = owners
+            .iter()
+            .map(|owner| master.wrap(*owner, &random_key()))
+            .collect();
+        self.insert(owners, &wrapped, now).await
     }
 
     async fn insert(
@@ -283,8 +285,12 @@ async fn in_time<T>(answer: impl Future<Output = Result<T, VaultError>>) -> Resu
     answer.unwrap_or(Err(VaultError::NoAnswer))
 }
 
-fn is_not_in_use(error: &tokio_postgres::Error) -> bool {
-    error.code().map(SqlState::code) == Some(NOT_IN_USE)
+fn is_not_in_use(error: &VaultError) -> bool {
+    match error {
+        VaultError::Database(error) => error.code().map(SqlState::code) == Some(NOT_IN_USE),
+        VaultError::WrongMasterKey(_) => true,
+        _ => false,
+    }
 }
 
 /// Makes the cache ask again for keys whose shredding was begun, also when nobody waits for its end any more.

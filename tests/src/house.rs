@@ -137,10 +137,22 @@ impl House {
 
     /// The dispatcher of another process.
     pub fn dispatcher_on(&self, store: Store, feed: Feed) -> Dispatcher {
+        self.dispatcher_within(store, feed, |limits| limits)
+    }
+
+    /// The same, with other limits than usual.
+    pub fn dispatcher_within(
+        &self,
+        store: Store,
+        feed: Feed,
+        limits: impl Fn(Limits) -> Limits,
+    ) -> Dispatcher {
+        let options = self.options();
         Dispatcher::new(Options {
             store,
             feed,
-            ..self.options()
+            limits: limits(options.limits),
+            ..options
         })
     }
 

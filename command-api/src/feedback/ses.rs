@@ -111,7 +111,12 @@ struct Named {
 #[derive(Deserialize)]
 struct Mailed<T> {
     mail: Mail,
-    #[serde(alias = "bounce", alias = "complaint", alias = "delivery")]
+    #[serde(
+        alias = "bounce",
+        alias = "complaint",
+        alias = "delivery",
+        alias = "reject"
+    )]
     event: T,
 }
 
@@ -119,6 +124,9 @@ struct Mailed<T> {
 #[serde(rename_all = "camelCase")]
 struct Mail {
     message_id: String,
+    timestamp: Option<String>,
+    #[serde(default)]
+    destination: Vec<String>,
     #[serde(default)]
     tags: BTreeMap<String, Vec<String>>,
 }
@@ -149,6 +157,11 @@ struct Delivery {
 }
 
 #[derive(Deserialize)]
+struct Reject {
+    reason: Option<String>,
+}
+
+#[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Recipient {
     email_address: String,
@@ -166,6 +179,7 @@ fn read(text: &str) -> Result<Told, Unread> {
         Some("Bounce") => parse(text).map(bounced),
         Some("Complaint") => parse(text).and_then(complained),
         Some("Delivery") => parse(text).map(delivered),
+        Some("Reject") => parse(text).map(|event| rejected(&event)),
         _ => Err(Unread::Ignored("other")),
     }
 }
@@ -216,6 +230,24 @@ fn delivered(event: Mailed<Delivery>) -> Told {
         recipient,
     });
     Told::of(&event.mail, event.event.timestamp, said.collect())
+}
+
+/// SES accepted the mail, and then threw it away, since it found a virus in it: nobody gets it, whoever the receiver is.
+fn rejected(event: &Mailed<Reject>) -> Told {
+    let Mail {
+        message_id,
+        timestamp,
+        destination,
+        ..
+    } = &event.mail;
+    let words = event.event.reason.as_deref();
+    let reason = BounceReason::ContentRejected;
+    let said = destination.iter().map(|recipient| Said {
+        what: Feedback::bounced(BounceClass::Soft, reason, None, words),
+        event_id: event_id("reject", message_id, recipient),
+        recipient: recipient.clone(),
+    });
+    Told::of(&event.mail, timestamp.clone(), said.collect())
 }
 
 /// SES's own name for what happened to one receiver. Not the `MessageId` of SNS: an event that is published to two topics,

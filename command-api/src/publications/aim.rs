@@ -1,6 +1,6 @@
 //! To whom a draft or a revision goes: the topics and segments it names.
 
-use tidings_domain::publication::{Aim, Priority};
+use tidings_domain::publication::{Aim, Priority, SegmentList};
 use tidings_domain::segment::{Condition, Segment};
 use tidings_domain::topic::Topic;
 use tidings_domain::value::{SegmentIds, TopicIds};
@@ -12,10 +12,25 @@ use super::named;
 use crate::Commands;
 use crate::refusal::Values;
 
-const PICKING: &str = "segments";
-const EXCLUDING: &str = "excluded_segments";
+/// The list in a request.
+pub(crate) const fn pointer(list: &SegmentList) -> &'static str {
+    match list {
+        SegmentList::Picking => "#/segments",
+        SegmentList::Excluding => "#/excluded_segments",
+    }
+}
 
-/// To whom, and how soon; none when something is wrong, which is noted. `before`: to whom the draft goes that is revised.
+/// The lists of segments that a request says nothing about.
+pub(super) fn unsaid(content: &PublicationContent) -> Vec<SegmentList> {
+    let lists = [
+        (SegmentList::Picking, &content.segments),
+        (SegmentList::Excluding, &content.excluded_segments),
+    ];
+    let unsaid = lists.into_iter().filter(|(_, list)| list.is_none());
+    unsaid.map(|(which, _)| which).collect()
+}
+
+/// To whom, and how soon; none when something is wrong, which is noted. `before`: the segments that the draft names by now.
 ///
 /// # Errors
 /// 503 when the log cannot be read.
@@ -23,7 +38,7 @@ pub(super) async fn judge(
     commands: &Commands,
     values: &mut Values,
     content: &PublicationContent,
-    before: Option<&Aim>,
+    before: &[Uuid],
 ) -> Result<Option<Aim>, Problem> {
     let topics = &content.topics;
     let topic_ids = named::all::<Topic>(commands, values, "#/topics", topics, &[]).await?;
@@ -47,46 +62,34 @@ async fn segments(
     commands: &Commands,
     values: &mut Values,
     content: &PublicationContent,
-    before: Option<&Aim>,
+    before: &[Uuid],
 ) -> Result<Option<[SegmentIds; 2]>, Problem> {
-    let lists = [
-        (PICKING, &content.segments),
-        (EXCLUDING, &content.excluded_segments),
-    ];
-    let before: Vec<Uuid> = before.iter().flat_map(|aim| aim.segments()).collect();
-    for (key, _) in lists.iter().filter(|(_, list)| list.is_none()) {
-        if !before.is_empty() {
-            values.wrong(
-                &format!("#/{key}"),
-                &format!(
-                    "the draft names segments, and without a word on `{key}` it could go to more than it does by now: list them \
-                     again, or give an empty list for none"
-                ),
-            );
-        }
-    }
-    let [picking, excluding] = lists.map(|(_, list)| list.as_deref().unwrap_or_default());
+    let picking = content.segments.as_deref().unwrap_or_default();
+    let excluding = content.excluded_segments.as_deref().unwrap_or_default();
     for (at, slug) in excluding.iter().enumerate() {
         if picking.contains(slug) {
             values.wrong(
-                &format!("#/{EXCLUDING}/{at}"),
-                &format!("the segment {slug:?} stands in `{PICKING}` too: whom it picks would get it, and not get it"),
+                &format!("{}/{at}", pointer(&SegmentList::Excluding)),
+                &format!("the segment {slug:?} stands in `segments` too: whom it picks would get it, and not get it"),
             );
         }
     }
     let mut compared = 0;
     let mut ids = Vec::new();
-    for (key, slugs) in [(PICKING, picking), (EXCLUDING, excluding)] {
-        let pointer = format!("#/{key}");
-        let all = named::all::<Segment>(commands, values, &pointer, slugs, &before).await?;
+    for (list, slugs) in [
+        (SegmentList::Picking, picking),
+        (SegmentList::Excluding, excluding),
+    ] {
+        let pointer = pointer(&list);
+        let all = named::all::<Segment>(commands, values, pointer, slugs, before).await?;
         let Some(all) = all else { continue };
         let conditions = all.iter().filter_map(|(_, segment)| segment.condition());
         compared += conditions.map(Condition::values).sum::<usize>();
         if compared > Aim::VALUES_MAX {
-            values.wrong(&pointer, &too_much(compared));
+            values.wrong(pointer, &too_much(compared));
         }
         let parsed = SegmentIds::parse(all.into_iter().map(|(id, _)| id).collect());
-        ids.extend(values.take(&pointer, parsed));
+        ids.extend(values.take(pointer, parsed));
     }
     Ok(ids.try_into().ok())
 }

@@ -78,15 +78,15 @@ pub(super) struct Judged {
     pub(super) aim: Aim,
 }
 
-/// Parses the values, and looks whether the channels, topics and segments exist. `before`: to whom the draft goes that is
-/// revised.
+/// Parses the values, and looks whether the channels, topics and segments exist. `before`: the segments that the draft names
+/// by now.
 ///
 /// # Errors
 /// 422 with everything that is wrong; 503 when the log cannot be read.
 pub(super) async fn judge(
     commands: &Commands,
     content: PublicationContent,
-    before: Option<&Aim>,
+    before: &[Uuid],
 ) -> Result<Judged, Problem> {
     let mut values = Values::default();
     let kinds = named::kinds(commands, &content.channels).await?;

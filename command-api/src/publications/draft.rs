@@ -48,7 +48,7 @@ pub(crate) async fn draft(
     call: Call,
     body: ContentBody,
 ) -> Result<Answer, Problem> {
-    let judged = judge(&commands, body.value, None).await?;
+    let judged = judge(&commands, body.value, &[]).await?;
     let command = || Command::Draft {
         content: judged.content.clone(),
         channel_ids: judged.channel_ids.clone(),

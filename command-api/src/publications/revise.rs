@@ -1,12 +1,13 @@
 //! `PUT /api/v1/publications/{id}`: an editor writes it anew, while it is a draft.
 
 use actix_web::web;
-use tidings_domain::publication::{Aim, Command, Publication, Stage};
+use tidings_domain::publication::{Command, Publication};
 use tidings_service::Problem;
 use tidings_service::auth::Role;
 use tidings_service::problem::ProblemBody;
 use uuid::Uuid;
 
+use super::aim;
 use super::body::ContentBody;
 use super::content::{HTML_FILE, MARKDOWN_FILE, PublicationContent, judge};
 use crate::answer::{Answer, Changed};
@@ -58,24 +59,24 @@ pub(crate) async fn revise(
     call: Call,
     body: ContentBody,
 ) -> Result<Answer, Problem> {
-    let before = before(&commands, *id).await?;
-    let judged = judge(&commands, body.value, before.as_ref()).await?;
+    let unsaid = aim::unsaid(&body.value);
+    let before = segments(&commands, *id).await?;
+    let judged = judge(&commands, body.value, &before).await?;
     let command = || Command::Revise {
         content: judged.content.clone(),
         channel_ids: judged.channel_ids.clone(),
         aim: judged.aim.clone(),
+        unsaid: unsaid.clone(),
     };
     commands
         .change::<Publication>(*id, call, &body.raw, command)
         .await
 }
 
-/// To whom the draft goes that is revised, as it stands; none: there is no draft, which the command says better.
-async fn before(commands: &Commands, id: Uuid) -> Result<Option<Aim>, Problem> {
+/// The segments that the publication names by now, which may stay when they were archived since.
+async fn segments(commands: &Commands, id: Uuid) -> Result<Vec<Uuid>, Problem> {
     let loaded = commands.store.load::<Publication>(id).await;
-    let loaded = loaded.map_err(|error| refusal::load(&error))?;
-    Ok(match loaded.state.stage() {
-        Stage::Draft(draft) | Stage::Scheduled { draft, .. } => Some(draft.aim.clone()),
-        _ => None,
-    })
+    let publication = loaded.map_err(|error| refusal::load(&error))?.state;
+    let draft = publication.draft();
+    Ok(draft.iter().flat_map(|it| it.aim.segments()).collect())
 }

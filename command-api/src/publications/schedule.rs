@@ -51,7 +51,8 @@ pub(crate) struct Schedule {
         (status = 200, description = "Scheduled", body = Changed),
         (status = 404, description = "No such publication", body = ProblemBody,
             content_type = "application/problem+json"),
-        (status = 409, description = "The time has passed, or it is published or cancelled already",
+        (status = 409, description = "The time has passed, or it is published or cancelled already; or it names segments, and \
+            would go to nobody whatever the time, such as when one of them can not be read",
             body = ProblemBody, content_type = "application/problem+json"),
         (status = 412, description = "It has changed since", body = ProblemBody,
             content_type = "application/problem+json"),
@@ -77,6 +78,9 @@ pub(crate) async fn schedule(
         }
     });
     let time = values.all(time.ok())?;
+    if let Some(why) = (commands.is_obstructed)(*id).await? {
+        return Err(Problem::conflict(why));
+    }
     let now = commands.clock.now();
     let command = || Command::Schedule {
         time: time.clone(),

@@ -67,6 +67,17 @@ pub enum Obstacle {
         max = Picked::CANDIDATES_MAX
     )]
     TooManyCandidates(u64),
+    /// Others wait meanwhile.
+    #[error(
+        "reading whom it goes to was given up after {0} s: set `dispatcher.freeze_within_s` higher, name fewer or simpler segments \
+         in a draft, or cancel what is published"
+    )]
+    TakesTooLong(u64),
+    /// What was put back may lack how a segment was revised last.
+    #[error(
+        "the log was restored, and nothing is sent before an operator has looked at it and released it (`tidings dispatch show`)"
+    )]
+    Held,
     /// Whatever it is told, others than those picked would see.
     #[error(
         "segments pick among single receivers, and one of its channels has none, as far as this version of Tidings knows: \

@@ -22,7 +22,10 @@ pub(super) fn acceptable(url: &str, environment: &Environment) -> Result<Url, &'
     let url = environment
         .outbound
         .vet(url)
-        .map_err(|_| "must be a URL of a host that may be reached")?;
+        .map_err(|_| {
+            "must be an https:// URL, and not on this machine or in a private network: those are reached only where \
+             `outbound.allow_loopback` or `outbound.allow_private` is set"
+        })?;
     if url.scheme() == "https" || (environment.allow_loopback && is_loopback(&url)) {
         Ok(url)
     } else {

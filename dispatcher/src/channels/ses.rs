@@ -35,7 +35,7 @@ use config::Config;
 pub const KIND: Kind = Kind {
     name: "ses",
     reach: Reach::Addressed,
-    family: Family::Mail,
+    family: Family::MailApi,
     // SES has nothing by which it knows a copy.
     doubt: DoubtPolicy::Hold,
     left_alone: LeftAlone::Never,

@@ -2,8 +2,10 @@
 
 use actix_web::{HttpResponse, web};
 use serde::Serialize;
+use tidings_domain::log::Log;
 use tidings_domain::publication::{Aim, Audience, Draft, Publication, Stage};
 use tidings_domain::segment::Condition;
+use tidings_domain::stream_id;
 use tidings_event_store::LoadError;
 use tidings_service::Problem;
 use tidings_service::access::{Access, Route};
@@ -76,7 +78,13 @@ pub async fn get_audience(
         Stage::Unknown => {
             return Err(Problem::not_found("There is no publication of that id."));
         }
-        Stage::Draft(draft) | Stage::Scheduled { draft, .. } | Stage::Published(draft) => {
+        Stage::Draft(draft) | Stage::Scheduled { draft, .. } => {
+            desk.reached(&publication, draft).await?
+        }
+        Stage::Published(draft) => {
+            if draft.aim.is_by_segments() && desk.is_held().await? {
+                return Err(Problem::conflict(to_nobody(&Obstacle::Held)));
+            }
             desk.reached(&publication, draft).await?
         }
         Stage::Frozen { audience, .. }
@@ -161,6 +169,32 @@ impl Desk {
     /// # Errors
     /// 404 for what is no publication; 503 when the log can not be read, or the view does not come as far as the log was.
     pub async fn goes_to_nobody(&self, id: Uuid) -> Result<Option<String>, Problem> {
+        let Some(whom) = self.picked(id).await? else {
+            return Ok(None);
+        };
+        let whom = match whom {
+            Ok(whom) => whom,
+            Err(obstacle) => return Ok(Some(to_nobody(&obstacle))),
+        };
+        let is_nobody = self.is_nobody(&whom).await?;
+        Ok(is_nobody.then(|| {
+            "Its segments pick nobody who would get it: name others, or none, or revise what they ask.".to_owned()
+        }))
+    }
+
+    /// Why a draft would go to nobody whenever it was published, unless somebody mends it: too much is asked, or a segment can
+    /// not be read. Whom they will pick by then, nobody can tell. None: it may go to somebody, or names no segments.
+    ///
+    /// # Errors
+    /// 404 for what is no publication; 503 when the log can not be read.
+    pub async fn is_obstructed(&self, id: Uuid) -> Result<Option<String>, Problem> {
+        let whom = self.picked(id).await?;
+        let obstacle = whom.and_then(Result::err);
+        Ok(obstacle.map(|obstacle| to_nobody(&obstacle)))
+    }
+
+    /// Whom a draft goes to; none: it names no segments, or is no draft any more.
+    async fn picked(&self, id: Uuid) -> Result<Option<Result<Whom, Obstacle>>, Problem> {
         let loaded = self.store.load::<Publication>(id).await;
         let publication = loaded.map_err(|error| load(&error))?.state;
         let (Stage::Draft(draft) | Stage::Scheduled { draft, .. }) = publication.stage() else {
@@ -169,29 +203,22 @@ impl Desk {
         if !draft.aim.is_by_segments() {
             return Ok(None);
         }
-        match self.reaches_nobody(&publication, draft).await {
-            Ok(false) => Ok(None),
-            Ok(true) => Ok(Some(
-                "Its segments pick nobody who would get it: name others, or none, or revise what they ask.".to_owned(),
-            )),
-            Err(Unaimed::Obstacle(obstacle)) => Ok(Some(to_nobody(&obstacle))),
-            Err(Unaimed::Problem(problem)) => Err(problem),
-        }
+        let whom = match self.aimed(&publication, draft).await {
+            Ok(aimed) => aimed.whom,
+            Err(Unaimed::Obstacle(obstacle)) => return Ok(Some(Err(obstacle))),
+            Err(Unaimed::Problem(problem)) => return Err(problem),
+        };
+        let compared = whom.condition.as_ref().map_or(0, Condition::values);
+        let most = Aim::VALUES_MAX;
+        Ok(Some(match compared > most {
+            true => Err(Obstacle::TooMuchAsked { compared, most }),
+            false => Ok(whom),
+        }))
     }
 
-    async fn reaches_nobody(
-        &self,
-        publication: &Publication,
-        draft: &Draft,
-    ) -> Result<bool, Unaimed> {
-        let whom = self.aimed(publication, draft).await?.whom;
-        let compared = whom.condition.as_ref().map_or(0, Condition::values);
-        if compared > Aim::VALUES_MAX {
-            let most = Aim::VALUES_MAX;
-            return Err(Unaimed::Obstacle(Obstacle::TooMuchAsked { compared, most }));
-        }
+    async fn is_nobody(&self, whom: &Whom) -> Result<bool, Unaimed> {
         let pool = self.store.log().pool();
-        if audience::is_anybody(pool, &whom).await? {
+        if audience::is_anybody(pool, whom).await? {
             return Ok(false);
         }
         // Nobody: that is only said once whoever has just come in is asked too.
@@ -201,7 +228,13 @@ impl Desk {
             .position;
         let caught_up = self.position(&[audience::SUBSCRIBERS], Some(head)).await;
         caught_up.map_err(Unaimed::Problem)?;
-        Ok(!audience::is_anybody(pool, &whom).await?)
+        Ok(!audience::is_anybody(pool, whom).await?)
+    }
+
+    /// Whether nothing may be sent.
+    async fn is_held(&self) -> Result<bool, Problem> {
+        let log = self.store.load::<Log>(stream_id::log()).await;
+        Ok(log.map_err(|error| load(&error))?.state.held_by().is_some())
     }
 
     async fn aimed(&self, publication: &Publication, draft: &Draft) -> Result<Aimed, Unaimed> {

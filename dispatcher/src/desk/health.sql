@@ -1,6 +1,6 @@
 -- How the channel $1 is, and what became of its deliveries since $2, by full hours. When it last sent something is
--- looked for in the publication of its last hour with a success: no index orders deliveries by channel. Of a large one
--- only $3 deliveries are looked at; then it is the latest of those, or else the beginning of that hour.
+-- looked for in the publications of its last hour with a success, the latest first: no index orders deliveries by channel. Of
+-- these only $3 deliveries are looked at; then it is the latest of those, or else the beginning of that hour.
 select c.circuit, c.circuit_reason, c.probe_at, c.disabled_reason,
        coalesce(a.sent, 0)::bigint as sent, coalesce(a.failed, 0)::bigint as failed,
        coalesce(a.in_doubt, 0)::bigint as in_doubt, greatest(p.hour, l.at) as last_success_at, q.waiting, q.next_due_at
@@ -12,16 +12,24 @@ select c.circuit, c.circuit_reason, c.probe_at, c.disabled_reason,
             where channel_id = $1 and hour > $2
     ) a on true
     left join lateral (
-        select publication_id, hour from publishing_publication_analytics
-            where channel_id = $1 and sent > 0 order by hour desc limit 1
+        select max(hour) as hour from publishing_publication_analytics
+            where channel_id = $1 and sent > 0
     ) p on true
     left join lateral (
-        select max(d.settled_at) as at
+        select max(d.settled_at) filter (where d.channel_id = $1 and d.class = 'sent') as at
             from (
-                select channel_id, class, settled_at from publishing_delivery_log
-                    where publication_id = p.publication_id order by delivery_id limit $3
+                select of_one.*
+                    from (
+                        select publication_id from publishing_publication_analytics
+                            where channel_id = $1 and sent > 0 and hour = p.hour
+                            order by publication_id desc
+                    ) published
+                    cross join lateral (
+                        select channel_id, class, settled_at from publishing_delivery_log
+                            where publication_id = published.publication_id order by delivery_id limit $3
+                    ) of_one
+                    limit $3
             ) d
-            where d.channel_id = $1 and d.class = 'sent'
     ) l on true
     left join lateral (
         select count(*) as waiting, min(due_at) as next_due_at

@@ -45,7 +45,8 @@ impl Core {
             id: self.ids.next(),
         };
         let (from, addressed_any) = (published.position, addressed > 0);
-        let frozen = audience::freeze(pool, reading, from, addressed_any, &whom).await?;
+        let within = self.limits.freeze_within;
+        let frozen = audience::freeze(pool, reading, from, addressed_any, &whom, within).await?;
         let Some(frozen) = frozen else {
             return Ok(Progress::Idle);
         };
@@ -69,8 +70,9 @@ impl Core {
             Ok(recorded) => *recorded,
             Err(error) => matches!(error, DispatchError::Commit(CommitError::Unknown)),
         };
-        if !may_count {
-            audience::forget_reading(pool, reading).await?;
+        if !may_count && let Err(error) = audience::forget_reading(pool, reading).await {
+            // It is dropped with the publication's others in the end.
+            tracing::debug!(publication = %id, %error, "a reading that does not count is left");
         }
         recorded?;
         self.causes.refresh(id).await?;

@@ -14,6 +14,8 @@ use super::Tries;
 pub enum Family {
     /// SMTP: a greylisting server wants half an hour, a full mailbox days.
     Mail,
+    /// Mail through a provider's API: a refusal is the provider's, not a server's that greylists, and lasts as for mail.
+    MailApi,
     /// HTTP: quick at first, given up after a day.
     Http,
     /// A webhook, by the schedule of Standard Webhooks 1.0.0: ten attempts over three days, since whoever
@@ -95,7 +97,7 @@ impl Family {
     /// How long after the first attempt it is given up.
     pub const fn gives_up_after(self) -> Duration {
         match self {
-            Self::Mail | Self::Webhook => Duration::days(5),
+            Self::Mail | Self::MailApi | Self::Webhook => Duration::days(5),
             Self::Http => Duration::hours(24),
         }
     }
@@ -103,7 +105,7 @@ impl Family {
     /// After how many deferrals it is given up, however soon they came; `None`: time alone decides.
     const fn deferrals_max(self) -> Option<u32> {
         match self {
-            Self::Mail | Self::Http => None,
+            Self::Mail | Self::MailApi | Self::Http => None,
             Self::Webhook => Some(WEBHOOK.len() as u32),
         }
     }
@@ -123,6 +125,7 @@ impl Family {
             (Self::Webhook, _) => step(&WEBHOOK, n).max(wanted.unwrap_or_default()),
             (Self::Mail, Trouble::PutOff { .. }) => step(&MAIL_PUT_OFF, n),
             (Self::Mail, Trouble::Unreachable) => step(&MAIL_UNREACHABLE, n),
+            (Self::MailApi, _) => step(&MAIL_UNREACHABLE, n).max(wanted.unwrap_or_default()),
         }
     }
 
@@ -137,7 +140,7 @@ impl Family {
             (Self::Mail, Trouble::PutOff { .. }) => MAIL_PUT_OFF[0],
             // What was asked for is never undercut; the first step of a webhook is shorter than that.
             (
-                Self::Http | Self::Webhook,
+                Self::Http | Self::Webhook | Self::MailApi,
                 Trouble::PutOff {
                     retry_after: Some(_),
                 },
@@ -245,6 +248,10 @@ mod tests {
         );
         for trouble in [PUT_OFF, Trouble::Unreachable] {
             assert_eq!(
+                waits(Family::MailApi, trouble)[..9],
+                minutes(&[1, 2, 5, 15, 30, 60, 120, 240, 480])
+            );
+            assert_eq!(
                 waits(Family::Webhook, trouble)[..9],
                 [5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400]
             );
@@ -341,6 +348,7 @@ mod tests {
     fn any_family() -> impl Strategy<Value = Family> {
         prop_oneof![
             Just(Family::Mail),
+            Just(Family::MailApi),
             Just(Family::Http),
             Just(Family::Webhook)
         ]

@@ -5,6 +5,7 @@ use time::macros::datetime;
 use super::{check_shape, choices, code, id, of_subscriber, publication_events};
 use crate::aggregate::Aggregate as _;
 use crate::personal::Personal::Known;
+use crate::testing::GlassVault;
 use crate::value::{
     ChannelIds, ConsentVersion, ConsentWording, EmailAddress, Evidence, Html, Title,
 };
@@ -158,4 +159,24 @@ fn later_shapes_read_as_they_were_written_and_stop_readers_that_do_not_know_them
     for event in publication_events() {
         assert_eq!(publication::Publication::min_reader(&event), 0);
     }
+}
+
+/// A later version may know more that an erasure leaves: that stops nobody who knows less.
+#[test]
+fn what_remains_by_a_code_of_later_is_passed_over() {
+    use subscriber::{Event, Remains};
+    let erased = Event::Erased {
+        shredded: vec![],
+        remains: vec![Remains::Segments],
+    };
+    let mut wire = subscriber::Subscriber::encode(&erased, &GlassVault);
+    let tidings_proto::Event::SubscriberErased(written) = &mut wire else {
+        panic!("{wire:?}");
+    };
+    assert_eq!(written.remains, ["segments"]);
+    written.remains.push("of_later".to_owned());
+    assert_eq!(
+        subscriber::Subscriber::decode(&wire, &GlassVault),
+        Ok(erased)
+    );
 }

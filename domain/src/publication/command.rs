@@ -2,7 +2,7 @@
 
 use time::OffsetDateTime;
 
-use super::{Accounting, Aim, Audience, Content, Picked, Plan, Retry};
+use super::{Accounting, Aim, Audience, Content, Picked, Plan, Retry, SegmentList};
 use crate::schedule::CivilTime;
 use crate::value::{ChannelIds, Code};
 
@@ -26,6 +26,8 @@ pub enum Command {
         channel_ids: ChannelIds,
         /// To whom.
         aim: Aim,
+        /// Lists of segments that they say nothing about, which are empty in `aim`.
+        unsaid: Vec<SegmentList>,
     },
     /// An editor fixes the content and sends it off, whether it is scheduled or not.
     Publish,

@@ -35,8 +35,12 @@ pub(super) fn decide(state: &Publication, command: Command) -> Result<Vec<Event>
                 content,
                 channel_ids,
                 aim,
+                unsaid,
             },
         ) => {
+            if draft.aim.is_by_segments() && !unsaid.is_empty() {
+                return Err(Refusal::SegmentsUnsaid { lists: unsaid });
+            }
             if draft.content == content && draft.channel_ids == channel_ids && draft.aim == aim {
                 return Ok(vec![]);
             }

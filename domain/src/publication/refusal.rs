@@ -1,5 +1,6 @@
 //! Why something can not be done with a publication.
 
+use super::SegmentList;
 use crate::schedule::CivilTime;
 
 /// Why not.
@@ -14,6 +15,15 @@ pub enum Refusal {
     /// Revised after publishing.
     #[error("only a draft can be revised; this one has left that stage and its content is fixed")]
     NotADraft,
+    /// Revised without a word on lists of segments, of which the draft names some: it could go to more than before.
+    #[error(
+        "the draft names segments, and without a word on this list it could go to more than it does by now: list them again, or \
+         give an empty list for none"
+    )]
+    SegmentsUnsaid {
+        /// The lists that were left out.
+        lists: Vec<SegmentList>,
+    },
     /// Published twice.
     #[error("the publication is published already; nothing was sent twice")]
     AlreadyPublished,

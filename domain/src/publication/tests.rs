@@ -41,6 +41,7 @@ fn revise(title: &str) -> Command {
         content: content(title),
         channel_ids: channel_ids(),
         aim: Aim::default(),
+        unsaid: vec![],
     }
 }
 
@@ -277,6 +278,27 @@ fn the_latest_revision_goes_out() {
     );
 }
 
+/// Whatever the draft was when somebody began to write.
+#[test]
+fn a_draft_that_names_segments_is_only_revised_by_a_word_on_both_lists() {
+    use SegmentList::{Excluding, Picking};
+    let revise = |unsaid: &[SegmentList]| Command::Revise {
+        content: content("two"),
+        channel_ids: channel_ids(),
+        aim: Aim::default(),
+        unsaid: unsaid.to_vec(),
+    };
+    let plain = fold::<Publication>(&[drafted()]);
+    let named = fold::<Publication>(&published_by_segments()[..1]);
+    for unsaid in [&[Picking, Excluding][..], &[Picking], &[Excluding]] {
+        assert!(plain.decide(revise(unsaid)).is_ok());
+        let lists = unsaid.to_vec();
+        let refused = named.decide(revise(unsaid));
+        assert_eq!(refused, Err(Refusal::SegmentsUnsaid { lists }));
+    }
+    assert!(named.decide(revise(&[])).is_ok());
+}
+
 #[test]
 fn other_segments_are_another_audience() {
     let segments = |n| SegmentIds::parse(vec![Uuid::from_u128(n)]).unwrap();
@@ -284,6 +306,7 @@ fn other_segments_are_another_audience() {
         content: content("one"),
         channel_ids: channel_ids(),
         aim,
+        unsaid: vec![],
     };
     let [picking, excluding] = [
         Aim {

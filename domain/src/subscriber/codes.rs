@@ -107,6 +107,8 @@ code_enum! {
         AddressHash = "address_hash",
         /// Which topics and channels they left or asked for, and when a message was to reach them:
         Choices = "choices",
+        /// Whether segments picked them for a publication:
+        Segments = "segments",
         /// What was sealed, with no key to open it:
         SealedBytes = "sealed_bytes",
         /// Pages and write-ahead log of the database, until they are written over:

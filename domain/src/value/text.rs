@@ -22,8 +22,17 @@ fn line(what: &str, text: &str, chars_max: usize) -> Result<String, Invalid> {
             "{what} holds a line break or another control character; it must be a single line"
         )));
     }
+    if text.contains(OVERRIDES) {
+        return Err(Invalid::new(format!(
+            "{what} holds a character that turns the order of letters around (U+202D or U+202E), so that it reads as \
+             something else; leave it out"
+        )));
+    }
     Ok(text.to_owned())
 }
+
+/// Unicode's overrides of the direction of writing: right-to-left scripts need none.
+const OVERRIDES: [char; 2] = ['\u{202d}', '\u{202e}'];
 
 /// Declares a one-line text: its words in a refusal, and the most characters it may have.
 macro_rules! line_text {
@@ -146,6 +155,7 @@ mod tests {
                     assert!($name::parse(&"é".repeat($name::CHARS_MAX)).is_ok());
                     assert!($name::parse(&"é".repeat($name::CHARS_MAX + 1)).is_err());
                     assert!($name::parse("two\nlines").is_err());
+                    assert!($name::parse("invoice\u{202e}fdp.exe").is_err());
                 }
 
                 proptest! {

@@ -84,6 +84,8 @@ impl Default for Bounds {
 /// What a rebuild is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
+    /// Another rebuild of this view has to end first.
+    Waiting(&'static str),
     /// The log is read.
     Folding,
     /// The table of a view is written and caught up.
@@ -182,6 +184,7 @@ pub async fn rebuild(
     complete(&sessions.reader).await?;
     let mut builds = Vec::with_capacity(views.len());
     for view in views {
+        take_turn(&sessions.writer, view.name, progress).await?;
         builds.push((view.begin)(store, &mut sessions.writer, options).await?);
     }
     let pass = Pass::over(store, &builds, options);
@@ -204,6 +207,28 @@ pub async fn rebuild(
         );
     }
     Ok(rebuilt)
+}
+
+/// Takes the lock of a view's rebuilds, which the session holds until it ends. Says so if it has to wait.
+async fn take_turn(
+    session: &ClientWrapper,
+    view: &'static str,
+    progress: &mut (dyn FnMut(RebuildProgress) + Send),
+) -> Result<(), ViewError> {
+    let free = "select pg_try_advisory_lock(hashtext($1))";
+    let row = of_view(view, session.query_one(free, &[&view])).await?;
+    if row.get(0) {
+        return Ok(());
+    }
+    progress(RebuildProgress {
+        phase: Phase::Waiting(view),
+        from: 0,
+        position: 0,
+        head: 0,
+    });
+    let lock = "select pg_advisory_lock(hashtext($1))";
+    of_view(view, session.execute(lock, &[&view])).await?;
+    Ok(())
 }
 
 /// Sessions of a rebuild's own, besides those of its readers. They are not the pool's: however the rebuild

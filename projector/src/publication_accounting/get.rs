@@ -42,7 +42,8 @@ pub struct Accounting {
     pub counts: Counts,
     /// What the receiving sides said afterwards; no part of the sum.
     pub feedback: FeedbackCounts,
-    /// Whether `planned` is the sum of the classes, and agrees with what the publication's plan says.
+    /// Whether `planned` is the sum of the classes, and agrees with what the publication's plan says, as far as the deliveries
+    /// are known by then.
     pub balanced: bool,
     /// Deliveries the frozen audience comes to; null before it is frozen.
     pub deliveries: Option<i64>,
@@ -53,7 +54,8 @@ pub struct Accounting {
 }
 
 impl Accounting {
-    pub(super) fn of(publication: &Publication, channels: Vec<ChannelCounts>) -> Self {
+    /// `seen`: the position up to which deliveries are counted at least.
+    pub(super) fn of(publication: &Publication, channels: Vec<ChannelCounts>, seen: i64) -> Self {
         let counts = channels
             .iter()
             .fold(Counts::default(), |sum, one| sum.plus(one.counts));
@@ -61,7 +63,7 @@ impl Accounting {
         Self {
             publication_id: publication.id,
             state: publication.state.clone(),
-            balanced: each && counts.balanced() && agrees(publication, counts.planned),
+            balanced: each && counts.balanced() && agrees(publication, counts.planned, seen),
             deliveries: publication.deliveries,
             not_planned: publication.not_planned,
             feedback: channels
@@ -74,11 +76,13 @@ impl Accounting {
 }
 
 /// Once planning has ended, what was planned is what it says, and with what was left out it is what was
-/// frozen. Before, there can not be more than was frozen.
-fn agrees(publication: &Publication, planned: i64) -> bool {
+/// frozen; some of it may not be counted yet. Before, there can not be more than was frozen.
+fn agrees(publication: &Publication, planned: i64, seen: i64) -> bool {
+    let all_counted = seen >= publication.position;
     match (publication.deliveries, publication.planned) {
         (Some(deliveries), Some(plan)) => {
-            plan == planned && plan + publication.not_planned.unwrap_or(0) == deliveries
+            let counted = plan == planned || plan > planned && !all_counted;
+            counted && plan + publication.not_planned.unwrap_or(0) == deliveries
         }
         (Some(deliveries), None) => planned <= deliveries,
         (None, _) => true,
@@ -118,9 +122,13 @@ pub async fn get_accounting(
     let position = reader.position(&views, at.at_least).await?;
     let found = publication_status::get_row(&reader, *id).await?;
     let publication = found.ok_or_else(|| answer::not_found(position, "publication", *id))?;
+    // The view that counts them may be behind the one that knows the plan.
+    let seen = reader
+        .position(&[DeliveryLog::DEFINITION.name], None)
+        .await?;
     let channels = query::channels(&reader, *id).await?;
     Ok(answer::ok(
         position,
-        &Accounting::of(&publication, channels),
+        &Accounting::of(&publication, channels, seen),
     ))
 }

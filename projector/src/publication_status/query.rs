@@ -69,6 +69,9 @@ pub struct Publication {
     /// Orders the list.
     #[serde(skip)]
     pub(crate) created_position: i64,
+    /// Its last event.
+    #[serde(skip)]
+    pub(crate) position: i64,
 }
 
 /// When a publication goes out by itself.
@@ -102,9 +105,10 @@ pub struct Which {
 }
 
 const SELECT: &str = "select publication_id, title, state, content_version, channel_ids, topic_ids, segment_ids, \
-     excluded_segment_ids, priority, created_at, published_at, completed_at, cancelled_at, cancel_reason, local_time, zone, scheduled_at, missed_reason, paused_reason, retries, \
+     excluded_segment_ids, priority, created_at, published_at, completed_at, cancelled_at, cancel_reason, local_time, zone, \
+     scheduled_at, missed_reason, paused_reason, retries, \
      completed_position >= under_way_since as is_over, subscribers, deliveries, planned, not_planned, \
-     version, created_position from publishing_publication_status";
+     version, created_position, position from publishing_publication_status";
 
 /// One publication.
 pub(crate) async fn get(reader: &Reader, id: Uuid) -> Result<Option<Publication>, Problem> {
@@ -165,6 +169,7 @@ fn publication(row: &Row) -> Publication {
         not_planned: row.get("not_planned"),
         version: row.get("version"),
         created_position: row.get("created_position"),
+        position: row.get("position"),
     }
 }
 

@@ -203,6 +203,7 @@ fn dispatcher(layers: &Layers) -> Result<DispatcherConfig, ConfigError> {
         attempt_fresh: seconds(layers, "dispatcher.attempt_fresh_s", 1, 600)?,
         email_deadline: seconds(layers, "dispatcher.email_deadline_s", 1, 86_400)?,
         http_deadline: seconds(layers, "dispatcher.http_deadline_s", 1, 86_400)?,
+        freeze_within: seconds(layers, "dispatcher.freeze_within_s", 1, 3_600)?,
     })
 }
 

@@ -171,6 +171,8 @@ pub struct DispatcherConfig {
     pub email_deadline: Duration,
     /// An HTTP attempt is in doubt after this.
     pub http_deadline: Duration,
+    /// Reading whom a publication goes to takes no longer.
+    pub freeze_within: Duration,
 }
 
 /// Limits of outgoing HTTP.

@@ -7,11 +7,16 @@ use serde_path_to_error::{Path, Segment};
 
 use super::Problem;
 
-/// Reads `bytes` as one JSON value of type `T`.
+/// Reads `bytes` as one JSON object of type `T`. A list is none, whatever serde would make of its elements.
 ///
 /// # Errors
 /// 400 with line and column when it is no JSON, 422 with a pointer when it is JSON of another shape.
 pub fn from_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    if bytes.trim_ascii_start().first() == Some(&b'[') {
+        let list: Result<Vec<Value>, _> = serde_json::from_slice(bytes);
+        list.map_err(|error| unreadable(&error, ""))?;
+        return Err(Problem::validation().error("#", "it is a list, and must be an object"));
+    }
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut reader)
         .map_err(|error| unreadable(error.inner(), &pointer(error.path())))?;

@@ -129,7 +129,11 @@ fn a_wrong_value_is_placed_by_pointer() {
     let missing = read(r#"{"tags": []}"#);
     assert_eq!(missing.errors[0].pointer, "#/subject");
     assert_eq!(missing.errors[0].detail, "missing field `subject`");
-    assert_eq!(read("[]").errors[0].pointer, "#");
+    // In the order of the fields, it would be one to serde.
+    let list = read(r#"["a", [1]]"#);
+    assert_eq!((list.status, list.errors[0].pointer.as_str()), (422, "#"));
+    assert_eq!(list.errors[0].detail, "it is a list, and must be an object");
+    assert_eq!(read("[").status, 400);
 }
 
 #[actix_web::test]

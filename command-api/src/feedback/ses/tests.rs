@@ -96,6 +96,26 @@ fn an_event_names_its_delivery_by_the_tags_of_the_mail() {
     assert_eq!(told(&odd).attempt, None);
 }
 
+/// A mail that SES took and never sent is none that arrived.
+#[test]
+fn what_ses_throws_away_did_not_arrive_and_is_not_held_against_the_address() {
+    let event = json!({
+        "eventType": "Reject",
+        "mail": mail(),
+        "reject": { "reason": "Bad content" },
+    });
+    let (class, reason) = (BounceClass::Soft, BounceReason::ContentRejected);
+    let said = only(&event);
+    assert_eq!(
+        said.what,
+        Feedback::bounced(class, reason, None, Some("Bad content"))
+    );
+    assert_eq!(said.recipient, "ada@example.org");
+    let found = told(&event);
+    assert_eq!(found.delivery_id, Uuid::try_parse(ID).ok());
+    assert_eq!(found.at, Some(datetime!(2026-03-01 09:40:02.012 UTC)));
+}
+
 #[test]
 fn only_what_ses_holds_against_the_address_is_hard() {
     let table = "\

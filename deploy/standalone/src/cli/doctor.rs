@@ -1,5 +1,6 @@
 //! `tidings doctor`: examines a platform and says, for each thing that is wrong, what to do about it.
 
+mod channels;
 mod database;
 mod finding;
 mod place;
@@ -117,6 +118,7 @@ async fn look(
         findings.push(stream::against_log(session, backing, &log).await);
         findings.push(database::views(client).await);
         findings.push(database::dispatch(client).await);
+        findings.push(channels::channels(client).await);
         let now = session.ground.clock.now();
         findings.push(database::publications(client, now).await);
     }

@@ -106,7 +106,7 @@ pub enum CliError {
     Proof(#[from] ProofError),
     #[error("the export does not hold: {0}")]
     Export(#[from] Fault),
-    #[error("cannot write {}: check the path and its permissions", path.display())]
+    #[error("cannot write {}: {}", path.display(), unwritable(source))]
     Unwritable {
         path: PathBuf,
         #[source]
@@ -150,6 +150,14 @@ impl CliError {
             _ => false,
         };
         if misunderstood { USAGE } else { FAILED }
+    }
+}
+
+/// What to do about a file that can not be written.
+fn unwritable(source: &std::io::Error) -> &'static str {
+    match source.kind() {
+        std::io::ErrorKind::AlreadyExists => "there is a file of that name already: name another",
+        _ => "check the path and its permissions",
     }
 }
 

@@ -74,8 +74,11 @@ impl Rebuild {
         let bar = Bar::new(out, &self.view, "events");
         let started = clock.monotonic();
         let mut show = |at: RebuildProgress| {
-            if let Phase::Writing(view) = at.phase {
-                bar.say(&format!("writing {view}"));
+            match at.phase {
+                Phase::Waiting(view) if out.is_terminal() => bar.say(&waits(view)),
+                Phase::Waiting(view) => return out.note(waits(view)),
+                Phase::Folding => bar.say(""),
+                Phase::Writing(view) => bar.say(&format!("writing {view}")),
             }
             bar.start_from(at.from.unsigned_abs());
             bar.set(at.position.unsigned_abs(), at.head.unsigned_abs());
@@ -127,6 +130,10 @@ impl Rebuild {
         out.note("error: views differ from the log: run `tidings rebuild all` to put them right");
         ExitCode::FAILURE
     }
+}
+
+fn waits(view: &str) -> String {
+    format!("waits for another rebuild of {view} to end")
 }
 
 /// Short ranges, each of them staged, if a test wants them.

@@ -97,7 +97,11 @@ impl Rooms {
             .with_views(skip_in_view(core.store.clone()))
             .with_replays(not_taken(core.store.clone()))
             .with_offers(offers(reader.clone()))
-            .with_segments(addressed_kinds(), goes_to_nobody(desk.clone()))
+            .with_segments(
+                addressed_kinds(),
+                goes_to_nobody(desk.clone()),
+                is_obstructed(desk.clone()),
+            )
             .with_notices(notice_channel(site))
             .with_scopes(scopes(every_route()))
             .with_metrics(site.metrics.clone());
@@ -383,6 +387,14 @@ fn goes_to_nobody(desk: Arc<Desk>) -> GoesToNobody {
     Arc::new(move |id| {
         let desk = desk.clone();
         Box::pin(async move { desk.goes_to_nobody(id).await })
+    })
+}
+
+/// Whether they ever could, likewise.
+fn is_obstructed(desk: Arc<Desk>) -> GoesToNobody {
+    Arc::new(move |id| {
+        let desk = desk.clone();
+        Box::pin(async move { desk.is_obstructed(id).await })
     })
 }
 

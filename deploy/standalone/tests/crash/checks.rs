@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tidings_domain::subscriber::Subscriber;
 use tidings_event_store::stream::StreamName;
 use tidings_event_store::vault::Vault;
 use tidings_event_store::{Recorded, Store};
-use tidings_sinks::smtp;
+use tidings_sinks::{ses, smtp};
 use tidings_tests::checker::deliveries::Received;
 use tidings_tests::checker::readers::Handed;
 use tidings_tests::checker::{Evidence, Told, safe, settled};
@@ -127,6 +127,7 @@ impl World {
         copies.extend(self.slack_messages(&known));
         copies.extend(self.discord_messages(&known));
         copies.extend(self.webhook_messages(&known));
+        copies.extend(mails_by_amazon(&self.ses));
         copies.extend(files(&known));
         copies
     }
@@ -200,6 +201,24 @@ pub(crate) fn mails(server: &smtp::Handle) -> Vec<Received> {
         Received::Mail {
             delivery_id: id.split('@').next().unwrap().parse().unwrap(),
             mailbox: mailbox.to_ascii_lowercase(),
+        }
+    };
+    mails.iter().map(|mail| copy(mail)).collect()
+}
+
+/// Every mail that Amazon SES has.
+fn mails_by_amazon(server: &ses::Handle) -> Vec<Received> {
+    let mails = server.messages();
+    let copy = |mail: &ses::Message| {
+        let tags = mail.payload["EmailTags"].as_array().unwrap();
+        let of_delivery = |tag: &&Value| tag["Name"] == json!("tidings-delivery");
+        let tag = tags
+            .iter()
+            .find(of_delivery)
+            .expect("it names its delivery");
+        Received::Mail {
+            delivery_id: tag["Value"].as_str().unwrap().parse().unwrap(),
+            mailbox: mail.webhook.to_ascii_lowercase(),
         }
     };
     mails.iter().map(|mail| copy(mail)).collect()

@@ -82,6 +82,7 @@ impl World {
             scheduled: point.starts_with("schedule."),
             try_again: point.starts_with("retry."),
             erases: true,
+            to_segments: point.starts_with("freeze.") || self.known().rounds.is_multiple_of(2),
         }
     }
 

@@ -201,6 +201,7 @@ impl World {
             "slack" => &self.slack,
             "discord" => &self.discord,
             "webhook" => &self.webhook,
+            "ses" => &self.ses,
             other => panic!("no receiver by HTTP: {other}"),
         }
     }
@@ -211,6 +212,7 @@ impl World {
             "slack" => &self.links.slack,
             "discord" => &self.links.discord,
             "webhook" => &self.links.webhook,
+            "ses" => &self.links.ses,
             other => panic!("no wire leads to {other}"),
         }
     }
@@ -296,7 +298,7 @@ impl World {
 async fn killed_at_each_step(kind: &'static str, steps: &[Step]) {
     let mut world = World::new(Seed::of_run().0).await;
     world.ensure_up().await;
-    if kind == "email" {
+    if ["email", "ses"].contains(&kind) {
         world.a_reader(&world.program.api()).await;
     }
     let mut publications = Vec::new();
@@ -322,6 +324,11 @@ async fn killed_at_each_step(kind: &'static str, steps: &[Step]) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_mail_survives_a_kill_at_each_step() {
     killed_at_each_step("email", &MAIL).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_mail_by_amazon_survives_a_kill_at_each_step() {
+    killed_at_each_step("ses", &HTTP).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

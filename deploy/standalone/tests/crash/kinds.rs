@@ -3,12 +3,12 @@
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use tidings_sinks::{discord, ses, slack, smtp, webhook};
+use tidings_sinks::{discord, slack, smtp, webhook};
 use tidings_tests::program::Api;
 use tidings_tests::program::newsroom::id;
 
 use crate::program;
-use crate::world::SECRET;
+use crate::world::{KEY_ID, SECRET, amazon};
 
 const READERS: usize = 20;
 /// Within this urgent news arrives, whatever else waits.
@@ -76,24 +76,11 @@ async fn configured(api: &Api, [smtp, slack, discord, webhook, ses]: [String; 5]
         json!({ "kind": "file", "name": "Files", "settings": { "folder": "editions" } }),
         json!({ "kind": "ses", "name": "Amazon SES", "settings": {
             "region": "eu-west-1", "endpoint": ses, "from": "News <news@example.org>",
-        }, "credentials": { "access_key_id": "AKIDEXAMPLE", "secret_access_key": SECRET } }),
+        }, "credentials": { "access_key_id": KEY_ID, "secret_access_key": SECRET } }),
     ] {
         channels.push(id(&api.post("/api/v1/channels", &channel).await));
     }
     channels
-}
-
-/// Amazon SES, with the account that [`configured`] names.
-async fn amazon() -> ses::Handle {
-    let account = ses::Account {
-        access_key_id: "AKIDEXAMPLE".to_owned(),
-        secret_access_key: SECRET.to_owned(),
-        session_token: None,
-        region: "eu-west-1".to_owned(),
-        identities: vec!["example.org".to_owned()],
-        configuration_sets: Vec::new(),
-    };
-    ses::start(ses::Options::default(), account).await.unwrap()
 }
 
 /// Brings the readers in.

@@ -27,6 +27,7 @@ mod private;
 mod restore_points;
 mod restored;
 mod rounds;
+mod segments;
 mod settle;
 #[cfg(debug_assertions)]
 mod soak;

@@ -10,6 +10,7 @@ use tidings_tests::program::{Api, Away};
 use time::macros::format_description;
 use uuid::Uuid;
 
+use crate::segments::SEATS;
 use crate::world::{LATER, NEVER, World};
 
 /// The channels of a round. What a webhook is in doubt about is sent once more half a minute later, which no round waits for.
@@ -41,6 +42,8 @@ pub(crate) struct Round {
     pub(crate) try_again: bool,
     /// Whether somebody is erased.
     pub(crate) erases: bool,
+    /// Whether something is published to segments as well.
+    pub(crate) to_segments: bool,
 }
 
 impl Default for Round {
@@ -51,6 +54,7 @@ impl Default for Round {
             scheduled: false,
             try_again: false,
             erases: true,
+            to_segments: false,
         }
     }
 }
@@ -78,6 +82,10 @@ impl World {
         let topics = &[TOPIC][..number % 2];
         let id = self.draft(&api, number, TEXT, &channels, topics).await?;
         self.send_off(&api, id, round.scheduled).await?;
+        let to_segments = match round.to_segments {
+            true => Some(self.publish_to_segments(&api, number, channels[0]).await?),
+            false => None,
+        };
         if round.lose_session {
             self.lose_session().await;
         }
@@ -99,6 +107,9 @@ impl World {
             }
         }
         self.see_to_its_end(&api, id).await?;
+        if let Some(id) = to_segments.flatten() {
+            self.see_to_its_end(&api, id).await?;
+        }
         if let Some(erased) = erased {
             let path = format!("/api/v1/subscribers/{erased}/erasure");
             let done = |it: &Value| it["signature"].is_string();
@@ -142,8 +153,10 @@ impl World {
     async fn import(&self, api: &Api, number: usize, readers: usize) -> Result<(), Away> {
         let mut addresses = vec![format!("r{number}{LATER}"), format!("r{number}{NEVER}")];
         addresses.extend((0..readers).map(|n| format!("r{number}-{n}@example.org")));
-        let lines = addresses.iter().map(|it| format!("{it},Reader\n"));
-        let csv = format!("email,name\n{}nobody,Nobody\n", lines.collect::<String>());
+        let lines = addresses.iter().zip(SEATS.iter().cycle());
+        let lines = lines.map(|(address, seat)| format!("{address},Reader,{seat}\n"));
+        let lines: String = lines.collect();
+        let csv = format!("email,name,seat\n{lines}nobody,Nobody,\n");
         let file = self.hand_in(addresses);
         let answer = api.file(csv).await?;
         let id = self.tell(&answer.expect("a file may be imported"));
@@ -176,15 +189,25 @@ impl World {
         let title = format!("Edition {number} of {}", self.seed);
         let draft =
             json!({ "title": title, "markdown": text, "channels": channels, "topics": topics });
+        self.draft_once(api, title, &draft).await
+    }
+
+    /// Drafts what has this title; gives its id.
+    pub(crate) async fn draft_once(
+        &self,
+        api: &Api,
+        title: String,
+        draft: &Value,
+    ) -> Result<Uuid, Away> {
         // Said twice, as by somebody who missed the answer.
         let drafted = api
-            .command_once(&title, "/api/v1/publications", &draft)
+            .command_once(&title, "/api/v1/publications", draft)
             .await?;
         let drafted = drafted.expect("a draft may be made");
         let id = self.tell(&drafted);
         self.known().titles.insert(title.clone(), id);
         let again = api
-            .command_once(&title, "/api/v1/publications", &draft)
+            .command_once(&title, "/api/v1/publications", draft)
             .await?;
         assert_eq!(again, Some(drafted), "the same key, the same answer");
         Ok(id)
@@ -316,8 +339,12 @@ impl World {
         }
         // Until then the view of deliveries has not seen all of them.
         let accounting = format!("{publication}/accounting");
-        api.await_answer(&accounting, |it| it["balanced"] == json!(true))
-            .await?;
+        let counted = |it: &Value| {
+            let count = |key: &str| it[key].as_i64();
+            count("not_planned").map(|left_out| count("planned").unwrap_or(0) + left_out)
+                == count("deliveries")
+        };
+        api.await_answer(&accounting, counted).await?;
         let pending = format!("{publication}/deliveries?class=pending&limit=1000");
         let put_off = |page: &Value| {
             let mut pending = page["items"].as_array().unwrap().iter();

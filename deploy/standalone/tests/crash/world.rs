@@ -14,7 +14,7 @@ use tidings_event_store::{Log, ReadError, Store};
 use tidings_servers::template::EphemeralServers;
 use tidings_service::config::Secret;
 use tidings_service::postgres::Settings;
-use tidings_sinks::{discord, slack, smtp, webhook};
+use tidings_sinks::{discord, ses, slack, smtp, webhook};
 use tidings_tests::checker::Told;
 use tidings_tests::checker::deliveries::Received;
 use tidings_tests::checker::readers::Handed;
@@ -34,7 +34,9 @@ pub(crate) const NEVER: &str = "@never.example";
 /// Folder of the file channel, and the name by which the others that take one message each are called.
 pub(crate) const FOLDER: &str = "editions";
 const WEBHOOK: &str = "news";
-/// What signs for the webhook channel.
+/// Names the key of Amazon SES.
+pub(crate) const KEY_ID: &str = "AKIDEXAMPLE";
+/// What signs for the webhook channel, and for Amazon SES.
 pub(crate) const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
 /// What this process calls itself to the servers.
@@ -51,6 +53,7 @@ pub(crate) struct World {
     pub(crate) slack: slack::Handle,
     pub(crate) discord: discord::Handle,
     pub(crate) webhook: webhook::Handle,
+    pub(crate) ses: ses::Handle,
     /// Between the program and its database, its nats-server and the receivers.
     pub(crate) links: Links,
     /// Log and vault, past every wire.
@@ -75,6 +78,7 @@ pub(crate) struct Links {
     pub(crate) slack: Link,
     pub(crate) discord: Link,
     pub(crate) webhook: Link,
+    pub(crate) ses: Link,
 }
 
 /// A second program, with wires of its own to the same servers.
@@ -96,6 +100,8 @@ pub(crate) struct Known {
     pub(crate) titles: BTreeMap<String, Uuid>,
     /// What every other round is about.
     pub(crate) topic: Option<Uuid>,
+    /// Segments by slug.
+    pub(crate) segments: BTreeMap<&'static str, Uuid>,
     /// Channels by kind.
     pub(crate) channels: BTreeMap<&'static str, Uuid>,
     pub(crate) shredded: Vec<Uuid>,
@@ -162,6 +168,7 @@ impl World {
             secrets: vec![SECRET.to_owned()],
         };
         let webhook = webhook::start(unlimited(), &knows).await.unwrap();
+        let ses = amazon().await;
         let links = Links {
             database,
             nats,
@@ -169,6 +176,7 @@ impl World {
             slack: Link::before(slack.addr()).await,
             discord: Link::before(discord.addr()).await,
             webhook: Link::before(webhook.addr()).await,
+            ses: Link::before(ses.addr()).await,
         };
         let master_keys = MasterKeys::new(servers.location().join("master.keys"));
         let mut all = vec![
@@ -196,6 +204,7 @@ impl World {
             slack,
             discord,
             webhook,
+            ses,
             links,
             store,
             nats: connect_nats(servers.nats_url()).await,
@@ -243,6 +252,16 @@ impl World {
                 let (own, url) = (self.webhook.addr(), self.webhook.url(WEBHOOK));
                 let url = through(&links.webhook, own, &url);
                 (json!({ "url": url }), json!({ "secret": SECRET }))
+            }
+            "ses" => {
+                let url = through(&links.ses, self.ses.addr(), &self.ses.base_url());
+                let settings = json!({
+                    "region": "eu-west-1",
+                    "endpoint": url,
+                    "from": "News <news@example.org>",
+                });
+                let key = json!({ "access_key_id": KEY_ID, "secret_access_key": SECRET });
+                (settings, key)
             }
             "file" => (json!({ "folder": FOLDER }), none),
             other => panic!("nobody receives what is sent by {other}"),
@@ -311,6 +330,19 @@ impl World {
             tokio::join!(self.servers.restart_postgres(), self.servers.restart_nats());
         postgres.and(nats).unwrap();
     }
+}
+
+/// Amazon SES, with the account that has [`KEY_ID`] and [`SECRET`].
+pub(crate) async fn amazon() -> ses::Handle {
+    let account = ses::Account {
+        access_key_id: KEY_ID.to_owned(),
+        secret_access_key: SECRET.to_owned(),
+        session_token: None,
+        region: "eu-west-1".to_owned(),
+        identities: vec!["example.org".to_owned()],
+        configuration_sets: Vec::new(),
+    };
+    ses::start(ses::Options::default(), account).await.unwrap()
 }
 
 /// A URL of a receiver, as programs reach it.

@@ -85,7 +85,7 @@ impl<V: View> Build<V>
 where
     V::Row: Merge,
 {
-    /// Takes the view's lock and makes its next tables, or finds those of a rebuild that ended half way.
+    /// Makes the view's next tables, whose lock the session holds, or finds those of a rebuild that ended half way.
     pub(super) async fn begin(
         store: &Store,
         session: &mut ClientWrapper,
@@ -93,8 +93,6 @@ where
     ) -> Result<Self, ViewError> {
         let view = V::DEFINITION.name;
         let derived = V::derived();
-        let lock = "select pg_advisory_lock(hashtext($1))";
-        of_view(view, session.execute(lock, &[&view])).await?;
         let at = match options.mode {
             RebuildMode::Replace => open::<V>(store, &derived, Earlier::Serves).await?,
             RebuildMode::Verify => match open::<V>(store, &derived, Earlier::Refused).await {

@@ -71,6 +71,26 @@ async fn a_rebuilt_view_is_the_same_and_goes_on() {
 }
 
 #[tokio::test]
+async fn a_rebuild_says_that_it_waits_for_another() {
+    let (platform, _runner) = folded(100).await;
+    let other = platform.pool.get().await.unwrap();
+    let lock = "select pg_advisory_lock(hashtext('tally'))";
+    other.batch_execute(lock).await.unwrap();
+    let (told, mut waits) = tokio::sync::mpsc::unbounded_channel();
+    let ends = async {
+        assert_eq!(waits.recv().await, Some(Phase::Waiting("tally")));
+        let unlock = "select pg_advisory_unlock(hashtext('tally'))";
+        other.batch_execute(unlock).await.unwrap();
+        assert_eq!(waits.recv().await, Some(Phase::Folding));
+    };
+    let view = [Rebuildable::of::<TallyView>()];
+    let options = RebuildOptions::new(RebuildMode::Replace);
+    let mut tell = |progress: RebuildProgress| told.send(progress.phase).unwrap();
+    let (rebuilt, ()) = tokio::join!(rebuild(&platform.store, &view, &options, &mut tell), ends);
+    assert_eq!(rebuilt.unwrap()[0].position, 100);
+}
+
+#[tokio::test]
 async fn verify_counts_rows_that_were_changed_added_or_lost() {
     let (platform, _) = folded(90).await;
     let client = platform.pool.get().await.unwrap();

@@ -157,6 +157,22 @@ async fn other_processes_learn_of_a_rotation_when_they_need_to() {
     assert!(client.batch_execute(sql).await.is_err());
 }
 
+/// By a read it learns the new master key, and its source has the old one no more.
+#[tokio::test]
+async fn a_process_that_reads_after_a_rotation_makes_keys_as_before() {
+    let platform = Platform::start().await;
+    let shelf = Shelf::holding(vec![old()]);
+    let (rotating, other) = (shelf.process(&platform), shelf.process(&platform));
+    let before = owners(&platform, &rotating, 3).await;
+    shelf.hold(vec![old(), master(1)]);
+    let rotation = rotating.rotate(master(1), now(&platform)).await.unwrap();
+    finish(&platform, rotation).await;
+    shelf.hold(vec![master(1)]);
+    all_open(&other, &before).await;
+    let after = owners(&platform, &other, 3).await;
+    all_open(&shelf.process(&platform), &after).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_shredded_or_made_during_a_rotation_is_as_if_there_were_none() {
     let platform = Platform::start().await;

@@ -51,12 +51,20 @@ pub(super) async fn ask(house: &House, commands: Commands, request: TestRequest)
 pub(super) fn house_commands(house: &House) -> Commands {
     let link_keys = LinkKeys::clone(&house.link_keys);
     let desk = Arc::new(super::desk::desk(house));
+    let again = desk.clone();
     let goes_to_nobody = Arc::new(move |id| -> BoxFuture<'static, _> {
         let desk = desk.clone();
         Box::pin(async move { desk.goes_to_nobody(id).await })
     });
-    commands(&house.platform, house.id_key.clone(), link_keys)
-        .with_segments(addressed_kinds(), goes_to_nobody)
+    let is_obstructed = Arc::new(move |id| -> BoxFuture<'static, _> {
+        let desk = again.clone();
+        Box::pin(async move { desk.is_obstructed(id).await })
+    });
+    commands(&house.platform, house.id_key.clone(), link_keys).with_segments(
+        addressed_kinds(),
+        goes_to_nobody,
+        is_obstructed,
+    )
 }
 
 /// The same, which find out by which channel a notice goes.

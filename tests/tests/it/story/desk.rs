@@ -247,6 +247,12 @@ async fn a_channels_health_tells_what_it_has_done_and_why_it_does_nothing() {
     let figures = ["state", "sent", "failed", "waiting"].map(|name| health[name].clone());
     assert_eq!(figures, [json!("ok"), json!(2), json!(1), json!(0)]);
     assert!(health["last_success_at"].is_string());
+    // Its last success is that of the latest publication, not of any of the same hour.
+    let first = health["last_success_at"].clone();
+    house.publish("Once more", MARKDOWN, &channels[..1]).await;
+    house.platform.settle().await;
+    let (_, health) = get(&house, &path(0)).await;
+    assert_ne!(health["last_success_at"], first);
     let ahead = format!("{}?at_least=1", path(0));
     assert_eq!(get(&house, &ahead).await.0, 200);
     let beyond = format!("{}?at_least=99999", path(0));

@@ -96,6 +96,7 @@ async fn what_was_revised_after_it_missed_its_time_is_what_goes_out() {
         ),
         channel_ids: ChannelIds::parse(vec![channel]).unwrap(),
         aim: Aim::default(),
+        unsaid: vec![],
     };
     house.publication(id, command).await;
     house.publication(id, || Command::Publish).await;

@@ -83,6 +83,15 @@ async fn refused(house: &House, id: Uuid) -> String {
     problem["detail"].as_str().unwrap().to_owned()
 }
 
+/// Why it is not scheduled.
+async fn not_scheduled(house: &House, id: Uuid) -> String {
+    let path = format!("/api/v1/publications/{id}/schedule");
+    let body = json!({ "local_time": "2036-03-01T08:00", "zone": "Europe/London" });
+    let (status, problem) = say(house, post(&path, &body)).await;
+    assert_eq!(status, 409, "{problem}");
+    problem["detail"].as_str().unwrap().to_owned()
+}
+
 /// A publication of a house in which nobody delivers, until its audience is frozen; gives who froze it.
 async fn freeze(house: &House, id: Uuid) -> Dispatcher {
     publish(house, id).await;
@@ -296,6 +305,7 @@ async fn a_segment_that_nobody_can_read_gets_it_to_nobody() {
         let found = obstacle(&house, id).await;
         assert!(found.contains(why), "{found}");
         assert_eq!(refused(&house, id).await, found);
+        assert_eq!(not_scheduled(&house, id).await, found);
         // As one that was scheduled goes out all the same.
         house
             .publication(id, || publication::Command::Publish)
@@ -359,6 +369,8 @@ async fn no_audience_is_frozen_by_segments_between_a_restore_and_its_release() {
     publish(&house, id).await;
     house.platform.settle().await;
     assert_eq!(house.state(id).await, "published");
+    let why = obstacle(&house, id).await;
+    assert!(why.contains("the log was restored"), "{why}");
 
     revise(&house, vip, json!({ "tag": "nobody" })).await;
     release(&house).await;

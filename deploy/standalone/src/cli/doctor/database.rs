@@ -139,23 +139,28 @@ pub(super) async fn master_key(session: &Session, client: &Client, pool: &Pool) 
         }
         (Ok(_), None) => Finding::well(name, format!("{place}; nothing is sealed yet")),
         (Ok(keys), Some(wrapped)) => match opens(pool, &masters, &keys, wrapped).await {
-            Ok(()) => Finding::well(name, format!("{place} opens the keys in the database")),
+            Ok(true) => Finding::ill(
+                name,
+                "a change to another has not ended",
+                "run `tidings keys rotate` again: it goes on where it was",
+            ),
+            Ok(false) => Finding::well(name, format!("{place} opens the keys in the database")),
             Err(error) => Finding::failed(name, &error, put_back),
         },
     }
 }
 
+/// Gives whether another master key is taking its place.
 async fn opens(
     pool: &Pool,
     masters: &MasterKeys,
     keys: &[MasterKey],
     wrapped: Uuid,
-) -> Result<(), VaultError> {
+) -> Result<bool, VaultError> {
     let keys = keys.iter().map(for_vault).collect();
-    Vault::with_source(pool.clone(), keys, masters.for_vault())
-        .keys(&[wrapped])
-        .await
-        .map(drop)
+    let vault = Vault::with_source(pool.clone(), keys, masters.for_vault());
+    vault.keys(&[wrapped]).await?;
+    Ok(vault.status().await?.rotating)
 }
 
 /// Whether anything may be sent.

@@ -1,8 +1,10 @@
 //! What happens between the moment segments are read and that in which an audience is on record.
 
+use std::time::Duration;
+
 use actix_web::test::TestRequest;
 use serde_json::{Value, json};
-use tidings_dispatcher::Dispatcher;
+use tidings_dispatcher::{Dispatcher, Limits};
 use tidings_event_store::Progress;
 use tidings_tests::house::House;
 use uuid::Uuid;
@@ -81,4 +83,35 @@ async fn no_audience_is_read_before_the_subscribers_are_as_far_as_the_segments()
     let frozen = frozen(&house, id).await;
     assert_eq!(versions(&frozen), [2]);
     assert!(frozen.view_position >= events[1].position);
+}
+
+/// While subscribers are read nothing else is frozen.
+#[actix_web::test]
+async fn an_audience_that_takes_too_long_to_read_rests_and_others_go_out() {
+    let (house, _, id) = about_to_freeze().await;
+    let channel = house.email_channel().await;
+    let other = draft(&house, channel, "Other", &json!({})).await;
+    let platform = &house.platform;
+    let within = |limits| Limits {
+        freeze_within: Duration::from_millis(1_200),
+        ..limits
+    };
+    let mut dispatcher =
+        house.dispatcher_within(platform.store.clone(), platform.feed.clone(), within);
+    let mut client = platform.pool.get().await.unwrap();
+    let transaction = client.transaction().await.unwrap();
+    let lock = "lock table publishing_dispatch_audience in exclusive mode";
+    transaction.batch_execute(lock).await.unwrap();
+    dispatcher.step().await.unwrap();
+    transaction.rollback().await.unwrap();
+
+    publish(&house, other).await;
+    while house.state(other).await != "completed" {
+        dispatcher.step().await.unwrap();
+        platform.settle().await;
+    }
+    assert_eq!(house.state(id).await, "published");
+    platform.clock.advance(Duration::from_secs(30));
+    until_frozen(&house, id, &mut dispatcher).await;
+    assert_eq!(frozen(&house, id).await.subscribers, 2);
 }

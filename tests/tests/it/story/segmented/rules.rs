@@ -10,8 +10,8 @@ use uuid::Uuid;
 
 use super::super::bounced::{ask, house_commands};
 use super::{
-    LONDON, draft, ok, post, publish, reached, reader, refused, revise, say, segment, try_draft,
-    uuid,
+    LONDON, draft, not_scheduled, ok, post, publish, reached, reader, refused, revise, say,
+    segment, try_draft, uuid,
 };
 
 fn errors(problem: &Value) -> Vec<String> {
@@ -121,7 +121,7 @@ async fn a_draft_that_names_segments_is_only_revised_by_what_says_both_lists() {
     archive(&house, trials).await;
     let left_out = |key: &str| {
         format!(
-            "#/{key}: The draft names segments, and without a word on `{key}` it could go to more than it does by now: list \
+            "#/{key}: The draft names segments, and without a word on this list it could go to more than it does by now: list \
              them again, or give an empty list for none."
         )
     };
@@ -165,9 +165,24 @@ async fn a_draft_that_names_segments_is_only_revised_by_what_says_both_lists() {
     let (status, answer) = redraft(&house, id, channel, &keys).await;
     assert_eq!(status, 200, "{answer}");
     assert!(!aim(&house, id).await.is_by_segments());
-    // Nothing is named any more, so nothing has to be said.
-    let (status, answer) = redraft(&house, id, channel, &json!({})).await;
+    // Nothing is named any more, so nothing has to be said; and who asks again hears what they heard, whatever it names by then.
+    let without_a_word = || {
+        let body = json!({ "title": "T", "markdown": "Newer.", "channels": [channel] });
+        let request = TestRequest::put().uri(&path).set_json(body);
+        request.insert_header(("Idempotency-Key", "without-a-word"))
+    };
+    let (status, first) = say(&house, without_a_word()).await;
+    assert_eq!(status, 200, "{first}");
+    let keys = json!({ "segments": ["vips"], "excluded_segments": [] });
+    let (status, answer) = redraft(&house, id, channel, &keys).await;
     assert_eq!(status, 200, "{answer}");
+    let (status, again) = say(&house, without_a_word()).await;
+    assert_eq!(
+        (status, &again["position"]),
+        (200, &first["position"]),
+        "{again}"
+    );
+    assert!(aim(&house, id).await.is_by_segments());
     publish(&house, id).await;
     let (status, problem) = redraft(&house, id, channel, &json!({})).await;
     assert_eq!(status, 409, "{problem}");
@@ -206,6 +221,7 @@ async fn segments_that_ask_too_much_together_are_refused_at_the_draft_and_when_i
         why.contains("10001 values together, and 10000 are the most"),
         "{why}"
     );
+    assert_eq!(not_scheduled(&house, id).await, why);
     assert_eq!(house.state(id).await, "draft");
 }
 
@@ -227,6 +243,10 @@ async fn what_would_reach_nobody_now_is_not_published() {
         "Its segments pick nobody who would get it: name others, or none, or revise what they ask."
     );
     assert_eq!(house.state(id).await, "draft");
+    // By the time of a schedule they may pick somebody.
+    let path = format!("/api/v1/publications/{id}/schedule");
+    let later = json!({ "local_time": "2036-03-01T08:00", "zone": "Europe/London" });
+    ok(&house, post(&path, &later)).await;
     house.unsubscribe(ada).await;
     house.platform.settle().await;
     // Whoever is to get it by their own choice alone may be nobody yet.

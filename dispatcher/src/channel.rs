@@ -85,6 +85,8 @@ pub struct Environment {
     pub allow_loopback: bool,
     /// The name this process gives itself in an SMTP greeting.
     pub hello_name: String,
+    /// The longest that each phase of an SMTP dialogue may take; none: as long as a server may need (tests are in a hurry).
+    pub smtp_phase_max: Option<Duration>,
     /// Rests that channels take together.
     pub paces: Paces,
 }

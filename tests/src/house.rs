@@ -189,6 +189,7 @@ impl House {
             file_root: self.files.path().to_owned(),
             allow_loopback: true,
             hello_name: "tests.example.org".to_owned(),
+            smtp_phase_max: None,
             paces: Paces::default(),
         }
     }

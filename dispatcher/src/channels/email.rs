@@ -75,7 +75,10 @@ fn build(
 }
 
 impl EmailChannel {
-    fn new(config: Config, environment: &Environment) -> Self {
+    fn new(mut config: Config, environment: &Environment) -> Self {
+        if let Some(most) = environment.smtp_phase_max {
+            config.server.timers.hurry(most);
+        }
         let pool = Pool::new(
             config.server.clone(),
             config.connections_max,

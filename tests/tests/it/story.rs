@@ -21,6 +21,7 @@ mod maildir;
 mod moved_in;
 mod officer;
 mod preferences;
+mod probed;
 mod publication;
 mod rebuilt;
 mod records;

@@ -39,17 +39,7 @@ fn channel(port: u16, login: Option<Value>, timer_ms: u64) -> EmailChannel {
         "from": "The Daily Tide <tide@example.org>", "connections_max": 1});
     let login = login.map(|login| login.to_string());
     let mut config = Config::parse(&settings, login.as_deref()).unwrap();
-    let timers = &mut config.server.timers;
-    let timer = Duration::from_millis(timer_ms);
-    for phase in [
-        &mut timers.connect,
-        &mut timers.hello,
-        &mut timers.envelope,
-        &mut timers.body,
-        &mut timers.final_dot,
-    ] {
-        *phase = timer;
-    }
+    config.server.timers.hurry(Duration::from_millis(timer_ms));
     EmailChannel::new(config, &support::environment("/nowhere".as_ref()))
 }
 

@@ -52,6 +52,27 @@ async fn opened(house: &House, channel: Uuid, dispatchers: &mut [Dispatcher; 2])
     house.smtp.remove_rule(closing);
 }
 
+/// Has both step, and go on only when both have judged and are about to put on record that they find out.
+async fn at_the_same_moment(house: &House, dispatchers: [Dispatcher; 2]) -> [Stepping; 2] {
+    let pool = &house.platform.pool;
+    let mut holder = pool.get().await.unwrap();
+    let lock = holder.transaction().await.unwrap();
+    let take = "select pg_advisory_xact_lock($1)";
+    lock.execute(take, &[&COMMIT_LOCK]).await.unwrap();
+    let stepping = dispatchers.map(step);
+    let looks = pool.get().await.unwrap();
+    let sql = "select count(*) from pg_locks where locktype = 'advisory' and not granted \
+               and database = (select oid from pg_database where datname = current_database())";
+    let waiting = async || looks.query_one(sql, &[]).await.unwrap().get::<_, i64>(0);
+    while waiting().await < 2 {
+        let has_ended = stepping.iter().any(JoinHandle::is_finished);
+        assert!(!has_ended, "one does not probe");
+        tokio::task::yield_now().await;
+    }
+    lock.rollback().await.unwrap();
+    stepping
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn of_two_dispatchers_that_probe_at_the_same_moment_one_sends() {
     let house = House::start_without_delivery().await;
@@ -75,29 +96,7 @@ async fn of_two_dispatchers_that_probe_at_the_same_moment_one_sends() {
     let hang = house
         .smtp
         .add_rule(Rule::new(Phase::MailFrom, Action::Stall));
-    let mut holder = platform.pool.get().await.unwrap();
-    let lock = holder.transaction().await.unwrap();
-    let take = "select pg_advisory_xact_lock($1)";
-    lock.execute(take, &[&COMMIT_LOCK]).await.unwrap();
-    let [first, second] = dispatchers.map(step);
-    // Both have judged, and are about to put on record that they find out.
-    let looks = platform.pool.get().await.unwrap();
-    let waiting = "select count(*) from pg_locks where locktype = 'advisory' and not granted \
-                   and database = (select oid from pg_database where datname = current_database())";
-    while looks
-        .query_one(waiting, &[])
-        .await
-        .unwrap()
-        .get::<_, i64>(0)
-        < 2
-    {
-        assert!(
-            !first.is_finished() && !second.is_finished(),
-            "one does not probe"
-        );
-        tokio::task::yield_now().await;
-    }
-    lock.rollback().await.unwrap();
+    let [first, second] = at_the_same_moment(&house, dispatchers).await;
 
     // Whoever was later has nothing to do; the other one waits for the server.
     let decided = async move {

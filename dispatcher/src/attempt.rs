@@ -15,6 +15,7 @@ use tidings_domain::publication::Sending;
 use tidings_domain::stream_id;
 use tidings_domain::value::Code;
 use tidings_event_store::{CommitError, Committed, Draft, Loaded, crash_point};
+use tidings_proto::Reason;
 use tidings_service::trace::{Scope, in_scope};
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
@@ -405,7 +406,7 @@ impl Core {
             recorded_at: past.recorded_at,
         };
         let found = Outcome::Abandoned {
-            reason: "record_unknown",
+            reason: Reason::RecordUnknown,
         };
         outcome::record(self, pick, way, loaded, &attempted, found)
             .await
@@ -420,7 +421,7 @@ impl Core {
     ) -> Result<Ended, DispatchError> {
         tracing::warn!(%error, "a delivery can not be rendered");
         let command = Command::FailToRender {
-            reason: Code::from_static(error.reason()),
+            reason: Code::from_static(error.reason().as_str()),
         };
         let events = decide(case.delivery.id, &case.delivery.state, command)?;
         let context = self.context(

@@ -14,6 +14,7 @@ use tidings_domain::channel::{Attempt, Channel, Circuit, Command};
 use tidings_domain::delivery::retry::Family;
 use tidings_domain::value::Code;
 use tidings_event_store::{CommitError, crash_point};
+use tidings_proto::Reason;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -215,7 +216,7 @@ impl Counted {
         let probe_at = now.saturating_add(wait);
         self.open_until = Some(probe_at);
         Verdict::Opens {
-            reason: Code::from_static(reason),
+            reason: Code::from_static(reason.as_str()),
             failures: self.failures,
             probe_at,
             openings,
@@ -278,11 +279,11 @@ enum Heard {
     /// The receiving side is there and takes messages, if perhaps not this one.
     Works,
     /// Not a word.
-    Nothing(&'static str),
+    Nothing(Reason),
     /// No message gets through.
-    Fails(&'static str, Fault),
+    Fails(Reason, Fault),
     /// Not this one, for what is wrong with our account or settings; or with its receiver.
-    Refuses(&'static str),
+    Refuses(Reason),
 }
 
 fn heard(outcome: &Outcome) -> Heard {
@@ -296,10 +297,10 @@ fn heard(outcome: &Outcome) -> Heard {
     match outcome {
         Outcome::Sent { .. } => Heard::Works,
         Outcome::Deferred { reason, blame, .. } | Outcome::Failed { reason, blame, .. } => {
-            blamed(reason, *blame)
+            blamed(*reason, *blame)
         }
-        Outcome::InDoubt { reason } => Heard::Fails(reason, Fault::Network),
-        Outcome::Abandoned { reason } => Heard::Nothing(reason),
+        Outcome::InDoubt { reason } => Heard::Fails(*reason, Fault::Network),
+        Outcome::Abandoned { reason } => Heard::Nothing(*reason),
     }
 }
 

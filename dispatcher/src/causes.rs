@@ -153,7 +153,7 @@ impl Causes {
             .filter(|before| version(&before.state) == version(&loaded.state))
             .and_then(|before| before.content.clone());
         let content = loaded.state.draft().and_then(|draft| {
-            let Content { title, source } = &draft.content;
+            let Content { title, source, .. } = &draft.content;
             match before {
                 Some(before) if title.known().is_some() && source.known().is_some() => Some(before),
                 _ => Composed::of(&draft.content).map(Arc::new),

@@ -3,11 +3,13 @@
 use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use futures_util::future::BoxFuture;
+use serde_json::Value;
 use thiserror::Error;
 use tidings_domain::access::NoticeKind;
 use tidings_domain::delivery::DoubtPolicy;
 use tidings_domain::delivery::retry::Family;
 use tidings_domain::topic;
+use tidings_proto::Reason;
 use tidings_service::{clock::Clock, outbound::Outbound};
 use time::OffsetDateTime;
 use tokio_rustls::rustls::ClientConfig;
@@ -57,7 +59,7 @@ pub enum LeftAlone {
     /// When it was refused too often since it last worked: whoever insists is shut out altogether.
     Refused {
         /// Outcomes' reasons that count.
-        reasons: &'static [&'static str],
+        reasons: &'static [Reason],
         /// So many are too many.
         times: usize,
     },
@@ -65,7 +67,7 @@ pub enum LeftAlone {
 
 /// See [`Kind::build`].
 pub type Build = fn(
-    settings: &serde_json::Value,
+    settings: &Value,
     credentials: Option<&str>,
     environment: &Environment,
 ) -> Result<Arc<dyn Channel>, ConfigError>;
@@ -132,17 +134,33 @@ pub trait Channel: fmt::Debug + Send + Sync {
         None
     }
 
+    /// The same channel, for a receiving side that may still know only the credentials it had `before`, the latest last; none:
+    /// it is the same to this kind. Credentials that can not be read are passed over.
+    fn succeeding(&self, _before: &[Former<'_>]) -> Option<Arc<dyn Channel>> {
+        None
+    }
+
     /// Says goodbye on idle connections. The channel is not used afterwards.
     fn close(&self) -> BoxFuture<'_, ()> {
         Box::pin(std::future::ready(()))
     }
 }
 
+/// Credentials that a channel had before.
+pub struct Former<'a> {
+    /// The text of a JSON object.
+    pub credentials: &'a str,
+    /// The settings beside them, a JSON object.
+    pub settings: Value,
+    /// When others took their place.
+    pub replaced_at: OffsetDateTime,
+}
+
 /// See [`Channel::put_off`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PutOff {
-    /// A stable code: see the channel's module.
-    pub reason: &'static str,
+    /// A stable code and its words.
+    pub reason: Reason,
     /// Not before this long.
     pub wait: Duration,
 }
@@ -238,8 +256,8 @@ pub enum Outcome {
     },
     /// The receiving side does not have it, and may take it later.
     Deferred {
-        /// A stable code: see the channel's `outcome` module.
-        reason: &'static str,
+        /// A stable code and its words.
+        reason: Reason,
         /// The receiving side's code.
         code: i32,
         /// The receiving side's words, or what went wrong on the way.
@@ -252,8 +270,8 @@ pub enum Outcome {
     /// The receiving side does not have it, and never will: the fault lies in the message or its receiver. What is
     /// the channel's own fault is [`Outcome::Deferred`], for settings and credentials can be mended.
     Failed {
-        /// A stable code: see the channel's `outcome` module.
-        reason: &'static str,
+        /// A stable code and its words.
+        reason: Reason,
         /// The receiving side's code.
         code: i32,
         /// The receiving side's words.
@@ -264,12 +282,12 @@ pub enum Outcome {
     /// No byte that commits the receiver was sent.
     Abandoned {
         /// A stable code.
-        reason: &'static str,
+        reason: Reason,
     },
     /// The receiving side may or may not have it.
     InDoubt {
         /// `connection_lost`, `reply_timeout` or `unexpected_reply`.
-        reason: &'static str,
+        reason: Reason,
     },
 }
 
@@ -312,13 +330,13 @@ pub enum RenderError {
 
 impl RenderError {
     /// The stable code for `Failed.reason`.
-    pub fn reason(self) -> &'static str {
+    pub fn reason(self) -> Reason {
         match self {
-            Self::NoRecipient => "no_recipient",
-            Self::BadAddress => "bad_address",
-            Self::BadName => "bad_name",
-            Self::BadUnsubscribeUrl => "bad_unsubscribe_url",
-            Self::Unbuildable => "unbuildable",
+            Self::NoRecipient => Reason::NoRecipient,
+            Self::BadAddress => Reason::BadAddress,
+            Self::BadName => Reason::BadName,
+            Self::BadUnsubscribeUrl => Reason::BadUnsubscribeUrl,
+            Self::Unbuildable => Reason::Unbuildable,
         }
     }
 }

@@ -22,7 +22,7 @@ mod tests;
 
 use tidings_domain::publication::{Content, Source};
 
-use document::{Block, Document, Inline, plain_text};
+use document::{Block, Document, Inline, Target, plain_text};
 use mail::MailBody;
 
 /// The content of one revision of a publication, ready for every channel.
@@ -33,6 +33,8 @@ pub struct Composed {
     /// As it was written; none when it was not written in Markdown.
     markdown: Option<String>,
     document: Document,
+    /// Where it can be read whole on the web.
+    url: Option<Target>,
     mail: OnceLock<MailBody>,
     slack: OnceLock<String>,
     discord: OnceLock<String>,
@@ -43,32 +45,47 @@ impl Composed {
     /// Whatever it was written in; none when it was taken down.
     pub fn of(content: &Content) -> Option<Self> {
         let title = content.title.known()?.as_str();
+        let url = content.url.as_ref().and_then(|url| url.known());
+        let url = url.and_then(|url| Target::image(url.as_str()));
         Some(match content.source.known()? {
-            Source::Markdown(text) => Self::new(title, text.as_str()),
-            Source::Html(page) => Self::from_html(title, page.as_str()),
+            Source::Markdown(text) => Self::from_markdown(title, text.as_str(), url),
+            Source::Html(page) => {
+                Self::from_document(title, None, hypertext::parse(page.as_str()), url)
+            }
         })
     }
 
     /// Parses `markdown`; the title becomes one line without control characters.
     /// Accepts any text: there is no such thing as invalid Markdown.
     pub fn new(title: &str, markdown: &str) -> Self {
+        Self::from_markdown(title, markdown, None)
+    }
+
+    /// The same, which can be read whole at `url`.
+    pub(crate) fn from_markdown(title: &str, markdown: &str, url: Option<Target>) -> Self {
         let document = markdown::parse(markdown);
-        Self::from_document(title, Some(markdown.to_owned()), document)
+        Self::from_document(title, Some(markdown.to_owned()), document, url)
     }
 
     /// Parses `html`, with the same promises.
     pub fn from_html(title: &str, html: &str) -> Self {
-        Self::from_document(title, None, hypertext::parse(html))
+        Self::from_document(title, None, hypertext::parse(html), None)
     }
 
-    fn from_document(title: &str, markdown: Option<String>, mut document: Document) -> Self {
+    fn from_document(
+        title: &str,
+        markdown: Option<String>,
+        mut document: Document,
+        url: Option<Target>,
+    ) -> Self {
         let title = one_line_title(title);
         drop_repeated_title(&mut document, &title);
-        budget::fit(&mut document);
+        budget::fit(&mut document, url.as_ref());
         Self {
             title,
             markdown,
             document,
+            url,
             mail: OnceLock::new(),
             slack: OnceLock::new(),
             discord: OnceLock::new(),
@@ -90,19 +107,19 @@ impl Composed {
     /// The mail's two bodies.
     pub fn mail(&self) -> &MailBody {
         self.mail
-            .get_or_init(|| MailBody::new(&self.title, &self.document))
+            .get_or_init(|| MailBody::new(&self.title, &self.document, self.url.as_ref()))
     }
 
     /// The Slack message: the JSON body of an incoming webhook's POST.
     pub fn slack(&self) -> &str {
         self.slack
-            .get_or_init(|| slack::message(&self.title, &self.document))
+            .get_or_init(|| slack::message(&self.title, &self.document, self.url.as_ref()))
     }
 
     /// The Discord message: the JSON body of a webhook's POST.
     pub fn discord(&self) -> &str {
         self.discord
-            .get_or_init(|| discord::message(&self.title, &self.document))
+            .get_or_init(|| discord::message(&self.title, &self.document, self.url.as_ref()))
     }
 
     /// What a webhook is told of the content, cut to what fits into its body.
@@ -110,7 +127,7 @@ impl Composed {
         self.webhook.get_or_init(|| {
             let written = self.markdown.clone();
             let markdown = written.unwrap_or_else(|| commonmark::source(&self.document));
-            webhook::Article::new(&self.title, &markdown, &self.document)
+            webhook::Article::new(&self.title, &markdown, &self.document, self.url.as_ref())
         })
     }
 }

@@ -9,6 +9,7 @@ use tidings_domain::delivery::{Command, Delivery, DoubtReason, Event, Reply};
 use tidings_domain::id::derive_from;
 use tidings_domain::value::Code;
 use tidings_event_store::{CommitError, Committed, Loaded, crash_point};
+use tidings_proto::Reason;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -189,7 +190,7 @@ fn command(
         } => Command::RecordDeferred {
             delivery_id,
             attempt,
-            reason: Code::from_static(reason),
+            reason: Code::from_static(reason.as_str()),
             reply: reply(*code, text),
             now,
             family,
@@ -202,21 +203,21 @@ fn command(
             ..
         } => Command::RecordFailed {
             attempt,
-            reason: Code::from_static(reason),
+            reason: Code::from_static(reason.as_str()),
             reply: reply(*code, text),
         },
         Outcome::Abandoned { reason } => Command::Abandon {
             delivery_id,
             attempt,
-            reason: Code::from_static(reason),
+            reason: Code::from_static(reason.as_str()),
             now,
             wait_min: time::Duration::ZERO,
         },
         Outcome::InDoubt { reason } => Command::Doubt {
             attempt,
-            reason: match *reason {
-                "reply_timeout" => DoubtReason::ReplyTimeout,
-                "unexpected_reply" => DoubtReason::UnexpectedReply,
+            reason: match reason {
+                Reason::ReplyTimeout => DoubtReason::ReplyTimeout,
+                Reason::UnexpectedReply => DoubtReason::UnexpectedReply,
                 _ => DoubtReason::ConnectionLost,
             },
             now,

@@ -6,15 +6,15 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tidings_domain::channel::circuit::Passage;
-use tidings_domain::channel::{Channel as ChannelState, Circuit};
+use tidings_domain::channel::{Channel as ChannelState, Circuit, Setup};
 use tidings_domain::delivery::DoubtPolicy;
 use tidings_domain::personal::Personal;
-use tidings_event_store::{LoadError, Loaded, Store};
+use tidings_event_store::{LoadError, Loaded, Past, Store};
 use tidings_proto::{EventMessage as _, channel as wire};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::channel::{Channel, Environment, Kind, Reach};
+use crate::channel::{Channel, Environment, Former, Kind, Reach};
 use crate::channels;
 
 /// A channel, ready to send.
@@ -177,7 +177,9 @@ impl Roster {
         });
         match built {
             Some(Ok(built)) => {
-                way.channel = Some(built.channel);
+                let before = former(setup, loaded);
+                let succeeding = built.channel.succeeding(&before);
+                way.channel = Some(succeeding.unwrap_or(built.channel));
                 way.doubt = built.doubt;
             }
             Some(Err(error)) => {
@@ -191,11 +193,25 @@ impl Roster {
     }
 }
 
+/// The credentials it had before, and when they were replaced.
+fn former<'a>(setup: &'a Setup, loaded: &Loaded<ChannelState>) -> Vec<Former<'a>> {
+    let set_up: Vec<_> = loaded.history.iter().filter(|past| sets_up(past)).collect();
+    let of = |it: &'a tidings_domain::channel::Former| {
+        let at = usize::try_from(it.replaced_by).ok()?.checked_sub(1)?;
+        Some(Former {
+            credentials: it.credentials.known()?.expose_json(),
+            settings: it.settings.to_value(),
+            replaced_at: set_up.get(at)?.occurred_at,
+        })
+    };
+    setup.former.iter().filter_map(of).collect()
+}
+
+fn sets_up(past: &Past) -> bool {
+    [wire::Configured::TYPE, wire::Reconfigured::TYPE].contains(&past.event_type.as_str())
+}
+
 fn setup_version(loaded: &Loaded<ChannelState>) -> i32 {
-    let sets_up = [wire::Configured::TYPE, wire::Reconfigured::TYPE];
-    let last = loaded
-        .history
-        .iter()
-        .rfind(|past| sets_up.contains(&past.event_type.as_str()));
+    let last = loaded.history.iter().rfind(|past| sets_up(past));
     last.map_or(0, |past| past.version)
 }

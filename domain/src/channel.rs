@@ -27,6 +27,26 @@ pub struct Setup {
     pub settings: Settings,
     /// Its secrets, in its kind's schema; absent when it has none.
     pub credentials: Option<Personal<Credentials>>,
+    /// How often it was set up; `Configured` is the first time.
+    pub times: u32,
+    /// The credentials it had before, the latest last; at most [`Former::COUNT_MAX`].
+    pub former: Vec<Former>,
+}
+
+/// Credentials that others took the place of. For a while the receiving side may know no others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Former {
+    /// What they were.
+    pub credentials: Personal<Credentials>,
+    /// The settings beside them.
+    pub settings: Settings,
+    /// The n-th time that the channel was set up is what replaced them.
+    pub replaced_by: u32,
+}
+
+impl Former {
+    /// Most that are remembered of a channel.
+    pub const COUNT_MAX: usize = 4;
 }
 
 /// State of a `channel` stream.

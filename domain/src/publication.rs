@@ -18,7 +18,9 @@ use crate::aggregate::{Aggregate, CodecError};
 use crate::personal::{Open, Personal, Seal};
 use crate::schedule::CivilTime;
 use crate::segment::Condition;
-use crate::value::{ChannelIds, Code, Html, Markdown, SegmentIds, Title, TopicIds, code_enum};
+use crate::value::{
+    ChannelIds, Code, Html, Markdown, PageUrl, SegmentIds, Title, TopicIds, code_enum,
+};
 
 pub use command::Command;
 pub use event::Event;
@@ -32,6 +34,8 @@ pub struct Content {
     pub title: Personal<Title>,
     /// The one source every channel renders.
     pub source: Personal<Source>,
+    /// Where it can be read whole on the web; none: nowhere that its editor names.
+    pub url: Option<Personal<PageUrl>>,
 }
 
 /// A text as its editor wrote it.
@@ -61,6 +65,16 @@ impl Content {
         Self {
             title: Personal::Known(title),
             source: Personal::Known(source.into()),
+            url: None,
+        }
+    }
+
+    /// The same, which can be read whole there.
+    #[must_use]
+    pub fn at(self, url: Option<PageUrl>) -> Self {
+        Self {
+            url: url.map(Personal::Known),
+            ..self
         }
     }
 }

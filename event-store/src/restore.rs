@@ -26,6 +26,15 @@ pub use stream::{Attempt, Before, InStream, Planned, in_stream};
 /// Who is said to have done it.
 pub const ACTOR: &str = "cli";
 
+/// Whether nothing is sent since the log was put back: until somebody releases it.
+///
+/// # Errors
+/// The `log` stream could not be read.
+pub async fn is_sending_held(store: &Store) -> Result<bool, LoadError> {
+    let log = store.load::<Surroundings>(stream_id::log()).await?;
+    Ok(log.state.held_by().is_some())
+}
+
 /// Why a log could not go on.
 #[derive(Debug, thiserror::Error)]
 pub enum RestoreError {

@@ -1,5 +1,12 @@
 //! What became of each delivery?
 
+use tidings_event_store::view::View as _;
+
+use crate::channel_list::ChannelList;
+use crate::publication_status::PublicationStatus;
+
+mod around;
+mod explanation;
 mod feedback;
 mod fold;
 pub mod get;
@@ -9,8 +16,16 @@ mod query;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use around::Around;
 pub use feedback::Feedback;
 pub use fold::{DeliveryLog, DeliveryRow};
 pub use outcome::Class;
 pub use query::Delivery;
 pub(crate) use query::many;
+
+/// The views that deliveries are read from: their own, and those of what they wait for.
+pub(crate) const VIEWS: [&str; 3] = [
+    DeliveryLog::DEFINITION.name,
+    PublicationStatus::DEFINITION.name,
+    ChannelList::DEFINITION.name,
+];

@@ -2,11 +2,13 @@
 //! descriptor set. The `.proto` files under `tidings/` are the source; a field number is never reused.
 
 mod instant;
+pub mod reason;
 mod sealed;
 
 pub use generated::tidings::*;
 pub use instant::{from_us, to_us};
 pub use prost::Message;
+pub use reason::Reason;
 pub use sealed::sealed;
 
 // The `.proto` files document the fields; prost carries their comments over.

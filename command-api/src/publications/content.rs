@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 use tidings_domain::publication::{Aim, Content, Priority, Source};
-use tidings_domain::value::{ChannelIds, Html, Markdown, Title};
+use tidings_domain::value::{ChannelIds, Html, Markdown, PageUrl, Title};
 use tidings_service::Problem;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -42,6 +42,10 @@ pub(crate) struct PublicationContent {
     pub(super) markdown: Option<String>,
     /// The text as a page, instead; what it says, shows and links to is rendered for each channel, how it looks is not.
     pub(super) html: Option<String>,
+    /// Where it can be read whole on the web, an absolute http(s) URL without user name or password: mails link to it, and so
+    /// does what a chat shows only the beginning of. Left out, nothing does.
+    #[schema(example = "https://example.org/spring")]
+    pub(super) url: Option<String>,
     /// Ids of the channels it goes to, each once.
     pub(super) channels: Vec<Uuid>,
     /// Slugs of the topics it is about, each once: it goes to whoever wants at least one of them. Left out, it goes to every
@@ -105,9 +109,14 @@ pub(super) async fn judge(
     let title = values.take("#/title", Title::parse(&content.title));
     let source = source(&mut values, content.markdown, content.html);
     let channel_ids = values.take("#/channels", ChannelIds::parse(content.channels));
+    let url = match &content.url {
+        Some(url) => values.take("#/url", PageUrl::parse(url)).map(Some),
+        None => Some(None),
+    };
     let content = title
         .zip(source)
-        .map(|(title, source)| Content::new(title, source));
+        .zip(url)
+        .map(|((title, source), url)| Content::new(title, source).at(url));
     values.all(
         content
             .zip(channel_ids)

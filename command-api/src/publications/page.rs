@@ -1,10 +1,12 @@
-//! An HTML file: its `<title>` and what its `<meta name="tidings:…">` say.
+//! An HTML file: its `<title>`, where it is on the web by `<link rel="canonical">`, and what its `<meta name="tidings:…">`
+//! say.
 
 #[cfg(test)]
 mod tests;
 
 use html5gum::{DefaultEmitter, Span, StartTag, Token, Tokenizer};
 use serde_json::{Map, Value};
+use tidings_domain::value::PageUrl;
 use tidings_service::{Problem, problem};
 
 use super::body::with_lines;
@@ -26,6 +28,7 @@ pub(super) fn read(file: &str) -> Result<PublicationContent, Problem> {
     let mut lines: Vec<(String, usize)> = Vec::new();
     let mut title = None;
     let mut in_title = false;
+    let mut canonical = None;
     for token in tokens(file) {
         match token {
             Token::StartTag(tag) if *tag.name == b"title"[..] => in_title = title.is_none(),
@@ -33,6 +36,9 @@ pub(super) fn read(file: &str) -> Result<PublicationContent, Problem> {
                 title.get_or_insert_with(String::new).push_str(&utf8(&text));
             }
             Token::EndTag(tag) if *tag.name == b"title"[..] => in_title = false,
+            Token::StartTag(tag) if *tag.name == b"link"[..] => {
+                canonical = canonical.or_else(|| canonical_url(&tag));
+            }
             Token::StartTag(tag) if *tag.name == b"meta"[..] => {
                 let Some((key, value)) = ours(&tag) else {
                     continue;
@@ -58,6 +64,9 @@ pub(super) fn read(file: &str) -> Result<PublicationContent, Problem> {
         let words: Vec<&str> = title.split_whitespace().collect();
         keys.entry("title")
             .or_insert_with(|| words.join(" ").into());
+    }
+    if let Some(url) = canonical {
+        keys.entry("url").or_insert_with(|| url.into());
     }
     keys.insert(TEXT_KEY.to_owned(), file.into());
     problem::from_value(Value::Object(keys)).map_err(|problem| {
@@ -89,6 +98,16 @@ fn ours(tag: &StartTag<usize>) -> Option<(String, Value)> {
         value.into()
     };
     Some((key, value))
+}
+
+/// Where the page says that it is on the web. Not written for us: an address that is of no use is passed over.
+fn canonical_url(tag: &StartTag<usize>) -> Option<String> {
+    let attribute = |name: &[u8]| tag.attributes.get(name).map(|value| utf8(value));
+    let relations = attribute(b"rel")?;
+    let says_so = |word: &str| word.eq_ignore_ascii_case("canonical");
+    relations.split_whitespace().find(|word| says_so(word))?;
+    let url = PageUrl::parse(&attribute(b"href")?).ok()?;
+    Some(url.as_str().to_owned())
 }
 
 fn utf8(bytes: &[u8]) -> String {

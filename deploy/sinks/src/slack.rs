@@ -9,12 +9,16 @@
 //! except `xoxb-revoked` (`token_revoked`). Any channel's id is an open channel except `C0UNKNOWN`
 //! (`channel_not_found`), `C0ARCHIVED` (`is_archived`), and `C0PRIVATE` (`not_in_channel`).
 //!
+//! A picture at a host that nobody can reach (`.invalid`, `.localhost`, a bare name, an IP address) or in a format that Slack
+//! does not show is `invalid_blocks`; nothing is downloaded.
+//!
 //! The server runs on a thread of its own with its own actix system, so it can be started from
 //! any tokio runtime, of one thread or of many.
 
 mod api;
 mod blocks;
 mod endpoint;
+mod pictures;
 
 use actix_web::web;
 

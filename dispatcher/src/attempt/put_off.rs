@@ -35,7 +35,7 @@ pub(super) fn instead(
     let command = Command::Abandon {
         delivery_id: delivery.id,
         attempt: state.tries().map_or(0, |tries| tries.attempts),
-        reason: Code::from_static(put_off.reason),
+        reason: Code::from_static(put_off.reason.as_str()),
         now,
         wait_min: put_off.wait.try_into().unwrap_or(Duration::HOUR),
     };

@@ -5,15 +5,12 @@ use tidings_domain::channel::circuit::Fault;
 use tidings_domain::channel::{Channel, Command};
 use tidings_domain::value::Code;
 use tidings_event_store::{Loaded, ReadError};
-use tidings_proto::{Event, EventMessage as _, channel as wire};
+use tidings_proto::{Event, EventMessage as _, Reason, channel as wire};
 use time::{Duration, OffsetDateTime};
 
 use crate::channel::LeftAlone;
 use crate::core::{Core, DispatchError};
 use crate::roster::Way;
-
-/// What a webhook answers that does not want to be called any more (410).
-const GONE: &str = "gone";
 
 impl Core {
     /// What to do in place of opening the circuit, where the channel's kind has it: disable the channel, until somebody
@@ -29,22 +26,25 @@ impl Core {
         };
         let code = match kind.left_alone {
             LeftAlone::Never => None,
-            LeftAlone::Failing { .. } if reason.as_str() == GONE => Some(GONE),
+            // A webhook that does not want to be called any more (410).
+            LeftAlone::Failing { .. } if reason.as_str() == Reason::Gone.as_str() => {
+                Some(Reason::Gone)
+            }
             LeftAlone::Failing { after } => {
                 // So long nobody may try although something waits.
                 let gap_max = kind.family.wait_max() + Fault::WAIT_MAX;
                 let has_failed_long = failing_for(loaded, self.clock.now(), gap_max) >= after;
-                has_failed_long.then_some("failing")
+                has_failed_long.then_some(Reason::Failing)
             }
             LeftAlone::Refused { reasons, times } => {
-                let counts = |reason: &str| reasons.contains(&reason);
+                let counts = |code: &str| reasons.iter().any(|it| it.as_str() == code);
                 let is_last =
                     counts(reason.as_str()) && self.opened(loaded, counts).await? + 1 >= times;
-                is_last.then_some("refused")
+                is_last.then_some(Reason::Refused)
             }
         };
         Ok(code.map(|code| Command::Disable {
-            reason: Code::from_static(code),
+            reason: Code::from_static(code.as_str()),
         }))
     }
 

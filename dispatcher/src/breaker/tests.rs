@@ -4,6 +4,7 @@ use super::*;
 use tidings_domain::channel::Setup;
 use tidings_domain::delivery::DoubtPolicy;
 use tidings_domain::value::{ChannelKind, ChannelName, Settings};
+use tidings_proto::Reason;
 use time::Duration;
 use time::macros::datetime;
 
@@ -15,6 +16,8 @@ fn way(circuit: Circuit) -> Way {
         name: ChannelName::parse("mail").unwrap(),
         settings: Settings::parse(serde_json::json!({})).unwrap(),
         credentials: None,
+        times: 1,
+        former: vec![],
     };
     Way {
         channel_id: Uuid::nil(),
@@ -37,7 +40,7 @@ fn probing(openings: u32) -> Circuit {
 
 fn fails(blame: Blame) -> Outcome {
     Outcome::Deferred {
-        reason: "connect_failed",
+        reason: Reason::ConnectFailed,
         code: 0,
         reply: String::new(),
         retry_after: None,
@@ -88,7 +91,7 @@ fn three_failures_in_a_row_open_it_and_those_behind_them_wait_as_long() {
 /// An answer of the receiving side that is not there for messages.
 fn answers(code: i32) -> Outcome {
     Outcome::Deferred {
-        reason: "server_error",
+        reason: Reason::ServerError,
         code,
         reply: String::new(),
         retry_after: None,
@@ -274,7 +277,9 @@ fn a_probe_that_is_refused_alone_has_found_out_that_the_channel_works() {
 
 #[test]
 fn a_probe_closes_it_or_opens_it_for_longer() {
-    let abandoned = Outcome::Abandoned { reason: "stale" };
+    let abandoned = Outcome::Abandoned {
+        reason: Reason::Stale,
+    };
     let breaker = Breaker::default();
     let way = way(probing(2));
     assert_eq!(

@@ -7,6 +7,7 @@ use reqwest::{Url, header::HeaderMap};
 use serde_json::Value;
 use tidings_domain::delivery::DoubtPolicy;
 use tidings_domain::delivery::retry::Family;
+use tidings_proto::Reason;
 use tidings_service::{clock::Clock, config::Secret, outbound::Outbound};
 
 use super::{
@@ -32,7 +33,11 @@ pub const KIND: Kind = Kind {
     doubt: DoubtPolicy::Hold,
     // Discord shuts out the address that sends 10,000 such requests in ten minutes, and with it every channel.
     left_alone: LeftAlone::Refused {
-        reasons: &["not_allowed", "webhook_not_found", "channel_not_found"],
+        reasons: &[
+            Reason::NotAllowed,
+            Reason::WebhookNotFound,
+            Reason::ChannelNotFound,
+        ],
         times: 3,
     },
     build,
@@ -126,7 +131,9 @@ impl Channel for DiscordChannel {
         Box::pin(async move {
             // Others were opened at the same time, and one of them has heard that it is too much.
             if self.shared_pace.ready_after().is_some() {
-                return Outcome::Abandoned { reason: "paced" };
+                return Outcome::Abandoned {
+                    reason: Reason::Paced,
+                };
             }
             let (url, body) = (self.webhook_url.expose(), rendered.body.clone());
             let answer = http::post(&self.outbound, url, body, HeaderMap::new(), fresh).await;

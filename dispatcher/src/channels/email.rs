@@ -8,6 +8,7 @@ use serde_json::Value;
 use tidings_domain::delivery::DoubtPolicy;
 use tidings_domain::delivery::retry::Family;
 use tidings_domain::topic::Sender as TopicSender;
+use tidings_proto::Reason;
 use tokio_rustls::rustls;
 
 use super::{cap::Cap, compose, tempo::Tempo};
@@ -118,7 +119,9 @@ impl EmailChannel {
             // Counted only here: opening a connection may have taken long.
             if reuse == Reuse::Idle && !self.tempo.begin() {
                 lease.give_back();
-                return Outcome::Abandoned { reason: "paced" };
+                return Outcome::Abandoned {
+                    reason: Reason::Paced,
+                };
             }
             let delivery = lease.connection().deliver(rendered, fresh, deadline).await;
             under_way.ended();
@@ -183,7 +186,7 @@ impl Channel for EmailChannel {
     fn put_off(&self, rendered: &Rendered, abandons: u32) -> Option<PutOff> {
         let wait = self.domains.wait(rendered, abandons)?;
         Some(PutOff {
-            reason: "domain_slowed",
+            reason: Reason::DomainSlowed,
             wait,
         })
     }

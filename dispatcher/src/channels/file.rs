@@ -26,6 +26,7 @@ use crate::channel::{
     Blame, Channel, ConfigError, Environment, Fresh, Job, Kind, LeftAlone, Outcome, Reach,
     RenderError, Rendered, one_line,
 };
+use tidings_proto::Reason;
 
 #[cfg(test)]
 mod tests;
@@ -109,7 +110,7 @@ impl Channel for FileChannel {
                 Ok(outcome) => outcome,
                 // Nothing appears under the final name until the last step, so nothing is in doubt.
                 Err(error) => Outcome::Deferred {
-                    reason: "not_writable",
+                    reason: Reason::NotWritable,
                     code: 0,
                     reply: one_line(&error.to_string()),
                     retry_after: None,
@@ -141,7 +142,7 @@ impl FileChannel {
             Found::Same => return Ok(sent("already there")),
             Found::Other => {
                 return Ok(Outcome::Failed {
-                    reason: "name_taken",
+                    reason: Reason::NameTaken,
                     code: 0,
                     reply: "another message has the file's name".to_owned(),
                     // No other delivery of the channel meets it.
@@ -153,7 +154,9 @@ impl FileChannel {
         crash_point!("attempt.drafted");
         if !fresh() {
             blocking(move || fs::remove_file(draft)).await?;
-            return Ok(Outcome::Abandoned { reason: "stale" });
+            return Ok(Outcome::Abandoned {
+                reason: Reason::Stale,
+            });
         }
         blocking(move || {
             fs::rename(draft, target)?;

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use reqwest::{Url, header::HeaderMap};
+use tidings_proto::Reason;
 use tidings_service::outbound::{Outbound, OutboundError, Response};
 use time::OffsetDateTime;
 
@@ -61,7 +62,9 @@ pub(super) async fn post(
     // `Outbound` lets no byte of a request out later than its connect timeout (a few seconds) after the call, which
     // is as near as HTTP lets us ask.
     if !fresh() {
-        return Err(Outcome::Abandoned { reason: "stale" });
+        return Err(Outcome::Abandoned {
+            reason: Reason::Stale,
+        });
     }
     let answer = outbound.post_json(url, body, headers).await;
     answer.map_err(|error| unanswered(&error))
@@ -77,14 +80,14 @@ fn unanswered(error: &OutboundError) -> Outcome {
     };
     match error {
         OutboundError::NoAnswer(cause) if cause.is_timeout() => Outcome::InDoubt {
-            reason: "reply_timeout",
+            reason: Reason::ReplyTimeout,
         },
         OutboundError::NoAnswer(_) => Outcome::InDoubt {
-            reason: "connection_lost",
+            reason: Reason::ConnectionLost,
         },
-        OutboundError::Connect(_) => deferred("connect_failed", Blame::Network),
+        OutboundError::Connect(_) => deferred(Reason::ConnectFailed, Blame::Network),
         OutboundError::Url(_) | OutboundError::Refused { .. } | OutboundError::Setup(_) => {
-            deferred("destination_not_allowed", Blame::Channel)
+            deferred(Reason::DestinationNotAllowed, Blame::Channel)
         }
     }
 }
@@ -115,7 +118,7 @@ impl Answer {
         }
     }
 
-    pub(super) fn deferred(self, reason: &'static str, blame: Blame) -> Outcome {
+    pub(super) fn deferred(self, reason: Reason, blame: Blame) -> Outcome {
         Outcome::Deferred {
             reason,
             code: i32::from(self.status),
@@ -125,7 +128,7 @@ impl Answer {
         }
     }
 
-    pub(super) fn failed(self, reason: &'static str) -> Outcome {
+    pub(super) fn failed(self, reason: Reason) -> Outcome {
         Outcome::Failed {
             reason,
             code: i32::from(self.status),
@@ -139,18 +142,18 @@ impl Answer {
         match self.status {
             200..=299 => unexpected(),
             // We follow no redirect: a webhook that moves is a webhook to configure anew.
-            300..=399 => self.deferred("redirected", Blame::Channel),
-            400 => self.failed("invalid_payload"),
-            401 | 403 => self.deferred("not_allowed", Blame::Channel),
-            404 => self.deferred("webhook_not_found", Blame::Channel),
-            413 => self.failed("message_too_large"),
-            429 => self.deferred("rate_limited", Blame::Pace),
+            300..=399 => self.deferred(Reason::Redirected, Blame::Channel),
+            400 => self.failed(Reason::InvalidPayload),
+            401 | 403 => self.deferred(Reason::NotAllowed, Blame::Channel),
+            404 => self.deferred(Reason::WebhookNotFound, Blame::Channel),
+            413 => self.failed(Reason::MessageTooLarge),
+            429 => self.deferred(Reason::RateLimited, Blame::Pace),
             // A gateway gave up waiting: whoever stands behind it may have taken the message.
             502 | 504 => Outcome::InDoubt {
-                reason: "reply_timeout",
+                reason: Reason::ReplyTimeout,
             },
-            500..=599 => self.deferred("server_error", Blame::Network),
-            _ => self.failed("rejected"),
+            500..=599 => self.deferred(Reason::ServerError, Blame::Network),
+            _ => self.failed(Reason::Rejected),
         }
     }
 }
@@ -158,7 +161,7 @@ impl Answer {
 /// An answer that means neither yes nor no.
 pub(super) fn unexpected() -> Outcome {
     Outcome::InDoubt {
-        reason: "unexpected_reply",
+        reason: Reason::UnexpectedReply,
     }
 }
 
@@ -171,7 +174,7 @@ pub(super) fn within_bounds(wait: Duration) -> Duration {
 pub(super) fn rest_after(outcome: &Outcome) -> Option<Duration> {
     match outcome {
         Outcome::Deferred {
-            reason: "rate_limited",
+            reason: Reason::RateLimited,
             retry_after,
             ..
         } => Some(within_bounds(retry_after.unwrap_or_default())),

@@ -10,6 +10,7 @@ use serde_json::Value;
 use tidings_domain::delivery::DoubtPolicy;
 use tidings_domain::delivery::retry::Family;
 use tidings_domain::topic::Sender as TopicSender;
+use tidings_proto::Reason;
 use tidings_service::{clock::Clock, outbound::Outbound};
 
 use super::{cap::Cap, compose, http, tempo::Tempo};
@@ -92,19 +93,21 @@ impl SesChannel {
     async fn attempt(&self, rendered: &Rendered, fresh: Fresh<'_>) -> Outcome {
         let Some(body) = request::body(&self.config, rendered) else {
             return Outcome::Failed {
-                reason: "message_too_large",
+                reason: Reason::MessageTooLarge,
                 code: 0,
                 reply: "the mail has more than 40 MB in Base64".to_owned(),
                 blame: Blame::Receiver,
             };
         };
         if !self.tempo.begin() {
-            return Outcome::Abandoned { reason: "paced" };
+            return Outcome::Abandoned {
+                reason: Reason::Paced,
+            };
         }
         let (url, now) = (&self.config.url, self.clock.now());
         let Some(headers) = self.config.signer.headers(url, &body, now) else {
             return Outcome::Deferred {
-                reason: "not_signed",
+                reason: Reason::NotSigned,
                 code: 0,
                 reply: "the request can not be signed".to_owned(),
                 retry_after: None,

@@ -1,13 +1,19 @@
 //! The `slack` kind: one message per publication, through an incoming webhook or by a bot.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use futures_util::future::BoxFuture;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use serde_json::Value;
 use tidings_domain::delivery::DoubtPolicy;
 use tidings_domain::delivery::retry::Family;
+use tidings_proto::Reason;
 use tidings_service::{clock::Clock, config::Secret, outbound::Outbound};
+use uuid::Uuid;
 
 use super::{http, pace::Pace};
 use crate::{
@@ -15,7 +21,7 @@ use crate::{
         Channel, ConfigError, Environment, Fresh, Job, Kind, LeftAlone, Outcome, Reach,
         RenderError, Rendered,
     },
-    content::slack::to_channel,
+    content::slack::{to_channel, without_pictures},
 };
 
 mod config;
@@ -44,6 +50,7 @@ struct SlackChannel {
     outbound: Outbound,
     clock: Clock,
     pace: Pace,
+    pictureless: Pictureless,
 }
 
 /// How messages get in.
@@ -81,6 +88,7 @@ fn build(
         outbound: environment.outbound.clone(),
         clock: environment.clock.clone(),
         pace: Pace::new(environment.clock.clone()),
+        pictureless: Pictureless::default(),
     }))
 }
 
@@ -103,29 +111,34 @@ impl Channel for SlackChannel {
 
     fn send<'a>(&'a self, rendered: &'a Rendered, fresh: Fresh<'a>) -> BoxFuture<'a, Outcome> {
         Box::pin(async move {
-            let (url, headers) = self.door.request();
-            let body = rendered.body.clone();
-            let answer = http::post(&self.outbound, url, body, headers, fresh).await;
-            self.pace.rest(PAUSE);
-            let outcome = match answer {
-                Ok(response) => {
-                    let answer = http::Answer::new(&response, self.clock.now());
-                    match &self.door {
-                        Door::Webhook { .. } => outcome::of_webhook(answer),
-                        Door::Bot { .. } => outcome::of_api(answer, &response.body),
-                    }
-                }
-                Err(outcome) => outcome,
+            let plain = || {
+                str::from_utf8(&rendered.body)
+                    .ok()
+                    .and_then(without_pictures)
             };
-            if let Some(rest) = http::rest_after(&outcome) {
-                self.pace.rest(rest);
+            let is_known = self.pictureless.has(rendered.delivery_id);
+            let known = is_known.then(plain).flatten();
+            let is_plain = known.is_some();
+            let body = known.map_or_else(|| rendered.body.clone(), String::into_bytes);
+            let outcome = self.post(body, fresh).await;
+            let refused = matches!(&outcome, Outcome::Failed { reason, .. } if *reason == Reason::InvalidPayload);
+            let Some(body) = (refused && !is_plain).then(plain).flatten() else {
+                return outcome;
+            };
+            // Slack has taken nothing of it, so a second request doubles nothing. It may be kept from being made, or be
+            // refused for another reason: then the next attempt begins with it.
+            if rendered.attempt > 0 {
+                self.pictureless.add(rendered.delivery_id);
             }
+            let outcome = self.post(body.into_bytes(), fresh).await;
+            self.pace.rest(2 * PAUSE);
             outcome
         })
     }
 
+    /// Of two requests.
     fn attempt_time_max(&self) -> Duration {
-        http::attempt_time_max(&self.outbound)
+        http::attempt_time_max(&self.outbound) + self.outbound.policy().timeout
     }
 
     fn concurrency(&self) -> usize {
@@ -134,6 +147,50 @@ impl Channel for SlackChannel {
 
     fn ready_after(&self) -> Option<Duration> {
         self.pace.ready_after()
+    }
+}
+
+impl SlackChannel {
+    async fn post(&self, body: Vec<u8>, fresh: Fresh<'_>) -> Outcome {
+        let (url, headers) = self.door.request();
+        let answer = http::post(&self.outbound, url, body, headers, fresh).await;
+        self.pace.rest(PAUSE);
+        let outcome = match answer {
+            Ok(response) => {
+                let answer = http::Answer::new(&response, self.clock.now());
+                match &self.door {
+                    Door::Webhook { .. } => outcome::of_webhook(answer),
+                    Door::Bot { .. } => outcome::of_api(answer, &response.body),
+                }
+            }
+            Err(outcome) => outcome,
+        };
+        if let Some(rest) = http::rest_after(&outcome) {
+            self.pace.rest(rest);
+        }
+        outcome
+    }
+}
+
+/// Deliveries whose pictures Slack could not have, the latest last. Lost with the process: then it is found out anew.
+#[derive(Default)]
+struct Pictureless(Mutex<Vec<Uuid>>);
+
+impl Pictureless {
+    /// Most that are remembered.
+    const COUNT_MAX: usize = 64;
+
+    fn has(&self, delivery_id: Uuid) -> bool {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.contains(&delivery_id)
+    }
+
+    fn add(&self, delivery_id: Uuid) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= Self::COUNT_MAX {
+            known.remove(0);
+        }
+        known.push(delivery_id);
     }
 }
 

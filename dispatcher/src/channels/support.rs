@@ -8,6 +8,7 @@ use std::{
 
 use serde_json::Value;
 use tidings_domain::topic::Sender;
+use tidings_proto::Reason;
 use tidings_service::{
     clock::Clock,
     outbound::{Outbound, Policy},
@@ -123,15 +124,15 @@ pub(super) fn gist(outcome: &Outcome) -> (&'static str, &'static str, i32, Optio
             code,
             blame,
             ..
-        } => ("deferred", reason, *code, Some(*blame)),
+        } => ("deferred", reason.as_str(), *code, Some(*blame)),
         Outcome::Failed {
             reason,
             code,
             blame,
             ..
-        } => ("failed", reason, *code, Some(*blame)),
-        Outcome::Abandoned { reason } => ("abandoned", reason, 0, None),
-        Outcome::InDoubt { reason } => ("in doubt", reason, 0, None),
+        } => ("failed", reason.as_str(), *code, Some(*blame)),
+        Outcome::Abandoned { reason } => ("abandoned", reason.as_str(), 0, None),
+        Outcome::InDoubt { reason } => ("in doubt", reason.as_str(), 0, None),
     }
 }
 
@@ -144,10 +145,15 @@ pub(super) fn taken(code: i32, reply: &str, id: Option<&str>) -> Outcome {
     }
 }
 
+/// The reason of a code.
+pub(super) fn given(reason: &str) -> Reason {
+    Reason::parse(reason).expect("a reason that channels give")
+}
+
 /// Put off for this reason, without a wish when to come back.
-pub(super) fn deferred(reason: &'static str, code: i32, reply: &str, blame: Blame) -> Outcome {
+pub(super) fn deferred(reason: &str, code: i32, reply: &str, blame: Blame) -> Outcome {
     Outcome::Deferred {
-        reason,
+        reason: given(reason),
         code,
         reply: reply.to_owned(),
         retry_after: None,
@@ -156,9 +162,9 @@ pub(super) fn deferred(reason: &'static str, code: i32, reply: &str, blame: Blam
 }
 
 /// [`deferred`], with one, in seconds.
-pub(super) fn deferred_for(reason: &'static str, code: i32, reply: &str, wait_s: u64) -> Outcome {
+pub(super) fn deferred_for(reason: &str, code: i32, reply: &str, wait_s: u64) -> Outcome {
     Outcome::Deferred {
-        reason,
+        reason: given(reason),
         code,
         reply: reply.to_owned(),
         retry_after: Some(Duration::from_secs(wait_s)),
@@ -170,9 +176,9 @@ pub(super) fn deferred_for(reason: &'static str, code: i32, reply: &str, wait_s:
 }
 
 /// Refused for good.
-pub(super) fn failed(reason: &'static str, code: i32, reply: &str) -> Outcome {
+pub(super) fn failed(reason: &str, code: i32, reply: &str) -> Outcome {
     Outcome::Failed {
-        reason,
+        reason: given(reason),
         code,
         reply: reply.to_owned(),
         blame: Blame::Receiver,

@@ -5,6 +5,7 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use futures_util::future::BoxFuture;
+use reqwest::Url;
 use serde::Serialize;
 use serde_json::Value;
 use tidings_domain::delivery::DoubtPolicy;
@@ -20,7 +21,7 @@ use super::{
 };
 use crate::{
     channel::{
-        Channel, ConfigError, Environment, Fresh, Job, Kind, LeftAlone, Outcome, Reach,
+        Channel, ConfigError, Environment, Former, Fresh, Job, Kind, LeftAlone, Outcome, Reach,
         RenderError, Rendered,
     },
     content::webhook::Article,
@@ -34,7 +35,8 @@ mod tests;
 use signature::SigningKey;
 
 /// Settings: `{"url", "label"?}`, the label a name for people. Credentials: `{"secret": "whsec_…",
-/// "previous_secret"?: "whsec_…"}`, each 24 to 64 bytes in Base64; while both are there, both sign.
+/// "previous_secret"?: "whsec_…"}`, each 24 to 64 bytes in Base64; while both are there, both sign. Where no previous one is
+/// given, those that the secret took the place of sign too for [`OVERLAP`].
 pub const KIND: Kind = Kind {
     name: "webhook",
     reach: Reach::Broadcast,
@@ -47,14 +49,19 @@ pub const KIND: Kind = Kind {
     build,
 };
 
+/// How long a secret signs after another took its place: as long as receivers have to learn the new one.
+const OVERLAP: time::Duration = time::Duration::DAY;
+
 /// More at once would only crowd one destination.
 const CONCURRENCY: usize = 4;
 
 struct WebhookChannel {
     label: Option<String>,
     url: String,
-    /// The one to use first; then the one it replaces, if any.
+    /// The one to use first; then the one it replaces, if any is given.
     keys: Vec<SigningKey>,
+    /// Those that were replaced without a word, the latest first, and until when they sign.
+    former: Vec<(SigningKey, OffsetDateTime)>,
     outbound: Outbound,
     clock: Clock,
     pace: Pace,
@@ -65,6 +72,7 @@ impl fmt::Debug for WebhookChannel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WebhookChannel")
             .field("label", &self.label)
+            .field("former", &self.former.len())
             .finish_non_exhaustive()
     }
 }
@@ -85,6 +93,7 @@ fn build(
         label,
         url: url.into(),
         keys: std::iter::once(secret).chain(previous).collect(),
+        former: Vec::new(),
         outbound: environment.outbound.clone(),
         clock: environment.clock.clone(),
         pace: Pace::new(environment.clock.clone()),
@@ -135,7 +144,9 @@ impl Channel for WebhookChannel {
             // The id is the same over all attempts, by which the receiver knows a repeat; the time is this attempt's.
             let id = rendered.delivery_id.to_string();
             let at = self.clock.now();
-            let headers = signature::headers(&self.keys, &id, at, &rendered.body);
+            let former = self.former.iter().filter(|(_, until)| at < *until);
+            let keys = self.keys.iter().chain(former.map(|(key, _)| key));
+            let headers = signature::headers(keys, &id, at, &rendered.body);
             let body = rendered.body.clone();
             let outcome = match http::post(&self.outbound, &self.url, body, headers, fresh).await {
                 Ok(response) => outcome::of_answer(http::Answer::new(&response, self.clock.now())),
@@ -147,6 +158,37 @@ impl Channel for WebhookChannel {
             }
             outcome
         })
+    }
+
+    fn succeeding(&self, before: &[Former<'_>]) -> Option<Arc<dyn Channel>> {
+        // Whoever names a previous one says what else is to sign.
+        if self.keys.len() > 1 {
+            return None;
+        }
+        let mut former: Vec<(SigningKey, OffsetDateTime)> = Vec::new();
+        // What another receiver shared with us is none of this one's business.
+        let is_here = |it: &Former<'_>| {
+            let url = it.settings["url"].as_str().map(Url::parse);
+            url.is_some_and(|url| url.is_ok_and(|url| url.as_str() == self.url))
+        };
+        for it in before.iter().rev().filter(|it| is_here(it)) {
+            let credentials: Value = serde_json::from_str(it.credentials).unwrap_or_default();
+            let secret = credentials["secret"].as_str().map(str::parse::<SigningKey>);
+            let Some(Ok(key)) = secret else { continue };
+            let known = self.keys.iter().chain(former.iter().map(|(key, _)| key));
+            if !known.into_iter().any(|known| *known == key) {
+                former.push((key, it.replaced_at.saturating_add(OVERLAP)));
+            }
+        }
+        Some(Arc::new(Self {
+            label: self.label.clone(),
+            url: self.url.clone(),
+            keys: self.keys.clone(),
+            former,
+            outbound: self.outbound.clone(),
+            clock: self.clock.clone(),
+            pace: Pace::new(self.clock.clone()),
+        }))
     }
 
     fn attempt_time_max(&self) -> Duration {

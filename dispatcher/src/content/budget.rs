@@ -4,7 +4,7 @@
 #[cfg(test)]
 mod tests;
 
-use super::document::{Block, Document, Inline, Table};
+use super::document::{Block, Document, Inline, Table, Target};
 use super::html::escaped_size;
 
 /// Most bytes of any form of a content: more than what is written by hand ever takes.
@@ -13,13 +13,16 @@ pub const RENDERED_BYTES_MAX: usize = 2_000_000;
 /// Stands at the end of what was cut.
 pub const CUT_NOTE: &str = "This is only the beginning: the whole text is too long for a message.";
 
+/// What the link to it is called.
+pub const WHOLE: &str = "Read the whole text";
+
 /// The marks around an element with their styles, in the form that has most of them.
 const NODE_BYTES: usize = 160;
 /// Fewest characters that a wrapped line takes up on average, however much stands before it.
 const LINE_LENGTH_MIN: usize = super::wrap::ROOM_MIN / 2;
 
-/// Cuts a document to the elements that fit, and says so at its end; one that fits stays as it is.
-pub(super) fn fit(document: &mut Document) {
+/// Cuts a document to the elements that fit, and says so at its end, with a link to the whole if there is one; a document that fits stays as it is.
+pub(super) fn fit(document: &mut Document, url: Option<&Target>) {
     let mut budget = Budget {
         left: RENDERED_BYTES_MAX,
         is_spent: false,
@@ -27,9 +30,20 @@ pub(super) fn fit(document: &mut Document) {
     budget.blocks(&mut document.blocks, 0);
     if budget.is_spent {
         let note = Inline::Text(CUT_NOTE.to_owned());
-        document
-            .blocks
-            .push(Block::Paragraph(vec![Inline::Emphasis(vec![note])]));
+        let mut words = vec![Inline::Emphasis(vec![note])];
+        if let Some(target) = url {
+            words.push(Inline::Text(" ".to_owned()));
+            words.push(whole(target));
+        }
+        document.blocks.push(Block::Paragraph(words));
+    }
+}
+
+/// The link to where the whole text can be read.
+pub(super) fn whole(target: &Target) -> Inline {
+    Inline::Link {
+        target: target.clone(),
+        content: vec![Inline::Text(WHOLE.to_owned())],
     }
 }
 

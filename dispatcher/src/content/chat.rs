@@ -1,6 +1,8 @@
 //! The content tree as the lines of a chat message. What chats have in common is here: one narrow column, one level
 //! of quotation, pictures apart from words. How a chat marks its words is its own [`Markup`].
 
+use reqwest::Url;
+
 use super::{
     document::{Block, Inline, Table, Target, plain_text},
     wrap::records,
@@ -44,6 +46,18 @@ pub(super) struct Line {
 /// The length a chat may count: UTF-16 units are never fewer than characters.
 pub(super) fn length(text: &str) -> usize {
     text.encode_utf16().count()
+}
+
+/// Whether a vendor can get at a picture, or takes an address at all: at a host with a public name, without credentials. A
+/// whole message is refused for one that is not.
+pub(super) fn is_public(source: &Target) -> bool {
+    let url = Url::parse(source.as_str()).ok();
+    url.is_some_and(|url| {
+        let named = url
+            .domain()
+            .is_some_and(|name| name.trim_end_matches('.').contains('.'));
+        named && url.username().is_empty() && url.password().is_none()
+    })
 }
 
 /// A literal line that cannot end what it stands in: an invisible character keeps a fence from being one.

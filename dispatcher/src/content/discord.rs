@@ -2,11 +2,11 @@
 //!
 //! Limits: <https://discord.com/developers/docs/resources/message#embed-object-embed-limits>.
 
-use reqwest::Url;
 use serde::Serialize;
 
 use super::{
-    chat::{Lines, TABLE_WIDTH_MAX, length, unfenced},
+    budget::whole,
+    chat::{Lines, TABLE_WIDTH_MAX, inlines, is_public, length, unfenced},
     document::{Block, Document, Target, shorten},
     wrap::columns,
 };
@@ -33,6 +33,9 @@ struct Message {
 #[derive(Serialize)]
 struct Embed {
     title: String,
+    /// Where the title leads.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    url: Option<String>,
     #[serde(skip_serializing_if = "String::is_empty")]
     description: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -50,8 +53,8 @@ struct AllowedMentions {
     parse: [&'static str; 0],
 }
 
-/// Renders a whole message as the JSON a webhook takes.
-pub fn message(title: &str, document: &Document) -> String {
+/// Renders a whole message as the JSON a webhook takes. `url`: where it can be read whole.
+pub fn message(title: &str, document: &Document, url: Option<&Target>) -> String {
     let mut parts = Vec::new();
     let mut image = None;
     for block in &document.blocks {
@@ -67,7 +70,11 @@ pub fn message(title: &str, document: &Document) -> String {
     let message = Message {
         embeds: [Embed {
             title: headline(title),
-            description: description(&parts),
+            url: url
+                .filter(|url| is_public(url))
+                .map(Target::as_str)
+                .map(str::to_owned),
+            description: description(&parts, url),
             image,
         }],
         allowed_mentions: AllowedMentions { parse: [] },
@@ -84,24 +91,13 @@ fn words(block: &Block, image: &mut Option<Image>) -> Part {
     let Lines { lines, images, .. } = Lines::<DiscordMarkdown>::of(block);
     let mut shown = images.iter().map(|(source, _)| source);
     if image.is_none()
-        && let Some(source) = shown.find(|source| is_showable(source))
+        && let Some(source) = shown.find(|source| is_public(source))
     {
         *image = Some(Image {
             url: source.as_str().to_owned(),
         });
     }
     Part::Words(lines)
-}
-
-/// Discord refuses a whole message for a picture at a host without a public name.
-fn is_showable(source: &Target) -> bool {
-    let url = Url::parse(source.as_str()).ok();
-    url.is_some_and(|url| {
-        let named = url
-            .domain()
-            .is_some_and(|name| name.trim_end_matches('.').contains('.'));
-        named && url.username().is_empty() && url.password().is_none()
-    })
 }
 
 fn headline(title: &str) -> String {
@@ -114,12 +110,16 @@ fn headline(title: &str) -> String {
     }
 }
 
-fn description(parts: &[Part]) -> String {
+fn description(parts: &[Part], url: Option<&Target>) -> String {
     match lay_out(parts, DESCRIPTION_LENGTH_MAX) {
         (text, true) => text,
         (_, false) => {
-            let (mut text, _) = lay_out(parts, DESCRIPTION_LENGTH_MAX - length(CUT_NOTE));
-            text.push_str(CUT_NOTE);
+            let note = match url {
+                Some(url) => format!("{CUT_NOTE} {}", inlines::<DiscordMarkdown>(&[whole(url)])),
+                None => CUT_NOTE.to_owned(),
+            };
+            let (mut text, _) = lay_out(parts, DESCRIPTION_LENGTH_MAX - length(&note));
+            text.push_str(&note);
             text.trim_start().to_owned()
         }
     }

@@ -10,7 +10,7 @@ use minijinja::{Environment, Output, State, Value, context};
 use tidings_domain::access::NoticeKind;
 
 use super::{
-    document::{Document, excerpt},
+    document::{Document, Target, excerpt},
     html, text,
 };
 use crate::channel::About;
@@ -101,12 +101,13 @@ static LAYOUTS: LazyLock<Environment<'static>> = LazyLock::new(|| {
 });
 
 impl MailBody {
-    pub(super) fn new(title: &str, document: &Document) -> Self {
+    pub(super) fn new(title: &str, document: &Document, url: Option<&Target>) -> Self {
         let page = fill(
             "mail",
             &context! {
                 title => title,
                 preheader => excerpt(document, PREHEADER_LENGTH_MAX),
+                url => url.map(Target::as_str),
                 article => Value::from_safe_string(html::article(document)),
             },
         );
@@ -115,7 +116,7 @@ impl MailBody {
             .expect("mail.html has a footer line");
         Self {
             html: Split::new(before, after),
-            text: Split::new(&text::letter(title, document), ""),
+            text: Split::new(&text::letter(title, document, url), ""),
         }
     }
 

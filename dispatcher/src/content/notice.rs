@@ -17,7 +17,7 @@ pub(crate) fn confirm_sign_up(organisation: &str, url: &str) -> Composed {
         ),
     ];
     let title = format!("Please confirm: mails from {organisation}");
-    Composed::from_document(&title, None, Document { blocks })
+    Composed::from_document(&title, None, Document { blocks }, None)
 }
 
 /// That what they get was changed, by the link of a mail, which they may have passed on, or by whoever runs the platform.
@@ -35,7 +35,7 @@ pub(crate) fn preferences_changed(organisation: &str, url: &str) -> Composed {
         ),
     ];
     let title = format!("What you get from {organisation} was changed");
-    Composed::from_document(&title, None, Document { blocks })
+    Composed::from_document(&title, None, Document { blocks }, None)
 }
 
 fn says(text: String) -> Block {

@@ -3,9 +3,11 @@
 //! Limits: <https://docs.slack.dev/reference/block-kit/blocks>.
 
 use serde::Serialize;
+use serde_json::Value;
 
 use super::{
-    chat::{Lines, TABLE_WIDTH_MAX, length},
+    budget::whole,
+    chat::{Lines, TABLE_WIDTH_MAX, inlines, length},
     document::{Block, Document, Target, excerpt, shorten},
     wrap::columns,
 };
@@ -13,7 +15,7 @@ use super::{
 mod mrkdwn;
 mod pack;
 
-use mrkdwn::{Mrkdwn, escaped};
+use mrkdwn::{Mrkdwn, escaped, shows};
 use pack::{code_sections, sections};
 
 /// Most blocks of a message.
@@ -67,8 +69,8 @@ impl Text {
     }
 }
 
-/// Renders a whole message as the JSON an incoming webhook takes.
-pub fn message(title: &str, document: &Document) -> String {
+/// Renders a whole message as the JSON an incoming webhook takes. `url`: where it can be read whole.
+pub fn message(title: &str, document: &Document, url: Option<&Target>) -> String {
     let mut writer = Writer::default();
     writer.done.push(SlackBlock::Header {
         text: Text::plain(header(title)),
@@ -79,16 +81,33 @@ pub fn message(title: &str, document: &Document) -> String {
     let summary = excerpt(document, FALLBACK_LENGTH_MAX / 2);
     let message = Message {
         text: escaped(format!("{title}\n{summary}").trim_end()),
-        blocks: within_limit(writer.done),
+        blocks: within_limit(writer.done, url),
     };
     serde_json::to_string(&message).expect("strings and lists always serialise")
 }
 
 /// The same message as a bot posts it to a channel: `chat.postMessage` takes what a webhook takes, and where to.
 pub fn to_channel(message: &str, channel: &str) -> String {
-    let channel = serde_json::Value::from(channel);
+    let channel = Value::from(channel);
     // A message is an object and never empty, so its first character is the brace that opens it.
     format!("{{\"channel\":{channel},{}", &message[1..])
+}
+
+/// The same message with links in the place of pictures; none if it shows none.
+pub fn without_pictures(message: &str) -> Option<String> {
+    let mut message: Value = serde_json::from_str(message).ok()?;
+    let blocks = message["blocks"].as_array_mut()?;
+    let mut pictures = blocks
+        .iter_mut()
+        .filter(|block| block["type"] == "image")
+        .peekable();
+    pictures.peek()?;
+    for picture in pictures {
+        let source = Target::image(picture["image_url"].as_str()?)?;
+        let link = Mrkdwn::linked_image(&source, picture["alt_text"].as_str()?);
+        *picture = serde_json::to_value(section(link)).ok()?;
+    }
+    Some(message.to_string())
 }
 
 fn header(title: &str) -> String {
@@ -128,8 +147,12 @@ impl Writer {
     fn words(&mut self, block: &Block) {
         let Lines { lines, images, .. } = Lines::<Mrkdwn>::of(block);
         self.done.extend(sections(&lines).into_iter().map(section));
-        self.done
-            .extend(images.into_iter().map(|(source, alt)| image(source, alt)));
+        self.done.extend(
+            images
+                .into_iter()
+                .filter(|(source, _)| shows(source))
+                .map(|(source, alt)| image(source, alt)),
+        );
     }
 }
 
@@ -147,8 +170,18 @@ fn section(text: String) -> SlackBlock {
     }
 }
 
+/// That it was cut, and where the whole is.
+fn cut_note(url: Option<&Target>) -> String {
+    let link = url.map(|url| inlines::<Mrkdwn>(&[whole(url)]));
+    // An address that is too long for Slack is none to it, but words that lead nowhere.
+    match link.filter(|link| link.starts_with('<')) {
+        Some(link) => format!("{CUT_NOTE} {link}"),
+        None => CUT_NOTE.to_owned(),
+    }
+}
+
 /// Joins neighbouring sections when there are too many blocks, and cuts what still does not fit.
-fn within_limit(blocks: Vec<SlackBlock>) -> Vec<SlackBlock> {
+fn within_limit(blocks: Vec<SlackBlock>, url: Option<&Target>) -> Vec<SlackBlock> {
     if blocks.len() <= BLOCKS_MAX {
         return blocks;
     }
@@ -167,7 +200,7 @@ fn within_limit(blocks: Vec<SlackBlock>) -> Vec<SlackBlock> {
     if joined.len() > BLOCKS_MAX {
         joined.truncate(BLOCKS_MAX - 1);
         joined.push(SlackBlock::Context {
-            elements: vec![Text::mrkdwn(CUT_NOTE.to_owned())],
+            elements: vec![Text::mrkdwn(cut_note(url))],
         });
     }
     joined

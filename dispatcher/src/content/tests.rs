@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::{
     Composed, discord,
+    document::Target,
     mail::{Footer, Why},
     notice, slack, webhook,
 };
@@ -194,6 +195,24 @@ fn only_a_picture_that_discord_takes_is_shown() {
 }
 
 #[test]
+fn only_a_picture_that_slack_takes_is_shown_and_any_other_is_linked_to() {
+    let text = "![a](http://localhost/a.png) ![b](https://u:p@e.org/b.png) ![c](https://10.0.0.1/c.png) \
+                ![d](https://e.org/d.webp?x=.png) ![](https://e.org/e.svg)\n\n![f](https://e.org/f.png?v=1.2) ![g](https://e.org/g)";
+    let message: Value = serde_json::from_str(Composed::new("t", text).slack()).unwrap();
+    let blocks = message["blocks"].as_array().unwrap();
+    assert_eq!(
+        blocks[1]["text"]["text"],
+        "<http://localhost/a.png|a> <https://u:p@e.org/b.png|b> <https://10.0.0.1/c.png|c> <https://e.org/d.webp?x=.png|d> \
+         <https://e.org/e.svg|Image>"
+    );
+    let shown: Vec<_> = blocks
+        .iter()
+        .filter_map(|block| block["image_url"].as_str())
+        .collect();
+    assert_eq!(shown, ["https://e.org/f.png?v=1.2", "https://e.org/g"]);
+}
+
+#[test]
 fn a_message_too_long_for_slack_says_so() {
     let long = "word ".repeat(500);
     let text = format!("{long}\n\n---\n\n").repeat(60);
@@ -201,6 +220,58 @@ fn a_message_too_long_for_slack_says_so() {
     let blocks = message["blocks"].as_array().unwrap();
     assert_eq!(blocks.len(), slack::BLOCKS_MAX);
     assert_eq!(blocks[49]["type"], "context");
+}
+
+const PAGE: &str = "https://example.org/bridge?a=1&b=(2)";
+
+/// Content that can be read whole on the web.
+fn on_the_web(markdown: &str) -> Composed {
+    Composed::from_markdown("Harbour bridge reopens", markdown, Target::image(PAGE))
+}
+
+#[test]
+fn what_a_chat_cuts_links_to_the_whole() {
+    let long = format!("{}\n\n---\n\n", "word ".repeat(500)).repeat(60);
+    let slack: Value = serde_json::from_str(on_the_web(&long).slack()).unwrap();
+    insta::assert_snapshot!(
+        slack["blocks"][49]["elements"][0]["text"].as_str().unwrap(),
+        @"_This is only the beginning: the message is longer than Slack can show._ <https://example.org/bridge?a=1&amp;b=(2)|Read the whole text>"
+    );
+    let discord: Value = serde_json::from_str(on_the_web(&long).discord()).unwrap();
+    let embed = &discord["embeds"][0];
+    let description = embed["description"].as_str().unwrap();
+    insta::assert_snapshot!(
+        description.lines().last().unwrap(),
+        @"_This is only the beginning: the message is longer than Discord can show._ [Read the whole text](https://example.org/bridge?a=1&b=%282%29)"
+    );
+    assert!(length(&embed["description"]) <= discord::DESCRIPTION_LENGTH_MAX);
+    assert_eq!(embed["url"], PAGE);
+}
+
+#[test]
+fn every_form_says_where_it_is_on_the_web_and_none_does_without_an_address() {
+    let here = on_the_web("It opens.\n");
+    let mail = here.mail().html(Some(&FOOTER));
+    insta::assert_snapshot!(
+        mail.lines().find(|line| line.contains("on the web")).unwrap(),
+        @r#"<p class="quiet" style="margin:24px 0 0;color:#6b7280;font-size:13px;line-height:20px"><a href="https://example.org/bridge?a=1&amp;b=(2)" class="link" style="color:#1d4ed8">Read it on the web</a></p>"#
+    );
+    let text = here.mail().text(Some(&FOOTER));
+    assert!(
+        text.contains(&format!("\n\nRead it on the web: {PAGE}\n\n-- \n")),
+        "{text}"
+    );
+    let article = serde_json::to_value(here.webhook()).unwrap();
+    assert_eq!(article["url"], PAGE);
+    let embed: Value = serde_json::from_str(here.discord()).unwrap();
+    assert_eq!(embed["embeds"][0]["url"], PAGE);
+
+    let nowhere = Composed::new("Harbour bridge reopens", "It opens.\n");
+    assert!(!nowhere.mail().html(None).contains("on the web"));
+    assert!(!nowhere.mail().text(None).contains("on the web"));
+    let article = serde_json::to_value(nowhere.webhook()).unwrap();
+    assert_eq!(article.get("url"), None);
+    assert!(!nowhere.discord().contains("\"url\""));
 }
 
 #[test]

@@ -9,12 +9,18 @@ use super::{
 /// Lines are wrapped here; only a word longer than this (a URL) makes a longer line.
 const WIDTH: usize = 76;
 
-/// The letter: title, text, and the list of links. Lines end with `\n`, and so does the letter.
-pub fn letter(title: &str, document: &Document) -> String {
+/// The letter: title, text, the list of links, and where it can be read on the web. Lines end with `\n`, and so does the letter.
+pub fn letter(title: &str, document: &Document, url: Option<&Target>) -> String {
     let mut letter = Letter::default();
     letter.heading(1, title, "", "");
     letter.blocks(&document.blocks, "", "");
     letter.notes();
+    if let Some(url) = url {
+        letter.lines.push(String::new());
+        letter
+            .lines
+            .push(format!("Read it on the web: {}", url.as_str()));
+    }
     let mut text = letter.lines.join("\n");
     text.push('\n');
     text

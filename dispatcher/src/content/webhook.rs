@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{
-    document::{Block, Document, excerpt},
+    document::{Block, Document, Target, excerpt},
     html,
 };
 
@@ -19,6 +19,9 @@ pub struct Article {
     summary: String,
     markdown: String,
     html: String,
+    /// Where it can be read whole on the web.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    url: Option<String>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     truncated: bool,
 }
@@ -26,12 +29,18 @@ pub struct Article {
 impl Article {
     /// Whole if it fits. If not, Markdown and HTML get half of the room each, or what the other leaves; the HTML is
     /// cut between blocks, so that no element stays open.
-    pub(super) fn new(title: &str, markdown: &str, document: &Document) -> Self {
+    pub(super) fn new(
+        title: &str,
+        markdown: &str,
+        document: &Document,
+        url: Option<&Target>,
+    ) -> Self {
         let mut article = Self {
             title: title.to_owned(),
             summary: excerpt(document, SUMMARY_LENGTH_MAX),
             markdown: markdown.to_owned(),
             html: html::article(document),
+            url: url.map(|url| url.as_str().to_owned()),
             truncated: false,
         };
         if json_length(&article) > ARTICLE_BYTES_MAX {

@@ -4,6 +4,7 @@ use actix_web::{HttpResponse, web};
 use deadpool_postgres::Pool;
 use serde::Serialize;
 use tidings_event_store::ReadError;
+use tidings_proto::reason::words;
 use tidings_service::Problem;
 use tidings_service::access::{Access, Route};
 use tidings_service::auth::Role;
@@ -37,7 +38,9 @@ pub struct Health {
     #[schema(example = "ok")]
     pub state: &'static str,
     /// Why, in words; null when it is ok.
-    #[schema(example = "The receiving side can not be reached; deliveries wait.")]
+    #[schema(
+        example = "No message gets through (the receiving side can not be connected to); deliveries wait, and one is tried from time to time."
+    )]
     pub explanation: Option<String>,
     /// `closed`, `open` or `probing`.
     #[schema(example = "closed")]
@@ -125,11 +128,13 @@ pub async fn channel_health(
 
 fn disabled(figures: &Figures) -> String {
     let reason = figures.disabled_reason.as_deref().unwrap_or("requested");
+    let reason = words(reason);
     format!("It is disabled ({reason}); deliveries wait until it is enabled.")
 }
 
 fn waiting(figures: &Figures) -> String {
-    let reason = figures.circuit_reason.as_deref().unwrap_or("unknown");
+    let reason = figures.circuit_reason.as_deref().map(words);
+    let reason = reason.unwrap_or_else(|| "why is not known".to_owned());
     format!(
         "No message gets through ({reason}); deliveries wait, and one is tried from time to time."
     )

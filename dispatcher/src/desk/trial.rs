@@ -9,6 +9,7 @@ use tidings_domain::subscriber::{Standing, Subscriber};
 use tidings_domain::suppression::Suppression;
 use tidings_domain::topic::Sender;
 use tidings_domain::value::EmailAddress;
+use tidings_proto::Reason;
 use tidings_service::Problem;
 use tidings_service::access::{Access, Route};
 use tidings_service::auth::{Principal, Role};
@@ -68,6 +69,9 @@ pub struct Tested {
     pub outcome: &'static str,
     /// Why, as a code; null when it was sent.
     pub reason: Option<&'static str>,
+    /// The same in words.
+    #[schema(example = "the receiving side can not be connected to")]
+    pub explanation: Option<String>,
     /// SMTP reply or HTTP status; 0 when there was none.
     #[schema(example = 250)]
     pub code: i32,
@@ -292,7 +296,8 @@ fn tested(outcome: Outcome) -> Tested {
     };
     Tested {
         outcome,
-        reason,
+        reason: reason.map(Reason::as_str),
+        explanation: reason.map(|reason| reason.words().to_owned()),
         code,
         reply,
     }

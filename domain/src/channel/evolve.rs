@@ -1,7 +1,7 @@
 //! What a channel is after an event. An event that does not fit changes nothing.
 
 use super::circuit::MetBy;
-use super::{Channel, Circuit, Event, Setup};
+use super::{Channel, Circuit, Event, Former, Setup};
 
 pub(super) fn evolve(state: Channel, event: &Event) -> Channel {
     match (state, event) {
@@ -18,6 +18,8 @@ pub(super) fn evolve(state: Channel, event: &Event) -> Channel {
             name: name.clone(),
             settings: settings.clone(),
             credentials: credentials.clone(),
+            times: 1,
+            former: Vec::new(),
         }),
         // What was wrong may be mended.
         (Channel::Enabled { setup, .. }, Event::Reconfigured { .. }) => {
@@ -86,10 +88,24 @@ fn reconfigured(setup: Setup, event: &Event) -> Setup {
     else {
         return setup;
     };
+    let times = setup.times.saturating_add(1);
+    let mut former = setup.former;
+    if let (Some(_), Some(before)) = (credentials, &setup.credentials) {
+        if former.len() >= Former::COUNT_MAX {
+            former.remove(0);
+        }
+        former.push(Former {
+            credentials: before.clone(),
+            settings: setup.settings,
+            replaced_by: times,
+        });
+    }
     Setup {
         kind: setup.kind,
         name: name.clone(),
         settings: settings.clone(),
         credentials: credentials.clone().or(setup.credentials),
+        times,
+        former,
     }
 }

@@ -6,7 +6,7 @@ use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
 use super::circuit::MetBy;
-use super::{Attempt, Channel, Circuit, Command, Event};
+use super::{Attempt, Channel, Circuit, Command, Event, Former};
 use crate::aggregate::{Aggregate as _, fold};
 use crate::personal::Personal;
 use crate::testing::table;
@@ -192,4 +192,37 @@ fn an_open_circuit_tells_one_delivery_that_meets_it_from_several() {
     // What it met before it was mended says nothing.
     history.extend([Event::Enabled, opened(one)]);
     assert_eq!(met_by(&history), MetBy::One(one));
+}
+
+/// Those that were replaced are remembered with the time they were, the latest few; a change of the rest replaces nothing.
+#[test]
+fn former_credentials_are_remembered_with_what_replaced_them() {
+    let configure = Command::Configure {
+        kind: ChannelKind::parse("webhook").unwrap(),
+        name: name("in"),
+        settings: settings("a"),
+        credentials: Some(credentials("0")),
+    };
+    let reconfigure = |host: &str, password: Option<&str>| Command::Reconfigure {
+        name: name("in"),
+        settings: settings(host),
+        credentials: password.map(credentials),
+    };
+    let mut history = after(&[], configure);
+    history = after(&history, reconfigure("a", Some("1")));
+    history = after(&history, reconfigure("b", None));
+    history = after(&history, reconfigure("b", Some("2")));
+    let former = |history: &[Event]| fold::<Channel>(history).setup().unwrap().former.clone();
+    let of = |password: &str, host: &str, replaced_by| Former {
+        credentials: Personal::Known(credentials(password)),
+        settings: settings(host),
+        replaced_by,
+    };
+    assert_eq!(former(&history), [of("0", "a", 2), of("1", "b", 4)]);
+    for n in 3..=6 {
+        history = after(&history, reconfigure("b", Some(&n.to_string())));
+    }
+    let known = former(&history);
+    assert_eq!(known.len(), Former::COUNT_MAX);
+    assert_eq!(known.last(), Some(&of("5", "b", 8)));
 }

@@ -7,7 +7,7 @@ use crate::aggregate::Aggregate as _;
 use crate::personal::Personal::Known;
 use crate::testing::GlassVault;
 use crate::value::{
-    ChannelIds, ConsentVersion, ConsentWording, EmailAddress, Evidence, Html, Title,
+    ChannelIds, ConsentVersion, ConsentWording, EmailAddress, Evidence, Html, PageUrl, Title,
 };
 use crate::{delivery, publication, record, subscriber, subscriber_import};
 
@@ -31,6 +31,20 @@ fn publication_events_in_html() -> Vec<publication::Event> {
             aim: publication::Aim::default(),
         },
     ]
+}
+
+/// Content that can be read on the web. Whoever does not know of that leaves out the link.
+fn publication_events_with_a_page() -> Vec<publication::Event> {
+    use publication::Event;
+    let mut events = publication_events();
+    events.truncate(2);
+    for event in &mut events {
+        if let Event::Drafted { content, .. } | Event::Revised { content, .. } = event {
+            let url = PageUrl::parse("https://example.org/news").unwrap();
+            content.url = Some(Known(url));
+        }
+    }
+    events
 }
 
 /// As `Advanced` is written since rejected records tell whom they quote.
@@ -119,6 +133,11 @@ fn later_shapes_read_as_they_were_written_and_stop_readers_that_do_not_know_them
     check_shape::<publication::Publication>(&events, 2);
     for event in &events {
         assert_eq!(publication::Publication::min_reader(event), 2);
+    }
+    let events = publication_events_with_a_page();
+    check_shape::<publication::Publication>(&events, 5);
+    for event in &events {
+        assert_eq!(publication::Publication::min_reader(event), 0);
     }
     check_shape::<subscriber_import::SubscriberImport>(&import_that_quotes(), 2);
     let [advanced, completed] = import_that_suppresses();

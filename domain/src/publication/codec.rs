@@ -8,9 +8,9 @@ use super::{
     Publication, RetriedClass, Retry, Source,
 };
 use crate::aggregate::{Aggregate as _, CodecError};
-use crate::personal::{Open, Seal};
+use crate::personal::{Open, Personal, Seal};
 use crate::schedule::CivilTime;
-use crate::value::{ChannelIds, Code, Html, Markdown, SegmentIds, Title, TopicIds};
+use crate::value::{ChannelIds, Code, Html, Markdown, PageUrl, SegmentIds, Title, TopicIds};
 use crate::wire::{Fields, count, id, optional_id};
 
 pub(super) fn event_type(event: &Event) -> &'static str {
@@ -228,10 +228,12 @@ fn encode_content(content: &Content, seal: &dyn Seal) -> common::Content {
         Some(Source::Html(page)) => (None, Some(page.as_str())),
         None => (None, None),
     };
+    let url = content.url.as_ref().and_then(Personal::known);
     common::Content {
         title: seal.seal_text("content.title", content.title.known().map(Title::as_str)),
         markdown: seal.seal_text("content.markdown", markdown),
         html: seal.seal_text("content.html", html),
+        url: seal.seal_text("content.url", url.map(PageUrl::as_str)),
     }
 }
 
@@ -335,6 +337,7 @@ fn decode_content(
     let title = content.and_then(|content| content.title.as_ref());
     let markdown = content.and_then(|content| content.markdown.as_ref());
     let html = content.and_then(|content| content.html.as_ref());
+    let url = content.and_then(|content| content.url.as_ref());
     let source = match html {
         None => open
             .open_text("content.markdown", markdown)?
@@ -346,5 +349,8 @@ fn decode_content(
     Ok(Content {
         title: open.open_text("content.title", title)?.map(Title::recorded),
         source,
+        url: open
+            .open_optional_text("content.url", url)?
+            .map(|url| url.map(PageUrl::recorded)),
     })
 }

@@ -93,8 +93,12 @@ pub(crate) use code_enum;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::delivery::{
+        BounceReason, CancelledReason, ComplaintKind, DoubtReason, SuppressedReason, WANTED_LATER,
+    };
     use crate::suppression::Scope;
     use proptest::prelude::*;
+    use tidings_proto::Reason;
 
     #[test]
     fn a_closed_set_round_trips_and_names_its_codes() {
@@ -105,6 +109,22 @@ mod tests {
             Scope::parse("plum").map_err(|e| e.detail),
             Err("\"plum\" is not known; allowed are: address, domain".into())
         );
+    }
+
+    #[test]
+    fn every_reason_of_a_delivery_is_a_code_with_words() {
+        for reason in Reason::ALL {
+            assert_eq!(Code::from_static(reason.as_str()).as_str(), reason.as_str());
+        }
+        let codes = std::iter::once(WANTED_LATER)
+            .chain(SuppressedReason::ALL.iter().map(|it| it.as_str()))
+            .chain(CancelledReason::ALL.iter().map(|it| it.as_str()))
+            .chain(DoubtReason::ALL.iter().map(|it| it.as_str()))
+            .chain(BounceReason::ALL.iter().map(|it| it.as_str()))
+            .chain(ComplaintKind::ALL.iter().map(|it| it.as_str()));
+        for code in codes {
+            assert!(Reason::parse(code).is_some(), "{code} says nothing");
+        }
     }
 
     #[test]

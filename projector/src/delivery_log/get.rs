@@ -1,13 +1,12 @@
 //! `GET /api/v1/deliveries/{id}`: one delivery.
 
 use actix_web::{HttpResponse, web};
-use tidings_event_store::view::View as _;
-use tidings_service::Problem;
 use tidings_service::auth::Role;
 use tidings_service::problem::ProblemBody;
+use tidings_service::{Clock, Problem};
 use uuid::Uuid;
 
-use super::{Delivery, DeliveryLog, query};
+use super::{Delivery, VIEWS, query};
 use crate::answer;
 use crate::reader::Reader;
 use tidings_service::access::{Access, Route};
@@ -51,11 +50,10 @@ pub async fn get_delivery(
     reader: web::Data<Reader>,
     id: web::Path<Uuid>,
     at: Query<AtLeast>,
+    clock: web::Data<Clock>,
 ) -> Result<HttpResponse, Problem> {
-    let position = reader
-        .position(&[DeliveryLog::DEFINITION.name], at.at_least)
-        .await?;
-    let found = query::get(&reader, *id).await?;
+    let position = reader.position(&VIEWS, at.at_least).await?;
+    let found = query::get(&reader, *id, clock.now()).await?;
     let delivery = found.ok_or_else(|| answer::not_found(position, "delivery", *id))?;
     Ok(answer::resource(position, delivery.version, &delivery))
 }

@@ -1,17 +1,16 @@
 //! `GET /api/v1/publications/{id}/deliveries`: the deliveries of a publication.
 
 use actix_web::{HttpResponse, web};
-use tidings_event_store::view::View as _;
-use tidings_service::Problem;
 use tidings_service::auth::Role;
 use tidings_service::problem::ProblemBody;
+use tidings_service::{Clock, Problem};
 use uuid::Uuid;
 
 use super::query::Which;
-use super::{Delivery, DeliveryLog, query};
+use super::{Delivery, VIEWS, query};
 use crate::answer;
 use crate::page::{self, Key as _, Page};
-use crate::publication_status::{self, PublicationStatus};
+use crate::publication_status;
 use crate::reader::Reader;
 use tidings_service::access::{Access, Route};
 use tidings_service::http::Query;
@@ -54,18 +53,16 @@ pub async fn list_deliveries(
     reader: web::Data<Reader>,
     id: web::Path<Uuid>,
     which: Query<Which>,
+    clock: web::Data<Clock>,
 ) -> Result<HttpResponse, Problem> {
     let after = Uuid::from_cursor(which.cursor.as_deref())?;
     let limit = page::limit(which.limit)?;
-    let views = [
-        PublicationStatus::DEFINITION.name,
-        DeliveryLog::DEFINITION.name,
-    ];
-    let position = reader.position(&views, which.at_least).await?;
+    let position = reader.position(&VIEWS, which.at_least).await?;
     if publication_status::get_row(&reader, *id).await?.is_none() {
         return Err(answer::not_found(position, "publication", *id));
     }
-    let read = query::of_publication(&reader, *id, which.class, after, limit + 1).await?;
+    let read =
+        query::of_publication(&reader, *id, which.class, after, limit + 1, clock.now()).await?;
     let page = Page::of(read, limit, |delivery| delivery.id.to_cursor());
     Ok(answer::ok(position, &page))
 }

@@ -1,5 +1,7 @@
 //! Reads deliveries.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 use tidings_service::Problem;
 use time::OffsetDateTime;
@@ -7,7 +9,8 @@ use tokio_postgres::Row;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use super::{Class, Feedback};
+use super::explanation::explanation;
+use super::{Around, Class, Feedback};
 use crate::reader::Reader;
 
 /// One message to one receiver, and what became of it.
@@ -29,7 +32,13 @@ pub struct Delivery {
     /// Attempts so far.
     pub attempts: i32,
     /// Why, a stable code.
+    #[schema(example = "bad_address")]
     pub reason: Option<String>,
+    /// How it was settled, or what it waits for, in words.
+    #[schema(
+        example = "Waits: the channel “News” takes nothing at the moment (the receiving side can not be connected to); the next try is made at 2026-03-01 10:05:00 UTC."
+    )]
+    pub explanation: String,
     /// What the receiving side answered: SMTP reply or HTTP status.
     pub code: Option<i32>,
     /// Not before; when it is tried again.
@@ -76,14 +85,18 @@ const SELECT: &str = "select delivery_id, publication_id, channel_id, subscriber
      reason, code, due_at, planned_at, settled_at, feedback, feedback_at, feedback_reason, bounce, version from publishing_delivery_log";
 
 /// One delivery.
-pub(super) async fn get(reader: &Reader, id: Uuid) -> Result<Option<Delivery>, Problem> {
+pub(super) async fn get(
+    reader: &Reader,
+    id: Uuid,
+    now: OffsetDateTime,
+) -> Result<Option<Delivery>, Problem> {
     let rows = reader
         .rows(&format!("{SELECT} where delivery_id = $1"), &[&id])
         .await?;
-    Ok(rows.first().map(delivery))
+    Ok(explained(reader, &rows, now).await?.pop())
 }
 
-/// These deliveries, in the order of their ids.
+/// These deliveries, in the order of their ids. What they wait for is not read: [`Delivery::explanation`] is empty.
 pub(crate) async fn many(reader: &Reader, ids: &[Uuid]) -> Result<Vec<Delivery>, Problem> {
     let sql = format!("{SELECT} where delivery_id = any($1) order by delivery_id");
     let rows = reader.rows(&sql, &[&ids]).await?;
@@ -98,6 +111,7 @@ pub(super) async fn of_publication(
     class: Option<Class>,
     after: Option<Uuid>,
     limit: i64,
+    now: OffsetDateTime,
 ) -> Result<Vec<Delivery>, Problem> {
     let sql = format!(
         "{SELECT} where publication_id = $1 and delivery_id > $2 and ($3::text is null or class = $3) \
@@ -107,7 +121,27 @@ pub(super) async fn of_publication(
     let rows = reader
         .rows(&sql, &[&publication_id, &after, &class, &limit])
         .await?;
-    Ok(rows.iter().map(delivery).collect())
+    explained(reader, &rows, now).await
+}
+
+/// The deliveries, each with what keeps it waiting.
+async fn explained(
+    reader: &Reader,
+    rows: &[Row],
+    now: OffsetDateTime,
+) -> Result<Vec<Delivery>, Problem> {
+    let mut deliveries: Vec<_> = rows.iter().map(delivery).collect();
+    let waiting = || deliveries.iter().filter(|it| it.class == Class::Pending);
+    let distinct = |ids: Vec<Uuid>| ids.into_iter().collect::<BTreeSet<_>>();
+    let publications = distinct(waiting().filter_map(|it| it.publication_id).collect());
+    let channels = distinct(waiting().filter_map(|it| it.channel_id).collect());
+    let publications: Vec<_> = publications.into_iter().collect();
+    let channels: Vec<_> = channels.into_iter().collect();
+    let around = Around::read(reader, &publications, &channels).await?;
+    for it in &mut deliveries {
+        it.explanation = explanation(it, &around, now);
+    }
+    Ok(deliveries)
 }
 
 fn delivery(row: &Row) -> Delivery {
@@ -120,6 +154,7 @@ fn delivery(row: &Row) -> Delivery {
         status: row.get("status"),
         attempts: row.get("attempts"),
         reason: row.get("reason"),
+        explanation: String::new(),
         code: row.get("code"),
         due_at: row.get("due_at"),
         planned_at: row.get("planned_at"),

@@ -11,8 +11,8 @@ use uuid::Uuid;
 
 use super::query::{self, ChannelCounts, Counts, FeedbackCounts};
 use crate::answer;
-use crate::delivery_log::DeliveryLog;
-use crate::publication_status::{self, Publication, PublicationStatus};
+use crate::delivery_log::{Around, DeliveryLog, VIEWS};
+use crate::publication_status::{self, Publication};
 use crate::reader::Reader;
 use tidings_service::access::{Access, Route};
 use tidings_service::http::{AtLeast, Query};
@@ -115,20 +115,38 @@ pub async fn get_accounting(
     id: web::Path<Uuid>,
     at: Query<AtLeast>,
 ) -> Result<HttpResponse, Problem> {
-    let views = [
-        PublicationStatus::DEFINITION.name,
-        DeliveryLog::DEFINITION.name,
-    ];
-    let position = reader.position(&views, at.at_least).await?;
+    let position = reader.position(&VIEWS, at.at_least).await?;
     let found = publication_status::get_row(&reader, *id).await?;
     let publication = found.ok_or_else(|| answer::not_found(position, "publication", *id))?;
     // The view that counts them may be behind the one that knows the plan.
     let seen = reader
         .position(&[DeliveryLog::DEFINITION.name], None)
         .await?;
-    let channels = query::channels(&reader, *id).await?;
+    let mut channels = query::channels(&reader, *id).await?;
+    waits_for(&reader, *id, &mut channels).await?;
     Ok(answer::ok(
         position,
         &Accounting::of(&publication, channels, seen),
     ))
+}
+
+/// Says of each channel with pending deliveries what they wait for.
+async fn waits_for(
+    reader: &Reader,
+    id: Uuid,
+    channels: &mut [ChannelCounts],
+) -> Result<(), Problem> {
+    let pending = || channels.iter().filter(|it| it.counts.pending > 0);
+    let ids: Vec<_> = pending().map(|it| it.channel_id).collect();
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let around = Around::read(reader, &[id], &ids).await?;
+    for channel in channels.iter_mut().filter(|it| it.counts.pending > 0) {
+        let keeps = around.keeps(Some(id), Some(channel.channel_id));
+        channel.waits_for = Some(keeps.unwrap_or_else(|| {
+            "their turn, or the time when each is tried again or its reader wants it".to_owned()
+        }));
+    }
+    Ok(())
 }

@@ -50,7 +50,7 @@ impl FeedbackCounts {
 }
 
 /// The deliveries of one channel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ChannelCounts {
     /// The channel.
     pub channel_id: Uuid,
@@ -59,6 +59,11 @@ pub struct ChannelCounts {
     pub counts: Counts,
     /// What was said of them afterwards.
     pub feedback: FeedbackCounts,
+    /// What all that are pending wait for, in words; null when none is. Each delivery's own `explanation` says more.
+    #[schema(
+        example = "the channel “News” is switched off (somebody switched it off), until somebody enables it"
+    )]
+    pub waits_for: Option<String>,
 }
 
 impl Counts {
@@ -119,5 +124,6 @@ fn channel(row: &Row) -> ChannelCounts {
             bounced: row.get("bounced"),
             complained: row.get("complained"),
         },
+        waits_for: None,
     }
 }

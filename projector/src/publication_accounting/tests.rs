@@ -65,11 +65,13 @@ fn channels() -> Vec<ChannelCounts> {
             channel_id: id(1),
             counts: mail,
             feedback: said,
+            waits_for: None,
         },
         ChannelCounts {
             channel_id: id(2),
             counts: slack,
             feedback: FeedbackCounts::default(),
+            waits_for: None,
         },
     ]
 }

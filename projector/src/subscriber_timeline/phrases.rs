@@ -72,29 +72,3 @@ pub(crate) fn phrase(event_type: &str) -> Option<&'static str> {
         _ => return None,
     })
 }
-
-/// What a code of the contract says; codes that are not listed say it themselves.
-pub(crate) fn code(code: &str) -> String {
-    let words = match code {
-        "address_suppressed" => "nothing may be sent to their address",
-        "domain_suppressed" => "nothing may be sent to their mail domain",
-        "unsubscribed" => "they had left",
-        "topic_left" => "they had left its topics",
-        "channel_left" => "they had left the channel",
-        "frequency_cap" => "they had as much as they want at the most",
-        "not_confirmed" => "they had not confirmed their sign-up",
-        "erased" => "they were being erased",
-        "moved" => "whoever had the address has another by now",
-        "publication_cancelled" => "the publication was cancelled",
-        "no_such_address" => "there is no such address",
-        "hard_bounce" => "the address takes no mail",
-        "connection_lost" => "the connection broke off",
-        "unexpected_reply" => "the answer was none that could be understood",
-        "reply_timeout" => "no answer came in time",
-        "process_died" => "the program ended in the middle of it",
-        "deadline_passed" => "it took too long",
-        "restored" => "the log was restored from a backup",
-        other => return other.replace('_', " "),
-    };
-    words.to_owned()
-}

@@ -1,11 +1,12 @@
 //! One sentence for each event that can be about a subscriber, in words that whoever answers for the data understands.
 
 use tidings_event_store::hex::Hex;
+use tidings_proto::reason::words as code;
 use tidings_proto::{Event, access, delivery, from_us, subscriber};
 use time::OffsetDateTime;
 use time::macros::format_description;
 
-use super::phrases::{code, phrase};
+use super::phrases::phrase;
 use crate::opened::Words;
 
 /// What is known of an event beside its payload.

@@ -87,6 +87,19 @@ impl Api {
             .await
     }
 
+    /// Presses the button of a page that asks for no login; whether that was taken.
+    pub async fn press(&self, path: &str) -> Result<bool, Away> {
+        let away = |error: reqwest::Error| Away::Silent(error.to_string());
+        let request = self.client.post(format!("{}{path}", self.url));
+        let answer = request.timeout(ANSWER_WITHIN).send().await.map_err(away)?;
+        let status = answer.status();
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            return Err(Away::Unavailable(path.to_owned()));
+        }
+        assert!(!status.is_server_error(), "{status}");
+        Ok(status.is_success())
+    }
+
     /// A file of subscribers.
     pub async fn file(&self, csv: String) -> Result<Option<Value>, Away> {
         let request = self.client.post(format!("{}/api/v1/imports", self.url));

@@ -10,6 +10,7 @@ mod desk;
 mod doubled;
 mod editor;
 mod erased;
+mod explained;
 mod faults;
 mod forbidden;
 mod frozen;

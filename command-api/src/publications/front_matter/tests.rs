@@ -24,6 +24,13 @@ fn said(file: &str) -> String {
 }
 
 #[test]
+fn front_matter_says_where_it_is_on_the_web() {
+    let file = format!("---\ntitle: T\nurl: https://example.org/a\nchannels: [{ID}]\n---\nx\n");
+    let content = read(&file).map_err(|problem| problem.body()).unwrap();
+    assert_eq!(content.url.as_deref(), Some("https://example.org/a"));
+}
+
+#[test]
 fn yaml_and_toml_say_the_same() {
     let text = "# The ferry\n\nIt runs.\n";
     for file in [

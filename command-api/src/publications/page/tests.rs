@@ -43,6 +43,41 @@ fn title_and_channels_are_those_of_the_head_and_the_text_is_the_page() {
 }
 
 #[test]
+fn where_it_is_on_the_web_is_said_by_the_page_or_by_us() {
+    let page = |head: &str| {
+        let file =
+            format!("<title>T</title><meta name=tidings:channels content='{ID}'>{head}<p>It runs.");
+        read(&file).map_err(|problem| problem.body()).unwrap().url
+    };
+    let canonical = "<link rel='alternate Canonical' href='https://example.org/ferry'>";
+    let other = "<link rel=canonical href='https://example.org/other'>";
+    let ours = "<meta name=tidings:url content='https://example.org/ours'>";
+    for (head, url) in [
+        (canonical.to_owned(), Some("https://example.org/ferry")),
+        (
+            format!("{canonical}{other}"),
+            Some("https://example.org/ferry"),
+        ),
+        (
+            format!("{canonical}{ours}"),
+            Some("https://example.org/ours"),
+        ),
+        // Ours is judged like any other value; what was written for others is only of use or not.
+        (
+            "<meta name=tidings:url content=/ferry>".to_owned(),
+            Some("/ferry"),
+        ),
+        ("<link rel=canonical href=/ferry>".to_owned(), None),
+        (
+            "<link rel=stylesheet href='https://example.org/a.css'>".to_owned(),
+            None,
+        ),
+    ] {
+        assert_eq!(page(&head).as_deref(), url, "{head}");
+    }
+}
+
+#[test]
 fn what_is_wrong_is_told_with_its_line() {
     let told = [
         "<p>x",

@@ -4,6 +4,8 @@ use std::collections::HashSet;
 
 use serde_json::{Map, Value};
 
+use super::pictures::downloaded;
+
 type Object = Map<String, Value>;
 
 /// Why Slack would refuse a payload: its error word, and for a person what is wrong with it.
@@ -45,6 +47,10 @@ pub(super) fn check(payload: &Value) -> Result<(), Refusal> {
         object(value)
             .and_then(|value| block(value, &mut ids))
             .map_err(|why| invalid(format!("blocks[{index}]: {why}")))?;
+        downloaded(value).map_err(|why| Refusal {
+            word: "invalid_blocks",
+            detail: format!("{why} [json-pointer:/blocks/{index}/image_url]"),
+        })?;
     }
     Ok(())
 }
@@ -280,7 +286,7 @@ mod tests {
         (
             "image url",
             3_000,
-            |n| json!({"type": "image", "alt_text": "a", "image_url": format!("https://{}", "x".repeat(n - 8))}),
+            |n| json!({"type": "image", "alt_text": "a", "image_url": format!("https://x.example/{}", "x".repeat(n - 18))}),
         ),
         (
             "image alt",

@@ -27,7 +27,8 @@ pub(super) enum Publications {
 /// A Markdown file (.md or .markdown) begins with front matter: `title`, and `channels` with the ids of the channels it
 /// goes to, in YAML between lines of `---` or in TOML between lines of `+++`. An HTML file (.html or .htm) has a <title>,
 /// and the channels in <meta name="tidings:channels" content="ID, ID">. To go to some subscribers only, `topics`, `segments`
-/// and `excluded_segments` list slugs in the same way. Prints the id of the draft.
+/// and `excluded_segments` list slugs in the same way; `url` says where it can be read whole on the web. Prints the id of the
+/// draft.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Example:

@@ -83,6 +83,7 @@ impl World {
             try_again: point.starts_with("retry."),
             erases: true,
             to_segments: point.starts_with("freeze.") || self.known().rounds.is_multiple_of(2),
+            joins: self.known().rounds.is_multiple_of(3),
         }
     }
 

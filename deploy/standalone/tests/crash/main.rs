@@ -17,6 +17,7 @@ mod each_kind;
 mod erased;
 mod faults;
 mod in_place;
+mod joining;
 mod kinds;
 mod master_keys;
 mod mid_send;

@@ -44,6 +44,8 @@ pub(crate) struct Round {
     pub(crate) erases: bool,
     /// Whether something is published to segments as well.
     pub(crate) to_segments: bool,
+    /// Whether somebody signs up, and confirms.
+    pub(crate) joins: bool,
 }
 
 impl Default for Round {
@@ -55,6 +57,7 @@ impl Default for Round {
             try_again: false,
             erases: true,
             to_segments: false,
+            joins: false,
         }
     }
 }
@@ -76,6 +79,9 @@ impl World {
         self.import(&api, number, round.readers).await?;
         if round.lose_session {
             self.lose_session().await;
+        }
+        if round.joins {
+            self.one_joins(&api, number).await?;
         }
         let topic = self.topic(&api).await?;
         // Every other one is about something that some have left.
@@ -303,7 +309,7 @@ impl World {
     }
 
     /// Closes circuits, as an operator does who has mended what was wrong: left alone they would be tried in minutes.
-    async fn mend_channels(&self, api: &Api) -> Result<(), Away> {
+    pub(crate) async fn mend_channels(&self, api: &Api) -> Result<(), Away> {
         let channels: Vec<Uuid> = self.known().channels.values().copied().collect();
         for id in channels {
             let path = format!("/api/v1/channels/{id}");

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use reqwest::header::HeaderMap;
 use serde::Deserialize;
+use tidings_proto::Reason;
 use tidings_service::outbound::Response;
 use time::OffsetDateTime;
 
@@ -30,7 +31,7 @@ pub(super) fn of_response(response: &Response, now: OffsetDateTime) -> Outcome {
     let said = serde_json::from_slice::<Said>(&response.body);
     // Whoever stands before Discord shuts out our address for a while, and looks at no webhook.
     if said.is_err() && matches!(answer.status, 401 | 403) {
-        return answer.deferred("shut_out", Blame::Channel);
+        return answer.deferred(Reason::ShutOut, Blame::Channel);
     }
     let said = said.unwrap_or_default();
     match answer.status {
@@ -54,16 +55,16 @@ pub(super) fn of_response(response: &Response, now: OffsetDateTime) -> Outcome {
 }
 
 /// Codes about the webhook or the thread it was given, whatever status they come with: every message would meet them.
-fn fault_of_ours(code: u32) -> Option<&'static str> {
+fn fault_of_ours(code: u32) -> Option<Reason> {
     match code {
         // Unknown webhook; invalid webhook token.
-        10_015 | 50_027 => Some("webhook_not_found"),
+        10_015 | 50_027 => Some(Reason::WebhookNotFound),
         // Unknown channel: the thread of `thread_id`, say.
-        10_003 => Some("channel_not_found"),
+        10_003 => Some(Reason::ChannelNotFound),
         // The thread is archived, or locked.
-        50_083 | 160_005 => Some("channel_archived"),
+        50_083 | 160_005 => Some(Reason::ChannelArchived),
         // A webhook of a forum needs a thread, and no other takes one.
-        220_001..=220_004 => Some("thread_required"),
+        220_001..=220_004 => Some(Reason::ThreadRequired),
         _ => None,
     }
 }

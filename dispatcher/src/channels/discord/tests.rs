@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use serde_json::json;
+use tidings_proto::Reason;
 use tidings_service::clock::Clock;
 use tidings_sinks::discord::{self, Action, Handle, Limit, RateLimit, Rule};
 use time::macros::datetime;
@@ -10,7 +11,7 @@ use time::macros::datetime;
 use super::{api, waiting};
 use crate::{
     channel::{Blame, Channel, Environment, Outcome},
-    channels::support::{self, deferred, deferred_for, failed, sent},
+    channels::support::{self, deferred, deferred_for, failed, given, sent},
 };
 
 async fn sink(rate_limit: Limit, rules: Vec<Rule>) -> Handle {
@@ -137,7 +138,7 @@ async fn refusals_are_told_apart() {
     )
     .await;
     let precisely = Outcome::Deferred {
-        reason: "rate_limited",
+        reason: Reason::RateLimited,
         code: 429,
         reply: limited,
         retry_after: Some(Duration::from_millis(64_570)),
@@ -190,7 +191,13 @@ async fn an_answer_that_does_not_show_the_message_is_in_doubt() {
         ("endless", "unexpected_reply"),
     ] {
         let outcome = sent_to(&sink.url(name)).await;
-        assert_eq!(outcome, Outcome::InDoubt { reason }, "{name}");
+        assert_eq!(
+            outcome,
+            Outcome::InDoubt {
+                reason: given(reason)
+            },
+            "{name}"
+        );
     }
 }
 
@@ -229,7 +236,7 @@ async fn an_empty_bucket_is_waited_for_and_so_never_overdrawn() {
         matches!(
             outcome,
             Outcome::Deferred {
-                reason: "rate_limited",
+                reason: Reason::RateLimited,
                 code: 429,
                 ..
             }
@@ -288,7 +295,9 @@ async fn rests_after(told: Rule) -> [Option<Duration>; 3] {
     sent(&channels[0]).await;
     let rests = [0, 1, 2].map(|index: usize| channels[index].ready_after());
     // One that was opened before it could know is not sent while its side rests.
-    let stale = Outcome::Abandoned { reason: "paced" };
+    let stale = Outcome::Abandoned {
+        reason: Reason::Paced,
+    };
     assert_eq!(sent(&channels[1]).await == stale, rests[1].is_some());
     assert_eq!(here.count(), usize::from(rests[1].is_none()));
     rests

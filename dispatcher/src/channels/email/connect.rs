@@ -3,6 +3,7 @@
 use std::io;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use tidings_proto::Reason;
 use tokio::{
     net::TcpStream,
     time::{Instant, timeout_at},
@@ -47,7 +48,7 @@ pub(super) async fn open(
     if let Encryption::StartTls(name) = &server.encryption {
         if !features.starttls {
             let words = "the server does not offer STARTTLS";
-            return Err(deferred("starttls_not_offered", words, Blame::Channel));
+            return Err(deferred(Reason::StarttlsNotOffered, words, Blame::Channel));
         }
         command(&mut wire, "STARTTLS", server, deadline).await?;
         expect(&mut wire, 220, Step::Hello, server, deadline).await?;
@@ -66,7 +67,7 @@ async fn dial(server: &Server, deadline: Instant) -> Result<Wire, Outcome> {
         .await
         .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
         .and_then(|stream| stream.set_nodelay(true).map(|()| stream))
-        .map_err(|error| deferred("connect_failed", &error.to_string(), Blame::Network))?;
+        .map_err(|error| deferred(Reason::ConnectFailed, &error.to_string(), Blame::Network))?;
     Ok(Wire::plain(stream))
 }
 
@@ -114,7 +115,7 @@ async fn log_in(
     } else {
         let words = "the server offers neither AUTH PLAIN nor AUTH LOGIN";
         return Err(deferred(
-            "authentication_not_offered",
+            Reason::AuthenticationNotOffered,
             words,
             Blame::Channel,
         ));

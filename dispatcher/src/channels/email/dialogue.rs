@@ -3,6 +3,7 @@
 use std::{borrow::Cow, time::Duration};
 
 use tidings_event_store::crash_point;
+use tidings_proto::Reason;
 use tokio::time::Instant;
 
 use super::{
@@ -72,7 +73,12 @@ impl Connection {
             Err(outcome) => return done(outcome, true),
         };
         if !fresh() {
-            return done(Outcome::Abandoned { reason: "stale" }, true);
+            return done(
+                Outcome::Abandoned {
+                    reason: Reason::Stale,
+                },
+                true,
+            );
         }
         let envelope = if self.features.pipelining {
             self.envelope_at_once(&commands, deadline).await
@@ -95,20 +101,20 @@ impl Connection {
             .is_some_and(|max| size_bytes > max)
         {
             return Err(impossible(
-                "message_too_large",
+                Reason::MessageTooLarge,
                 "it is larger than the server takes",
             ));
         }
         let international = !mail.to.is_ascii() || !mail.from.is_ascii();
         if international && !self.features.smtputf8 {
             let words = "the server does not take addresses with other than ASCII letters";
-            return Err(impossible("smtputf8_not_offered", words));
+            return Err(impossible(Reason::Smtputf8NotOffered, words));
         }
         // Only the header of a mail to such an address: bodies are quoted-printable.
         let eight_bit = !mail.body.is_ascii();
         if eight_bit && !self.features.eight_bit {
             let words = "the server does not take messages with other than ASCII letters";
-            return Err(impossible("8bitmime_not_offered", words));
+            return Err(impossible(Reason::EightbitmimeNotOffered, words));
         }
         let mut parameters = String::new();
         if self.features.size {
@@ -231,7 +237,7 @@ impl Connection {
                 done(refused(Step::FinalDot, &reply), reply.code != 421)
             }
             Ok(_) => {
-                let reason = "unexpected_reply";
+                let reason = Reason::UnexpectedReply;
                 done(Outcome::InDoubt { reason }, false)
             }
         }
@@ -300,7 +306,7 @@ fn ended(outcome: Outcome, reusable: bool) -> Envelope {
     Envelope::Ended(done(outcome, reusable))
 }
 
-fn impossible(reason: &'static str, words: &str) -> Outcome {
+fn impossible(reason: Reason, words: &str) -> Outcome {
     Outcome::Failed {
         reason,
         code: 0,

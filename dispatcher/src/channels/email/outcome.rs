@@ -2,6 +2,7 @@
 
 use std::{io, time::Duration};
 
+use tidings_proto::Reason;
 use tokio_rustls::rustls;
 
 use super::{reply::Reply, wire::Fault};
@@ -37,19 +38,21 @@ const GREYLISTING: [&str; 2] = ["greylist", "graylist"];
 pub(super) fn broken_off(fault: &Fault) -> Outcome {
     let (reason, words, blame) = match fault {
         Fault::Timeout => (
-            "timeout",
+            Reason::Timeout,
             "the server did not answer in time".to_owned(),
             Blame::Network,
         ),
         Fault::Garbled => (
-            "protocol_error",
+            Reason::ProtocolError,
             "the server does not speak SMTP as it should".to_owned(),
             Blame::Network,
         ),
-        Fault::Lost(error) if is_certificate(error) => {
-            ("certificate_refused", error.to_string(), Blame::Channel)
-        }
-        Fault::Lost(error) => ("connection_lost", error.to_string(), Blame::Network),
+        Fault::Lost(error) if is_certificate(error) => (
+            Reason::CertificateRefused,
+            error.to_string(),
+            Blame::Channel,
+        ),
+        Fault::Lost(error) => (Reason::ConnectionLost, error.to_string(), Blame::Network),
     };
     deferred(reason, &words, blame)
 }
@@ -58,15 +61,15 @@ pub(super) fn broken_off(fault: &Fault) -> Outcome {
 pub(super) fn in_doubt(fault: &Fault) -> Outcome {
     Outcome::InDoubt {
         reason: match fault {
-            Fault::Timeout => "reply_timeout",
-            Fault::Lost(_) => "connection_lost",
-            Fault::Garbled => "unexpected_reply",
+            Fault::Timeout => Reason::ReplyTimeout,
+            Fault::Lost(_) => Reason::ConnectionLost,
+            Fault::Garbled => Reason::UnexpectedReply,
         },
     }
 }
 
 /// No reply to go by, and the message not sent.
-pub(super) fn deferred(reason: &'static str, words: &str, blame: Blame) -> Outcome {
+pub(super) fn deferred(reason: Reason, words: &str, blame: Blame) -> Outcome {
     Outcome::Deferred {
         reason,
         code: 0,
@@ -80,12 +83,12 @@ pub(super) fn deferred(reason: &'static str, words: &str, blame: Blame) -> Outco
 pub(super) fn refused(step: Step, reply: &Reply) -> Outcome {
     match reply.code {
         400..600 if step == Step::Rcpt && is_no_relay(reply) => {
-            defer(reply, "relay_refused", Blame::ChannelOrReceiver)
+            defer(reply, Reason::RelayRefused, Blame::ChannelOrReceiver)
         }
         400..500 => later(step, reply),
         500..600 => never(step, reply),
         // Neither yes nor no: we are out of step with the server.
-        _ => defer(reply, "protocol_error", Blame::Network),
+        _ => defer(reply, Reason::ProtocolError, Blame::Network),
     }
 }
 
@@ -95,14 +98,14 @@ fn later(step: Step, reply: &Reply) -> Outcome {
     let subject = reply.enhanced().map(|(_, subject, _)| subject);
     // Greylisting: each receiver's first mail is put off once, and all may come back together.
     if of_receiver && GREYLISTING.iter().any(|word| words.contains(word)) {
-        return defer(reply, "try_later", Blame::Receiver);
+        return defer(reply, Reason::TryLater, Blame::Receiver);
     }
     // The relay's own pace, whichever mail it is said of (Amazon SES: "454 Throttling failure"). With 421 it hangs up on us.
     let throttles = words.contains("throttl") || words.contains("rate exceeded");
     let of_relay = reply.code == 454 || subject != Some(7) || !of_receiver;
     if reply.code != 421 && throttles && of_relay {
         return Outcome::Deferred {
-            reason: "throttled",
+            reason: Reason::Throttled,
             code: i32::from(reply.code),
             reply: reply.words(),
             retry_after: Some(THROTTLE_PAUSE),
@@ -111,21 +114,21 @@ fn later(step: Step, reply: &Reply) -> Outcome {
     }
     // Pace and policy (RFC 3463, x.7), said by the receiver's domain or by a relay that has it from there.
     if of_receiver && subject == Some(7) {
-        return defer(reply, "try_later", Blame::Domain);
+        return defer(reply, Reason::TryLater, Blame::Domain);
     }
     if reply.code == 421 {
-        return defer(reply, "service_unavailable", Blame::Network);
+        return defer(reply, Reason::ServiceUnavailable, Blame::Network);
     }
     match (step, reply.enhanced()) {
         (Step::Rcpt | Step::FinalDot, Some((_, 2, 2))) => {
-            defer(reply, "mailbox_full", Blame::Receiver)
+            defer(reply, Reason::MailboxFull, Blame::Receiver)
         }
         // Of one mailbox, or of the server we speak to.
         (Step::Rcpt, Some((_, 1..=3, _))) | (Step::FinalDot, _) => {
-            defer(reply, "try_later", Blame::Receiver)
+            defer(reply, Reason::TryLater, Blame::Receiver)
         }
-        (Step::Rcpt, _) => defer(reply, "try_later", Blame::Domain),
-        _ => defer(reply, "try_later", Blame::Network),
+        (Step::Rcpt, _) => defer(reply, Reason::TryLater, Blame::Domain),
+        _ => defer(reply, Reason::TryLater, Blame::Network),
     }
 }
 
@@ -146,19 +149,19 @@ fn never(step: Step, reply: &Reply) -> Outcome {
         .enhanced()
         .map(|(_, subject, detail)| (subject, detail));
     match (step, reply.code, detail) {
-        (Step::Hello, ..) => defer(reply, "service_refused", Blame::Channel),
-        (Step::Login, ..) | (_, 535, _) => defer(reply, "authentication_refused", ours),
-        (_, 530, _) => defer(reply, "authentication_required", ours),
-        (_, _, Some((3, 4))) | (Step::Mail, 552, _) => fail(reply, "message_too_large"),
-        (Step::Mail, ..) | (_, _, Some((1, 7 | 8))) => defer(reply, "sender_refused", ours),
-        (_, _, Some((1, _))) => fail(reply, "bad_address"),
-        (_, _, Some((2, 2))) => fail(reply, "mailbox_full"),
-        (_, 552, _) => fail(reply, "message_too_large"),
-        _ => fail(reply, "rejected"),
+        (Step::Hello, ..) => defer(reply, Reason::ServiceRefused, Blame::Channel),
+        (Step::Login, ..) | (_, 535, _) => defer(reply, Reason::AuthenticationRefused, ours),
+        (_, 530, _) => defer(reply, Reason::AuthenticationRequired, ours),
+        (_, _, Some((3, 4))) | (Step::Mail, 552, _) => fail(reply, Reason::MessageTooLarge),
+        (Step::Mail, ..) | (_, _, Some((1, 7 | 8))) => defer(reply, Reason::SenderRefused, ours),
+        (_, _, Some((1, _))) => fail(reply, Reason::BadAddress),
+        (_, _, Some((2, 2))) => fail(reply, Reason::MailboxFull),
+        (_, 552, _) => fail(reply, Reason::MessageTooLarge),
+        _ => fail(reply, Reason::Rejected),
     }
 }
 
-fn defer(reply: &Reply, reason: &'static str, blame: Blame) -> Outcome {
+fn defer(reply: &Reply, reason: Reason, blame: Blame) -> Outcome {
     Outcome::Deferred {
         reason,
         code: i32::from(reply.code),
@@ -168,7 +171,7 @@ fn defer(reply: &Reply, reason: &'static str, blame: Blame) -> Outcome {
     }
 }
 
-fn fail(reply: &Reply, reason: &'static str) -> Outcome {
+fn fail(reply: &Reply, reason: Reason) -> Outcome {
     Outcome::Failed {
         reason,
         code: i32::from(reply.code),

@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use tidings_proto::Reason;
 use tokio::{
     sync::{Semaphore, SemaphorePermit},
     time::{Instant, timeout_at},
@@ -90,14 +91,16 @@ impl Pool {
             let permit = timeout_at(until, &mut waiting).await;
             // Also whoever has one at last may be too late to dial.
             if !fresh() {
-                return Err(Outcome::Abandoned { reason: "stale" });
+                return Err(Outcome::Abandoned {
+                    reason: Reason::Stale,
+                });
             }
             if let Ok(Ok(permit)) = permit {
                 return Ok(permit);
             }
             if Instant::now() >= deadline {
                 return Err(Outcome::Abandoned {
-                    reason: "no_free_connection",
+                    reason: Reason::NoFreeConnection,
                 });
             }
         }

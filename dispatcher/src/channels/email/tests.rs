@@ -9,6 +9,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
+use tidings_proto::Reason;
 use tidings_sinks::smtp::{self, Action, Credentials, Handle, Phase, Rule};
 
 use super::{ATTEMPTS_PER_CONNECTION, EmailChannel, config::Config};
@@ -172,7 +173,12 @@ async fn a_throttled_channel_rests_and_says_no_mail_meanwhile() {
         let mails = sink.stats().mails;
         // Opened before anybody knew: given back before a byte of it is said.
         let outcome = send(&channel, "bob@example.org").await;
-        assert_eq!(outcome, Outcome::Abandoned { reason: "paced" });
+        assert_eq!(
+            outcome,
+            Outcome::Abandoned {
+                reason: Reason::Paced
+            }
+        );
         // The rule is used up: a second one would have been taken.
         assert_eq!(sink.stats().mails, mails);
     }
@@ -189,7 +195,12 @@ async fn no_more_mails_begin_than_the_cap_allows() {
         assert_eq!(gist(&send(&channel, "ada@example.org").await), SENT);
     }
     let outcome = send(&channel, "ada@example.org").await;
-    assert_eq!(outcome, Outcome::Abandoned { reason: "paced" });
+    assert_eq!(
+        outcome,
+        Outcome::Abandoned {
+            reason: Reason::Paced
+        }
+    );
     assert_eq!(channel.ready_after(), Some(Duration::from_secs(1)));
     assert_eq!((sink.stats().mails, sink.stats().connections), (2, 1));
 }
@@ -283,7 +294,12 @@ async fn a_stale_attempt_sends_no_mail_command_and_keeps_the_connection() {
     let outcome = channel
         .send(&mail(&channel, "ada@example.org"), &|| false)
         .await;
-    assert_eq!(outcome, Outcome::Abandoned { reason: "stale" });
+    assert_eq!(
+        outcome,
+        Outcome::Abandoned {
+            reason: Reason::Stale
+        }
+    );
     assert_eq!(gist(&send(&channel, "ada@example.org").await), SENT);
     let stats = sink.stats();
     assert_eq!((stats.connections, stats.mails, stats.accepted), (1, 1, 1));

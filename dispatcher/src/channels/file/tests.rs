@@ -9,6 +9,7 @@ use crate::{
     channels::{find, support},
     content::Composed,
 };
+use tidings_proto::Reason;
 
 fn channel(root: &Path, folder: &str) -> Arc<dyn Channel> {
     let build = find("file").unwrap().build;
@@ -64,7 +65,7 @@ async fn another_message_of_the_same_name_is_left_alone() {
         matches!(
             outcome,
             Outcome::Failed {
-                reason: "name_taken",
+                reason: Reason::NameTaken,
                 blame: Blame::Receiver,
                 ..
             }
@@ -83,7 +84,12 @@ async fn a_stale_attempt_leaves_nothing_behind() {
     let channel = channel(root.path(), "out");
     let rendered = rendered(&channel, &support::content());
     let outcome = channel.send(&rendered, &|| false).await;
-    assert_eq!(outcome, Outcome::Abandoned { reason: "stale" });
+    assert_eq!(
+        outcome,
+        Outcome::Abandoned {
+            reason: Reason::Stale
+        }
+    );
     assert!(names(&root.path().join("out")).is_empty());
 }
 
@@ -132,7 +138,7 @@ async fn a_link_does_not_lead_out_of_the_root() {
         matches!(
             outcome,
             Outcome::Deferred {
-                reason: "not_writable",
+                reason: Reason::NotWritable,
                 blame: Blame::Channel,
                 ..
             }

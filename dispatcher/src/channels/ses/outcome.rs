@@ -6,6 +6,7 @@
 
 use serde::Deserialize;
 use serde_json::Value;
+use tidings_proto::Reason;
 use tidings_service::outbound::Response;
 use time::OffsetDateTime;
 
@@ -15,7 +16,6 @@ use crate::{
 };
 
 const TYPE_HEADER: &str = "x-amzn-errortype";
-const QUOTA_EXCEEDED: &str = "quota_exceeded";
 
 /// What is said to a mail that was taken.
 #[derive(Deserialize)]
@@ -49,7 +49,7 @@ pub(super) fn of_response(response: &Response, now: OffsetDateTime) -> Outcome {
 
 /// Whether the day's quota is used up.
 pub(super) fn is_of_the_day(outcome: &Outcome) -> bool {
-    matches!(outcome, Outcome::Deferred { reason, .. } if *reason == QUOTA_EXCEEDED)
+    matches!(outcome, Outcome::Deferred { reason, .. } if *reason == Reason::QuotaExceeded)
 }
 
 /// A type without the namespace before or behind it.
@@ -62,41 +62,43 @@ fn bare(kind: &str) -> &str {
 fn of_refusal(answer: Answer, kind: &str, words: &str) -> Outcome {
     let says = |some: &[&str]| some.iter().any(|it| words.contains(it));
     if says(&["message quota exceeded", "sending quota exceeded"]) {
-        return answer.deferred(QUOTA_EXCEEDED, Blame::Pace);
+        return answer.deferred(Reason::QuotaExceeded, Blame::Pace);
     }
     if answer.status == 429 || says(&["sending rate exceeded"]) {
-        return answer.deferred("throttled", Blame::Pace);
+        return answer.deferred(Reason::Throttled, Blame::Pace);
     }
     match kind {
         "TooManyRequestsException"
         | "LimitExceededException"
         | "ThrottlingException"
-        | "Throttling" => answer.deferred("throttled", Blame::Pace),
-        "AccountSuspendedException" => answer.deferred("account_suspended", Blame::Channel),
-        "SendingPausedException" => answer.deferred("sending_paused", Blame::Channel),
-        "MailFromDomainNotVerifiedException" => answer.deferred("not_verified", Blame::Channel),
+        | "Throttling" => answer.deferred(Reason::Throttled, Blame::Pace),
+        "AccountSuspendedException" => answer.deferred(Reason::AccountSuspended, Blame::Channel),
+        "SendingPausedException" => answer.deferred(Reason::SendingPaused, Blame::Channel),
+        "MailFromDomainNotVerifiedException" => {
+            answer.deferred(Reason::NotVerified, Blame::Channel)
+        }
         // All we name that can be missing.
-        "NotFoundException" => answer.deferred("configuration_set_not_found", Blame::Channel),
+        "NotFoundException" => answer.deferred(Reason::ConfigurationSetNotFound, Blame::Channel),
         // Of a mail too, SES says some things that are the account's.
         "MessageRejected" | "BadRequestException" if says(&["not verified"]) => {
-            answer.deferred("not_verified", Blame::Channel)
+            answer.deferred(Reason::NotVerified, Blame::Channel)
         }
         "MessageRejected" | "BadRequestException" if says(&["sending suspended"]) => {
-            answer.deferred("account_suspended", Blame::Channel)
+            answer.deferred(Reason::AccountSuspended, Blame::Channel)
         }
         "MessageRejected" | "BadRequestException"
             if says(&["sending paused", "sending is disabled"]) =>
         {
-            answer.deferred("sending_paused", Blame::Channel)
+            answer.deferred(Reason::SendingPaused, Blame::Channel)
         }
         "BadRequestException" if says(&["configuration set"]) => {
-            answer.deferred("configuration_set_not_found", Blame::Channel)
+            answer.deferred(Reason::ConfigurationSetNotFound, Blame::Channel)
         }
         "MessageRejected" | "BadRequestException" if says(&["message length"]) => {
-            answer.failed("message_too_large")
+            answer.failed(Reason::MessageTooLarge)
         }
-        "MessageRejected" => answer.failed("rejected"),
-        "BadRequestException" => answer.failed("invalid_payload"),
+        "MessageRejected" => answer.failed(Reason::Rejected),
+        "BadRequestException" => answer.failed(Reason::InvalidPayload),
         "InvalidSignatureException"
         | "SignatureDoesNotMatch"
         | "IncompleteSignature"
@@ -107,9 +109,9 @@ fn of_refusal(answer: Answer, kind: &str, words: &str) -> Outcome {
         | "ExpiredTokenException"
         | "MissingAuthenticationToken"
         | "MissingAuthenticationTokenException"
-        | "RequestExpired" => answer.deferred("authentication_refused", Blame::Channel),
+        | "RequestExpired" => answer.deferred(Reason::AuthenticationRefused, Blame::Channel),
         "AccessDenied" | "AccessDeniedException" | "NotAuthorized" | "OptInRequired" => {
-            answer.deferred("not_allowed", Blame::Channel)
+            answer.deferred(Reason::NotAllowed, Blame::Channel)
         }
         _ => of_status(answer, kind),
     }
@@ -120,11 +122,11 @@ fn of_status(answer: Answer, kind: &str) -> Outcome {
     match answer.status {
         // Not even SES need have said it: whoever broke down may have taken the mail before.
         500 if kind.is_empty() => unexpected(),
-        404 => answer.deferred("api_not_found", Blame::Channel),
+        404 => answer.deferred(Reason::ApiNotFound, Blame::Channel),
         401 | 403 | 413 | 300..=399 | 500..=599 => answer.by_status(),
         200..=299 => unexpected(),
-        408 => answer.deferred("timeout", Blame::Network),
+        408 => answer.deferred(Reason::Timeout, Blame::Network),
         // Not taken, for a reason we do not know: it may pass, and if not, the schedule ends.
-        _ => answer.deferred("rejected", Blame::Receiver),
+        _ => answer.deferred(Reason::Rejected, Blame::Receiver),
     }
 }

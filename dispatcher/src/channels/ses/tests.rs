@@ -3,13 +3,14 @@
 use std::{sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
+use tidings_proto::Reason;
 use tidings_service::clock::{Clock, ManualClock};
 use tidings_sinks::ses::{self, Account, Action, Handle, Refusal, Rule, mail_of};
 use time::macros::datetime;
 
 use crate::{
     channel::{Blame, Channel, Environment, Outcome, RenderError, Rendered},
-    channels::support::{self, deferred, gist, taken},
+    channels::support::{self, deferred, gist, given, taken},
 };
 
 const KEY: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
@@ -260,7 +261,13 @@ async fn no_answer_and_a_yes_without_an_id_are_in_doubt() {
     ] {
         let sink = sink(vec![rule.clone().recorded()]).await;
         let outcome = send(&to_sink(&sink), "ada@example.net").await;
-        assert_eq!(outcome, Outcome::InDoubt { reason }, "{rule:?}");
+        assert_eq!(
+            outcome,
+            Outcome::InDoubt {
+                reason: given(reason)
+            },
+            "{rule:?}"
+        );
         // It has the mail, in all of these.
         assert_eq!(sink.count(), 1);
     }
@@ -352,7 +359,12 @@ async fn a_throttled_channel_rests_and_then_asks_with_one_mail() {
         assert_eq!(channel.ready_after(), Some(Duration::from_secs(rest_s)));
         assert_eq!(channel.concurrency(), 1);
         let outcome = send(&channel, "bob@example.net").await;
-        assert_eq!(outcome, Outcome::Abandoned { reason: "paced" });
+        assert_eq!(
+            outcome,
+            Outcome::Abandoned {
+                reason: Reason::Paced
+            }
+        );
         hand.advance(Duration::from_secs(rest_s));
     }
     assert_eq!(gist(&send(&channel, "ada@example.net").await), SENT);
@@ -373,7 +385,12 @@ async fn once_the_days_quota_is_used_up_the_channel_rests_for_an_hour() {
         );
         hand.advance(hour - Duration::from_secs(1));
         let outcome = send(&channel, "bob@example.net").await;
-        assert_eq!(outcome, Outcome::Abandoned { reason: "paced" });
+        assert_eq!(
+            outcome,
+            Outcome::Abandoned {
+                reason: Reason::Paced
+            }
+        );
         hand.advance(Duration::from_secs(1));
         // The sink's clock stands still, and the signature names ours.
         hand.set(datetime!(2026-01-02 03:04:05 UTC));
@@ -391,7 +408,12 @@ async fn no_more_mails_begin_in_a_second_than_the_account_may_send() {
     for _ in 0..20 {
         match send(&channel, "ada@example.net").await {
             Outcome::Sent { .. } => sent += 1,
-            other => assert_eq!(other, Outcome::Abandoned { reason: "paced" }),
+            other => assert_eq!(
+                other,
+                Outcome::Abandoned {
+                    reason: Reason::Paced
+                }
+            ),
         }
         hand.advance(Duration::from_millis(50));
     }
@@ -405,7 +427,12 @@ async fn a_stale_attempt_posts_nothing() {
     let channel = to_sink(&sink);
     let rendered = mail(&channel, "ada@example.net");
     let outcome = channel.send(&rendered, &|| false).await;
-    assert_eq!(outcome, Outcome::Abandoned { reason: "stale" });
+    assert_eq!(
+        outcome,
+        Outcome::Abandoned {
+            reason: Reason::Stale
+        }
+    );
     assert_eq!(sink.count(), 0);
 }
 

@@ -9,12 +9,13 @@ use crate::{
     channel::{Blame, Outcome},
     channels::http::{Answer, message_id, unexpected},
 };
+use tidings_proto::Reason;
 
 /// A webhook says `ok`, or a status and a word.
 pub(super) fn of_webhook(answer: Answer) -> Outcome {
     match answer.status {
         200 if answer.reply == "ok" => answer.sent(None),
-        410 => answer.deferred("channel_archived", Blame::Channel),
+        410 => answer.deferred(Reason::ChannelArchived, Blame::Channel),
         _ => answer.by_status(),
     }
 }
@@ -48,18 +49,18 @@ pub(super) fn of_api(answer: Answer, body: &[u8]) -> Outcome {
             }) => refused(answer, &error),
             _ => unexpected(),
         },
-        404 => answer.deferred("api_not_found", Blame::Channel),
+        404 => answer.deferred(Reason::ApiNotFound, Blame::Channel),
         _ => answer.by_status(),
     }
 }
 
 fn refused(answer: Answer, error: &str) -> Outcome {
     match error {
-        "channel_not_found" => answer.deferred("channel_not_found", Blame::Channel),
-        "not_in_channel" => answer.deferred("not_in_channel", Blame::Channel),
-        "is_archived" => answer.deferred("channel_archived", Blame::Channel),
+        "channel_not_found" => answer.deferred(Reason::ChannelNotFound, Blame::Channel),
+        "not_in_channel" => answer.deferred(Reason::NotInChannel, Blame::Channel),
+        "is_archived" => answer.deferred(Reason::ChannelArchived, Blame::Channel),
         "invalid_auth" | "not_authed" | "account_inactive" | "token_revoked" | "token_expired" => {
-            answer.deferred("token_refused", Blame::Channel)
+            answer.deferred(Reason::TokenRefused, Blame::Channel)
         }
         "missing_scope"
         | "restricted_action"
@@ -68,16 +69,18 @@ fn refused(answer: Answer, error: &str) -> Outcome {
         | "not_allowed_token_type"
         | "ekm_access_denied"
         | "org_login_required"
-        | "team_access_not_granted" => answer.deferred("not_allowed", Blame::Channel),
-        "msg_too_long" => answer.failed("message_too_large"),
-        "invalid_blocks" | "invalid_blocks_format" | "no_text" => answer.failed("invalid_payload"),
-        "ratelimited" | "rate_limited" => answer.deferred("rate_limited", Blame::Pace),
+        | "team_access_not_granted" => answer.deferred(Reason::NotAllowed, Blame::Channel),
+        "msg_too_long" => answer.failed(Reason::MessageTooLarge),
+        "invalid_blocks" | "invalid_blocks_format" | "no_text" => {
+            answer.failed(Reason::InvalidPayload)
+        }
+        "ratelimited" | "rate_limited" => answer.deferred(Reason::RateLimited, Blame::Pace),
         // Some of it may have been done, as Slack itself says of these two.
         "internal_error" | "fatal_error" => unexpected(),
         "service_unavailable" | "request_timeout" => {
-            answer.deferred("server_error", Blame::Network)
+            answer.deferred(Reason::ServerError, Blame::Network)
         }
         // Not posted, for a reason we do not know: it may pass, and if not, the schedule ends.
-        _ => answer.deferred("rejected", Blame::Receiver),
+        _ => answer.deferred(Reason::Rejected, Blame::Receiver),
     }
 }

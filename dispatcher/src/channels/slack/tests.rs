@@ -1,15 +1,23 @@
 //! The Slack channel against a sink that answers as Slack does.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use serde_json::json;
+use tidings_proto::Reason;
 use tidings_service::clock::Clock;
 use tidings_sinks::slack::{self, Action, Handle, Limit, Rule};
 use time::macros::datetime;
 
 use crate::{
     channel::{Blame, Channel, Environment, Outcome},
-    channels::support::{self, deferred, deferred_for, failed, sent, taken},
+    channels::support::{self, deferred, deferred_for, failed, given, sent, taken},
+    content::Composed,
 };
 
 mod bot;
@@ -38,6 +46,84 @@ async fn a_message_arrives_whole() {
     assert_eq!(sink.count(), 1);
 }
 
+/// Nothing says by its address that it can not be downloaded.
+const PICTURE: &str = "![Two herons](https://pictures.invalid/herons.png)\n\nThey are back.\n";
+
+/// Links stand where the pictures were.
+fn assert_without_pictures(message: &serde_json::Value) {
+    let blocks = message["blocks"].as_array().unwrap();
+    assert!(blocks.iter().all(|block| block["type"] != "image"));
+    assert_eq!(
+        blocks[1]["text"]["text"],
+        "<https://pictures.invalid/herons.png|Two herons>"
+    );
+}
+
+#[tokio::test]
+async fn a_picture_that_slack_can_not_have_does_not_cost_the_message() {
+    let sink = sink(vec![]).await;
+    let content = Composed::new("Herons", PICTURE);
+    let bot = support::channel(
+        "slack",
+        &json!({"channel": "C0NEWS", "api_url": sink.api_url()}),
+        &json!({"bot_token": "xoxb-1"}),
+    );
+    for channel in [channel(&sink.url("news")), bot] {
+        let rendered = channel.render(&support::broadcast(&content)).unwrap();
+        let outcome = channel.send(&rendered, &support::always).await;
+        assert!(matches!(outcome, Outcome::Sent { .. }), "{outcome:?}");
+    }
+    assert_eq!(sink.count(), 2);
+    for message in sink.messages() {
+        assert_without_pictures(&message.payload);
+    }
+}
+
+/// The second request of an attempt may be kept back. The next attempt does not begin with the pictures again, or it would
+/// never get further.
+#[tokio::test]
+async fn pictures_that_were_refused_are_not_tried_again() {
+    let options = slack::Options {
+        rate_limit: Limit::Vendors,
+        rules: vec![Rule::reply(429, "rate_limited").times(1)],
+        clock: tidings_sinks::Clock::from_fn(|| datetime!(2026-01-02 03:04:05 UTC)),
+        ..slack::Options::default()
+    };
+    let sink = slack::start(options).await.unwrap();
+    let channel = channel(&sink.url("news"));
+    let content = Composed::new("Herons", PICTURE);
+    let rendered = channel.render(&support::broadcast(&content)).unwrap();
+    let limited = channel.send(&rendered, &support::always).await;
+    assert!(matches!(limited, Outcome::Deferred { .. }), "{limited:?}");
+    // Three requests are all that Slack takes in a second.
+    let taken = channel.send(&rendered, &support::always).await;
+    assert!(matches!(taken, Outcome::Sent { .. }), "{taken:?}");
+    assert_eq!(sink.count(), 1);
+    assert_without_pictures(&sink.messages()[0].payload);
+}
+
+#[tokio::test]
+async fn what_is_refused_without_any_picture_is_asked_once() {
+    let sink = sink(vec![Rule::reply(400, "invalid_blocks").times(1)]).await;
+    let refused = failed("invalid_payload", 400, "invalid_blocks");
+    assert_eq!(sent_to(&sink.url("news")).await, refused);
+    assert_eq!(sink.count(), 0);
+}
+
+#[tokio::test]
+async fn a_second_request_that_comes_too_late_is_not_made() {
+    let sink = sink(vec![]).await;
+    let channel = channel(&sink.url("news"));
+    let content = Composed::new("Herons", PICTURE);
+    let rendered = channel.render(&support::broadcast(&content)).unwrap();
+    let asked = AtomicUsize::new(0);
+    let once = || asked.fetch_add(1, Ordering::Relaxed) == 0;
+    let outcome = channel.send(&rendered, &once).await;
+    let reason = Reason::Stale;
+    assert_eq!(outcome, Outcome::Abandoned { reason });
+    assert_eq!(sink.count(), 0);
+}
+
 #[tokio::test]
 async fn a_stale_attempt_sends_nothing() {
     let sink = sink(vec![]).await;
@@ -45,7 +131,12 @@ async fn a_stale_attempt_sends_nothing() {
     let content = support::content();
     let rendered = channel.render(&support::broadcast(&content)).unwrap();
     let outcome = channel.send(&rendered, &|| false).await;
-    assert_eq!(outcome, Outcome::Abandoned { reason: "stale" });
+    assert_eq!(
+        outcome,
+        Outcome::Abandoned {
+            reason: Reason::Stale
+        }
+    );
     assert_eq!(sink.count(), 0);
 }
 
@@ -74,7 +165,9 @@ async fn refusals_are_told_apart() {
         Rule::reply(200, "<html>").to("other"),
     ])
     .await;
-    let in_doubt = |reason| Outcome::InDoubt { reason };
+    let in_doubt = |reason| Outcome::InDoubt {
+        reason: given(reason),
+    };
     for (name, expected) in [
         (
             "limited",
@@ -108,7 +201,13 @@ async fn a_request_without_an_answer_is_in_doubt() {
         ("endless", "unexpected_reply"),
     ] {
         let outcome = sent_to(&sink.url(name)).await;
-        assert_eq!(outcome, Outcome::InDoubt { reason }, "{name}");
+        assert_eq!(
+            outcome,
+            Outcome::InDoubt {
+                reason: given(reason)
+            },
+            "{name}"
+        );
     }
     assert_eq!(sink.count(), 4);
 }
@@ -123,7 +222,7 @@ async fn nobody_there_is_nothing_sent() {
         matches!(
             outcome,
             Outcome::Deferred {
-                reason: "connect_failed",
+                reason: Reason::ConnectFailed,
                 blame: Blame::Network,
                 ..
             }

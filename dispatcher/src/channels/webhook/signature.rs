@@ -18,6 +18,7 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
 );
 
 /// A secret shared with the receiver. Not printable on purpose.
+#[derive(Clone)]
 pub(super) struct SigningKey(hmac::Key);
 
 /// The text is not a secret of that shape.
@@ -36,6 +37,13 @@ impl FromStr for SigningKey {
     }
 }
 
+/// Two of the same bytes: they sign alike.
+impl PartialEq for SigningKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.sign("", "", b"") == other.sign("", "", b"")
+    }
+}
+
 impl SigningKey {
     fn sign(&self, id: &str, timestamp: &str, body: &[u8]) -> String {
         let mut context = hmac::Context::with_key(&self.0);
@@ -47,12 +55,14 @@ impl SigningKey {
 }
 
 /// The three headers of one attempt, signed by every key, in their order.
-pub(super) fn headers(keys: &[SigningKey], id: &str, at: OffsetDateTime, body: &[u8]) -> HeaderMap {
+pub(super) fn headers<'k>(
+    keys: impl Iterator<Item = &'k SigningKey>,
+    id: &str,
+    at: OffsetDateTime,
+    body: &[u8],
+) -> HeaderMap {
     let timestamp = at.unix_timestamp().to_string();
-    let signatures: Vec<String> = keys
-        .iter()
-        .map(|key| key.sign(id, &timestamp, body))
-        .collect();
+    let signatures: Vec<String> = keys.map(|key| key.sign(id, &timestamp, body)).collect();
     [
         ("webhook-id", id),
         ("webhook-timestamp", &timestamp),
@@ -80,7 +90,7 @@ mod tests {
             .collect();
         let at = OffsetDateTime::from_unix_timestamp(1_614_265_330).unwrap();
         headers(
-            &keys,
+            keys.iter(),
             "msg_p5jXN8AQM9LWM0D4loKWxJek",
             at,
             br#"{"test": 2432232314}"#,

@@ -5,11 +5,12 @@ use std::{sync::Arc, time::Duration};
 use serde_json::json;
 use tidings_service::clock::Clock;
 use tidings_sinks::webhook::{self, Action, Handle, Limit, Receiver, Rule};
+use time::OffsetDateTime;
 use time::macros::datetime;
 use uuid::Uuid;
 
 use crate::{
-    channel::{Blame, Channel, Environment, Outcome},
+    channel::{Blame, Channel, Environment, Former, Outcome},
     channels::support::{self, deferred, deferred_for, sent, taken},
     content::Composed,
 };
@@ -73,6 +74,92 @@ async fn while_the_secret_changes_both_the_old_and_the_new_receiver_know_the_sen
         Blame::Channel,
     );
     assert_eq!(outcome, expected);
+}
+
+/// What a receiver that knows one secret makes of the channel at an hour of 2 January.
+async fn known_to(
+    known: &str,
+    credentials: &serde_json::Value,
+    before: &[(&str, OffsetDateTime)],
+    at: OffsetDateTime,
+) -> bool {
+    let hand = Clock::manual(at);
+    let clock = hand.clock();
+    let options = webhook::Options {
+        rate_limit: Limit::None,
+        clock: tidings_sinks::Clock::from_fn(move || clock.now()),
+        ..webhook::Options::default()
+    };
+    let receiver = Receiver {
+        secrets: vec![known.to_owned()],
+    };
+    let sink = webhook::start(options, &receiver).await.unwrap();
+    let environment = Environment {
+        clock: hand.clock(),
+        ..support::environment("/nowhere".as_ref())
+    };
+    let settings = json!({"url": sink.url("news")});
+    let channel = support::channel_in(&environment, "webhook", &settings, credentials);
+    let before: Vec<_> = before
+        .iter()
+        .map(|(secret, at)| (json!({ "secret": secret }).to_string(), *at))
+        .collect();
+    let before: Vec<_> = before
+        .iter()
+        .map(|(credentials, replaced_at)| Former {
+            credentials,
+            settings: settings.clone(),
+            replaced_at: *replaced_at,
+        })
+        .collect();
+    let channel = channel.succeeding(&before).unwrap_or(channel);
+    matches!(sent(&channel).await, Outcome::Sent { .. })
+}
+
+#[tokio::test]
+async fn a_secret_that_was_replaced_signs_for_a_day_more() {
+    const OLDER: &str = "whsec_b2xkZXIgdGhhbiB0aGUgb2xkIG9uZSBpcyE=";
+    let start = datetime!(2026-01-02 00:00 UTC);
+    let hour = |hour: i64| start + time::Duration::hours(hour);
+    let new = json!({"secret": NEW});
+    let before = [(OLDER, hour(0)), (OLD, hour(6))];
+    for (known, at, expected) in [
+        (NEW, 7, true),
+        (OLD, 7, true),
+        (OLDER, 7, true),
+        (OLDER, 23, true),
+        (OLDER, 24, false),
+        (OLD, 29, true),
+        (OLD, 30, false),
+        (NEW, 30, true),
+    ] {
+        let found = known_to(known, &new, &before, hour(at)).await;
+        assert_eq!(found, expected, "{known} {at}");
+    }
+    // Whoever says what else is to sign is taken at their word.
+    let said = json!({"secret": NEW, "previous_secret": OLDER});
+    assert!(known_to(OLDER, &said, &before, hour(100)).await);
+    assert!(!known_to(OLD, &said, &before, hour(7)).await);
+    // One that came back is the one that signs, as long as it is there.
+    let again = [(NEW, hour(0)), (OLD, hour(6))];
+    assert!(known_to(NEW, &new, &again, hour(100)).await);
+    assert!(!known_to(OLD, &new, &again, hour(100)).await);
+}
+
+#[test]
+fn what_another_receiver_knew_signs_nothing_for_this_one() {
+    let channel = channel("https://here.example.org/in");
+    let shown = |url: &str| {
+        let former = Former {
+            credentials: &json!({ "secret": OLD }).to_string(),
+            settings: json!({ "url": url }),
+            replaced_at: datetime!(2026-01-02 03:04:05 UTC),
+        };
+        let succeeding = channel.succeeding(&[former]).unwrap();
+        format!("{succeeding:?}")
+    };
+    assert!(shown("https://here.example.org/in").contains("former: 1"));
+    assert!(shown("https://there.example.org/in").contains("former: 0"));
 }
 
 #[tokio::test]
@@ -211,7 +298,7 @@ async fn a_lost_answer_is_in_doubt_and_a_yes_is_one_whatever_follows_it() {
     ] {
         let found = match sent_to(&sink.url(name)).await {
             Outcome::Sent { code: 200, .. } => Ok(()),
-            Outcome::InDoubt { reason } => Err(reason),
+            Outcome::InDoubt { reason } => Err(reason.as_str()),
             other => panic!("{name}: {other:?}"),
         };
         assert_eq!(found, expected, "{name}");

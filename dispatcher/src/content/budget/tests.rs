@@ -1,6 +1,6 @@
 //! Short texts that would become huge, and long ones that do not.
 
-use super::{CUT_NOTE, RENDERED_BYTES_MAX};
+use super::{Block, CUT_NOTE, RENDERED_BYTES_MAX, Target, WHOLE, whole};
 use crate::content::{Composed, commonmark, html, text};
 
 /// The largest form of a content, in bytes.
@@ -8,7 +8,7 @@ fn largest(composed: &Composed) -> usize {
     let document = composed.document();
     let forms = [
         html::article(document).len(),
-        text::letter("t", document).len(),
+        text::letter("t", document, None).len(),
         commonmark::source(document).len(),
         composed.mail().html(None).len(),
         composed.slack().len(),
@@ -18,7 +18,7 @@ fn largest(composed: &Composed) -> usize {
 }
 
 fn is_cut(composed: &Composed) -> bool {
-    text::letter("t", composed.document())
+    text::letter("t", composed.document(), None)
         .replace('\n', " ")
         .contains(CUT_NOTE)
 }
@@ -87,7 +87,7 @@ fn a_long_table_keeps_the_rows_that_fit() {
     let rows: String = (0..9_000).map(|n| format!("|{n}|Ann|9|\n")).collect();
     let composed = Composed::new("t", &format!("|a|b|c|\n|-|-|-|\n{rows}"));
     assert!(is_cut(&composed));
-    let letter = text::letter("t", composed.document());
+    let letter = text::letter("t", composed.document(), None);
     assert!(
         letter.contains("100") && !letter.contains("8999"),
         "{}",
@@ -104,4 +104,21 @@ fn what_is_only_long_is_not_cut() {
     let row = "<tr><td>Harbour<td>12:00<td>13:00<td>14:00";
     let table = format!("<table>{}</table>", row.repeat(2_000));
     assert!(!is_cut(&Composed::from_html("t", &table)));
+}
+
+#[test]
+fn what_is_cut_links_to_the_whole_in_every_form() {
+    let rows: String = (0..9_000).map(|n| format!("|{n}|Ann|9|\n")).collect();
+    let url = "https://e.org/whole";
+    let text = format!("|a|b|c|\n|-|-|-|\n{rows}");
+    let composed = Composed::from_markdown("t", &text, Target::image(url));
+    let last = composed.document().blocks.last();
+    let Some(Block::Paragraph(content)) = last else {
+        panic!("{last:?}");
+    };
+    assert!(content.contains(&whole(&Target::image(url).unwrap())));
+    let letter = composed.mail().text(None);
+    let words: Vec<_> = letter.split_whitespace().collect();
+    let words = words.join(" ");
+    assert!(words.contains(&format!("{WHOLE} [1]")) && words.contains(&format!("[1] {url}")));
 }

@@ -60,7 +60,7 @@ fn letter(html: &str) -> String {
 }
 
 fn letter_of(document: &Document) -> String {
-    let letter = text::letter("t", document);
+    let letter = text::letter("t", document, None);
     letter
         .strip_prefix("t\n=\n\n")
         .unwrap()

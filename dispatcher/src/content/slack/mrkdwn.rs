@@ -1,7 +1,7 @@
 //! Running text in Slack's own markup.
 
 use crate::content::{
-    chat::{Markup, unticked},
+    chat::{Markup, is_public, unticked},
     document::{Inline, Target, plain_text, shorten},
 };
 
@@ -10,6 +10,11 @@ const LABEL_LENGTH_MAX: usize = 150;
 /// Longest link target, once escaped. Words and target together fit any section.
 const TARGET_LENGTH_MAX: usize = 2_000;
 
+/// What names of pictures end with that Slack does not show.
+const OTHER_FORMATS: [&str; 9] = [
+    "apng", "avif", "bmp", "heic", "ico", "svg", "tif", "tiff", "webp",
+];
+
 /// Escapes the three characters that mean something to Slack; no mention or link can arise.
 pub(super) fn escaped(text: &str) -> String {
     text.replace('&', "&amp;")
@@ -17,7 +22,7 @@ pub(super) fn escaped(text: &str) -> String {
         .replace('>', "&gt;")
 }
 
-/// See [`Markup`]. Pictures become blocks of their own.
+/// See [`Markup`]. Pictures become blocks of their own, if Slack shows them.
 pub(super) enum Mrkdwn {}
 
 impl Markup for Mrkdwn {
@@ -38,9 +43,33 @@ impl Markup for Mrkdwn {
         link(target, content)
     }
 
-    fn image(_: &Target, _: &str) -> String {
-        String::new()
+    fn image(source: &Target, alt: &str) -> String {
+        match shows(source) {
+            true => String::new(),
+            false => Self::linked_image(source, alt),
+        }
     }
+}
+
+impl Mrkdwn {
+    /// A picture that is not shown.
+    pub(super) fn linked_image(source: &Target, alt: &str) -> String {
+        let alt = if alt.trim().is_empty() { "Image" } else { alt };
+        link(source, &[Inline::Text(alt.to_owned())])
+    }
+}
+
+/// Whether Slack would show a picture, as far as its address says: it downloads PNG, JPEG and GIF from public hosts, and
+/// refuses a whole message for any that it can not have.
+pub(super) fn shows(source: &Target) -> bool {
+    let path = source.as_str().split(['?', '#']).next().unwrap_or_default();
+    let name = path.rsplit('/').next().unwrap_or_default();
+    let ending = name
+        .rsplit_once('.')
+        .map(|(_, ending)| ending.to_ascii_lowercase());
+    // A name without one of these may be a picture all the same.
+    let other = ending.is_some_and(|ending| OTHER_FORMATS.contains(&ending.as_str()));
+    is_public(source) && !other
 }
 
 fn link(target: &Target, content: &[Inline]) -> String {

@@ -171,7 +171,7 @@ fn put_off(
             },
             None => Event::Failed {
                 attempt,
-                reason: Code::from_static("gave_up"),
+                reason: Code::from_static(tidings_proto::Reason::GaveUp.as_str()),
                 reply,
             },
         }],

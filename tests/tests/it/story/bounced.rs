@@ -41,7 +41,10 @@ pub(super) async fn ask(house: &House, commands: Commands, request: TestRequest)
     let reader = Reader::new(platform.store.clone(), stops, Duration::from_secs(5))
         .with_looks(recorder(commands.clone().into_inner()));
     let rooms = |cfg: &mut ServiceConfig| {
-        cfg.app_data(web::Data::new(reader)).app_data(commands);
+        let clock = web::Data::new(platform.clock.clock());
+        cfg.app_data(web::Data::new(reader))
+            .app_data(commands)
+            .app_data(clock);
         tidings_command_api::routes(cfg);
         tidings_projector::routes(cfg);
     };
@@ -76,7 +79,7 @@ pub(super) fn notifying_commands(house: &House) -> Commands {
     }))
 }
 
-async fn get(house: &House, path: &str) -> Value {
+pub(super) async fn get(house: &House, path: &str) -> Value {
     let request = TestRequest::get().uri(path);
     ask(house, house_commands(house), request).await.1
 }

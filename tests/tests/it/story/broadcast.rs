@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use actix_web::http::header;
+use actix_web::test::TestRequest;
 use serde_json::json;
 use tidings_domain::channel::Channel;
 use tidings_domain::publication::Command;
@@ -10,6 +12,8 @@ use tidings_proto::Event;
 use tidings_sinks::{discord, slack, webhook};
 use tidings_tests::house::{Accounting, House};
 use uuid::Uuid;
+
+use super::bounced::{ask, house_commands};
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
@@ -215,4 +219,94 @@ async fn what_is_wrong_with_a_channel_waits_until_it_is_mended() {
     house.platform.clock.advance(Duration::from_secs(10));
     house.platform.settle().await;
     assert_eq!(house.accounting(id).await.sent, 1);
+}
+
+/// The receiver learns the new secret a day later, and misses nothing until then.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_webhook_whose_secret_is_replaced_is_known_by_the_old_one_for_a_day() {
+    const NEW: &str = "whsec_bmV3ZXIgdGhhbiB0aGUgb2xkIG9uZSBpcyE=";
+    let house = House::start().await;
+    let knows = webhook::Receiver {
+        secrets: vec![SECRET.to_owned()],
+    };
+    let webhook = webhook::start(unlimited(&house), &knows).await.unwrap();
+    let settings = json!({"url": webhook.url("in")});
+    let credentials = Some(json!({ "secret": SECRET }));
+    let channel = house
+        .channel("webhook", settings.clone(), credentials)
+        .await;
+    house.platform.clock.advance(Duration::from_secs(3_600));
+    // What is said of a channel with new credentials; then something else is changed, which takes nothing back.
+    let path = format!("/api/v1/channels/{channel}");
+    for body in [
+        json!({"name": "in", "settings": settings, "credentials": {"secret": NEW}}),
+        json!({"name": "inwards", "settings": settings}),
+    ] {
+        let put = TestRequest::put().uri(&path).set_json(body);
+        let (status, told) = ask(&house, house_commands(&house), put).await;
+        assert_eq!(status, 200, "{told}");
+    }
+    let first = house.publish("First", "text", &[channel]).await;
+    house.platform.settle().await;
+    assert_eq!(house.accounting(first).await.sent, 1);
+    house
+        .platform
+        .clock
+        .advance(Duration::from_secs(24 * 3_600));
+    let second = house.publish("Second", "text", &[channel]).await;
+    house.platform.settle().await;
+    assert_eq!(house.accounting(second).await.pending, 1);
+    assert_eq!(webhook.count(), 1);
+}
+
+/// What was drafted as a file that says where it is on the web links there, in every layout.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_on_the_web_is_linked_to() {
+    let house = House::start().await;
+    house.subscriber("ada@example.org").await;
+    let discord = discord::start(unlimited(&house)).await.unwrap();
+    let webhook = Some(json!({"webhook_url": discord.url("news")}));
+    let channels = [
+        house.email_channel().await,
+        house.slack_channel("news").await,
+        house.channel("discord", json!({}), webhook).await,
+    ];
+    let draft = |url: &str| {
+        let ids: Vec<_> = channels.iter().map(Uuid::to_string).collect();
+        let ids = ids.join(", ");
+        let long = format!("{}\n\n---\n\n", "word ".repeat(100)).repeat(60);
+        let file = format!("---\ntitle: The ferry\nurl: {url}\nchannels: [{ids}]\n---\n{long}");
+        TestRequest::post()
+            .uri("/api/v1/publications")
+            .insert_header((header::CONTENT_TYPE, "text/markdown"))
+            .set_payload(file)
+    };
+    let (status, wrong) = ask(&house, house_commands(&house), draft("/ferry")).await;
+    assert_eq!(
+        (status, &wrong["errors"][0]["pointer"]),
+        (422, &json!("#/url")),
+        "{wrong}"
+    );
+    let url = "https://example.org/ferry";
+    let (status, drafted) = ask(&house, house_commands(&house), draft(url)).await;
+    assert_eq!(status, 201, "{drafted}");
+    let id = drafted["id"].as_str().unwrap().parse().unwrap();
+    house.publication(id, || Command::Publish).await;
+    house.platform.settle().await;
+    let all_sent = Accounting {
+        planned: 3,
+        sent: 3,
+        ..Accounting::default()
+    };
+    assert_eq!(house.accounting(id).await, all_sent);
+    let mail = &house.smtp.by_recipient("ada@example.org")[0];
+    let said = format!("Read it on the web: {url}");
+    assert!(String::from_utf8_lossy(mail.raw().unwrap()).contains(&said));
+    let last = &house.slack.messages()[0].payload["blocks"][49]["elements"][0]["text"];
+    let link = format!("<{url}|Read the whole text>");
+    assert!(last.as_str().unwrap().ends_with(&link), "{last}");
+    let embed = &discord.messages()[0].payload["embeds"][0];
+    assert_eq!(embed["url"], url);
+    let link = format!("[Read the whole text]({url})");
+    assert!(embed["description"].as_str().unwrap().ends_with(&link));
 }

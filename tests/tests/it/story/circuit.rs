@@ -10,6 +10,8 @@ use tidings_sinks::slack::Rule;
 use tidings_tests::house::{Accounting, House};
 use uuid::Uuid;
 
+use super::bounced::get;
+
 const MARKDOWN: &str = "It runs again.\n";
 /// Failures in a row that open a circuit.
 const FAILURES: u64 = 3;
@@ -75,6 +77,21 @@ async fn deliveries_wait_behind_an_open_circuit_and_go_out_when_the_channel_is_b
     house.platform.settle().await;
     assert_eq!(house.accounting(urgent).await, waiting);
     assert_eq!(house.slack.hits(down), attempts);
+    // What was never attempted says what it waits for, and so does the sum.
+    let waits = "the channel “slack” takes nothing at the moment (the receiving side has trouble of its own); the next try \
+                 is made at 20";
+    let path = format!("/api/v1/publications/{urgent}/deliveries?class=pending");
+    let told = get(&house, &path).await["items"][0]["explanation"].clone();
+    let told = told.as_str().unwrap();
+    assert!(told.starts_with(&format!("Waits: {waits}")), "{told}");
+    let accounting = get(&house, &format!("/api/v1/publications/{urgent}/accounting")).await;
+    let of = |id: Uuid| {
+        let channels = accounting["channels"].as_array().unwrap();
+        let found = channels.iter().find(|it| it["channel_id"] == json!(id));
+        found.unwrap()["waits_for"].clone()
+    };
+    assert_eq!(of(channels[0]), json!(null));
+    assert!(of(channels[1]).as_str().unwrap().starts_with(waits));
 
     house.slack.remove_rule(down);
     // Opened 40 or 50 seconds after the first attempt, it is probed half a minute later.

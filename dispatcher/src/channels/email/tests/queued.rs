@@ -19,7 +19,12 @@ async fn nobody_waits_for_a_connection_for_longer_than_they_may_be_sent() {
     let fresh = || asked.fetch_add(1, Ordering::Relaxed) < 1;
     let waiting = mail(&channel, "bob@example.org");
     let waited = channel.send(&waiting, &fresh);
-    assert_eq!(waited.await, Outcome::Abandoned { reason: "stale" });
+    assert_eq!(
+        waited.await,
+        Outcome::Abandoned {
+            reason: Reason::Stale
+        }
+    );
     assert!(!hanging.is_finished());
     sink.release();
     assert_eq!(gist(&hanging.await.unwrap()), SENT);
@@ -53,7 +58,12 @@ async fn whoever_is_too_old_when_a_connection_is_free_does_not_dial() {
     let (outcome, waited) = tokio::join!(biased; first, waiting);
     let expected = ("deferred", "timeout", 0, Some(Blame::Network));
     assert_eq!(gist(&outcome), expected);
-    assert_eq!(waited, Outcome::Abandoned { reason: "stale" });
+    assert_eq!(
+        waited,
+        Outcome::Abandoned {
+            reason: Reason::Stale
+        }
+    );
     assert_eq!(sink.stats().connections, 1);
 }
 

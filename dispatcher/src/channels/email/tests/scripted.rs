@@ -104,7 +104,7 @@ async fn what_a_message_needs_is_said_in_mail_and_only_where_it_was_offered() {
 
     for (hello, reason) in [
         ("250-server\r\n250 8BITMIME\r\n", "smtputf8_not_offered"),
-        ("250-server\r\n250 SMTPUTF8\r\n", "8bitmime_not_offered"),
+        ("250-server\r\n250 SMTPUTF8\r\n", "eightbitmime_not_offered"),
     ] {
         let (outcome, got) = outcome_of("josé@example.org", vec![("EHLO", hello)]).await;
         assert_eq!(gist(&outcome), ("failed", reason, 0, Some(Blame::Receiver)));

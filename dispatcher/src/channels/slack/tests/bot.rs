@@ -1,6 +1,7 @@
 //! A Slack bot against a sink that answers as the Web API does.
 
 use super::*;
+use tidings_proto::Reason;
 
 fn bot(sink: &Handle, token: &str, channel: &str) -> Arc<dyn Channel> {
     let settings = json!({"channel": channel, "api_url": sink.api_url()});
@@ -61,7 +62,7 @@ async fn errors_within_a_200_are_told_apart() {
     let put_off = |reason, word: &str, blame| deferred(reason, 200, &error(word), blame);
     let given_up = |reason, word: &str| failed(reason, 200, &error(word));
     let unclear = || Outcome::InDoubt {
-        reason: "unexpected_reply",
+        reason: Reason::UnexpectedReply,
     };
     for (word, expected) in [
         (
@@ -124,7 +125,7 @@ async fn a_limit_says_when_to_come_back_with_either_status() {
 #[tokio::test]
 async fn a_yes_without_an_id_that_can_be_kept_is_in_doubt() {
     let in_doubt = Outcome::InDoubt {
-        reason: "unexpected_reply",
+        reason: Reason::UnexpectedReply,
     };
     for body in [
         "ok".to_owned(),

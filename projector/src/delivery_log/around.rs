@@ -1,0 +1,146 @@
+//! What keeps deliveries waiting beside their own history: the hold after a restore, their publication, their channel.
+
+use std::collections::HashMap;
+
+use tidings_event_store::restore::is_sending_held;
+use tidings_proto::reason::words;
+use tidings_service::Problem;
+use time::OffsetDateTime;
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+use crate::reader::{Reader, unloadable};
+use crate::subscriber_timeline::shown;
+
+/// What is known of it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Around {
+    /// Nothing goes out since the log was restored.
+    pub(super) held: bool,
+    pub(super) publications: HashMap<Uuid, Course>,
+    pub(super) channels: HashMap<Uuid, Way>,
+}
+
+/// How a publication goes on.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Course {
+    pub(super) cancelled: bool,
+    pub(super) paused_reason: Option<String>,
+}
+
+/// How a channel is.
+#[derive(Clone, Debug)]
+pub(super) struct Way {
+    pub(super) name: String,
+    pub(super) disabled_reason: Option<String>,
+    /// What opened its circuit, and when the next attempt is made: while it is not closed.
+    pub(super) down: Option<(String, Option<OffsetDateTime>)>,
+}
+
+const PUBLICATIONS: &str = "select publication_id, cancelled_at, paused_reason from publishing_publication_status \
+     where publication_id = any($1)";
+const CHANNELS: &str = "select channel_id, name, enabled, disabled_reason, circuit, circuit_reason, probe_at \
+     from publishing_channel_list where channel_id = any($1)";
+
+impl Around {
+    /// Of deliveries of these publications by these channels.
+    pub(crate) async fn read(
+        reader: &Reader,
+        publications: &[Uuid],
+        channels: &[Uuid],
+    ) -> Result<Self, Problem> {
+        if publications.is_empty() && channels.is_empty() {
+            return Ok(Self::default());
+        }
+        let held = is_sending_held(reader.store()).await;
+        let publications = reader.rows(PUBLICATIONS, &[&publications]).await?;
+        let channels = reader.rows(CHANNELS, &[&channels]).await?;
+        Ok(Self {
+            held: held.map_err(|error| unloadable(&error))?,
+            publications: publications.iter().map(course).collect(),
+            channels: channels.iter().map(way).collect(),
+        })
+    }
+
+    /// What keeps every delivery of the publication by the channel waiting, the strongest first: a clause.
+    pub(crate) fn keeps(
+        &self,
+        publication_id: Option<Uuid>,
+        channel_id: Option<Uuid>,
+    ) -> Option<String> {
+        let publication = publication_id.and_then(|id| self.publications.get(&id));
+        let channel = channel_id.and_then(|id| self.channels.get(&id));
+        if publication.is_some_and(|it| it.cancelled) {
+            return Some(
+                "its publication was cancelled, so it is about to be cancelled too".into(),
+            );
+        }
+        if self.held {
+            return Some(
+                "nothing is sent since the log was restored, until somebody releases it (`tidings dispatch release`)"
+                    .into(),
+            );
+        }
+        let paused = publication.and_then(|it| it.paused_reason.as_deref());
+        paused
+            .map(|reason| match reason {
+                "requested" => "its publication is paused until somebody resumes it".to_owned(),
+                code => format!(
+                    "its publication is paused until somebody resumes it; why: {}",
+                    words(code)
+                ),
+            })
+            .or_else(|| channel.and_then(Way::keeps))
+    }
+}
+
+impl Way {
+    fn keeps(&self) -> Option<String> {
+        let name = &self.name;
+        if let Some(reason) = &self.disabled_reason {
+            let why = words(reason);
+            return Some(format!(
+                "the channel “{name}” is switched off ({why}), until somebody enables it"
+            ));
+        }
+        let (reason, probe_at) = self.down.as_ref()?;
+        let then = match probe_at {
+            Some(at) => format!("the next try is made at {}", shown(*at)),
+            None => "one message finds out from time to time".to_owned(),
+        };
+        let why = words(reason);
+        Some(format!(
+            "the channel “{name}” takes nothing at the moment ({why}); {then}"
+        ))
+    }
+}
+
+fn some(row: &Row, column: &str) -> Option<String> {
+    let text: Option<String> = row.get(column);
+    text.filter(|text| !text.is_empty())
+}
+
+fn course(row: &Row) -> (Uuid, Course) {
+    let cancelled_at: Option<OffsetDateTime> = row.get("cancelled_at");
+    let course = Course {
+        cancelled: cancelled_at.is_some(),
+        paused_reason: some(row, "paused_reason"),
+    };
+    (row.get("publication_id"), course)
+}
+
+fn way(row: &Row) -> (Uuid, Way) {
+    let enabled: Option<bool> = row.get("enabled");
+    let circuit = some(row, "circuit");
+    let is_down = circuit.is_some_and(|circuit| circuit != "closed");
+    let way = Way {
+        name: some(row, "name").unwrap_or_default(),
+        disabled_reason: (enabled == Some(false))
+            .then(|| some(row, "disabled_reason").unwrap_or_else(|| "requested".to_owned())),
+        down: is_down.then(|| {
+            let reason = some(row, "circuit_reason").unwrap_or_default();
+            (reason, row.get("probe_at"))
+        }),
+    };
+    (row.get("channel_id"), way)
+}

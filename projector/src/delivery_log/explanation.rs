@@ -1,0 +1,93 @@
+//! Why a delivery is where it is, in words that an editor understands.
+
+use tidings_proto::reason::words;
+use time::OffsetDateTime;
+
+use super::around::Around;
+use super::{Class, Delivery, Feedback};
+use crate::subscriber_timeline::shown;
+
+/// One or two sentences: of every delivery how it was settled, or what it waits for.
+pub(super) fn explanation(it: &Delivery, around: &Around, now: OffsetDateTime) -> String {
+    let why = it.reason.as_deref().map(words);
+    let why = why.as_deref().unwrap_or("why is not on record");
+    let answered = match it.code {
+        Some(code) => format!(" (the answer was {code})"),
+        None => String::new(),
+    };
+    let course = match it.class {
+        Class::Pending => pending(it, &answered, around, now),
+        Class::Sent => "The receiving side took it.".to_owned(),
+        Class::Failed => format!("It was given up: {why}{answered}."),
+        Class::Suppressed => format!("It was not sent: {why}."),
+        Class::Cancelled => format!("It was cancelled before it went out: {why}."),
+        Class::InDoubt => format!(
+            "Nobody knows whether it arrived: {why}. It is not sent again, so that nobody gets it twice, unless somebody \
+             asks for it."
+        ),
+    };
+    format!("{course}{}", said(it))
+}
+
+fn pending(it: &Delivery, answered: &str, around: &Around, now: OffsetDateTime) -> String {
+    if it.status == "attempted" {
+        return "An attempt is under way.".to_owned();
+    }
+    let tried = match (&it.reason, it.status.as_str()) {
+        // Nobody's trouble: it is wanted later.
+        (Some(reason), "abandoned") if is_wish(reason) => String::new(),
+        (Some(reason), "in_doubt") => {
+            format!(
+                " Nobody knows whether the last attempt arrived: {}.",
+                words(reason)
+            )
+        }
+        (Some(reason), _) => {
+            format!(
+                " The last attempt did not succeed: {}{answered}.",
+                words(reason)
+            )
+        }
+        (None, _) => String::new(),
+    };
+    let waits = around.keeps(it.publication_id, it.channel_id);
+    let waits = waits.unwrap_or_else(|| its_time(it, now));
+    format!("Waits: {waits}.{tried}")
+}
+
+/// Nothing but its own time and turn keeps it.
+fn its_time(it: &Delivery, now: OffsetDateTime) -> String {
+    let Some(at) = it.due_at.filter(|at| *at > now).map(shown) else {
+        return "it is due, and goes out when its turn comes, as fast as the receiving side takes messages".to_owned();
+    };
+    match (it.status.as_str(), it.reason.as_deref()) {
+        ("abandoned", Some(reason)) if is_wish(reason) => {
+            format!("{}; it goes out at {at} at the earliest", words(reason))
+        }
+        // Whose reader has said nothing of the kind is due at once.
+        ("planned", _) => format!("its reader wants it at {at} at the earliest"),
+        ("reopened", _) => format!("it is to be sent again, at {at} at the earliest"),
+        _ => format!("it is tried again at {at}"),
+    }
+}
+
+fn is_wish(reason: &str) -> bool {
+    reason == tidings_proto::Reason::Preferences.as_str()
+}
+
+/// What the receiving side said afterwards.
+fn said(it: &Delivery) -> String {
+    let why = it.feedback_reason.as_deref().map(words);
+    let why = why.map_or_else(String::new, |why| format!(": {why}"));
+    match it.feedback {
+        None => String::new(),
+        Some(Feedback::Delivered) => " It reached the receiver's own server.".to_owned(),
+        Some(Feedback::Bounced) => format!(" It came back afterwards{why}."),
+        Some(Feedback::Complained) => {
+            format!(" The receiver complained about it afterwards{why}.")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -221,6 +221,7 @@ async fn dispatcher(
             file_root: site.folder().join("files"),
             allow_loopback: true,
             hello_name: "bench.example.org".to_owned(),
+            smtp_phase_max: None,
             paces: Paces::default(),
         },
         organisation: "The Town Crier".to_owned(),

@@ -18,6 +18,7 @@ use tidings_event_store::{CommitError, Committed, Draft, Loaded, crash_point};
 use tidings_proto::Reason;
 use tidings_service::trace::{Scope, in_scope};
 use time::OffsetDateTime;
+use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 use uuid::Uuid;
 
@@ -74,8 +75,12 @@ impl Case {
 }
 
 impl Core {
-    /// Judges, attempts and records one delivery.
-    pub(crate) async fn deliver(&self, pick: Pick) -> Result<Ended, DispatchError> {
+    /// Judges, attempts and records one delivery. Once told to stop it records no attempt, and finishes one that is.
+    pub(crate) async fn deliver(
+        &self,
+        pick: Pick,
+        stop: &CancellationToken,
+    ) -> Result<Ended, DispatchError> {
         let span = tracing::info_span!("deliver", delivery = %pick.delivery.id, correlation = %pick.correlation_id);
         let traceparent = tidings_service::telemetry::set_parent_from(
             &span,
@@ -86,12 +91,16 @@ impl Core {
             correlation_id: pick.correlation_id,
             traceparent,
         };
-        in_scope(scope, self.deliver_in_scope(&pick))
+        in_scope(scope, self.deliver_in_scope(&pick, stop))
             .instrument(span)
             .await
     }
 
-    async fn deliver_in_scope(&self, pick: &Pick) -> Result<Ended, DispatchError> {
+    async fn deliver_in_scope(
+        &self,
+        pick: &Pick,
+        stop: &CancellationToken,
+    ) -> Result<Ended, DispatchError> {
         let mut unknown = Vec::new();
         for refusals in 0..REFUSALS_MAX {
             let Some(mut case) = self.case(pick, refusals).await? else {
@@ -118,6 +127,9 @@ impl Core {
                 Ready::Yes(Ok(rendered)) => Some(rendered),
                 Ready::Yes(Err(error)) => return self.fail_to_render(pick, case, error).await,
             };
+            if stop.is_cancelled() {
+                return Ok(Ended::Rest);
+            }
             match self.permit(pick, &case, rendered.as_ref()).await? {
                 Permitted::Refused => {}
                 Permitted::Unknown(intent) => {

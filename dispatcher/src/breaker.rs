@@ -20,6 +20,7 @@ use uuid::Uuid;
 
 use crate::channel::{Blame, Outcome};
 use crate::core::{Core, DispatchError};
+use crate::pick::Pick;
 use crate::roster::Way;
 
 /// The longest anybody is left alone because they ask for it.
@@ -38,6 +39,8 @@ struct Counted {
     failures: u32,
     /// Whose they were, since the channel last worked.
     met_by: MetBy,
+    /// Which receivers were refused since then, for what may be the channel's fault or their own.
+    refused: MetBy,
     /// Until when nothing is tried; set by the failure that opened the circuit, for those that come behind it.
     open_until: Option<OffsetDateTime>,
     /// Deliveries that nobody else's failure stood beside when another one got through; the latest last.
@@ -50,6 +53,24 @@ const OUTDONE_MAX: usize = 32;
 /// So often nothing but one delivery finds out whether a vendor is still in trouble, a quarter of an hour apart: five days.
 /// Then it is the delivery.
 const PROBES_ALONE_MAX: u32 = 480;
+
+/// Whose attempt it was.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Whose {
+    /// The delivery.
+    pub(crate) delivery_id: Uuid,
+    /// Its receiver, who may have others under way.
+    pub(crate) receiver_id: Uuid,
+}
+
+impl Whose {
+    pub(crate) fn of(pick: &Pick) -> Self {
+        Self {
+            delivery_id: pick.delivery.id,
+            receiver_id: pick.receiver_id(),
+        }
+    }
+}
 
 /// What an outcome means for the channel's circuit.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,10 +123,11 @@ impl Breaker {
     pub(crate) fn judge(
         &self,
         way: &Way,
-        delivery_id: Uuid,
+        whose: Whose,
         outcome: &Outcome,
         now: OffsetDateTime,
     ) -> Judged {
+        let delivery_id = whose.delivery_id;
         let circuit = way.circuit();
         let mut channels = self.channels.lock().expect("no panic while it is held");
         let counted = channels.entry(way.channel_id).or_default();
@@ -127,7 +149,7 @@ impl Breaker {
                 ..Counted::default()
             };
         }
-        let verdict = counted.judge(circuit, delivery_id, outcome, now);
+        let verdict = counted.judge(circuit, whose, outcome, now);
         let is_own = is_answer(outcome)
             && (!is_trouble_of_a_vendor(way, outcome)
                 || counted.outdone.contains(&delivery_id)
@@ -143,10 +165,11 @@ impl Counted {
     fn judge(
         &mut self,
         circuit: Circuit,
-        delivery_id: Uuid,
+        whose: Whose,
         outcome: &Outcome,
         now: OffsetDateTime,
     ) -> Verdict {
+        let delivery_id = whose.delivery_id;
         let probe = !circuit.is_closed();
         let (reason, fault, openings) = match heard(outcome) {
             Heard::Works => {
@@ -162,6 +185,22 @@ impl Counted {
             Heard::Nothing(reason) if probe => (reason, Fault::Network, circuit.openings()),
             Heard::Nothing(_) => return Verdict::Nothing,
             Heard::Fails(reason, fault) => (reason, fault, circuit.openings().saturating_add(1)),
+            Heard::Refuses(reason) => {
+                self.refused = self.refused.and(MetBy::One(whose.receiver_id));
+                let met_by = match probe {
+                    true => self.met_by.and(MetBy::One(delivery_id)),
+                    false => self.refused,
+                };
+                // Nobody else has met it: it goes by its own schedule, and the others go on.
+                if met_by != MetBy::Several {
+                    return match probe {
+                        true => Verdict::Closes,
+                        false => Verdict::Nothing,
+                    };
+                }
+                self.met_by = self.met_by.and(met_by);
+                (reason, Fault::Setup, circuit.openings().saturating_add(1))
+            }
         };
         self.failures = self.failures.saturating_add(1);
         self.met_by = self.met_by.and(MetBy::One(delivery_id));
@@ -189,6 +228,7 @@ impl Counted {
     /// Somebody has got through: whoever else has failed until then, and was the only one, is to blame for it.
     fn works_for(&mut self, delivery_id: Uuid) {
         let failed = std::mem::take(&mut self.met_by);
+        self.refused = MetBy::Nobody;
         self.outdone.retain(|it| *it != delivery_id);
         if let MetBy::One(other) = failed
             && other != delivery_id
@@ -242,6 +282,8 @@ enum Heard {
     Nothing(Reason),
     /// No message gets through.
     Fails(Reason, Fault),
+    /// Not this one, for what is wrong with our account or settings; or with its receiver.
+    Refuses(Reason),
 }
 
 fn heard(outcome: &Outcome) -> Heard {
@@ -250,6 +292,7 @@ fn heard(outcome: &Outcome) -> Heard {
         Blame::Receiver | Blame::Domain | Blame::Pace => Heard::Works,
         Blame::Network => Heard::Fails(reason, Fault::Network),
         Blame::Channel => Heard::Fails(reason, Fault::Setup),
+        Blame::ChannelOrReceiver => Heard::Refuses(reason),
     };
     match outcome {
         Outcome::Sent { .. } => Heard::Works,

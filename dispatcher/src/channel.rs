@@ -87,6 +87,8 @@ pub struct Environment {
     pub allow_loopback: bool,
     /// The name this process gives itself in an SMTP greeting.
     pub hello_name: String,
+    /// The longest that each phase of an SMTP dialogue may take; none: as long as a server may need (tests are in a hurry).
+    pub smtp_phase_max: Option<Duration>,
     /// Rests that channels take together.
     pub paces: Paces,
 }
@@ -298,6 +300,8 @@ pub enum Blame {
     Domain,
     /// Our account, credentials or settings: every delivery of the channel would meet it.
     Channel,
+    /// The same, or this receiver alone: it was said of one. Whether others meet it too tells.
+    ChannelOrReceiver,
     /// The way there: the other side was out of reach, or broke off, or is in trouble itself.
     Network,
     /// We are too quick: the other side is there, and asks us to come back later.

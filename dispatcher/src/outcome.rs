@@ -13,7 +13,7 @@ use tidings_proto::Reason;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::breaker::{Judged, Verdict};
+use crate::breaker::{Judged, Verdict, Whose};
 use crate::channel::{Blame, Outcome};
 use crate::core::{Core, DispatchError};
 use crate::pick::Pick;
@@ -39,7 +39,8 @@ pub(crate) async fn record(
         .last()
         .map_or(Uuid::nil(), |past| past.event_id);
     let id = pick.delivery.id;
-    let judged = core.breaker.judge(way, id, &outcome, core.clock.now());
+    let now = core.clock.now();
+    let judged = core.breaker.judge(way, Whose::of(pick), &outcome, now);
     // The same outcome tried again is the same event.
     let intent = derive_from(attempt_event, "reaction.outcome", &[]);
     // Only a plain success is decided from what the queue knows; the rest needs the whole history.

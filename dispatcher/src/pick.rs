@@ -80,8 +80,10 @@ pub(crate) struct Wanted<'a> {
     pub(crate) lanes: &'a [i32],
     /// The time it is.
     pub(crate) now: OffsetDateTime,
-    /// Channels that can take no more at the moment.
-    pub(crate) busy_channels: &'a [Uuid],
+    /// Channels that can send nothing at the moment.
+    pub(crate) resting: &'a [Uuid],
+    /// Channels of which enough waits already.
+    pub(crate) crowded: &'a [Crowded],
     /// Deliveries the queue has not caught up with.
     pub(crate) taken: &'a [Uuid],
     /// Publications whose deliveries are settled whenever they are due: cancelled ones.
@@ -94,9 +96,23 @@ pub(crate) struct Wanted<'a> {
     pub(crate) limit: i64,
 }
 
+/// A channel of which enough waits already: only what is more urgent is worth reading.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Crowded {
+    /// The channel.
+    pub(crate) channel_id: Uuid,
+    /// The priority of the least urgent that waits.
+    pub(crate) least: i32,
+}
+
 /// Reads due deliveries, the most urgent first.
 pub(crate) async fn pick(pool: &Pool, wanted: &Wanted<'_>) -> Result<Vec<Pick>, ReadError> {
     let client = pool.get().await?;
+    let (crowded, least): (Vec<Uuid>, Vec<i32>) = wanted
+        .crowded
+        .iter()
+        .map(|it| (it.channel_id, it.least))
+        .unzip();
     let statement = client.prepare_cached(include_str!("pick.sql")).await?;
     let rows = client
         .query(
@@ -104,12 +120,14 @@ pub(crate) async fn pick(pool: &Pool, wanted: &Wanted<'_>) -> Result<Vec<Pick>, 
             &[
                 &wanted.lanes,
                 &wanted.now,
-                &wanted.busy_channels,
+                &wanted.resting,
                 &wanted.taken,
                 &wanted.limit,
                 &wanted.whenever_due,
                 &wanted.held,
                 &wanted.paused,
+                &crowded,
+                &least,
             ],
         )
         .await?;

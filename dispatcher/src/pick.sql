@@ -1,6 +1,7 @@
 -- Due deliveries in the order they should go out, with what the views know of each receiver and the
 -- versions they know it at. Those of cancelled publications are settled whenever they are due,
--- and alone while nothing may be sent ($7). What a notice's receiver is like is asked of the streams themselves.
+-- and alone while nothing may be sent ($7). Of a channel of which enough waits already ($9) only what is more urgent than the
+-- least urgent of it ($10) is read. What a notice's receiver is like is asked of the streams themselves.
 select q.delivery_id, q.cause_id, q.content_version, q.channel_id, q.subscriber_id, q.correlation_id,
        q.traceparent, q.planned_position, q.priority, q.planned_at, q.due_at, q.attempt, q.version,
        s.email, s.name, s.state, s.version, s.address_suppression_id, s.domain_suppression_id,
@@ -11,6 +12,7 @@ select q.delivery_id, q.cause_id, q.content_version, q.channel_id, q.subscriber_
             select * from publishing_dispatch_queue
                 where not $7 and open_attempt = 0 and due_at <= $2 and lane = any($1)
                   and channel_id <> all($3) and delivery_id <> all($4) and cause_id <> all($8)
+                  and (channel_id <> all($9::uuid[]) or priority > ($10::integer[])[array_position($9::uuid[], channel_id)])
                 order by priority desc, due_at, delivery_id
                 limit $5
         )

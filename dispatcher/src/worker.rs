@@ -1,7 +1,10 @@
 //! The worker: keeps attempts open, up to the bound, most urgent deliveries first. A channel never takes
 //! more than it can use at once, so a slow one delays nobody else.
 
-use std::collections::{HashMap, VecDeque};
+mod slots;
+mod waiting;
+
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,16 +16,22 @@ use tidings_event_store::Progress;
 use tidings_event_store::feed::Feed;
 use tidings_service::clock::Monotonic;
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::attempt::Ended;
 use crate::core::{Core, DispatchError};
-use crate::pick::{Pick, Wanted, pick};
+use crate::pick::{Crowded, Pick, Wanted, pick};
 use crate::{publications, queue};
+use slots::Slots;
+use waiting::Waiting;
 
 /// Deliveries read at once.
 const PAGE: i64 = 512;
+/// Deliveries of one channel that wait here at the most: a page beside what was not enough to be crowded, so that only a
+/// channel of which ever more urgent ones come gives some back.
+const WAITING_MAX: usize = 2 * PAGE as usize;
 /// How long a delivery rests that could not be attempted.
 const REST: Duration = Duration::from_secs(5);
 /// How often the queue is read although nothing woke the worker: retries become due by time alone.
@@ -43,21 +52,25 @@ pub(crate) struct Worker {
     core: Arc<Core>,
     feed: Feed,
     /// Picked and not yet attempted.
-    waiting: VecDeque<Pick>,
+    waiting: Waiting,
     open: FuturesUnordered<BoxFuture<'static, Attempted>>,
-    /// Open attempts by channel.
-    by_channel: HashMap<Uuid, usize>,
+    /// Who has attempts open.
+    slots: Slots,
     /// Deliveries the queue still shows although they are worked on or done.
     taken: HashMap<Uuid, Taken>,
     /// Channels that could not send, and since when.
     resting: HashMap<Uuid, Monotonic>,
     /// Publications whose deliveries are settled without being sent: no channel's pace holds them up.
     cancelled: Vec<Uuid>,
+    /// From then on no attempt is opened, and none is recorded that was being judged.
+    stop: CancellationToken,
 }
 
 struct Attempted {
     delivery_id: Uuid,
     channel_id: Uuid,
+    /// When it was opened, and when it ended.
+    lasted: (Instant, Instant),
     ended: Result<Ended, DispatchError>,
 }
 
@@ -74,14 +87,15 @@ enum Taken {
 impl Worker {
     pub(crate) fn new(core: Arc<Core>, feed: Feed) -> Self {
         Self {
+            slots: Slots::new(core.limits.open_attempts_max),
             core,
             feed,
-            waiting: VecDeque::new(),
+            waiting: Waiting::default(),
             open: FuturesUnordered::new(),
-            by_channel: HashMap::new(),
             taken: HashMap::new(),
             resting: HashMap::new(),
             cancelled: Vec::new(),
+            stop: CancellationToken::new(),
         }
     }
 
@@ -102,6 +116,7 @@ impl Worker {
     /// Attempts until told to stop; then finishes what is open.
     pub(crate) async fn run(mut self, stop: CancellationToken) {
         let mut moves = self.feed.moves();
+        self.stop = stop.clone();
         while !stop.is_cancelled() {
             if let Err(error) = self.refill().await {
                 tracing::warn!(%error, "the dispatcher can not read its queue");
@@ -111,7 +126,10 @@ impl Worker {
             tokio::pin!(timer);
             loop {
                 tokio::select! {
+                    // In this order: neither the end nor more urgent news waits for a row of attempts that never ends.
+                    biased;
                     () = stop.cancelled() => break,
+                    () = &mut timer => break,
                     Some(attempted) = self.open.next() => {
                         let channel_id = attempted.channel_id;
                         self.finish(attempted);
@@ -120,7 +138,6 @@ impl Worker {
                         if self.has_room() && self.may_open(channel_id) && self.is_ready(channel_id) { break }
                     }
                     () = gathered(&mut moves), if !self.has_work() => break,
-                    () = &mut timer => break,
                 }
             }
         }
@@ -139,6 +156,7 @@ impl Worker {
         }
         let pool = &self.core.store.log().pool().clone();
         self.forget_taken(queue::position(pool).await?);
+        self.slots.forget(Instant::now());
         self.wake().await;
         let whenever_due = publications::cancelled(pool).await?;
         for publication_id in &whenever_due {
@@ -154,13 +172,15 @@ impl Worker {
         let paused = publications::paused(pool).await?;
         self.put_back(|pick| paused.contains(&pick.plan.cause.id()));
         let taken: Vec<Uuid> = self.taken.keys().copied().collect();
-        let busy_channels = self.busy_channels();
+        let resting: Vec<Uuid> = self.resting.keys().copied().collect();
+        let crowded = self.crowded();
         let picks = pick(
             pool,
             &Wanted {
                 lanes: &lanes,
                 now: self.core.clock.now(),
-                busy_channels: &busy_channels,
+                resting: &resting,
+                crowded: &crowded,
                 taken: &taken,
                 whenever_due: &whenever_due,
                 paused: &paused,
@@ -176,19 +196,11 @@ impl Worker {
             // One key that can not be had must not hold up a page: each attempt asks again for its own.
             tracing::debug!(%error, "a page's keys could not be read at once");
         }
-        // What waits already may be less urgent than what was read now.
-        for pick in picks {
+        for pick in &picks {
             self.taken.insert(pick.delivery.id, Taken::Here);
-            self.waiting.push_back(pick);
         }
-        let order = |pick: &Pick| {
-            (
-                std::cmp::Reverse(pick.plan.priority),
-                pick.plan.due_at,
-                pick.delivery.id,
-            )
-        };
-        self.waiting.make_contiguous().sort_by_key(order);
+        let beyond = self.waiting.add(picks, WAITING_MAX);
+        self.forget(&beyond);
         Ok(())
     }
 
@@ -225,36 +237,21 @@ impl Worker {
         }
     }
 
-    /// Channels to read nothing of: those that rest, and those of which enough waits already. So what a
-    /// slow channel has piled up never crowds out the others.
-    fn busy_channels(&self) -> Vec<Uuid> {
-        let mut waiting: HashMap<Uuid, usize> = HashMap::new();
-        for pick in &self.waiting {
-            *waiting.entry(pick.plan.channel_id).or_default() += 1;
-        }
-        let crowded = waiting.into_iter().filter(|(channel_id, count)| {
-            *count >= (self.share(*channel_id) * 2).max(PAGE as usize / 2)
-        });
-        let resting = self.resting.keys().copied();
-        crowded
-            .map(|(channel_id, _)| channel_id)
-            .chain(resting)
-            .collect()
+    /// Channels of which enough waits here. So what a slow channel has piled up never crowds out the others.
+    fn crowded(&self) -> Vec<Crowded> {
+        self.waiting
+            .crowded(|channel_id| (self.share(channel_id) * 2).max(PAGE as usize / 2))
     }
 
     /// How many attempts a channel may have open: what it can use, but never all there are, so that a
     /// slow one delays nobody else.
     fn share(&self, channel_id: Uuid) -> usize {
-        let all = self.core.limits.open_attempts_max;
-        self.core
-            .roster
-            .concurrency(channel_id)
-            .min((all * 3 / 4).max(1))
+        self.slots.share(self.core.roster.concurrency(channel_id))
     }
 
     fn may_open(&self, channel_id: Uuid) -> bool {
-        let open = self.by_channel.get(&channel_id).copied().unwrap_or(0);
-        open < self.share(channel_id)
+        let wanted = self.core.roster.concurrency(channel_id);
+        self.slots.may_open(channel_id, wanted, Instant::now())
     }
 
     /// Whether the receiving side's rate limit lets a channel open an attempt.
@@ -265,23 +262,33 @@ impl Worker {
     /// Whether what waits here is more than what only waits for its own channel: for its rate limit, or for an open
     /// attempt that hangs. Otherwise what comes in for others must not wait with it for the timer.
     fn has_work(&self) -> bool {
+        let mut asked = Vec::new();
         self.waiting.iter().any(|pick| {
             let channel_id = pick.plan.channel_id;
+            if asked.contains(&channel_id) {
+                return false;
+            }
+            asked.push(channel_id);
             self.may_open(channel_id) && self.is_ready(channel_id)
         })
     }
 
     fn has_room(&self) -> bool {
-        self.open.len() < self.core.limits.open_attempts_max
+        self.slots.has_room()
     }
 
     /// Opens attempts for what waits, in order, as far as the bounds allow.
     fn start(&mut self) {
         // Found so in this round: a page of what waits for one channel need not ask again for each.
         let (mut full, mut paced) = (Vec::new(), Vec::new());
+        if self.stop.is_cancelled() {
+            return;
+        }
         let mut index = 0;
-        while self.has_room() && index < self.waiting.len() {
-            let plan = &self.waiting[index].plan;
+        while self.has_room()
+            && let Some(pick) = self.waiting.get(index)
+        {
+            let plan = &pick.plan;
             let channel_id = plan.channel_id;
             if !full.contains(&channel_id) && !self.may_open(channel_id) {
                 full.push(channel_id);
@@ -295,21 +302,28 @@ impl Worker {
                 index += 1;
                 continue;
             }
-            *self.by_channel.entry(channel_id).or_default() += 1;
             let Some(pick) = self.waiting.remove(index) else {
                 break;
             };
+            let since = Instant::now();
+            self.slots.take(channel_id, since);
             let core = self.core.clone();
             let delivery_id = pick.delivery.id;
             // A task of its own: an attempt goes on whatever this loop waits for.
-            let task = tokio::spawn(async move { core.deliver(pick).await });
+            let stop = self.stop.clone();
+            let task = tokio::spawn(async move {
+                let ended = core.deliver(pick, &stop).await;
+                (ended, Instant::now())
+            });
             self.open.push(Box::pin(async move {
-                let ended = task
-                    .await
-                    .unwrap_or_else(|panic| Err(DispatchError::Refused(panic.to_string())));
+                let (ended, at) = task.await.unwrap_or_else(|panic| {
+                    let refused = DispatchError::Refused(panic.to_string());
+                    (Err(refused), Instant::now())
+                });
                 Attempted {
                     delivery_id,
                     channel_id,
+                    lasted: (since, at),
                     ended,
                 }
             }));
@@ -317,9 +331,8 @@ impl Worker {
     }
 
     fn finish(&mut self, attempted: Attempted) {
-        if let Some(open) = self.by_channel.get_mut(&attempted.channel_id) {
-            *open -= 1;
-        }
+        let (since, ended) = attempted.lasted;
+        self.slots.give_back(attempted.channel_id, since, ended);
         let taken = match attempted.ended {
             Ok(Ended::Recorded(position)) => Taken::Until(position),
             Ok(Ended::ChannelRests) => {
@@ -347,12 +360,13 @@ impl Worker {
 
     /// Forgets deliveries that wait here: the queue still has them.
     fn put_back(&mut self, which: impl Fn(&Pick) -> bool) {
-        self.waiting.retain(|pick| {
-            let back = which(pick);
-            if back {
-                self.taken.remove(&pick.delivery.id);
-            }
-            !back
-        });
+        let back = self.waiting.remove_all(which);
+        self.forget(&back);
+    }
+
+    fn forget(&mut self, delivery_ids: &[Uuid]) {
+        for delivery_id in delivery_ids {
+            self.taken.remove(delivery_id);
+        }
     }
 }

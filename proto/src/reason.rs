@@ -91,6 +91,7 @@ reasons! {
     QuotaExceeded = "quota_exceeded": "the day's quota at the mail service is used up",
     RateLimited = "rate_limited": "the receiving side asks for fewer messages at the moment",
     Redirected = "redirected": "the receiving side points to another address, which nothing is sent to",
+    RelayRefused = "relay_refused": "the mail server does not pass our mail on to others",
     SenderRefused = "sender_refused": "the mail server does not accept the sender",
     SendingPaused = "sending_paused": "sending is paused at the mail service",
     ServerError = "server_error": "the receiving side has trouble of its own",

@@ -132,8 +132,7 @@ impl House {
 
     /// One more dispatcher of this process.
     pub fn dispatcher(&self) -> Dispatcher {
-        let platform = &self.platform;
-        self.dispatcher_on(platform.store.clone(), platform.feed.clone())
+        Dispatcher::new(self.options())
     }
 
     /// The dispatcher of another process.
@@ -148,10 +147,21 @@ impl House {
         feed: Feed,
         limits: impl Fn(Limits) -> Limits,
     ) -> Dispatcher {
-        let platform = &self.platform;
+        let options = self.options();
         Dispatcher::new(Options {
             store,
             feed,
+            limits: limits(options.limits),
+            ..options
+        })
+    }
+
+    /// What a dispatcher of this process is made with.
+    pub fn options(&self) -> Options {
+        let platform = &self.platform;
+        Options {
+            store: platform.store.clone(),
+            feed: platform.feed.clone(),
             connect: platform.connect.clone(),
             clock: platform.clock.clock(),
             ids: platform.ids.clone(),
@@ -161,8 +171,8 @@ impl House {
             own_data_contact: Some("privacy@example.org".to_owned()),
             link_keys: self.link_keys.clone(),
             metrics: self.metrics.clone(),
-            limits: limits(Limits::from(&Config::defaults().unwrap().dispatcher)),
-        })
+            limits: Limits::from(&Config::defaults().unwrap().dispatcher),
+        }
     }
 
     /// What channels are built with: webhooks may go to this machine.
@@ -180,6 +190,7 @@ impl House {
             file_root: self.files.path().to_owned(),
             allow_loopback: true,
             hello_name: "tests.example.org".to_owned(),
+            smtp_phase_max: None,
             paces: Paces::default(),
         }
     }

@@ -205,6 +205,11 @@ impl Program {
         kill(Pid::from_raw(child.id() as i32), signal).unwrap();
     }
 
+    /// Where it listens.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
     /// The number of its process.
     pub fn pid(&self) -> u32 {
         self.child.as_ref().expect("it was started").id()

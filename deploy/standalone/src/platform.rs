@@ -198,18 +198,23 @@ impl Platform {
         &self.health
     }
 
-    /// Stops in order: no new requests; open attempts finish (30 s at most); then the rest.
+    /// Stops in order: no new attempts and no new requests; what is open of both finishes side by side (attempts 30 s at
+    /// most); then the rest.
     pub async fn stop(self) {
-        // First, so that the server's end is not taken for an accident.
+        // First: whoever holds a request open must not keep mails going out.
+        self.delivery.stopping().cancel();
+        // So that the server's end is not taken for an accident.
         self.serving.stopping().cancel();
-        if timeout(PARTS_FINISH_WITHIN, self.http.stop(true))
-            .await
-            .is_err()
-        {
-            tracing::warn!("requests under way were not answered in time");
-        }
-        self.serving.stop(PARTS_FINISH_WITHIN).await;
-        self.delivery.stop(ATTEMPTS_FINISH_WITHIN).await;
+        let requests = async {
+            if timeout(PARTS_FINISH_WITHIN, self.http.stop(true))
+                .await
+                .is_err()
+            {
+                tracing::warn!("requests under way were not answered in time");
+            }
+            self.serving.stop(PARTS_FINISH_WITHIN).await;
+        };
+        join(requests, self.delivery.stop(ATTEMPTS_FINISH_WITHIN)).await;
         self.others.stop(PARTS_FINISH_WITHIN).await;
         self.core.close();
         // A client that is connecting anew may not come to it.

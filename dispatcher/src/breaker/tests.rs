@@ -65,9 +65,17 @@ fn opens(failures: u32, seconds: i64, openings: u32) -> Verdict {
     }
 }
 
+/// The n-th delivery, and its receiver.
+fn whose(n: u128) -> Whose {
+    Whose {
+        delivery_id: Uuid::from_u128(n),
+        receiver_id: Uuid::from_u128(1_000 + n),
+    }
+}
+
 /// What the outcome of the n-th delivery does to the circuit.
 fn judge(breaker: &Breaker, way: &Way, n: u128, outcome: &Outcome) -> Verdict {
-    breaker.judge(way, Uuid::from_u128(n), outcome, NOW).verdict
+    breaker.judge(way, whose(n), outcome, NOW).verdict
 }
 
 #[test]
@@ -95,7 +103,7 @@ fn answers(code: i32) -> Outcome {
 fn a_vendor_in_trouble_is_waited_for_unless_others_get_through_to_it() {
     let (breaker, closed) = (Breaker::default(), way(Circuit::Closed));
     let waits = |way: &Way, n: u128| {
-        let judged = breaker.judge(way, Uuid::from_u128(n), &answers(500), NOW);
+        let judged = breaker.judge(way, whose(n), &answers(500), NOW);
         judged.wait_until().is_some()
     };
     assert_eq!([1, 1, 1].map(|n| waits(&closed, n)), [false, false, true]);
@@ -133,7 +141,7 @@ fn a_vendor_in_trouble_with_one_delivery_for_days_is_in_trouble_with_that_delive
                 met_by: MetBy::One(Uuid::from_u128(1)),
             })
         };
-        let judged = breaker.judge(&way, Uuid::from_u128(1), &answers(500), NOW);
+        let judged = breaker.judge(&way, whose(1), &answers(500), NOW);
         judged.wait_until().is_some()
     };
     assert_eq!([waits(479), waits(480)], [true, false]);
@@ -143,7 +151,7 @@ fn a_vendor_in_trouble_with_one_delivery_for_days_is_in_trouble_with_that_delive
 fn what_one_delivery_alone_is_answered_counts_against_it_and_what_several_are_does_not() {
     let (breaker, closed) = (Breaker::default(), way(Circuit::Closed));
     let waits = |way: &Way, n: u128, outcome: &Outcome| {
-        let judged = breaker.judge(way, Uuid::from_u128(n), outcome, NOW);
+        let judged = breaker.judge(way, whose(n), outcome, NOW);
         (
             judged.verdict != Verdict::Nothing,
             judged.wait_until().is_some(),
@@ -153,7 +161,7 @@ fn what_one_delivery_alone_is_answered_counts_against_it_and_what_several_are_do
     let first = [1, 1, 1].map(|n| waits(&closed, n, &trouble));
     assert_eq!(first, [(false, false), (false, false), (true, false)]);
     let away = answers(503);
-    assert!(!breaker.judge(&closed, Uuid::from_u128(1), &away, NOW).alone);
+    assert!(!breaker.judge(&closed, whose(1), &away, NOW).alone);
     // The log says so too, and goes on saying it when the process has forgotten.
     let met_by = MetBy::One(Uuid::from_u128(1));
     let open = |version, met_by| Way {
@@ -182,7 +190,7 @@ fn what_one_delivery_alone_is_answered_counts_against_it_and_what_several_are_do
     let anew = [1, 1, 1].map(|n| waits(&closed, n, &trouble));
     assert_eq!(anew, first);
     let restarted = Breaker::default();
-    let judged = restarted.judge(&open(9, MetBy::Several), Uuid::from_u128(1), &trouble, NOW);
+    let judged = restarted.judge(&open(9, MetBy::Several), whose(1), &trouble, NOW);
     assert!(judged.wait_until().is_some());
 }
 
@@ -210,6 +218,61 @@ fn wrong_credentials_open_it_at_once() {
     let breaker = Breaker::default();
     let verdict = judge(&breaker, &way(Circuit::Closed), 1, &fails(Blame::Channel));
     assert_eq!(verdict, opens(1, 300, 1));
+}
+
+/// The server has said of this one receiver what may be true of all.
+fn refused() -> Outcome {
+    fails(Blame::ChannelOrReceiver)
+}
+
+#[test]
+fn what_one_receiver_alone_is_refused_for_opens_it_for_nobody() {
+    let (breaker, closed) = (Breaker::default(), way(Circuit::Closed));
+    // However often it is tried, and whoever gets through in between.
+    for of_another in [sent(), fails(Blame::Receiver), sent()] {
+        let tries = [1; 4].map(|n| judge(&breaker, &closed, n, &refused()));
+        assert!(tries.iter().all(|it| *it == Verdict::Nothing), "{tries:?}");
+        let verdict = judge(&breaker, &closed, 2, &of_another);
+        assert_eq!(verdict, Verdict::Nothing);
+    }
+    assert_eq!(judge(&breaker, &closed, 3, &refused()), Verdict::Nothing);
+    // Another one for the same receiver.
+    let again = Whose {
+        delivery_id: Uuid::from_u128(33),
+        ..whose(3)
+    };
+    let again = breaker.judge(&closed, again, &refused(), NOW).verdict;
+    assert_eq!(again, Verdict::Nothing);
+    // A second one, and nobody in between.
+    assert_eq!(judge(&breaker, &closed, 4, &refused()), opens(1, 300, 1));
+    // Whichever of the two finds out whether it is over, it was not alone.
+    let opened = Way {
+        version: 2,
+        ..way(Circuit::Open {
+            probe_at: NOW,
+            openings: 1,
+            met_by: MetBy::One(Uuid::from_u128(4)),
+        })
+    };
+    assert_eq!(judge(&breaker, &opened, 4, &refused()), opens(1, 900, 2));
+}
+
+#[test]
+fn a_probe_that_is_refused_alone_has_found_out_that_the_channel_works() {
+    let open = |met_by| {
+        let circuit = Circuit::Open {
+            probe_at: NOW,
+            openings: 1,
+            met_by,
+        };
+        way(circuit)
+    };
+    let judge = |met_by| judge(&Breaker::default(), &open(met_by), 1, &refused());
+    let one = |n| MetBy::One(Uuid::from_u128(n));
+    assert_eq!(judge(one(1)), Verdict::Closes);
+    for met_by in [one(2), MetBy::Several] {
+        assert_eq!(judge(met_by), opens(1, 900, 2));
+    }
 }
 
 #[test]

@@ -1,7 +1,6 @@
 //! The `email` kind: one mail per subscriber, over our own SMTP dialogue.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -27,6 +26,7 @@ mod domains;
 mod outcome;
 mod pool;
 mod reply;
+mod speed;
 mod wire;
 
 #[cfg(test)]
@@ -36,6 +36,7 @@ use config::Config;
 use dialogue::Delivery;
 use domains::Domains;
 use pool::{Pool, Reuse};
+use speed::Speed;
 
 /// Settings: `{"host", "port"?, "encryption"?: "starttls"|"tls"|"none", "from", "reply_to"?,
 /// "list_id"?, "unsubscribe_mailbox"?, "return_path_domain"?, "connections_max"?, "mails_per_minute"?,
@@ -53,9 +54,6 @@ pub const KIND: Kind = Kind {
 /// Attempts worth having open for each connection of a quick server: most of an attempt's time then goes
 /// into the commits before and after.
 const ATTEMPTS_PER_CONNECTION: usize = 4;
-/// A server that takes longer for a mail gets one attempt for each connection: the others would only
-/// wait until they are too old to be sent.
-const QUICK: Duration = Duration::from_millis(500);
 /// The deadline of an attempt. The dialogue ends itself a minute earlier.
 const ATTEMPT_TIME_MAX: Duration = Duration::from_secs(15 * 60);
 
@@ -65,8 +63,7 @@ struct EmailChannel {
     pool: Pool,
     tempo: Tempo,
     domains: Domains,
-    /// How long the latest mail took, in milliseconds.
-    latest_ms: AtomicU64,
+    speed: Speed,
 }
 
 fn build(
@@ -79,7 +76,10 @@ fn build(
 }
 
 impl EmailChannel {
-    fn new(config: Config, environment: &Environment) -> Self {
+    fn new(mut config: Config, environment: &Environment) -> Self {
+        if let Some(most) = environment.smtp_phase_max {
+            config.server.timers.hurry(most);
+        }
         let pool = Pool::new(
             config.server.clone(),
             config.connections_max,
@@ -95,7 +95,7 @@ impl EmailChannel {
             pool,
             tempo,
             domains: Domains::new(environment.clock.clone()),
-            latest_ms: AtomicU64::new(0),
+            speed: Speed::default(),
         }
     }
 
@@ -103,9 +103,18 @@ impl EmailChannel {
         let deadline = tokio::time::Instant::now() + self.config.server.timers.attempt;
         let mut reuse = Reuse::Idle;
         loop {
-            let mut lease = match self.pool.lease(reuse, deadline).await {
-                Ok(lease) => lease,
+            let permit = match self.pool.permit(fresh, deadline).await {
+                Ok(permit) => permit,
                 Err(outcome) => return outcome,
+            };
+            // Waiting for the others says nothing of the server.
+            let under_way = self.speed.begin();
+            let mut lease = match self.pool.lease(permit, reuse, deadline).await {
+                Ok(lease) => lease,
+                Err(outcome) => {
+                    under_way.not_connected();
+                    return outcome;
+                }
             };
             // Counted only here: opening a connection may have taken long.
             if reuse == Reuse::Idle && !self.tempo.begin() {
@@ -114,10 +123,8 @@ impl EmailChannel {
                     reason: Reason::Paced,
                 };
             }
-            let started = tokio::time::Instant::now();
             let delivery = lease.connection().deliver(rendered, fresh, deadline).await;
-            let took_ms = started.elapsed().as_millis() as u64;
-            self.latest_ms.store(took_ms, Relaxed);
+            under_way.ended();
             match delivery {
                 Delivery::Done { outcome, reusable } => {
                     if reusable {
@@ -164,11 +171,9 @@ impl Channel for EmailChannel {
     }
 
     fn concurrency(&self) -> usize {
-        let latest = Duration::from_millis(self.latest_ms.load(Relaxed));
-        let per_connection = if latest < QUICK {
-            ATTEMPTS_PER_CONNECTION
-        } else {
-            1
+        let per_connection = match self.speed.is_slow() {
+            true => 1,
+            false => ATTEMPTS_PER_CONNECTION,
         };
         self.tempo
             .concurrency(self.config.connections_max * per_connection)

@@ -36,6 +36,7 @@ static ENVIRONMENT: LazyLock<Environment> = LazyLock::new(|| {
         file_root: PathBuf::new(),
         allow_loopback: true,
         hello_name: "tidings.example.org".to_owned(),
+        smtp_phase_max: None,
         paces: Paces::default(),
     }
 });

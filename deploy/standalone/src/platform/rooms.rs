@@ -259,6 +259,7 @@ fn environment(site: &Site<'_>) -> Result<Environment, StartError> {
         file_root: site.ground.home.files_dir(),
         allow_loopback: outbound.allow_loopback,
         hello_name: hello_name.unwrap_or_else(|| site.public_url.host().to_owned()),
+        smtp_phase_max: None,
         paces: Paces::default(),
     })
 }

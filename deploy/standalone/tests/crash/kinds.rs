@@ -11,8 +11,8 @@ use crate::program;
 use crate::world::{KEY_ID, SECRET, amazon};
 
 const READERS: usize = 20;
-/// Far more than urgent news takes, and less than it would if it stood behind what hangs.
-const URGENT_WITHIN: Duration = Duration::from_secs(30);
+/// Within this urgent news arrives, whatever else waits.
+const URGENT_WITHIN: Duration = Duration::from_secs(5);
 /// Two mails each, by SMTP and through Amazon SES, and one message to each of the other four.
 const DELIVERIES: i64 = 2 * READERS as i64 + 4;
 
@@ -48,8 +48,10 @@ async fn sent(api: &Api, publication: &str, count: i64) -> Value {
     }
 }
 
-async fn publish(api: &Api, title: &str, channels: &[String]) -> String {
-    let draft = json!({ "title": title, "markdown": "All is **well**.", "channels": channels });
+async fn publish(api: &Api, title: &str, priority: &str, channels: &[String]) -> String {
+    let draft = json!({
+        "title": title, "markdown": "All is **well**.", "channels": channels, "priority": priority,
+    });
     let publication = id(&api.post("/api/v1/publications", &draft).await);
     let path = format!("/api/v1/publications/{publication}/publish");
     api.post(&path, &json!({})).await;
@@ -125,12 +127,12 @@ async fn five_are_delivered_and_the_sixth_waits_until_it_is_back() {
     .await;
     import(&api).await;
 
-    let news = publish(&api, "The ferry", &channels).await;
+    let news = publish(&api, "The ferry", "ordinary", &channels).await;
     let waiting = sent(&api, &news, DELIVERIES - 1).await;
     assert_eq!(waiting["pending"], json!(1), "{waiting}");
     // Made while that one is down, and nowhere else held up by it.
     let begun = Instant::now();
-    let urgent = publish(&api, "Storm", &channels).await;
+    let urgent = publish(&api, "Storm", "urgent", &channels).await;
     sent(&api, &urgent, DELIVERIES - 1).await;
     let took = begun.elapsed();
     assert!(took < URGENT_WITHIN, "urgent news took {took:?}");

@@ -34,6 +34,7 @@ mod settle;
 mod soak;
 #[cfg(debug_assertions)]
 mod still;
+mod stopped;
 #[cfg(debug_assertions)]
 mod verbs;
 mod witness;

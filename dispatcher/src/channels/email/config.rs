@@ -90,6 +90,21 @@ impl Default for Timers {
     }
 }
 
+impl Timers {
+    /// No phase takes longer than this.
+    pub(super) fn hurry(&mut self, most: Duration) {
+        for phase in [
+            &mut self.connect,
+            &mut self.hello,
+            &mut self.envelope,
+            &mut self.body,
+            &mut self.final_dot,
+        ] {
+            *phase = most.min(*phase);
+        }
+    }
+}
+
 const CONNECTIONS_DEFAULT: u16 = 8;
 const CONNECTIONS_MAX: u16 = 64;
 const MAILS_PER_MINUTE_MAX: u32 = 100_000;

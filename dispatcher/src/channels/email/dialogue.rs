@@ -203,10 +203,19 @@ impl Connection {
 
     /// The message, then the dot that commits the receiver, then its answer.
     async fn message(&mut self, body: &[u8], deadline: Instant) -> Delivery {
+        // A timer says nothing of a reply that is there when a process goes on that stood still: by then somebody else may
+        // have put the attempt on record as in doubt.
+        let is_late = || Instant::now() >= deadline;
+        if is_late() {
+            return done(broken_off(&Fault::Timeout), false);
+        }
         let data = dot_stuffed(body);
         let until_written = until(self.timers.body, deadline);
         if let Err(fault) = self.wire.write(&data, until_written).await {
             return done(broken_off(&fault), false);
+        }
+        if is_late() {
+            return done(broken_off(&Fault::Timeout), false);
         }
         // Written apart: as long as no byte of it has left, the receiver cannot have the message.
         let until_answered = until(self.timers.final_dot, deadline);

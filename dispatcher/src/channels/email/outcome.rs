@@ -23,6 +23,14 @@ pub(super) enum Step {
 
 /// How long an overloaded provider is left alone.
 const THROTTLE_PAUSE: Duration = Duration::from_secs(60);
+/// What servers say that will not take our mail for others: to none of them, or not to this one.
+const NO_RELAY: [&str; 5] = [
+    "relay access denied",
+    "relay denied",
+    "relaying denied",
+    "relaying not allowed",
+    "unable to relay",
+];
 /// What servers call it when they put off whoever they do not know yet.
 const GREYLISTING: [&str; 2] = ["greylist", "graylist"];
 
@@ -74,6 +82,9 @@ pub(super) fn deferred(reason: Reason, words: &str, blame: Blame) -> Outcome {
 /// A reply other than the one expected, before the message was accepted.
 pub(super) fn refused(step: Step, reply: &Reply) -> Outcome {
     match reply.code {
+        400..600 if step == Step::Rcpt && is_no_relay(reply) => {
+            defer(reply, Reason::RelayRefused, Blame::ChannelOrReceiver)
+        }
         400..500 => later(step, reply),
         500..600 => never(step, reply),
         // Neither yes nor no: we are out of step with the server.
@@ -121,21 +132,28 @@ fn later(step: Step, reply: &Reply) -> Outcome {
     }
 }
 
+/// A server that knows us no more says so of each receiver.
+fn is_no_relay(reply: &Reply) -> bool {
+    let words = reply.words().to_ascii_lowercase();
+    matches!(reply.enhanced(), Some((_, 7, 54))) || NO_RELAY.iter().any(|it| words.contains(it))
+}
+
 /// A final no. One that is about us is put off instead: it must not cost a reader the message.
 fn never(step: Step, reply: &Reply) -> Outcome {
+    // What is said of one receiver may be said of no other.
+    let ours = match step {
+        Step::Rcpt | Step::FinalDot => Blame::ChannelOrReceiver,
+        _ => Blame::Channel,
+    };
     let detail = reply
         .enhanced()
         .map(|(_, subject, detail)| (subject, detail));
     match (step, reply.code, detail) {
         (Step::Hello, ..) => defer(reply, Reason::ServiceRefused, Blame::Channel),
-        (Step::Login, ..) | (_, 535, _) => {
-            defer(reply, Reason::AuthenticationRefused, Blame::Channel)
-        }
-        (_, 530, _) => defer(reply, Reason::AuthenticationRequired, Blame::Channel),
+        (Step::Login, ..) | (_, 535, _) => defer(reply, Reason::AuthenticationRefused, ours),
+        (_, 530, _) => defer(reply, Reason::AuthenticationRequired, ours),
         (_, _, Some((3, 4))) | (Step::Mail, 552, _) => fail(reply, Reason::MessageTooLarge),
-        (Step::Mail, ..) | (_, _, Some((1, 7 | 8))) => {
-            defer(reply, Reason::SenderRefused, Blame::Channel)
-        }
+        (Step::Mail, ..) | (_, _, Some((1, 7 | 8))) => defer(reply, Reason::SenderRefused, ours),
         (_, _, Some((1, _))) => fail(reply, Reason::BadAddress),
         (_, _, Some((2, 2))) => fail(reply, Reason::MailboxFull),
         (_, 552, _) => fail(reply, Reason::MessageTooLarge),

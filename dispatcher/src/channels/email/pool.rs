@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    pin::pin,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -14,10 +15,12 @@ use tokio::{
 use tokio_rustls::{TlsConnector, rustls::ClientConfig};
 
 use super::{config::Server, connect, dialogue::Connection};
-use crate::channel::Outcome;
+use crate::channel::{Fresh, Outcome};
 
 /// Servers hang up after minutes of silence; we do so first.
 const IDLE_TIME_MAX: Duration = Duration::from_secs(30);
+/// How often whoever waits for a connection asks whether it is still worth it.
+const ASK_AGAIN: Duration = Duration::from_millis(250);
 /// How long a goodbye may take.
 const QUIT_TIME_MAX: Duration = Duration::from_secs(1);
 
@@ -76,18 +79,40 @@ impl Pool {
         }
     }
 
-    /// A connection that is ready for MAIL. Waits for one to be free.
-    pub(super) async fn lease(
+    /// Waits for a connection to be free, as long as the attempt is young enough to be sent: others may hang for minutes.
+    pub(super) async fn permit(
         &self,
+        fresh: Fresh<'_>,
+        deadline: Instant,
+    ) -> Result<SemaphorePermit<'_>, Outcome> {
+        let mut waiting = pin!(self.permits.acquire());
+        loop {
+            let until = deadline.min(Instant::now() + ASK_AGAIN);
+            let permit = timeout_at(until, &mut waiting).await;
+            // Also whoever has one at last may be too late to dial.
+            if !fresh() {
+                return Err(Outcome::Abandoned {
+                    reason: Reason::Stale,
+                });
+            }
+            if let Ok(Ok(permit)) = permit {
+                return Ok(permit);
+            }
+            if Instant::now() >= deadline {
+                return Err(Outcome::Abandoned {
+                    reason: Reason::NoFreeConnection,
+                });
+            }
+        }
+    }
+
+    /// A connection that is ready for MAIL.
+    pub(super) async fn lease<'a>(
+        &'a self,
+        permit: SemaphorePermit<'a>,
         reuse: Reuse,
         deadline: Instant,
-    ) -> Result<Lease<'_>, Outcome> {
-        let busy = Outcome::Abandoned {
-            reason: Reason::NoFreeConnection,
-        };
-        let Ok(Ok(permit)) = timeout_at(deadline, self.permits.acquire()).await else {
-            return Err(busy);
-        };
+    ) -> Result<Lease<'a>, Outcome> {
         let idle = match reuse {
             Reuse::Idle => self.take_idle(),
             Reuse::Never => None,

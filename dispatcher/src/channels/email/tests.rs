@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tidings_proto::Reason;
 use tidings_sinks::smtp::{self, Action, Credentials, Handle, Phase, Rule};
 
-use super::{EmailChannel, config::Config};
+use super::{ATTEMPTS_PER_CONNECTION, EmailChannel, config::Config};
 use crate::{
     channel::{Blame, Channel, Outcome, Rendered},
     channels::support::{self, gist},
@@ -23,6 +23,7 @@ mod dkim;
 mod encrypted;
 mod faults;
 mod message;
+mod queued;
 mod scripted;
 
 async fn sink(rules: Vec<Rule>) -> Handle {
@@ -39,17 +40,7 @@ fn channel(port: u16, login: Option<Value>, timer_ms: u64) -> EmailChannel {
         "from": "The Daily Tide <tide@example.org>", "connections_max": 1});
     let login = login.map(|login| login.to_string());
     let mut config = Config::parse(&settings, login.as_deref()).unwrap();
-    let timers = &mut config.server.timers;
-    let timer = Duration::from_millis(timer_ms);
-    for phase in [
-        &mut timers.connect,
-        &mut timers.hello,
-        &mut timers.envelope,
-        &mut timers.body,
-        &mut timers.final_dot,
-    ] {
-        *phase = timer;
-    }
+    config.server.timers.hurry(Duration::from_millis(timer_ms));
     EmailChannel::new(config, &support::environment("/nowhere".as_ref()))
 }
 
@@ -98,6 +89,15 @@ RcptTo   | 452 4.2.2 over quota             | deferred mailbox_full by Receiver
 RcptTo   | 550 5.1.1 no such user           | failed bad_address by Receiver
 RcptTo   | 550 5.7.1 go away                | failed rejected by Receiver
 RcptTo   | 550 no enhanced code             | failed rejected by Receiver
+RcptTo   | 554 5.7.1 <a@b>: Relay access denied | deferred relay_refused by ChannelOrReceiver
+RcptTo   | 454 4.7.1 <a@b>: Relay access denied | deferred relay_refused by ChannelOrReceiver
+RcptTo   | 550 5.7.54 SMTP; no                | deferred relay_refused by ChannelOrReceiver
+RcptTo   | 550 5.7.1 Unable to relay for a@b  | deferred relay_refused by ChannelOrReceiver
+RcptTo   | 550 relaying denied                | deferred relay_refused by ChannelOrReceiver
+RcptTo   | 553 5.1.8 who are you?             | deferred sender_refused by ChannelOrReceiver
+RcptTo   | 530 5.7.0 log in first             | deferred authentication_required by ChannelOrReceiver
+FinalDot | 550 5.1.7 who are you?             | deferred sender_refused by ChannelOrReceiver
+FinalDot | 554 5.7.1 Relay access denied      | failed rejected by Receiver
 RcptTo   | 552 5.2.2 mailbox full           | failed mailbox_full by Receiver
 RcptTo   | 421 4.3.2 closing                | deferred service_unavailable by Network
 MailFrom | 550 5.7.1 bad sender             | deferred sender_refused by Channel
@@ -276,13 +276,13 @@ async fn an_idle_connection_the_server_left_is_replaced_once() {
         let channel = to_sink(&sink);
         assert_eq!(gist(&send(&channel, "ada@example.org").await), SENT);
         let asked = AtomicUsize::new(0);
-        let fresh = || asked.fetch_add(1, Ordering::Relaxed) < 2;
+        let fresh = || asked.fetch_add(1, Ordering::Relaxed) < 4;
         let outcome = channel
             .send(&mail(&channel, "bob@example.org"), &fresh)
             .await;
         assert_eq!(gist(&outcome), SENT);
-        // Asked anew before the second MAIL: the first took time.
-        assert_eq!(asked.load(Ordering::Relaxed), 2);
+        // Asked anew before the second connection and its MAIL: the first took time.
+        assert_eq!(asked.load(Ordering::Relaxed), 4);
         assert_eq!(sink.stats().connections, 2);
     }
 }

@@ -12,6 +12,14 @@ use tidings_sinks::{discord, slack, webhook};
 use town::Town;
 
 const HALF_A_MINUTE: Duration = Duration::from_secs(30);
+/// So long a receiver may take here.
+const HURRY: Duration = Duration::from_secs(1);
+const IN_AN_AGE: &str = "Fri, 31 Dec 9999 23:59:59 GMT";
+
+/// It says that its answer is packed: nobody unpacks it, however much it would be.
+fn packed(rule: slack::Rule) -> slack::Rule {
+    rule.header("content-encoding", "gzip")
+}
 
 /// What a receiver does, once.
 #[derive(Clone)]
@@ -46,7 +54,7 @@ fn case(kind: &'static str, misdeed: Misdeed, fate: &'static str) -> Case {
         kind,
         misdeed,
         then,
-        reason,
+        reason: reason.trim_matches('-'),
         to_mend: arrow == "=>",
         end,
         copies: copies.parse().unwrap(),
@@ -56,6 +64,9 @@ fn case(kind: &'static str, misdeed: Misdeed, fate: &'static str) -> Case {
 fn mail() -> Vec<Case> {
     let says = |phase, code, text: &str| Misdeed::OfMail(smtp::Rule::reply(phase, code, text));
     let resets = |phase| smtp::Rule::new(phase, smtp::Action::Reset);
+    let stall = |phase| smtp::Rule::new(phase, smtp::Action::Stall);
+    let stalls = |phase| Misdeed::OfMail(stall(phase));
+    let drips = |phase| Misdeed::OfMail(smtp::Rule::new(phase, smtp::Action::Drip(HURRY)));
     let case = |misdeed, fate| case("email", misdeed, fate);
     vec![
         case(
@@ -86,6 +97,17 @@ fn mail() -> Vec<Case> {
             says(Phase::FinalDot, 451, "4.3.0 queue full"),
             "pending try_later -> sent 1",
         ),
+        // Left by the phase's timer.
+        case(stalls(Phase::RcptTo), "pending timeout -> sent 1"),
+        case(drips(Phase::MailFrom), "pending timeout -> sent 1"),
+        case(
+            stalls(Phase::FinalDot),
+            "in_doubt reply_timeout -> in_doubt 0",
+        ),
+        case(
+            Misdeed::OfMail(stall(Phase::FinalDot).recorded()),
+            "in_doubt reply_timeout -> in_doubt 1",
+        ),
         case(
             Misdeed::OfMail(resets(Phase::Data)),
             "pending connection_lost -> sent 1",
@@ -105,7 +127,22 @@ fn mail() -> Vec<Case> {
 fn chat(kind: &'static str) -> Vec<Case> {
     let case = |misdeed, fate| case(kind, Misdeed::OfHttp(misdeed), fate);
     let mut cases = http(kind);
+    for action in [slack::Action::Drip, slack::Action::Endless] {
+        // Whatever its status says: the answer itself never comes.
+        let rule = slack::Rule::new(action);
+        let recorded = rule.clone().recorded();
+        cases.push(case(rule, "in_doubt unexpected_reply -> in_doubt 0"));
+        cases.push(case(recorded, "in_doubt unexpected_reply -> in_doubt 1"));
+    }
     cases.extend([
+        case(
+            slack::Rule::new(slack::Action::Stall),
+            "in_doubt reply_timeout -> in_doubt 0",
+        ),
+        case(
+            packed(slack::Rule::reply(200, "\u{1f}packed")),
+            "in_doubt unexpected_reply -> in_doubt 0",
+        ),
         case(
             slack::Rule::reply(400, "invalid_payload"),
             "failed invalid_payload -> failed 0",
@@ -154,6 +191,15 @@ fn http(kind: &'static str) -> Vec<Case> {
             slack::Rule::reply(429, "slow"),
             "pending rate_limited -> sent 1",
         ),
+        // However long they ask for: no longer than an hour.
+        case(
+            slack::Rule::reply(429, "slow").header("retry-after", "1000000000"),
+            "pending rate_limited -> sent 1",
+        ),
+        case(
+            slack::Rule::reply(429, "slow").header("retry-after", IN_AN_AGE),
+            "pending rate_limited -> sent 1",
+        ),
         case(
             slack::Rule::reply(500, "rollup_error"),
             "pending server_error -> sent 1",
@@ -177,7 +223,23 @@ fn http(kind: &'static str) -> Vec<Case> {
 fn webhooks() -> Vec<Case> {
     let case = |misdeed, fate| case("webhook", Misdeed::OfHttp(misdeed), fate);
     let mut cases = http("webhook");
+    // A 2xx counts, whatever follows.
+    for rule in [
+        slack::Rule::new(slack::Action::Drip),
+        slack::Rule::new(slack::Action::Endless),
+        packed(slack::Rule::reply(200, "\u{1f}packed")),
+    ] {
+        cases.push(case(rule.recorded(), "sent - -> sent 1"));
+    }
     cases.extend([
+        case(
+            slack::Rule::new(slack::Action::Stall),
+            "pending reply_timeout -> sent 1",
+        ),
+        case(
+            slack::Rule::new(slack::Action::Stall).recorded(),
+            "pending reply_timeout -> sent 2",
+        ),
         case(slack::Rule::reply(410, "gone"), "pending gone => sent 1"),
         case(
             slack::Rule::reply(400, "what?"),

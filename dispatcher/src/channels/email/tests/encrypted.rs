@@ -90,7 +90,25 @@ async fn serve(listener: TcpListener, acceptor: TlsAcceptor, ready: &str) -> Vec
     let Ok(secured) = acceptor.accept(plain.into_inner()).await else {
         return Vec::new();
     };
+    login_and_mail(BufReader::new(secured)).await
+}
+
+/// Protected from the first byte; then serves a login and a whole message.
+async fn serve_protected(listener: TcpListener, acceptor: TlsAcceptor) -> Vec<String> {
+    let (stream, _): (TcpStream, _) = listener.accept().await.unwrap();
+    let Ok(secured) = acceptor.accept(stream).await else {
+        return Vec::new();
+    };
     let mut secured = BufReader::new(secured);
+    secured.write_all(b"220 hello\r\n").await.unwrap();
+    secured.flush().await.unwrap();
+    login_and_mail(secured).await
+}
+
+/// From EHLO to the end of a message.
+async fn login_and_mail<S: AsyncRead + AsyncWrite + Unpin>(
+    mut secured: BufReader<S>,
+) -> Vec<String> {
     let envelope = [
         "250-server\r\n250 AUTH LOGIN\r\n",
         "334 VXNlcm5hbWU6\r\n",
@@ -183,4 +201,65 @@ async fn a_handshake_that_never_ends_is_left_in_time() {
     let expected = ("deferred", "timeout", 0, Some(Blame::Network));
     assert_eq!(gist(&outcome), expected);
     drop(silent.await.unwrap());
+}
+
+/// What a mail meets by `"encryption": "tls"`.
+async fn protected(server: Server, trusted: bool) -> (Outcome, Vec<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let settings = json!({"host": "localhost", "port": listener.local_addr().unwrap().port(),
+        "encryption": "tls", "from": "tide@example.org"});
+    let login = json!({"username": "ada", "password": "right"}).to_string();
+    let config = Config::parse(&settings, Some(&login)).unwrap();
+    let channel = EmailChannel::new(config, &trusting(trusted.then_some(&server.certificate)));
+    let serving = tokio::spawn(serve_protected(listener, server.acceptor));
+    let outcome = send(&channel, "ada@example.org").await;
+    drop(channel);
+    (outcome, serving.await.unwrap())
+}
+
+#[tokio::test]
+async fn a_login_and_a_mail_go_through_a_connection_that_is_protected_from_the_first_byte() {
+    let (outcome, got) = protected(server("localhost", 4_000), true).await;
+    assert_eq!(gist(&outcome), SENT);
+    let expected = [
+        "EHLO tidings.example.org",
+        "AUTH LOGIN",
+        "YWRh",
+        "cmlnaHQ=",
+        "MAIL FROM:<tide@example.org>",
+        "RCPT TO:<ada@example.org>",
+        "DATA",
+    ];
+    assert_eq!(got, expected);
+}
+
+#[tokio::test]
+async fn nothing_is_said_to_whoever_is_not_trusted_from_the_first_byte() {
+    for (certified, last_year, trusted) in [
+        ("localhost", 4_000, false),
+        ("other.example", 4_000, true),
+        ("localhost", 2_020, true),
+    ] {
+        let (outcome, got) = protected(server(certified, last_year), trusted).await;
+        let expected = ("deferred", "certificate_refused", 0, Some(Blame::Channel));
+        assert_eq!(gist(&outcome), expected, "{outcome:?}");
+        assert!(got.is_empty(), "{got:?}");
+    }
+}
+
+/// A server that expects STARTTLS there, or the other way round: its words are no handshake.
+#[tokio::test]
+async fn words_in_the_clear_are_no_handshake() {
+    let sink = sink(vec![]).await;
+    let settings = json!({"host": "localhost", "port": sink.addr().port(), "encryption": "tls",
+        "from": "tide@example.org"});
+    let config = Config::parse(&settings, None).unwrap();
+    let channel = EmailChannel::new(config, &trusting(None));
+    let outcome = send(&channel, "ada@example.org").await;
+    let (what, reason, _, blame) = gist(&outcome);
+    assert_eq!(
+        (what, reason, blame),
+        ("deferred", "connection_lost", Some(Blame::Network))
+    );
+    assert_eq!(sink.stats().mails, 0);
 }

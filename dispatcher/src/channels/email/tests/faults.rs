@@ -120,7 +120,7 @@ Auth     | 550 5.1.1 blocked     | authentication_refused by Channel
 Auth     | 454 4.7.0 later       | try_later by Network
 MailFrom | 535 5.7.8 who?        | authentication_refused by Channel
 MailFrom | 550 5.1.8 bad sender  | sender_refused by Channel
-RcptTo   | 535 5.7.8 who?        | authentication_refused by Channel";
+RcptTo   | 535 5.7.8 who?        | authentication_refused by ChannelOrReceiver";
 
 /// Nobody's address is to blame for what a server has against us.
 #[tokio::test]

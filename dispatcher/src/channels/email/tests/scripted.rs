@@ -6,6 +6,12 @@ use tokio::{
 };
 
 use super::*;
+use crate::channels::email::{
+    config::Timers,
+    connect::Features,
+    dialogue::{Connection, Delivery},
+    wire::Wire,
+};
 
 /// Serves one connection: a greeting, then for each entry waits for a line that starts with its
 /// first word and answers with the second. Returns every line it got.
@@ -197,4 +203,33 @@ async fn a_reply_without_end_is_refused() {
         gist(&outcome),
         ("deferred", "protocol_error", 0, Some(Blame::Network))
     );
+}
+
+/// As when a process goes on that stood still past the deadline: every reply is there, and no timer has had its say.
+#[tokio::test]
+async fn no_message_is_sent_after_the_deadline_whatever_replies_are_there() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let stream = tokio::net::TcpStream::connect(listener.local_addr().unwrap());
+    let stream = stream.await.unwrap();
+    let (mut server, _) = listener.accept().await.unwrap();
+    let replies = "250 ok\r\n250 ok\r\n354 go\r\n250 kept\r\n";
+    server.write_all(replies.as_bytes()).await.unwrap();
+    stream.readable().await.unwrap();
+    let features = Features::default();
+    let mut connection = Connection::new(Wire::plain(stream), features, Timers::default());
+    let rendered = mail(&channel(1, None, 5_000), "ada@example.org");
+    let deadline = tokio::time::Instant::now();
+    let delivery = connection.deliver(&rendered, &support::always, deadline);
+    let Delivery::Done { outcome, reusable } = delivery.await else {
+        panic!("it was never in use before");
+    };
+    let expected = ("deferred", "timeout", 0, Some(Blame::Network));
+    assert_eq!((gist(&outcome), reusable), (expected, false));
+    drop(connection);
+    let mut lines = BufReader::new(server).lines();
+    let mut got = Vec::new();
+    while let Some(line) = lines.next_line().await.unwrap() {
+        got.push(line);
+    }
+    assert_eq!(got.last().map(String::as_str), Some("DATA"), "{got:?}");
 }

@@ -1,0 +1,169 @@
+//! What a worker has picked and not yet attempted, the most urgent first.
+
+use std::cmp::Reverse;
+use std::collections::{HashMap, VecDeque};
+
+use uuid::Uuid;
+
+use crate::pick::{Crowded, Pick};
+
+/// In the order of the queue, however it was read.
+#[derive(Default)]
+pub(super) struct Waiting(VecDeque<Pick>);
+
+impl Waiting {
+    /// Puts these among the others, and takes out the least urgent of each channel that has more than `most`; gives
+    /// whose they were.
+    pub(super) fn add(&mut self, picks: Vec<Pick>, most: usize) -> Vec<Uuid> {
+        // What waits already may be less urgent than what was read now.
+        self.0.extend(picks);
+        let order = |pick: &Pick| {
+            (
+                Reverse(pick.plan.priority),
+                pick.plan.due_at,
+                pick.delivery.id,
+            )
+        };
+        self.0.make_contiguous().sort_by_key(order);
+        let mut by_channel: HashMap<Uuid, usize> = HashMap::new();
+        let mut beyond = Vec::new();
+        self.0.retain(|pick| {
+            let before = by_channel.entry(pick.plan.channel_id).or_default();
+            *before += 1;
+            let stays = *before <= most;
+            if !stays {
+                beyond.push(pick.delivery.id);
+            }
+            stays
+        });
+        beyond
+    }
+
+    /// Channels that have as many as are enough for them, or more.
+    pub(super) fn crowded(&self, enough: impl Fn(Uuid) -> usize) -> Vec<Crowded> {
+        let mut by_channel: HashMap<Uuid, (usize, i32)> = HashMap::new();
+        for pick in &self.0 {
+            let plan = &pick.plan;
+            let (count, least) = by_channel
+                .entry(plan.channel_id)
+                .or_insert((0, plan.priority));
+            *count += 1;
+            *least = plan.priority.min(*least);
+        }
+        let crowded = by_channel
+            .into_iter()
+            .filter(|(channel_id, (count, _))| *count >= enough(*channel_id));
+        crowded
+            .map(|(channel_id, (_, least))| Crowded { channel_id, least })
+            .collect()
+    }
+
+    /// All of them.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Pick> {
+        self.0.iter()
+    }
+
+    /// The n-th, from 0.
+    pub(super) fn get(&self, index: usize) -> Option<&Pick> {
+        self.0.get(index)
+    }
+
+    /// Takes out the n-th.
+    pub(super) fn remove(&mut self, index: usize) -> Option<Pick> {
+        self.0.remove(index)
+    }
+
+    /// Takes out all that are such; gives whose they were.
+    pub(super) fn remove_all(&mut self, which: impl Fn(&Pick) -> bool) -> Vec<Uuid> {
+        let mut removed = Vec::new();
+        self.0.retain(|pick| {
+            let goes = which(pick);
+            if goes {
+                removed.push(pick.delivery.id);
+            }
+            !goes
+        });
+        removed
+    }
+
+    /// Takes out all.
+    pub(super) fn clear(&mut self) {
+        self.0.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tidings_domain::delivery::{Cause, Delivery, Plan, Tries};
+    use tidings_event_store::Loaded;
+    use time::OffsetDateTime;
+    use time::macros::datetime;
+
+    use super::*;
+    use crate::pick::broadcast;
+
+    const NOW: OffsetDateTime = datetime!(2026-01-02 03:04:05 UTC);
+    const SLOW: Uuid = Uuid::from_u128(1);
+    const QUICK: Uuid = Uuid::from_u128(2);
+
+    fn pick(n: u128, channel_id: Uuid, priority: i32) -> Pick {
+        let plan = Plan {
+            cause: Cause::Publication(Uuid::nil()),
+            content_version: 1,
+            channel_id,
+            subscriber_id: None,
+            priority,
+            due_at: NOW,
+        };
+        let state = Delivery::Pending {
+            plan: plan.clone(),
+            tries: Tries::default(),
+            due_at: NOW,
+        };
+        Pick {
+            delivery: Loaded::known(Uuid::from_u128(n), state, 1),
+            plan,
+            correlation_id: Uuid::nil(),
+            traceparent: None,
+            planned_position: 1,
+            planned_at: NOW,
+            receiver: Some(broadcast()),
+        }
+    }
+
+    fn numbers(waiting: &Waiting) -> Vec<u128> {
+        waiting.iter().map(|it| it.delivery.id.as_u128()).collect()
+    }
+
+    #[test]
+    fn the_most_urgent_come_first_and_the_least_urgent_of_a_full_channel_go() {
+        let mut waiting = Waiting::default();
+        let ordinary = [3, 1, 2].map(|n| pick(n, SLOW, 0));
+        assert!(waiting.add(ordinary.into(), 3).is_empty());
+        assert_eq!(numbers(&waiting), [1, 2, 3]);
+        // However many there are of another.
+        let mut more: Vec<Pick> = [4, 5, 6].map(|n| pick(n, QUICK, 0)).into();
+        more.extend([7, 8].map(|n| pick(n, SLOW, 10)));
+        let beyond = waiting.add(more, 3);
+        assert_eq!(beyond, [2, 3].map(Uuid::from_u128));
+        assert_eq!(numbers(&waiting), [7, 8, 1, 4, 5, 6]);
+    }
+
+    #[test]
+    fn a_channel_is_crowded_by_its_own_and_still_wants_what_is_more_urgent() {
+        let mut waiting = Waiting::default();
+        let picks = [(1, SLOW, 0), (2, SLOW, 10), (3, QUICK, 0)];
+        waiting.add(
+            picks.map(|(n, id, priority)| pick(n, id, priority)).into(),
+            9,
+        );
+        let crowded = |least| Crowded {
+            channel_id: SLOW,
+            least,
+        };
+        assert_eq!(waiting.crowded(|_| 2), [crowded(0)]);
+        waiting.remove_all(|pick| pick.plan.priority == 0);
+        waiting.add([pick(4, SLOW, 10)].into(), 9);
+        assert_eq!(waiting.crowded(|_| 2), [crowded(10)]);
+    }
+}

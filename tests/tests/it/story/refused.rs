@@ -1,0 +1,93 @@
+//! A mail server that has something against us, or against one receiver, and does not say which.
+
+use std::time::Duration;
+
+use tidings_sinks::smtp::{Phase, Rule};
+use tidings_tests::house::{Accounting, House};
+use uuid::Uuid;
+
+const READERS: i64 = 20;
+
+async fn start() -> (House, Uuid) {
+    let house = House::start().await;
+    for n in 0..READERS {
+        house.subscriber(&format!("reader{n}@example.org")).await;
+    }
+    let channel = house.email_channel().await;
+    (house, channel)
+}
+
+/// How often the channel's circuit was opened.
+async fn openings(house: &House, channel_id: Uuid) -> usize {
+    let log = house.platform.store.log();
+    let events = log.stream(channel_id).await.unwrap();
+    let opened = events
+        .iter()
+        .filter(|it| it.event_type == "channel.CircuitOpened");
+    opened.count()
+}
+
+/// Lets time pass in steps, so that whatever is due in between happens.
+async fn pass(house: &House, minutes: u64) {
+    for _ in 0..minutes.div_ceil(5) {
+        house.platform.clock.advance(Duration::from_secs(300));
+        house.platform.settle().await;
+    }
+}
+
+fn accounting(sent: i64, pending: i64) -> Accounting {
+    Accounting {
+        planned: sent + pending,
+        sent,
+        pending,
+        ..Accounting::default()
+    }
+}
+
+/// The relay has us no more in its list, and says so of every receiver: nobody loses a message for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_relay_that_does_not_know_us_any_more_costs_nobody_the_message() {
+    let (house, channel) = start().await;
+    let words = "5.7.1 <reader@example.org>: Relay access denied";
+    let denies = house.smtp.add_rule(Rule::reply(Phase::RcptTo, 554, words));
+    let id = house.publish("The ferry", "It runs.", &[channel]).await;
+    house.platform.settle().await;
+    assert_eq!(house.accounting(id).await, accounting(0, READERS));
+    assert_eq!(openings(&house, channel).await, 1);
+    // It is asked by one mail from time to time.
+    let asked = house.smtp.hits(denies);
+    pass(&house, 180).await;
+    let probes = house.smtp.hits(denies) - asked;
+    assert!((2..=6).contains(&probes), "{probes} since");
+    assert_eq!(house.accounting(id).await, accounting(0, READERS));
+    house.smtp.remove_rule(denies);
+    pass(&house, 120).await;
+    assert_eq!(house.accounting(id).await, accounting(READERS, 0));
+    assert_eq!(house.smtp.count() as i64, READERS);
+}
+
+/// One receiver's domain does not like who we say we are: that one is tried again by itself, and everybody else gets their mail.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_receivers_server_has_against_our_sender_holds_up_nobody_else() {
+    let (house, channel) = start().await;
+    let words = "5.1.8 sender address rejected";
+    let picky = Rule::reply(Phase::RcptTo, 553, words).to("reader7@example.org");
+    let picky = house.smtp.add_rule(picky);
+    let mut editions = Vec::new();
+    for n in 0..4 {
+        let title = format!("Edition {n}");
+        let id = house.publish(&title, "It runs.", &[channel]).await;
+        house.platform.settle().await;
+        assert_eq!(house.accounting(id).await, accounting(READERS - 1, 1));
+        editions.push(id);
+        pass(&house, 120).await;
+    }
+    assert_eq!(openings(&house, channel).await, 0);
+    let asked = house.smtp.hits(picky);
+    assert!(asked > 4, "{asked}: each is tried again");
+    house.smtp.remove_rule(picky);
+    pass(&house, 12 * 60).await;
+    for id in editions {
+        assert_eq!(house.accounting(id).await, accounting(READERS, 0));
+    }
+}

@@ -225,6 +225,7 @@ async fn dispatcher(
             paces: Paces::default(),
         },
         organisation: "The Town Crier".to_owned(),
+        own_data_contact: None,
         public_url: PublicUrl::parse("https://news.example.org").ok_or("not a URL")?,
         link_keys: Arc::new(link_keys),
         metrics: Metrics::new()?,

@@ -14,6 +14,7 @@ use tidings_event_store::view::{SkipError, SkipReason};
 use tidings_event_store::{Committed, Context, ReadError, Store};
 use tidings_service::auth::{Role, VerifyKey};
 use tidings_service::config::HttpConfig;
+use tidings_service::look::MakeExport;
 use tidings_service::metrics::Metrics;
 use tidings_service::problem::FieldError;
 use tidings_service::{Clock, Ids, Problem};
@@ -23,6 +24,7 @@ use crate::answer::Answer;
 use crate::api_keys::{ApiKeys, KeyUses};
 use crate::channels::replay::NotTaken;
 use crate::offers::{Offer, Offers};
+use crate::own_data::OwnData;
 use crate::refusal::{self, Refused};
 use crate::request::{Call, Principals};
 use crate::sns::Sns;
@@ -102,6 +104,8 @@ pub struct Commands {
     pub(crate) notice_channel: NoticeChannel,
     /// Without it nobody can sign up by themselves.
     pub(crate) sign_up_form: Option<SignUpForm>,
+    /// Without it nothing is handed out by links.
+    pub(crate) own_data: Option<OwnData>,
     pub(crate) principals: Principals,
     /// Who comes in with a key.
     pub(crate) api_keys: ApiKeys,
@@ -142,6 +146,7 @@ impl Commands {
             is_obstructed: Arc::new(|_| Box::pin(async { Ok(None) })),
             notice_channel: Arc::new(|| Box::pin(async { Ok(None) })),
             sign_up_form: None,
+            own_data: None,
             principals: Principals::default(),
             sns: None,
             metrics: None,
@@ -227,6 +232,16 @@ impl Commands {
     pub fn with_sign_up(self, form: SignUpForm) -> Self {
         Self {
             sign_up_form: Some(form),
+            ..self
+        }
+    }
+
+    /// Lets subscribers have a link to all that is held about them sent to their address. `contact`: how to reach whoever
+    /// answers such requests, as people read it; `make`: how the file is made, which another room knows.
+    #[must_use]
+    pub fn with_own_data(self, contact: String, make: MakeExport) -> Self {
+        Self {
+            own_data: Some(OwnData::new(contact, make)),
             ..self
         }
     }

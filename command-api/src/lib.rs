@@ -15,6 +15,7 @@ pub mod inbound;
 mod looks;
 mod notices;
 mod offers;
+mod own_data;
 pub mod public;
 pub mod publications;
 mod refusal;
@@ -88,6 +89,9 @@ pub const ROUTES: &[Route] = &[
     public::leave::ROUTE,
     public::preferences::SHOW,
     public::preferences::SAVE,
+    public::own_data::ASK,
+    public::own_data::take::SHOW,
+    public::own_data::take::TAKE,
     public::mail::ROUTE,
     public::ses::ROUTE,
 ];
@@ -140,6 +144,9 @@ pub const ROUTES: &[Route] = &[
         public::leave::leave,
         public::preferences::show,
         public::preferences::save,
+        public::own_data::ask,
+        public::own_data::take::show,
+        public::own_data::take::take,
         public::mail::receive,
         public::ses::receive,
     ),

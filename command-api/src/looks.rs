@@ -137,6 +137,7 @@ fn command(subscriber_id: Uuid, seen: Seen, reason: Option<LookReason>) -> Comma
                 digest: file.digest,
                 events: file.events,
                 through_position: file.through_position,
+                delivery_id: None,
             },
             reason,
         },

@@ -7,6 +7,7 @@ mod form;
 pub(crate) mod join;
 pub(crate) mod leave;
 pub(crate) mod mail;
+pub(crate) mod own_data;
 mod page;
 pub(crate) mod preferences;
 pub(crate) mod ses;
@@ -38,6 +39,9 @@ pub(crate) fn routes(cfg: &mut web::ServiceConfig) {
     serve_counted(cfg, preferences::SHOW, links, preferences::show);
     // Counts what comes but for who leaves, which only the form says.
     serve(cfg, preferences::SAVE, preferences::save);
+    serve_counted(cfg, own_data::ASK, links, own_data::ask);
+    serve_counted(cfg, own_data::take::SHOW, links, own_data::take::show);
+    serve_counted(cfg, own_data::take::TAKE, links, own_data::take::take);
     serve(cfg, mail::ROUTE, mail::receive);
     serve(cfg, ses::ROUTE, ses::receive);
 }

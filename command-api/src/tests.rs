@@ -115,6 +115,7 @@ macro_rules! app {
 
 mod counted;
 mod keys;
+mod own_data;
 
 fn token(roles: &[Role]) -> String {
     let config = config();

@@ -205,9 +205,9 @@ impl Core {
                 false => self.causes.get(id).await?,
             })),
             delivery::Cause::Notice(id) => {
-                let kind = self.causes.notice(id, pick.delivery.id).await?;
+                let notice = self.causes.notice(id, pick.delivery.id).await?;
                 let unknown = || DispatchError::Refused(format!("notice {}", pick.delivery.id));
-                kind.map(Cause::Notice).ok_or_else(unknown)
+                notice.map(Cause::Notice).ok_or_else(unknown)
             }
         }
     }

@@ -9,6 +9,7 @@ use tidings_domain::delivery::Purpose;
 use tidings_domain::publication::{Content, Priority, Publication, Sending};
 use tidings_domain::topic::{Sender, Topic};
 use tidings_event_store::{Guard, LoadError, Store};
+use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::audience::AboutTopic;
@@ -23,7 +24,16 @@ pub(crate) enum Cause {
     /// A publication.
     Publication(Arc<Publishing>),
     /// A notice: nobody can take it back.
-    Notice(NoticeKind),
+    Notice(Notice),
+}
+
+/// What a notice's delivery has to say.
+#[derive(Clone, Copy)]
+pub(crate) struct Notice {
+    /// What.
+    pub(crate) kind: NoticeKind,
+    /// When a link to somebody's data would have had its time, had it brought one.
+    pub(crate) link_until: OffsetDateTime,
 }
 
 impl Cause {
@@ -39,7 +49,7 @@ impl Cause {
     pub(crate) fn purpose(&self) -> Purpose {
         match self {
             Self::Publication(_) => Purpose::Mail,
-            Self::Notice(kind) => kind.purpose(),
+            Self::Notice(notice) => notice.kind.purpose(),
         }
     }
 
@@ -129,13 +139,18 @@ impl Causes {
         &self,
         access_id: Uuid,
         delivery_id: Uuid,
-    ) -> Result<Option<NoticeKind>, LoadError> {
+    ) -> Result<Option<Notice>, LoadError> {
         let access = self
             .store
             .load_of::<Access>(access_id, Access::NOTICES)
             .await?;
         let notice = access.state.notice(delivery_id);
-        Ok(notice.and_then(|notice| NoticeKind::parse(notice.kind.as_str()).ok()))
+        Ok(notice.and_then(|notice| {
+            Some(Notice {
+                kind: NoticeKind::parse(notice.kind.as_str()).ok()?,
+                link_until: notice.link_until(),
+            })
+        }))
     }
 
     /// Folds the publication anew; its composed content is kept while it is the same version.

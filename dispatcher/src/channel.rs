@@ -326,6 +326,9 @@ pub enum RenderError {
     /// The message library refused what it was given.
     #[error("the message cannot be put together")]
     Unbuildable,
+    /// What it brings would not work any more, or is not handed out any more.
+    #[error("what the message brings has had its time")]
+    TooLate,
 }
 
 impl RenderError {
@@ -337,6 +340,8 @@ impl RenderError {
             Self::BadName => Reason::BadName,
             Self::BadUnsubscribeUrl => Reason::BadUnsubscribeUrl,
             Self::Unbuildable => Reason::Unbuildable,
+            // As what was tried for too long.
+            Self::TooLate => Reason::GaveUp,
         }
     }
 }

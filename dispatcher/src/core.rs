@@ -41,6 +41,8 @@ pub struct Options {
     pub public_url: PublicUrl,
     /// Who writes to subscribers, as they know them.
     pub organisation: String,
+    /// How they reach whoever answers when they ask for their data; none: no link to these is sent.
+    pub own_data_contact: Option<String>,
     /// Signs the links in messages.
     pub link_keys: Arc<LinkKeys>,
     /// Where outcomes are counted.
@@ -86,6 +88,7 @@ pub(crate) struct Core {
     pub(crate) ids: Ids,
     pub(crate) public_url: PublicUrl,
     pub(crate) organisation: String,
+    pub(crate) own_data_contact: Option<String>,
     pub(crate) link_keys: Arc<LinkKeys>,
     pub(crate) metrics: Metrics,
     pub(crate) limits: Limits,
@@ -111,6 +114,7 @@ impl Core {
             ids: options.ids,
             public_url: options.public_url,
             organisation: options.organisation,
+            own_data_contact: options.own_data_contact,
             link_keys: options.link_keys,
             metrics: options.metrics,
             limits: options.limits,

@@ -32,7 +32,7 @@ pub(crate) async fn receiver(
     let name = match purpose {
         Purpose::Mail => name(store, subscriber_id, profile).await?,
         // Nobody is called by a name that anybody may have typed.
-        Purpose::AskForConsent => None,
+        Purpose::AskForConsent | Purpose::OwnData => None,
     };
     Ok(Some(KnownReceiver {
         receiver: Receiver::Addressed {

@@ -4,6 +4,7 @@
 mod codec;
 mod decide;
 mod evolve;
+mod own_data;
 #[cfg(test)]
 mod tests;
 
@@ -17,6 +18,8 @@ use crate::personal::{Open, Personal, Seal};
 use crate::subscriber::Consent;
 use crate::value::{Code, Evidence, LookReason, code_enum};
 
+pub use own_data::{LinkRefusal, Moves, NotTheirs, theirs};
+
 /// State of an `access` stream. Every look is recorded, however often it is repeated; notices are not.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Access {
@@ -24,6 +27,8 @@ pub struct Access {
     pub views: u64,
     /// How often it was all written to a file.
     pub exports: u64,
+    /// The deliveries by whose links that was, oldest first.
+    pub by_link: Vec<Uuid>,
     /// What the platform wrote, oldest first.
     pub notices: Vec<Notice>,
 }
@@ -31,6 +36,11 @@ pub struct Access {
 impl Access {
     /// The types of the events that say what the platform wrote.
     pub const NOTICES: &[&str] = &[tidings_proto::access::NoticeIssued::TYPE];
+    /// The types of the events that say whether a link to somebody's data still works.
+    pub const LINKS: &[&str] = &[
+        tidings_proto::access::NoticeIssued::TYPE,
+        tidings_proto::access::Exported::TYPE,
+    ];
 
     /// The notice that a delivery carries.
     pub fn notice(&self, delivery_id: Uuid) -> Option<&Notice> {
@@ -59,17 +69,18 @@ code_enum! {
         ConfirmSignUp = "confirm_sign_up",
         /// That what they get was changed, on the page behind a link that others may have too, or through the API.
         PreferencesChanged = "preferences_changed",
+        /// The link to all that is held about them, which somebody with a mail of theirs asked for.
+        OwnData = "own_data",
     }
 }
 
 impl NoticeKind {
-    /// How long [`Self::a_day_max`] notices of a kind are counted together.
-    pub const DAY: Duration = Duration::DAY;
-
-    /// So many are issued to one subscriber in a day, whoever asks: nobody can have somebody else flooded.
-    pub fn a_day_max(self) -> usize {
+    /// So many are issued to one subscriber within each of these times, whoever asks: nobody can have somebody else flooded.
+    pub fn at_most(self) -> &'static [(usize, Duration)] {
+        const A_MONTH: Duration = Duration::days(30);
         match self {
-            Self::ConfirmSignUp | Self::PreferencesChanged => 3,
+            Self::ConfirmSignUp | Self::PreferencesChanged => &[(3, Duration::DAY)],
+            Self::OwnData => &[(2, Duration::DAY), (4, A_MONTH)],
         }
     }
 
@@ -78,6 +89,7 @@ impl NoticeKind {
         match self {
             Self::ConfirmSignUp => Purpose::AskForConsent,
             Self::PreferencesChanged => Purpose::Mail,
+            Self::OwnData => Purpose::OwnData,
         }
     }
 }
@@ -109,6 +121,8 @@ code_enum! {
     Method {
         /// An officer asks, by the program's verb too.
         Api = "api",
+        /// Whoever has the link of a mail that was sent for it.
+        Link = "link",
     }
 }
 
@@ -165,6 +179,8 @@ pub struct File {
     pub events: u64,
     /// Up to which position of the log.
     pub through_position: i64,
+    /// The delivery whose link it was asked for by, if it was.
+    pub delivery_id: Option<Uuid>,
 }
 
 /// What was seen. Codes that a later build writes are taken as they are: nothing is decided by them.
@@ -195,6 +211,8 @@ pub enum Event {
         through_position: i64,
         /// Why.
         reason: Option<Personal<LookReason>>,
+        /// The delivery whose link it was asked for by, if it was.
+        delivery_id: Option<Uuid>,
     },
     /// The platform wrote to them.
     NoticeIssued {

@@ -206,6 +206,15 @@ mod tests {
                 "notice",
                 notice_delivery(a, NoticeKind::ConfirmSignUp, b, c),
             ),
+            (
+                "notice of own data",
+                notice_delivery(
+                    Uuid::from_u128(1),
+                    NoticeKind::OwnData,
+                    Uuid::from_u128(2),
+                    Uuid::from_u128(3),
+                ),
+            ),
             ("addressed", delivery(AT, a, b, ReceiverId::Subscriber(c))),
             ("broadcast", delivery(AT, a, b, ReceiverId::Channel(b))),
             ("imported", imported_subscriber(AT, a, b)),
@@ -224,6 +233,7 @@ mod tests {
             "068786b7-9f28-8eaf-aeba-3b2e79d78d57",
             "00000000-0000-835a-ab78-b7fbdae94cc3",
             "00000000-0000-8132-b275-642c2caa590e",
+            "00000000-0000-8c1d-b7a4-88c9c44c6018",
             "019b7ca9-8f2e-82b5-9431-964b29091373",
             "019b7ca9-8f2e-8940-8d49-01a90afa5bbb",
             "019b7ca9-8f2e-8f19-8b8a-fefb0956bcc2",

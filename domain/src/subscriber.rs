@@ -67,6 +67,8 @@ pub struct Profile {
     pub import_id: Option<Uuid>,
     /// Whether mail may go out while they are subscribed.
     pub confirmed: bool,
+    /// Whether they said so themselves, by the link of a mail to an address they had.
+    pub confirmed_by_link: bool,
     /// What they left or asked for one by one.
     pub choices: Choices,
     /// How they want to get what they get; none: they never said.

@@ -77,7 +77,8 @@ impl Suppression {
     /// operator, they can not put an end to.
     pub fn forbids(&self, purpose: Purpose) -> bool {
         match purpose {
-            Purpose::Mail => self.is_suppressed(),
+            // Whatever stands: whose mailbox it is by now nobody knows, or they want nothing from us.
+            Purpose::Mail | Purpose::OwnData => self.is_suppressed(),
             Purpose::AskForConsent => {
                 let own = |reason| Reason::ENDED_BY_SIGN_UP.contains(reason);
                 !self.reasons().iter().all(own)

@@ -1,8 +1,9 @@
 //! Signed links: `/u/TOKEN` stands in mails for years, so the token names everything itself and its format never
-//! changes. `/c/TOKEN` has the same layout. The same keys sign return paths.
+//! changes. `/c/TOKEN`, `/p/TOKEN` and `/x/TOKEN` have the same layout, each with a letter of its own. The same keys sign return paths.
 
 mod api_key;
 mod confirm;
+mod own_data;
 mod preferences;
 mod return_path;
 
@@ -14,6 +15,7 @@ use uuid::Uuid;
 
 pub use api_key::{ApiKeyToken, ApiKeyTokenError, SECRET_BYTES};
 pub use confirm::ConfirmLink;
+pub use own_data::OwnDataLink;
 pub use preferences::PreferencesLink;
 pub use return_path::ReturnPath;
 

@@ -7,6 +7,21 @@ mod make;
 mod page;
 pub mod post;
 
+use tidings_service::Clock;
+use tidings_service::look::MakeExport;
+
+use crate::reader::Reader;
+use crate::subscriber_timeline::Eyes;
+
+/// Makes the file for whoever comes by the link of a mail that was sent for it.
+#[must_use]
+pub fn by_link(reader: Reader, clock: Clock) -> MakeExport {
+    std::sync::Arc::new(move |subscriber_id| {
+        let (reader, now) = (reader.clone(), clock.now());
+        Box::pin(async move { make::make(&reader, subscriber_id, now, Eyes::Link).await })
+    })
+}
+
 /// The files of an export, in the order they lie there; `manifest.json` comes last.
 pub(crate) mod files {
     pub(crate) const README: &str = "README.html";

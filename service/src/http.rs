@@ -5,6 +5,7 @@
 
 mod body;
 mod context;
+mod handout;
 mod headers;
 mod key;
 mod query;
@@ -18,6 +19,7 @@ use actix_web::web;
 
 pub use body::{Json, body_deadline, is_json, read_body};
 pub use context::{CORRELATION_HEADER, RequestContext, request_context};
+pub use handout::{Terms, hand_out};
 pub use headers::security_headers;
 pub use key::idempotency_key;
 pub(crate) use query::none as no_query;

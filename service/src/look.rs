@@ -54,6 +54,19 @@ pub struct File {
     pub through_position: i64,
 }
 
+/// A file that is ready, with what goes on record of it.
+#[derive(Debug)]
+pub struct ReadyFile {
+    /// To be read from where it stands.
+    pub file: std::fs::File,
+    /// What it is.
+    pub handed: File,
+}
+
+/// Makes the file of all that is on record of a subscriber, as they themselves are given it; another room knows how.
+pub type MakeExport =
+    Arc<dyn Fn(Uuid) -> BoxFuture<'static, Result<ReadyFile, Problem>> + Send + Sync>;
+
 /// A look that is about to happen.
 #[derive(Clone, Debug)]
 pub struct Look {

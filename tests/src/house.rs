@@ -168,6 +168,7 @@ impl House {
             environment: self.environment(),
             public_url: PublicUrl::parse(PUBLIC_URL).unwrap(),
             organisation: "The Town Crier".to_owned(),
+            own_data_contact: Some("privacy@example.org".to_owned()),
             link_keys: self.link_keys.clone(),
             metrics: self.metrics.clone(),
             limits: Limits::from(&Config::defaults().unwrap().dispatcher),

@@ -12,17 +12,18 @@ const ONE_CLICK: &str = "One-Click";
 /// Whether the body is the one a mail program sends: `List-Unsubscribe=One-Click`, as a form of either
 /// encoding. The content type is not asked: some programs send the form under a wrong one.
 pub(super) fn is_one_click(body: &[u8]) -> bool {
-    is_urlencoded(body) || is_multipart(body)
+    holds(body, FIELD, ONE_CLICK) || is_multipart(body)
 }
 
-fn is_urlencoded(body: &[u8]) -> bool {
+/// Whether an urlencoded form has a field of this name with this value.
+pub(super) fn holds(body: &[u8], field: &str, wanted: &str) -> bool {
     let Ok(text) = std::str::from_utf8(body) else {
         return false;
     };
     Query::<Vec<(String, String)>>::from_query(text.trim()).is_ok_and(|fields| {
         fields
             .iter()
-            .any(|(name, value)| name == FIELD && value.trim() == ONE_CLICK)
+            .any(|(name, value)| name == field && value.trim() == wanted)
     })
 }
 

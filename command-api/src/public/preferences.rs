@@ -16,7 +16,7 @@ use tidings_domain::subscriber::{
     Command, Event, PreferencesMethod, ResubscribeMethod, Standing, Subscriber, UnsubscribeMethod,
     What,
 };
-use tidings_domain::token::{ConfirmLink, PreferencesLink, UnsubscribeLink};
+use tidings_domain::token::{ConfirmLink, LinkKey, PreferencesLink, UnsubscribeLink};
 use tidings_domain::value::Evidence;
 use tidings_event_store::{CommitError, Context, Loaded};
 use tidings_service::Problem;
@@ -63,7 +63,12 @@ pub(crate) async fn show(commands: web::Data<Commands>, token: web::Path<String>
         Err(error) => return super::page::bad_link(&error),
     };
     match known(&commands, &link).await {
-        Ok(Some((loaded, offer))) => page_of(&loaded.state, &offer, &link, Word::None),
+        Ok(Some((loaded, offer))) => page_of(
+            (&loaded.state, &offer),
+            &link,
+            Word::None,
+            Asking::of(&commands),
+        ),
         Ok(None) => page::nobody(),
         Err(problem) => later(&problem),
     }
@@ -155,17 +160,50 @@ fn is_former(state: &Subscriber, link: &PreferencesLink) -> bool {
     profile.is_some_and(|it| it.has_another_than(link.address_suppression_id))
 }
 
+/// How a reader has what is held about them sent.
+#[derive(Clone, Copy)]
+struct Asking<'a> {
+    /// Whoever answers such requests.
+    contact: &'a str,
+    /// Signs the link of the page.
+    key: &'a LinkKey,
+}
+
+impl<'a> Asking<'a> {
+    /// None: nothing is handed out by links.
+    fn of(commands: &'a Commands) -> Option<Self> {
+        let own_data = commands.own_data.as_ref()?;
+        Some(Self {
+            contact: &own_data.contact,
+            key: commands.link_keys.current(),
+        })
+    }
+
+    /// What the page says of it, to whom it may say it.
+    fn section(self, state: &Subscriber, link: &PreferencesLink) -> String {
+        match state.standing() {
+            Standing::Active | Standing::Unsubscribed => {
+                super::own_data::section(self.contact, &link.sign(self.key))
+            }
+            Standing::Pending | Standing::Erased => String::new(),
+        }
+    }
+}
+
 /// The page as whoever has the link may see it: what somebody has chosen is nothing for the mailbox of an address that they
 /// gave up.
 fn page_of(
-    state: &Subscriber,
-    offer: &Offer,
+    (state, offer): (&Subscriber, &Offer),
     link: &PreferencesLink,
     word: Word<'_>,
+    asking: Option<Asking<'_>>,
 ) -> HttpResponse {
     match is_former(state, link) {
         true => page::leave_only(word),
-        false => page::show(&Shown::new(state, offer), word),
+        false => {
+            let own_data = asking.map_or_else(String::new, |it| it.section(state, link));
+            page::show(&Shown::new(state, offer), word, &own_data)
+        }
     }
 }
 
@@ -199,17 +237,29 @@ async fn saved(
         // A mail lies around for years, and may have been passed on: by it one can leave, but not undo that.
         let today = UnsubscribeLink::issued_on(context.occurred_at);
         if entry.wish == Wish::ComeBack && ConfirmLink::has_had_its_time(link.issued, today) {
-            return Ok(page_of(&loaded.state, &offer, link, Word::TooOld));
+            return Ok(page_of(
+                (&loaded.state, &offer),
+                link,
+                Word::TooOld,
+                Asking::of(commands),
+            ));
         }
         let is_former = is_former(&loaded.state, link);
         let mut wished = match wishes(&loaded.state, &offer, entry, link, evidence) {
             Ok(wished) => wished,
             Err(_) if is_former => {
-                return Ok(page_of(&loaded.state, &offer, link, Word::Former));
+                return Ok(page_of(
+                    (&loaded.state, &offer),
+                    link,
+                    Word::Former,
+                    Asking::of(commands),
+                ));
             }
             Err(wrong) => {
                 let shown = Shown::new(&loaded.state, &offer).with(entry);
-                return Ok(page::show(&shown, Word::Wrong(&wrong)));
+                let own_data = Asking::of(commands).map(|it| it.section(&loaded.state, link));
+                let own_data = own_data.unwrap_or_default();
+                return Ok(page::show(&shown, Word::Wrong(&wrong), &own_data));
             }
         };
         if is_former {
@@ -230,7 +280,7 @@ async fn saved(
         }
         if events.is_empty() {
             let word = if entry.is_empty() { Word::None } else { all };
-            return Ok(page_of(&after, &offer, link, word));
+            return Ok(page_of((&after, &offer), link, word, Asking::of(commands)));
         }
         let told = after.standing() == Standing::Active && entry.wish == Wish::Save;
         let departures = after.profile().map_or(0, |it| it.departures);
@@ -241,7 +291,7 @@ async fn saved(
             notices::tell_of_change(commands, &mut draft, context, whom).await?;
         }
         match draft.commit().await {
-            Ok(_) => return Ok(page_of(&after, &offer, link, all)),
+            Ok(_) => return Ok(page_of((&after, &offer), link, all, Asking::of(commands))),
             Err(CommitError::Conflict { .. } | CommitError::Unknown) => {}
             Err(error) => return Err(refusal::commit(&error)),
         }

@@ -2,15 +2,17 @@
 
 use tidings_domain::access::NoticeKind;
 use tidings_domain::delivery::Purpose;
-use tidings_domain::token::{ConfirmLink, PreferencesLink, ReturnPath, UnsubscribeLink};
+use tidings_domain::token::{
+    ConfirmLink, OwnDataLink, PreferencesLink, ReturnPath, UnsubscribeLink,
+};
 use tidings_domain::topic::Sender;
 use time::{Date, UtcOffset};
 use uuid::Uuid;
 
 use super::Case;
-use crate::causes::Cause;
+use crate::causes::{Cause, Notice};
 use crate::channel::{About, Channel, Job, Recipient, RenderError, Rendered};
-use crate::content::notice;
+use crate::content::{Composed, notice};
 use crate::core::Core;
 use crate::pick::Pick;
 
@@ -32,10 +34,11 @@ impl Core {
             (Some(subscriber_id), Some(email)) => Some(Recipient {
                 subscriber_id,
                 email: email.clone(),
-                // Whoever is asked may have been named by somebody else, who must not get to write in our mail.
+                // Whoever is asked may have been named by somebody else, who must not get to write in our mail; nor need
+                // whoever opens what brings a link to somebody's data learn a name from it.
                 name: match case.cause.purpose() {
                     Purpose::Mail => case.receiver.name.clone(),
-                    Purpose::AskForConsent => None,
+                    Purpose::AskForConsent | Purpose::OwnData => None,
                 },
             }),
             _ => None,
@@ -74,9 +77,9 @@ impl Core {
                 let links = links.unwrap_or_default();
                 channel.render(&job(about, content.as_ref(), &publication.sender, links))
             }
-            Cause::Notice(kind) => {
+            Cause::Notice(it) => {
                 let reader = reader.ok_or(RenderError::NoRecipient)?;
-                let (content, links) = match kind {
+                let (content, links) = match it.kind {
                     NoticeKind::ConfirmSignUp => {
                         let url = self.confirm_url(case, pick, reader);
                         let content = notice::confirm_sign_up(&self.organisation, &url);
@@ -87,8 +90,12 @@ impl Core {
                         let url = links.preferences.as_deref().unwrap_or_default();
                         (notice::preferences_changed(&self.organisation, url), links)
                     }
+                    // No other link stands beside that one: whoever is passed this mail on has enough by it.
+                    NoticeKind::OwnData => {
+                        (self.own_data(it, case, pick, reader)?, Links::default())
+                    }
                 };
-                let (about, sender) = (About::Notice(*kind), Sender::default());
+                let (about, sender) = (About::Notice(it.kind), Sender::default());
                 channel.render(&job(about, &content, &sender, links))
             }
         }
@@ -122,6 +129,36 @@ impl Core {
             unsubscribe: url("/u/", unsubscribe.sign(key)),
             preferences: url("/p/", preferences.sign(key)),
         }
+    }
+
+    /// Brings the link to all that is held about somebody, unless it would not work any more.
+    fn own_data(
+        &self,
+        notice: &Notice,
+        case: &Case,
+        pick: &Pick,
+        subscriber_id: Uuid,
+    ) -> Result<Composed, RenderError> {
+        let contact = self.own_data_contact.as_deref();
+        let contact = contact.ok_or(RenderError::TooLate)?;
+        if self.clock.now() >= notice.link_until {
+            return Err(RenderError::TooLate);
+        }
+        let link = OwnDataLink {
+            subscriber_id,
+            delivery_id: pick.delivery.id,
+            address_suppression_id: case.receiver.address_suppression_id,
+            issued: issued(pick),
+        };
+        let token = link.sign(self.link_keys.current());
+        let url = self.public_url.join(&format!("/x/{token}"));
+        let organisation = &self.organisation;
+        Ok(notice::own_data(
+            organisation,
+            &url,
+            notice.link_until,
+            contact,
+        ))
     }
 
     fn confirm_url(&self, case: &Case, pick: &Pick, subscriber_id: Uuid) -> String {

@@ -37,6 +37,8 @@ pub enum Why {
     Subscribed,
     /// Their address was entered to be subscribed, perhaps by somebody else.
     SignedUp,
+    /// Somebody who has one of their mails asked for their data.
+    AskedForData,
 }
 
 impl Why {
@@ -47,6 +49,7 @@ impl Why {
                 Self::Subscribed
             }
             About::Notice(NoticeKind::ConfirmSignUp) => Self::SignedUp,
+            About::Notice(NoticeKind::OwnData) => Self::AskedForData,
         }
     }
 }
@@ -61,6 +64,10 @@ impl Footer<'_> {
             }
             Why::SignedUp => {
                 format!("You receive this because {reader} was signed up at {sender}.")
+            }
+            Why::AskedForData => {
+                "You receive this because somebody with a link from one of your mails asked for your data."
+                    .to_owned()
             }
         }
     }

@@ -1,5 +1,9 @@
 //! What the platform itself writes to subscribers, in its own words.
 
+use tidings_domain::access::Access;
+use time::macros::format_description;
+use time::{OffsetDateTime, UtcOffset};
+
 use super::Composed;
 use super::document::{Block, Document, Inline, Target};
 
@@ -36,6 +40,44 @@ pub(crate) fn preferences_changed(organisation: &str, url: &str) -> Composed {
     ];
     let title = format!("What you get from {organisation} was changed");
     Composed::from_document(&title, None, Document { blocks }, None)
+}
+
+/// The link to all that is held about them, which somebody with a mail of theirs asked for. `url` is where they get it,
+/// until `until`; `contact` is how to reach whoever answers such requests.
+pub(crate) fn own_data(
+    organisation: &str,
+    url: &str,
+    until: OffsetDateTime,
+    contact: &str,
+) -> Composed {
+    let downloads = Access::DOWNLOADS_MAX;
+    let blocks = vec![
+        says(format!(
+            "Somebody who has one of our mails to you, probably you, asked for a link to all that {organisation} holds \
+             about you."
+        )),
+        leads("See what is held about you", url),
+        says(format!(
+            "The link opens a page with a button. It works until {}, for {downloads} downloads at most. Whoever has this \
+             mail can use it: please do not pass it on.",
+            day(until)
+        )),
+        says(format!(
+            "If it was not you, you need do nothing; somebody may have a mail of yours. Whoever answers for your data at \
+             {organisation}: {contact}"
+        )),
+    ];
+    let title = format!("What {organisation} holds about you");
+    Composed::from_document(&title, None, Document { blocks }, None)
+}
+
+/// A moment as people read it, UTC.
+fn day(at: OffsetDateTime) -> String {
+    let format =
+        format_description!("[day padding:none] [month repr:long] [year], [hour]:[minute] UTC");
+    at.to_offset(UtcOffset::UTC)
+        .format(format)
+        .unwrap_or_default()
 }
 
 fn says(text: String) -> Block {

@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 use serde_json::Value;
+use time::macros::datetime;
 
 use super::{
     Composed, discord,
@@ -109,6 +110,27 @@ fn whoever_is_asked_reads_what_for_where_to_say_yes_and_that_they_need_do_nothin
     let html = asks.mail().html(Some(&footer));
     assert!(html.contains(&format!("href=\"{url}\"")), "{html}");
     assert!(html.contains("The &lt;Daily&gt; Tide") && !html.contains("<Daily>"));
+}
+
+#[test]
+fn whoever_is_sent_their_data_reads_who_asked_until_when_the_link_works_and_whom_to_ask() {
+    let url = "https://news.example.org/x/TOKEN";
+    let until = datetime!(2026-03-09 09:05 UTC);
+    let contact = "privacy@example.org, 1 <Quay> Street";
+    let brings = notice::own_data("The <Daily> Tide", url, until, contact);
+    let footer = Footer {
+        why: Why::AskedForData,
+        unsubscribe_url: None,
+        preferences_url: None,
+        ..FOOTER
+    };
+    assert_eq!(brings.title(), "What The <Daily> Tide holds about you");
+    let text = brings.mail().text(Some(&footer));
+    assert!(!text.contains(FOOTER.reader), "{text}");
+    insta::assert_snapshot!(text);
+    let html = brings.mail().html(Some(&footer));
+    assert!(html.contains(&format!("href=\"{url}\"")), "{html}");
+    assert!(html.contains("1 &lt;Quay&gt; Street") && !html.contains("<Quay>"));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use crate::aggregate::{Aggregate as _, CodecError};
 use crate::personal::{Open, Personal, Seal};
 use crate::subscriber::{Consent, decode_consent, open_evidence, seal_evidence};
 use crate::value::{Code, LookReason};
-use crate::wire::{Fields, count, id, small};
+use crate::wire::{Fields, count, id, optional_id, small};
 
 pub(super) fn event_type(event: &Event) -> &'static str {
     match event {
@@ -37,6 +37,7 @@ pub(super) fn encode(event: &Event, seal: &dyn Seal) -> Wire {
             events,
             through_position,
             reason,
+            delivery_id,
         } => wire::Exported {
             subscriber_id: id(*subscriber_id),
             format: format.to_string(),
@@ -45,6 +46,7 @@ pub(super) fn encode(event: &Event, seal: &dyn Seal) -> Wire {
             events: count(*events),
             through_position: *through_position,
             reason: seal_reason(reason.as_ref(), seal),
+            delivery_id: optional_id(*delivery_id),
         }
         .into(),
         Event::NoticeIssued {
@@ -91,6 +93,7 @@ pub(super) fn decode(event: &Wire, open: &dyn Open) -> Result<Event, CodecError>
             events: fields.count("events", e.events)?,
             through_position: e.through_position,
             reason: reason(e.reason.as_ref())?,
+            delivery_id: fields.optional_id("delivery_id", &e.delivery_id)?,
         }),
         Wire::AccessNoticeIssued(e) => Ok(Event::NoticeIssued {
             subscriber_id: fields.id("subscriber_id", &e.subscriber_id)?,

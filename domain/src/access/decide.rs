@@ -3,7 +3,7 @@
 use super::{Access, Command, Event, Notice, NoticeKind};
 use crate::personal::Personal;
 use crate::value::Code;
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 
 pub(super) fn decide(state: &Access, command: Command) -> Vec<Event> {
     match command {
@@ -28,8 +28,9 @@ pub(super) fn decide(state: &Access, command: Command) -> Vec<Event> {
             events: file.events,
             through_position: file.through_position,
             reason: reason.map(Personal::Known),
+            delivery_id: file.delivery_id,
         }],
-        Command::Issue { kind, now, .. } if issued(state, kind, now) >= kind.a_day_max() => vec![],
+        Command::Issue { kind, now, .. } if are_too_many(state, kind, now) => vec![],
         Command::Issue {
             subscriber_id,
             kind,
@@ -52,10 +53,15 @@ pub(super) fn decide(state: &Access, command: Command) -> Vec<Event> {
     }
 }
 
-/// Notices of the kind within a day of now. A clock that was put back counts too many rather than too few.
-fn issued(state: &Access, kind: NoticeKind, now: OffsetDateTime) -> usize {
-    let counts = |notice: &&Notice| {
-        notice.kind.as_str() == kind.as_str() && notice.issued_at > now - NoticeKind::DAY
-    };
+/// Whether no more notices of the kind may be issued now.
+fn are_too_many(state: &Access, kind: NoticeKind, now: OffsetDateTime) -> bool {
+    let is_full = |(most, within): &(usize, Duration)| issued(state, kind, now - *within) >= *most;
+    kind.at_most().iter().any(is_full)
+}
+
+/// Notices of the kind since then. A clock that was put back counts too many rather than too few.
+fn issued(state: &Access, kind: NoticeKind, since: OffsetDateTime) -> usize {
+    let counts =
+        |notice: &&Notice| notice.kind.as_str() == kind.as_str() && notice.issued_at > since;
     state.notices.iter().filter(counts).count()
 }

@@ -44,4 +44,7 @@ pub enum Purpose {
     Mail,
     /// It asks somebody whether they want mail: so it may go out before they have said so, and to whoever had left.
     AskForConsent,
+    /// It brings somebody what is held about them: so it may go to whoever has left, too, but to nobody whose address is not
+    /// known to be theirs.
+    OwnData,
 }

@@ -67,15 +67,30 @@ impl Receiver {
             return None;
         };
         match (standing, purpose) {
-            (Standing::Erased, _) => Some(SuppressedReason::Erased),
+            (Standing::Erased, Purpose::Mail | Purpose::AskForConsent | Purpose::OwnData) => {
+                Some(SuppressedReason::Erased)
+            }
             (Standing::Unsubscribed, Purpose::Mail) => Some(SuppressedReason::Unsubscribed),
-            (Standing::Pending, Purpose::Mail) => Some(SuppressedReason::NotConfirmed),
-            _ if address_suppressed => Some(SuppressedReason::AddressSuppressed),
-            _ if domain_suppressed => Some(SuppressedReason::DomainSuppressed),
+            (Standing::Pending, Purpose::Mail | Purpose::OwnData) => {
+                Some(SuppressedReason::NotConfirmed)
+            }
+            (_, Purpose::Mail | Purpose::AskForConsent | Purpose::OwnData)
+                if address_suppressed =>
+            {
+                Some(SuppressedReason::AddressSuppressed)
+            }
+            (_, Purpose::Mail | Purpose::AskForConsent | Purpose::OwnData) if domain_suppressed => {
+                Some(SuppressedReason::DomainSuppressed)
+            }
             (_, Purpose::Mail) if topic_left => Some(SuppressedReason::TopicLeft),
             (_, Purpose::Mail) if channel_left => Some(SuppressedReason::ChannelLeft),
             (_, Purpose::Mail) if over_cap => Some(SuppressedReason::FrequencyCap),
-            _ => None,
+            (
+                Standing::Active | Standing::Pending | Standing::Unsubscribed,
+                Purpose::AskForConsent,
+            )
+            | (Standing::Active | Standing::Unsubscribed, Purpose::OwnData)
+            | (Standing::Active, Purpose::Mail) => None,
         }
     }
 

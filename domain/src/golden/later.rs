@@ -9,7 +9,7 @@ use crate::testing::GlassVault;
 use crate::value::{
     ChannelIds, ConsentVersion, ConsentWording, EmailAddress, Evidence, Html, PageUrl, Title,
 };
-use crate::{delivery, publication, record, subscriber, subscriber_import};
+use crate::{access, delivery, publication, record, subscriber, subscriber_import};
 
 /// Content in HTML.
 fn publication_events_in_html() -> Vec<publication::Event> {
@@ -127,6 +127,33 @@ fn delivery_of_a_notice() -> Vec<delivery::Event> {
     })]
 }
 
+/// As a subscriber is sent a link to their own data, and as they use it.
+fn own_data() -> Vec<access::Event> {
+    vec![
+        access::Event::NoticeIssued {
+            subscriber_id: id(1),
+            notice: access::Notice {
+                kind: code("own_data"),
+                delivery_id: id(2),
+                issued_at: datetime!(2026-01-02 03:04:05.678901 UTC),
+                departures: 1,
+            },
+            consent: None,
+            evidence: Some(Known(Evidence::user_agent("Browser/7"))),
+        },
+        access::Event::Exported {
+            subscriber_id: id(1),
+            format: code("zip"),
+            method: code("link"),
+            digest: [6; 32],
+            events: 1_000,
+            through_position: 1_234,
+            reason: None,
+            delivery_id: Some(id(2)),
+        },
+    ]
+}
+
 #[test]
 fn later_shapes_read_as_they_were_written_and_stop_readers_that_do_not_know_them() {
     let events = publication_events_in_html();
@@ -162,6 +189,10 @@ fn later_shapes_read_as_they_were_written_and_stop_readers_that_do_not_know_them
     check_shape::<subscriber::Subscriber>(&sign_up_to_confirm(), 3);
     check_shape::<subscriber::Subscriber>(&vouched_for(), 2);
     check_shape::<delivery::Delivery>(&delivery_of_a_notice(), 2);
+    check_shape::<access::Access>(&own_data(), 2);
+    for event in own_data() {
+        assert_eq!(access::Access::min_reader(&event), 0);
+    }
     let capped = delivery::Event::Suppressed {
         reason: delivery::SuppressedReason::FrequencyCap,
     };

@@ -24,6 +24,7 @@ pub(super) fn access_events() -> Vec<access::Event> {
             events: 1_000,
             through_position: 1_234,
             reason: reason(),
+            delivery_id: None,
         },
         access::Event::NoticeIssued {
             subscriber_id: id(1),

@@ -1,13 +1,15 @@
 //! What a subscriber is after an event. An event that does not fit changes nothing.
 
-use super::{Choices, Confirmation, Event, Profile, Subscriber, What};
+use super::{Choices, ConfirmMethod, Confirmation, Event, Profile, Subscriber, What};
 
 pub(super) fn evolve(state: Subscriber, event: &Event) -> Subscriber {
     match (state, event) {
         (Subscriber::Unknown, Event::SignedUp { .. }) => signed_up(event),
-        (Subscriber::Pending(profile), Event::Confirmed { .. }) => subscribed(confirmed(profile)),
-        (Subscriber::Unsubscribed(profile), Event::Confirmed { .. }) => {
-            Subscriber::Unsubscribed(confirmed(profile))
+        (Subscriber::Pending(profile), Event::Confirmed { method, .. }) => {
+            subscribed(confirmed(profile, *method))
+        }
+        (Subscriber::Unsubscribed(profile), Event::Confirmed { method, .. }) => {
+            Subscriber::Unsubscribed(confirmed(profile, *method))
         }
         (
             Subscriber::Pending(profile)
@@ -75,6 +77,7 @@ fn signed_up(event: &Event) -> Subscriber {
         source: *source,
         import_id: *import_id,
         confirmed: *confirmation == Confirmation::NotRequired,
+        confirmed_by_link: false,
         choices: Choices::default(),
         preferences: None,
         departures: 0,
@@ -100,9 +103,10 @@ fn moved(profile: &mut Profile, event: &Event) {
     }
 }
 
-fn confirmed(profile: Profile) -> Profile {
+fn confirmed(profile: Profile, method: ConfirmMethod) -> Profile {
     Profile {
         confirmed: true,
+        confirmed_by_link: profile.confirmed_by_link || method == ConfirmMethod::Link,
         ..profile
     }
 }

@@ -79,18 +79,19 @@ fn somebody_may_be_asked_unless_more_than_their_own_word_stands_against_it() {
     let forbids = |reasons: &[Reason]| {
         let history: Vec<_> = reasons.iter().copied().map(added).collect();
         let state = fold::<Suppression>(&history);
-        [Purpose::Mail, Purpose::AskForConsent].map(|purpose| state.forbids(purpose))
+        [Purpose::Mail, Purpose::AskForConsent, Purpose::OwnData]
+            .map(|purpose| state.forbids(purpose))
     };
-    assert_eq!(forbids(&[]), [false, false]);
+    assert_eq!(forbids(&[]), [false, false, false]);
     for reason in Reason::ALL {
         let own = matches!(
             reason,
             Reason::Erased | Reason::Unsubscribed | Reason::Moved
         );
-        assert_eq!(forbids(&[*reason]), [true, !own], "{reason}");
+        assert_eq!(forbids(&[*reason]), [true, !own, true], "{reason}");
     }
     assert_eq!(
         forbids(&[Reason::Unsubscribed, Reason::Manual]),
-        [true, true]
+        [true, true, true]
     );
 }

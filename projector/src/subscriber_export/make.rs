@@ -1,6 +1,5 @@
 //! Makes an export. It is worked off in pages, so memory does not grow with the number of events.
 
-use std::fs::File;
 use std::io;
 use std::time::Duration;
 
@@ -10,7 +9,8 @@ use tidings_event_store::audit::{ProofOfMany, ProveError, covering, span};
 use tidings_event_store::export::{self, FORMAT, Manifest, digest_of};
 use tidings_event_store::view::View as _;
 use tidings_event_store::witness::SignedHead;
-use tidings_service::look::File as Handed;
+use tidings_proto::{Event, EventMessage as _, access};
+use tidings_service::look::{File as Handed, ReadyFile};
 use tidings_service::{Problem, csv};
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -42,12 +42,6 @@ const VIEWS: [&str; 6] = [
     TopicList::DEFINITION.name,
 ];
 
-/// A file that is ready.
-pub(super) struct Made {
-    pub(super) file: File,
-    pub(super) handed: Handed,
-}
-
 /// `profile.json`.
 #[derive(Serialize)]
 struct WhoTheyAre {
@@ -66,7 +60,7 @@ struct Parts {
     engagement: Part,
 }
 
-/// Makes the export of a subscriber.
+/// Makes the export of a subscriber, for these eyes.
 ///
 /// # Errors
 /// 404 when the log knows nothing of them; 503 when the views or the witness are behind.
@@ -74,7 +68,8 @@ pub(super) async fn make(
     reader: &Reader,
     subscriber_id: Uuid,
     now: OffsetDateTime,
-) -> Result<Made, Problem> {
+    eyes: Eyes,
+) -> Result<ReadyFile, Problem> {
     let log = reader.store().log();
     let positions = log.subject_positions(subscriber_id).await;
     let positions = positions.map_err(|error| unreadable(&error))?;
@@ -87,11 +82,11 @@ pub(super) async fn make(
     let heads = witnessed(reader, &positions).await?;
     let profile = subscriber_profile::get_row(reader, subscriber_id).await?;
     let mut parts = Parts::begin().map_err(unwritable)?;
-    let begin = page::begin(subscriber_id, profile.as_ref(), now, last);
+    let begin = page::begin(subscriber_id, profile.as_ref(), (now, last), eyes);
     parts.readme.push(&begin).map_err(unwritable)?;
     for page in positions.chunks(PAGE) {
         let events = log.at(page).await.map_err(|error| unreadable(&error))?;
-        parts.take(reader, subscriber_id, &events).await?;
+        parts.take(reader, subscriber_id, &events, eyes).await?;
     }
     let mut profile_part = Part::new(files::PROFILE).map_err(unwritable)?;
     let choices = subscriber_profile::get_choices(reader, subscriber_id).await?;
@@ -120,7 +115,7 @@ pub(super) async fn make(
     let mut file = file.map_err(unwritable)?;
     let digest = digest_of(&file).map_err(unwritable)?;
     io::Seek::rewind(&mut file).map_err(unwritable)?;
-    Ok(Made {
+    Ok(ReadyFile {
         file,
         handed: Handed {
             digest,
@@ -224,8 +219,9 @@ impl Parts {
         reader: &Reader,
         subscriber_id: Uuid,
         events: &[Recorded],
+        eyes: Eyes,
     ) -> Result<(), Problem> {
-        let told = tell(reader, subscriber_id, events, Eyes::Subscriber).await?;
+        let told = tell(reader, subscriber_id, events, eyes).await?;
         let mut planned = Vec::new();
         for (event, (told, opened)) in events.iter().zip(told) {
             self.readme.push(&page::event(&told)).map_err(unwritable)?;
@@ -240,8 +236,7 @@ impl Parts {
                     self.engagement.push(&row).map_err(unwritable)?;
                 }
                 "delivery.Planned" => planned.push(told.stream_id),
-                // A notice asks for consent: what they were shown stands in it.
-                other if other.starts_with("subscriber.") || other == "access.NoticeIssued" => {
+                other if other.starts_with("subscriber.") || asks_for_consent(event) => {
                     let row = of([&told.who, &told.words]);
                     self.consent.push(&row).map_err(unwritable)?;
                 }
@@ -269,6 +264,15 @@ impl Parts {
             proof,
         ])
     }
+}
+
+/// A notice that does: what they were shown stands in it.
+fn asks_for_consent(event: &Recorded) -> bool {
+    let notice = match event.event_type.as_str() {
+        access::NoticeIssued::TYPE => event.decode().ok(),
+        _ => None,
+    };
+    matches!(notice, Some(Event::AccessNoticeIssued(it)) if it.kind == "confirm_sign_up")
 }
 
 fn delivery_row(it: &delivery_log::Delivery) -> String {

@@ -1,7 +1,7 @@
 //! `README.html`: the export as a person reads and prints it. Nothing in it is loaded from elsewhere.
 
 use crate::subscriber_profile::Subscriber;
-use crate::subscriber_timeline::{Told, shown};
+use crate::subscriber_timeline::{Eyes, Told, shown};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -39,12 +39,17 @@ const FILES: [(&str, &str); 7] = [
     ("manifest.json", "the digests of all files, signed"),
 ];
 
+/// What whoever comes by a link is not told.
+const LEFT_OUT: &str = "<p>This file was handed out by the link of a mail. Left out in it are the words in which staff gave their \
+     reasons when they looked, and the titles of messages that nobody has tried to send yet. Whoever answers for the data can be \
+     asked for them.</p>\n";
+
 /// Up to where the events begin.
 pub(super) fn begin(
     subscriber_id: Uuid,
     profile: Option<&Subscriber>,
-    made_at: OffsetDateTime,
-    through_position: i64,
+    (made_at, through_position): (OffsetDateTime, i64),
+    eyes: Eyes,
 ) -> String {
     let mut text = format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
@@ -90,7 +95,11 @@ pub(super) fn begin(
     for (name, what) in FILES {
         text += &format!("<tr><th scope=\"row\">{name}</th><td>{what}</td></tr>\n");
     }
-    text += "</table>\n<p>Whether anything in these files was changed can be found out without the platform they come \
+    text += "</table>\n";
+    if eyes == Eyes::Link {
+        text += LEFT_OUT;
+    }
+    text += "<p>Whether anything in these files was changed can be found out without the platform they come \
              from: <code>tidings audit check FILE.zip --public-key KEY</code>, with the key that whoever handed them out \
              names by another way.</p>\n<h2>All that happened, oldest first</h2>\n<table>\n<thead><tr>\
              <th scope=\"col\">When</th><th scope=\"col\">What</th><th scope=\"col\">Who</th></tr></thead>\n<tbody>\n";

@@ -1,15 +1,8 @@
 //! `POST /api/v1/subscribers/{id}/export`: all that is on record of one subscriber, as a file.
 
-use std::fs::File;
-use std::io::{self, Read as _};
-
-use actix_web::http::header::{self, HeaderName};
-use actix_web::web::Bytes;
 use actix_web::{HttpResponse, web};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use futures_util::stream;
 use tidings_service::auth::Role;
+use tidings_service::http::{Terms, hand_out};
 use tidings_service::problem::ProblemBody;
 use tidings_service::{Clock, Problem};
 use uuid::Uuid;
@@ -17,6 +10,7 @@ use uuid::Uuid;
 use super::make::make;
 use crate::answer;
 use crate::reader::Reader;
+use crate::subscriber_timeline::Eyes;
 use tidings_service::access::{Access, Route};
 use tidings_service::look::{Looker, Seen};
 
@@ -26,10 +20,6 @@ pub const ROUTE: Route = (
     "/api/v1/subscribers/{id}/export",
     Access::Roles(&[Role::Compliance]),
 );
-
-/// RFC 9530.
-const REPR_DIGEST: HeaderName = HeaderName::from_static("repr-digest");
-const CHUNK_BYTES: usize = 64 << 10;
 
 /// All that is on record of a subscriber, as a file
 ///
@@ -65,42 +55,14 @@ pub async fn export_subscriber(
     id: web::Path<Uuid>,
     by: Looker,
 ) -> Result<HttpResponse, Problem> {
-    let made = make(&reader, *id, clock.now()).await?;
-    let size = made
-        .file
-        .metadata()
-        .map_err(|error| Problem::internal(&error))?;
-    let look = reader.look(by, *id, Seen::Export(made.handed)).await?;
-    let mut response = HttpResponse::Ok()
-        .content_type("application/zip")
-        .insert_header((
-            header::CONTENT_DISPOSITION,
-            format!("attachment; filename=\"subscriber-{}.zip\"", *id),
-        ))
-        .insert_header((
-            REPR_DIGEST,
-            format!("sha-256=:{}:", STANDARD.encode(made.handed.digest)),
-        ))
-        .no_chunking(size.len())
-        .streaming(chunks(made.file));
+    let ready = make(&reader, *id, clock.now(), Eyes::Subscriber).await?;
+    let look = reader.look(by, *id, Seen::Export(ready.handed)).await?;
+    let terms = Terms {
+        name: &format!("subscriber-{}.zip", *id),
+        held: (),
+        within: None,
+    };
+    let mut response = hand_out(ready, terms)?;
     answer::looked(&mut response, look);
     Ok(response)
-}
-
-/// The file from where it stands, piece by piece.
-fn chunks(file: File) -> impl futures_util::Stream<Item = io::Result<Bytes>> {
-    stream::unfold(Some(file), |file| async move {
-        let mut file = file?;
-        let read = tokio::task::spawn_blocking(move || {
-            let mut bytes = vec![0; CHUNK_BYTES];
-            let read = file.read(&mut bytes)?;
-            bytes.truncate(read);
-            Ok((bytes, file))
-        });
-        match read.await.map_err(io::Error::other).flatten() {
-            Ok((bytes, _)) if bytes.is_empty() => None,
-            Ok((bytes, file)) => Some((Ok(Bytes::from(bytes)), Some(file))),
-            Err(error) => Some((Err(error), None)),
-        }
-    })
 }

@@ -16,8 +16,11 @@ const USER: &str = "user:";
 pub(crate) enum Eyes {
     /// An officer's: who of the staff did it is said by name.
     Officer,
-    /// The subscriber's: names of the staff are other people's data.
+    /// The subscriber's, as an officer hands it on: names of the staff are other people's data.
     Subscriber,
+    /// Of whoever comes by the link of a mail: the words in which officers gave their reasons nobody has read for what they may
+    /// say of others, and what was never on its way is not published yet, or never was.
+    Link,
 }
 
 /// Names for the ids of a page of events.
@@ -38,7 +41,7 @@ pub(crate) struct Brings {
 
 const PRINCIPALS: &str =
     "select principal_id, subject from publishing_principals where principal_id = any($1)";
-const DELIVERIES: &str = "select d.delivery_id, p.title, c.name from publishing_delivery_log d \
+const DELIVERIES: &str = "select d.delivery_id, p.title, c.name, d.attempts from publishing_delivery_log d \
      left join publishing_publication_status p using (publication_id) \
      left join publishing_channel_list c using (channel_id) \
      where d.delivery_id = any($1)";
@@ -76,8 +79,10 @@ impl Names {
             deliveries: deliveries
                 .iter()
                 .map(|row| {
+                    let was_attempted = row.get::<_, i32>(3) > 0;
+                    let title: Option<String> = row.get(1);
                     let brings = Brings {
-                        title: row.get(1),
+                        title: title.filter(|_| eyes != Eyes::Link || was_attempted),
                         channel: row.get(2),
                     };
                     (row.get(0), brings)

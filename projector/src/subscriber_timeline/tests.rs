@@ -1,6 +1,6 @@
 //! Every event has words.
 
-use tidings_proto::EVENT_TYPES;
+use tidings_proto::{EVENT_TYPES, Event, access};
 
 use super::phrases::phrase;
 use super::words::{Known, fallback, sentence};
@@ -23,6 +23,32 @@ fn every_event_type_has_words_and_those_about_a_subscriber_a_sentence() {
         fallback("subscriber.Unheard"),
         "An event subscriber.Unheard, which only a later version has words for."
     );
+}
+
+#[test]
+fn that_a_link_was_asked_for_and_used_is_told_of_whoever_had_it() {
+    let told = |event: &Event| sentence(event, &Known::default()).unwrap();
+    let asked = access::NoticeIssued {
+        kind: "own_data".to_owned(),
+        ..Default::default()
+    };
+    assert_eq!(
+        told(&asked.into()),
+        "Somebody with one of their mails asked for all that is held about them: they were sent a link to it."
+    );
+    let file = |method: &str| access::Exported {
+        format: "zip".to_owned(),
+        method: method.to_owned(),
+        events: 1,
+        ..Default::default()
+    };
+    let by_link = told(&file("link").into());
+    assert!(
+        by_link.contains("in a file, by the link of a mail to them: 1 event"),
+        "{by_link}"
+    );
+    let by_officer = told(&file("api").into());
+    assert!(by_officer.contains("in a file: 1 event"), "{by_officer}");
 }
 
 #[test]

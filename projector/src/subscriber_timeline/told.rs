@@ -78,7 +78,12 @@ pub(crate) async fn tell(
     events: &[Recorded],
     eyes: Eyes,
 ) -> Result<Vec<(Told, Vec<(String, Words)>)>, Problem> {
-    let opened = opened::open(reader.store(), events).await?;
+    let mut opened = opened::open(reader.store(), events).await?;
+    if eyes == Eyes::Link {
+        for (event, opened) in events.iter().zip(&mut opened) {
+            opened.retain(|(field, _)| !(event.noun() == "access" && field == "reason"));
+        }
+    }
     let names = Names::of(reader, events, eyes).await?;
     let causes = causes(reader, events).await?;
     let told = events.iter().zip(opened).map(|(event, opened)| {

@@ -210,7 +210,11 @@ fn of_access(event: &Event, known: &Known<'_>) -> Option<String> {
     Some(match event {
         Event::AccessViewed(it) => viewed(it, known),
         Event::AccessExported(it) => format!(
-            "All that is on record of them was handed out in a file: {} up to position {}, SHA-256 {}.{}",
+            "All that is on record of them was handed out in a file{}: {} up to position {}, SHA-256 {}.{}",
+            match it.method.as_str() {
+                "link" => ", by the link of a mail to them",
+                _ => "",
+            },
             count(
                 usize::try_from(it.events).unwrap_or_default(),
                 "event",
@@ -224,6 +228,9 @@ fn of_access(event: &Event, known: &Known<'_>) -> Option<String> {
             let asks = match it.kind.as_str() {
                 "confirm_sign_up" => "They were asked by mail whether they want to be subscribed",
                 "preferences_changed" => "They were told by mail that what they get was changed",
+                "own_data" => {
+                    "Somebody with one of their mails asked for all that is held about them: they were sent a link to it"
+                }
                 other => return Some(format!("The platform wrote to them by itself: {other}.")),
             };
             format!(

@@ -102,6 +102,7 @@ fn access_sample(event_type: &str, salt: u8) -> Option<Event> {
             through_position: i64::from(salt),
             reason: None,
             subscriber_id: uuid_bytes(id(salt % 2)),
+            delivery_id: Vec::new().into(),
         }
         .into(),
         "access.NoticeIssued" => access::NoticeIssued {

@@ -11,8 +11,8 @@ use super::master_key::words;
 use super::{
     AuthConfig, Config, ConfigError, DatabaseConfig, DispatcherConfig, HS256_SECRET_BYTES_MIN,
     Hooks, HttpConfig, JwksConfig, JwksSource, LimitsConfig, LogFormat, MailConfig, MasterKey,
-    MasterKeyCommand, MasterKeySource, NoticesConfig, OutboundConfig, PublicUrl, Secret, SesConfig,
-    SignUpConfig, TelemetryConfig, TopicArn, WitnessConfig,
+    MasterKeyCommand, MasterKeySource, NoticesConfig, OutboundConfig, OwnDataConfig, PublicUrl,
+    Secret, SesConfig, SignUpConfig, TelemetryConfig, TopicArn, WitnessConfig,
 };
 use crate::auth::KEY_ISSUER;
 
@@ -60,6 +60,9 @@ pub(super) fn config(layers: &Layers, hooks: Hooks) -> Result<Config, ConfigErro
             return_pages: optional(layers, "sign_up.return_pages", pages, PAGES)?
                 .unwrap_or_default(),
         },
+        own_data: OwnDataConfig {
+            contact: optional(layers, "own_data.contact", contact, CONTACT)?,
+        },
         ses: SesConfig {
             topics: optional(layers, "ses.topics", TopicArn::parse_all, TOPICS)?
                 .unwrap_or_default(),
@@ -87,6 +90,7 @@ const TOPICS: &str = "must be ARNs of standard Amazon SNS topics, such as \
      arn:aws:sns:eu-west-1:123456789012:mail-events, with commas between them";
 const CHANNEL: &str = "must be the id of a channel, as `tidings channels list` shows it";
 const PAGES: &str = "must be http:// or https:// URLs, with commas between them";
+const CONTACT: &str = "must be one line of at most 300 characters, such as privacy@example.org";
 const DNS_SERVER: &str =
     "must be an address such as 192.0.2.53, perhaps with a port: 192.0.2.53:5353";
 const HTTP_URL: &str = "must be an http:// or https:// URL";
@@ -279,6 +283,13 @@ fn pages(text: &str) -> Option<Vec<String>> {
     pages
         .map(|page| http_url(page).map(|_| page.to_owned()))
         .collect()
+}
+
+/// Words for people.
+fn contact(text: &str) -> Option<String> {
+    let text = text.trim();
+    let fits = (1..=300).contains(&text.chars().count()) && !text.chars().any(char::is_control);
+    fits.then(|| text.to_owned())
 }
 
 fn http_url(text: &str) -> Option<Url> {

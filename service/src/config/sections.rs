@@ -40,6 +40,8 @@ pub struct Config {
     pub notices: NoticesConfig,
     /// The public form.
     pub sign_up: SignUpConfig,
+    /// What readers may ask for about themselves.
+    pub own_data: OwnDataConfig,
     /// What Amazon SES reports.
     pub ses: SesConfig,
     /// Delivery.
@@ -149,6 +151,13 @@ pub struct SignUpConfig {
     pub consent_version: String,
     /// Where a form on somebody's own site may lead to afterwards.
     pub return_pages: Vec<String>,
+}
+
+/// What readers may ask for about themselves, without a login.
+#[derive(Clone, Debug)]
+pub struct OwnDataConfig {
+    /// How to reach whoever answers such requests, as readers are told; `None`: nothing is handed out by a link.
+    pub contact: Option<String>,
 }
 
 /// What Amazon SES reports.

@@ -9,7 +9,7 @@ use tidings_proto::{Event, delivery};
 use uuid::Uuid;
 
 use super::publications::Publications;
-use super::wishes::{Message, Wishes};
+use super::wishes::{For, Message, Wishes};
 
 /// Why an attempt is in doubt that was made in what a restored log has lost.
 const RESTORED: &str = "restored";
@@ -70,8 +70,7 @@ struct Delivery {
     /// Of its cause: of a notice, its receiver's `access` stream.
     publication_id: Uuid,
     is_notice: bool,
-    /// It asks its receiver whether they want mail.
-    asks: bool,
+    is_for: For,
     channel_id: Uuid,
     subscriber_id: Option<Uuid>,
     attempts: BTreeMap<i32, Attempt>,
@@ -86,8 +85,8 @@ pub struct Deliveries {
     deliveries: HashMap<Uuid, Delivery>,
     publications: Publications,
     wishes: Wishes,
-    /// Those that ask somebody whether they want mail.
-    asking: HashSet<Uuid>,
+    /// What those are for that are not mail somebody wants.
+    purposes: HashMap<Uuid, For>,
     /// Whether the log was put back to an earlier state once.
     restored: bool,
 }
@@ -110,8 +109,13 @@ impl Deliveries {
         self.publications.fold(recorded, &event, &self.wishes);
         match event {
             // In the commit that plans it, before that.
-            Event::AccessNoticeIssued(it) if it.kind == "confirm_sign_up" => {
-                self.asking.insert(uuid(&it.delivery_id));
+            Event::AccessNoticeIssued(it) => {
+                let is_for = match it.kind.as_str() {
+                    "confirm_sign_up" => For::Asking,
+                    "own_data" => For::OwnData,
+                    _ => For::Mail,
+                };
+                self.purposes.insert(uuid(&it.delivery_id), is_for);
             }
             Event::DeliveryPlanned(it) => self.planned(id, &it, at),
             Event::DeliveryReopened(it) => self.reopened(id, it.attempts, at),
@@ -159,7 +163,7 @@ impl Deliveries {
             Delivery {
                 publication_id: uuid(&planned.cause_id),
                 is_notice: planned.cause_kind == "notice",
-                asks: self.asking.contains(&id),
+                is_for: self.purposes.get(&id).copied().unwrap_or(For::Mail),
                 channel_id: uuid(&planned.channel_id),
                 subscriber_id: (!subscriber.is_empty()).then(|| uuid(subscriber)),
                 attempts: BTreeMap::new(),
@@ -217,7 +221,7 @@ impl Deliveries {
     fn message(&self, id: Uuid) -> Option<(Uuid, Message<'_>)> {
         let delivery = &self.deliveries[&id];
         let message = Message {
-            asks: delivery.asks,
+            is_for: delivery.is_for,
             topics: self.publications.topics_of(delivery.publication_id),
             channel_id: delivery.channel_id,
         };

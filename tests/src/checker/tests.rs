@@ -1,6 +1,7 @@
 //! The checker notices what it is there for: logs that must not be, and journals that do not fit.
 
 mod audience;
+mod own_data;
 mod restored;
 mod segmented;
 mod wishes;

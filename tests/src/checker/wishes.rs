@@ -50,10 +50,21 @@ struct Reader {
     ever_capped: bool,
 }
 
+/// What a message is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum For {
+    /// Its receiver wants mail.
+    Mail,
+    /// It asks them whether they do.
+    Asking,
+    /// It brings them a link to what is held about them.
+    OwnData,
+}
+
 /// A message, as far as it matters who wants it.
 pub(super) struct Message<'a> {
-    /// It asks its receiver whether they want mail.
-    pub(super) asks: bool,
+    /// What it is for.
+    pub(super) is_for: For,
     /// The topics it is about.
     pub(super) topics: &'a [Uuid],
     /// The way it goes.
@@ -116,7 +127,7 @@ impl Wishes {
     /// What forbids a message to a reader now.
     pub(super) fn forbids(&self, reader: Uuid, message: &Message<'_>) -> Option<&'static str> {
         let reader = &self.readers[&reader];
-        let asks = message.asks;
+        let asks = message.is_for == For::Asking;
         let suppressed = |stream: &Uuid| {
             let reasons = self.suppressed.get(stream).into_iter().flatten();
             let own = |reason: &String| asks && OWN_WORD.contains(&reason.as_str());
@@ -128,8 +139,10 @@ impl Wishes {
         if reader.suppressions.iter().any(suppressed) {
             return Some("suppressed");
         }
-        if asks {
-            return None;
+        match message.is_for {
+            For::Asking => return None,
+            For::OwnData => return (!reader.confirmed).then_some("not_confirmed"),
+            For::Mail => {}
         }
         [
             (reader.left, "unsubscribed"),

@@ -21,6 +21,7 @@ mod lanes;
 mod maildir;
 mod moved_in;
 mod officer;
+mod own_data;
 mod preferences;
 mod probed;
 mod publication;

@@ -28,8 +28,8 @@ pub(super) enum Word<'a> {
 
 const TITLE: &str = "What you get from us";
 
-/// The page.
-pub(super) fn show(shown: &Shown, word: Word<'_>) -> HttpResponse {
+/// The page; `own_data` is what it says of all that is held about them, HTML already.
+pub(super) fn show(shown: &Shown, word: Word<'_>, own_data: &str) -> HttpResponse {
     let wrong: &[Wrong] = match word {
         Word::Wrong(wrong) => wrong,
         Word::None | Word::Saved | Word::TooOld | Word::Former => &[],
@@ -52,6 +52,7 @@ pub(super) fn show(shown: &Shown, word: Word<'_>) -> HttpResponse {
         body += "<h2>Leave everything</h2>\n<p>Nothing more is sent to you, on no topic. You can come back by this same link.</p>\n";
         body += &button("leave", "Leave everything");
     }
+    body += own_data;
     page(status(word), TITLE, &body)
 }
 

@@ -8,7 +8,7 @@ use tidings_domain::preferences::{CapPeriod, Frequency, Given, Preferences, Wron
 use tidings_domain::schedule::Zone;
 use tidings_domain::subscriber::{Confirmation, Source, Standing};
 use tidings_domain::topic::ByDefault;
-use tidings_domain::value::EmailAddress;
+use tidings_domain::value::{Code, EmailAddress};
 use time::macros::date;
 use uuid::Uuid;
 
@@ -42,6 +42,14 @@ fn offer() -> Offer {
 }
 
 fn ada() -> Subscriber {
+    signed_up(Confirmation::NotRequired)
+}
+
+fn pending() -> Subscriber {
+    signed_up(Confirmation::Pending(Code::from_static("required")))
+}
+
+fn signed_up(confirmation: Confirmation) -> Subscriber {
     fold(&[Event::SignedUp {
         email: Personal::Known(EmailAddress::parse("ada@example.org").unwrap()),
         name: None,
@@ -51,7 +59,7 @@ fn ada() -> Subscriber {
         domain_suppression_id: Uuid::nil(),
         source: Source::Api,
         import_id: None,
-        confirmation: Confirmation::NotRequired,
+        confirmation,
         consent: None,
         evidence: None,
     }])
@@ -85,7 +93,7 @@ async fn text(response: HttpResponse) -> String {
 
 /// What stands between the head and the foot that all pages have.
 async fn body(shown: &Shown, word: Word<'_>) -> String {
-    let page = text(show(shown, word)).await;
+    let page = text(show(shown, word, "")).await;
     assert!(!page.contains("<script") && !page.contains("http:") && !page.contains("src="));
     let (_, body) = page.split_once("<main>").unwrap();
     body.to_owned()
@@ -109,7 +117,7 @@ async fn by_a_link_to_an_address_that_is_not_theirs_nothing_is_seen_of_what_they
             profile.former.is_empty(),
             "a restore may have lost the change"
         );
-        pages.push(text(page_of(&state, &offer(), &link(), Word::None)).await);
+        pages.push(text(page_of((&state, &offer()), &link(), Word::None, None)).await);
     }
     assert!(pages.iter().all(|page| *page == pages[0]));
     let page = &pages[0];
@@ -131,9 +139,9 @@ async fn by_a_link_to_an_address_that_is_not_theirs_nothing_is_seen_of_what_they
         address_suppression_id: Uuid::nil(),
         ..link()
     };
-    let page = text(page_of(&ada(), &offer(), &present, Word::None)).await;
+    let page = text(page_of((&ada(), &offer()), &present, Word::None, None)).await;
     assert!(page.contains("Markets"));
-    let former = page_of(&ada(), &offer(), &link(), Word::Former);
+    let former = page_of((&ada(), &offer()), &link(), Word::Former, None);
     assert_eq!(former.status(), 410);
 }
 
@@ -143,7 +151,7 @@ async fn what_is_wrong_stands_beside_its_field_with_what_was_entered() {
         format!("frequency=daily&hour=8&zone=%22%3EBerlin&language=d&offered_topic={COUNCIL}");
     let wrong = after(&ada(), &form).unwrap_err();
     let shown = Shown::new(&ada(), &offer()).with(&Entry::read(form.as_bytes()));
-    let response = show(&shown, Word::Wrong(&wrong));
+    let response = show(&shown, Word::Wrong(&wrong), "");
     assert_eq!(response.status(), 422);
     insta::assert_snapshot!(body(&shown, Word::Wrong(&wrong)).await);
 }
@@ -206,4 +214,28 @@ fn what_the_page_does_not_show_stays() {
     assert_eq!(wrong.unwrap_err()[0].field, "frequency_cap/messages");
     // The page itself, sent back as it is, changes nothing.
     assert_eq!(Entry::read(b"").preferences(&after), Ok(after));
+}
+
+#[actix_web::test]
+async fn who_may_have_what_is_held_about_them_finds_how_on_the_page_and_nobody_else_does() {
+    let key = LinkKey::new(1, [7; 32]);
+    let contact = "privacy@example.org, <1> Quay Street";
+    let asking = Some(Asking { contact, key: &key });
+    let present = PreferencesLink {
+        address_suppression_id: Uuid::nil(),
+        ..link()
+    };
+    let action = format!("action=\"{}/own-data\"", present.sign(&key));
+    let with = async |state: &Subscriber, link: &PreferencesLink, asking| {
+        let page = text(page_of((state, &offer()), link, Word::None, asking)).await;
+        let told = page.contains("privacy@example.org, &lt;1&gt; Quay Street");
+        assert_eq!(page.contains(&action), told, "{page}");
+        told
+    };
+    let (left, _) = after(&ada(), "do=leave").unwrap();
+    assert_eq!(left.standing(), Standing::Unsubscribed);
+    assert!(with(&ada(), &present, asking).await && with(&left, &present, asking).await);
+    assert!(!with(&ada(), &present, None).await, "not configured");
+    assert!(!with(&ada(), &link(), asking).await, "a former address");
+    assert!(!with(&pending(), &present, asking).await, "not confirmed");
 }

@@ -1,5 +1,7 @@
 //! The rooms: their state, their workers, and their routes with one description of them all.
 
+mod readers;
+
 use std::convert::Infallible;
 use std::sync::Arc;
 
@@ -8,25 +10,21 @@ use serde_json::Value;
 use tidings_command_api::inbound::maildir::Maildir;
 use tidings_command_api::sns::{self, Sns};
 use tidings_command_api::{
-    Commands, GoesToNobody, ImportWorker, KeyUses, Missed, NotSkipped, NotTaken, NoticeChannel,
-    Offer, OfferedChannel, OfferedTopic, Offers, SignUpForm, SkipInView, Wanted, docs, recorder,
+    Commands, GoesToNobody, ImportWorker, KeyUses, Missed, NotSkipped, NotTaken, SkipInView,
+    Wanted, docs, recorder,
 };
 use tidings_dispatcher::channel::Environment;
 use tidings_dispatcher::channels::{Paces, addressed_kinds, email};
 use tidings_dispatcher::desk::Desk;
 use tidings_dispatcher::erasure::Eraser;
 use tidings_dispatcher::queue::DispatchQueue;
-use tidings_dispatcher::{Dispatcher, Limits, notices, replay};
-use tidings_domain::subscriber::Consent;
+use tidings_dispatcher::{Dispatcher, Limits, replay};
 use tidings_domain::token::ApiKeyToken;
-use tidings_domain::value::{ConsentVersion, ConsentWording};
 use tidings_event_store::feed::Feed;
 use tidings_event_store::view::Runner;
 use tidings_event_store::witness::Standings;
 use tidings_event_store::{Context, Store};
-use tidings_projector::{
-    AT_LEAST_PATIENCE, Projector, Reader, Stops, channel_list, find, skip, topic_list,
-};
+use tidings_projector::{AT_LEAST_PATIENCE, Projector, Reader, Stops, find, skip};
 use tidings_service::access::{Methods, Route, scopes};
 use tidings_service::auth::Authenticator;
 use tidings_service::config::{Config, PublicUrl};
@@ -39,9 +37,7 @@ use super::http::Routes;
 use super::supervisor::Supervisor;
 use super::views::{QUEUE, all_views};
 use super::{Core, Ground, Roles, StartError, witness};
-
-/// The most topics that readers choose among.
-const TOPICS_OFFERED_MAX: i64 = 200;
+use readers::{notice_channel, offers, organisation, own_data, sign_up_form};
 
 /// What the rooms are built on.
 pub(super) struct Site<'a> {
@@ -105,6 +101,9 @@ impl Rooms {
             .with_notices(notice_channel(site))
             .with_scopes(scopes(every_route()))
             .with_metrics(site.metrics.clone());
+        if let Some((contact, make)) = own_data(site, &reader) {
+            commands = commands.with_own_data(contact, make);
+        }
         if let Some(form) = sign_up_form(site)? {
             commands = commands.with_sign_up(form);
         }
@@ -276,41 +275,10 @@ fn dispatcher(site: &Site<'_>, environment: Environment) -> Dispatcher {
         environment,
         public_url: site.public_url.clone(),
         organisation: organisation(site),
+        own_data_contact: site.config.own_data.contact.clone(),
         link_keys: Arc::new(core.link_keys.clone()),
         metrics: site.metrics.clone(),
         limits: Limits::from(&site.config.dispatcher),
-    })
-}
-
-/// Who writes to subscribers, as they know it.
-fn organisation(site: &Site<'_>) -> String {
-    let named = site.config.notices.organisation.clone();
-    named.unwrap_or_else(|| site.public_url.host().to_owned())
-}
-
-/// The form by which people sign up, if there is one.
-fn sign_up_form(site: &Site<'_>) -> Result<Option<SignUpForm>, StartError> {
-    let config = &site.config.sign_up;
-    let Some(consent) = &config.consent else {
-        return Ok(None);
-    };
-    let wrong = |key| move |source| StartError::SignUp { key, source };
-    let wording = ConsentWording::parse(consent).map_err(wrong("sign_up.consent"))?;
-    let version = ConsentVersion::parse(&config.consent_version);
-    let version = version.map_err(wrong("sign_up.consent_version"))?;
-    Ok(Some(SignUpForm {
-        organisation: organisation(site),
-        consent: Consent::to(wording, version),
-        return_pages: config.return_pages.clone(),
-    }))
-}
-
-/// The channel that subscribers are asked by, as the dispatcher knows channels.
-fn notice_channel(site: &Site<'_>) -> NoticeChannel {
-    let (store, wanted) = (site.core.store.clone(), site.config.notices.channel);
-    Arc::new(move || {
-        let store = store.clone();
-        Box::pin(async move { notices::channel(store.log().pool(), wanted).await })
     })
 }
 
@@ -342,31 +310,6 @@ fn not_taken(store: Store) -> NotTaken {
                 published_at: it.published_at,
             });
             Ok(Some(missed.collect()))
-        })
-    })
-}
-
-/// What readers can choose among, as the views have it.
-fn offers(reader: Reader) -> Offers {
-    Arc::new(move || {
-        let reader = reader.clone();
-        Box::pin(async move {
-            let topics = topic_list::offered(&reader, TOPICS_OFFERED_MAX).await?;
-            let topics = topics.into_iter().map(|topic| OfferedTopic {
-                id: topic.id,
-                name: topic.name,
-                description: topic.description,
-                by_default: topic.default == "in",
-            });
-            let channels = channel_list::enabled(&reader, &addressed_kinds()).await?;
-            let channels = channels.into_iter().map(|channel| OfferedChannel {
-                id: channel.id,
-                name: channel.name,
-            });
-            Ok(Offer {
-                topics: topics.collect(),
-                channels: channels.collect(),
-            })
         })
     })
 }

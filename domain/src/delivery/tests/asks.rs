@@ -1,4 +1,5 @@
-//! A message that asks somebody whether they want mail.
+//! Messages with another purpose than to bring mail: one asks somebody whether they want any, one brings them what is held
+//! about them.
 
 use super::*;
 
@@ -43,5 +44,37 @@ fn everything_else_forbids_a_question_as_it_forbids_mail() {
     ] {
         let events = after(planned()).decide(attempt_at(NOW, permit));
         assert_eq!(events, Ok(vec![Event::Suppressed { reason }]));
+    }
+}
+
+#[test]
+fn what_is_held_about_them_goes_to_whoever_gets_mail_or_has_left_at_an_address_that_is_theirs() {
+    use SuppressedReason as Reason;
+    let rows = [
+        (Standing::Active, None),
+        (Standing::Unsubscribed, None),
+        (Standing::Pending, Some(Reason::NotConfirmed)),
+        (Standing::Erased, Some(Reason::Erased)),
+    ];
+    for (standing, of_standing) in rows {
+        for (address, domain) in [(false, false), (true, false), (false, true), (true, true)] {
+            let of_address = match (address, domain) {
+                (true, _) => Some(Reason::AddressSuppressed),
+                (false, true) => Some(Reason::DomainSuppressed),
+                (false, false) => None,
+            };
+            let receiver = Receiver::Addressed {
+                standing,
+                subscriber_version: 1,
+                address_suppressed: address,
+                domain_suppressed: domain,
+                // None of what is said about mail counts.
+                topic_left: true,
+                channel_left: true,
+                over_cap: true,
+            };
+            let expected = of_standing.or(of_address);
+            assert_eq!(receiver.forbids(Purpose::OwnData), expected, "{receiver:?}");
+        }
     }
 }

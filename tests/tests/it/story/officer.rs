@@ -38,13 +38,13 @@ const FILES: [&str; 8] = [
 ];
 
 /// A house with a witness, and an officer in it.
-struct Office {
-    house: House,
+pub(super) struct Office {
+    pub(super) house: House,
     folder: tempfile::TempDir,
 }
 
 impl Office {
-    async fn open() -> Self {
+    pub(super) async fn open() -> Self {
         Self {
             house: House::start().await,
             folder: tempfile::tempdir().unwrap(),
@@ -52,7 +52,7 @@ impl Office {
     }
 
     /// Everybody has heard of everything, and the witness has signed it.
-    async fn settle(&self) {
+    pub(super) async fn settle(&self) {
         let platform = &self.house.platform;
         platform.settle().await;
         let now = platform.clock.clock().now();
@@ -65,21 +65,26 @@ impl Office {
         }
     }
 
-    async fn key(&self) -> PublicKey {
+    pub(super) async fn key(&self) -> PublicKey {
         let platform = &self.house.platform;
         let now = platform.clock.clock().now();
         let key = platform.store.vault().witness_key(now).await.unwrap();
         key.public()
     }
 
+    /// Reads as the platform does, but for who looks.
+    pub(super) fn reader(&self) -> Reader {
+        let platform = &self.house.platform;
+        let stops = Projector::new(&platform.store, &platform.feed).stops();
+        Reader::new(platform.store.clone(), stops, Duration::from_secs(5))
+            .with_witness(Folder::new(self.folder.path()))
+    }
+
     async fn ask_with(&self, request: TestRequest, looks: Option<RecordLook>) -> (u16, Bytes) {
         let platform = &self.house.platform;
         let commands = web::Data::new(house_commands(&self.house));
-        let stops = Projector::new(&platform.store, &platform.feed).stops();
         let looks = looks.unwrap_or_else(|| recorder(commands.clone().into_inner()));
-        let reader = Reader::new(platform.store.clone(), stops, Duration::from_secs(5))
-            .with_looks(looks)
-            .with_witness(Folder::new(self.folder.path()));
+        let reader = self.reader().with_looks(looks);
         let clock = web::Data::new(platform.clock.clock());
         let rooms = |cfg: &mut ServiceConfig| {
             cfg.app_data(web::Data::new(reader))
@@ -100,7 +105,7 @@ impl Office {
         (status, serde_json::from_slice(&body).unwrap())
     }
 
-    async fn timeline(&self, id: Uuid) -> Vec<Value> {
+    pub(super) async fn timeline(&self, id: Uuid) -> Vec<Value> {
         let (status, page) = self
             .get(&format!("/api/v1/subscribers/{id}/timeline"))
             .await;
@@ -108,7 +113,7 @@ impl Office {
         page["items"].as_array().unwrap().clone()
     }
 
-    async fn export(&self, id: Uuid) -> Vec<u8> {
+    pub(super) async fn export(&self, id: Uuid) -> Vec<u8> {
         self.settle().await;
         let request = TestRequest::post().uri(&format!("/api/v1/subscribers/{id}/export"));
         let request = request.insert_header(("Look-Reason", "she asked for a copy"));
@@ -117,14 +122,14 @@ impl Office {
         body.to_vec()
     }
 
-    async fn erase(&self, id: Uuid) {
+    pub(super) async fn erase(&self, id: Uuid) {
         let path = format!("/api/v1/subscribers/{id}/erase");
         let request = TestRequest::post().uri(&path).set_json(json!({}));
         assert_eq!(self.ask_with(request, None).await.0, 202);
         self.settle().await;
     }
 
-    async fn looks_at(&self, id: Uuid) -> Vec<Value> {
+    pub(super) async fn looks_at(&self, id: Uuid) -> Vec<Value> {
         self.house.platform.settle().await;
         let (status, page) = self.get(&format!("/api/v1/access?subscriber={id}")).await;
         assert_eq!(status, 200, "{page}");
@@ -136,11 +141,11 @@ fn words(event: &Value) -> &str {
     event["words"].as_str().unwrap()
 }
 
-fn checked(zip: &[u8], key: Option<PublicKey>) -> Result<Checked, Fault> {
+pub(super) fn checked(zip: &[u8], key: Option<PublicKey>) -> Result<Checked, Fault> {
     check(Cursor::new(zip), key)
 }
 
-fn unpacked(zip: &[u8]) -> Vec<(String, Vec<u8>)> {
+pub(super) fn unpacked(zip: &[u8]) -> Vec<(String, Vec<u8>)> {
     let mut zip = ZipArchive::new(Cursor::new(zip)).unwrap();
     let mut files = Vec::new();
     for index in 0..zip.len() {
@@ -161,7 +166,7 @@ fn packed(files: &[(String, Vec<u8>)]) -> Vec<u8> {
     zip.finish().unwrap().into_inner()
 }
 
-fn holds(files: &[(String, Vec<u8>)], text: &str) -> bool {
+pub(super) fn holds(files: &[(String, Vec<u8>)], text: &str) -> bool {
     let text = text.as_bytes();
     files
         .iter()

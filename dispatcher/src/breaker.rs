@@ -39,8 +39,10 @@ struct Counted {
     failures: u32,
     /// Whose they were, since the channel last worked.
     met_by: MetBy,
-    /// Which receivers were refused since then, for what may be the channel's fault or their own.
-    refused: MetBy,
+    /// Receivers that were refused since then, for what may be the channel's fault or their own; the latest last.
+    refused: Vec<Uuid>,
+    /// Receivers that were refused so while another one's message got through: then it is their own. The latest last.
+    excused: Vec<Uuid>,
     /// Until when nothing is tried; set by the failure that opened the circuit, for those that come behind it.
     open_until: Option<OffsetDateTime>,
     /// Deliveries that nobody else's failure stood beside when another one got through; the latest last.
@@ -49,6 +51,11 @@ struct Counted {
 
 /// Most deliveries of a channel that are remembered to have failed while others got through.
 const OUTDONE_MAX: usize = 32;
+
+/// Most receivers of a channel that are remembered to have been refused since it worked.
+const REFUSED_MAX: usize = 32;
+/// Most of those whose own fault it was.
+const EXCUSED_MAX: usize = 256;
 
 /// So often nothing but one delivery finds out whether a vendor is still in trouble, a quarter of an hour apart: five days.
 /// Then it is the delivery.
@@ -139,13 +146,17 @@ impl Breaker {
             };
         }
         if way.version > counted.version {
+            let before = std::mem::take(counted);
             *counted = Counted {
-                outdone: std::mem::take(&mut counted.outdone),
                 version: way.version,
                 met_by: match circuit.is_closed() {
                     true => MetBy::Nobody,
-                    false => counted.met_by.and(circuit.met_by()),
+                    false => before.met_by.and(circuit.met_by()),
                 },
+                // Whoever has closed it may have met one refusal alone.
+                refused: before.refused,
+                excused: before.excused,
+                outdone: before.outdone,
                 ..Counted::default()
             };
         }
@@ -174,7 +185,7 @@ impl Counted {
         let (reason, fault, openings) = match heard(outcome) {
             Heard::Works => {
                 self.failures = 0;
-                self.works_for(delivery_id);
+                self.works_for(whose);
                 return if probe {
                     Verdict::Closes
                 } else {
@@ -186,19 +197,13 @@ impl Counted {
             Heard::Nothing(_) => return Verdict::Nothing,
             Heard::Fails(reason, fault) => (reason, fault, circuit.openings().saturating_add(1)),
             Heard::Refuses(reason) => {
-                self.refused = self.refused.and(MetBy::One(whose.receiver_id));
-                let met_by = match probe {
-                    true => self.met_by.and(MetBy::One(delivery_id)),
-                    false => self.refused,
-                };
                 // Nobody else has met it: it goes by its own schedule, and the others go on.
-                if met_by != MetBy::Several {
+                if !self.refuses_others_too(whose.receiver_id) {
                     return match probe {
                         true => Verdict::Closes,
                         false => Verdict::Nothing,
                     };
                 }
-                self.met_by = self.met_by.and(met_by);
                 (reason, Fault::Setup, circuit.openings().saturating_add(1))
             }
         };
@@ -226,20 +231,43 @@ impl Counted {
 
 impl Counted {
     /// Somebody has got through: whoever else has failed until then, and was the only one, is to blame for it.
-    fn works_for(&mut self, delivery_id: Uuid) {
+    fn works_for(&mut self, whose: Whose) {
+        let Whose {
+            delivery_id,
+            receiver_id,
+        } = whose;
         let failed = std::mem::take(&mut self.met_by);
-        self.refused = MetBy::Nobody;
         self.outdone.retain(|it| *it != delivery_id);
         if let MetBy::One(other) = failed
             && other != delivery_id
-            && !self.outdone.contains(&other)
         {
-            if self.outdone.len() == OUTDONE_MAX {
-                self.outdone.remove(0);
-            }
-            self.outdone.push(other);
+            remember(&mut self.outdone, other, OUTDONE_MAX);
         }
+        for other in std::mem::take(&mut self.refused) {
+            remember(&mut self.excused, other, EXCUSED_MAX);
+        }
+        self.excused.retain(|it| *it != receiver_id);
     }
+
+    /// A receiver is refused; whether another one was too since the channel last worked, so that it is nobody's own fault.
+    fn refuses_others_too(&mut self, receiver_id: Uuid) -> bool {
+        if self.excused.contains(&receiver_id) {
+            return false;
+        }
+        remember(&mut self.refused, receiver_id, REFUSED_MAX);
+        self.refused.len() > 1
+    }
+}
+
+/// Puts it last into a list of so many at the most, of which the first are forgotten.
+fn remember(list: &mut Vec<Uuid>, id: Uuid, most: usize) {
+    if list.contains(&id) {
+        return;
+    }
+    if list.len() == most {
+        list.remove(0);
+    }
+    list.push(id);
 }
 
 /// What a whole service says of itself, whoever asks it for what: SMTP 421, HTTP 429, 502 to 504.

@@ -135,7 +135,7 @@ impl Worker {
                         self.finish(attempted);
                         self.start();
                         // Its channel could take more, and nothing is at hand.
-                        if self.has_room() && self.may_open(channel_id) && self.is_ready(channel_id) { break }
+                        if self.has_room() && self.may_open(channel_id, 0) && self.is_ready(channel_id) { break }
                     }
                     () = gathered(&mut moves), if !self.has_work() => break,
                 }
@@ -249,9 +249,11 @@ impl Worker {
         self.slots.share(self.core.roster.concurrency(channel_id))
     }
 
-    fn may_open(&self, channel_id: Uuid) -> bool {
+    fn may_open(&self, channel_id: Uuid, priority: i32) -> bool {
         let wanted = self.core.roster.concurrency(channel_id);
-        self.slots.may_open(channel_id, wanted, Instant::now())
+        let is_urgent = priority > 0;
+        self.slots
+            .may_open(channel_id, wanted, is_urgent, Instant::now())
     }
 
     /// Whether the receiving side's rate limit lets a channel open an attempt.
@@ -269,7 +271,8 @@ impl Worker {
                 return false;
             }
             asked.push(channel_id);
-            self.may_open(channel_id) && self.is_ready(channel_id)
+            // The first of a channel is its most urgent one.
+            self.may_open(channel_id, pick.plan.priority) && self.is_ready(channel_id)
         })
     }
 
@@ -290,7 +293,7 @@ impl Worker {
         {
             let plan = &pick.plan;
             let channel_id = plan.channel_id;
-            if !full.contains(&channel_id) && !self.may_open(channel_id) {
+            if !full.contains(&channel_id) && !self.may_open(channel_id, plan.priority) {
                 full.push(channel_id);
             }
             if !paced.contains(&channel_id) && !self.is_ready(channel_id) {

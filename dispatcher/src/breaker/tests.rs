@@ -257,22 +257,65 @@ fn what_one_receiver_alone_is_refused_for_opens_it_for_nobody() {
     assert_eq!(judge(&breaker, &opened, 4, &refused()), opens(1, 900, 2));
 }
 
+/// The server has answered, whoever else failed for what: only another refusal says more.
 #[test]
 fn a_probe_that_is_refused_alone_has_found_out_that_the_channel_works() {
-    let open = |met_by| {
+    let one = |n| MetBy::One(Uuid::from_u128(n));
+    for met_by in [one(1), one(2), MetBy::Several] {
         let circuit = Circuit::Open {
             probe_at: NOW,
             openings: 1,
             met_by,
         };
-        way(circuit)
-    };
-    let judge = |met_by| judge(&Breaker::default(), &open(met_by), 1, &refused());
-    let one = |n| MetBy::One(Uuid::from_u128(n));
-    assert_eq!(judge(one(1)), Verdict::Closes);
-    for met_by in [one(2), MetBy::Several] {
-        assert_eq!(judge(met_by), opens(1, 900, 2));
+        let breaker = Breaker::default();
+        let verdict = judge(&breaker, &way(circuit), 1, &refused());
+        assert_eq!(verdict, Verdict::Closes);
+        // It was wrong, if the next one is refused too; that is remembered, whoever closes it meanwhile.
+        let closed = Way {
+            version: 3,
+            ..way(Circuit::Closed)
+        };
+        assert_eq!(judge(&breaker, &closed, 2, &refused()), opens(1, 300, 1));
+        let open_again = Way {
+            version: 6,
+            ..way(circuit)
+        };
+        assert_eq!(
+            judge(&breaker, &open_again, 2, &refused()),
+            opens(1, 900, 2)
+        );
     }
+}
+
+/// However many they are, and whatever becomes of the circuit meanwhile.
+#[test]
+fn who_was_refused_while_others_got_through_opens_it_no_more() {
+    let (breaker, closed) = (Breaker::default(), way(Circuit::Closed));
+    assert_eq!(judge(&breaker, &closed, 1, &refused()), Verdict::Nothing);
+    assert_eq!(judge(&breaker, &closed, 2, &refused()), opens(1, 300, 1));
+    let open = Way {
+        version: 2,
+        ..way(Circuit::Open {
+            probe_at: NOW,
+            openings: 1,
+            met_by: MetBy::Several,
+        })
+    };
+    assert_eq!(judge(&breaker, &open, 3, &sent()), Verdict::Closes);
+    let later = Way {
+        version: 4,
+        ..way(Circuit::Closed)
+    };
+    for n in [1, 2, 1, 2] {
+        assert_eq!(judge(&breaker, &later, n, &refused()), Verdict::Nothing);
+    }
+    let judged = breaker.judge(&later, whose(2), &refused(), NOW);
+    assert_eq!(judged.wait_until(), None, "it goes by its own schedule");
+    // Another two are another matter; and whoever gets through is as anybody.
+    assert_eq!(judge(&breaker, &later, 5, &refused()), Verdict::Nothing);
+    judge(&breaker, &later, 1, &sent());
+    assert_eq!(judge(&breaker, &later, 1, &refused()), Verdict::Nothing);
+    assert_eq!(judge(&breaker, &later, 6, &refused()), opens(1, 300, 1));
 }
 
 #[test]

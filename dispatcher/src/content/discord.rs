@@ -21,6 +21,8 @@ use page::{Part, lay_out};
 pub const TITLE_LENGTH_MAX: usize = 256;
 /// Longest description of an embed, in UTF-16 units (the strictest way to count).
 pub const DESCRIPTION_LENGTH_MAX: usize = 4_096;
+/// An address may grow threefold where its marks are escaped; one that leaves no room for the text is left out.
+const LINK_LENGTH_MAX: usize = 2_048;
 const CUT_NOTE: &str =
     "\n\n_This is only the beginning: the message is longer than Discord can show._";
 
@@ -114,8 +116,9 @@ fn description(parts: &[Part], url: Option<&Target>) -> String {
     match lay_out(parts, DESCRIPTION_LENGTH_MAX) {
         (text, true) => text,
         (_, false) => {
-            let note = match url {
-                Some(url) => format!("{CUT_NOTE} {}", inlines::<DiscordMarkdown>(&[whole(url)])),
+            let link = url.map(|url| inlines::<DiscordMarkdown>(&[whole(url)]));
+            let note = match link.filter(|link| length(link) <= LINK_LENGTH_MAX) {
+                Some(link) => format!("{CUT_NOTE} {link}"),
                 None => CUT_NOTE.to_owned(),
             };
             let (mut text, _) = lay_out(parts, DESCRIPTION_LENGTH_MAX - length(&note));

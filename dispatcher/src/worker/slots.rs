@@ -67,13 +67,26 @@ impl Slots {
         wanted.min(self.part(3, 4))
     }
 
-    /// Whether a channel that can use so many may open one more attempt.
-    pub(super) fn may_open(&self, channel_id: Uuid, wanted: usize, now: Instant) -> bool {
+    /// Whether a channel that can use so many may open one more attempt. What is urgent takes any slot that is free: a few are
+    /// left for it, whoever hangs.
+    pub(super) fn may_open(
+        &self,
+        channel_id: Uuid,
+        wanted: usize,
+        is_urgent: bool,
+        now: Instant,
+    ) -> bool {
         let line = self.channels.get(&channel_id);
         let own = line.map_or(0, |line| line.open.len());
+        if !self.has_room() || own >= self.share(wanted) {
+            return false;
+        }
+        if is_urgent {
+            return true;
+        }
         // The last quarter goes in small portions: several that begin to hang at once leave something too.
         let is_rest = self.open >= self.part(3, 4);
-        if !self.has_room() || own >= self.share(wanted) || (is_rest && own >= self.part(1, 16)) {
+        if self.open >= self.part(15, 16) || (is_rest && own >= self.part(1, 16)) {
             return false;
         }
         match line.map_or(Pace::Unknown, |line| line.pace(now)) {
@@ -139,7 +152,7 @@ mod tests {
     /// Opens as many as a channel may that could use `wanted`.
     fn fill(slots: &mut Slots, n: usize, wanted: usize, now: Instant) -> usize {
         let mut opened = 0;
-        while slots.may_open(channel(n), wanted, now) {
+        while slots.may_open(channel(n), wanted, false, now) {
             slots.take(channel(n), now);
             opened += 1;
         }
@@ -184,7 +197,7 @@ mod tests {
         let again: usize = (1..=48).map(|n| fill(&mut slots, n, 4, now)).sum();
         assert_eq!(again, 32);
         // Somebody new can still show that it is quick.
-        assert!(slots.may_open(channel(100), 1, now));
+        assert!(slots.may_open(channel(100), 1, false, now));
     }
 
     #[test]
@@ -196,6 +209,31 @@ mod tests {
         let opened = [0, 1].map(|n| fill(&mut slots, n, 32, now));
         assert_eq!(opened, [32, 16]);
         assert_eq!(fill(&mut slots, 2, 32, now), 4);
+    }
+
+    /// Whether those that hang were quick until now, or are known to be slow.
+    #[test]
+    fn what_is_urgent_finds_a_slot_whoever_hangs() {
+        let now = Instant::now();
+        let mut stalled = Slots::new(ALL);
+        for n in 0..64 {
+            attempt(&mut stalled, n, MOMENT, now);
+        }
+        let opened: usize = (0..64).map(|n| fill(&mut stalled, n, 1, now)).sum();
+        assert_eq!(opened, 60);
+        let mut slow = Slots::new(ALL);
+        for n in 0..2 {
+            attempt(&mut slow, n, MOMENT, now);
+        }
+        let opened = [0, 1].map(|n| fill(&mut slow, n, 32, now));
+        assert_eq!(opened, [32, 16]);
+        for slots in [&mut stalled, &mut slow] {
+            let later = now + SLOW;
+            assert!(!slots.may_open(channel(100), 1, false, later));
+            assert!(slots.may_open(channel(100), 1, true, later));
+            slots.take(channel(100), later);
+            assert!(!slots.may_open(channel(100), 1, true, later), "its share");
+        }
     }
 
     #[test]
@@ -221,6 +259,6 @@ mod tests {
         assert_eq!(fill(&mut slots, 1, 4, now), 1);
         assert!(!slots.has_room());
         slots.give_back(channel(1), now, now + SLOW);
-        assert!(slots.may_open(channel(1), 4, now + SLOW));
+        assert!(slots.may_open(channel(1), 4, false, now + SLOW));
     }
 }

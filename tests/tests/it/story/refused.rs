@@ -91,3 +91,36 @@ async fn what_one_receivers_server_has_against_our_sender_holds_up_nobody_else()
         assert_eq!(house.accounting(id).await, accounting(READERS, 0));
     }
 }
+
+/// Nor do two of them: whoever is refused while others get through has it by themselves from then on.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_two_receivers_servers_have_against_our_sender_holds_up_nobody_else() {
+    let (house, channel) = start().await;
+    for reader in ["reader7@example.org", "reader8@example.org"] {
+        let picky = Rule::reply(Phase::RcptTo, 553, "5.1.8 sender address rejected");
+        house.smtp.add_rule(picky.to(reader));
+    }
+    let id = house.publish("The ferry", "It runs.", &[channel]).await;
+    pass(&house, 120).await;
+    assert_eq!(house.accounting(id).await, accounting(READERS - 2, 2));
+    // Next to each other, nobody else was known to get through.
+    let before = openings(&house, channel).await;
+    assert!(before <= 1, "{before}");
+    // Only these two are tried for hours: nothing is to be found out by them, and nobody waits for it.
+    pass(&house, 8 * 60).await;
+    assert_eq!(openings(&house, channel).await, before);
+    house.subscriber("late@example.org").await;
+    house.publish("The bridge", "It is open.", &[channel]).await;
+    house.platform.settle().await;
+    assert_eq!(house.smtp.by_recipient("late@example.org").len(), 1);
+    pass(&house, 6 * 24 * 60).await;
+    let given_up = Accounting {
+        failed: 2,
+        ..accounting(READERS - 2, 0)
+    };
+    let given_up = Accounting {
+        planned: READERS,
+        ..given_up
+    };
+    assert_eq!(house.accounting(id).await, given_up);
+}

@@ -23,6 +23,7 @@ use uuid::Uuid;
 use crate::answer::Answer;
 use crate::api_keys::{ApiKeys, KeyUses};
 use crate::channels::replay::NotTaken;
+use crate::feedback::Origin;
 use crate::offers::{Offer, Offers};
 use crate::own_data::OwnData;
 use crate::refusal::{self, Refused};
@@ -199,6 +200,19 @@ impl Commands {
     #[must_use]
     pub fn with_offers(self, offers: Offers) -> Self {
         Self { offers, ..self }
+    }
+
+    /// The circumstances of what is done by this request, and has no key to be known by when it comes again.
+    pub(crate) fn context(&self, actor: impl Into<String>, origin: &Origin) -> Context {
+        Context {
+            actor: actor.into(),
+            correlation_id: origin.correlation_id,
+            causation: None,
+            occurred_at: self.clock.now(),
+            traceparent: origin.traceparent.clone(),
+            intent: self.ids.next(),
+            request_digest: None,
+        }
     }
 
     /// Lets publications go to segments, by channels of these kinds: those with single receivers; unless these pick nobody. One

@@ -7,7 +7,7 @@ use tidings_domain::subscriber::{self, Subscriber};
 use tidings_domain::suppression::{self, Reason, Suppression};
 use tidings_domain::token::ConfirmLink;
 use tidings_domain::value::Evidence;
-use tidings_event_store::{CommitError, Context};
+use tidings_event_store::CommitError;
 use tidings_service::Problem;
 
 use crate::commands::Commands;
@@ -35,15 +35,7 @@ pub(crate) async fn confirm(
     link: &ConfirmLink,
     evidence: Option<Evidence>,
 ) -> Result<Answered, Problem> {
-    let context = Context {
-        actor: "subscriber:page".to_owned(),
-        correlation_id: origin.correlation_id,
-        causation: None,
-        occurred_at: commands.clock.now(),
-        traceparent: origin.traceparent.clone(),
-        intent: commands.ids.next(),
-        request_digest: None,
-    };
+    let context = commands.context("subscriber:page", origin);
     let (store, id) = (&commands.store, link.subscriber_id);
     let load = |error| refusal::load(&error);
     let access = store

@@ -27,15 +27,7 @@ pub(crate) async fn depart(
         | UnsubscribeMethod::Import
         | UnsubscribeMethod::Restored => "subscriber:page",
     };
-    let context = Context {
-        actor: actor.to_owned(),
-        correlation_id: origin.correlation_id,
-        causation: None,
-        occurred_at: commands.clock.now(),
-        traceparent: origin.traceparent.clone(),
-        intent: commands.ids.next(),
-        request_digest: None,
-    };
+    let context = commands.context(actor, origin);
     let command = || subscriber::Command::Unsubscribe {
         method,
         delivery_id: link.delivery_id,

@@ -42,15 +42,8 @@ pub(crate) async fn record(commands: &Commands, look: Look) -> Result<i64, Probl
         let detail = sentence(&invalid.detail);
         Problem::bad_request(format!("Why you look is not acceptable. {detail}"))
     })?;
-    let context = Context {
-        actor: commands.principals.actor(commands, &by.principal).await?,
-        correlation_id: by.context.correlation_id,
-        causation: None,
-        occurred_at: commands.clock.now(),
-        traceparent: Some(by.context.traceparent.to_string()),
-        intent: commands.ids.next(),
-        request_digest: None,
-    };
+    let actor = commands.principals.actor(commands, &by.principal).await?;
+    let context = commands.context(actor, &(&by.context).into());
     let looks: Vec<_> = subscriber_ids
         .into_iter()
         .map(|id| (id, command(id, seen, reason.clone())))

@@ -41,16 +41,8 @@ pub(crate) async fn ask(
     link: &PreferencesLink,
     evidence: Option<Evidence>,
 ) -> Result<Asked, Problem> {
-    let context = Context {
-        actor: ACTOR.to_owned(),
-        correlation_id: origin.correlation_id,
-        causation: None,
-        occurred_at: commands.clock.now(),
-        traceparent: Some(origin.traceparent.to_string()),
-        // The same over all attempts: one whose answer was lost is recognised.
-        intent: commands.ids.next(),
-        request_digest: None,
-    };
+    // The same over all attempts: one whose answer was lost is recognised.
+    let context = commands.context(ACTOR, &origin.into());
     for _ in 0..ATTEMPTS_MAX {
         match attempt(commands, &context, link, evidence.clone()).await? {
             Ok(asked) => return Ok(asked),

@@ -10,7 +10,7 @@ use tidings_domain::stream_id;
 use tidings_domain::subscriber::Subscriber;
 use tidings_domain::suppression::Suppression;
 use tidings_domain::token::OwnDataLink;
-use tidings_event_store::{CommitError, Context, Guard, Loaded};
+use tidings_event_store::{CommitError, Guard, Loaded};
 use tidings_service::Problem;
 use tidings_service::http::RequestContext;
 use tidings_service::look::{self, ReadyFile};
@@ -130,15 +130,7 @@ async fn record(
     link: &OwnDataLink,
     (judged, handed): (Judged, look::File),
 ) -> Result<bool, Problem> {
-    let context = Context {
-        actor: ACTOR.to_owned(),
-        correlation_id: origin.correlation_id,
-        causation: None,
-        occurred_at: commands.clock.now(),
-        traceparent: Some(origin.traceparent.to_string()),
-        intent: commands.ids.next(),
-        request_digest: None,
-    };
+    let context = commands.context(ACTOR, &origin.into());
     let subscriber_id = link.subscriber_id;
     let Ok(events) = judged.access.state.decide(Command::Export {
         subscriber_id,

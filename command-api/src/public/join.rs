@@ -10,7 +10,6 @@ use actix_web::http::{StatusCode, header};
 use actix_web::web;
 use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, ResponseError as _};
 use serde::Serialize;
-use tidings_event_store::Context;
 use tidings_service::Problem;
 use tidings_service::access::{Access, Route};
 use tidings_service::http::{RequestContext, is_json, read_body};
@@ -165,15 +164,7 @@ async fn take(
             "Nobody can be asked by mail at the moment.",
         ));
     };
-    let context = Context {
-        actor: "subscriber:form".to_owned(),
-        correlation_id: origin.correlation_id,
-        causation: None,
-        occurred_at: commands.clock.now(),
-        traceparent: Some(origin.traceparent.to_string()),
-        intent: commands.ids.next(),
-        request_digest: None,
-    };
+    let context = commands.context("subscriber:form", &origin.into());
     let joining = Joining {
         email,
         name,

@@ -134,15 +134,7 @@ async fn answer(
     let agent = request.headers().get(header::USER_AGENT);
     let agent = agent.map(|agent| String::from_utf8_lossy(agent.as_bytes()));
     let evidence = agent.map(|agent| Evidence::user_agent(&agent));
-    let context = Context {
-        actor: ACTOR.to_owned(),
-        correlation_id: origin.correlation_id,
-        causation: None,
-        occurred_at: commands.clock.now(),
-        traceparent: Some(origin.traceparent.to_string()),
-        intent: commands.ids.next(),
-        request_digest: None,
-    };
+    let context = commands.context(ACTOR, &origin.into());
     match saved(commands, link, entry, evidence.as_ref(), &context).await {
         Ok(response) => response,
         Err(problem) => later(&problem),

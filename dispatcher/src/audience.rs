@@ -75,8 +75,32 @@ pub(crate) async fn freeze(
     whom: &Whom,
     within: Duration,
 ) -> Result<Option<Frozen>, AudienceError> {
-    let read = read(pool, reading, not_before, addressed, whom, within).await;
-    match read {
+    let not_before = not_before.max(whom.as_of);
+    let read = async {
+        let mut client = pool.get().await.map_err(ReadError::from)?;
+        let (transaction, position) = snapshot(&mut client).await?;
+        let Some(view_position) = position.filter(|position| *position >= not_before) else {
+            return Ok(None);
+        };
+        // Whatever the connection has otherwise, which is for questions.
+        let limit = format!("set local statement_timeout = {}", within.as_millis());
+        transaction.batch_execute(&limit).await?;
+        let picked = match addressed {
+            true => keep(&transaction, reading, whom).await?,
+            false => None,
+        };
+        let (subscribers, digest) = sum_up(&transaction, reading).await?;
+        crash_point!("freeze.audience_read");
+        transaction.commit().await?;
+        crash_point!("freeze.audience_kept");
+        Ok(Some(Frozen {
+            view_position,
+            subscribers,
+            digest,
+            picked,
+        }))
+    };
+    match read.await {
         Err(AudienceError::Read(ReadError::Database(error)))
             if error.code() == Some(&SqlState::QUERY_CANCELED) =>
         {
@@ -84,39 +108,6 @@ pub(crate) async fn freeze(
         }
         read => read,
     }
-}
-
-async fn read(
-    pool: &Pool,
-    reading: Reading,
-    not_before: i64,
-    addressed: bool,
-    whom: &Whom,
-    within: Duration,
-) -> Result<Option<Frozen>, AudienceError> {
-    let not_before = not_before.max(whom.as_of);
-    let mut client = pool.get().await.map_err(ReadError::from)?;
-    let (transaction, position) = snapshot(&mut client).await?;
-    let Some(view_position) = position.filter(|position| *position >= not_before) else {
-        return Ok(None);
-    };
-    // Whatever the connection has otherwise, which is for questions.
-    let limit = format!("set local statement_timeout = {}", within.as_millis());
-    transaction.batch_execute(&limit).await?;
-    let picked = match addressed {
-        true => keep(&transaction, reading, whom).await?,
-        false => None,
-    };
-    let (subscribers, digest) = sum_up(&transaction, reading).await?;
-    crash_point!("freeze.audience_read");
-    transaction.commit().await?;
-    crash_point!("freeze.audience_kept");
-    Ok(Some(Frozen {
-        view_position,
-        subscribers,
-        digest,
-        picked,
-    }))
 }
 
 /// Puts them into the table. Gives what segments have said, if they have a say.

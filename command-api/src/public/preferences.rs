@@ -8,7 +8,6 @@ mod shown;
 #[cfg(test)]
 mod tests;
 
-use actix_web::http::header;
 use actix_web::web;
 use actix_web::{HttpRequest, HttpResponse, ResponseError as _};
 use tidings_domain::aggregate::Aggregate as _;
@@ -131,9 +130,7 @@ async fn answer(
     link: &PreferencesLink,
     entry: &Entry,
 ) -> HttpResponse {
-    let agent = request.headers().get(header::USER_AGENT);
-    let agent = agent.map(|agent| String::from_utf8_lossy(agent.as_bytes()));
-    let evidence = agent.map(|agent| Evidence::user_agent(&agent));
+    let evidence = super::evidence(request);
     let context = commands.context(ACTOR, &origin.into());
     match saved(commands, link, entry, evidence.as_ref(), &context).await {
         Ok(response) => response,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tidings_dispatcher::channel::Environment;
 use tidings_dispatcher::channels::{Paces, email};
-use tidings_dispatcher::{DispatchError, Dispatcher, Limits};
+use tidings_dispatcher::{DispatchError, Dispatcher, Limits, TrackingKeys};
 use tidings_domain::aggregate::Aggregate;
 use tidings_domain::channel::{self, Channel};
 use tidings_domain::id::IdKey;
@@ -204,7 +204,12 @@ async fn dispatcher(
     feed: &Feed,
 ) -> Result<Dispatcher, Error> {
     let config = Config::defaults()?;
-    let link_keys = store.vault().link_keys(site.clock.now()).await?;
+    let vault = store.vault();
+    let link_keys = vault.link_keys(site.clock.now()).await?;
+    let tracking = TrackingKeys {
+        keys: vault.tracking_keys(site.clock.now()).await?,
+        id_key: vault.id_key(site.clock.now()).await?,
+    };
     Ok(Dispatcher::new(tidings_dispatcher::Options {
         store: store.clone(),
         feed: feed.clone(),
@@ -228,6 +233,7 @@ async fn dispatcher(
         own_data_contact: None,
         public_url: PublicUrl::parse("https://news.example.org").ok_or("not a URL")?,
         link_keys: Arc::new(link_keys),
+        tracking: Arc::new(tracking),
         metrics: Metrics::new()?,
         limits: Limits::from(&config.dispatcher),
     }))

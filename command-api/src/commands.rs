@@ -23,6 +23,7 @@ use uuid::Uuid;
 use crate::answer::Answer;
 use crate::api_keys::{ApiKeys, KeyUses};
 use crate::channels::replay::NotTaken;
+use crate::engagement::Tracking;
 use crate::feedback::Origin;
 use crate::offers::{Offer, Offers};
 use crate::own_data::OwnData;
@@ -105,6 +106,8 @@ pub struct Commands {
     pub(crate) notice_channel: NoticeChannel,
     /// Without it nobody can sign up by themselves.
     pub(crate) sign_up_form: Option<SignUpForm>,
+    /// Without it mails tell nothing.
+    pub(crate) tracking: Option<Tracking>,
     /// Without it nothing is handed out by links.
     pub(crate) own_data: Option<OwnData>,
     pub(crate) principals: Principals,
@@ -147,6 +150,7 @@ impl Commands {
             is_obstructed: Arc::new(|_| Box::pin(async { Ok(None) })),
             notice_channel: Arc::new(|| Box::pin(async { Ok(None) })),
             sign_up_form: None,
+            tracking: None,
             own_data: None,
             principals: Principals::default(),
             sns: None,
@@ -250,6 +254,15 @@ impl Commands {
         }
     }
 
+    /// Takes note of what mails tell about themselves; these keys sign what they say.
+    #[must_use]
+    pub fn with_tracking(self, keys: LinkKeys) -> Self {
+        Self {
+            tracking: Some(Tracking::new(keys)),
+            ..self
+        }
+    }
+
     /// Lets subscribers have a link to all that is held about them sent to their address. `contact`: how to reach whoever
     /// answers such requests, as people read it; `make`: how the file is made, which another room knows.
     #[must_use]
@@ -266,6 +279,16 @@ impl Commands {
         Self {
             metrics: Some(metrics),
             ..self
+        }
+    }
+
+    /// Counts what a mail told.
+    pub(crate) fn count_hit(&self, what: &str, result: &str) {
+        if let Some(metrics) = &self.metrics {
+            metrics
+                .engagement_total
+                .with_label_values(&[what, result])
+                .inc();
         }
     }
 

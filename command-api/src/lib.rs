@@ -8,6 +8,7 @@ mod commands;
 mod confirmation;
 mod departure;
 pub mod docs;
+mod engagement;
 pub mod feedback;
 mod html;
 pub mod imports;
@@ -87,6 +88,8 @@ pub const ROUTES: &[Route] = &[
     public::confirm::CONFIRM,
     public::ask::ROUTE,
     public::leave::ROUTE,
+    public::track::ROUTE,
+    public::track::LOOK,
     public::preferences::SHOW,
     public::preferences::SAVE,
     public::own_data::ASK,
@@ -142,6 +145,8 @@ pub const ROUTES: &[Route] = &[
         public::confirm::confirm,
         public::ask::ask,
         public::leave::leave,
+        public::track::track,
+        public::track::look,
         public::preferences::show,
         public::preferences::save,
         public::own_data::ask,

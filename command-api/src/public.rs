@@ -11,6 +11,7 @@ pub(crate) mod own_data;
 mod page;
 pub(crate) mod preferences;
 pub(crate) mod ses;
+pub(crate) mod track;
 
 use actix_web::http::header;
 use actix_web::{HttpRequest, web};
@@ -42,6 +43,9 @@ pub(crate) fn routes(cfg: &mut web::ServiceConfig) {
     serve_counted(cfg, own_data::ASK, links, own_data::ask);
     serve_counted(cfg, own_data::take::SHOW, links, own_data::take::show);
     serve_counted(cfg, own_data::take::TAKE, links, own_data::take::take);
+    // Never counted either: a provider's proxy fetches for all its readers.
+    serve(cfg, track::ROUTE, track::track);
+    serve(cfg, track::LOOK, track::look);
     serve(cfg, mail::ROUTE, mail::receive);
     serve(cfg, ses::ROUTE, ses::receive);
 }

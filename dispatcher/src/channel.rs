@@ -18,6 +18,7 @@ use uuid::Uuid;
 use crate::channels::Paces;
 use crate::content::Composed;
 use crate::senders::Sender;
+use crate::tracking::Tracking;
 
 /// How many deliveries one publication makes on a channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -189,6 +190,8 @@ pub struct Job<'a> {
     /// The local part of an address that tells which delivery and attempt a report about the message means; none when
     /// nobody waits for one.
     pub return_path: Option<String>,
+    /// What its mail may tell about itself, if the channel wants that; none: it is not a publication's, or goes to no single reader.
+    pub tracking: Option<Tracking<'a>>,
     /// The date the message bears: that of its first attempt, so that a resend is identical.
     pub date: OffsetDateTime,
 }

@@ -19,6 +19,7 @@ use crate::channel::Environment;
 use crate::instance::Instance;
 use crate::roster::Roster;
 use crate::surroundings::Surroundings;
+use crate::tracking::TrackingKeys;
 
 /// Who writes what the dispatcher writes.
 pub(crate) const ACTOR: &str = "system:dispatcher";
@@ -45,6 +46,8 @@ pub struct Options {
     pub own_data_contact: Option<String>,
     /// Signs the links in messages.
     pub link_keys: Arc<LinkKeys>,
+    /// Signs what mails tell about themselves.
+    pub tracking: Arc<TrackingKeys>,
     /// Where outcomes are counted.
     pub metrics: Metrics,
     /// Bounds.
@@ -90,6 +93,7 @@ pub(crate) struct Core {
     pub(crate) organisation: String,
     pub(crate) own_data_contact: Option<String>,
     pub(crate) link_keys: Arc<LinkKeys>,
+    pub(crate) tracking: Arc<TrackingKeys>,
     pub(crate) metrics: Metrics,
     pub(crate) limits: Limits,
     pub(crate) instance: Instance,
@@ -116,6 +120,7 @@ impl Core {
             organisation: options.organisation,
             own_data_contact: options.own_data_contact,
             link_keys: options.link_keys,
+            tracking: options.tracking,
             metrics: options.metrics,
             limits: options.limits,
         }

@@ -193,6 +193,7 @@ impl Desk {
             preferences_url: reader.map(|_| self.public_url.join("/p/sample")),
             sender: &sample.sender,
             return_path: None,
+            tracking: None,
             date: self.clock.now(),
         }
     }

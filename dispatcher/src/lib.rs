@@ -30,11 +30,13 @@ mod roster;
 mod schedules;
 pub mod senders;
 mod surroundings;
+mod tracking;
 mod worker;
 
 pub use crate::audience::Obstacle;
 pub use crate::core::{DispatchError, Limits, Options};
 pub use dispatcher::Dispatcher;
+pub use tracking::{Tracking, TrackingKeys};
 
 /// Checks a channel's settings and credentials (a JSON object's text) before they are recorded.
 pub fn validate_channel(

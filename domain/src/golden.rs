@@ -2,6 +2,7 @@
 //! a new shape of an event gets a new file beside it.
 
 mod choices;
+mod engaged;
 mod later;
 mod of_subscriber;
 mod small;
@@ -20,10 +21,11 @@ use crate::value::{
     ChannelIds, ChannelKind, ChannelName, Code, Credentials, Markdown, Settings, Title,
 };
 use crate::{
-    access, address, api_key, channel, delivery, log, publication, record, segment, subscriber,
-    subscriber_import, suppression, topic,
+    access, address, api_key, channel, delivery, engagement, engagement_period, log, publication,
+    record, segment, subscriber, subscriber_import, suppression, topic,
 };
 
+use engaged::{engagement_events, period_events};
 use small::{access_events, address_events, api_key_events, log_events};
 
 fn id(n: u8) -> Uuid {
@@ -344,6 +346,10 @@ fn every_event_reads_as_it_was_written() {
     seen.extend(check::<address::Address>(&address_events()));
     seen.extend(check::<api_key::ApiKey>(&api_key_events()));
     seen.extend(check::<log::Log>(&log_events()));
+    seen.extend(check::<engagement::Engagement>(&engagement_events()));
+    seen.extend(check::<engagement_period::EngagementPeriod>(
+        &period_events(),
+    ));
     seen.extend(check::<topic::Topic>(&choices::topic_events()));
     seen.extend(check::<segment::Segment>(&choices::segment_events()));
     let all: BTreeSet<_> = tidings_proto::EVENT_TYPES.iter().copied().collect();

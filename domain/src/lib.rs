@@ -10,6 +10,8 @@ pub mod aggregate;
 pub mod api_key;
 pub mod channel;
 pub mod delivery;
+pub mod engagement;
+pub mod engagement_period;
 pub mod erasure;
 pub mod id;
 pub mod log;

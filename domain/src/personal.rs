@@ -35,6 +35,10 @@ pub trait Seal {
     /// Seals one value.
     fn seal(&self, field: &str, plaintext: &[u8]) -> Sealed;
 
+    /// Seals one value under the key of the period alone that the event's evidence is kept for, so that it is there until that ends,
+    /// whoever was erased before.
+    fn seal_by_period(&self, field: &str, plaintext: &[u8]) -> Sealed;
+
     /// Seals an optional text; absent stays absent.
     fn seal_text(&self, field: &str, text: Option<&str>) -> Option<Sealed> {
         text.map(|text| self.seal(field, text.as_bytes()))

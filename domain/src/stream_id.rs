@@ -5,8 +5,9 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::access::NoticeKind;
+use crate::delivery::Cause;
 use crate::id::{IdKey, derive, derive_from};
-use crate::value::{EmailAddress, Slug};
+use crate::value::{EmailAddress, Month, Slug};
 
 /// The `log` stream: the same in every installation, since a database holds one log.
 pub fn log() -> Uuid {
@@ -46,6 +47,22 @@ pub fn access(subscriber_id: Uuid) -> Uuid {
 /// The `record` stream of a subscriber.
 pub fn record(subscriber_id: Uuid) -> Uuid {
     derive_from(subscriber_id, "record", &[])
+}
+
+/// The `engagement` stream of a delivery.
+pub fn engagement(delivery_id: Uuid) -> Uuid {
+    derive_from(delivery_id, "engagement", &[])
+}
+
+/// The `engagement_period` stream of a month, and the key of its evidence: the same in every installation.
+pub fn engagement_period(month: Month) -> Uuid {
+    derive(month.start(), "engagement_period", &[])
+}
+
+/// A link of a text, by the address as it stands in it.
+pub fn engagement_link(key: &IdKey, cause: Cause, url: &str) -> Uuid {
+    let (kind, id) = (cause.kind().as_bytes(), cause.id());
+    key.derive("engagement.link", &[kind, id.as_bytes(), url.as_bytes()])
 }
 
 /// The `delivery` stream of a notice, from the intent of the command that issues it, and what it says.
@@ -225,6 +242,15 @@ mod tests {
             ("topic", topic(&key(), &Slug::parse("markets").unwrap())),
             ("record", record(a)),
             ("segment", segment(&key(), &Slug::parse("readers").unwrap())),
+            ("engagement", engagement(a)),
+            (
+                "engagement_period",
+                engagement_period(Month::parse("2026-09").unwrap()),
+            ),
+            (
+                "engagement_link",
+                engagement_link(&key(), Cause::Publication(b), "https://example.org/a"),
+            ),
         ];
         let known = [
             "00000000-0000-879e-b02c-7855edda16c4",
@@ -244,6 +270,9 @@ mod tests {
             "9e582dfa-4715-8bd5-80cc-0660926b53e1",
             "00000000-0000-8780-8d70-41a58192af8c",
             "769b7911-30a0-8720-8236-58f9ccfe7eb5",
+            "00000000-0000-8a0e-a908-b9d2d5b27bd0",
+            "01a05a43-fc00-83b5-a956-378874aed76a",
+            "042a7739-e5a8-8ad0-80b9-97d72b8b01a5",
         ];
         for ((name, id), known) in derived.iter().zip(known) {
             assert_eq!(id.to_string(), known, "{name}");

@@ -1,11 +1,12 @@
 //! Signed links: `/u/TOKEN` stands in mails for years, so the token names everything itself and its format never
-//! changes. `/c/TOKEN`, `/p/TOKEN` and `/x/TOKEN` have the same layout, each with a letter of its own. The same keys sign return paths.
+//! changes. `/c/TOKEN`, `/p/TOKEN` and `/x/TOKEN` have the same layout, each with a letter of its own. The same keys sign return paths; `/t/TOKEN` has others.
 
 mod api_key;
 mod confirm;
 mod own_data;
 mod preferences;
 mod return_path;
+mod tracking;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -18,6 +19,7 @@ pub use confirm::ConfirmLink;
 pub use own_data::OwnDataLink;
 pub use preferences::PreferencesLink;
 pub use return_path::ReturnPath;
+pub use tracking::{Done, TrackingLink};
 
 const FORMAT: u8 = 1;
 const PURPOSE: u8 = b'u';

@@ -16,7 +16,7 @@ pub use draft::Draft;
 use crate::committer::CommitError;
 use crate::event::{Committed, Recorded};
 use crate::log::{Log, ReadError};
-use crate::vault::{EventOpener, KeyRing, Vault, VaultError};
+use crate::vault::{EventOpener, KeyRing, Vault, VaultError, keys_of_value};
 
 /// The revision of the event contract this build reads. An event that asks for a newer one stops
 /// every fold that may lead to an action.
@@ -238,8 +238,7 @@ impl Store {
         let mut owners = Vec::new();
         for event in events {
             if let Ok(event) = event.decode() {
-                event
-                    .for_each_sealed(&mut |sealed| owners.extend(Uuid::from_slice(&sealed.key_id)));
+                event.for_each_sealed(&mut |sealed| owners.extend(keys_of_value(sealed)));
             }
         }
         self.keys_for(owners).await
@@ -260,7 +259,7 @@ impl Store {
             .map(std::borrow::Borrow::borrow)
             .filter(|item| nouns.contains(&item.recorded.noun()));
         for event in wanted.filter_map(|item| item.event.as_ref().ok()) {
-            event.for_each_sealed(&mut |sealed| owners.extend(Uuid::from_slice(&sealed.key_id)));
+            event.for_each_sealed(&mut |sealed| owners.extend(keys_of_value(sealed)));
         }
         self.keys_for(owners).await
     }

@@ -35,7 +35,8 @@ use master::Wrapped;
 pub use master::{MasterId, MasterKey, MasterKeyError};
 use masters::Masters;
 pub use masters::{MasterSource, SourceError};
-pub use ring::{EventOpener, EventSealer, KeyRing};
+pub(crate) use ring::keys_of_value;
+pub use ring::{EventOpener, EventSealer, KeyRing, Under};
 pub use rotation::{RotateError, Rotation, RotationProgress};
 pub use status::KeyStatus;
 
@@ -54,6 +55,7 @@ const REPLACED_MAX: u32 = 3;
 /// Key rows that belong to the installation, not to a subject.
 const ID_KEY: Uuid = Uuid::from_bytes(*b"tidings\x80\x80 id key");
 const LINK_KEY: Uuid = Uuid::from_bytes(*b"tidings\x80\x80linkkey");
+const TRACKING_KEY: Uuid = Uuid::from_bytes(*b"tidings\x80\x80tracked");
 const WITNESS_KEY: Uuid = Uuid::from_bytes(*b"tidings\x80\x80witness");
 
 /// Makes, keeps and destroys keys. A cheap handle.
@@ -256,6 +258,13 @@ impl Vault {
     /// The installation's keys for links in mails, made at first use.
     pub async fn link_keys(&self, now: OffsetDateTime) -> Result<LinkKeys, VaultError> {
         self.installation_key(LINK_KEY, now)
+            .await
+            .map(|key| LinkKeys::new(LinkKey::new(1, *key), Vec::new()))
+    }
+
+    /// The installation's keys for what mails tell about themselves, made at first use: others than those by which readers leave.
+    pub async fn tracking_keys(&self, now: OffsetDateTime) -> Result<LinkKeys, VaultError> {
+        self.installation_key(TRACKING_KEY, now)
             .await
             .map(|key| LinkKeys::new(LinkKey::new(1, *key), Vec::new()))
     }

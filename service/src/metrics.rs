@@ -30,6 +30,7 @@ pub struct Metrics {
     pub queue_depth: IntGaugeVec,
     pub delivery_outcomes_total: IntCounterVec,
     pub feedback_total: IntCounterVec,
+    pub engagement_total: IntCounterVec,
     pub http_requests_total: IntCounterVec,
     pub http_request_seconds: HistogramVec,
 }
@@ -79,6 +80,12 @@ impl Metrics {
                 "feedback_total",
                 "Reports of receiving sides about messages they took",
                 &["source", "result"],
+            )?,
+            engagement_total: counters(
+                r,
+                "engagement_total",
+                "What mails told of their readers",
+                &["what", "result"],
             )?,
             http_requests_total: counters(
                 r,

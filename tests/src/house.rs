@@ -10,7 +10,7 @@ use tidings_command_api::ImportWorker;
 use tidings_dispatcher::channel::Environment;
 use tidings_dispatcher::channels::Paces;
 use tidings_dispatcher::erasure::Eraser;
-use tidings_dispatcher::{Dispatcher, Limits, Options};
+use tidings_dispatcher::{Dispatcher, Limits, Options, TrackingKeys};
 use tidings_domain::address::{self, Address};
 use tidings_domain::channel::{self, Channel};
 use tidings_domain::id::IdKey;
@@ -48,6 +48,8 @@ pub struct House {
     pub id_key: IdKey,
     /// Signs links.
     pub link_keys: Arc<LinkKeys>,
+    /// Sign what mails tell about themselves.
+    pub tracking_keys: LinkKeys,
     /// What was counted.
     pub metrics: Metrics,
     files: tempfile::TempDir,
@@ -96,6 +98,7 @@ impl House {
         Self {
             id_key: vault.id_key(now).await.unwrap(),
             link_keys: Arc::new(vault.link_keys(now).await.unwrap()),
+            tracking_keys: vault.tracking_keys(now).await.unwrap(),
             metrics: Metrics::new().unwrap(),
             files: tempfile::tempdir().unwrap(),
             platform,
@@ -170,6 +173,10 @@ impl House {
             organisation: "The Town Crier".to_owned(),
             own_data_contact: Some("privacy@example.org".to_owned()),
             link_keys: self.link_keys.clone(),
+            tracking: Arc::new(TrackingKeys {
+                keys: self.tracking_keys.clone(),
+                id_key: self.id_key.clone(),
+            }),
             metrics: self.metrics.clone(),
             limits: Limits::from(&Config::defaults().unwrap().dispatcher),
         }

@@ -3,18 +3,19 @@
 use tidings_domain::access::NoticeKind;
 use tidings_domain::delivery::Purpose;
 use tidings_domain::token::{
-    ConfirmLink, OwnDataLink, PreferencesLink, ReturnPath, UnsubscribeLink,
+    ConfirmLink, Done, OwnDataLink, PreferencesLink, ReturnPath, TrackingLink, UnsubscribeLink,
 };
 use tidings_domain::topic::Sender;
 use time::{Date, UtcOffset};
 use uuid::Uuid;
 
 use super::Case;
-use crate::causes::{Cause, Notice};
+use crate::causes::{Cause, Notice, Publishing};
 use crate::channel::{About, Channel, Job, Recipient, RenderError, Rendered};
 use crate::content::{Composed, notice};
 use crate::core::Core;
 use crate::pick::Pick;
+use crate::tracking::Tracking;
 
 /// Where a reader says that they do not want it, or want it otherwise.
 #[derive(Default)]
@@ -65,6 +66,7 @@ impl Core {
             preferences_url: links.preferences,
             sender,
             return_path,
+            tracking: None,
             date: pick.planned_at,
         };
         match &case.cause {
@@ -75,7 +77,9 @@ impl Core {
                 let topic = publication.only_topic();
                 let links = reader.map(|reader| self.links(topic, case, pick, reader));
                 let links = links.unwrap_or_default();
-                channel.render(&job(about, content.as_ref(), &publication.sender, links))
+                let tracking = reader.map(|reader| self.tracking(publication, pick, reader));
+                let job = job(about, content.as_ref(), &publication.sender, links);
+                channel.render(&Job { tracking, ..job })
             }
             Cause::Notice(it) => {
                 let reader = reader.ok_or(RenderError::NoRecipient)?;
@@ -98,6 +102,23 @@ impl Core {
                 let (about, sender) = (About::Notice(it.kind), Sender::default());
                 channel.render(&job(about, &content, &sender, links))
             }
+        }
+    }
+
+    /// What a publication's mail may tell.
+    fn tracking(&self, publication: &Publishing, pick: &Pick, subscriber_id: Uuid) -> Tracking<'_> {
+        Tracking {
+            by: &self.tracking,
+            public_url: &self.public_url,
+            link: TrackingLink {
+                subscriber_id,
+                publication_id: publication.publication_id,
+                delivery_id: pick.delivery.id,
+                channel_id: pick.plan.channel_id,
+                issued: issued(pick),
+                content_version: pick.plan.content_version,
+                done: Done::Opened,
+            },
         }
     }
 

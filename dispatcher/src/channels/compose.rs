@@ -64,13 +64,13 @@ pub(super) fn mail(letterhead: &Letterhead, job: &Job<'_>) -> Result<Rendered, R
         About::Publication(id) => format!("{id}:publication:tidings"),
         About::Notice(kind) => format!("{kind}:notice:tidings"),
     };
+    let tracking = job.tracking.as_ref();
+    let tracked = tracking.and_then(|it| it.tracked(letterhead.tracking));
+    let key = job.delivery_id.to_string();
+    let bodies = (job.content.mail()).alternative(Some(&footer), tracked.as_ref(), &key);
     let message = message
         .raw_header(verbatim(FEEDBACK_ID, feedback_id))
-        .multipart(
-            job.content
-                .mail()
-                .alternative(Some(&footer), &job.delivery_id.to_string()),
-        )
+        .multipart(bodies)
         .map_err(|_| RenderError::Unbuildable)?;
     Ok(Rendered {
         delivery_id: job.delivery_id,

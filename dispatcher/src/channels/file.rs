@@ -91,7 +91,7 @@ impl Channel for FileChannel {
             .multipart(
                 job.content
                     .mail()
-                    .alternative(None, &job.delivery_id.to_string()),
+                    .alternative(None, None, &job.delivery_id.to_string()),
             )
             .map_err(unbuildable)?;
         Ok(Rendered {

@@ -9,6 +9,7 @@ use tidings_domain::value::{self as domain, ListId};
 use super::compose::mailbox;
 use super::settings::Fields;
 use crate::channel::RenderError;
+use crate::tracking::Extent;
 
 /// What a person configures of it.
 #[derive(Clone, Debug)]
@@ -19,21 +20,25 @@ pub(super) struct Letterhead {
     pub(super) list_id: Option<String>,
     /// Where a mail that asks to leave goes: its server hands it to `/hooks/mail`.
     pub(super) unsubscribe_mailbox: Option<Address>,
+    /// How much mails tell of their readers.
+    pub(super) tracking: Extent,
 }
 
 impl Letterhead {
-    /// Reads `from`, `reply_to`, `list_id` and `unsubscribe_mailbox`; none without a usable `from`.
+    /// Reads `from`, `reply_to`, `list_id`, `unsubscribe_mailbox` and `tracking`; none without a usable `from`.
     pub(super) fn read(settings: &mut Fields) -> Option<Self> {
         let address = "an address such as `Name <news@example.org>`";
         let from = settings.required_parsed::<Mailbox>("from", address);
         let reply_to = settings.parsed::<Mailbox>("reply_to", address);
         let list_id = list_id(settings);
         let unsubscribe_mailbox = unsubscribe_mailbox(settings);
+        let tracking = tracking(settings);
         from.map(|from| Self {
             from,
             reply_to,
             list_id,
             unsubscribe_mailbox,
+            tracking,
         })
     }
 
@@ -60,6 +65,7 @@ impl Letterhead {
             reply_to: own(&topic.reply_to)?.or_else(|| self.reply_to.clone()),
             list_id: list_id.or_else(|| self.list_id.clone()),
             unsubscribe_mailbox: self.unsubscribe_mailbox.clone(),
+            tracking: self.tracking,
         }))
     }
 }
@@ -73,6 +79,18 @@ fn list_id(settings: &mut Fields) -> Option<String> {
             None
         }
     }
+}
+
+fn tracking(settings: &mut Fields) -> Extent {
+    let name = "tracking";
+    let Some(text) = settings.text(name) else {
+        return Extent::default();
+    };
+    let extent = Extent::parse(&text);
+    if extent.is_none() {
+        settings.problem(name, "must be `off`, `clicks` or `opens_and_clicks`");
+    }
+    extent.unwrap_or_default()
 }
 
 /// It stands in a URL, so it is held to characters that mean nothing there.

@@ -71,6 +71,7 @@ pub(super) fn broadcast(content: &Composed) -> Job<'_> {
         preferences_url: None,
         sender: &OWN_SENDER,
         return_path: None,
+        tracking: None,
         date: datetime!(2026-01-02 03:04:05 UTC),
     }
 }

@@ -38,6 +38,16 @@ pub fn escape(text: &str, html: &mut String) {
     }
 }
 
+/// What [`escape`] was given.
+pub(super) fn unescape(html: &str) -> String {
+    // The ampersand last: what it stood before is no entity.
+    html.replace("&lt;", "<")
+        .replace("&gt;", ">")
+        .replace("&quot;", "\"")
+        .replace("&#39;", "'")
+        .replace("&amp;", "&")
+}
+
 /// How many bytes [`escape`] makes of a text.
 pub(super) fn escaped_size(text: &str) -> usize {
     let size = |c: char| match c {

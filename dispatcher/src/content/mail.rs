@@ -1,6 +1,6 @@
 //! A mail's two bodies: everything shared is laid out and encoded once, only the footer per reader.
 
-use std::sync::LazyLock;
+use std::sync::{LazyLock, OnceLock};
 
 use lettre::message::{
     Body, MultiPart, SinglePart,
@@ -14,6 +14,11 @@ use super::{
     html, text,
 };
 use crate::channel::About;
+
+mod woven;
+
+pub use woven::Tracked;
+use woven::Woven;
 
 /// Why this reader gets the mail and how to leave: the part that differs from reader to reader.
 #[derive(Clone, Copy)]
@@ -76,6 +81,8 @@ impl Footer<'_> {
 /// The HTML and the text body of a mail, open where the footer goes.
 pub struct MailBody {
     html: Split,
+    /// The HTML with its links apart; made when the first reader's are tracked.
+    woven: OnceLock<Woven>,
     text: Split,
 }
 
@@ -123,13 +130,14 @@ impl MailBody {
             .expect("mail.html has a footer line");
         Self {
             html: Split::new(before, after),
+            woven: OnceLock::new(),
             text: Split::new(&text::letter(title, document, url), ""),
         }
     }
 
     /// The HTML body as it reads.
     pub fn html(&self, footer: Option<&Footer<'_>>) -> String {
-        self.html.join(&html_footer(footer))
+        self.html.join(&html_footer(footer, None))
     }
 
     /// The text body as it reads; lines end with `\n`.
@@ -138,18 +146,33 @@ impl MailBody {
     }
 
     /// Both bodies as one MIME part, quoted-printable. `key` makes the boundary: letters, digits
-    /// and dashes. Neither body can hold it: in quoted-printable no `=_` ever appears.
-    pub fn alternative(&self, footer: Option<&Footer<'_>>, key: &str) -> MultiPart {
+    /// and dashes. Neither body can hold it: in quoted-printable no `=_` ever appears. `tracked`: what tells that the HTML was opened,
+    /// and its links followed; the text body tells nothing.
+    pub fn alternative(
+        &self,
+        footer: Option<&Footer<'_>>,
+        tracked: Option<&Tracked<'_>>,
+        key: &str,
+    ) -> MultiPart {
+        let html = match tracked {
+            None => self.html.join_encoded(html_footer(footer, None)),
+            Some(tracked) => {
+                let footer = html_footer(footer, tracked.picture_url.as_deref());
+                self.woven().join_encoded(footer, tracked)
+            }
+        };
         MultiPart::alternative()
             .boundary(format!("=_{key}"))
             .singlepart(part(
                 ContentType::TEXT_PLAIN,
                 self.text.join_encoded(text_footer(footer)),
             ))
-            .singlepart(part(
-                ContentType::TEXT_HTML,
-                self.html.join_encoded(html_footer(footer)),
-            ))
+            .singlepart(part(ContentType::TEXT_HTML, html))
+    }
+
+    fn woven(&self) -> &Woven {
+        let Split { before, after, .. } = &self.html;
+        self.woven.get_or_init(|| Woven::new(before, after))
     }
 }
 
@@ -175,11 +198,17 @@ impl Split {
     fn join_encoded(&self, middle: String) -> Body {
         let middle = quoted_printable(middle);
         let joined = [&self.before_encoded, &middle, &self.after_encoded].map(Vec::as_slice);
-        Body::dangerous_pre_encoded(joined.concat(), ContentTransferEncoding::QuotedPrintable)
+        encoded(joined.concat())
     }
 }
 
-fn html_footer(footer: Option<&Footer<'_>>) -> String {
+/// What is quoted-printable already.
+fn encoded(bytes: Vec<u8>) -> Body {
+    Body::dangerous_pre_encoded(bytes, ContentTransferEncoding::QuotedPrintable)
+}
+
+/// `picture_url`: what tells that the mail was opened.
+fn html_footer(footer: Option<&Footer<'_>>, picture_url: Option<&str>) -> String {
     footer.map_or_else(String::new, |footer| {
         fill(
             "footer",
@@ -187,6 +216,7 @@ fn html_footer(footer: Option<&Footer<'_>>) -> String {
                 reason => footer.reason(),
                 unsubscribe_url => footer.unsubscribe_url,
                 preferences_url => footer.preferences_url,
+                picture_url => picture_url,
             },
         )
     })

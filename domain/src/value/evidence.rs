@@ -18,6 +18,12 @@ impl Evidence {
         Self(json!({ "user_agent": kept }).to_string())
     }
 
+    /// The same, and where the link led that was followed.
+    pub fn of_click(user_agent: &str, url: &str) -> Self {
+        let kept = cut(user_agent, Self::CHARS_MAX);
+        Self(json!({ "user_agent": kept, "url": url }).to_string())
+    }
+
     pub(crate) fn recorded(text: String) -> Self {
         Self(text)
     }

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::{Context, Loaded, Past, Store};
 use crate::committer::CommitError;
 use crate::event::{Commit, Committed, Guard, NewEvent};
-use crate::vault::{EventSealer, KeyRing};
+use crate::vault::{EventSealer, KeyRing, Under};
 use crate::why::why;
 
 /// Encodes one event once its owner's key is at hand.
@@ -45,14 +45,39 @@ impl<'a> Draft<'a> {
     /// The same for a stream that belongs to a subscriber, or whose values are sealed under another's key.
     pub fn append_for<A: Aggregate>(
         &mut self,
-        mut loaded: Loaded<A>,
+        loaded: Loaded<A>,
         events: Vec<A::Event>,
-        owner: Uuid,
+        under: impl Into<Under>,
         subject: Option<Uuid>,
     ) -> Loaded<A> {
         self.guard(loaded.id, loaded.version);
+        self.push(loaded, events, under.into(), subject)
+    }
+
+    /// The same to a stream that may have grown since: for facts that exclude no other. Only that it does not exist yet is guarded, since
+    /// its first event names its subject.
+    pub fn append_behind<A: Aggregate>(
+        &mut self,
+        loaded: Loaded<A>,
+        events: Vec<A::Event>,
+        under: impl Into<Under>,
+        subject: Option<Uuid>,
+    ) -> Loaded<A> {
+        if loaded.version == 0 {
+            self.guard(loaded.id, 0);
+        }
+        self.push(loaded, events, under.into(), subject)
+    }
+
+    fn push<A: Aggregate>(
+        &mut self,
+        mut loaded: Loaded<A>,
+        events: Vec<A::Event>,
+        under: Under,
+        subject: Option<Uuid>,
+    ) -> Loaded<A> {
         if A::SEALS {
-            self.owners.push(owner);
+            self.owners.extend(under.keys());
         }
         for event in events {
             let event_id = nth_event(self.context.intent, self.events.len() as u32);
@@ -73,7 +98,7 @@ impl<'a> Draft<'a> {
             let stream_id = loaded.id;
             let subject = subject.filter(|_| loaded.version == 1);
             self.events.push(Box::new(move |ring| {
-                let sealer = EventSealer::new(ring, owner, stream_id, event_id, event_type);
+                let sealer = EventSealer::new(ring, under, stream_id, event_id, event_type);
                 let min_reader = A::min_reader(&event);
                 let payload = A::encode(&event, &sealer).encode_to_vec();
                 NewEvent {

@@ -3,6 +3,7 @@
 use std::sync::{Arc, PoisonError, RwLock, Weak};
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use aws_lc_rs::hkdf::{HKDF_SHA256, Salt};
 use aws_lc_rs::rand;
 use zeroize::Zeroizing;
 
@@ -64,6 +65,20 @@ impl DataKey {
         ciphertext: Vec<u8>,
     ) -> Option<Option<Vec<u8>>> {
         self.read(|key| open(key, nonce, aad, ciphertext))
+    }
+
+    /// The key that both together make (HKDF-SHA256, RFC 5869: `tag` is the salt, this key's bytes and then the other's are what it
+    /// is made from). `None` once either is destroyed.
+    pub(super) fn with(&self, other: &Self, tag: &[u8]) -> Option<Self> {
+        let (one, other) = (self.secret()?, other.secret()?);
+        let both = Zeroizing::new([one.as_slice(), other.as_slice()].concat());
+        let extracted = Salt::new(HKDF_SHA256, tag).extract(&both);
+        let mut material = Material::default();
+        extracted
+            .expand(&[], HKDF_SHA256)
+            .and_then(|expanded| expanded.fill(material.as_mut_slice()))
+            .expect("HKDF-SHA256 gives 32 bytes");
+        Some(Self::new(material))
     }
 
     fn read<T>(&self, with: impl FnOnce(&Material) -> T) -> Option<T> {

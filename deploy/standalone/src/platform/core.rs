@@ -32,6 +32,8 @@ pub struct Core {
     pub id_key: IdKey,
     /// Signs the links in mails.
     pub link_keys: LinkKeys,
+    /// Sign what mails tell about themselves.
+    pub tracking_keys: LinkKeys,
     /// Migrations this start applied.
     pub migrated: Vec<i32>,
 }
@@ -75,6 +77,8 @@ impl Core {
         let id_key = vault.id_key(ground.clock.now()).await.map_err(refused)?;
         let link_keys = vault.link_keys(ground.clock.now()).await;
         let link_keys = link_keys.map_err(refused)?;
+        let tracking_keys = vault.tracking_keys(ground.clock.now()).await;
+        let tracking_keys = tracking_keys.map_err(refused)?;
         let connect = dialler(connector);
         let log = Log::open(Arc::clone(&connect), pool.clone());
         let incarnation = log.incarnation().await?;
@@ -85,6 +89,7 @@ impl Core {
             incarnation,
             id_key,
             link_keys,
+            tracking_keys,
             migrated,
         })
     }

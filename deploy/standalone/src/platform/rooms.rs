@@ -18,7 +18,7 @@ use tidings_dispatcher::channels::{Paces, addressed_kinds, email};
 use tidings_dispatcher::desk::Desk;
 use tidings_dispatcher::erasure::Eraser;
 use tidings_dispatcher::queue::DispatchQueue;
-use tidings_dispatcher::{Dispatcher, Limits, replay};
+use tidings_dispatcher::{Dispatcher, Limits, TrackingKeys, replay};
 use tidings_domain::token::ApiKeyToken;
 use tidings_event_store::feed::Feed;
 use tidings_event_store::view::Runner;
@@ -99,6 +99,7 @@ impl Rooms {
                 is_obstructed(desk.clone()),
             )
             .with_notices(notice_channel(site))
+            .with_tracking(core.tracking_keys.clone())
             .with_scopes(scopes(every_route()))
             .with_metrics(site.metrics.clone());
         if let Some((contact, make)) = own_data(site, &reader) {
@@ -277,6 +278,10 @@ fn dispatcher(site: &Site<'_>, environment: Environment) -> Dispatcher {
         organisation: organisation(site),
         own_data_contact: site.config.own_data.contact.clone(),
         link_keys: Arc::new(core.link_keys.clone()),
+        tracking: Arc::new(TrackingKeys {
+            keys: core.tracking_keys.clone(),
+            id_key: core.id_key.clone(),
+        }),
         metrics: site.metrics.clone(),
         limits: Limits::from(&site.config.dispatcher),
     })

@@ -38,6 +38,7 @@ fn sealed() -> Sealed {
         key_id: Bytes::copy_from_slice(known().0.as_bytes()),
         nonce: (0xb0..0xbc).collect(),
         ciphertext: bytes(CIPHERTEXT).into(),
+        period_key_id: Bytes::new(),
     }
 }
 
@@ -115,7 +116,7 @@ async fn a_value_that_was_moved_or_changed_is_refused() {
     }
     for changed in [
         Sealed {
-            scheme: 2,
+            scheme: 3,
             ..good.clone()
         },
         Sealed {

@@ -32,6 +32,14 @@ pub(crate) fn phrase(event_type: &str) -> Option<&'static str> {
         "delivery.Reopened" => "a message was to be sent after all",
         "delivery.Sent" => "a message was taken by the receiving side",
         "delivery.Suppressed" => "a message was not allowed to be sent",
+        "engagement.Clicked" => "a link of a message was followed",
+        "engagement.Opened" => "the picture of a message was fetched",
+        "engagement_period.Closed" => {
+            "no more evidence of what a month's readers did with messages was kept"
+        }
+        "engagement_period.Shredded" => {
+            "the evidence of what a month's readers did with messages was destroyed"
+        }
         "log.DispatchReleased" => "sending was allowed again after a restore",
         "log.Restored" => "the log was restored from a backup",
         "log.ViewSkipped" => "an operator let a view pass over an event",

@@ -18,6 +18,7 @@ use tidings_dispatcher::channels::{Paces, addressed_kinds, email};
 use tidings_dispatcher::desk::Desk;
 use tidings_dispatcher::erasure::Eraser;
 use tidings_dispatcher::queue::DispatchQueue;
+use tidings_dispatcher::retention::Retention;
 use tidings_dispatcher::{Dispatcher, Limits, TrackingKeys, replay};
 use tidings_domain::token::ApiKeyToken;
 use tidings_event_store::feed::Feed;
@@ -61,6 +62,7 @@ pub(super) struct Rooms {
     importer: ImportWorker,
     key_uses: KeyUses,
     eraser: Eraser,
+    retention: Retention,
     maildir: Option<Maildir>,
     dispatcher: Dispatcher,
     queue: Runner<DispatchQueue>,
@@ -87,7 +89,8 @@ impl Rooms {
         );
         let reader = Reader::new(core.store.clone(), projector.stops(), AT_LEAST_PATIENCE)
             .with_views(&[QUEUE])
-            .with_witness(witness::folder(site.config, &ground.home));
+            .with_witness(witness::folder(site.config, &ground.home))
+            .with_engagement_kept(site.config.engagement.keep_months);
         let desk = Arc::new(desk(site, &environment));
         let mut commands = commands
             .with_views(skip_in_view(core.store.clone()))
@@ -133,6 +136,11 @@ impl Rooms {
                 core.id_key.clone(),
             ),
             eraser: Eraser::new(core.store.clone(), ground.clock.clone()),
+            retention: Retention::new(
+                core.store.clone(),
+                ground.clock.clone(),
+                site.config.engagement.keep_months,
+            ),
             dispatcher: dispatcher(site, environment),
             queue: Runner::new(core.store.clone(), site.feed.clone()),
         })
@@ -186,6 +194,7 @@ impl Rooms {
             importer,
             key_uses,
             eraser,
+            retention,
             maildir,
             dispatcher,
             ..
@@ -208,6 +217,11 @@ impl Rooms {
         let stop = others.stopping();
         others.spawn("erasures", async move {
             eraser.run(stop).await;
+            Ok::<(), Infallible>(())
+        });
+        let stop = others.stopping();
+        others.spawn("months of engagement", async move {
+            retention.run(stop).await;
             Ok::<(), Infallible>(())
         });
         if let Some(maildir) = maildir {

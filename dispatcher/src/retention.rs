@@ -18,8 +18,10 @@ use uuid::Uuid;
 
 use crate::core::{ACTOR, DispatchError};
 
-/// How often to look: a month is over once.
-const TIMER: Duration = Duration::from_secs(10);
+/// Between two looks at least.
+const BREATHER: Duration = Duration::from_secs(1);
+/// How often to look although nothing was committed here: a month is over once.
+const TIMER: Duration = Duration::from_secs(60);
 
 /// Every month with hits is a row: what was told in one is in the view before its time is over. A few at a time.
 const OVER: &str = "select period from publishing_engagement_periods \
@@ -61,8 +63,9 @@ impl Retention {
         Ok(progress)
     }
 
-    /// Steps until told to stop.
+    /// Steps until told to stop; wakes when this process commits something, and every minute.
     pub async fn run(self, stop: CancellationToken) {
+        let mut commits = self.store.log().committed();
         while !stop.is_cancelled() {
             // Cutting a step off is harmless: the next one meets what it did.
             let stepped = tokio::select! {
@@ -72,9 +75,14 @@ impl Retention {
             if let Err(error) = stepped {
                 tracing::warn!(error = %chain(&error), "the end of what is kept of engagement waits");
             }
+            let woken = async {
+                tokio::time::sleep(BREATHER).await;
+                // The outcome is the same: time to look again.
+                drop(tokio::time::timeout(TIMER, commits.changed()).await);
+            };
             tokio::select! {
                 () = stop.cancelled() => return,
-                () = tokio::time::sleep(TIMER) => {}
+                () = woken => {}
             }
         }
     }

@@ -93,6 +93,8 @@ pub(crate) struct Another {
 pub(crate) struct Known {
     /// Rounds that were begun.
     pub(crate) rounds: usize,
+    /// Months of long ago in which a mail was opened.
+    pub(crate) months: u32,
     /// Changes of the master key.
     pub(crate) rotations: usize,
     pub(crate) told: Vec<Told>,

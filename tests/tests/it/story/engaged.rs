@@ -252,7 +252,10 @@ async fn in_words(edition: &Edition) {
     // Which link it was is an id, and stands there as one.
     let (_, events) = unpacked(&zip).remove(2);
     let events = String::from_utf8(events).unwrap();
-    let clicked: Value = serde_json::from_str(events.lines().last().unwrap()).unwrap();
+    let clicked = events
+        .lines()
+        .find(|it| it.contains("\"engagement.Clicked\""));
+    let clicked: Value = serde_json::from_str(clicked.unwrap()).unwrap();
     let link = clicked["opened"]["link"].as_str().unwrap();
     assert!(link.parse::<Uuid>().is_ok(), "{clicked}");
 }

@@ -26,7 +26,7 @@ pub enum Action {
     Drip,
     /// Says 200, and then body without end, as fast as it is read.
     Endless,
-    /// Says 200, and then a few megabytes that unpack to gigabytes.
+    /// Says 200, and then a few megabytes that unpack to 4 GiB.
     Bomb,
 }
 

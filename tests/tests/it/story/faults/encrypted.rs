@@ -14,6 +14,7 @@ use tidings_sinks::smtp::{self, Action, Credentials, Handle, Phase, Rule, Tls};
 use tidings_tests::house::Accounting;
 use uuid::Uuid;
 
+use super::HURRY;
 use super::town::Town;
 use crate::story::{bounced, desk};
 
@@ -171,6 +172,69 @@ async fn nothing_is_said_to_a_mail_server_that_may_be_another_until_it_is_who_it
             panic!("one copy");
         };
         assert!(mail.protected);
+    }
+    town.is_settled().await;
+}
+
+/// What a server in the clear, whom anybody may use, is never asked: what it says or does once, and why the mail waits then.
+fn before_the_mail() -> [(Phase, Action, &'static str); 10] {
+    let says = |code, text: &str| Action::Reply {
+        code,
+        text: text.to_owned(),
+    };
+    [
+        (Phase::StartTls, Action::Stall, "timeout"),
+        (Phase::StartTls, Action::Drip(HURRY), "timeout"),
+        (Phase::StartTls, Action::Reset, "connection_lost"),
+        (Phase::StartTls, says(454, "4.7.0 not now"), "try_later"),
+        (Phase::Auth, Action::Stall, "timeout"),
+        (Phase::Auth, Action::Drip(HURRY), "timeout"),
+        (Phase::Auth, Action::Reset, "connection_lost"),
+        (
+            Phase::Auth,
+            says(421, "4.3.2 closing"),
+            "service_unavailable",
+        ),
+        (Phase::Auth, says(454, "4.7.0 later"), "try_later"),
+        (
+            Phase::Auth,
+            says(535, "5.7.8 who?"),
+            "authentication_refused",
+        ),
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wherever_a_server_breaks_off_before_it_knows_us_the_mail_is_sent_later_and_protected() {
+    let mut town = Town::start().await;
+    let mut relays = Vec::new();
+    for _ in before_the_mail() {
+        relays.push(relay(&mut town, "starttls", "localhost").await);
+    }
+    let trusted = trust(&relays);
+    town.restart(|it| it.tls = trusted).await;
+    let other = town.channel("slack", "other").await;
+    for (relay, (phase, action, _)) in relays.iter().zip(before_the_mail()) {
+        // Its turn would come first.
+        relay.sink.remove_rule(relay.logins);
+        relay.sink.add_rule(Rule::new(phase, action).times(1));
+    }
+    let mail: Vec<Uuid> = relays.iter().map(|it| it.channel).collect();
+    let id = town.publish("The ferry", &mail, &[("other", other)]).await;
+    town.house.platform.settle().await;
+    for (relay, (phase, action, reason)) in relays.iter().zip(before_the_mail()) {
+        let row = format!("{phase:?} {action:?}");
+        assert_eq!(town.reason(relay.channel).await, reason, "{row}");
+        assert_eq!(town.class(id, relay.channel).await, "pending", "{row}");
+        assert_eq!(relay.sink.stats().mails, 0, "{row}");
+    }
+    assert_eq!(town.class(id, other).await, "sent");
+    pass(&town, 60).await;
+    for (relay, (phase, action, _)) in relays.iter().zip(before_the_mail()) {
+        let row = format!("{phase:?} {action:?}");
+        assert_eq!(town.class(id, relay.channel).await, "sent", "{row}");
+        assert_eq!(relay.sink.count(), 1, "{row}");
+        assert!(relay.sink.messages()[0].protected, "{row}");
     }
     town.is_settled().await;
 }

@@ -33,8 +33,15 @@ pub(super) struct Town {
     pub(super) relays: Vec<smtp::Handle>,
     dispatcher: Arc<Mutex<Dispatcher>>,
     reader: Uuid,
-    /// Which channel each webhook's name leads to, and what was published by it.
-    by_name: HashMap<String, (Uuid, Uuid)>,
+    published: Vec<Published>,
+}
+
+/// What was published by a channel that leads to a place of this name.
+struct Published {
+    place: String,
+    title: String,
+    publication_id: Uuid,
+    channel_id: Uuid,
 }
 
 impl Town {
@@ -67,7 +74,7 @@ impl Town {
             dispatcher,
             reader: house.subscriber(READER).await,
             house,
-            by_name: HashMap::new(),
+            published: Vec::new(),
         }
     }
 
@@ -86,8 +93,13 @@ impl Town {
         let named = places.iter().map(|(_, channel)| channel);
         let channels: Vec<Uuid> = mail.iter().chain(named).copied().collect();
         let id = self.house.publish(title, "text", &channels).await;
-        for (name, channel) in places {
-            self.by_name.insert((*name).to_owned(), (id, *channel));
+        for (place, channel_id) in places {
+            self.published.push(Published {
+                place: (*place).to_owned(),
+                title: title.to_owned(),
+                publication_id: id,
+                channel_id: *channel_id,
+            });
         }
         id
     }
@@ -216,10 +228,13 @@ impl Town {
         let mut copies: Vec<Received> = servers.flat_map(Received::mails_at).collect();
         for receiver in [&self.house.slack, &self.discord, &self.webhook] {
             for message in receiver.messages() {
-                let (publication_id, channel_id) = self.by_name[&message.webhook];
+                let payload = message.payload.to_string();
+                let is_it =
+                    |it: &&Published| it.place == message.webhook && payload.contains(&it.title);
+                let it = self.published.iter().find(is_it).expect("published");
                 copies.push(Received::Broadcast {
-                    publication_id,
-                    channel_id,
+                    publication_id: it.publication_id,
+                    channel_id: it.channel_id,
                 });
             }
         }

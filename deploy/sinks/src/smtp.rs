@@ -19,8 +19,8 @@ mod tls;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::net::TcpListener;
@@ -139,7 +139,7 @@ struct Shared {
     hostname: String,
     limits: Limits,
     auth: Option<Credentials>,
-    tls: Option<Tls>,
+    tls: Mutex<Option<Tls>>,
     /// The answer to EHLO, where the connection is protected or never will be.
     ehlo: Vec<u8>,
     /// The same before STARTTLS.
@@ -196,7 +196,7 @@ fn shared(options: Options) -> Result<Shared, Error> {
         hostname: options.hostname,
         limits,
         auth: options.auth,
-        tls: options.tls,
+        tls: Mutex::new(options.tls),
         journal: Journal::new(options.keep, options.clock, file),
         folder: folder.transpose()?,
         script: Script::new(options.rules),

@@ -19,7 +19,8 @@ use super::journal::Envelope;
 use super::reply::Reply;
 use super::script::{Action, Phase, Rule};
 use super::session::{Session, TOO_BIG};
-use super::tls::{Stream, Tls};
+use super::tls::Stream;
+use crate::record::lock;
 use crate::script::Fired;
 
 /// Room made in the input buffer before each read.
@@ -71,8 +72,8 @@ impl Connection {
 
     /// Serves until either side ends it.
     pub(super) async fn serve(mut self) {
-        let tls = self.shared.tls.as_ref();
-        let mut secures = tls.is_some_and(Tls::is_from_first_byte);
+        let tls = lock(&self.shared.tls).clone();
+        let mut secures = tls.is_some_and(|tls| tls.is_from_first_byte());
         loop {
             if secures {
                 match self.secured().await {
@@ -97,7 +98,7 @@ impl Connection {
     /// The same connection behind a handshake, with nothing known of what was said before; `None`: the sender did not go
     /// along.
     async fn secured(self) -> Option<Self> {
-        let tls = self.shared.tls.clone()?;
+        let tls = lock(&self.shared.tls).clone()?;
         match self.stream.protected(&tls).await {
             Ok(stream) => Some(Self {
                 stream,

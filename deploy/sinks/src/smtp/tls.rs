@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 
 use bytes::BytesMut;
-use rcgen::{CertificateParams, KeyPair};
+use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
@@ -16,9 +16,17 @@ use tokio_rustls::server::TlsStream;
 /// Protects connections under a certificate that signs itself: nobody trusts it who was not given it.
 #[derive(Clone)]
 pub struct Tls {
+    name: String,
     from_first_byte: bool,
     acceptor: TlsAcceptor,
     certificate: CertificateDer<'static>,
+}
+
+/// Whether a certificate is, by the calendar.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Valid {
+    Always,
+    NoMore,
 }
 
 /// Why there is no certificate.
@@ -39,7 +47,7 @@ impl Tls {
     /// # Errors
     /// There can be no certificate for such a name.
     pub fn on_request(name: &str) -> Result<Self, TlsError> {
-        Self::new(name, false)
+        Self::new(name, false, Valid::Always)
     }
 
     /// Expects a handshake before anything is said.
@@ -47,13 +55,32 @@ impl Tls {
     /// # Errors
     /// There can be no certificate for such a name.
     pub fn from_first_byte(name: &str) -> Result<Self, TlsError> {
-        Self::new(name, true)
+        Self::new(name, true, Valid::Always)
     }
 
-    fn new(name: &str, from_first_byte: bool) -> Result<Self, TlsError> {
+    /// The same, under a certificate that has expired.
+    ///
+    /// # Errors
+    /// The key cannot be made.
+    pub fn expired(&self) -> Result<Self, TlsError> {
+        Self::new(&self.name, self.from_first_byte, Valid::NoMore)
+    }
+
+    /// The same, under another certificate, which is valid.
+    ///
+    /// # Errors
+    /// The key cannot be made.
+    pub fn renewed(&self) -> Result<Self, TlsError> {
+        Self::new(&self.name, self.from_first_byte, Valid::Always)
+    }
+
+    fn new(name: &str, from_first_byte: bool, valid: Valid) -> Result<Self, TlsError> {
         let key = KeyPair::generate()?;
-        let certificate = CertificateParams::new([name.to_owned()])?.self_signed(&key)?;
-        let certificate = certificate.der().clone();
+        let mut certificate = CertificateParams::new([name.to_owned()])?;
+        if valid == Valid::NoMore {
+            certificate.not_after = date_time_ymd(2_020, 12, 31);
+        }
+        let certificate = certificate.self_signed(&key)?.der().clone();
         let key = PrivateKeyDer::Pkcs8(key.serialize_der().into());
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let config = ServerConfig::builder_with_provider(provider)
@@ -61,6 +88,7 @@ impl Tls {
             .with_no_client_auth()
             .with_single_cert(vec![certificate.clone()], key)?;
         Ok(Self {
+            name: name.to_owned(),
             from_first_byte,
             acceptor: TlsAcceptor::from(Arc::new(config)),
             certificate,

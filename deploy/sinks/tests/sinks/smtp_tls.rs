@@ -108,6 +108,11 @@ async fn from_the_first_byte_there_is_no_word_in_the_clear() {
     let stranger = Tls::from_first_byte("localhost").unwrap();
     let stream = TcpStream::connect(sink.addr()).await.unwrap();
     assert!(protected(stream, &stranger).await.is_err());
+    // Its own, when that had expired.
+    sink.protect(tls.expired().unwrap());
+    let stream = TcpStream::connect(sink.addr()).await.unwrap();
+    assert!(protected(stream, &tls).await.is_err());
+    sink.protect(tls.clone());
     let mut in_the_clear = Client::connect(sink.addr()).await;
     in_the_clear.write("EHLO me\r\n").await;
 
@@ -117,5 +122,5 @@ async fn from_the_first_byte_there_is_no_word_in_the_clear() {
     assert_eq!(say(&mut stream, &["EHLO me\r\n"]).await, ["250"]);
     assert_eq!(say(&mut stream, &MAIL).await, ["250", "250", "354", "250"]);
     assert!(sink.messages()[0].protected);
-    assert_eq!((sink.count(), sink.stats().connections), (1, 3));
+    assert_eq!((sink.count(), sink.stats().connections), (1, 4));
 }

@@ -30,6 +30,14 @@ struct Relay {
     channel: Uuid,
 }
 
+impl Relay {
+    /// It has another certificate from now on.
+    fn certify(&mut self, tls: Tls) {
+        self.sink.protect(tls.clone());
+        self.tls = tls;
+    }
+}
+
 fn settings(host: &str, sink: &Handle, encryption: &str) -> Value {
     json!({
         "host": host, "port": sink.addr().port(), "encryption": encryption,
@@ -123,15 +131,17 @@ async fn pass(town: &Town, minutes: u32) {
 async fn nothing_is_said_to_a_mail_server_that_may_be_another_until_it_is_who_it_should_be() {
     let mut town = Town::start().await;
     let mut relays = Vec::new();
-    // Two are as they should be, two are trusted by nobody, two are known by another name.
-    for host in ["localhost", "localhost", "127.0.0.1"] {
+    // Two are as they should be, two are trusted by nobody, two are known by another name, two have expired.
+    for host in ["localhost", "localhost", "127.0.0.1", "localhost"] {
         for encryption in ["starttls", "tls"] {
             relays.push(relay(&mut town, encryption, host).await);
         }
     }
+    for relay in &mut relays[6..] {
+        relay.certify(relay.tls.expired().unwrap());
+    }
     let (fine, bad) = relays.split_at(2);
-    let renamed = &bad[2..];
-    let trusted = trust(fine.iter().chain(renamed));
+    let trusted = trust(fine.iter().chain(&bad[2..]));
     town.restart(|it| it.tls = trusted).await;
     let other = town.channel("slack", "other").await;
     let mail: Vec<Uuid> = relays.iter().map(|it| it.channel).collect();
@@ -154,16 +164,19 @@ async fn nothing_is_said_to_a_mail_server_that_may_be_another_until_it_is_who_it
     let path = format!("/api/v1/publications/{id}/accounting");
     assert_eq!(bounced::get(&town.house, &path).await["balanced"], true);
 
-    // One kind is mended where the program stands, the other one by whoever wrote the channel's settings.
-    for relay in renamed {
+    // One kind is mended where the program stands, one by whoever wrote the channel's settings, one where the server stands.
+    for relay in &bad[2..4] {
         rename(&town, relay).await;
+    }
+    for relay in &mut relays[6..] {
+        relay.certify(relay.tls.renewed().unwrap());
     }
     let all = trust(&relays);
     town.restart(|it| it.tls = all).await;
     pass(&town, 60).await;
     let all_sent = Accounting {
-        planned: 7,
-        sent: 7,
+        planned: 9,
+        sent: 9,
         ..Accounting::default()
     };
     assert_eq!(town.house.accounting(id).await, all_sent);

@@ -8,7 +8,7 @@ use tidings_service::config::PublicUrl;
 use crate::content::mail::Tracked;
 
 /// The longest address a link gets: mail programs and what rewrites links on the way cut longer ones.
-const ADDRESS_CHARS_MAX: usize = 2_000;
+pub(crate) const ADDRESS_CHARS_MAX: usize = 2_000;
 
 /// What signs and names what mails tell.
 pub struct TrackingKeys {

@@ -29,7 +29,7 @@ async fn three(method: &str, path: &str, role: Option<Role>) -> (Vec<u16>, bool)
 
 #[actix_web::test]
 async fn leaving_and_reports_are_never_refused_for_coming_often_and_all_else_is_counted() {
-    let never = ["/u/{token}", "/hooks/mail", "/hooks/ses"];
+    let never = ["/u/{token}", "/t/{token}", "/hooks/mail", "/hooks/ses"];
     for (method, path, access) in ROUTES {
         // The form is the same for everybody, and no more than a page.
         let is_never = never.contains(path) || (*path == "/join" && *method != "POST");

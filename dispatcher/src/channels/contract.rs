@@ -52,6 +52,8 @@ fn email() -> Sample {
         ("/return_path_domain", json!("b@example.org")),
         ("/return_path_domain", json!("example.org>\r\n")),
         ("/return_path_domain", json!("localhost")),
+        ("/tracking", json!("all")),
+        ("/tracking", json!(true)),
     ];
     let mut wrong = vec![
         (with("host", json!(null)), None, "/host"),
@@ -124,6 +126,7 @@ fn ses() -> Sample {
         ("/reply_to", json!("zo\u{eb}@example.org")),
         ("/list_id", json!("<tide example>")),
         ("/unsubscribe_mailbox", json!("a b")),
+        ("/tracking", json!("opens")),
         ("/configuration_set", json!("a b")),
         ("/configuration_set", json!("a".repeat(65))),
         ("/mails_per_second", json!(0)),

@@ -18,6 +18,8 @@ pub const WHOLE: &str = "Read the whole text";
 
 /// The marks around an element with their styles, in the form that has most of them.
 const NODE_BYTES: usize = 160;
+/// How much longer a link is, besides a third, that leads by way of the platform.
+const TRACKED_BYTES: usize = 200;
 /// Fewest characters that a wrapped line takes up on average, however much stands before it.
 const LINE_LENGTH_MIN: usize = super::wrap::ROOM_MIN / 2;
 
@@ -135,7 +137,8 @@ impl Budget {
                 fits
             }
             Inline::Link { target, content } => {
-                let fits = self.take(NODE_BYTES + escaped_size(target.as_str()));
+                let size = escaped_size(target.as_str());
+                let fits = self.take(NODE_BYTES + TRACKED_BYTES + size + size / 2);
                 self.inlines(content, lead);
                 fits
             }

@@ -1,5 +1,7 @@
 //! `POST /api/v1/subscribers/{id}/export`: all that is on record of one subscriber, as a file.
 
+use std::time::Duration;
+
 use actix_web::{HttpResponse, web};
 use tidings_service::auth::Role;
 use tidings_service::http::{Terms, hand_out};
@@ -13,6 +15,9 @@ use crate::reader::Reader;
 use crate::subscriber_timeline::Eyes;
 use tidings_service::access::{Access, Route};
 use tidings_service::look::{Looker, Seen};
+
+/// The file is let go of after this, however slowly it is read.
+const HANDED_OUT_WITHIN: Duration = Duration::from_secs(60 * 60);
 
 /// Who may.
 pub const ROUTE: Route = (
@@ -60,7 +65,7 @@ pub async fn export_subscriber(
     let terms = Terms {
         name: &format!("subscriber-{}.zip", *id),
         held: (),
-        within: None,
+        within: HANDED_OUT_WITHIN,
     };
     let mut response = hand_out(ready, terms)?;
     answer::looked(&mut response, look);

@@ -27,8 +27,8 @@ pub struct Terms<'a, H> {
     pub name: &'a str,
     /// What is held until it has all been read, or can not be any more.
     pub held: H,
-    /// After this it is let go of, however much of it was read; none: only once nobody reads it any more.
-    pub within: Option<Duration>,
+    /// After this it is let go of, however much of it was read.
+    pub within: Duration,
 }
 
 /// The answer that hands out a file. It is read as its reader takes it; its length is known.
@@ -42,10 +42,8 @@ pub fn hand_out<H: Send + 'static>(
     let size = ready.file.metadata().map_err(|e| Problem::internal(&e))?;
     let digest = STANDARD.encode(ready.handed.digest);
     let handout = Arc::new(Handout::new(ready.file, terms.held));
-    if let Some(within) = terms.within {
-        // Of its own: a body is asked for more only as its reader takes it.
-        tokio::spawn(let_go_after(within, Arc::downgrade(&handout)));
-    }
+    // Of its own: a body is asked for more only as its reader takes it.
+    tokio::spawn(let_go_after(terms.within, Arc::downgrade(&handout)));
     Ok(HttpResponse::Ok()
         .content_type("application/zip")
         .insert_header((
@@ -157,17 +155,21 @@ mod tests {
     }
 
     /// What is held is there as long as this can be upgraded.
-    fn begun(within: Option<Duration>) -> (HttpResponse, Weak<()>) {
+    fn begun() -> (HttpResponse, Weak<()>) {
         let held = Arc::new(());
         let watch = Arc::downgrade(&held);
         let name = "all.zip";
-        let terms = Terms { name, held, within };
+        let terms = Terms {
+            name,
+            held,
+            within: WITHIN,
+        };
         (hand_out(ready(), terms).unwrap(), watch)
     }
 
     #[tokio::test(start_paused = true)]
     async fn all_of_it_comes_and_then_nothing_is_held() {
-        let (response, held) = begun(Some(WITHIN));
+        let (response, held) = begun();
         let of = |name: &str| crate::header_of(response.headers(), name).to_owned();
         assert_eq!(
             of("content-disposition"),
@@ -183,10 +185,10 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn nothing_is_held_for_a_reader_who_goes_away_or_stands_still() {
-        let (response, held) = begun(Some(WITHIN));
+        let (response, held) = begun();
         drop(response);
         assert!(held.upgrade().is_none(), "gone");
-        let (response, held) = begun(Some(WITHIN));
+        let (response, held) = begun();
         let mut body = response.into_body();
         let mut piece = async || poll_fn(|cx| Pin::new(&mut body).poll_next(cx)).await;
         assert_eq!(piece().await.unwrap().unwrap().len(), CHUNK_BYTES);
@@ -195,13 +197,5 @@ mod tests {
         tokio::time::sleep(Duration::from_secs(2)).await;
         assert!(held.upgrade().is_none(), "stands still");
         assert!(piece().await.unwrap().is_err(), "a part is not all of it");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn without_a_bound_it_waits_for_its_reader() {
-        let (response, held) = begun(None);
-        tokio::time::sleep(WITHIN * 100).await;
-        assert!(held.upgrade().is_some());
-        assert!(to_bytes(response.into_body()).await.is_ok());
     }
 }

@@ -18,6 +18,7 @@ mod frozen;
 mod handed_out;
 mod hanging;
 mod held;
+mod hits;
 mod lanes;
 mod maildir;
 mod moved_in;

@@ -97,7 +97,7 @@ pub(crate) async fn take(
             let terms = Terms {
                 name: page::FILE,
                 held: place,
-                within: Some(WITHIN),
+                within: WITHIN,
             };
             hand_out(ready, terms)
         }

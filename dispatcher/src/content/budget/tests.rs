@@ -2,6 +2,10 @@
 
 use super::{Block, CUT_NOTE, RENDERED_BYTES_MAX, Target, WHOLE, whole};
 use crate::content::{Composed, commonmark, html, text};
+use crate::tracking::ADDRESS_CHARS_MAX;
+
+/// What a token says besides the address.
+const HEAD_BYTES: usize = 107;
 
 /// The largest form of a content, in bytes.
 fn largest(composed: &Composed) -> usize {
@@ -11,10 +15,25 @@ fn largest(composed: &Composed) -> usize {
         text::letter("t", document, None).len(),
         commonmark::source(document).len(),
         composed.mail().html(None).len(),
+        tracked(&composed.mail().html(None)),
         composed.slack().len(),
         composed.discord().len(),
     ];
     forms.into_iter().max().unwrap()
+}
+
+/// The size of a page whose links lead by way of the platform, as far as they do.
+fn tracked(html: &str) -> usize {
+    let hrefs = html.split("<a href=\"").skip(1);
+    let grown = hrefs.map(|rest| {
+        let href = rest.find('"').unwrap();
+        let address = "https://news.example.org/t/".len() + ((HEAD_BYTES + href) * 4).div_ceil(3);
+        match address <= ADDRESS_CHARS_MAX {
+            true => address - href,
+            false => 0,
+        }
+    });
+    html.len() + grown.sum::<usize>()
 }
 
 fn is_cut(composed: &Composed) -> bool {

@@ -78,3 +78,70 @@ fn weave(page: &str, parts: &mut Vec<Part>) {
     same.push_str(rest);
     parts.push(Part::Same(quoted_printable(same)));
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::content::Composed;
+
+    /// The HTML of a mail whose links lead where they led before, apart from where its lines end within an element.
+    fn followed(content: &Composed) -> String {
+        let tracked = Tracked {
+            picture_url: None,
+            click_url: Box::new(str::to_owned),
+        };
+        let body = content.mail().woven().join_encoded(String::new(), &tracked);
+        let text = decoded(&body.into_vec());
+        text.replace("<a\nhref=", "<a href=")
+            .replace("\"\n class=", "\" class=")
+    }
+
+    fn decoded(quoted_printable: &[u8]) -> String {
+        let text = String::from_utf8(quoted_printable.to_vec()).unwrap();
+        let text = text.replace("=\r\n", "").replace("\r\n", "\n");
+        let mut bytes = Vec::new();
+        let mut rest = text.as_str();
+        while let Some((before, after)) = rest.split_once('=') {
+            bytes.extend_from_slice(before.as_bytes());
+            bytes.push(u8::from_str_radix(&after[..2], 16).unwrap());
+            rest = &after[2..];
+        }
+        bytes.extend_from_slice(rest.as_bytes());
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn links_to_the_web_are_followed_and_those_to_a_mailbox_are_not() {
+        let markdown = "[a](https://e.org/?x=1&y=\"2\") [b](mailto:a@e.org) <https://e.org/b> ![c](https://e.org/c.png)";
+        let content = Composed::new("Links", markdown);
+        let tracked = Tracked {
+            picture_url: None,
+            click_url: Box::new(|url| format!("https://t.example/<{url}>")),
+        };
+        let body = content.mail().woven().join_encoded(String::new(), &tracked);
+        let html = decoded(&body.into_vec());
+        let hrefs: Vec<&str> = html
+            .lines()
+            .filter(|line| line.starts_with("href="))
+            .collect();
+        assert_eq!(
+            hrefs,
+            [
+                "href=\"https://t.example/&lt;https://e.org/?x=1&amp;y=%222%22&gt;\"",
+                "href=\"https://t.example/&lt;https://e.org/b&gt;\"",
+            ]
+        );
+        assert!(html.contains("<a href=\"mailto:a@e.org\""));
+        assert!(html.contains("src=\"https://e.org/c.png\""));
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_else_is_changed(title in ".{0,40}", markdown in "([a-z<>&\"'=\n \\[\\]()é]|https://e\\.org/|\\[x\\]\\(https://e\\.org/y\\)){0,200}") {
+            let content = Composed::new(&title, &markdown);
+            prop_assert_eq!(followed(&content), content.mail().html(None));
+        }
+    }
+}

@@ -6,7 +6,7 @@ use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer, web};
 use futures_util::{StreamExt as _, stream};
 use reqwest::Client;
-use tidings_command_api::routes;
+use tidings_command_api::{Commands, routes};
 use tidings_domain::publication::Priority;
 use tidings_domain::stream_id;
 use tidings_domain::subscriber::What;
@@ -47,11 +47,19 @@ async fn who_left_before_the_attempt_gets_nothing() {
 
 /// Serves the commands on a port of this machine, as a platform does; gives its URL.
 pub(super) fn serve(house: &House) -> String {
+    let link_keys = LinkKeys::clone(&house.link_keys);
+    serve_commands(
+        house,
+        commands(&house.platform, house.id_key.clone(), link_keys),
+    )
+}
+
+/// The same for these.
+pub(super) fn serve_commands(house: &House, commands: Commands) -> String {
     let edge = edge(&house.platform);
     let authenticator = Authenticator::new(&config().auth, house.platform.clock.clock()).unwrap();
     let authenticator = web::Data::new(authenticator);
-    let link_keys = LinkKeys::clone(&house.link_keys);
-    let commands = web::Data::new(commands(&house.platform, house.id_key.clone(), link_keys));
+    let commands = web::Data::new(commands);
     let server = HttpServer::new(move || {
         App::new()
             .configure(configure(edge.clone()))

@@ -83,3 +83,54 @@ fn a_link_that_could_end_the_header_is_refused() {
     let text = String::from_utf8(channel.render(&job).unwrap().body).unwrap();
     assert!(!text.contains("List-Unsubscribe"));
 }
+
+#[test]
+fn a_mail_tells_of_its_reader_only_as_far_as_its_channel_wants_that() {
+    use tidings_domain::id::IdKey;
+    use tidings_domain::token::{Done, LinkKey, LinkKeys, TrackingLink};
+    use tidings_service::config::PublicUrl;
+
+    let by = crate::tracking::TrackingKeys {
+        keys: LinkKeys::new(LinkKey::new(1, [7; 32]), vec![]),
+        id_key: IdKey::new([7; 32]),
+    };
+    let public_url = PublicUrl::parse("https://news.example.org").unwrap();
+    let content = Composed::new("Tide", "[High water](https://example.org/tide?at=noon)");
+    let render = |tracking: &str| {
+        let settings = json!({"host": "127.0.0.1", "encryption": "none", "from": "tide@example.org",
+            "tracking": tracking});
+        let config = Config::parse(&settings, None).unwrap();
+        let channel = EmailChannel::new(config, &support::environment("/nowhere".as_ref()));
+        let mut job = support::addressed(&content, "ada@example.org", None);
+        job.tracking = Some(crate::tracking::Tracking {
+            by: &by,
+            public_url: &public_url,
+            link: TrackingLink {
+                subscriber_id: uuid::Uuid::from_u128(1),
+                publication_id: uuid::Uuid::from_u128(2),
+                delivery_id: uuid::Uuid::from_u128(3),
+                channel_id: uuid::Uuid::from_u128(4),
+                issued: time::macros::date!(2026 - 01 - 02),
+                content_version: 1,
+                done: Done::Opened,
+            },
+        });
+        let text = String::from_utf8(channel.render(&job).unwrap().body).unwrap();
+        text.replace("=\r\n", "").replace("\r\n", "\n")
+    };
+    let tokens = |text: &str| {
+        let links = text.split("https://news.example.org/t/").skip(1);
+        let tokens = links.map(|rest| rest.split('"').next().unwrap().to_owned());
+        let links = tokens.map(|token| TrackingLink::verify(&token, &by.keys).unwrap().done);
+        links.collect::<Vec<_>>()
+    };
+    assert_eq!(tokens(&render("off")), []);
+    let clicks = tokens(&render("clicks"));
+    let [Done::Clicked { url, .. }] = clicks.as_slice() else {
+        panic!("{clicks:?}");
+    };
+    assert_eq!(url, "https://example.org/tide?at=noon");
+    let all = render("opens_and_clicks");
+    assert_eq!(tokens(&all), [clicks[0].clone(), Done::Opened]);
+    insta::assert_snapshot!(all);
+}

@@ -99,16 +99,6 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
     );
     serve(
         cfg,
-        publication_engagement::get::ROUTE,
-        publication_engagement::get::get_engagement,
-    );
-    serve(
-        cfg,
-        engagement_periods::list::ROUTE,
-        engagement_periods::list::list_periods,
-    );
-    serve(
-        cfg,
         delivery_log::of_publication::ROUTE,
         delivery_log::of_publication::list_deliveries,
     );
@@ -117,6 +107,7 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
         delivery_log::get::ROUTE,
         delivery_log::get::get_delivery,
     );
+    of_engagement(cfg);
     of_subscribers(cfg);
     of_segments(cfg);
     serve(
@@ -154,6 +145,19 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
     serve(cfg, audit_head::get::ROUTE, audit_head::get::get_audit);
     serve(cfg, access_log::list::ROUTE, access_log::list::list_access);
     of_api_keys(cfg);
+}
+
+fn of_engagement(cfg: &mut web::ServiceConfig) {
+    serve(
+        cfg,
+        publication_engagement::get::ROUTE,
+        publication_engagement::get::get_engagement,
+    );
+    serve(
+        cfg,
+        engagement_periods::list::ROUTE,
+        engagement_periods::list::list_periods,
+    );
 }
 
 fn of_api_keys(cfg: &mut web::ServiceConfig) {

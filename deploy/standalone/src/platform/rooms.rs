@@ -87,10 +87,7 @@ impl Rooms {
             }),
             site.config.http,
         );
-        let reader = Reader::new(core.store.clone(), projector.stops(), AT_LEAST_PATIENCE)
-            .with_views(&[QUEUE])
-            .with_witness(witness::folder(site.config, &ground.home))
-            .with_engagement_kept(site.config.engagement.keep_months);
+        let reader = reader(site, &projector);
         let desk = Arc::new(desk(site, &environment));
         let mut commands = commands
             .with_views(skip_in_view(core.store.clone()))
@@ -136,11 +133,7 @@ impl Rooms {
                 core.id_key.clone(),
             ),
             eraser: Eraser::new(core.store.clone(), ground.clock.clone()),
-            retention: Retention::new(
-                core.store.clone(),
-                ground.clock.clone(),
-                site.config.engagement.keep_months,
-            ),
+            retention: retention(site),
             dispatcher: dispatcher(site, environment),
             queue: Runner::new(core.store.clone(), site.feed.clone()),
         })
@@ -262,6 +255,19 @@ pub(crate) fn description() -> utoipa::openapi::OpenApi {
             .to_owned(),
     );
     whole
+}
+
+fn reader(site: &Site<'_>, projector: &Projector) -> Reader {
+    let (store, stops) = (site.core.store.clone(), projector.stops());
+    Reader::new(store, stops, AT_LEAST_PATIENCE)
+        .with_views(&[QUEUE])
+        .with_witness(witness::folder(site.config, &site.ground.home))
+        .with_engagement_kept(site.config.engagement.keep_months)
+}
+
+fn retention(site: &Site<'_>) -> Retention {
+    let (store, clock) = (site.core.store.clone(), site.ground.clock.clone());
+    Retention::new(store, clock, site.config.engagement.keep_months)
 }
 
 fn environment(site: &Site<'_>) -> Result<Environment, StartError> {

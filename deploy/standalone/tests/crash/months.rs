@@ -112,8 +112,9 @@ impl World {
             content_version: 1,
             done: Done::Opened,
         };
-        let keys = self.fresh_vault().tracking_keys(OffsetDateTime::UNIX_EPOCH);
-        let token = link.sign(keys.await.unwrap().current());
+        let vault = self.fresh_vault();
+        let keys = vault.tracking_keys(OffsetDateTime::UNIX_EPOCH).await;
+        let token = link.sign(keys.unwrap().current());
         let path = format!("/t/{token}");
         assert!(self.program.api().fetch(&path).await.unwrap());
         self.program.kill(false);

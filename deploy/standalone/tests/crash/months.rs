@@ -7,7 +7,7 @@ use tidings_domain::stream_id;
 use tidings_domain::token::{Done, TrackingLink};
 use tidings_domain::value::{Code, Evidence, Month};
 use tidings_event_store::vault::Under;
-use tidings_event_store::{Context, Loaded, Store};
+use tidings_event_store::{Context, Loaded};
 use tidings_service::Clock;
 use tidings_tests::checker::sealed::opened;
 use tidings_tests::dice::Seed;
@@ -16,7 +16,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::rounds::Round;
-use crate::world::{LOOKS_MAX, World};
+use crate::world::{LOOKS_MAX, World, store};
 
 /// Ids of what is nobody's are told apart from others' by this.
 const OF_MONTHS: u64 = 1 << 40;
@@ -53,7 +53,8 @@ impl World {
             intent: id(5),
             request_digest: None,
         };
-        let store = Store::new(self.store.log().clone(), self.fresh_vault());
+        // Its session ends with it: one that lived on would look like a dead program's.
+        let store = store(&self.servers.database_url(), &self.master_keys);
         let under = Under {
             owner: subscriber_id,
             period: Some(stream_id::engagement_period(month)),

@@ -364,7 +364,7 @@ async fn wires(servers: &EphemeralServers) -> (Link, Link, Vec<(&'static str, St
 }
 
 /// Log and vault.
-fn store(database_url: &str, master_keys: &MasterKeys) -> Store {
+pub(crate) fn store(database_url: &str, master_keys: &MasterKeys) -> Store {
     let pool = pool(database_url);
     let connect = connect_plain(database_url.parse().unwrap());
     let log = Log::open(connect, pool.clone());

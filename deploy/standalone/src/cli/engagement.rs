@@ -71,11 +71,13 @@ fn line(month: &Value) -> String {
             None => "kept".to_owned(),
         },
     };
+    // A JSON value does not know how wide it is to be.
+    let count = |key: &str| month[key].to_string();
     format!(
         "{:8} {:>11} {:>11}  {evidence}",
         text("period"),
-        month["opens"],
-        month["clicks"]
+        count("opens"),
+        count("clicks")
     )
 }
 

@@ -91,8 +91,8 @@ async fn two_dispatchers_send_together_as_many_as_one_may() {
     let [mut first, mut second] = [house.dispatcher(), house.dispatcher()];
     // Until the audience is frozen and planned; and each knows of the other.
     while house.smtp.count() < SAVED {
-        first.step().await.unwrap();
         house.platform.settle().await;
+        first.step().await.unwrap();
     }
     second.step().await.unwrap();
     live(&house, 2).await;
@@ -128,8 +128,8 @@ async fn what_one_channel_states_of_its_host_holds_for_another_until_it_is_disab
     let mut dispatcher = house.dispatcher();
     house.publish("The ferry", "It runs.", &[silent]).await;
     while house.smtp.count() < SAVED {
-        dispatcher.step().await.unwrap();
         house.platform.settle().await;
+        dispatcher.step().await.unwrap();
     }
     assert_eq!(house.smtp.count(), SAVED);
     house.publish("The lock", "It opens.", &[states]).await;

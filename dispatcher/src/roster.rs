@@ -140,11 +140,14 @@ impl Roster {
             None => self.way(&loaded),
         };
         let way = Arc::new(way);
-        let before = self
-            .ways
-            .lock()
-            .expect("no panic while the roster is held")
-            .insert(channel_id, way.clone());
+        let before = {
+            let mut ways = self.ways.lock().expect("no panic while the roster is held");
+            // Whoever has read it later was quicker.
+            if let Some(newer) = ways.get(&channel_id).filter(|it| it.version > way.version) {
+                return Ok(newer.clone());
+            }
+            ways.insert(channel_id, way.clone())
+        };
         if let Some(channel) = &way.channel {
             channel.bind(self.binds && way.state.is_enabled());
         }

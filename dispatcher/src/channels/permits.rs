@@ -68,10 +68,10 @@ impl Permits {
         self.lock().most
     }
 
-    /// How many more than are in use there are.
-    pub(super) fn spare(&self) -> usize {
+    /// By how many it would be too many if so many were in use beside those that are.
+    pub(super) fn beyond(&self, beside: usize) -> usize {
         let count = self.lock();
-        count.most.saturating_sub(count.in_use)
+        (count.in_use + beside).saturating_sub(count.most)
     }
 
     fn lock(&self) -> MutexGuard<'_, Count> {
@@ -114,7 +114,7 @@ mod tests {
         let one = get();
         assert!(one.is_some() && get().is_none());
         permits.set(2);
-        assert_eq!(permits.spare(), 1);
+        assert_eq!([1, 2, 3].map(|beside| permits.beyond(beside)), [0, 1, 2]);
         assert!(get().is_some());
     }
 
@@ -138,7 +138,7 @@ mod tests {
                         most = number;
                     }
                 }
-                prop_assert_eq!(permits.spare(), most.saturating_sub(held.len()));
+                prop_assert_eq!(permits.beyond(2), (held.len() + 2).saturating_sub(most));
             }
         }
     }

@@ -70,7 +70,7 @@ impl Host {
     /// Keeps a connection whose dialogue has ended cleanly, unless there are enough: it is in use still.
     pub(super) fn keep(&self, connection: Connection, server: Arc<Server>) {
         let mut idle = self.lock();
-        if idle.len() <= self.account.permits.spare() {
+        if self.account.permits.beyond(idle.len()) == 0 {
             idle.push(Idle {
                 connection,
                 server,
@@ -82,8 +82,7 @@ impl Host {
     /// Takes out those, the oldest first, that are too many beside those in use.
     pub(super) fn surplus(&self) -> Vec<Connection> {
         let mut idle = self.lock();
-        let spare = self.account.permits.spare();
-        let surplus = idle.len().saturating_sub(spare);
+        let surplus = self.account.permits.beyond(idle.len()).min(idle.len());
         idle.drain(..surplus).map(|it| it.connection).collect()
     }
 

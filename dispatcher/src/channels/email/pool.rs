@@ -54,7 +54,7 @@ impl fmt::Debug for Pool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pool")
             .field("server", &self.server)
-            .field("free", &self.host.account.permits.spare())
+            .field("connections", &self.host.account.permits.most())
             .finish_non_exhaustive()
     }
 }

@@ -189,3 +189,42 @@ async fn dispatchers_divide_connections_and_keep_one_at_least() {
     };
     assert_eq!([1, 2, 5, 9].map(connections), [5, 2, 1, 1]);
 }
+
+/// What is given back while there are too many does not stay open.
+#[tokio::test]
+async fn connections_that_are_others_by_now_are_closed() {
+    let sink = sink(vec![]).await;
+    let process = process();
+    let channel = Arc::new(one_of(
+        &process,
+        &sink,
+        &json!({"connections_max": 2}),
+        None,
+    ));
+    let sending = [
+        hanging(&sink, &channel).await,
+        hanging(&sink, &channel).await,
+    ];
+    process.accounts.share_among(2);
+    sink.release();
+    for sending in sending {
+        assert_eq!(gist(&sending.await.unwrap()), SENT);
+    }
+    process.accounts.share_among(2);
+    assert_eq!(gist(&send(&channel, "ada@example.org").await), SENT);
+    assert_eq!(sink.stats().connections, 2);
+    while sink.stats().open > 1 {
+        tokio::task::yield_now().await;
+    }
+    // As many as before may be opened once they are its own again.
+    process.accounts.share_among(1);
+    let sending = [
+        hanging(&sink, &channel).await,
+        hanging(&sink, &channel).await,
+    ];
+    assert_eq!(sink.stats().open, 2);
+    sink.release();
+    for sending in sending {
+        assert_eq!(gist(&sending.await.unwrap()), SENT);
+    }
+}

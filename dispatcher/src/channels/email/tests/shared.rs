@@ -44,6 +44,14 @@ async fn waits(channel: &EmailChannel) -> bool {
         }
 }
 
+/// The outcome of a mail that waits for a connection for seconds at the most.
+async fn send_soon(channel: &EmailChannel) -> Outcome {
+    let asked = AtomicUsize::new(0);
+    let fresh = || asked.fetch_add(1, Ordering::Relaxed) < 20;
+    let waiting = mail(channel, "bob@example.org");
+    channel.send(&waiting, &fresh).await
+}
+
 /// Has all mails to this sink hang before their connection is of any use; gives back one that does.
 async fn hanging(sink: &Handle, channel: &Arc<EmailChannel>) -> tokio::task::JoinHandle<Outcome> {
     let hang = sink.add_rule(Rule::new(Phase::FinalDot, Action::Stall).times(1));
@@ -76,11 +84,11 @@ async fn channels_by_one_login_have_one_number_of_connections_and_another_login_
     assert!(waits(&second).await && waits(&third).await);
     assert_eq!(sink.stats().connections, 1);
     let another = of(json!({}), "bob");
-    let outcome = send(&another, "bob@example.org").await;
+    let outcome = send_soon(&another).await;
     assert_eq!(gist(&outcome).1, "authentication_refused");
     // Who is disabled, or replaced, has no say.
     second.bind(false);
-    assert_eq!(gist(&send(&third, "bob@example.org").await), SENT);
+    assert_eq!(gist(&send_soon(&third).await), SENT);
     sink.release();
     assert_eq!(gist(&sending.await.unwrap()), SENT);
 }
@@ -190,41 +198,43 @@ async fn dispatchers_divide_connections_and_keep_one_at_least() {
     assert_eq!([1, 2, 5, 9].map(connections), [5, 2, 1, 1]);
 }
 
-/// What is given back while there are too many does not stay open.
+/// Has two mails end together by connections of their own.
+async fn two_at_once(sink: &Handle, channel: &Arc<EmailChannel>, meanwhile: impl FnOnce()) {
+    let sending = [hanging(sink, channel).await, hanging(sink, channel).await];
+    assert_eq!(sink.stats().open, 2);
+    meanwhile();
+    sink.release();
+    for sending in sending {
+        assert_eq!(gist(&sending.await.unwrap()), SENT);
+    }
+}
+
+/// Waits until no more than one connection stands.
+async fn one_is_left(sink: &Handle) {
+    let one = async {
+        while sink.stats().open > 1 {
+            tokio::task::yield_now().await;
+        }
+    };
+    let one = tokio::time::timeout(Duration::from_secs(10), one).await;
+    assert!(one.is_ok(), "both stand");
+}
+
+/// Whether they are in use or idle when another dispatcher comes.
 #[tokio::test]
 async fn connections_that_are_others_by_now_are_closed() {
     let sink = sink(vec![]).await;
     let process = process();
-    let channel = Arc::new(one_of(
-        &process,
-        &sink,
-        &json!({"connections_max": 2}),
-        None,
-    ));
-    let sending = [
-        hanging(&sink, &channel).await,
-        hanging(&sink, &channel).await,
-    ];
-    process.accounts.share_among(2);
-    sink.release();
-    for sending in sending {
-        assert_eq!(gist(&sending.await.unwrap()), SENT);
-    }
-    process.accounts.share_among(2);
+    let settings = json!({"connections_max": 2});
+    let channel = Arc::new(one_of(&process, &sink, &settings, None));
+    two_at_once(&sink, &channel, || process.accounts.share_among(2)).await;
+    one_is_left(&sink).await;
     assert_eq!(gist(&send(&channel, "ada@example.org").await), SENT);
     assert_eq!(sink.stats().connections, 2);
-    while sink.stats().open > 1 {
-        tokio::task::yield_now().await;
-    }
-    // As many as before may be opened once they are its own again.
+
     process.accounts.share_among(1);
-    let sending = [
-        hanging(&sink, &channel).await,
-        hanging(&sink, &channel).await,
-    ];
+    two_at_once(&sink, &channel, || {}).await;
     assert_eq!(sink.stats().open, 2);
-    sink.release();
-    for sending in sending {
-        assert_eq!(gist(&sending.await.unwrap()), SENT);
-    }
+    process.accounts.share_among(2);
+    one_is_left(&sink).await;
 }

@@ -14,7 +14,7 @@ use tidings_tests::checker::{Evidence, settled};
 use tidings_tests::program::{ASK_AGAIN, Program};
 use uuid::Uuid;
 
-use crate::checks::{addresses, mails};
+use crate::checks::addresses;
 use crate::master_keys::MasterKeys;
 use crate::settle::UNFINISHED;
 use crate::world::{connect_nats, pool};
@@ -77,7 +77,7 @@ pub(crate) async fn check_but_for(
 
     let head = store.log().head().await.unwrap().position;
     let deliveries = Deliveries::of(&store.log().page_after(0, head).await.unwrap());
-    let mut copies = mails(sink);
+    let mut copies = Received::mails_at(sink);
     copies.retain(|copy| !lost.is(&deliveries, copy));
     let signed_up = "select stream_id from publishing_events where type = 'subscriber.SignedUp'";
     let signed_up = ids(&store, signed_up).await;

@@ -140,20 +140,25 @@ impl Roster {
             None => self.way(&loaded),
         };
         let way = Arc::new(way);
-        let before = {
+        let replaced = {
             let mut ways = self.ways.lock().expect("no panic while the roster is held");
             // Whoever has read it later was quicker.
             if let Some(newer) = ways.get(&channel_id).filter(|it| it.version > way.version) {
                 return Ok(newer.clone());
             }
-            ways.insert(channel_id, way.clone())
+            let before = ways.insert(channel_id, way.clone());
+            let replaced = before.filter(|before| before.setup_version != way.setup_version);
+            let replaced = replaced.and_then(|before| before.channel.clone());
+            // In the order in which they take each other's place.
+            if let Some(channel) = &way.channel {
+                channel.bind(self.binds && way.state.is_enabled());
+            }
+            if let Some(channel) = &replaced {
+                channel.bind(false);
+            }
+            replaced
         };
-        if let Some(channel) = &way.channel {
-            channel.bind(self.binds && way.state.is_enabled());
-        }
-        let replaced = before.filter(|before| before.setup_version != way.setup_version);
-        if let Some(channel) = replaced.and_then(|before| before.channel.clone()) {
-            channel.bind(false);
+        if let Some(channel) = replaced {
             // Attempts under way keep their connections; idle ones say goodbye.
             tokio::spawn(async move { channel.close().await });
         }

@@ -272,6 +272,31 @@ async fn a_suppression_is_lifted_by_whoever_confirms_and_not_by_whoever_types() 
 }
 
 #[actix_web::test]
+async fn whom_a_file_of_others_says_to_have_left_or_not_to_have_confirmed_may_sign_up_here() {
+    let (house, channel) = house().await;
+    let file = "email,status,unsubscribed_at\nada@example.org,pending,\ngrace@example.org,active,2021-01-01\n\
+        bob@example.org,blocked,\n";
+    let request = TestRequest::post().uri("/api/v1/imports");
+    let request = request.insert_header((header::CONTENT_TYPE, "text/csv"));
+    let (status, answer) = ask(&house, commands(&house), request.set_payload(file)).await;
+    assert_eq!(status, 202, "{answer}");
+    house.platform.settle().await;
+    for email in [ADA, GRACE] {
+        assert_eq!(reasons(&house, email).await, [Reason::Unsubscribed]);
+        joined(&house, email).await;
+        assert_eq!(press(&house, &last_link(&house, email)).await, 200);
+        assert_eq!(reasons(&house, email).await, []);
+    }
+    joined(&house, "bob@example.org").await;
+    house.publish("The ferry", "It runs.", &[channel]).await;
+    house.platform.settle().await;
+    let count = |email: &str| mails(&house, email).len();
+    assert_eq!([count(ADA), count(GRACE)], [2, 2]);
+    assert_eq!(count("bob@example.org"), 0, "an operator blocked him");
+    all_is_well(&house).await;
+}
+
+#[actix_web::test]
 async fn old_forged_and_foreign_links_confirm_nothing() {
     let (house, _) = house().await;
     joined(&house, ADA).await;

@@ -16,6 +16,7 @@ mod death;
 mod each_kind;
 mod erased;
 mod faults;
+mod imported;
 mod in_place;
 mod joining;
 mod kinds;

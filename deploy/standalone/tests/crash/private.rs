@@ -57,19 +57,7 @@ pub(crate) async fn check_but_for(
     readers: &[String],
     lost: Lost,
 ) {
-    let options = Options {
-        state_dir: program.dir().join("state"),
-        ..Options::from_env(program.data())
-    };
-    // Those of the program: it goes on using them.
-    let servers = Servers::start(options).await.unwrap();
-    assert!(servers.adopted(), "the program runs");
-    let url = servers.database_url().unwrap();
-    let connections = pool(&url);
-    let keys = MasterKeys::in_file(program.data().join("master.key"));
-    let vault = keys.vault(connections.clone());
-    let log = Log::open(connect_plain(url.parse().unwrap()), connections);
-    let store = Store::new(log, vault);
+    let (servers, store) = servers_of(program).await;
     let nats = connect_nats(servers.nats_url().unwrap()).await;
     let stream = StreamName::new("tidings", store.log().incarnation().await.unwrap());
     let ended = tokio::time::timeout(ENDED_WITHIN, all_ended(&store, &nats, &stream)).await;
@@ -98,6 +86,23 @@ pub(crate) async fn check_but_for(
     };
     assert!(!evidence.told.is_empty(), "somebody was told something");
     settled(&evidence).await;
+}
+
+/// The servers of the program, which goes on using them, and what it has in its database.
+pub(crate) async fn servers_of(program: &Program) -> (Servers, Store) {
+    let options = Options {
+        state_dir: program.dir().join("state"),
+        ..Options::from_env(program.data())
+    };
+    let servers = Servers::start(options).await.unwrap();
+    assert!(servers.adopted(), "the program has started them");
+    let url = servers.database_url().unwrap();
+    let connections = pool(&url);
+    let keys = MasterKeys::in_file(program.data().join("master.key"));
+    let vault = keys.vault(connections.clone());
+    let log = Log::open(connect_plain(url.parse().unwrap()), connections);
+    let store = Store::new(log, vault);
+    (servers, store)
 }
 
 /// Every publication has come to its end, and the stream has all of it.

@@ -5,15 +5,18 @@ use std::time::Duration;
 
 use actix_web::http::header;
 use actix_web::test::TestRequest;
+use actix_web::web;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use tidings_command_api::{Commands, SignUpForm};
 use tidings_domain::stream_id;
 use tidings_domain::subscriber::{Consent, Standing, Subscriber};
-use tidings_domain::suppression::{Command, Reason, Scope, Suppression};
+use tidings_domain::suppression::{Reason, Scope, Suppression};
 use tidings_domain::token::{ConfirmLink, UnsubscribeLink};
 use tidings_domain::value::{ConsentVersion, ConsentWording, EmailAddress};
 use tidings_proto::Event;
+use tidings_service::limits::Limits;
+use tidings_tests::api::{ask_all, config};
 use tidings_tests::checker::deliveries::Deliveries;
 use tidings_tests::house::House;
 use uuid::Uuid;
@@ -116,18 +119,8 @@ async fn reasons(house: &House, email: &str) -> Vec<Reason> {
 }
 
 async fn suppress(house: &House, email: &str, reason: Reason) {
-    let context = house.context();
-    let command = || Command::Add {
-        scope: Scope::Address,
-        reason,
-        delivery_id: None,
-        value: None,
-    };
-    let store = &house.platform.store;
-    store
-        .execute::<Suppression>(suppression_id(house, email), &context, None, command)
-        .await
-        .unwrap();
+    let id = suppression_id(house, email);
+    house.suppress(id, Scope::Address, reason).await;
 }
 
 /// Whatever happened, every attempt was allowed and every delivery is settled.
@@ -225,6 +218,39 @@ async fn nobody_is_flooded_however_often_and_fast_their_address_is_typed() {
         .advance(Duration::from_secs(25 * 3_600));
     joined(&house, ADA).await;
     assert_eq!(mails(&house, ADA).len(), 4);
+    all_is_well(&house).await;
+}
+
+/// As many as there are ways to write it would be asked for it three times each.
+#[actix_web::test]
+async fn nobody_is_flooded_by_ever_other_ways_to_write_their_address() {
+    let (house, _) = house().await;
+    let written = |n: usize| match n % 3 {
+        0 => format!("ada+{n}@example.org"),
+        1 => format!("ad.a+{n}@Example.org"),
+        _ => format!("ADA+{n}@example.org"),
+    };
+    let requests = (0..12).map(|n| {
+        let body = json!({ "email": written(n), "consent": "1" });
+        TestRequest::post().uri("/join").set_json(body)
+    });
+    let limits = Limits::new(&config().limits, house.platform.clock.clock());
+    let state = web::Data::new(commands(&house));
+    let rooms = move |cfg: &mut web::ServiceConfig| {
+        cfg.app_data(state).app_data(web::Data::new(limits));
+        tidings_command_api::routes(cfg);
+    };
+    let answers = ask_all(&house.platform, rooms, requests.collect()).await;
+    let asked = (202, json!({ "status": "asked" }));
+    assert!(answers.iter().all(|it| *it == asked), "{answers:?}");
+    house.platform.settle().await;
+    let all = house.smtp.messages();
+    assert_eq!(
+        all.len(),
+        5,
+        "{:?}",
+        all.iter().map(|it| &it.to).collect::<Vec<_>>()
+    );
     all_is_well(&house).await;
 }
 

@@ -19,6 +19,7 @@ mod faults;
 mod imported;
 mod in_place;
 mod joining;
+mod kept_back;
 mod kinds;
 mod master_keys;
 mod mid_send;

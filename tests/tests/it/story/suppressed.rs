@@ -97,6 +97,44 @@ async fn nobody_lifts_what_only_they_themselves_can() {
     assert_eq!(post(&house, &nothing, lift("manual")).await.0, 404);
 }
 
+/// Whether anything may be sent to an address tells of whoever has it: so it is a look at them.
+#[actix_web::test]
+async fn who_looks_up_what_stands_against_an_address_has_looked_at_its_subscriber() {
+    let house = House::start().await;
+    let ada = stream_id::access(house.subscriber(ADA).await);
+    let find = async |whom: Value, reason: &str| {
+        let request = TestRequest::post().uri("/api/v1/suppressions/find");
+        let request = request
+            .insert_header(("look-reason", reason))
+            .set_json(whom);
+        ask(&house, house_commands(&house), request).await.0
+    };
+    let looks = async || {
+        let log = house.platform.store.log();
+        let events = log.page_after(0, 1_000).await.unwrap();
+        let looks = events
+            .into_iter()
+            .filter(|it| it.event_type == "access.Viewed");
+        looks.map(|it| it.stream_id).collect::<Vec<_>>()
+    };
+    let address = || json!({ "address": "ADA@example.org" });
+    assert_eq!(find(address(), "she asks").await, 404);
+    assert_eq!(looks().await, [ada]);
+    assert_eq!(post(&house, "", address()).await.0, 200);
+    assert_eq!(looks().await, [ada], "to suppress shows nothing");
+    assert_eq!(find(address(), "she asks again").await, 200);
+    assert_eq!(looks().await, [ada; 2]);
+    assert_eq!(find(address(), &"x".repeat(501)).await, 400);
+    // Of nobody there is nothing to see.
+    for whom in [
+        json!({ "domain": "example.org" }),
+        json!({ "address": GRACE }),
+    ] {
+        assert_eq!(find(whom, "why not").await, 404);
+    }
+    assert_eq!(looks().await, [ada; 2]);
+}
+
 /// A house where something is planned for these, and nothing attempted: their channel is disabled.
 async fn planned_for(readers: &[&str]) -> (House, Uuid, Uuid) {
     let house = House::start().await;

@@ -2,7 +2,7 @@
 //! on record, and misbehaves as it is told to.
 //!
 //! It offers PIPELINING, 8BITMIME, SIZE, ENHANCEDSTATUSCODES and, with credentials, AUTH PLAIN LOGIN
-//! (then required before MAIL). It does not offer STARTTLS.
+//! (then required before MAIL). Connections are in the clear, unless it is given [`Tls`].
 
 mod body;
 mod command;
@@ -14,12 +14,13 @@ mod journal_file;
 mod reply;
 mod script;
 mod session;
+mod tls;
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::net::TcpListener;
@@ -30,6 +31,7 @@ pub use self::handle::{Handle, Stats};
 pub use self::journal::{Keep, Message};
 pub use self::journal_file::{JournalFileError, Line, read_journal};
 pub use self::script::{Action, Phase, Rule};
+pub use self::tls::{Tls, TlsError};
 
 use self::connection::Connection;
 use self::folder::Folder;
@@ -41,7 +43,7 @@ use crate::Clock;
 use crate::script::Script;
 
 /// How a sink shall behave. The default: a free port of 127.0.0.1, 10 MiB a message, no
-/// authentication, everything kept in memory, no files, no misbehaviour.
+/// authentication, no protection, everything kept in memory, no files, no misbehaviour.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Where to listen; port 0 = a free one.
@@ -54,6 +56,8 @@ pub struct Options {
     pub recipients_max: usize,
     /// Who may send; `None` = anybody.
     pub auth: Option<Credentials>,
+    /// Protects connections; `None` = all is said in the clear.
+    pub tls: Option<Tls>,
     /// How much of each message stays in memory.
     pub keep: Keep,
     /// Where each message is also written as a file `NNNNNN-recipient.eml`.
@@ -75,6 +79,7 @@ impl Default for Options {
             size_bytes_max: 10 * 1024 * 1024,
             recipients_max: 100,
             auth: None,
+            tls: None,
             keep: Keep::default(),
             folder: None,
             journal_file: None,
@@ -134,7 +139,11 @@ struct Shared {
     hostname: String,
     limits: Limits,
     auth: Option<Credentials>,
+    tls: Mutex<Option<Tls>>,
+    /// The answer to EHLO, where the connection is protected or never will be.
     ehlo: Vec<u8>,
+    /// The same before STARTTLS.
+    ehlo_in_the_clear: Vec<u8>,
     journal: Journal,
     folder: Option<Folder>,
     script: Script<Rule>,
@@ -171,6 +180,10 @@ fn shared(options: Options) -> Result<Shared, Error> {
         size_bytes_max: options.size_bytes_max,
         recipients_max: options.recipients_max,
         auth: options.auth.is_some(),
+        starttls: options
+            .tls
+            .as_ref()
+            .is_some_and(|tls| !tls.is_from_first_byte()),
     };
     let file = options.journal_file.as_deref().map(JournalFile::open);
     let file = file.transpose().map_err(Error::Journal)?;
@@ -178,10 +191,12 @@ fn shared(options: Options) -> Result<Shared, Error> {
         .folder
         .map(|path| Folder::open(path.clone()).map_err(|source| Error::Folder { path, source }));
     Ok(Shared {
-        ehlo: ehlo(&options.hostname, limits),
+        ehlo: ehlo(&options.hostname, limits, false),
+        ehlo_in_the_clear: ehlo(&options.hostname, limits, limits.starttls),
         hostname: options.hostname,
         limits,
         auth: options.auth,
+        tls: Mutex::new(options.tls),
         journal: Journal::new(options.keep, options.clock, file),
         folder: folder.transpose()?,
         script: Script::new(options.rules),
@@ -190,13 +205,16 @@ fn shared(options: Options) -> Result<Shared, Error> {
 }
 
 /// The answer to EHLO: one extension a line.
-fn ehlo(hostname: &str, limits: Limits) -> Vec<u8> {
+fn ehlo(hostname: &str, limits: Limits, starttls: bool) -> Vec<u8> {
     let mut lines = vec![
         hostname.to_owned(),
         "PIPELINING".into(),
         "8BITMIME".into(),
         "ENHANCEDSTATUSCODES".into(),
     ];
+    if starttls {
+        lines.push("STARTTLS".into());
+    }
     if limits.auth {
         lines.push("AUTH PLAIN LOGIN".into());
     }

@@ -2,6 +2,7 @@
 //! A vendor adds its paths, its rules and its answers.
 
 pub(crate) mod answer;
+mod bomb;
 mod handle;
 mod rate;
 mod script;

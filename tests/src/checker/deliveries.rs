@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use tidings_event_store::Recorded;
 use tidings_proto::{Event, delivery};
+use tidings_sinks::smtp;
 use uuid::Uuid;
 
 use super::mailboxes::Mailboxes;
@@ -35,6 +36,22 @@ pub enum Received {
 }
 
 impl Received {
+    /// Every mail that a mail server has. Panics at one to several mailboxes, or that is nobody's.
+    pub fn mails_at(server: &smtp::Handle) -> Vec<Self> {
+        let mails = server.messages();
+        let copy = |mail: &smtp::Message| {
+            let id = mail.message_id.as_deref().unwrap().trim_start_matches('<');
+            let [mailbox] = &mail.to[..] else {
+                panic!("one reader a mail: {:?}", mail.to);
+            };
+            Self::Mail {
+                delivery_id: id.split('@').next().unwrap().parse().unwrap(),
+                mailbox: mailbox.to_ascii_lowercase(),
+            }
+        };
+        mails.iter().map(|mail| copy(mail)).collect()
+    }
+
     /// What it is a copy of, if anybody knows.
     fn delivery(&self, broadcasts: &HashMap<(Uuid, Uuid), Uuid>) -> Option<Uuid> {
         match self {

@@ -25,6 +25,7 @@ pub(super) enum Command {
     Noop,
     Vrfy,
     Quit,
+    StartTls,
     Auth {
         mechanism: Mechanism,
         initial: Option<String>,
@@ -65,7 +66,8 @@ impl Command {
             "VRFY" => named(rest, Self::Vrfy),
             "QUIT" => bare(rest, Self::Quit),
             "AUTH" => auth(rest),
-            "EXPN" | "HELP" | "STARTTLS" | "BDAT" | "ETRN" => Err(NOT_IMPLEMENTED),
+            "STARTTLS" => bare(rest, Self::StartTls),
+            "EXPN" | "HELP" | "BDAT" | "ETRN" => Err(NOT_IMPLEMENTED),
             _ => Err(NO_SUCH_COMMAND),
         }
     }
@@ -246,7 +248,7 @@ mod tests {
             ("", 500),
             ("BLAH", 500),
             ("EXPN list", 502),
-            ("STARTTLS", 502),
+            ("STARTTLS now", 501),
             ("EHLO", 501),
             ("DATA now", 501),
             ("MAIL", 501),

@@ -10,7 +10,6 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::{Buf, Bytes, BytesMut};
 use memchr::memchr;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::Shared;
@@ -20,6 +19,8 @@ use super::journal::Envelope;
 use super::reply::Reply;
 use super::script::{Action, Phase, Rule};
 use super::session::{Session, TOO_BIG};
+use super::tls::Stream;
+use crate::record::lock;
 use crate::script::Fired;
 
 /// Room made in the input buffer before each read.
@@ -33,6 +34,8 @@ enum End {
     Closed,
     /// The script asked for a TCP reset.
     Reset,
+    /// It does not: it goes on behind a handshake.
+    Secured,
 }
 
 impl From<io::Error> for End {
@@ -43,41 +46,83 @@ impl From<io::Error> for End {
 
 pub(super) struct Connection {
     shared: Arc<Shared>,
-    stream: TcpStream,
+    stream: Stream,
     number: u64,
     input: BytesMut,
     output: Vec<u8>,
     session: Session,
     drip: Option<Duration>,
+    /// Whether the greeting's turn has been.
+    opened: bool,
 }
 
 impl Connection {
     pub(super) fn new(shared: Arc<Shared>, stream: TcpStream, number: u64) -> Self {
         Self {
             shared,
-            stream,
+            stream: Stream::Plain(stream),
             number,
             input: BytesMut::with_capacity(READ_BYTES),
             output: Vec::new(),
             session: Session::default(),
             drip: None,
+            opened: false,
         }
     }
 
     /// Serves until either side ends it.
     pub(super) async fn serve(mut self) {
-        if let Err(End::Reset) = self.dialogue().await {
-            // Closing a socket with zero linger is what sends RST.
-            if let Err(error) = self.stream.set_zero_linger() {
-                tracing::warn!(%error, "cannot reset, closing instead");
+        let tls = lock(&self.shared.tls).clone();
+        let mut secures = tls.is_some_and(|tls| tls.is_from_first_byte());
+        loop {
+            if secures {
+                match self.secured().await {
+                    Some(secured) => self = secured,
+                    None => return,
+                }
+            }
+            match self.dialogue().await {
+                Err(End::Secured) => secures = true,
+                Err(End::Reset) => {
+                    // Closing a socket with zero linger is what sends RST.
+                    if let Err(error) = self.stream.set_zero_linger() {
+                        tracing::warn!(%error, "cannot reset, closing instead");
+                    }
+                    return;
+                }
+                Ok(()) | Err(End::Closed) => return,
+            }
+        }
+    }
+
+    /// The same connection behind a handshake, with nothing known of what was said before; `None`: the sender did not go
+    /// along.
+    async fn secured(self) -> Option<Self> {
+        let tls = lock(&self.shared.tls).clone()?;
+        match self.stream.protected(&tls).await {
+            Ok(stream) => Some(Self {
+                stream,
+                input: BytesMut::with_capacity(READ_BYTES),
+                session: Session {
+                    protected: true,
+                    ..Session::default()
+                },
+                ..self
+            }),
+            Err(error) => {
+                tracing::debug!(%error, "no handshake");
+                None
             }
         }
     }
 
     async fn dialogue(&mut self) -> Result<(), End> {
-        if self.goes_on(Phase::Greeting, &[]).await? {
-            let greeting = format!("{} ESMTP Tidings sink", self.shared.hostname);
-            self.reply(&Reply::with(220, greeting));
+        if !self.opened {
+            self.opened = true;
+            if self.goes_on(Phase::Greeting, &[]).await? {
+                let greeting = format!("{} ESMTP Tidings sink", self.shared.hostname);
+                self.reply(&Reply::with(220, greeting));
+            }
         }
         loop {
             let command = match self.line().await? {
@@ -99,6 +144,13 @@ impl Connection {
         match command {
             Command::Ehlo => self.hello(true).await?,
             Command::Helo => self.hello(false).await?,
+            Command::StartTls => {
+                if self.goes_on(Phase::StartTls, &[]).await? {
+                    self.reply(&Reply::new(220, "2.0.0 go ahead"));
+                    self.flush().await?;
+                    return Err(End::Secured);
+                }
+            }
             Command::Auth { mechanism, initial } => self.auth(mechanism, initial).await?,
             Command::Mail { from, .. } => {
                 if self.goes_on(Phase::MailFrom, &[]).await? {
@@ -137,7 +189,10 @@ impl Connection {
         self.session.reset();
         self.session.greeted = true;
         if extended {
-            self.output.extend_from_slice(&self.shared.ehlo);
+            self.output.extend_from_slice(match self.session.protected {
+                true => &self.shared.ehlo,
+                false => &self.shared.ehlo_in_the_clear,
+            });
         } else {
             self.reply(&Reply::with(250, self.shared.hostname.clone()));
         }
@@ -213,6 +268,7 @@ impl Connection {
         let content = self.content().await?;
         let envelope = Envelope {
             connection: self.number,
+            protected: self.session.protected,
             from: self.session.from.take().unwrap_or_default(),
             to,
         };

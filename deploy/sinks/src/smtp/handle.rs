@@ -11,7 +11,9 @@ use tokio_util::task::TaskTracker;
 use super::Shared;
 use super::journal::Message;
 use super::script::Rule;
+use super::tls::Tls;
 use crate::RuleId;
+use crate::record::lock;
 
 /// A running SMTP sink. Clones are cheap and name the same sink; it stops when the last is dropped.
 #[derive(Clone)]
@@ -93,6 +95,13 @@ impl Handle {
             open: counters.open.load(Ordering::Relaxed),
             mails: counters.mails.load(Ordering::Relaxed),
             accepted: self.count() as u64,
+        }
+    }
+
+    /// Connections are protected by this from now on; of a sink that has been in the clear, none is.
+    pub fn protect(&self, tls: Tls) {
+        if let Some(before) = &mut *lock(&self.0.shared.tls) {
+            *before = tls;
         }
     }
 

@@ -41,6 +41,8 @@ pub struct Message {
     pub at: OffsetDateTime,
     /// Which connection it came on: 1, 2, 3, …
     pub connection: u64,
+    /// Whether that was protected by TLS.
+    pub protected: bool,
     /// Envelope sender; empty for `<>`.
     pub from: String,
     /// Envelope recipients that were accepted, in order.
@@ -100,6 +102,7 @@ impl Message {
 #[derive(Clone, Debug)]
 pub(super) struct Envelope {
     pub(super) connection: u64,
+    pub(super) protected: bool,
     pub(super) from: String,
     pub(super) to: Vec<String>,
 }
@@ -153,6 +156,7 @@ impl Journal {
                 seq: self.first_seq + rows as u64,
                 at: self.clock.now(),
                 connection: envelope.connection,
+                protected: envelope.protected,
                 from: envelope.from,
                 to: envelope.to,
                 message_id,

@@ -12,6 +12,8 @@ pub enum Phase {
     Greeting,
     /// EHLO or HELO came.
     Ehlo,
+    /// STARTTLS came; 220 is not yet sent.
+    StartTls,
     /// AUTH came.
     Auth,
     /// MAIL FROM came.

@@ -9,11 +9,13 @@ pub(super) struct Limits {
     pub(super) size_bytes_max: usize,
     pub(super) recipients_max: usize,
     pub(super) auth: bool,
+    pub(super) starttls: bool,
 }
 
 /// The state of one dialogue.
 #[derive(Debug, Default)]
 pub(super) struct Session {
+    pub(super) protected: bool,
     pub(super) greeted: bool,
     pub(super) authenticated: bool,
     pub(super) from: Option<String>,
@@ -30,6 +32,10 @@ impl Session {
             Command::Mail { .. } | Command::Auth { .. } if !self.greeted => {
                 sequence("5.5.1 say EHLO first")
             }
+            Command::StartTls if !limits.starttls || self.protected => {
+                Err(Reply::new(502, "5.5.1 STARTTLS is not offered"))
+            }
+            Command::StartTls if !self.greeted => sequence("5.5.1 say EHLO first"),
             Command::Auth { .. } if !limits.auth => {
                 Err(Reply::new(502, "5.5.1 AUTH is not offered"))
             }
@@ -72,8 +78,14 @@ mod tests {
         size_bytes_max: 1_000,
         recipients_max: 2,
         auth: false,
+        starttls: false,
     };
     const CLOSED: Limits = Limits { auth: true, ..OPEN };
+
+    const PROTECTS: Limits = Limits {
+        starttls: true,
+        ..OPEN
+    };
 
     fn mail(size_bytes: Option<u64>) -> Command {
         Command::Mail {
@@ -132,5 +144,15 @@ mod tests {
         session.authenticated = true;
         assert_eq!(code(&session, &auth(), CLOSED), 503);
         assert_eq!(code(&session, &mail(None), CLOSED), 0);
+    }
+    #[test]
+    fn a_connection_is_protected_once_and_after_it_was_greeted() {
+        let mut session = Session::default();
+        assert_eq!(code(&session, &Command::StartTls, PROTECTS), 503);
+        session.greeted = true;
+        assert_eq!(code(&session, &Command::StartTls, OPEN), 502);
+        assert_eq!(code(&session, &Command::StartTls, PROTECTS), 0);
+        session.protected = true;
+        assert_eq!(code(&session, &Command::StartTls, PROTECTS), 502);
     }
 }

@@ -15,7 +15,7 @@ use futures_util::stream;
 use serde_json::Value;
 
 use super::script::{Action, Rule};
-use super::{Message, Shared};
+use super::{Message, Shared, bomb};
 use crate::script::Fired;
 
 /// Between two bytes of an answer that drips.
@@ -103,6 +103,7 @@ async fn act(mut fired: Fired<Rule>, request: &HttpRequest) -> Option<HttpRespon
             Bytes::from_static(&[b' '; 16_384]),
             Duration::ZERO,
         )),
+        Action::Bomb => Some(bomb::answer()),
     }
 }
 

@@ -26,6 +26,8 @@ pub enum Action {
     Drip,
     /// Says 200, and then body without end, as fast as it is read.
     Endless,
+    /// Says 200, and then a few megabytes that unpack to 4 GiB.
+    Bomb,
 }
 
 /// One rule, e.g. `Rule::reply(500, "rollup_error").to("news").times(2)`.

@@ -32,6 +32,12 @@ impl Client {
         client
     }
 
+    /// The connection; there is nothing on it that was not read.
+    pub(crate) fn into_inner(self) -> TcpStream {
+        assert!(self.0.buffer().is_empty());
+        self.0.into_inner()
+    }
+
     pub(crate) async fn write(&mut self, text: &str) {
         self.0.write_all(text.as_bytes()).await.unwrap();
     }

@@ -13,4 +13,5 @@ mod ses;
 mod slack;
 mod smtp;
 mod smtp_script;
+mod smtp_tls;
 mod webhook;

@@ -8,7 +8,7 @@ use tidings_domain::subscriber::Subscriber;
 use tidings_event_store::stream::StreamName;
 use tidings_event_store::vault::Vault;
 use tidings_event_store::{Recorded, Store};
-use tidings_sinks::{ses, smtp};
+use tidings_sinks::ses;
 use tidings_tests::checker::deliveries::Received;
 use tidings_tests::checker::readers::Handed;
 use tidings_tests::checker::{Evidence, Told, safe, settled};
@@ -119,7 +119,7 @@ impl World {
     /// Every copy any receiver has.
     pub(crate) fn copies(&self) -> Vec<Received> {
         let known = self.known();
-        let mut copies = mails(&self.smtp);
+        let mut copies = Received::mails_at(&self.smtp);
         copies.extend(self.slack_messages(&known));
         copies.extend(self.discord_messages(&known));
         copies.extend(self.webhook_messages(&known));
@@ -184,22 +184,6 @@ async fn addresses(
     addresses
         .map(|it| (it.id, address(it.id, &it.state)))
         .collect()
-}
-
-/// Every mail that a mail server has.
-pub(crate) fn mails(server: &smtp::Handle) -> Vec<Received> {
-    let mails = server.messages();
-    let copy = |mail: &smtp::Message| {
-        let id = mail.message_id.as_deref().unwrap().trim_start_matches('<');
-        let [mailbox] = &mail.to[..] else {
-            panic!("one reader a mail: {:?}", mail.to);
-        };
-        Received::Mail {
-            delivery_id: id.split('@').next().unwrap().parse().unwrap(),
-            mailbox: mailbox.to_ascii_lowercase(),
-        }
-    };
-    mails.iter().map(|mail| copy(mail)).collect()
 }
 
 /// Every mail that Amazon SES has.

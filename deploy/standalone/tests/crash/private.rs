@@ -13,7 +13,6 @@ use tidings_tests::checker::{Evidence, settled};
 use tidings_tests::program::{ASK_AGAIN, Program};
 use uuid::Uuid;
 
-use crate::checks::mails;
 use crate::master_keys::MasterKeys;
 use crate::settle::UNFINISHED;
 use crate::world::{connect_nats, pool};
@@ -53,7 +52,7 @@ pub(crate) async fn check(program: &Program, sink: &smtp::Handle, readers: &[Str
 
     let head = store.log().head().await.unwrap().position;
     let deliveries = Deliveries::of(&store.log().page_after(0, head).await.unwrap());
-    let mut copies = mails(sink);
+    let mut copies = Received::mails_at(sink);
     copies.retain(|copy| !lost.is(&deliveries, copy));
     let files = [Handed {
         import_id: None,

@@ -1,6 +1,10 @@
 //! What the receiving side of each kind of channel may do to a delivery, and what becomes of it: one row a fault. Another
 //! channel of the same publication is never held up by it, and in the end every receiver has what the log says.
 
+mod encrypted;
+mod late;
+mod paced;
+mod packed;
 mod town;
 
 use std::time::Duration;
@@ -16,11 +20,6 @@ const HALF_A_MINUTE: Duration = Duration::from_secs(30);
 const HURRY: Duration = Duration::from_secs(1);
 const IN_AN_AGE: &str = "Fri, 31 Dec 9999 23:59:59 GMT";
 
-/// It says that its answer is packed: nobody unpacks it, however much it would be.
-fn packed(rule: slack::Rule) -> slack::Rule {
-    rule.header("content-encoding", "gzip")
-}
-
 /// What a receiver does, once.
 #[derive(Clone)]
 enum Misdeed {
@@ -33,19 +32,19 @@ struct Case {
     kind: &'static str,
     misdeed: Misdeed,
     /// The class of the delivery after the attempt that met it.
-    then: &'static str,
+    then: String,
     /// Why: what the log says of that attempt.
-    reason: &'static str,
+    reason: String,
     /// Whether somebody has to mend the channel before anything is tried again.
     to_mend: bool,
     /// The class it is settled in.
-    end: &'static str,
+    end: String,
     /// How many copies the receiver has in the end.
     copies: usize,
 }
 
 /// `then reason -> end copies`, or `then reason => end copies` where somebody has to mend something first.
-fn case(kind: &'static str, misdeed: Misdeed, fate: &'static str) -> Case {
+fn case(kind: &'static str, misdeed: Misdeed, fate: &str) -> Case {
     let words: Vec<&str> = fate.split(' ').collect();
     let [then, reason, arrow, end, copies] = words[..] else {
         panic!("five words: {fate}");
@@ -53,29 +52,23 @@ fn case(kind: &'static str, misdeed: Misdeed, fate: &'static str) -> Case {
     Case {
         kind,
         misdeed,
-        then,
-        reason: reason.trim_matches('-'),
+        then: then.to_owned(),
+        reason: reason.trim_matches('-').to_owned(),
         to_mend: arrow == "=>",
-        end,
+        end: end.to_owned(),
         copies: copies.parse().unwrap(),
     }
 }
 
 fn mail() -> Vec<Case> {
     let says = |phase, code, text: &str| Misdeed::OfMail(smtp::Rule::reply(phase, code, text));
-    let resets = |phase| smtp::Rule::new(phase, smtp::Action::Reset);
-    let stall = |phase| smtp::Rule::new(phase, smtp::Action::Stall);
-    let stalls = |phase| Misdeed::OfMail(stall(phase));
-    let drips = |phase| Misdeed::OfMail(smtp::Rule::new(phase, smtp::Action::Drip(HURRY)));
+    let reset = |phase| smtp::Rule::new(phase, smtp::Action::Reset);
+    let resets = |phase| Misdeed::OfMail(reset(phase));
     let case = |misdeed, fate| case("email", misdeed, fate);
     vec![
         case(
             says(Phase::RcptTo, 450, "4.7.1 greylisted"),
             "pending try_later -> sent 1",
-        ),
-        case(
-            says(Phase::RcptTo, 421, "4.3.2 closing"),
-            "pending service_unavailable -> sent 1",
         ),
         case(
             says(Phase::MailFrom, 454, "Throttling failure"),
@@ -97,37 +90,76 @@ fn mail() -> Vec<Case> {
             says(Phase::FinalDot, 451, "4.3.0 queue full"),
             "pending try_later -> sent 1",
         ),
-        // Left by the phase's timer.
-        case(stalls(Phase::RcptTo), "pending timeout -> sent 1"),
-        case(drips(Phase::MailFrom), "pending timeout -> sent 1"),
         case(
-            stalls(Phase::FinalDot),
-            "in_doubt reply_timeout -> in_doubt 0",
+            says(Phase::Body, 552, "5.3.4 too big"),
+            "failed message_too_large -> failed 0",
         ),
         case(
-            Misdeed::OfMail(stall(Phase::FinalDot).recorded()),
-            "in_doubt reply_timeout -> in_doubt 1",
+            says(Phase::FinalDot, 421, "4.3.2 closing"),
+            "pending service_unavailable -> sent 1",
         ),
         case(
-            Misdeed::OfMail(resets(Phase::Data)),
-            "pending connection_lost -> sent 1",
-        ),
-        case(
-            Misdeed::OfMail(resets(Phase::FinalDot)),
+            resets(Phase::FinalDot),
             "in_doubt connection_lost -> in_doubt 0",
         ),
         case(
-            Misdeed::OfMail(resets(Phase::FinalDot).recorded()),
+            Misdeed::OfMail(reset(Phase::FinalDot).recorded()),
             "in_doubt connection_lost -> in_doubt 1",
         ),
     ]
+}
+
+/// The server answers no more, or ends it, at each phase of the dialogue.
+fn mail_breaks_off() -> Vec<Case> {
+    let rule = |phase, action| Misdeed::OfMail(smtp::Rule::new(phase, action));
+    let case = |misdeed, fate: &str| case("email", misdeed, fate);
+    let drip = smtp::Action::Drip(HURRY);
+    let mut cases = Vec::new();
+    for phase in [
+        Phase::Greeting,
+        Phase::Ehlo,
+        Phase::MailFrom,
+        Phase::RcptTo,
+        Phase::Data,
+    ] {
+        for left in [smtp::Action::Stall, drip.clone()] {
+            cases.push(case(rule(phase, left), "pending timeout -> sent 1"));
+        }
+        // At the greeting it may be seen as no connection at all.
+        if phase != Phase::Greeting {
+            let reset = rule(phase, smtp::Action::Reset);
+            cases.push(case(reset, "pending connection_lost -> sent 1"));
+        }
+        let closing = smtp::Rule::reply(phase, 421, "4.3.2 closing");
+        cases.push(case(
+            Misdeed::OfMail(closing),
+            "pending service_unavailable -> sent 1",
+        ));
+    }
+    // By now the dot is out.
+    let stall = smtp::Rule::new(Phase::FinalDot, smtp::Action::Stall);
+    for (misdeed, copies) in [
+        (rule(Phase::Body, smtp::Action::Stall), 0),
+        (rule(Phase::Body, drip.clone()), 1),
+        (Misdeed::OfMail(stall.clone()), 0),
+        (Misdeed::OfMail(stall.recorded()), 1),
+        (rule(Phase::FinalDot, drip), 1),
+    ] {
+        let fate = format!("in_doubt reply_timeout -> in_doubt {copies}");
+        cases.push(case(misdeed, &fate));
+    }
+    cases
 }
 
 /// What Slack and Discord have in common: who has a message does not know a copy of it.
 fn chat(kind: &'static str) -> Vec<Case> {
     let case = |misdeed, fate| case(kind, Misdeed::OfHttp(misdeed), fate);
     let mut cases = http(kind);
-    for action in [slack::Action::Drip, slack::Action::Endless] {
+    for action in [
+        slack::Action::Drip,
+        slack::Action::Endless,
+        slack::Action::Bomb,
+    ] {
         // Whatever its status says: the answer itself never comes.
         let rule = slack::Rule::new(action);
         let recorded = rule.clone().recorded();
@@ -138,10 +170,6 @@ fn chat(kind: &'static str) -> Vec<Case> {
         case(
             slack::Rule::new(slack::Action::Stall),
             "in_doubt reply_timeout -> in_doubt 0",
-        ),
-        case(
-            packed(slack::Rule::reply(200, "\u{1f}packed")),
-            "in_doubt unexpected_reply -> in_doubt 0",
         ),
         case(
             slack::Rule::reply(400, "invalid_payload"),
@@ -169,6 +197,11 @@ fn chat(kind: &'static str) -> Vec<Case> {
         ),
     ]);
     if kind == "discord" {
+        let global =
+            r#"{"message": "You are being rate limited.", "retry_after": 2.5, "global": true}"#;
+        let global = slack::Rule::reply(429, global);
+        let global = global.header("x-ratelimit-global", "true");
+        cases.push(case(global, "pending rate_limited -> sent 1"));
         // Said by whoever stands before Discord.
         cases.push(case(
             slack::Rule::reply(403, "<html>"),
@@ -227,7 +260,7 @@ fn webhooks() -> Vec<Case> {
     for rule in [
         slack::Rule::new(slack::Action::Drip),
         slack::Rule::new(slack::Action::Endless),
-        packed(slack::Rule::reply(200, "\u{1f}packed")),
+        slack::Rule::new(slack::Action::Bomb),
     ] {
         cases.push(case(rule.recorded(), "sent - -> sent 1"));
     }
@@ -272,6 +305,11 @@ async fn all_end_as_they_should(cases: Vec<Case>) {
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_a_mail_server_does_a_mail_ends_as_it_should() {
     all_end_as_they_should(mail()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wherever_a_mail_server_breaks_off_a_mail_ends_as_it_should() {
+    all_end_as_they_should(mail_breaks_off()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,8 +1,14 @@
 //! Servers no sink plays: without pipelining, out of step, or taking a message for nobody.
 
+use std::{
+    io::{Read as _, Write as _},
+    task::Poll,
+};
+
+use futures_util::poll;
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
-    net::TcpListener,
+    net::{TcpListener, TcpSocket},
 };
 
 use super::*;
@@ -232,4 +238,79 @@ async fn no_message_is_sent_after_the_deadline_whatever_replies_are_there() {
         got.push(line);
     }
     assert_eq!(got.last().map(String::as_str), Some("DATA"), "{got:?}");
+}
+
+/// Writes to a connection that nobody reads until it takes no more; gives how much.
+fn fill(stream: &mut std::net::TcpStream) -> usize {
+    let (mut filled, mut refused) = (0, 0);
+    while refused < 100 {
+        match stream.write(&[b'x'; 4_096]) {
+            Ok(written) => (filled, refused) = (filled + written, 0),
+            Err(_) => refused += 1,
+        }
+        std::thread::yield_now();
+    }
+    filled
+}
+
+/// Reads all that is there.
+fn drain(stream: &mut std::net::TcpStream) -> Vec<u8> {
+    let (mut got, mut some) = (Vec::new(), [0; 65_536]);
+    while let Ok(read @ 1..) = stream.read(&mut some) {
+        got.extend_from_slice(&some[..read]);
+    }
+    got
+}
+
+/// The server takes the message only after the attempt's deadline, and at once: no timer has had its say. A message without
+/// its dot is none.
+#[tokio::test]
+async fn no_dot_follows_a_message_that_was_taken_after_the_deadline() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let socket = TcpSocket::new_v4().unwrap();
+    // As much and no more: otherwise the system gives it room as it goes.
+    socket.set_send_buffer_size(256 * 1024).unwrap();
+    let stream = socket.connect(listener.local_addr().unwrap()).await;
+    let stream = stream.unwrap().into_std().unwrap();
+    let mut same = stream.try_clone().unwrap();
+    let stream = tokio::net::TcpStream::from_std(stream).unwrap();
+    let mut server = listener.accept().await.unwrap().0.into_std().unwrap();
+    stream.writable().await.unwrap();
+    tokio::time::pause();
+    let until_ready = async |stream: &std::net::TcpStream| {
+        while stream.peek(&mut [0]).is_err() {}
+        tokio::task::yield_now().await;
+    };
+
+    let mut connection =
+        Connection::new(Wire::plain(stream), Features::default(), Timers::default());
+    let mut rendered = mail(&channel(1, None, 5_000), "ada@example.org");
+    // More than the little room that a full connection finds all the same, and less than an empty one has.
+    let text = b"It runs.\r\n".repeat(10_000);
+    rendered.body.extend(&text);
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
+    let delivery = connection.deliver(&rendered, &support::always, deadline);
+    let mut delivery = std::pin::pin!(delivery);
+    server.write_all(b"250 ok\r\n250 ok\r\n").unwrap();
+    until_ready(&same).await;
+    assert!(poll!(&mut delivery).is_pending());
+    assert!(drain(&mut server).ends_with(b"DATA\r\n"));
+    // There is no room for the message.
+    let filled = fill(&mut same);
+    server.write_all(b"354 go\r\n250 kept\r\n").unwrap();
+    until_ready(&same).await;
+    assert!(poll!(&mut delivery).is_pending());
+    tokio::time::advance(Duration::from_secs(11)).await;
+    let mut got = Vec::new();
+    while got.len() < filled {
+        got.extend(drain(&mut server));
+    }
+    tokio::task::yield_now().await;
+    let Poll::Ready(Delivery::Done { outcome, reusable }) = poll!(&mut delivery) else {
+        panic!("there is room by now");
+    };
+    let expected = ("deferred", "timeout", 0, Some(Blame::Network));
+    assert_eq!((gist(&outcome), reusable), (expected, false));
+    got.extend(drain(&mut server));
+    assert!(got.ends_with(&text), "all of the message is out");
 }

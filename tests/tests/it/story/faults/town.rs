@@ -1,10 +1,12 @@
 //! A house with one reader and receivers of every kind, in which things go wrong one at a time.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
 use tidings_dispatcher::Dispatcher;
+use tidings_dispatcher::channel::Environment;
 use tidings_event_store::Recorded;
 use tidings_proto::Event;
 use tidings_service::Outbound;
@@ -12,6 +14,7 @@ use tidings_service::outbound::Policy;
 use tidings_sinks::{discord, slack, smtp, webhook};
 use tidings_tests::checker::deliveries::{Deliveries, Received};
 use tidings_tests::house::House;
+use tokio::sync::Mutex;
 use uuid::Uuid;
 
 use super::{Case, HURRY, Misdeed};
@@ -26,22 +29,32 @@ pub(super) struct Town {
     pub(super) house: House,
     pub(super) discord: discord::Handle,
     pub(super) webhook: webhook::Handle,
+    /// Mail servers beside the house's own.
+    pub(super) relays: Vec<smtp::Handle>,
+    dispatcher: Arc<Mutex<Dispatcher>>,
     reader: Uuid,
-    /// Which channel each webhook's name leads to, and what was published by it.
-    by_name: HashMap<String, (Uuid, Uuid)>,
+    published: Vec<Published>,
+}
+
+/// What was published by a channel that leads to a place of this name.
+struct Published {
+    place: String,
+    title: String,
+    publication_id: Uuid,
+    channel_id: Uuid,
 }
 
 impl Town {
     pub(super) async fn start() -> Self {
         let house = House::start_without_delivery().await;
-        let mut options = house.options();
-        options.environment.smtp_phase_max = Some(HURRY);
-        options.environment.outbound = Outbound::new(Policy {
-            timeout: HURRY,
-            ..*options.environment.outbound.policy()
-        })
-        .unwrap();
-        house.add_dispatcher(Dispatcher::new(options)).await;
+        let dispatcher = Arc::new(Mutex::new(dispatcher(&house, |_| ())));
+        let stepped = dispatcher.clone();
+        house
+            .platform
+            .add_worker("dispatcher", stepped, |it| {
+                Box::pin(async { Ok(it.lock().await.step().await?) })
+            })
+            .await;
         let clock = house.platform.clock.clock();
         let options = || slack::Options {
             rate_limit: slack::Limit::None,
@@ -57,13 +70,41 @@ impl Town {
         Self {
             discord: discord::start(options()).await.unwrap(),
             webhook: webhook::start(options(), &knows).await.unwrap(),
+            relays: Vec::new(),
+            dispatcher,
             reader: house.subscriber(READER).await,
             house,
-            by_name: HashMap::new(),
+            published: Vec::new(),
         }
     }
 
-    fn receiver(&self, kind: &str) -> &slack::Handle {
+    /// Whoever delivers is started anew, in other surroundings.
+    pub(super) async fn restart(&self, change: impl FnOnce(&mut Environment)) {
+        *self.dispatcher.lock().await = dispatcher(&self.house, change);
+    }
+
+    /// Publishes by channels for mail, and by those that lead to a place of this name.
+    pub(super) async fn publish(
+        &mut self,
+        title: &str,
+        mail: &[Uuid],
+        places: &[(&str, Uuid)],
+    ) -> Uuid {
+        let named = places.iter().map(|(_, channel)| channel);
+        let channels: Vec<Uuid> = mail.iter().chain(named).copied().collect();
+        let id = self.house.publish(title, "text", &channels).await;
+        for (place, channel_id) in places {
+            self.published.push(Published {
+                place: (*place).to_owned(),
+                title: title.to_owned(),
+                publication_id: id,
+                channel_id: *channel_id,
+            });
+        }
+        id
+    }
+
+    pub(super) fn receiver(&self, kind: &str) -> &slack::Handle {
         match kind {
             "slack" => &self.house.slack,
             "discord" => &self.discord,
@@ -80,6 +121,21 @@ impl Town {
             _ => (json!({}), json!({ "webhook_url": url })),
         };
         self.house.channel(kind, settings, Some(credentials)).await
+    }
+
+    /// A channel that opens connections of its own to the house's mail server: those of one that writes its name in the same way
+    /// would do too, and nobody would be greeted.
+    async fn mail_channel(&self, number: usize) -> Uuid {
+        let capital = |(index, letter): (usize, char)| match (number >> index) & 1 {
+            1 => letter.to_ascii_uppercase(),
+            _ => letter,
+        };
+        let host: String = "localhost".chars().enumerate().map(capital).collect();
+        let settings = json!({
+            "host": host, "port": self.house.smtp.addr().port(), "encryption": "none",
+            "from": "Town Crier <crier@news.example.org>",
+        });
+        self.house.channel("email", settings, None).await
     }
 
     /// The class of the one delivery that a publication made on a channel.
@@ -112,7 +168,7 @@ impl Town {
     }
 
     /// What the log says of the first attempt of a channel's delivery.
-    async fn reason(&self, channel: Uuid) -> String {
+    pub(super) async fn reason(&self, channel: Uuid) -> String {
         let events = self.events().await;
         let delivery = delivery_by(channel, &events);
         let mut of_it = events.iter().filter(|it| it.stream_id == delivery);
@@ -128,7 +184,10 @@ impl Town {
     /// Has a receiver do it once to what is published, and sees the delivery to its end.
     pub(super) async fn suffer(&mut self, number: usize, case: &Case) {
         let (name, other_name) = (format!("place{number}"), format!("other{number}"));
-        let channel = self.channel(case.kind, &name).await;
+        let channel = match case.kind {
+            "email" => self.mail_channel(number).await,
+            kind => self.channel(kind, &name).await,
+        };
         let other = self.channel("slack", &other_name).await;
         let rule = match case.misdeed.clone() {
             Misdeed::OfMail(rule) => self.house.smtp.add_rule(rule.times(1)),
@@ -138,9 +197,8 @@ impl Town {
             }
         };
         let title = format!("Edition {number}");
-        let id = self.house.publish(&title, "text", &[channel, other]).await;
-        self.by_name.insert(name.clone(), (id, channel));
-        self.by_name.insert(other_name, (id, other));
+        let places = [(name.as_str(), channel), (other_name.as_str(), other)];
+        let id = self.publish(&title, &[], &places).await;
         self.house.platform.settle().await;
         let hits = match case.misdeed {
             Misdeed::OfMail(_) => self.house.smtp.hits(rule),
@@ -174,7 +232,7 @@ impl Town {
     }
 
     /// How many mails came by a channel.
-    async fn mails_of(&self, channel: Uuid) -> usize {
+    pub(super) async fn mails_of(&self, channel: Uuid) -> usize {
         let events = self.events().await;
         let id = delivery_by(channel, &events);
         let copies = self.copies();
@@ -184,21 +242,17 @@ impl Town {
 
     /// All that any receiver has.
     fn copies(&self) -> Vec<Received> {
-        let mails = self.house.smtp.messages();
-        let mail = |it: &smtp::Message| {
-            let id = it.message_id.as_deref().unwrap().trim_start_matches('<');
-            Received::Mail {
-                delivery_id: id.split('@').next().unwrap().parse().unwrap(),
-                mailbox: it.to[0].clone(),
-            }
-        };
-        let mut copies: Vec<Received> = mails.iter().map(|it| mail(it)).collect();
+        let servers = self.relays.iter().chain([&self.house.smtp]);
+        let mut copies: Vec<Received> = servers.flat_map(Received::mails_at).collect();
         for receiver in [&self.house.slack, &self.discord, &self.webhook] {
             for message in receiver.messages() {
-                let (publication_id, channel_id) = self.by_name[&message.webhook];
+                let payload = message.payload.to_string();
+                let is_it =
+                    |it: &&Published| it.place == message.webhook && payload.contains(&it.title);
+                let it = self.published.iter().find(is_it).expect("published");
                 copies.push(Received::Broadcast {
-                    publication_id,
-                    channel_id,
+                    publication_id: it.publication_id,
+                    channel_id: it.channel_id,
                 });
             }
         }
@@ -212,6 +266,19 @@ impl Town {
         let addresses = HashMap::from([(self.reader, READER.to_owned())]);
         deliveries.compare(&self.copies(), &addresses, true);
     }
+}
+
+/// Who delivers in a hurry.
+fn dispatcher(house: &House, change: impl FnOnce(&mut Environment)) -> Dispatcher {
+    let mut options = house.options();
+    options.environment.smtp_phase_max = Some(HURRY);
+    options.environment.outbound = Outbound::new(Policy {
+        timeout: HURRY,
+        ..*options.environment.outbound.policy()
+    })
+    .unwrap();
+    change(&mut options.environment);
+    Dispatcher::new(options)
 }
 
 /// The one delivery that was planned for a channel.

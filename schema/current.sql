@@ -68,6 +68,21 @@ create table publishing_channel_list_g1 (
     PRIMARY KEY (channel_id)
 );
 
+create table publishing_delivery_engagement_g1 (
+    delivery_id uuid not null,
+    publication_id uuid,
+    channel_id uuid not null,
+    subscriber_id uuid not null,
+    opens bigint not null,
+    machine_opens bigint not null,
+    clicks bigint not null,
+    machine_clicks bigint not null,
+    first_opened_at timestamp with time zone,
+    first_clicked_at timestamp with time zone,
+    last_at timestamp with time zone not null,
+    PRIMARY KEY (delivery_id)
+) with (fillfactor=70);
+
 create table publishing_delivery_log_g1 (
     delivery_id uuid not null,
     publication_id uuid,
@@ -134,6 +149,15 @@ create table publishing_dispatch_queue_g1 (
 CREATE INDEX publishing_dispatch_queue_g1_cause ON publishing_dispatch_queue_g1 USING btree (cause_id);
 CREATE INDEX publishing_dispatch_queue_g1_due ON publishing_dispatch_queue_g1 USING btree (priority DESC, due_at, delivery_id) WHERE (open_attempt = 0);
 CREATE INDEX publishing_dispatch_queue_g1_open ON publishing_dispatch_queue_g1 USING btree (open_deadline_at) WHERE (open_attempt > 0);
+
+create table publishing_engagement_periods_g1 (
+    period text not null,
+    opens bigint not null,
+    clicks bigint not null,
+    closed_at timestamp with time zone,
+    shredded_at timestamp with time zone,
+    PRIMARY KEY (period)
+);
 
 create table publishing_events (
     position bigint not null,
@@ -265,6 +289,19 @@ create table publishing_publication_analytics_g1 (
     cancelled bigint not null,
     in_doubt bigint not null,
     PRIMARY KEY (publication_id, channel_id, hour)
+);
+
+create table publishing_publication_engagement_g1 (
+    publication_id uuid not null,
+    channel_id uuid not null,
+    opened bigint not null,
+    clicked bigint not null,
+    machine_only bigint not null,
+    opens bigint not null,
+    machine_opens bigint not null,
+    clicks bigint not null,
+    machine_clicks bigint not null,
+    PRIMARY KEY (publication_id, channel_id)
 );
 
 create table publishing_publication_status_g1 (

@@ -26,6 +26,7 @@ mod publications;
 pub mod queue;
 mod reopen;
 pub mod replay;
+pub mod retention;
 mod roster;
 mod schedules;
 pub mod senders;

@@ -225,12 +225,7 @@ mod tests {
             ),
             (
                 "notice of own data",
-                notice_delivery(
-                    Uuid::from_u128(1),
-                    NoticeKind::OwnData,
-                    Uuid::from_u128(2),
-                    Uuid::from_u128(3),
-                ),
+                notice_delivery(a, NoticeKind::OwnData, b, c),
             ),
             ("addressed", delivery(AT, a, b, ReceiverId::Subscriber(c))),
             ("broadcast", delivery(AT, a, b, ReceiverId::Channel(b))),

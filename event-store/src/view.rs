@@ -36,7 +36,7 @@ pub use tidings_domain::record::{AttributePatch, TagPatch};
 pub use tidings_domain::segment::Condition;
 pub use tidings_domain::topic::ByDefault;
 pub use tidings_domain::value::{
-    AttributeKey, AttributeValue, Attributes, Invalid, SkipReason, Tag,
+    AttributeKey, AttributeValue, Attributes, Invalid, Month, SkipReason, Tag,
 };
 pub use tidings_domain::{
     aggregate::CodecError,

@@ -3,9 +3,15 @@
 use tidings_event_store::vault::EventOpener;
 use tidings_event_store::view::Open as _;
 use tidings_event_store::{Recorded, Store};
+use tidings_proto::{EventMessage as _, engagement};
 use tidings_service::Problem;
+use uuid::Uuid;
 
 use crate::reader::no_keys;
+
+const ENGAGEMENT: &str = "engagement";
+/// The id of a link: the one sealed value that is no text.
+const LINK: &str = "link";
 
 /// A sealed value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,10 +42,26 @@ pub(crate) async fn open(
             .map(|(path, sealed)| {
                 let opened = opener.open(&path, &sealed);
                 let opened = opened.map_err(|error| Problem::internal(&error))?;
-                let words = opened.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+                let words = opened.map(|bytes| text(event, &path, &bytes));
                 Ok((path, words.map_or(Words::Erased, Words::Known)))
             });
         fields.collect::<Result<Vec<_>, Problem>>()
     };
     events.iter().map(open).collect()
+}
+
+/// A value as people read it.
+fn text(event: &Recorded, path: &str, bytes: &[u8]) -> String {
+    match (event.event_type.as_str(), path) {
+        (engagement::Clicked::TYPE, LINK) => {
+            Uuid::from_slice(bytes).map_or_else(|_| lossy(bytes), |id| id.to_string())
+        }
+        // Filled up with spaces, so that its length does not tell what it is.
+        _ if event.noun() == ENGAGEMENT => lossy(bytes).trim_end().to_owned(),
+        _ => lossy(bytes),
+    }
+}
+
+fn lossy(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
 }

@@ -36,6 +36,7 @@ pub struct Reader {
     views: Vec<Registered>,
     record_look: Option<RecordLook>,
     witness: Option<Folder>,
+    engagement_months: Option<u32>,
     bulk: Arc<Semaphore>,
 }
 
@@ -49,6 +50,7 @@ impl Reader {
             views: VIEWS.to_vec(),
             record_look: None,
             witness: None,
+            engagement_months: None,
             bulk: Arc::new(Semaphore::new(BULK_MAX)),
         }
     }
@@ -65,6 +67,18 @@ impl Reader {
     pub fn with_witness(mut self, folder: Folder) -> Self {
         self.witness = Some(folder);
         self
+    }
+
+    /// Says until when the evidence of engagement is kept: for so many whole months after that of a hit.
+    #[must_use]
+    pub fn with_engagement_kept(mut self, months: u32) -> Self {
+        self.engagement_months = Some(months);
+        self
+    }
+
+    /// None: nobody has said.
+    pub(crate) fn engagement_months(&self) -> Option<u32> {
+        self.engagement_months
     }
 
     /// A place among those that hand out a file of many subscribers, until it is dropped.

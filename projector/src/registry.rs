@@ -12,7 +12,9 @@ use tokio_util::sync::CancellationToken;
 use crate::access_log::AccessLog;
 use crate::api_key_list::ApiKeyList;
 use crate::channel_list::ChannelList;
+use crate::delivery_engagement::DeliveryEngagement;
 use crate::delivery_log::DeliveryLog;
+use crate::engagement_periods::EngagementPeriods;
 use crate::import_rejections::ImportRejections;
 use crate::import_status::ImportStatus;
 use crate::publication_status::PublicationStatus;
@@ -25,12 +27,14 @@ use crate::topic_list::TopicList;
 const ALL: &str = "all";
 
 /// Every view of this room. `publication_accounting` and `publication_analytics` are derived from
-/// `delivery_log` and move with it.
-pub const VIEWS: [Registered; 11] = [
+/// `delivery_log`, `publication_engagement` from `delivery_engagement`; they move with these.
+pub const VIEWS: [Registered; 13] = [
     Registered::of::<AccessLog>(),
     Registered::of::<ApiKeyList>(),
     Registered::of::<ChannelList>(),
+    Registered::of::<DeliveryEngagement>(),
     Registered::of::<DeliveryLog>(),
+    Registered::of::<EngagementPeriods>(),
     Registered::of::<ImportRejections>(),
     Registered::of::<ImportStatus>(),
     Registered::of::<PublicationStatus>(),

@@ -3,10 +3,10 @@
 use actix_web::web;
 
 use crate::{
-    access_log, api_key_list, audit_head, channel_list, delivery_log, import_status,
-    publication_accounting, publication_analytics, publication_status, segment_list,
-    subscriber_export, subscriber_profile, subscriber_timeline, suppression_list, topic_list,
-    view_positions,
+    access_log, api_key_list, audit_head, channel_list, delivery_log, engagement_periods,
+    import_status, publication_accounting, publication_analytics, publication_engagement,
+    publication_status, segment_list, subscriber_export, subscriber_profile, subscriber_timeline,
+    suppression_list, topic_list, view_positions,
 };
 use tidings_service::access::{Gate, Route, serve};
 
@@ -15,6 +15,8 @@ pub const ROUTES: &[Route] = &[
     publication_status::list::ROUTE,
     publication_status::get::ROUTE,
     publication_accounting::get::ROUTE,
+    publication_engagement::get::ROUTE,
+    engagement_periods::list::ROUTE,
     delivery_log::of_publication::ROUTE,
     delivery_log::get::ROUTE,
     subscriber_profile::list::ROUTE,
@@ -48,6 +50,8 @@ pub const ROUTES: &[Route] = &[
     publication_status::list::list_publications,
     publication_status::get::get_publication,
     publication_accounting::get::get_accounting,
+    publication_engagement::get::get_engagement,
+    engagement_periods::list::list_periods,
     delivery_log::of_publication::list_deliveries,
     delivery_log::get::get_delivery,
     subscriber_profile::list::list_subscribers,
@@ -103,6 +107,7 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
         delivery_log::get::ROUTE,
         delivery_log::get::get_delivery,
     );
+    of_engagement(cfg);
     of_subscribers(cfg);
     of_segments(cfg);
     serve(
@@ -140,6 +145,19 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
     serve(cfg, audit_head::get::ROUTE, audit_head::get::get_audit);
     serve(cfg, access_log::list::ROUTE, access_log::list::list_access);
     of_api_keys(cfg);
+}
+
+fn of_engagement(cfg: &mut web::ServiceConfig) {
+    serve(
+        cfg,
+        publication_engagement::get::ROUTE,
+        publication_engagement::get::get_engagement,
+    );
+    serve(
+        cfg,
+        engagement_periods::list::ROUTE,
+        engagement_periods::list::list_periods,
+    );
 }
 
 fn of_api_keys(cfg: &mut web::ServiceConfig) {

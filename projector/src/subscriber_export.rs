@@ -2,6 +2,7 @@
 
 mod archive;
 pub mod check;
+mod engagement;
 mod line;
 mod make;
 mod page;

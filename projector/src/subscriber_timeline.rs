@@ -1,5 +1,6 @@
 //! What happened to this subscriber? Not a view: it is read from the log itself, by the index of subjects.
 
+mod evidence;
 pub mod get;
 mod people;
 mod phrases;
@@ -7,6 +8,7 @@ pub(crate) mod told;
 mod which;
 mod words;
 
+pub(crate) use evidence::Evidence;
 pub(crate) use people::Eyes;
 pub(crate) use told::tell;
 pub use told::{Cause, Told};

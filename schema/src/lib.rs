@@ -80,11 +80,14 @@ pub mod views {
         API_KEY_LIST = "api_key_list.sql";
         CHANNEL_LIST = "channel_list.sql";
         DISPATCH_QUEUE = "dispatch_queue.sql";
+        DELIVERY_ENGAGEMENT = "delivery_engagement.sql";
         DELIVERY_LOG = "delivery_log.sql";
+        ENGAGEMENT_PERIODS = "engagement_periods.sql";
         IMPORT_REJECTIONS = "import_rejections.sql";
         IMPORT_STATUS = "import_status.sql";
         PUBLICATION_ACCOUNTING = "publication_accounting.sql";
         PUBLICATION_ANALYTICS = "publication_analytics.sql";
+        PUBLICATION_ENGAGEMENT = "publication_engagement.sql";
         PUBLICATION_STATUS = "publication_status.sql";
         SEGMENT_LIST = "segment_list.sql";
         SUBSCRIBER_PROFILE = "subscriber_profile.sql";

@@ -10,6 +10,7 @@ use tidings_command_api::ImportWorker;
 use tidings_dispatcher::channel::Environment;
 use tidings_dispatcher::channels::{Accounts, Paces};
 use tidings_dispatcher::erasure::Eraser;
+use tidings_dispatcher::retention::Retention;
 use tidings_dispatcher::{Dispatcher, Limits, Options, TrackingKeys};
 use tidings_domain::address::{self, Address};
 use tidings_domain::channel::{self, Channel};
@@ -131,6 +132,18 @@ impl House {
                 Box::pin(async { Ok(it.step().await?) })
             })
             .await;
+        platform
+            .add_worker("months of engagement", self.retention(), |it| {
+                Box::pin(async { Ok(it.step().await?) })
+            })
+            .await;
+    }
+
+    /// What ends months of engagement, after as long as a platform keeps them that says nothing else.
+    pub fn retention(&self) -> Retention {
+        let kept = Config::defaults().unwrap().engagement.keep_months;
+        let platform = &self.platform;
+        Retention::new(platform.store.clone(), platform.clock.clock(), kept)
     }
 
     /// One more dispatcher of this process.

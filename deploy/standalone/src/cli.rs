@@ -10,6 +10,7 @@ mod caller;
 mod channels;
 mod dispatch;
 mod doctor;
+mod engagement;
 mod erase;
 mod error;
 mod export;
@@ -85,6 +86,7 @@ enum Verb {
     Access(access::Access),
     #[command(subcommand)]
     Publications(publications::Publications),
+    Engagement(engagement::Engagement),
     #[command(subcommand)]
     Channels(channels::Channels),
     #[command(subcommand)]
@@ -139,6 +141,7 @@ async fn dispatch(cli: Cli, out: &Out) -> Result<ExitCode, CliError> {
         Verb::Timeline(timeline) => timeline.run(&global, *out).await.map(done),
         Verb::Access(access) => access.run(&global, *out).await.map(done),
         Verb::Publications(publications) => publications.run(&global, *out).await.map(done),
+        Verb::Engagement(engagement) => engagement.run(&global, *out).await.map(done),
         Verb::Channels(channels) => channels.run(&global, *out).await,
         Verb::Senders(senders) => senders.run(&global, *out).await,
         Verb::Rebuild(rebuild) => rebuild.run(&global, out).await,

@@ -53,6 +53,23 @@ impl Month {
             month: u8::try_from(index % 12).unwrap_or(0) + 1,
         }
     }
+
+    /// When what is kept for so many whole months after its end is kept no longer.
+    pub fn kept_until(self, months: u32) -> OffsetDateTime {
+        let ago = i64::from(self.year) * 12 + i64::from(self.month) + i64::from(months);
+        let last = 9999 * 12 + 11;
+        let index = ago.min(last);
+        let end = Self {
+            year: i32::try_from(index / 12).unwrap_or(9999),
+            month: u8::try_from(index % 12).unwrap_or(0) + 1,
+        };
+        end.start()
+    }
+
+    /// The last month of which nothing is kept any more at an instant, when each is kept for so many whole months after its end.
+    pub fn last_not_kept(at: OffsetDateTime, months: u32) -> Self {
+        Self::of(at).before(months.saturating_add(1))
+    }
 }
 
 impl fmt::Display for Month {
@@ -93,7 +110,27 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_month_is_kept_for_whole_months_after_its_end() {
+        let september = Month::parse("2026-09").unwrap();
+        let until = september.kept_until(13);
+        assert_eq!(until, datetime!(2027-11-01 00:00 UTC));
+        let before = until - time::Duration::SECOND;
+        assert_eq!(Month::last_not_kept(before, 13).to_string(), "2026-08");
+        assert_eq!(Month::last_not_kept(until, 13), september);
+        let last = Month::parse("9999-12").unwrap();
+        assert_eq!(last.kept_until(13), last.start());
+    }
+
     proptest! {
+        #[test]
+        fn what_is_kept_and_what_is_not_meet(year in 1975i32..=9980, month in 1u8..=12, months in 1u32..=120) {
+            let it = Month { year, month };
+            let until = it.kept_until(months);
+            prop_assert!(Month::last_not_kept(until, months) >= it);
+            prop_assert!(Month::last_not_kept(until - time::Duration::SECOND, months) < it);
+        }
+
         #[test]
         fn every_month_reads_as_it_is_shown(year in 1970i32..=9999, month in 1u8..=12, back in 0u32..5_000) {
             let it = Month { year, month };

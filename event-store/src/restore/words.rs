@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use tidings_domain::aggregate::Aggregate as _;
 use tidings_domain::api_key::{self, ApiKey};
+use tidings_domain::engagement_period::EngagementPeriod;
 use tidings_domain::subscriber::{
     self, ErasureBasis, ResubscribeMethod, Subscriber, UnsubscribeMethod, What,
 };
@@ -105,6 +106,8 @@ pub(super) fn words(facts: &[Fact], known: &HashSet<Uuid>) -> Result<AllWords, R
                 let command = api_key::Command::Revoke { reason };
                 push(&mut all.api_keys, fact.stream_id, fact, command);
             }
+            // That its time was over is found out again; its key is destroyed here.
+            Some(EngagementPeriod::NOUN) => all.shredded.extend(&fact.key_ids),
             _ => return Err(unheard(fact, "the kind")),
         }
     }

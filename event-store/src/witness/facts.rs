@@ -1,7 +1,8 @@
-//! The facts in a part of the log that a restored one must learn again: about consent, and about who is let in.
+//! The facts in a part of the log that a restored one must learn again: about consent, about who is let in, and about what is no
+//! longer kept.
 
 use prost::Message as _;
-use tidings_proto::{EventMessage as _, api_key, subscriber, suppression};
+use tidings_proto::{EventMessage as _, api_key, engagement_period, subscriber, suppression};
 use time::OffsetDateTime;
 use tokio_postgres::Row;
 use uuid::Uuid;
@@ -11,7 +12,7 @@ use crate::event::Recorded;
 use crate::log::{Log, ReadError};
 
 /// The events whose facts go to the witness.
-pub const FACT_TYPES: [&str; 8] = [
+pub const FACT_TYPES: [&str; 9] = [
     subscriber::Unsubscribed::TYPE,
     subscriber::Resubscribed::TYPE,
     subscriber::ErasureRequested::TYPE,
@@ -20,6 +21,7 @@ pub const FACT_TYPES: [&str; 8] = [
     suppression::Lifted::TYPE,
     api_key::Rotated::TYPE,
     api_key::Revoked::TYPE,
+    engagement_period::Shredded::TYPE,
 ];
 
 /// The events of a subscriber's stream that say where mail goes; the last one counts.
@@ -140,6 +142,10 @@ fn fill(fact: &mut Fact, payload: &[u8]) {
             fact.key_ids = keys
                 .filter_map(|it| Uuid::from_slice(&it.key_id).ok())
                 .collect();
+        }
+        engagement_period::Shredded::TYPE => {
+            let shredded = engagement_period::Shredded::decode(payload).unwrap_or_default();
+            fact.key_ids = Uuid::from_slice(&shredded.key_id).into_iter().collect();
         }
         suppression::Added::TYPE => {
             let added = suppression::Added::decode(payload).unwrap_or_default();

@@ -61,6 +61,13 @@ pub struct Delivery {
     /// Of a bounce: `hard` (the address takes no mail, and is suppressed) or `soft`.
     #[schema(example = "hard")]
     pub bounce: Option<String>,
+    /// When a person first opened it, as it told itself: by its picture or a link. Null: nothing told so, which is not that nobody
+    /// did.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub opened_at: Option<OffsetDateTime>,
+    /// When a person first followed a link of it, likewise.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub clicked_at: Option<OffsetDateTime>,
     /// Its version.
     pub version: i32,
 }
@@ -81,8 +88,10 @@ pub struct Which {
     pub at_least: Option<i64>,
 }
 
-const SELECT: &str = "select delivery_id, publication_id, channel_id, subscriber_id, class, status, attempts, \
-     reason, code, due_at, planned_at, settled_at, feedback, feedback_at, feedback_reason, bounce, version from publishing_delivery_log";
+const SELECT: &str = "select d.delivery_id, d.publication_id, d.channel_id, d.subscriber_id, class, status, attempts, \
+     reason, code, due_at, planned_at, settled_at, feedback, feedback_at, feedback_reason, bounce, version, \
+     least(first_opened_at, first_clicked_at) as opened_at, first_clicked_at as clicked_at \
+     from publishing_delivery_log d left join publishing_delivery_engagement e using (delivery_id)";
 
 /// One delivery.
 pub(super) async fn get(
@@ -114,7 +123,7 @@ pub(super) async fn of_publication(
     now: OffsetDateTime,
 ) -> Result<Vec<Delivery>, Problem> {
     let sql = format!(
-        "{SELECT} where publication_id = $1 and delivery_id > $2 and ($3::text is null or class = $3) \
+        "{SELECT} where d.publication_id = $1 and delivery_id > $2 and ($3::text is null or class = $3) \
          order by delivery_id limit $4"
     );
     let (class, after) = (class.map(Class::as_str), after.unwrap_or(Uuid::nil()));
@@ -165,6 +174,8 @@ fn delivery(row: &Row) -> Delivery {
         feedback_at: row.get("feedback_at"),
         feedback_reason: row.get("feedback_reason"),
         bounce: row.get("bounce"),
+        opened_at: row.get("opened_at"),
+        clicked_at: row.get("clicked_at"),
         version: row.get("version"),
     }
 }

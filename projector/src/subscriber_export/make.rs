@@ -17,8 +17,9 @@ use uuid::Uuid;
 
 use super::archive::{Archive, Part};
 use super::line::Line;
-use super::{files, page};
+use super::{engagement, files, page};
 use crate::channel_list::ChannelList;
+use crate::delivery_engagement::DeliveryEngagement;
 use crate::delivery_log::{self, DeliveryLog};
 use crate::publication_status::PublicationStatus;
 use crate::reader::{Reader, no_keys, unreadable};
@@ -33,10 +34,11 @@ const PAGE: usize = 100;
 /// The witness signs about every second.
 const WITNESSED_WITHIN: Duration = Duration::from_secs(10);
 const LOOK_EVERY: Duration = Duration::from_millis(250);
-const VIEWS: [&str; 6] = [
+const VIEWS: [&str; 7] = [
     SubscriberProfile::DEFINITION.name,
     SuppressionList::DEFINITION.name,
     DeliveryLog::DEFINITION.name,
+    DeliveryEngagement::DEFINITION.name,
     PublicationStatus::DEFINITION.name,
     ChannelList::DEFINITION.name,
     TopicList::DEFINITION.name,
@@ -190,13 +192,7 @@ impl Parts {
         parts
             .consent
             .push(&csv::row(["position", "at", "event", "who", "what"]))?;
-        parts.engagement.push(&csv::row([
-            "position",
-            "at",
-            "event",
-            "delivery_id",
-            "what",
-        ]))?;
+        parts.engagement.push(&engagement::header())?;
         let of_delivery = [
             "delivery_id",
             "publication_id",
@@ -225,16 +221,15 @@ impl Parts {
         let mut planned = Vec::new();
         for (event, (told, opened)) in events.iter().zip(told) {
             self.readme.push(&page::event(&told)).map_err(unwritable)?;
+            if let Some(row) = engagement::row(event, &told, &opened) {
+                self.engagement.push(&row).map_err(unwritable)?;
+            }
             let line = Line::of(event, &told, opened).to_json();
             self.events.push(&line).map_err(unwritable)?;
             let (position, at) = (told.position.to_string(), csv_time(Some(told.at)));
             let of_event = [position.as_str(), &at, &told.r#type];
             let of = |rest: [&str; 2]| csv::row(of_event.into_iter().chain(rest));
             match told.r#type.as_str() {
-                "delivery.Delivered" | "delivery.Bounced" | "delivery.Complained" => {
-                    let row = of([&told.stream_id.to_string(), &told.words]);
-                    self.engagement.push(&row).map_err(unwritable)?;
-                }
                 "delivery.Planned" => planned.push(told.stream_id),
                 other if other.starts_with("subscriber.") || asks_for_consent(event) => {
                     let row = of([&told.who, &told.words]);
@@ -295,7 +290,7 @@ fn delivery_row(it: &delivery_log::Delivery) -> String {
 }
 
 /// RFC 3339; nothing for none.
-fn csv_time(at: Option<OffsetDateTime>) -> String {
+pub(super) fn csv_time(at: Option<OffsetDateTime>) -> String {
     let format = &time::format_description::well_known::Rfc3339;
     at.and_then(|at| at.format(format).ok()).unwrap_or_default()
 }

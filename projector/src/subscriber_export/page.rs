@@ -30,7 +30,7 @@ const FILES: [(&str, &str); 7] = [
     ),
     (
         "engagement.csv",
-        "what the receiving side said of messages afterwards",
+        "what the receiving side said of messages afterwards, and what these told of being opened and read",
     ),
     (
         "proof.json",

@@ -7,6 +7,7 @@ use tidings_proto::Event;
 use tidings_service::Problem;
 use uuid::Uuid;
 
+use crate::hit::hit;
 use crate::reader::Reader;
 
 const USER: &str = "user:";
@@ -60,11 +61,7 @@ impl Names {
     ) -> Result<Self, Problem> {
         let named = events.iter().filter(|_| eyes == Eyes::Officer);
         let users: Vec<Uuid> = named.filter_map(|it| user(&it.actor)).collect();
-        let deliveries: Vec<Uuid> = events
-            .iter()
-            .filter(|it| it.noun() == "delivery")
-            .map(|it| it.stream_id)
-            .collect();
+        let deliveries: Vec<Uuid> = events.iter().filter_map(delivery).collect();
         let parts = events.iter().filter_map(part);
         let (topics, channels): (Vec<_>, Vec<_>) = parts.unzip();
         let (topics, channels): (Vec<_>, Vec<_>) = (
@@ -102,6 +99,9 @@ impl Names {
             "subscriber:link" => "the subscriber, by the link of a mail".to_owned(),
             "subscriber:mail" => "the subscriber, by mail".to_owned(),
             "subscriber:form" => "somebody, by the form for sign-ups".to_owned(),
+            "subscriber:tracking" => {
+                "whoever, or whatever program, fetched something of the mail".to_owned()
+            }
             "subscriber:page" => "the subscriber, on the page behind the link".to_owned(),
             other => match other.strip_prefix("system:") {
                 Some(role) => format!("the platform ({})", role.replace(['_', '-'], " ")),
@@ -118,17 +118,24 @@ impl Names {
         name.map(String::as_str)
     }
 
-    /// What a delivery brings, as far as the views know it.
-    pub(crate) fn brings(&self, delivery_id: Uuid) -> Brings {
-        self.deliveries
-            .get(&delivery_id)
-            .cloned()
-            .unwrap_or_default()
+    /// What the delivery brings that an event is about, as far as the views know it.
+    pub(crate) fn brings(&self, event: &Recorded) -> Brings {
+        let brings = delivery(event).and_then(|id| self.deliveries.get(&id));
+        brings.cloned().unwrap_or_default()
     }
 }
 
 fn user(actor: &str) -> Option<Uuid> {
     Uuid::try_parse(actor.strip_prefix(USER)?).ok()
+}
+
+/// The delivery that an event is about.
+fn delivery(event: &Recorded) -> Option<Uuid> {
+    match event.noun() {
+        "delivery" => Some(event.stream_id),
+        "engagement" => Uuid::from_slice(hit(&event.decode().ok()?)?.delivery_id).ok(),
+        _ => None,
+    }
 }
 
 /// The topic or the channel that somebody left or came back to.

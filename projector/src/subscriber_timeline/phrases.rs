@@ -19,19 +19,6 @@ pub(crate) fn phrase(event_type: &str) -> Option<&'static str> {
         "channel.Disabled" => "a channel was switched off",
         "channel.Enabled" => "a channel was switched on",
         "channel.Reconfigured" => "the settings of a channel were changed",
-        "delivery.Abandoned" => "an attempt was given up before anything was sent",
-        "delivery.Attempted" => "an attempt to send was begun",
-        "delivery.Bounced" => "a message came back",
-        "delivery.Cancelled" => "a message was cancelled",
-        "delivery.Complained" => "the receiver called a message spam",
-        "delivery.Deferred" => "a message was not taken this time",
-        "delivery.Delivered" => "a message reached the receiver's server",
-        "delivery.Failed" => "a message was given up",
-        "delivery.InDoubt" => "nobody knows whether a message arrived",
-        "delivery.Planned" => "a message was planned",
-        "delivery.Reopened" => "a message was to be sent after all",
-        "delivery.Sent" => "a message was taken by the receiving side",
-        "delivery.Suppressed" => "a message was not allowed to be sent",
         "log.DispatchReleased" => "sending was allowed again after a restore",
         "log.Restored" => "the log was restored from a backup",
         "log.ViewSkipped" => "an operator let a view pass over an event",
@@ -69,6 +56,34 @@ pub(crate) fn phrase(event_type: &str) -> Option<&'static str> {
         "topic.Archived" => "a topic was closed",
         "topic.Defined" => "a topic was set up",
         "topic.Revised" => "a topic was changed",
+        _ => return of_message(event_type),
+    })
+}
+
+/// Of messages, and what these told.
+fn of_message(event_type: &str) -> Option<&'static str> {
+    Some(match event_type {
+        "delivery.Abandoned" => "an attempt was given up before anything was sent",
+        "delivery.Attempted" => "an attempt to send was begun",
+        "delivery.Bounced" => "a message came back",
+        "delivery.Cancelled" => "a message was cancelled",
+        "delivery.Complained" => "the receiver called a message spam",
+        "delivery.Deferred" => "a message was not taken this time",
+        "delivery.Delivered" => "a message reached the receiver's server",
+        "delivery.Failed" => "a message was given up",
+        "delivery.InDoubt" => "nobody knows whether a message arrived",
+        "delivery.Planned" => "a message was planned",
+        "delivery.Reopened" => "a message was to be sent after all",
+        "delivery.Sent" => "a message was taken by the receiving side",
+        "delivery.Suppressed" => "a message was not allowed to be sent",
+        "engagement.Clicked" => "a link of a message was followed",
+        "engagement.Opened" => "the picture of a message was fetched",
+        "engagement_period.Closed" => {
+            "no more evidence of what a month's readers did with messages was kept"
+        }
+        "engagement_period.Shredded" => {
+            "the evidence of what a month's readers did with messages was destroyed"
+        }
         _ => return None,
     })
 }

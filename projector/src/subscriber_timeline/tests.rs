@@ -1,6 +1,6 @@
 //! Every event has words.
 
-use tidings_proto::{EVENT_TYPES, Event, access};
+use tidings_proto::{EVENT_TYPES, Event, access, engagement};
 
 use super::phrases::phrase;
 use super::words::{Known, fallback, sentence};
@@ -8,7 +8,7 @@ use crate::opened::Words;
 use crate::test_support::sample;
 
 /// Nouns of the streams that are about a subscriber.
-const ABOUT_THEM: [&str; 4] = ["access", "delivery", "record", "subscriber"];
+const ABOUT_THEM: [&str; 5] = ["access", "delivery", "engagement", "record", "subscriber"];
 
 #[test]
 fn every_event_type_has_words_and_those_about_a_subscriber_a_sentence() {
@@ -49,6 +49,48 @@ fn that_a_link_was_asked_for_and_used_is_told_of_whoever_had_it() {
     );
     let by_officer = told(&file("api").into());
     assert!(by_officer.contains("in a file: 1 event"), "{by_officer}");
+}
+
+/// What a person did and what a program does by itself are told apart, and what is gone is said to be.
+#[test]
+fn what_a_message_told_is_told_of_people_and_of_programs() {
+    let kept = |json: &str| [("evidence".to_owned(), Words::Known(json.to_owned()))];
+    let tell = |event: &Event, opened: &[(String, Words)]| {
+        let known = Known {
+            opened,
+            title: Some("Good news"),
+            ..Known::default()
+        };
+        sentence(event, &known).unwrap()
+    };
+    let clicked = |agent: &str, machine| engagement::Clicked {
+        agent: agent.to_owned(),
+        machine,
+        ..Default::default()
+    };
+    let both = kept(r#"{"user_agent":"Browser/7","url":"https://example.org/a"}  "#);
+    assert_eq!(
+        tell(&clicked("reader", false).into(), &both),
+        "The message “Good news” was read: a link to “https://example.org/a” in it was followed by a browser or mail program \
+         (“Browser/7”)."
+    );
+    let told = tell(&clicked("scanner", true).into(), &both);
+    assert!(
+        told.ends_with("; that does not say that anybody did."),
+        "{told}"
+    );
+    let opened = engagement::Opened {
+        agent: "proxy".to_owned(),
+        ..Default::default()
+    };
+    let gone = [("evidence".to_owned(), Words::Erased)];
+    for nothing in [gone.as_slice(), &[]] {
+        assert_eq!(
+            tell(&opened.clone().into(), nothing),
+            "The message “Good news” was opened: its picture was fetched by a mail provider's program, which does so when a mail \
+             is opened. What else was known of it is no longer kept."
+        );
+    }
 }
 
 #[test]

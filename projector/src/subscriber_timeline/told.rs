@@ -110,7 +110,7 @@ pub(crate) async fn tell(
 }
 
 fn words(event: &Recorded, opened: &[(String, Words)], names: &Names) -> String {
-    let brings = names.brings(event.stream_id);
+    let brings = names.brings(event);
     let known = Known {
         opened,
         title: brings.title.as_deref(),

@@ -6,7 +6,9 @@ use tidings_proto::{Event, access, delivery, from_us, subscriber};
 use time::OffsetDateTime;
 use time::macros::format_description;
 
+use super::evidence::Evidence;
 use super::phrases::phrase;
+use crate::hit::{Did, hit};
 use crate::opened::Words;
 
 /// What is known of an event beside its payload.
@@ -57,6 +59,7 @@ pub(crate) fn sentence(event: &Event, known: &Known<'_>) -> Option<String> {
         .or_else(|| of_access(event, known))
         .or_else(|| of_delivery(event, known))
         .or_else(|| of_feedback(event, known))
+        .or_else(|| of_engagement(event, known))
 }
 
 /// The sentence of an event that has none of its own.
@@ -344,6 +347,47 @@ fn of_feedback(event: &Event, known: &Known<'_>) -> Option<String> {
         ),
         _ => return None,
     })
+}
+
+/// What was done with a message, as it told itself.
+fn of_engagement(event: &Event, known: &Known<'_>) -> Option<String> {
+    let hit = hit(event)?;
+    let evidence = Evidence::of(known.opened);
+    let program = match evidence.user_agent {
+        Some(name) => format!("{} (“{name}”)", agent(hit.agent)),
+        None => agent(hit.agent).to_owned(),
+    };
+    let link = match &evidence.url {
+        Some(url) => format!("a link to “{url}”"),
+        None => "a link".to_owned(),
+    };
+    let said = match (hit.did, hit.machine) {
+        (Did::Open, false) => format!("was opened: its picture was fetched by {program}"),
+        (Did::Click, false) => format!("was read: {link} in it was followed by {program}"),
+        (Did::Open, true) => format!(
+            "had its picture fetched by {program}; that does not say that anybody opened it"
+        ),
+        (Did::Click, true) => {
+            format!("had {link} in it followed by {program}; that does not say that anybody did")
+        }
+    };
+    let kept = match evidence.is_kept {
+        true => "",
+        false => " What else was known of it is no longer kept.",
+    };
+    Some(format!("{} {said}.{kept}", known.message()))
+}
+
+/// What kind of program did it.
+fn agent(code: &str) -> &str {
+    match code {
+        "reader" => "a browser or mail program",
+        "proxy" => "a mail provider's program, which does so when a mail is opened",
+        "prefetch" => "a program that does so whether or not anybody opens a mail",
+        "scanner" => "a program that looks at what mails link to",
+        "unknown" => "a program that says nothing of itself",
+        other => other,
+    }
 }
 
 /// What the receiving side said.

@@ -1,5 +1,6 @@
 //! An event of each type, for tests.
 
+mod engaged;
 mod picking;
 
 use tidings_event_store::uuid_bytes;
@@ -9,6 +10,7 @@ use tidings_proto::{
 };
 
 use super::id;
+use engaged::{engagement_sample, period_sample};
 use picking::{api_key_sample, record_sample, segment_sample};
 
 /// An event of this type; `salt` varies its fields.
@@ -22,6 +24,8 @@ pub(crate) fn sample(event_type: &str, salt: u8) -> Event {
         "api_key" => api_key_sample(event_type, salt),
         "channel" => channel_sample(event_type, salt),
         "delivery" => delivery_sample(event_type, i32::from(salt % 4), i64::from(salt)),
+        "engagement" => engagement_sample(event_type, salt),
+        "engagement_period" => period_sample(event_type, salt),
         "log" => log_sample(event_type, salt),
         "publication" => publication_sample(event_type, i64::from(salt)),
         "record" => record_sample(event_type, salt),

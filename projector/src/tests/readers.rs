@@ -12,7 +12,9 @@ use tidings_proto::common::Metadata;
 use crate::access_log::AccessLog;
 use crate::api_key_list::ApiKeyList;
 use crate::channel_list::ChannelList;
+use crate::delivery_engagement::DeliveryEngagement;
 use crate::delivery_log::DeliveryLog;
+use crate::engagement_periods::EngagementPeriods;
 use crate::import_rejections::ImportRejections;
 use crate::import_status::ImportStatus;
 use crate::publication_status::PublicationStatus;
@@ -36,7 +38,15 @@ fn readers(event_type: &str) -> Vec<&'static str> {
         (AccessLog::DEFINITION.name, folded::<AccessLog>(item)),
         (ApiKeyList::DEFINITION.name, folded::<ApiKeyList>(item)),
         (ChannelList::DEFINITION.name, folded::<ChannelList>(item)),
+        (
+            DeliveryEngagement::DEFINITION.name,
+            folded::<DeliveryEngagement>(item),
+        ),
         (DeliveryLog::DEFINITION.name, folded::<DeliveryLog>(item)),
+        (
+            EngagementPeriods::DEFINITION.name,
+            folded::<EngagementPeriods>(item),
+        ),
         (
             ImportRejections::DEFINITION.name,
             folded::<ImportRejections>(item),
@@ -116,7 +126,9 @@ fn what_a_rebuild_leaves_out_leads_to_nothing() {
     reads_its_nouns_alone::<AccessLog>();
     reads_its_nouns_alone::<ApiKeyList>();
     reads_its_nouns_alone::<ChannelList>();
+    reads_its_nouns_alone::<DeliveryEngagement>();
     reads_its_nouns_alone::<DeliveryLog>();
+    reads_its_nouns_alone::<EngagementPeriods>();
     reads_its_nouns_alone::<ImportRejections>();
     reads_its_nouns_alone::<ImportStatus>();
     reads_its_nouns_alone::<PublicationStatus>();

@@ -7,11 +7,14 @@ use tidings_event_store::view::{Definition, DerivedView, Row, View};
 use crate::access_log::AccessLog;
 use crate::api_key_list::ApiKeyList;
 use crate::channel_list::ChannelList;
+use crate::delivery_engagement::DeliveryEngagement;
 use crate::delivery_log::DeliveryLog;
+use crate::engagement_periods::EngagementPeriods;
 use crate::import_rejections::ImportRejections;
 use crate::import_status::ImportStatus;
 use crate::publication_accounting::PublicationAccounting;
 use crate::publication_analytics::PublicationAnalytics;
+use crate::publication_engagement::PublicationEngagement;
 use crate::publication_status::PublicationStatus;
 use crate::segment_list::SegmentList;
 use crate::subscriber_profile::SubscriberProfile;
@@ -73,7 +76,9 @@ fn each_table_has_the_columns_of_its_rows() {
     fits::<<AccessLog as View>::Row>(AccessLog::DEFINITION);
     fits::<<ApiKeyList as View>::Row>(ApiKeyList::DEFINITION);
     fits::<<ChannelList as View>::Row>(ChannelList::DEFINITION);
+    fits::<<DeliveryEngagement as View>::Row>(DeliveryEngagement::DEFINITION);
     fits::<<DeliveryLog as View>::Row>(DeliveryLog::DEFINITION);
+    fits::<<EngagementPeriods as View>::Row>(EngagementPeriods::DEFINITION);
     fits::<<ImportRejections as View>::Row>(ImportRejections::DEFINITION);
     fits::<<ImportStatus as View>::Row>(ImportStatus::DEFINITION);
     fits::<<PublicationStatus as View>::Row>(PublicationStatus::DEFINITION);
@@ -82,5 +87,6 @@ fn each_table_has_the_columns_of_its_rows() {
     fits::<<SuppressionList as View>::Row>(SuppressionList::DEFINITION);
     fits::<<TopicList as View>::Row>(TopicList::DEFINITION);
     fits::<<PublicationAccounting as DerivedView<_>>::Row>(PublicationAccounting::DEFINITION);
+    fits::<<PublicationEngagement as DerivedView<_>>::Row>(PublicationEngagement::DEFINITION);
     fits::<<PublicationAnalytics as DerivedView<_>>::Row>(PublicationAnalytics::DEFINITION);
 }

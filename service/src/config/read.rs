@@ -9,10 +9,11 @@ use reqwest::Url;
 use super::layers::Layers;
 use super::master_key::words;
 use super::{
-    AuthConfig, Config, ConfigError, DatabaseConfig, DispatcherConfig, HS256_SECRET_BYTES_MIN,
-    Hooks, HttpConfig, JwksConfig, JwksSource, LimitsConfig, LogFormat, MailConfig, MasterKey,
-    MasterKeyCommand, MasterKeySource, NoticesConfig, OutboundConfig, OwnDataConfig, PublicUrl,
-    Secret, SesConfig, SignUpConfig, TelemetryConfig, TopicArn, WitnessConfig,
+    AuthConfig, Config, ConfigError, DatabaseConfig, DispatcherConfig, EngagementConfig,
+    HS256_SECRET_BYTES_MIN, Hooks, HttpConfig, JwksConfig, JwksSource, LimitsConfig, LogFormat,
+    MailConfig, MasterKey, MasterKeyCommand, MasterKeySource, NoticesConfig, OutboundConfig,
+    OwnDataConfig, PublicUrl, Secret, SesConfig, SignUpConfig, TelemetryConfig, TopicArn,
+    WitnessConfig,
 };
 use crate::auth::KEY_ISSUER;
 
@@ -62,6 +63,9 @@ pub(super) fn config(layers: &Layers, hooks: Hooks) -> Result<Config, ConfigErro
         },
         own_data: OwnDataConfig {
             contact: optional(layers, "own_data.contact", contact, CONTACT)?,
+        },
+        engagement: EngagementConfig {
+            keep_months: layers.number("engagement.keep_months", 1, 120)?,
         },
         ses: SesConfig {
             topics: optional(layers, "ses.topics", TopicArn::parse_all, TOPICS)?

@@ -42,6 +42,8 @@ pub struct Config {
     pub sign_up: SignUpConfig,
     /// What readers may ask for about themselves.
     pub own_data: OwnDataConfig,
+    /// What mails tell of their readers.
+    pub engagement: EngagementConfig,
     /// What Amazon SES reports.
     pub ses: SesConfig,
     /// Delivery.
@@ -158,6 +160,13 @@ pub struct SignUpConfig {
 pub struct OwnDataConfig {
     /// How to reach whoever answers such requests, as readers are told; `None`: nothing is handed out by a link.
     pub contact: Option<String>,
+}
+
+/// What mails tell of their readers.
+#[derive(Clone, Copy, Debug)]
+pub struct EngagementConfig {
+    /// Whole months after that of a hit for which its evidence is kept.
+    pub keep_months: u32,
 }
 
 /// What Amazon SES reports.

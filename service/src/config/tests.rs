@@ -33,6 +33,7 @@ fn the_built_in_defaults_are_complete() {
     assert_eq!(config.http.import_limit_bytes, 67_108_864);
     assert_eq!(config.dispatcher.email_deadline.as_secs(), 900);
     assert_eq!(config.nats_subject_prefix, "tidings");
+    assert_eq!(config.engagement.keep_months, 13);
     assert!(config.database_url.is_none() && config.auth.hs256_secret.is_none());
     assert!(!config.outbound.allow_loopback && !config.outbound.allow_private);
 }

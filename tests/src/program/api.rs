@@ -106,6 +106,14 @@ impl Api {
         Ok(status.is_success())
     }
 
+    /// Fetches what asks for no login, as a mail program does; whether it was there.
+    pub async fn fetch(&self, path: &str) -> Result<bool, Away> {
+        let away = |error: reqwest::Error| Away::Silent(error.to_string());
+        let request = self.client.get(format!("{}{path}", self.url));
+        let answer = request.timeout(ANSWER_WITHIN).send().await.map_err(away)?;
+        Ok(answer.status().is_success())
+    }
+
     /// A file of subscribers.
     pub async fn file(&self, csv: String) -> Result<Option<Value>, Away> {
         let request = self.client.post(format!("{}/api/v1/imports", self.url));

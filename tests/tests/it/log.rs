@@ -17,6 +17,7 @@ mod relay;
 mod restored;
 mod restored_choices;
 mod restored_keys;
+mod restored_periods;
 mod restored_stream;
 mod rotation;
 mod schema_page;

@@ -9,6 +9,7 @@ mod commands;
 mod desk;
 mod doubled;
 mod editor;
+mod engaged;
 mod erased;
 mod explained;
 mod faults;

@@ -18,6 +18,7 @@ use tidings_dispatcher::channels::{Accounts, Paces, addressed_kinds, email};
 use tidings_dispatcher::desk::Desk;
 use tidings_dispatcher::erasure::Eraser;
 use tidings_dispatcher::queue::DispatchQueue;
+use tidings_dispatcher::retention::Retention;
 use tidings_dispatcher::{Dispatcher, Limits, TrackingKeys, replay};
 use tidings_domain::token::ApiKeyToken;
 use tidings_event_store::feed::Feed;
@@ -61,6 +62,7 @@ pub(super) struct Rooms {
     importer: ImportWorker,
     key_uses: KeyUses,
     eraser: Eraser,
+    retention: Retention,
     maildir: Option<Maildir>,
     dispatcher: Dispatcher,
     queue: Runner<DispatchQueue>,
@@ -85,9 +87,7 @@ impl Rooms {
             }),
             site.config.http,
         );
-        let reader = Reader::new(core.store.clone(), projector.stops(), AT_LEAST_PATIENCE)
-            .with_views(&[QUEUE])
-            .with_witness(witness::folder(site.config, &ground.home));
+        let reader = reader(site, &projector);
         let desk = Arc::new(desk(site, &environment));
         let mut commands = commands
             .with_views(skip_in_view(core.store.clone()))
@@ -133,6 +133,7 @@ impl Rooms {
                 core.id_key.clone(),
             ),
             eraser: Eraser::new(core.store.clone(), ground.clock.clone()),
+            retention: retention(site),
             dispatcher: dispatcher(site, environment),
             queue: Runner::new(core.store.clone(), site.feed.clone()),
         })
@@ -186,6 +187,7 @@ impl Rooms {
             importer,
             key_uses,
             eraser,
+            retention,
             maildir,
             dispatcher,
             ..
@@ -208,6 +210,11 @@ impl Rooms {
         let stop = others.stopping();
         others.spawn("erasures", async move {
             eraser.run(stop).await;
+            Ok::<(), Infallible>(())
+        });
+        let stop = others.stopping();
+        others.spawn("months of engagement", async move {
+            retention.run(stop).await;
             Ok::<(), Infallible>(())
         });
         if let Some(maildir) = maildir {
@@ -248,6 +255,19 @@ pub(crate) fn description() -> utoipa::openapi::OpenApi {
             .to_owned(),
     );
     whole
+}
+
+fn reader(site: &Site<'_>, projector: &Projector) -> Reader {
+    let (store, stops) = (site.core.store.clone(), projector.stops());
+    Reader::new(store, stops, AT_LEAST_PATIENCE)
+        .with_views(&[QUEUE])
+        .with_witness(witness::folder(site.config, &site.ground.home))
+        .with_engagement_kept(site.config.engagement.keep_months)
+}
+
+fn retention(site: &Site<'_>) -> Retention {
+    let (store, clock) = (site.core.store.clone(), site.ground.clock.clone());
+    Retention::new(store, clock, site.config.engagement.keep_months)
 }
 
 fn environment(site: &Site<'_>) -> Result<Environment, StartError> {

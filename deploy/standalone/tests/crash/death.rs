@@ -66,6 +66,7 @@ impl World {
             "witness.file_begun" | "witness.key_drafted" | "witness.key_pinned" => {
                 self.begin_a_new_witness();
             }
+            "retention.closed" | "retention.shredded" => self.open_a_mail_of_long_ago().await,
             _ => {}
         }
         if self.program.runs() {

@@ -9,9 +9,11 @@ use tidings_tests::checker::sealed::opened;
 use crate::world::World;
 
 impl World {
-    /// Everything settles, is checked, and one reader is erased.
+    /// Everything settles, is checked, months of long ago have ended, and one reader is erased.
     pub(crate) async fn end(&mut self) {
         self.settle().await;
+        #[cfg(debug_assertions)]
+        self.months_end().await;
         self.erase_a_reader().await;
     }
 

@@ -24,6 +24,8 @@ mod kinds;
 mod master_keys;
 mod mid_send;
 #[cfg(debug_assertions)]
+mod months;
+#[cfg(debug_assertions)]
 mod points;
 mod private;
 #[cfg(debug_assertions)]

@@ -93,6 +93,8 @@ pub(crate) struct Another {
 pub(crate) struct Known {
     /// Rounds that were begun.
     pub(crate) rounds: usize,
+    /// Months of long ago in which a mail was opened.
+    pub(crate) months: u32,
     /// Changes of the master key.
     pub(crate) rotations: usize,
     pub(crate) told: Vec<Told>,
@@ -362,7 +364,7 @@ async fn wires(servers: &EphemeralServers) -> (Link, Link, Vec<(&'static str, St
 }
 
 /// Log and vault.
-fn store(database_url: &str, master_keys: &MasterKeys) -> Store {
+pub(crate) fn store(database_url: &str, master_keys: &MasterKeys) -> Store {
     let pool = pool(database_url);
     let connect = connect_plain(database_url.parse().unwrap());
     let log = Log::open(connect, pool.clone());

@@ -30,6 +30,8 @@ fn delivery(class: Class, status: &str, reason: Option<&str>) -> Delivery {
         feedback_at: None,
         feedback_reason: None,
         bounce: None,
+        opened_at: None,
+        clicked_at: None,
         version: 1,
     }
 }

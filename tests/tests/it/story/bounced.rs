@@ -63,11 +63,9 @@ pub(super) fn house_commands(house: &House) -> Commands {
         let desk = again.clone();
         Box::pin(async move { desk.is_obstructed(id).await })
     });
-    commands(&house.platform, house.id_key.clone(), link_keys).with_segments(
-        addressed_kinds(),
-        goes_to_nobody,
-        is_obstructed,
-    )
+    commands(&house.platform, house.id_key.clone(), link_keys)
+        .with_segments(addressed_kinds(), goes_to_nobody, is_obstructed)
+        .with_tracking(house.tracking_keys.clone())
 }
 
 /// The same, which find out by which channel a notice goes.

@@ -78,6 +78,7 @@ impl Office {
         let stops = Projector::new(&platform.store, &platform.feed).stops();
         Reader::new(platform.store.clone(), stops, Duration::from_secs(5))
             .with_witness(Folder::new(self.folder.path()))
+            .with_engagement_kept(13)
     }
 
     async fn ask_with(&self, request: TestRequest, looks: Option<RecordLook>) -> (u16, Bytes) {
@@ -98,7 +99,7 @@ impl Office {
             .remove(0)
     }
 
-    async fn get(&self, path: &str) -> (u16, Value) {
+    pub(super) async fn get(&self, path: &str) -> (u16, Value) {
         let request = TestRequest::get().uri(path);
         let request = request.insert_header(("Look-Reason", "sie fragt, was wir über sie wissen"));
         let (status, body) = self.ask_with(request, None).await;

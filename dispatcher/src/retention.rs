@@ -1,0 +1,142 @@
+//! Months of engagement whose time is over: first nothing is sealed under a month's key any more, then the key is destroyed, and with
+//! it all that is known of that month's hits beyond their counts. Each step may be repeated, so whoever goes on after a crash begins anew.
+
+use std::time::Duration;
+
+use tidings_domain::aggregate::Aggregate as _;
+use tidings_domain::engagement_period::{CloseReason, Command, EngagementPeriod};
+use tidings_domain::id::derive_from;
+use tidings_domain::stream_id;
+use tidings_domain::value::Month;
+use tidings_event_store::restore::is_sending_held;
+use tidings_event_store::{CommitError, Context, Progress, Store, crash_point};
+use tidings_service::Clock;
+use tidings_service::problem::chain;
+use time::OffsetDateTime;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::core::{ACTOR, DispatchError};
+
+/// Between two looks at least.
+const BREATHER: Duration = Duration::from_secs(1);
+/// How often to look although nothing was committed here: a month is over once.
+const TIMER: Duration = Duration::from_secs(60);
+
+/// Every month with hits is a row: what was told in one is in the view before its time is over. A few at a time.
+const OVER: &str = "select period from publishing_engagement_periods \
+     where period collate \"C\" <= $1 and shredded_at is null order by period limit 100";
+
+/// Ends what is kept of months whose time is over. Any number may run; one is enough.
+pub struct Retention {
+    store: Store,
+    clock: Clock,
+    keep_months: u32,
+}
+
+impl Retention {
+    /// One over this log, which keeps evidence for so many whole months after that of a hit.
+    pub fn new(store: Store, clock: Clock, keep_months: u32) -> Self {
+        Self {
+            store,
+            clock,
+            keep_months,
+        }
+    }
+
+    /// Ends what is kept of each month whose time is over. Nothing while sending is held after a restore: somebody
+    /// still looks at what the log has lost, and may put another backup in its place, which knows of more.
+    ///
+    /// # Errors
+    /// When it cannot be found out which these are, or the log or the vault does not take it.
+    pub async fn step(&self) -> Result<Progress, DispatchError> {
+        let now = self.clock.now();
+        let last = Month::last_not_kept(now, self.keep_months);
+        let rows = self.store.log().query(OVER, &[&last.to_string()]).await?;
+        if rows.is_empty() || is_sending_held(&self.store).await? {
+            return Ok(Progress::Idle);
+        }
+        let mut progress = Progress::Idle;
+        for month in rows.iter().filter_map(|row| Month::parse(row.get(0))) {
+            progress = progress.or(self.end(month, now).await?);
+        }
+        Ok(progress)
+    }
+
+    /// Steps until told to stop; wakes when this process commits something, and every minute.
+    pub async fn run(self, stop: CancellationToken) {
+        let mut commits = self.store.log().committed();
+        while !stop.is_cancelled() {
+            // Cutting a step off is harmless: the next one meets what it did.
+            let stepped = tokio::select! {
+                () = stop.cancelled() => return,
+                stepped = self.step() => stepped,
+            };
+            if let Err(error) = stepped {
+                tracing::warn!(error = %chain(&error), "the end of what is kept of engagement waits");
+            }
+            let woken = async {
+                tokio::time::sleep(BREATHER).await;
+                // The outcome is the same: time to look again.
+                drop(tokio::time::timeout(TIMER, commits.changed()).await);
+            };
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = woken => {}
+            }
+        }
+    }
+
+    async fn end(&self, month: Month, now: OffsetDateTime) -> Result<Progress, DispatchError> {
+        // The stream and the key have one id.
+        let id = stream_id::engagement_period(month);
+        let reason = CloseReason::Age;
+        let close = Command::Close { month, reason };
+        let closed = self.carry_out(id, "engagement_period.closed", close, now);
+        let closed = closed.await?;
+        crash_point!("retention.closed");
+        // Whoever records a hit with evidence is guarded on the stream not being there: from here on nothing is sealed under the key.
+        if self.store.vault().shredded(&[id]).await?.is_empty() {
+            self.store.vault().shred(&[id], now).await?;
+        }
+        crash_point!("retention.shredded");
+        let key_id = id;
+        let noted = Command::NoteShredded { month, key_id };
+        let noted = self.carry_out(id, "engagement_period.shredded", noted, now);
+        Ok(closed.or(noted.await?))
+    }
+
+    /// Commits what a command comes to on the month's stream, if anything does. What it is derived from is the month alone: whoever
+    /// else does it writes the same event.
+    async fn carry_out(
+        &self,
+        id: Uuid,
+        intent: &str,
+        command: Command,
+        now: OffsetDateTime,
+    ) -> Result<Progress, DispatchError> {
+        let loaded = self.store.load::<EngagementPeriod>(id).await?;
+        let decided = loaded.state.decide(command);
+        let events = decided.map_err(|refusal| DispatchError::Refused(refusal.to_string()))?;
+        if events.is_empty() {
+            return Ok(Progress::Idle);
+        }
+        let intent = derive_from(id, intent, &[]);
+        let context = Context {
+            actor: ACTOR.to_owned(),
+            correlation_id: intent,
+            causation: loaded.history.last().map(|before| before.position),
+            occurred_at: now,
+            traceparent: None,
+            intent,
+            request_digest: None,
+        };
+        let mut draft = self.store.draft(&context);
+        draft.append(loaded, events);
+        match draft.commit().await {
+            // Somebody else has done it.
+            Ok(_) | Err(CommitError::Conflict { .. }) => Ok(Progress::Advanced),
+            Err(error) => Err(error.into()),
+        }
+    }
+}

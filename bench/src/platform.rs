@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tidings_dispatcher::channel::Environment;
-use tidings_dispatcher::channels::{Paces, email};
+use tidings_dispatcher::channels::{Accounts, Paces, email};
 use tidings_dispatcher::{DispatchError, Dispatcher, Limits, TrackingKeys};
 use tidings_domain::aggregate::Aggregate;
 use tidings_domain::channel::{self, Channel};
@@ -228,6 +228,7 @@ async fn dispatcher(
             hello_name: "bench.example.org".to_owned(),
             smtp_phase_max: None,
             paces: Paces::default(),
+            accounts: Accounts::default(),
         },
         organisation: "The Town Crier".to_owned(),
         own_data_contact: None,

@@ -28,7 +28,7 @@ use crate::feedback::Origin;
 use crate::offers::{Offer, Offers};
 use crate::own_data::OwnData;
 use crate::refusal::{self, Refused};
-use crate::request::{Call, Principals};
+use crate::request::{Call, Command, Principals};
 use crate::sns::Sns;
 
 /// Says what is wrong with a channel's kind, settings and credentials (a JSON text, if there are any).
@@ -313,6 +313,20 @@ impl Commands {
     {
         let if_match = call.if_match;
         let request = call.begin(self, body).await?;
+        self.carry_out::<A>(id, &request, if_match, command).await
+    }
+
+    /// The same, of a request that has begun.
+    pub(crate) async fn carry_out<A: Aggregate>(
+        &self,
+        id: Uuid,
+        request: &Command,
+        if_match: Option<i32>,
+        command: impl Fn() -> A::Command + Send + Sync,
+    ) -> Result<Answer, Problem>
+    where
+        A::Refusal: Refused,
+    {
         let executed = self
             .store
             .execute::<A>(id, &request.context, if_match, command)

@@ -4,12 +4,13 @@
 use std::sync::Arc;
 
 use tidings_domain::access::{Access, Command, File, Format, Method, View};
+use tidings_domain::address::Address;
 use tidings_domain::aggregate::Aggregate as _;
 use tidings_domain::stream_id;
-use tidings_domain::value::LookReason;
+use tidings_domain::value::{EmailAddress, LookReason};
 use tidings_event_store::{CommitError, Context, LoadError, Loaded};
 use tidings_service::Problem;
-use tidings_service::look::{Look, RecordLook, Seen};
+use tidings_service::look::{Look, Looker, RecordLook, Seen};
 use uuid::Uuid;
 
 use crate::Commands;
@@ -25,6 +26,30 @@ pub fn recorder(commands: Arc<Commands>) -> RecordLook {
         let commands = commands.clone();
         Box::pin(async move { record(&commands, look).await })
     })
+}
+
+/// Who has an address, and where it is on record that somebody has found them by it; none: nobody has it, and there is nothing
+/// to be on record.
+///
+/// # Errors
+/// As [`record`], and 503 when the log cannot be read.
+pub(crate) async fn at_holder(
+    commands: &Commands,
+    by: Looker,
+    email: &EmailAddress,
+) -> Result<Option<(Uuid, i64)>, Problem> {
+    let address_id = stream_id::address(&commands.id_key, email);
+    let address = commands.store.load::<Address>(address_id).await;
+    let address = address.map_err(|error| refusal::load(&error))?;
+    let Some(id) = address.state.holder() else {
+        return Ok(None);
+    };
+    let look = Look {
+        by,
+        subscriber_ids: vec![id],
+        seen: Seen::Search,
+    };
+    Ok(Some((id, record(commands, look).await?)))
 }
 
 /// Puts a look on record; gives where it stands.

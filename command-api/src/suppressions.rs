@@ -46,6 +46,8 @@ pub(crate) struct Whom {
 struct Suppressed {
     id: Uuid,
     scope: Scope,
+    /// The address, if it is one.
+    address: Option<EmailAddress>,
     /// As it is compared: in lower case, its domain in ASCII.
     value: String,
 }
@@ -62,6 +64,7 @@ impl Whom {
                     id: stream_id::address_suppression(id_key, &address),
                     scope: Scope::Address,
                     value: address.normalized().clone(),
+                    address: Some(address),
                 })
             }
             (None, Some(domain)) => {
@@ -71,6 +74,7 @@ impl Whom {
                 address.map(|address| Suppressed {
                     id: stream_id::domain_suppression(id_key, address.domain()),
                     scope: Scope::Domain,
+                    address: None,
                     value: address.domain().to_owned(),
                 })
             }

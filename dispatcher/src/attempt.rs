@@ -42,7 +42,9 @@ const PROBE_TIME_MAX: Duration = Duration::from_secs(120);
 /// What became of a picked delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ended {
-    /// Its last event stands at this position: until the queue has reached it, it is not picked again.
+    /// It was attempted, and its last event stands at this position: until the queue has reached it, it is not picked again.
+    Answered(i64),
+    /// The same of one that was kept from the receiving side: suppressed, cancelled, put off or abandoned.
     Recorded(i64),
     /// Not now: its streams moved on too often.
     Rest,
@@ -153,10 +155,14 @@ impl Core {
                     crash_point!("attempt.recorded");
                     let found = self.send(channel.as_ref(), rendered, sent_by).await;
                     crash_point!("attempt.sent");
+                    let is_abandoned = matches!(found, Outcome::Abandoned { .. });
                     let position =
                         outcome::record(self, pick, &case.way, *delivery, &committed, found)
                             .await?;
-                    return Ok(Ended::Recorded(position));
+                    return Ok(match is_abandoned {
+                        true => Ended::Recorded(position),
+                        false => Ended::Answered(position),
+                    });
                 }
             }
         }

@@ -198,7 +198,7 @@ impl Counted {
             Heard::Fails(reason, fault) => (reason, fault, circuit.openings().saturating_add(1)),
             Heard::Refuses(reason) => {
                 // Nobody else has met it: it goes by its own schedule, and the others go on.
-                if !self.refuses_others_too(whose.receiver_id) {
+                if !self.refuses_others_too(whose.receiver_id, circuit) {
                     return match probe {
                         true => Verdict::Closes,
                         false => Verdict::Nothing,
@@ -249,13 +249,14 @@ impl Counted {
         self.excused.retain(|it| *it != receiver_id);
     }
 
-    /// A receiver is refused; whether another one was too since the channel last worked, so that it is nobody's own fault.
-    fn refuses_others_too(&mut self, receiver_id: Uuid) -> bool {
+    /// A receiver is refused; whether another one was too since the channel last worked, so that it is nobody's own fault. The
+    /// log says so too, of whom other dispatchers met.
+    fn refuses_others_too(&mut self, receiver_id: Uuid, circuit: Circuit) -> bool {
         if self.excused.contains(&receiver_id) {
             return false;
         }
         remember(&mut self.refused, receiver_id, REFUSED_MAX);
-        self.refused.len() > 1
+        self.refused.len() > 1 || circuit.refuses()
     }
 }
 

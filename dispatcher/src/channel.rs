@@ -15,7 +15,7 @@ use time::OffsetDateTime;
 use tokio_rustls::rustls::ClientConfig;
 use uuid::Uuid;
 
-use crate::channels::Paces;
+use crate::channels::{Accounts, Paces};
 use crate::content::Composed;
 use crate::senders::Sender;
 use crate::tracking::Tracking;
@@ -92,6 +92,8 @@ pub struct Environment {
     pub smtp_phase_max: Option<Duration>,
     /// Rests that channels take together.
     pub paces: Paces,
+    /// What channels share that use one account.
+    pub accounts: Accounts,
 }
 
 /// A configured channel. Cheap to share; builds its connections when first needed.
@@ -140,6 +142,10 @@ pub trait Channel: fmt::Debug + Send + Sync {
     fn succeeding(&self, _before: &[Former<'_>]) -> Option<Arc<dyn Channel>> {
         None
     }
+
+    /// Whether what its settings say of the receiving side's limits holds for every channel of this process that shares them:
+    /// not before deliveries go by it, nor once it is disabled or another has taken its place.
+    fn bind(&self, _binds: bool) {}
 
     /// Says goodbye on idle connections. The channel is not used afterwards.
     fn close(&self) -> BoxFuture<'_, ()> {

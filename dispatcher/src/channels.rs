@@ -2,6 +2,7 @@
 
 use crate::channel::{Kind, Reach};
 
+mod account;
 mod cap;
 mod common;
 mod compose;
@@ -11,8 +12,10 @@ pub mod file;
 mod http;
 mod letterhead;
 mod pace;
+mod permits;
 pub mod ses;
 mod settings;
+mod sharing;
 pub mod slack;
 mod tempo;
 pub mod webhook;
@@ -22,6 +25,7 @@ mod contract;
 #[cfg(test)]
 mod support;
 
+pub use account::Accounts;
 pub(crate) use cap::Cap;
 pub(crate) use common::build;
 pub use pace::Paces;

@@ -107,7 +107,12 @@ pub(crate) struct Core {
 impl Core {
     pub(crate) fn new(options: Options) -> Self {
         Self {
-            instance: Instance::new(options.ids.next(), options.connect, options.clock.clone()),
+            instance: Instance::new(
+                options.ids.next(),
+                options.connect,
+                options.clock.clone(),
+                options.environment.accounts.clone(),
+            ),
             roster: Roster::new(options.store.clone(), options.environment),
             breaker: Breaker::default(),
             causes: Causes::new(options.store.clone()),

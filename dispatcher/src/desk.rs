@@ -94,7 +94,7 @@ pub struct Where {
 const SAMPLE_READER: &str = "reader@example.org";
 
 impl Desk {
-    /// Over one log, with channels of its own: trying one takes no connection from deliveries.
+    /// Over one log, with channels of its own. Trying one counts among what deliveries may do at its account.
     pub fn new(
         store: Store,
         clock: Clock,
@@ -104,7 +104,7 @@ impl Desk {
         environment: Environment,
     ) -> Self {
         Self {
-            roster: Roster::new(store.clone(), environment),
+            roster: Roster::for_trying(store.clone(), environment),
             tries: Tries::new(clock.clone()),
             dns_server: None,
             dns_checks: Semaphore::new(dns::CHECKS_MAX),

@@ -3,7 +3,8 @@
 //! stopped by the guards of the commit.
 //!
 //! Lanes are shared evenly: each dispatcher counts the locks of those that live, takes free lanes up to
-//! its share, and gives back what it holds beyond it. Nobody talks to anybody, and nothing is written.
+//! its share, and gives back what it holds beyond it. What receiving sides let one account do is shared in the same way.
+//! Nobody talks to anybody, and nothing is written.
 
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use tidings_service::clock::Monotonic;
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
+use crate::channels::Accounts;
 use crate::queue::LANES;
 
 /// How often a dispatcher looks whether its share has changed.
@@ -41,6 +43,7 @@ pub(crate) struct Instance {
     pub(crate) id: Uuid,
     connect: Connect,
     clock: Clock,
+    accounts: Accounts,
     held: Mutex<Option<Held>>,
 }
 
@@ -53,11 +56,12 @@ struct Held {
 
 impl Instance {
     /// An identity without a session yet.
-    pub(crate) fn new(id: Uuid, connect: Connect, clock: Clock) -> Self {
+    pub(crate) fn new(id: Uuid, connect: Connect, clock: Clock, accounts: Accounts) -> Self {
         Self {
             id,
             connect,
             clock,
+            accounts,
             held: Mutex::new(None),
         }
     }
@@ -97,7 +101,8 @@ impl Instance {
             .shared_at
             .is_none_or(|then| now.since(then) >= SHARE_EVERY)
         {
-            held.share().await?;
+            let instances = held.share().await?;
+            self.accounts.share_among(instances);
             held.shared_at = Some(now);
         }
         Ok(held.lanes.clone())
@@ -124,14 +129,15 @@ impl Instance {
 }
 
 impl Held {
-    /// Takes or gives back lanes until this instance holds its share.
-    async fn share(&mut self) -> Result<(), tokio_postgres::Error> {
+    /// Takes or gives back lanes until this instance holds its share; gives how many there are.
+    async fn share(&mut self) -> Result<u32, tokio_postgres::Error> {
         let client = &self.session.client;
         let kinds = [i64::from(INSTANCE_LOCK), i64::from(LANE_LOCK)];
         let row = client.query_one(STANDING, &[&kinds[0], &kinds[1]]).await?;
         // As the server has them: a statement that was cut off may have done its work.
         self.lanes = row.get(1);
-        let share = share(row.get(0));
+        let instances = u32::try_from(row.get::<_, i64>(0)).unwrap_or(1).max(1);
+        let share = (LANES as usize).div_ceil(instances as usize);
         if self.lanes.len() > share {
             // The last ones: whoever holds lane 0 looks after publications, and had better keep doing so.
             let surplus = &self.lanes[share..];
@@ -146,14 +152,8 @@ impl Held {
                 .extend(rows.iter().map(|row| row.get::<_, i32>(0)));
             self.lanes.sort_unstable();
         }
-        Ok(())
+        Ok(instances)
     }
-}
-
-/// Lanes each of so many instances holds at the most.
-fn share(instances: i64) -> usize {
-    let instances = usize::try_from(instances).unwrap_or(1).max(1);
-    (LANES as usize).div_ceil(instances)
 }
 
 /// Second half of an instance's lock. What two instances that share it leave behind comes in doubt by

@@ -9,7 +9,7 @@ use tidings_domain::channel::circuit::Passage;
 use tidings_domain::channel::{Channel as ChannelState, Circuit, Setup};
 use tidings_domain::delivery::DoubtPolicy;
 use tidings_domain::personal::Personal;
-use tidings_event_store::{LoadError, Loaded, Past, Store};
+use tidings_event_store::{LoadError, Loaded, Past, ReadError, Store};
 use tidings_proto::{EventMessage as _, channel as wire};
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -58,28 +58,37 @@ impl Way {
 pub(crate) struct Roster {
     store: Store,
     environment: Environment,
+    /// Whether deliveries go by them, so that what their settings say of limits holds.
+    binds: bool,
     ways: Mutex<HashMap<Uuid, Arc<Way>>>,
 }
+
+/// Channels of these kinds, and how far each has come.
+const VERSIONS: &str =
+    "select channel_id, version, enabled from publishing_channel_list where kind = any($1)";
 
 impl Roster {
     /// Empty; channels are folded when asked for.
     pub(crate) fn new(store: Store, environment: Environment) -> Self {
         Self {
+            binds: true,
+            ..Self::for_trying(store, environment)
+        }
+    }
+
+    /// The same, of channels that are only looked at and tried: what they say of limits holds for nobody.
+    pub(crate) fn for_trying(store: Store, environment: Environment) -> Self {
+        Self {
             store,
             environment,
+            binds: false,
             ways: Mutex::default(),
         }
     }
 
     /// The channel, as last folded.
     pub(crate) async fn get(&self, channel_id: Uuid) -> Result<Arc<Way>, LoadError> {
-        let known = self
-            .ways
-            .lock()
-            .expect("no panic while the roster is held")
-            .get(&channel_id)
-            .cloned();
-        match known {
+        match self.known(channel_id) {
             Some(way) => Ok(way),
             None => self.refresh(channel_id).await,
         }
@@ -118,12 +127,7 @@ impl Roster {
     /// Folds the channel anew. It is built again, with new connections, only if it was set up anew.
     pub(crate) async fn refresh(&self, channel_id: Uuid) -> Result<Arc<Way>, LoadError> {
         let loaded = self.store.load::<ChannelState>(channel_id).await?;
-        let known = self
-            .ways
-            .lock()
-            .expect("no panic while the roster is held")
-            .get(&channel_id)
-            .cloned();
+        let known = self.known(channel_id);
         if let Some(way) = known.as_ref().filter(|way| way.version == loaded.version) {
             return Ok(way.clone());
         }
@@ -136,17 +140,54 @@ impl Roster {
             None => self.way(&loaded),
         };
         let way = Arc::new(way);
-        let before = self
-            .ways
-            .lock()
-            .expect("no panic while the roster is held")
-            .insert(channel_id, way.clone());
-        let replaced = before.filter(|before| before.setup_version != way.setup_version);
-        if let Some(channel) = replaced.and_then(|before| before.channel.clone()) {
+        let replaced = {
+            let mut ways = self.ways.lock().expect("no panic while the roster is held");
+            // Whoever has read it later was quicker.
+            if let Some(newer) = ways.get(&channel_id).filter(|it| it.version > way.version) {
+                return Ok(newer.clone());
+            }
+            let before = ways.insert(channel_id, way.clone());
+            let replaced = before.filter(|before| before.setup_version != way.setup_version);
+            let replaced = replaced.and_then(|before| before.channel.clone());
+            // In the order in which they take each other's place.
+            if let Some(channel) = &way.channel {
+                channel.bind(self.binds && way.state.is_enabled());
+            }
+            if let Some(channel) = &replaced {
+                channel.bind(false);
+            }
+            replaced
+        };
+        if let Some(channel) = replaced {
             // Attempts under way keep their connections; idle ones say goodbye.
             tokio::spawn(async move { channel.close().await });
         }
         Ok(way)
+    }
+
+    /// Meets the channels that share an account with others and folds those anew that have moved on, although nothing is sent by
+    /// them: what their settings say holds for the others.
+    pub(crate) async fn keep_up(&self) -> Result<(), ReadError> {
+        let client = self.store.log().pool().get().await?;
+        let statement = client.prepare_cached(VERSIONS).await?;
+        let kinds = channels::addressed_kinds();
+        for row in client.query(&statement, &[&kinds]).await? {
+            let (channel_id, version): (Uuid, i32) = (row.get(0), row.get(1));
+            let is_enabled = row.get::<_, Option<bool>>(2) == Some(true);
+            let known = self.known(channel_id).map(|way| way.version);
+            if known.is_some_and(|known| known >= version) || (known.is_none() && !is_enabled) {
+                continue;
+            }
+            if let Err(error) = self.refresh(channel_id).await {
+                tracing::debug!(channel = %channel_id, %error, "a channel can not be read");
+            }
+        }
+        Ok(())
+    }
+
+    fn known(&self, channel_id: Uuid) -> Option<Arc<Way>> {
+        let ways = self.ways.lock().expect("no panic while the roster is held");
+        ways.get(&channel_id).cloned()
     }
 
     fn way(&self, loaded: &Loaded<ChannelState>) -> Way {

@@ -37,6 +37,9 @@ const REST: Duration = Duration::from_secs(5);
 /// How often the queue is read although nothing woke the worker: retries become due by time alone.
 const TIMER: Duration = Duration::from_millis(250);
 
+/// How often a dispatcher looks whether channels were set up anew although nothing is sent by them.
+const KEEP_UP_EVERY: Duration = Duration::from_secs(1);
+
 /// Moves of the feed within this long are looked at together.
 const GATHER: Duration = Duration::from_millis(20);
 
@@ -60,6 +63,8 @@ pub(crate) struct Worker {
     taken: HashMap<Uuid, Taken>,
     /// Channels that could not send, and since when.
     resting: HashMap<Uuid, Monotonic>,
+    /// When channels were last looked at that nothing may be sent by.
+    kept_up_at: Option<Monotonic>,
     /// Publications whose deliveries are settled without being sent: no channel's pace holds them up.
     cancelled: Vec<Uuid>,
     /// From then on no attempt is opened, and none is recorded that was being judged.
@@ -94,6 +99,7 @@ impl Worker {
             open: FuturesUnordered::new(),
             taken: HashMap::new(),
             resting: HashMap::new(),
+            kept_up_at: None,
             cancelled: Vec::new(),
             stop: CancellationToken::new(),
         }
@@ -158,6 +164,7 @@ impl Worker {
         self.forget_taken(queue::position(pool).await?);
         self.slots.forget(Instant::now());
         self.wake().await;
+        self.keep_up().await;
         let whenever_due = publications::cancelled(pool).await?;
         for publication_id in &whenever_due {
             // Judged as it was before the cancellation, what is not due yet would only be put back.
@@ -173,6 +180,7 @@ impl Worker {
         self.put_back(|pick| paused.contains(&pick.plan.cause.id()));
         let taken: Vec<Uuid> = self.taken.keys().copied().collect();
         let resting: Vec<Uuid> = self.resting.keys().copied().collect();
+        self.cancelled = whenever_due;
         let crowded = self.crowded();
         let picks = pick(
             pool,
@@ -182,7 +190,7 @@ impl Worker {
                 resting: &resting,
                 crowded: &crowded,
                 taken: &taken,
-                whenever_due: &whenever_due,
+                whenever_due: &self.cancelled,
                 paused: &paused,
                 held,
                 limit: PAGE,
@@ -190,7 +198,6 @@ impl Worker {
         )
         .await?;
         // The keys of a whole page in one question: each of its commits finds its own in memory.
-        self.cancelled = whenever_due;
         let owners: Vec<Uuid> = picks.iter().map(Pick::receiver_id).collect();
         if let Err(error) = self.core.store.vault().keys(&owners).await {
             // One key that can not be had must not hold up a page: each attempt asks again for its own.
@@ -199,7 +206,7 @@ impl Worker {
         for pick in &picks {
             self.taken.insert(pick.delivery.id, Taken::Here);
         }
-        let beyond = self.waiting.add(picks, WAITING_MAX);
+        let beyond = self.waiting.add(picks, WAITING_MAX, &self.cancelled);
         self.forget(&beyond);
         Ok(())
     }
@@ -237,10 +244,24 @@ impl Worker {
         }
     }
 
+    /// Hears of channels that were set up anew.
+    async fn keep_up(&mut self) {
+        let now = self.core.clock.monotonic();
+        let is_recent = |then: Monotonic| now.since(then) < KEEP_UP_EVERY;
+        if self.kept_up_at.is_some_and(is_recent) {
+            return;
+        }
+        self.kept_up_at = Some(now);
+        if let Err(error) = self.core.roster.keep_up().await {
+            tracing::debug!(%error, "the list of channels can not be read");
+        }
+    }
+
     /// Channels of which enough waits here. So what a slow channel has piled up never crowds out the others.
     fn crowded(&self) -> Vec<Crowded> {
-        self.waiting
-            .crowded(|channel_id| (self.share(channel_id) * 2).max(PAGE as usize / 2))
+        self.waiting.crowded(&self.cancelled, |channel_id| {
+            (self.share(channel_id) * 2).max(PAGE as usize / 2)
+        })
     }
 
     /// How many attempts a channel may have open: what it can use, but never all there are, so that a
@@ -335,9 +356,11 @@ impl Worker {
 
     fn finish(&mut self, attempted: Attempted) {
         let (since, ended) = attempted.lasted;
-        self.slots.give_back(attempted.channel_id, since, ended);
+        let met = matches!(attempted.ended, Ok(Ended::Answered(_)));
+        self.slots
+            .give_back(attempted.channel_id, since, ended, met);
         let taken = match attempted.ended {
-            Ok(Ended::Recorded(position)) => Taken::Until(position),
+            Ok(Ended::Answered(position) | Ended::Recorded(position)) => Taken::Until(position),
             Ok(Ended::ChannelRests) => {
                 self.rest(attempted.channel_id);
                 self.taken.remove(&attempted.delivery_id);

@@ -1,5 +1,6 @@
 //! What publications are there, and how far has each come?
 
+mod explanation;
 mod fold;
 pub mod get;
 pub mod list;

@@ -25,6 +25,9 @@ const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy"
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 /// The time over which requests are counted.
 const WINDOW: Duration = Duration::from_secs(60);
+/// Sign-ups with one mailbox, however it is written, that somebody may be asked for in a day.
+const MAILBOX_PER_DAY: u32 = 5;
+const DAY: Duration = Duration::from_secs(24 * 3_600);
 /// Callers remembered for each limit.
 const REMEMBERED_MAX: usize = 65_536;
 
@@ -59,6 +62,7 @@ pub struct Limits {
     api: Option<Counter>,
     sign_up: Option<Counter>,
     links: Option<Counter>,
+    mailboxes: Option<Counter>,
 }
 
 /// What was counted for a request, and what is left.
@@ -76,10 +80,20 @@ impl Limits {
         Self {
             clock,
             proxies: config.proxies,
-            api: Counter::new(config.api_per_minute),
-            sign_up: Counter::new(config.sign_up_per_minute),
-            links: Counter::new(config.links_per_minute),
+            api: Counter::new(config.api_per_minute, WINDOW),
+            sign_up: Counter::new(config.sign_up_per_minute, WINDOW),
+            links: Counter::new(config.links_per_minute, WINDOW),
+            mailboxes: Counter::new(MAILBOX_PER_DAY, DAY),
         }
+    }
+
+    /// Counts a sign-up with a mailbox, from wherever; false: it is one too many. Nothing is remembered of which it is but a
+    /// number that this process alone can make.
+    pub fn may_be_asked(&self, mailbox: &impl std::hash::Hash) -> bool {
+        let now = self.clock.monotonic().since_start();
+        self.mailboxes
+            .as_ref()
+            .is_none_or(|counter| matches!(counter.take(mailbox, now), Verdict::Taken { .. }))
     }
 
     /// Counts a request of a caller that is known. None: that is not limited.
@@ -164,9 +178,9 @@ struct Counter {
 
 impl Counter {
     /// 0: there is no such limit.
-    fn new(per_minute: u32) -> Option<Self> {
+    fn new(requests: u32, window: Duration) -> Option<Self> {
         Some(Self {
-            quota: Quota::new(per_minute, WINDOW)?,
+            quota: Quota::new(requests, window)?,
             hasher: RandomState::new(),
             used: Mutex::default(),
         })

@@ -68,7 +68,6 @@ pub async fn checked(platform: &Platform, told: &[Told]) -> Vec<Recorded> {
         nats: &platform.nats,
         stream: &platform.name,
         copies: &[],
-        addresses: &HashMap::new(),
         files: &[],
         told,
         shredded: &[],

@@ -13,6 +13,7 @@
 //! | 9 | what callers were told: [`Evidence::told`] |
 
 pub mod deliveries;
+mod mailboxes;
 mod publications;
 pub mod readers;
 pub mod sealed;
@@ -20,7 +21,7 @@ pub mod sealed;
 mod tests;
 mod wishes;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::time::Duration;
 
 use tidings_event_store::stream::StreamName;
@@ -34,6 +35,7 @@ use crate::messages::sound_messages;
 use crate::program::ASK_AGAIN;
 
 use deliveries::{Deliveries, Received};
+use mailboxes::Mailboxes;
 use readers::Handed;
 
 /// Far more than the relay takes.
@@ -60,8 +62,6 @@ pub struct Evidence<'a> {
     pub stream: &'a StreamName,
     /// Every copy that any receiver has.
     pub copies: &'a [Received],
-    /// The address of each subscriber, opened from the log.
-    pub addresses: &'a HashMap<Uuid, String>,
     /// Every file of readers that was handed in.
     pub files: &'a [Handed],
     /// Every answer of 2xx.
@@ -72,16 +72,16 @@ pub struct Evidence<'a> {
 
 /// Checks what must hold at every moment, also right after a crash. Gives the log.
 pub async fn safe(evidence: &Evidence<'_>) -> Vec<Recorded> {
-    let (events, deliveries) = check(evidence).await;
-    deliveries.compare(evidence.copies, evidence.addresses, false);
+    let (events, deliveries, mailboxes) = check(evidence).await;
+    deliveries.compare_in(&mailboxes, evidence.copies, false);
     events
 }
 
 /// Checks that besides, everything has come to its end: the stream is complete, every planned delivery is
 /// settled, every publication that was published is completed or was cancelled before. Gives the log.
 pub async fn settled(evidence: &Evidence<'_>) -> Vec<Recorded> {
-    let (events, deliveries) = check(evidence).await;
-    deliveries.compare(evidence.copies, evidence.addresses, true);
+    let (events, deliveries, mailboxes) = check(evidence).await;
+    deliveries.compare_in(&mailboxes, evidence.copies, true);
     deliveries.all_settled();
     stream_reaches(evidence, events.len() as i64).await;
     events
@@ -102,7 +102,7 @@ async fn stream_reaches(evidence: &Evidence<'_>, head: i64) {
     assert!(complete.is_ok(), "the stream has the whole log");
 }
 
-async fn check(evidence: &Evidence<'_>) -> (Vec<Recorded>, Deliveries) {
+async fn check(evidence: &Evidence<'_>) -> (Vec<Recorded>, Deliveries, Mailboxes) {
     // The stream first: the log may grow meanwhile, and may be ahead of it.
     sound_messages(evidence.log, evidence.nats, evidence.stream).await;
     let events = sound_log(evidence.log).await;
@@ -117,9 +117,10 @@ async fn check(evidence: &Evidence<'_>) -> (Vec<Recorded>, Deliveries) {
     }
     keys_stay_shredded(evidence, &events).await;
     no_id_twice(&events);
-    readers::are_those_of(evidence.files, &events, evidence.addresses);
+    let mailboxes = Mailboxes::of(evidence.vault, &events).await;
+    readers::are_those_of(evidence.files, &events, &mailboxes);
     let deliveries = Deliveries::of(&events);
-    (events, deliveries)
+    (events, deliveries, mailboxes)
 }
 
 /// An event's id derives from what led to it: one that stands twice was carried out twice.

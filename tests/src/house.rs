@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tidings_command_api::ImportWorker;
 use tidings_dispatcher::channel::Environment;
-use tidings_dispatcher::channels::Paces;
+use tidings_dispatcher::channels::{Accounts, Paces};
 use tidings_dispatcher::erasure::Eraser;
 use tidings_dispatcher::retention::Retention;
 use tidings_dispatcher::{Dispatcher, Limits, Options, TrackingKeys};
@@ -212,6 +212,7 @@ impl House {
             hello_name: "tests.example.org".to_owned(),
             smtp_phase_max: None,
             paces: Paces::default(),
+            accounts: Accounts::default(),
         }
     }
 

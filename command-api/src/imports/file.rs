@@ -6,7 +6,6 @@ use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use tidings_domain::suppression::Reason;
 use tidings_domain::value::{Attributes, DisplayName, EmailAddress};
 use tidings_service::csv;
 
@@ -178,12 +177,15 @@ impl<'a> Chunks<'a> {
         };
         let email = of(&Column::Email)?.ok_or("invalid_email")?;
         let email = EmailAddress::parse(email).map_err(|_| "invalid_email")?;
-        let standing = match of(&Column::Status)? {
-            Some(status) => layout::status(status.trim()).ok_or("unknown_status")?,
-            None if layout::says_no(&self.layout.columns, fields) => {
-                Standing::Unwanted(Reason::Import)
-            }
-            None => self.layout.standing,
+        let status =
+            of(&Column::Status)?.map(|it| layout::status(it.trim()).ok_or("unknown_status"));
+        let standing = match (
+            status.transpose()?,
+            layout::says_no(&self.layout.columns, fields),
+        ) {
+            (Some(blocked @ Standing::Unwanted(_)), _) => blocked,
+            (_, Some(reason)) => Standing::Unwanted(reason),
+            (status, None) => status.unwrap_or(self.layout.standing),
         };
         // Whatever else the file says of them, and whatever is wrong with that.
         let reason = match standing {
@@ -211,7 +213,7 @@ impl<'a> Chunks<'a> {
         for (column, field) in self.layout.columns.iter().zip(fields) {
             let value = text(field)?;
             match column {
-                Column::Email | Column::Status | Column::Ignored => {}
+                Column::Email | Column::Status | Column::Refusal(_) | Column::Ignored => {}
                 // Where nothing stands, nobody has said that they may get mail.
                 Column::Own(own @ (Own::Status | Own::Confirmed)) => carried.take(*own, value)?,
                 _ if value.trim().is_empty() => {}
@@ -285,7 +287,10 @@ fn layout(header: &Record<'_>) -> Result<Layout, NotTaken> {
                 return Err(NotTaken::BadName(at + 1));
             }
         }
-        let may_repeat = matches!(column, Column::NamePart | Column::Ignored);
+        let may_repeat = matches!(
+            column,
+            Column::NamePart | Column::Refusal(_) | Column::Ignored
+        );
         if !may_repeat && columns[..at].contains(column) {
             return Err(NotTaken::Twice(names[at].to_owned()));
         }

@@ -21,6 +21,8 @@ pub(super) enum Column {
     Attributes,
     /// Whether there is mail for them, in the product's words.
     Status,
+    /// Whatever stands here, unless it is a no, says that they must get none, for this reason.
+    Refusal(Reason),
     /// What only this platform's own export holds.
     Own(Own),
     /// What only the product that wrote it has use for.
@@ -91,14 +93,17 @@ const OWN_IGNORED: [&str; 4] = ["id", "source", "signed_up_at", "unsubscribed_at
 const LISTMONK: [&str; 5] = ["uuid", "email", "name", "attributes", "status"];
 const LISTMONK_IGNORED: [&str; 3] = ["uuid", "created_at", "updated_at"];
 
-/// Columns that every export of a Mailchimp audience has.
-const MAILCHIMP: [&str; 3] = ["Email Address", "MEMBER_RATING", "LEID"];
-/// Of those who left, and of those whose address bounced.
-const MAILCHIMP_LEFT: &str = "UNSUB_TIME";
-const MAILCHIMP_CLEANED: &str = "CLEAN_TIME";
+/// Columns that every export of a Mailchimp audience has, whatever its owner has called the others.
+const MAILCHIMP: [&str; 2] = ["MEMBER_RATING", "LEID"];
+/// What its column of addresses is called; before its owner calls it something else, such as `Adresse e-mail`: then it is
+/// the first.
+const MAILCHIMP_EMAIL: [&str; 2] = ["Email Address", "email"];
+/// Of those who left, and of those whose address bounced; in lower case.
+const MAILCHIMP_LEFT: &str = "unsub_time";
+const MAILCHIMP_CLEANED: &str = "clean_time";
 /// Guesses about readers, their addresses on the network, and Mailchimp's own ids. When they signed up is kept: it is
 /// what consent is shown with.
-const MAILCHIMP_IGNORED: [&str; 21] = [
+const MAILCHIMP_IGNORED: [&str; 19] = [
     "MEMBER_RATING",
     "OPTIN_IP",
     "CONFIRM_IP",
@@ -110,17 +115,30 @@ const MAILCHIMP_IGNORED: [&str; 21] = [
     "CC",
     "REGION",
     "LAST_CHANGED",
-    "UNSUB_TIME",
     "UNSUB_CAMPAIGN_TITLE",
     "UNSUB_CAMPAIGN_ID",
     "UNSUB_REASON",
     "UNSUB_REASON_OTHER",
-    "CLEAN_TIME",
     "CLEAN_CAMPAIGN_TITLE",
     "CLEAN_CAMPAIGN_ID",
     "LEID",
     "EUID",
 ];
+
+/// Columns that say of whoever has something in them that they left, or that their address bounced; in lower case, with
+/// underscores. Whatever file they stand in: it may be one that is known, with its other columns renamed or taken out.
+const REFUSALS: [(&str, Reason); 8] = [
+    (MAILCHIMP_LEFT, Reason::Unsubscribed),
+    (MAILCHIMP_CLEANED, Reason::HardBounce),
+    ("unsubscribed", Reason::Unsubscribed),
+    ("unsubscribed_at", Reason::Unsubscribed),
+    ("opted_out", Reason::Unsubscribed),
+    ("opted_out_at", Reason::Unsubscribed),
+    ("opt_out", Reason::Unsubscribed),
+    ("optout", Reason::Unsubscribed),
+];
+/// What stands where nothing is meant, in spreadsheets and in what databases write.
+const NO: [&str; 7] = ["", "false", "no", "0", "f", "n", "null"];
 
 /// Why a header is not the one of this platform's own export, though it looks like it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -141,23 +159,33 @@ impl Layout {
         let has = |all: &[&str]| all.iter().all(|name| names.contains(name));
         let lower: Vec<String> = names.iter().map(|it| it.to_ascii_lowercase()).collect();
         let says = |name: &str| lower.iter().any(|it| it == name);
-        let is_own = OWN_MARKS.into_iter().any(says) && !has(&LISTMONK) && !has(&MAILCHIMP);
+        let is_listmonk = has(&LISTMONK);
+        let is_mailchimp = MAILCHIMP
+            .iter()
+            .all(|name| says(&name.to_ascii_lowercase()));
+        let is_own = OWN_MARKS.into_iter().any(says) && !is_listmonk && !is_mailchimp;
         if is_own && let Some(missing) = OWN.into_iter().find(|name| !says(name)) {
             return Err(NotOwn::Without(missing));
         }
         let column: fn(&str) -> Column = match () {
-            () if has(&LISTMONK) => listmonk,
-            () if has(&MAILCHIMP) => mailchimp,
+            () if is_listmonk => listmonk,
+            () if is_mailchimp => mailchimp,
             () if is_own => exported,
             () => own,
         };
+        let mut columns: Vec<Column> = names.iter().map(|name| column(name)).collect();
+        // Mailchimp puts those who left, and those whose address bounced, into files of their own.
         let standing = match () {
-            () if !has(&MAILCHIMP) => Standing::Wanted,
-            () if has(&[MAILCHIMP_LEFT]) => Standing::Unwanted(Reason::Unsubscribed),
-            () if has(&[MAILCHIMP_CLEANED]) => Standing::Unwanted(Reason::HardBounce),
+            () if !is_mailchimp => Standing::Wanted,
+            () if says(MAILCHIMP_LEFT) => Standing::Unwanted(Reason::Unsubscribed),
+            () if says(MAILCHIMP_CLEANED) => Standing::Unwanted(Reason::HardBounce),
             () => Standing::Wanted,
         };
-        let columns: Vec<Column> = names.iter().map(|name| column(name)).collect();
+        if is_mailchimp {
+            let at = |wanted: &str| names.iter().position(|it| it.eq_ignore_ascii_case(wanted));
+            let email = MAILCHIMP_EMAIL.into_iter().find_map(at).unwrap_or(0);
+            columns[email] = Column::Email;
+        }
         let unknown = columns.iter().find_map(|column| match column {
             Column::Attribute(name) if is_own => Some(name),
             _ => None,
@@ -173,7 +201,18 @@ impl Layout {
     }
 }
 
+/// A column of any file.
 fn own(name: &str) -> Column {
+    let plain = name.to_ascii_lowercase().replace([' ', '-'], "_");
+    let mut refusals = REFUSALS.into_iter();
+    match refusals.find(|(refusal, _)| *refusal == plain) {
+        Some((_, reason)) => Column::Refusal(reason),
+        None => named(name),
+    }
+}
+
+/// An address, a name, or what is known of somebody besides.
+fn named(name: &str) -> Column {
     match name.to_ascii_lowercase().as_str() {
         "email" => Column::Email,
         "name" => Column::Name,
@@ -192,7 +231,7 @@ fn exported(name: &str) -> Column {
         "topics_wanted" => Column::Own(Own::TopicsWanted),
         "channels_left" => Column::Own(Own::ChannelsLeft),
         lower if OWN_IGNORED.contains(&lower) => Column::Ignored,
-        _ => own(name),
+        _ => named(name),
     }
 }
 
@@ -206,11 +245,17 @@ fn listmonk(name: &str) -> Column {
 }
 
 fn mailchimp(name: &str) -> Column {
-    match name {
-        "Email Address" => Column::Email,
-        "First Name" | "Last Name" => Column::NamePart,
-        name if MAILCHIMP_IGNORED.contains(&name) => Column::Ignored,
-        name => Column::Attribute(name.to_owned()),
+    let is_one = |of: &[&str]| of.iter().any(|it| name.eq_ignore_ascii_case(it));
+    if is_one(&MAILCHIMP_IGNORED) {
+        return Column::Ignored;
+    }
+    if is_one(&["First Name", "Last Name"]) {
+        return Column::NamePart;
+    }
+    match own(name) {
+        // Which one holds the address is said once all are known; any other is its owner's, whatever it is called.
+        Column::Email | Column::Name => Column::Attribute(name.to_owned()),
+        column => column,
     }
 }
 
@@ -224,40 +269,45 @@ pub(super) fn status(text: &str) -> Option<Standing> {
     }
 }
 
-/// Whether a status, in whatever file, says that somebody must get nothing.
-pub(super) fn is_refusal(status: &str) -> bool {
-    let refusals = [
-        "disabled",
-        "blocklisted",
-        "blacklisted",
-        "blocked",
-        "unsubscribed",
-        "cleaned",
-        "bounced",
-        "complained",
-    ];
-    let status = status.trim().to_ascii_lowercase();
-    refusals.contains(&status.as_str())
+/// Why a status, in whatever file, says that somebody must get nothing. Who left may sign up again; who was blocked is let
+/// in by an operator.
+pub(super) fn refusal(status: &str) -> Option<Reason> {
+    match status.trim().to_ascii_lowercase().as_str() {
+        "unsubscribed" => Some(Reason::Unsubscribed),
+        "cleaned" | "bounced" => Some(Reason::HardBounce),
+        "complained" => Some(Reason::Complaint),
+        "disabled" | "blocklisted" | "blacklisted" | "blocked" => Some(Reason::Import),
+        _ => None,
+    }
 }
 
-/// Who has yet to confirm.
+/// Who has yet to confirm: they may do so here.
 const PENDING: &str = "pending";
 
-/// Whether a column that is called `status` says that they must get nothing, in a file of no layout that is known: rather
-/// nobody is signed up who left elsewhere, or never confirmed.
-pub(super) fn says_no(columns: &[Column], fields: &[Cow<'_, [u8]>]) -> bool {
-    let called = |column: &Column| matches!(column, Column::Attribute(name) if name.eq_ignore_ascii_case("status"));
-    let mut statuses = columns
-        .iter()
-        .zip(fields)
-        .filter(|(column, _)| called(column));
-    statuses.any(|(_, field)| {
-        let text = std::str::from_utf8(field);
-        text.is_ok_and(|text| {
-            let status = csv::without_guard(text);
-            is_refusal(status) || status.trim().eq_ignore_ascii_case(PENDING)
-        })
-    })
+/// Why a record says that they must get nothing, in a column for that, or in one that is called `status` in a file of no
+/// layout that is known: rather nobody is signed up who left elsewhere, or never confirmed.
+pub(super) fn says_no(columns: &[Column], fields: &[Cow<'_, [u8]>]) -> Option<Reason> {
+    let reasons = columns.iter().zip(fields).filter_map(|(column, field)| {
+        let text = std::str::from_utf8(field).map(csv::without_guard);
+        match (column, text) {
+            (Column::Refusal(reason), Ok(text)) => (!is_no(text)).then_some(*reason),
+            // Something stands there.
+            (Column::Refusal(reason), Err(_)) => Some(*reason),
+            (Column::Attribute(name), Ok(text)) if name.eq_ignore_ascii_case("status") => {
+                let is_pending = text.trim().eq_ignore_ascii_case(PENDING);
+                refusal(text).or_else(|| is_pending.then_some(Reason::Unsubscribed))
+            }
+            _ => None,
+        }
+    });
+    // Which of several is the one that their own sign-up does not end.
+    reasons.max_by_key(|reason| !Reason::ENDED_BY_SIGN_UP.contains(reason))
+}
+
+/// Whether a cell says no, or nothing.
+pub(super) fn is_no(cell: &str) -> bool {
+    let cell = cell.trim().to_ascii_lowercase();
+    NO.contains(&cell.as_str())
 }
 
 /// The attributes in a JSON object; what is nested is kept as the JSON it was. None: it is no object.

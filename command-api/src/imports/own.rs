@@ -10,12 +10,10 @@ use tidings_domain::value::{AttributeKey, AttributeValue, Attributes, Slug, Tag}
 use tidings_service::csv;
 use uuid::Uuid;
 
-use super::layout::{Column, Own, is_refusal};
+use super::layout::{self, Column, Own};
 
 /// What stands before a reason that is one against the address's whole domain.
 const OF_DOMAIN: &str = "domain:";
-/// What somebody may write where no reason stands.
-const NO_REASON: [&str; 3] = ["false", "no", "0"];
 
 /// All of it; every value passed its parser.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -151,7 +149,7 @@ pub(super) fn attributes(
 /// ends does not keep somebody from being signed up who was so elsewhere.
 fn reasons(cell: &str) -> impl Iterator<Item = Reason> {
     let words = cell.split_whitespace();
-    let words = words.filter(|word| !NO_REASON.contains(&word.to_ascii_lowercase().as_str()));
+    let words = words.filter(|word| !layout::is_no(word));
     words.map(|word| {
         let reason = Reason::parse(word.strip_prefix(OF_DOMAIN).unwrap_or(word));
         match reason {
@@ -171,10 +169,7 @@ pub(super) fn refusal(columns: &[Column], fields: &[Cow<'_, [u8]>]) -> Option<Re
         Some((*own, csv::without_guard(text)))
     });
     let mut found = cells.filter_map(|(column, cell)| match column {
-        Own::Status if cell.trim().eq_ignore_ascii_case("unsubscribed") => {
-            Some(Reason::Unsubscribed)
-        }
-        Own::Status if is_refusal(cell) => Some(Reason::Import),
+        Own::Status => layout::refusal(cell),
         Own::Suppressed => reasons(cell).next(),
         _ => None,
     });

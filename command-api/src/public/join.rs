@@ -2,6 +2,7 @@
 //! here is the same whether the address is known or not, and takes no less time.
 
 mod form;
+mod mailbox;
 mod page;
 
 use std::time::Duration;
@@ -13,6 +14,7 @@ use serde::Serialize;
 use tidings_service::Problem;
 use tidings_service::access::{Access, Route};
 use tidings_service::http::{RequestContext, is_json, read_body};
+use tidings_service::limits::Limits;
 use tidings_service::problem::ProblemBody;
 use utoipa::ToSchema;
 
@@ -57,8 +59,8 @@ pub(crate) async fn form(commands: web::Data<Commands>) -> HttpResponse {
 /// Sign up
 ///
 /// For any site: a form needs the fields `email` and `consent`, the version of the words it shows. Whoever has the address
-/// is sent a link to confirm by, at most three times in 24 hours; until then nothing else is sent. The answer does not tell
-/// whether the address is known.
+/// is sent a link to confirm by, at most three times in 24 hours, and five times however the address is written; until then
+/// nothing else is sent. The answer does not tell whether the address is known.
 #[utoipa::path(
     post, path = "/join", tag = "public",
     request_body(content(
@@ -154,6 +156,12 @@ async fn take(
     let is_trapped = wish.is_trapped();
     let (email, name) = wish.parse(form)?;
     if is_trapped {
+        return Ok(());
+    }
+    // Whoever types it is told the same: it is nobody's business who was asked already.
+    let limits = request.app_data::<web::Data<Limits>>();
+    if limits.is_some_and(|limits| !limits.may_be_asked(&mailbox::of(&email))) {
+        tracing::info!("somebody signs up with one mailbox again and again: it is not asked");
         return Ok(());
     }
     let channel_id = (commands.notice_channel)().await;

@@ -3,6 +3,7 @@
 
 mod entry;
 mod fields;
+mod held;
 mod page;
 mod shown;
 #[cfg(test)]
@@ -28,6 +29,7 @@ use crate::notices;
 use crate::offers::Offer;
 use crate::refusal;
 use entry::{Entry, Wish};
+use held::Held;
 use page::Word;
 use shown::Shown;
 
@@ -62,10 +64,10 @@ pub(crate) async fn show(commands: web::Data<Commands>, token: web::Path<String>
         Err(error) => return super::page::bad_link(&error),
     };
     match known(&commands, &link).await {
-        Ok(Some((loaded, offer))) => page_of(
-            (&loaded.state, &offer),
-            &link,
-            Word::None,
+        Ok(Some(known)) => page_of(
+            &known.loaded.state,
+            &known,
+            (&link, Word::None),
             Asking::of(&commands),
         ),
         Ok(None) => page::nobody(),
@@ -86,6 +88,8 @@ pub(crate) async fn show(commands: web::Data<Commands>, token: web::Path<String>
         (status = 200, description = "On record", content_type = "text/html"),
         (status = 404, description = "The link is incomplete or was changed, or its reader was erased",
             content_type = "text/html"),
+        (status = 408, description = "The form has not come whole in time", content_type = "text/html"),
+        (status = 413, description = "Far more was sent than the page's form holds", content_type = "text/html"),
         (status = 410, description = "The link is older than 30 days, or came to an address they have given up: by it one can \
             leave, but not come back",
             content_type = "text/html"),
@@ -112,9 +116,10 @@ pub(crate) async fn save(
         false => count(&request, Policy::Links),
     };
     let mut response = match (permit(counted.as_ref()), link, entry) {
-        (Err(refused), ..) => refused.error_response(),
+        (Err(refused), ..) => super::page::too_many(&request, &refused),
         (_, Err(error), _) => super::page::bad_link(&error),
-        (.., Err(problem)) => later(&problem),
+        // Nothing of ours is away: what came can not be taken, now or later.
+        (.., Err(problem)) => page::not_taken(problem.status_code()),
         (_, Ok(link), Ok(entry)) => answer(&commands, &request, &origin, &link, &entry).await,
     };
     if let Some(counted) = counted {
@@ -182,25 +187,32 @@ impl<'a> Asking<'a> {
 /// The page as whoever has the link may see it: what somebody has chosen is nothing for the mailbox of an address that they
 /// gave up.
 fn page_of(
-    (state, offer): (&Subscriber, &Offer),
-    link: &PreferencesLink,
-    word: Word<'_>,
+    state: &Subscriber,
+    known: &Known,
+    (link, word): (&PreferencesLink, Word<'_>),
     asking: Option<Asking<'_>>,
 ) -> HttpResponse {
     match is_former(state, link) {
         true => page::leave_only(word),
         false => {
             let own_data = asking.map_or_else(String::new, |it| it.section(state, link));
-            page::show(&Shown::new(state, offer), word, &own_data)
+            let shown = Shown::new(state, &known.offer).under(known.held.clone());
+            page::show(&shown, word, &own_data)
         }
     }
 }
 
-/// Who it is, and what they can choose among; none: there is nobody any more.
-async fn known(
-    commands: &Commands,
-    link: &PreferencesLink,
-) -> Result<Option<(Loaded<Subscriber>, Offer)>, Problem> {
+/// A reader, and what the page says to them.
+struct Known {
+    loaded: Loaded<Subscriber>,
+    /// What they can choose among.
+    offer: Offer,
+    /// Whether anything is sent to their address at all.
+    held: Held,
+}
+
+/// Who it is; none: there is nobody any more.
+async fn known(commands: &Commands, link: &PreferencesLink) -> Result<Option<Known>, Problem> {
     let loaded = match commands.store.load::<Subscriber>(link.subscriber_id).await {
         Ok(loaded) => loaded,
         Err(error) if error.is_wrong_stream() => return Ok(None),
@@ -208,7 +220,18 @@ async fn known(
     };
     match loaded.state {
         Subscriber::Unknown | Subscriber::Erasing(_) | Subscriber::Erased(_) => Ok(None),
-        _ => Ok(Some((loaded, (commands.offers)().await?))),
+        _ => {
+            let held = match loaded.state.profile() {
+                Some(profile) => Held::find(commands, profile).await?,
+                None => Held::No,
+            };
+            let offer = (commands.offers)().await?;
+            Ok(Some(Known {
+                loaded,
+                offer,
+                held,
+            }))
+        }
     }
 }
 
@@ -220,33 +243,25 @@ async fn saved(
     context: &Context,
 ) -> Result<HttpResponse, Problem> {
     for _ in 0..ATTEMPTS_MAX {
-        let Some((loaded, offer)) = known(commands, link).await? else {
+        let Some(known) = known(commands, link).await? else {
             return Ok(page::nobody());
         };
+        let (state, asking) = (&known.loaded.state, Asking::of(commands));
         // A mail lies around for years, and may have been passed on: by it one can leave, but not undo that.
         let today = UnsubscribeLink::issued_on(context.occurred_at);
         if entry.wish == Wish::ComeBack && ConfirmLink::has_had_its_time(link.issued, today) {
-            return Ok(page_of(
-                (&loaded.state, &offer),
-                link,
-                Word::TooOld,
-                Asking::of(commands),
-            ));
+            return Ok(page_of(state, &known, (link, Word::TooOld), asking));
         }
-        let is_former = is_former(&loaded.state, link);
-        let mut wished = match wishes(&loaded.state, &offer, entry, link, evidence) {
+        let is_former = is_former(state, link);
+        let mut wished = match wishes(state, &known.offer, entry, link, evidence) {
             Ok(wished) => wished,
             Err(_) if is_former => {
-                return Ok(page_of(
-                    (&loaded.state, &offer),
-                    link,
-                    Word::Former,
-                    Asking::of(commands),
-                ));
+                return Ok(page_of(state, &known, (link, Word::Former), asking));
             }
             Err(wrong) => {
-                let shown = Shown::new(&loaded.state, &offer).with(entry);
-                let own_data = Asking::of(commands).map(|it| it.section(&loaded.state, link));
+                let shown = Shown::new(state, &known.offer).with(entry);
+                let shown = shown.under(known.held.clone());
+                let own_data = asking.map(|it| it.section(state, link));
                 let own_data = own_data.unwrap_or_default();
                 return Ok(page::show(&shown, Word::Wrong(&wrong), &own_data));
             }
@@ -258,7 +273,7 @@ async fn saved(
             true => Word::Former,
             false => Word::Saved,
         };
-        let mut after = loaded.state.clone();
+        let mut after = state.clone();
         let mut events: Vec<Event> = Vec::new();
         for command in wished {
             // What can not be refused to a reader there is.
@@ -269,18 +284,19 @@ async fn saved(
         }
         if events.is_empty() {
             let word = if entry.is_empty() { Word::None } else { all };
-            return Ok(page_of((&after, &offer), link, word, Asking::of(commands)));
+            return Ok(page_of(&after, &known, (link, word), asking));
         }
         let told = after.standing() == Standing::Active && entry.wish == Wish::Save;
         let departures = after.profile().map_or(0, |it| it.departures);
         let mut draft = commands.store.draft(context);
-        draft.append(loaded, events);
-        if told {
+        draft.append(known.loaded.clone(), events);
+        // Who gets nothing is told nothing.
+        if told && known.held == Held::No {
             let whom = (link.subscriber_id, departures);
             notices::tell_of_change(commands, &mut draft, context, whom).await?;
         }
         match draft.commit().await {
-            Ok(_) => return Ok(page_of((&after, &offer), link, all, Asking::of(commands))),
+            Ok(_) => return Ok(page_of(&after, &known, (link, all), asking)),
             Err(CommitError::Conflict { .. } | CommitError::Unknown) => {}
             Err(error) => return Err(refusal::commit(&error)),
         }

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use crate::answer::{Answer, Changed};
 use crate::commands::Commands;
-use crate::refusal::Values;
+use crate::refusal::{self, Values};
 use crate::request::Call;
 use tidings_service::access::{Access, Route};
 
@@ -78,7 +78,12 @@ pub(crate) async fn schedule(
         }
     });
     let time = values.all(time.ok())?;
-    if let Some(why) = (commands.is_obstructed)(*id).await? {
+    let if_match = call.if_match;
+    let request = call.begin(&commands, &body.raw).await?;
+    // What was scheduled by this request stays so, whatever became of its segments since.
+    if !is_on_record(&commands, *id, request.context.intent).await?
+        && let Some(why) = (commands.is_obstructed)(*id).await?
+    {
         return Err(Problem::conflict(why));
     }
     let now = commands.clock.now();
@@ -87,6 +92,12 @@ pub(crate) async fn schedule(
         now,
     };
     commands
-        .change::<Publication>(*id, call, &body.raw, command)
+        .carry_out::<Publication>(*id, &request, if_match, command)
         .await
+}
+
+async fn is_on_record(commands: &Commands, id: Uuid, intent: Uuid) -> Result<bool, Problem> {
+    let loaded = commands.store.load::<Publication>(id).await;
+    let loaded = loaded.map_err(|error| refusal::load(&error))?;
+    Ok(loaded.repeated(intent).is_some())
 }

@@ -2,13 +2,11 @@
 
 use actix_web::{HttpResponse, web};
 use serde::{Deserialize, Serialize};
-use tidings_domain::address::Address;
-use tidings_domain::stream_id;
 use tidings_domain::value::EmailAddress;
 use tidings_service::Problem;
 use tidings_service::auth::Role;
 use tidings_service::http::{Json, Nothing, Query};
-use tidings_service::look::{Look, Looker, Seen};
+use tidings_service::look::Looker;
 use tidings_service::problem::ProblemBody;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -16,7 +14,7 @@ use uuid::Uuid;
 use crate::answer::LOG_POSITION;
 use crate::commands::Commands;
 use crate::looks;
-use crate::refusal::{self, Values};
+use crate::refusal::Values;
 use tidings_service::access::{Access, Route};
 
 pub(crate) const ROUTE: Route = (
@@ -67,17 +65,9 @@ pub(crate) async fn find(
 ) -> Result<HttpResponse, Problem> {
     let mut values = Values::default();
     let email = values.take("#/email", EmailAddress::parse(&body.value.email));
-    let address_id = stream_id::address(&commands.id_key, &values.all(email)?);
-    let address = commands.store.load::<Address>(address_id).await;
-    let address = address.map_err(|error| refusal::load(&error))?;
-    let holder = address.state.holder();
-    let id = holder.ok_or_else(|| Problem::not_found("No subscriber has that address."))?;
-    let look = Look {
-        by,
-        subscriber_ids: vec![id],
-        seen: Seen::Search,
-    };
-    let position = looks::record(&commands, look).await?;
+    let found = looks::at_holder(&commands, by, &values.all(email)?).await?;
+    let (id, position) =
+        found.ok_or_else(|| Problem::not_found("No subscriber has that address."))?;
     Ok(HttpResponse::Ok()
         .insert_header((LOG_POSITION, position))
         .json(Found { id }))

@@ -6,13 +6,15 @@ use tidings_domain::suppression::Suppression;
 use tidings_service::Problem;
 use tidings_service::access::{Access, Route};
 use tidings_service::http::{Json, Nothing, Query};
+use tidings_service::look::Looker;
 use tidings_service::problem::ProblemBody;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{ROLES, Whom};
+use crate::answer::LOG_POSITION;
 use crate::commands::Commands;
-use crate::refusal;
+use crate::{looks, refusal};
 
 pub(crate) const ROUTE: Route = ("POST", "/api/v1/suppressions/find", Access::Roles(ROLES));
 
@@ -32,12 +34,16 @@ pub(crate) struct Found {
 
 /// Find a suppression by address or domain
 ///
-/// As the log has it at this moment. Of an address, what stands against its domain is found by the domain.
+/// As the log has it at this moment. Of an address, what stands against its domain is found by the domain. If a subscriber has the
+/// address, that you have looked for them by it goes on record, whatever is found.
 #[utoipa::path(
     post, path = "/api/v1/suppressions/find", tag = "suppressions", security(("bearer" = [])),
+    params(("Look-Reason" = Option<String>, Header,
+        description = "Why you look, in your words, UTF-8: it goes on record with the look. At most 500 characters")),
     request_body = Whom,
     responses(
-        (status = 200, description = "What stands against it, or once did", body = Found),
+        (status = 200, description = "What stands against it, or once did", body = Found,
+            headers(("Log-Position" = i64, description = "Where the look is on record, if a subscriber has the address"))),
         (status = 404, description = "Nothing ever did", body = ProblemBody,
             content_type = "application/problem+json"),
         (status = 422, description = "It is neither an address nor a domain", body = ProblemBody,
@@ -47,16 +53,25 @@ pub(crate) struct Found {
 pub(crate) async fn find(
     commands: web::Data<Commands>,
     _nothing: Query<Nothing>,
+    by: Looker,
     body: Json<Whom>,
 ) -> Result<HttpResponse, Problem> {
     let whom = body.value.parse(&commands.id_key)?;
+    let look = match &whom.address {
+        Some(address) => looks::at_holder(&commands, by, address).await?,
+        None => None,
+    };
     let found = commands.store.load::<Suppression>(whom.id).await;
     let found = found.map_err(|error| refusal::load(&error))?;
     if found.version == 0 {
         return Err(Problem::not_found("It was never suppressed."));
     }
     let reasons = found.state.reasons().iter();
-    Ok(HttpResponse::Ok().json(Found {
+    let mut response = HttpResponse::Ok();
+    if let Some((_, position)) = look {
+        response.insert_header((LOG_POSITION, position));
+    }
+    Ok(response.json(Found {
         id: whom.id,
         scope: whom.scope.as_str(),
         reasons: reasons.map(|reason| reason.as_str()).collect(),

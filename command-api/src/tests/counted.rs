@@ -50,15 +50,34 @@ async fn what_a_role_does_not_allow_counts_too_and_a_stranger_counts_for_nobody(
     assert_eq!((statuses, told), (vec![401, 401, 401], false));
 }
 
-#[actix_web::test]
-async fn who_leaves_on_the_page_is_never_refused_for_coming_often() {
+/// The page of somebody's preferences.
+fn page() -> String {
     let link = PreferencesLink {
         subscriber_id: Uuid::from_u128(1),
         delivery_id: None,
         address_suppression_id: Uuid::from_u128(2),
         issued: date!(2026 - 03 - 01),
     };
-    let path = format!("/p/{}", link.sign(link_keys().current()));
+    format!("/p/{}", link.sign(link_keys().current()))
+}
+
+#[actix_web::test]
+async fn a_form_that_is_far_too_large_is_refused_on_a_page_that_does_not_say_to_send_it_again() {
+    let app = app!();
+    let large = format!("do=save&zone={}", "x".repeat(64 * 1024));
+    let request = request("POST", &page()).set_payload(large);
+    let response = call_service(&app, request.to_request()).await;
+    assert_eq!(response.status(), 413);
+    assert!(!response.headers().contains_key(header::RETRY_AFTER));
+    let page = read_body(response).await;
+    let page = std::str::from_utf8(&page).unwrap();
+    assert!(page.contains("<h1>This could not be saved</h1>"), "{page}");
+    assert!(!page.contains("in a moment"), "{page}");
+}
+
+#[actix_web::test]
+async fn who_leaves_on_the_page_is_never_refused_for_coming_often() {
+    let path = page();
     let commands = commands();
     let verify = commands.key_verifier();
     let app = app!(commands, verify, limits(2));
@@ -69,6 +88,13 @@ async fn who_leaves_on_the_page_is_never_refused_for_coming_often() {
         let told = response.headers().contains_key("ratelimit");
         assert_eq!(told, form != "leave", "{form}");
         statuses.push(response.status().as_u16());
+        // Whatever is said, a reader's browser shows it.
+        assert_eq!(
+            response.headers().get(header::CONTENT_TYPE).unwrap(),
+            "text/html; charset=utf-8"
+        );
+        let again = response.headers().contains_key(header::RETRY_AFTER);
+        assert!(again, "{form}: when to try again");
     }
     // The log of this test is away.
     assert_eq!(statuses, [503, 503, 503, 503, 503, 429, 503]);

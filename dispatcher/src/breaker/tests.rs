@@ -35,6 +35,7 @@ fn probing(openings: u32) -> Circuit {
         probe_at: NOW,
         openings,
         met_by: MetBy::Nobody,
+        refuses: false,
     }
 }
 
@@ -114,6 +115,7 @@ fn a_vendor_in_trouble_is_waited_for_unless_others_get_through_to_it() {
             probe_at: NOW,
             openings: 1,
             met_by,
+            refuses: false,
         })
     };
     assert!(waits(&open(2), 1));
@@ -139,6 +141,7 @@ fn a_vendor_in_trouble_with_one_delivery_for_days_is_in_trouble_with_that_delive
                 probe_at: NOW,
                 openings,
                 met_by: MetBy::One(Uuid::from_u128(1)),
+                refuses: false,
             })
         };
         let judged = breaker.judge(&way, whose(1), &answers(500), NOW);
@@ -170,6 +173,7 @@ fn what_one_delivery_alone_is_answered_counts_against_it_and_what_several_are_do
             probe_at: NOW,
             openings: 1,
             met_by,
+            refuses: false,
         })
     };
     assert_eq!(waits(&open(2, met_by), 1, &trouble), (true, false));
@@ -252,6 +256,7 @@ fn what_one_receiver_alone_is_refused_for_opens_it_for_nobody() {
             probe_at: NOW,
             openings: 1,
             met_by: MetBy::One(Uuid::from_u128(4)),
+            refuses: false,
         })
     };
     assert_eq!(judge(&breaker, &opened, 4, &refused()), opens(1, 900, 2));
@@ -266,6 +271,7 @@ fn a_probe_that_is_refused_alone_has_found_out_that_the_channel_works() {
             probe_at: NOW,
             openings: 1,
             met_by,
+            refuses: false,
         };
         let breaker = Breaker::default();
         let verdict = judge(&breaker, &way(circuit), 1, &refused());
@@ -287,6 +293,32 @@ fn a_probe_that_is_refused_alone_has_found_out_that_the_channel_works() {
     }
 }
 
+/// What several receivers were refused for by one dispatcher, another one knows from the log: the first receiver that is
+/// refused when it finds out whether that is over is not the only one.
+#[test]
+fn a_dispatcher_knows_of_those_that_another_one_saw_refused() {
+    let opened = |refuses| {
+        way(Circuit::Open {
+            probe_at: NOW,
+            openings: 1,
+            met_by: MetBy::One(Uuid::from_u128(1)),
+            refuses,
+        })
+    };
+    let verdict = |way: &Way| judge(&Breaker::default(), way, 2, &refused());
+    assert_eq!(verdict(&opened(true)), opens(1, 900, 2));
+    assert_eq!(verdict(&opened(false)), Verdict::Closes);
+    // Who has been refused while others got through says nothing of them.
+    let (breaker, closed) = (Breaker::default(), way(Circuit::Closed));
+    judge(&breaker, &closed, 2, &refused());
+    judge(&breaker, &closed, 3, &sent());
+    let open = Way {
+        version: 2,
+        ..opened(true)
+    };
+    assert_eq!(judge(&breaker, &open, 2, &refused()), Verdict::Closes);
+}
+
 /// However many they are, and whatever becomes of the circuit meanwhile.
 #[test]
 fn who_was_refused_while_others_got_through_opens_it_no_more() {
@@ -299,6 +331,7 @@ fn who_was_refused_while_others_got_through_opens_it_no_more() {
             probe_at: NOW,
             openings: 1,
             met_by: MetBy::Several,
+            refuses: false,
         })
     };
     assert_eq!(judge(&breaker, &open, 3, &sent()), Verdict::Closes);

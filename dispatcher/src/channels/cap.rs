@@ -1,77 +1,127 @@
-//! A bound on how many messages a channel begins in a minute, kept as a bucket of tokens. In memory, and so for each
-//! process apart.
+//! A bound on how many messages are begun in a minute, kept as a bucket of tokens. In memory, and so for each process
+//! apart: where several share the bound, each takes its part of it.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tidings_service::clock::{Clock, Monotonic};
 
 const MINUTE: Duration = Duration::from_secs(60);
-/// What was not used is saved up for this long: a worker may look around only every second.
-const SAVED: Duration = Duration::from_secs(2);
 
 /// The bucket, on the clock that only moves forwards.
 pub(crate) struct Cap {
     clock: Clock,
     since: Monotonic,
-    /// From one message to the next.
+    /// What was not used is saved up for this long.
+    saved: Duration,
+    bucket: Mutex<Bucket>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Bucket {
+    /// From one message to the next; zero: there is no bound.
     spacing: Duration,
-    /// How far ahead of time a message may be.
-    slack: Duration,
     /// When the next message would be due if they went out one by one, counted from `since`.
-    due: Mutex<Duration>,
+    due: Duration,
+}
+
+impl Bucket {
+    /// How far ahead of time the messages are that have begun.
+    fn ahead(&self, now: Duration) -> Duration {
+        self.due.saturating_sub(now)
+    }
+
+    fn begin(&mut self, now: Duration) {
+        self.due = now.max(self.due) + self.spacing;
+    }
 }
 
 impl Cap {
-    /// A full bucket of a cap of `per_minute` messages, at least 1.
-    pub(super) fn new(per_minute: u32, clock: Clock) -> Self {
-        Self::with_saved(per_minute, SAVED, clock)
-    }
-
-    /// The same, and what was not used is saved up for this long.
-    pub(crate) fn with_saved(per_minute: u32, saved: Duration, clock: Clock) -> Self {
-        let spacing = MINUTE / per_minute.max(1);
+    /// No bound so far. Under one, what was not used is saved up for this long: a worker may look around only now and then.
+    pub(super) fn unbounded(saved: Duration, clock: Clock) -> Self {
         Self {
             since: clock.monotonic(),
             clock,
-            spacing,
-            slack: saved.saturating_sub(spacing),
-            due: Mutex::default(),
+            saved,
+            bucket: Mutex::default(),
         }
+    }
+
+    /// A full bucket of `per_minute` messages, at least 1.
+    pub(crate) fn with_saved(per_minute: u32, saved: Duration, clock: Clock) -> Self {
+        let cap = Self::unbounded(saved, clock);
+        cap.set(Some(per_minute), 1);
+        cap
+    }
+
+    /// From now on this share of so many: one of `sharers` parts; none: no bound. Messages that are ahead of time stay so many.
+    pub(super) fn set(&self, per_minute: Option<u32>, sharers: u32) {
+        let spacing = per_minute.map_or(Duration::ZERO, |most| MINUTE * sharers / most.max(1));
+        let now = self.now();
+        let mut bucket = self.lock();
+        if bucket.spacing == spacing {
+            return;
+        }
+        let ahead = match bucket.spacing.is_zero() {
+            true => Duration::ZERO,
+            false => bucket
+                .ahead(now)
+                .mul_f64(spacing.div_duration_f64(bucket.spacing)),
+        };
+        *bucket = Bucket {
+            spacing,
+            due: now + ahead,
+        };
     }
 
     /// Counts one message, if one may go out now.
     pub(crate) fn take(&self) -> bool {
         let now = self.now();
-        let mut due = self.due.lock().unwrap_or_else(PoisonError::into_inner);
-        if due.saturating_sub(now) > self.slack {
+        let mut bucket = self.lock();
+        if bucket.ahead(now) > self.slack(*bucket) {
             return false;
         }
-        *due = now.max(*due) + self.spacing;
+        bucket.begin(now);
         true
+    }
+
+    /// Counts one that goes out in any case: the others wait for it.
+    pub(super) fn count(&self) {
+        let now = self.now();
+        self.lock().begin(now);
     }
 
     /// How long from now none may go out; none: one may now.
     pub(crate) fn ready_after(&self) -> Option<Duration> {
-        let wait = self.ahead().saturating_sub(self.slack);
+        let bucket = *self.lock();
+        let wait = bucket.ahead(self.now()).saturating_sub(self.slack(bucket));
         (!wait.is_zero()).then_some(wait)
     }
 
     /// How many may go out now.
     pub(super) fn left(&self) -> usize {
-        match self.slack.checked_sub(self.ahead()) {
-            Some(room) => (room.as_nanos() / self.spacing.as_nanos()) as usize + 1,
+        let bucket = *self.lock();
+        if bucket.spacing.is_zero() {
+            return usize::MAX;
+        }
+        match self.slack(bucket).checked_sub(bucket.ahead(self.now())) {
+            Some(room) => (room.as_nanos() / bucket.spacing.as_nanos()) as usize + 1,
             None => 0,
         }
     }
 
-    fn ahead(&self) -> Duration {
-        let due = *self.due.lock().unwrap_or_else(PoisonError::into_inner);
-        due.saturating_sub(self.now())
+    /// How far ahead of time a message may be.
+    fn slack(&self, bucket: Bucket) -> Duration {
+        self.saved.saturating_sub(bucket.spacing)
     }
 
     fn now(&self) -> Duration {
         self.clock.monotonic().since(self.since)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Bucket> {
+        // Two durations, which are put in their place together.
+        self.bucket.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -82,10 +132,16 @@ mod tests {
 
     use super::*;
 
+    const SAVED: Duration = Duration::from_secs(2);
+
+    fn full(per_minute: u32, clock: Clock) -> Cap {
+        Cap::with_saved(per_minute, SAVED, clock)
+    }
+
     #[test]
     fn one_a_minute_is_one_a_minute() {
         let hand = Clock::manual(datetime!(2026-01-02 03:04:05 UTC));
-        let cap = Cap::new(1, hand.clock());
+        let cap = full(1, hand.clock());
         assert_eq!((cap.left(), cap.ready_after()), (1, None));
         assert!(cap.take());
         assert!(!cap.take());
@@ -103,7 +159,7 @@ mod tests {
     #[test]
     fn two_seconds_worth_may_go_at_once() {
         let hand = Clock::manual(datetime!(2026-01-02 03:04:05 UTC));
-        let cap = Cap::new(600, hand.clock());
+        let cap = full(600, hand.clock());
         assert_eq!(cap.left(), 20);
         assert_eq!((0..100).filter(|_| cap.take()).count(), 20);
         assert_eq!(cap.ready_after(), Some(Duration::from_millis(100)));
@@ -111,14 +167,72 @@ mod tests {
         assert_eq!(cap.left(), 3);
     }
 
+    #[test]
+    fn what_has_gone_out_counts_under_a_new_bound_too() {
+        let hand = Clock::manual(datetime!(2026-01-02 03:04:05 UTC));
+        let cap = full(1, hand.clock());
+        assert!(cap.take());
+        cap.set(Some(1), 2);
+        assert_eq!(cap.ready_after(), Some(MINUTE * 2));
+        hand.advance(MINUTE);
+        cap.set(Some(1), 1);
+        assert_eq!(cap.ready_after(), Some(MINUTE / 2));
+        cap.set(None, 1);
+        assert_eq!((cap.ready_after(), cap.left()), (None, usize::MAX));
+        assert!((0..1_000).all(|_| cap.take()));
+        cap.set(Some(600), 1);
+        assert_eq!(cap.left(), 20);
+    }
+
+    #[test]
+    fn what_goes_out_in_any_case_is_counted_and_the_others_wait_for_it() {
+        let hand = Clock::manual(datetime!(2026-01-02 03:04:05 UTC));
+        let cap = full(60, hand.clock());
+        (0..5).for_each(|_| cap.count());
+        assert!(!cap.take());
+        assert_eq!(cap.ready_after(), Some(Duration::from_secs(4)));
+    }
+
     proptest! {
+        #[test]
+        fn no_minute_holds_more_than_the_cap_however_many_share_it(
+            per_minute in 1u32..3_000,
+            steps in prop::collection::vec((0u64..5_000, 0usize..6, 1usize..6), 1..100),
+        ) {
+            let hand = Clock::manual(datetime!(2026-01-02 03:04:05 UTC));
+            let mut caps = vec![full(per_minute, hand.clock())];
+            let (mut now_ms, mut taken, mut joined) = (0, Vec::new(), Vec::new());
+            for (wait_ms, who, live) in steps {
+                hand.advance(Duration::from_millis(wait_ms));
+                now_ms += wait_ms;
+                let cap = &caps[who % caps.len()];
+                let left = cap.left();
+                let took = (0..=left).filter(|_| cap.take()).count();
+                prop_assert_eq!(took, left);
+                taken.extend(std::iter::repeat_n((now_ms, caps.len()), took));
+                // Whoever comes begins with a full one.
+                joined.extend(std::iter::repeat_n(now_ms, live.saturating_sub(caps.len())));
+                caps.resize_with(live, || full(per_minute, hand.clock()));
+                caps.iter().for_each(|cap| cap.set(Some(per_minute), live as u32));
+            }
+            let (cap, saved) = (f64::from(per_minute), f64::from(per_minute) / 30.0);
+            for (index, (start_ms, live)) in taken.iter().enumerate() {
+                let is_within = |at: u64| (*start_ms..start_ms + 60_000).contains(&at);
+                let within = taken[index..].iter().filter(|(at, _)| is_within(*at)).count();
+                let joined = joined.iter().filter(|at| is_within(**at)).count() as f64;
+                // Each may be one ahead.
+                let most = cap + saved + *live as f64 + joined * (saved + 1.0);
+                prop_assert!(within as f64 <= most, "{within} of {most}");
+            }
+        }
+
         #[test]
         fn no_minute_holds_more_than_the_cap_and_what_was_saved(
             per_minute in 1u32..3_000,
             waits_ms in prop::collection::vec(0u64..5_000, 1..200),
         ) {
             let hand = Clock::manual(datetime!(2026-01-02 03:04:05 UTC));
-            let cap = Cap::new(per_minute, hand.clock());
+            let cap = full(per_minute, hand.clock());
             let (mut now_ms, mut taken) = (0, Vec::new());
             for wait_ms in waits_ms {
                 hand.advance(Duration::from_millis(wait_ms));

@@ -1,6 +1,7 @@
 //! The `email` kind: one mail per subscriber, over our own SMTP dialogue.
 
-use std::sync::Arc;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -11,7 +12,8 @@ use tidings_domain::topic::Sender as TopicSender;
 use tidings_proto::Reason;
 use tokio_rustls::rustls;
 
-use super::{cap::Cap, compose, tempo::Tempo};
+use super::account::Statement;
+use super::{compose, tempo::Tempo};
 use crate::channel::{
     Channel, ConfigError, Environment, Fresh, Job, Kind, LeftAlone, Outcome, PutOff, Reach,
     RenderError, Rendered,
@@ -23,6 +25,7 @@ mod connect;
 mod dialogue;
 mod dkim;
 mod domains;
+mod host;
 mod outcome;
 mod pool;
 mod reply;
@@ -36,12 +39,17 @@ use config::Config;
 use dialogue::Delivery;
 use domains::Domains;
 use pool::{Pool, Reuse};
-use speed::Speed;
+
+pub(super) use host::Host;
 
 /// Settings: `{"host", "port"?, "encryption"?: "starttls"|"tls"|"none", "from", "reply_to"?,
 /// "list_id"?, "unsubscribe_mailbox"?, "return_path_domain"?, "connections_max"?, "mails_per_minute"?,
 /// "dkim_selector"?, "dkim_domain"?}`. Credentials, if the server wants any: `{"username", "password"}`; and
 /// `"dkim_private_key"` beside a selector and a domain.
+///
+/// `connections_max` and `mails_per_minute` are what the server allows under this login: the smallest number that any enabled
+/// channel with the same host, port and username states holds for all of them together, also for those that state none, and
+/// the dispatchers that live share it.
 pub const KIND: Kind = Kind {
     name: "email",
     reach: Reach::Addressed,
@@ -54,16 +62,27 @@ pub const KIND: Kind = Kind {
 /// Attempts worth having open for each connection of a quick server: most of an attempt's time then goes
 /// into the commits before and after.
 const ATTEMPTS_PER_CONNECTION: usize = 4;
+/// What was not used of a rate is saved up for this long: a worker may look around only every second.
+const SAVED: Duration = Duration::from_secs(2);
 /// The deadline of an attempt. The dialogue ends itself a minute earlier.
 const ATTEMPT_TIME_MAX: Duration = Duration::from_secs(15 * 60);
 
-#[derive(Debug)]
 struct EmailChannel {
     config: Config,
     pool: Pool,
-    tempo: Tempo,
     domains: Domains,
-    speed: Speed,
+    /// What it states of its account, while that holds.
+    stated: Mutex<Option<Statement>>,
+}
+
+impl fmt::Debug for EmailChannel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EmailChannel")
+            .field("config", &self.config)
+            .field("pool", &self.pool)
+            .field("tempo", self.tempo())
+            .finish_non_exhaustive()
+    }
 }
 
 fn build(
@@ -80,27 +99,41 @@ impl EmailChannel {
         if let Some(most) = environment.smtp_phase_max {
             config.server.timers.hurry(most);
         }
+        let clock = &environment.clock;
+        let host = environment
+            .accounts
+            .host(config.server.name(), SAVED, clock);
         let pool = Pool::new(
+            host,
             config.server.clone(),
-            config.connections_max,
             Arc::clone(&environment.tls),
             environment.hello_name.clone(),
         );
-        let clock = &environment.clock;
-        let cap = config.mails_per_minute;
-        let cap = cap.map(|per_minute| Cap::new(per_minute, clock.clone()));
-        let tempo = Tempo::new(cap, clock);
         Self {
             config,
             pool,
-            tempo,
-            domains: Domains::new(environment.clock.clone()),
-            speed: Speed::default(),
+            domains: Domains::new(clock.clone()),
+            stated: Mutex::default(),
         }
+    }
+
+    fn tempo(&self) -> &Tempo {
+        &self.pool.host.account.tempo
+    }
+
+    /// Whether a mail may be begun now. Whoever tries the channel wants to see what comes of it: that is counted, and waits for
+    /// nothing.
+    fn begins(&self, rendered: &Rendered) -> bool {
+        if rendered.attempt == 0 {
+            self.tempo().count();
+            return true;
+        }
+        self.tempo().begin()
     }
 
     async fn attempt(&self, rendered: &Rendered, fresh: Fresh<'_>) -> Outcome {
         let deadline = tokio::time::Instant::now() + self.config.server.timers.attempt;
+        let _counted = self.pool.begin();
         let mut reuse = Reuse::Idle;
         loop {
             let permit = match self.pool.permit(fresh, deadline).await {
@@ -108,7 +141,7 @@ impl EmailChannel {
                 Err(outcome) => return outcome,
             };
             // Waiting for the others says nothing of the server.
-            let under_way = self.speed.begin();
+            let under_way = self.pool.host.speed.begin();
             let mut lease = match self.pool.lease(permit, reuse, deadline).await {
                 Ok(lease) => lease,
                 Err(outcome) => {
@@ -117,7 +150,7 @@ impl EmailChannel {
                 }
             };
             // Counted only here: opening a connection may have taken long.
-            if reuse == Reuse::Idle && !self.tempo.begin() {
+            if reuse == Reuse::Idle && !self.begins(rendered) {
                 lease.give_back();
                 return Outcome::Abandoned {
                     reason: Reason::Paced,
@@ -160,7 +193,7 @@ impl Channel for EmailChannel {
     fn send<'a>(&'a self, rendered: &'a Rendered, fresh: Fresh<'a>) -> BoxFuture<'a, Outcome> {
         Box::pin(async move {
             let outcome = self.attempt(rendered, fresh).await;
-            self.tempo.learn(&outcome);
+            self.tempo().learn(&outcome);
             self.domains.learn(rendered, &outcome);
             outcome
         })
@@ -171,16 +204,12 @@ impl Channel for EmailChannel {
     }
 
     fn concurrency(&self) -> usize {
-        let per_connection = match self.speed.is_slow() {
-            true => 1,
-            false => ATTEMPTS_PER_CONNECTION,
-        };
-        self.tempo
-            .concurrency(self.config.connections_max * per_connection)
+        let most = self.pool.concurrency(ATTEMPTS_PER_CONNECTION);
+        self.tempo().concurrency(most)
     }
 
     fn ready_after(&self) -> Option<Duration> {
-        self.tempo.ready_after()
+        self.tempo().ready_after()
     }
 
     fn put_off(&self, rendered: &Rendered, abandons: u32) -> Option<PutOff> {
@@ -189,6 +218,13 @@ impl Channel for EmailChannel {
             reason: Reason::DomainSlowed,
             wait,
         })
+    }
+
+    fn bind(&self, binds: bool) {
+        let mut stated = self.stated.lock().unwrap_or_else(PoisonError::into_inner);
+        if stated.is_some() != binds {
+            *stated = binds.then(|| self.pool.host.account.state(self.config.limits));
+        }
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {

@@ -1,31 +1,22 @@
 //! When a channel may be used again, as the receiving side's rate limit has it. In memory only: after a restart
 //! the receiving side says so once more.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tidings_service::clock::{Clock, Monotonic};
 
+use super::sharing::Sharing;
+
 /// Rests that all channels of this process take which speak to the same receiving side: it counts what comes from one
 /// address, whichever channel it is for. Clones share them.
 #[derive(Clone, Default)]
-pub struct Paces {
-    /// By the receiving side; those that no channel uses any more are forgotten.
-    by_side: Arc<Mutex<HashMap<String, Weak<Pace>>>>,
-}
+pub struct Paces(Arc<Sharing<Pace>>);
 
 impl Paces {
     /// The rest of everybody who speaks to this receiving side, given in the words of the channel's kind.
     pub(super) fn of(&self, side: String, clock: &Clock) -> Arc<Pace> {
-        let mut by_side = self.by_side.lock().unwrap_or_else(PoisonError::into_inner);
-        by_side.retain(|_, pace| pace.strong_count() > 0);
-        if let Some(pace) = by_side.get(&side).and_then(Weak::upgrade) {
-            return pace;
-        }
-        let pace = Arc::new(Pace::new(clock.clone()));
-        by_side.insert(side, Arc::downgrade(&pace));
-        pace
+        self.0.of(side, || Pace::new(clock.clone()))
     }
 }
 
@@ -79,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_speaks_to_the_same_side_rests_together_and_is_forgotten_with_its_last_channel() {
+    fn who_speaks_to_the_same_side_rests_together() {
         let hand = Clock::manual(datetime!(2026-01-02 03:04:05 UTC));
         let paces = Paces::default();
         let of = |side: &str| paces.of(side.to_owned(), &hand.clock());
@@ -87,9 +78,6 @@ mod tests {
         one.rest(Duration::from_secs(3));
         assert_eq!(two.ready_after(), Some(Duration::from_secs(3)));
         assert_eq!(other.ready_after(), None);
-        drop((one, two));
-        let known = || paces.by_side.lock().unwrap().len();
-        assert_eq!((of("b").ready_after(), known()), (None, 1));
     }
 
     #[test]

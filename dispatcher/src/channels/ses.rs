@@ -3,7 +3,11 @@
 //! <https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_SendEmail.html>. SES puts a `Message-ID` and a `Date` of
 //! its own in the place of ours, and signs by DKIM itself.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use futures_util::future::BoxFuture;
 use serde_json::Value;
@@ -13,7 +17,8 @@ use tidings_domain::topic::Sender as TopicSender;
 use tidings_proto::Reason;
 use tidings_service::{clock::Clock, outbound::Outbound};
 
-use super::{cap::Cap, compose, http, tempo::Tempo};
+use super::account::{Account, Limits, Statement};
+use super::{compose, http};
 use crate::channel::{
     Blame, Channel, ConfigError, Environment, Fresh, Job, Kind, LeftAlone, Outcome, Reach,
     RenderError, Rendered,
@@ -33,6 +38,9 @@ use config::Config;
 /// Settings: `{"region", "endpoint"?, "from", "reply_to"?, "list_id"?, "unsubscribe_mailbox"?, "configuration_set"?,
 /// "mails_per_second"?}`; the endpoint a URL without a path. Credentials: `{"access_key_id", "secret_access_key",
 /// "session_token"?}`.
+///
+/// `mails_per_second` is what the account may send: the smallest number that any enabled channel with the same endpoint and
+/// access key states holds for all of them together, and the dispatchers that live share it.
 pub const KIND: Kind = Kind {
     name: "ses",
     reach: Reach::Addressed,
@@ -55,7 +63,9 @@ struct SesChannel {
     config: Config,
     outbound: Outbound,
     clock: Clock,
-    tempo: Tempo,
+    account: Arc<Account>,
+    /// What it states of the account, while that holds.
+    stated: Mutex<Option<Statement>>,
 }
 
 // The keys are secret.
@@ -63,7 +73,7 @@ impl fmt::Debug for SesChannel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SesChannel")
             .field("url", &self.config.url)
-            .field("tempo", &self.tempo)
+            .field("tempo", &self.account.tempo)
             .finish_non_exhaustive()
     }
 }
@@ -74,18 +84,13 @@ fn build(
     environment: &Environment,
 ) -> Result<Arc<dyn Channel>, ConfigError> {
     let config = Config::parse(settings, credentials, environment)?;
-    let cap = config.mails_per_second.map(|per_second| {
-        Cap::with_saved(
-            per_second.saturating_mul(60),
-            SAVED,
-            environment.clock.clone(),
-        )
-    });
+    let (name, clock) = (config.account.clone(), &environment.clock);
     Ok(Arc::new(SesChannel {
+        account: environment.accounts.ses(name, SAVED, clock),
         config,
         outbound: environment.outbound.clone(),
         clock: environment.clock.clone(),
-        tempo: Tempo::new(cap, &environment.clock),
+        stated: Mutex::default(),
     }))
 }
 
@@ -99,7 +104,10 @@ impl SesChannel {
                 blame: Blame::Receiver,
             };
         };
-        if !self.tempo.begin() {
+        if rendered.attempt == 0 {
+            // Whoever tries the channel wants to see what comes of it.
+            self.account.tempo.count();
+        } else if !self.account.tempo.begin() {
             return Outcome::Abandoned {
                 reason: Reason::Paced,
             };
@@ -147,12 +155,24 @@ impl Channel for SesChannel {
                 tracing::warn!(
                     "Amazon SES takes no more mails today: the channel rests for an hour"
                 );
-                self.tempo.rest(QUOTA_REST);
+                self.account.tempo.rest(QUOTA_REST);
             } else {
-                self.tempo.learn(&outcome);
+                self.account.tempo.learn(&outcome);
             }
             outcome
         })
+    }
+
+    fn bind(&self, binds: bool) {
+        let mut stated = self.stated.lock().unwrap_or_else(PoisonError::into_inner);
+        if stated.is_some() != binds {
+            let per_second = self.config.mails_per_second;
+            let limits = Limits {
+                per_minute: per_second.map(|per_second| per_second.saturating_mul(60)),
+                connections: None,
+            };
+            *stated = binds.then(|| self.account.state(limits));
+        }
     }
 
     fn attempt_time_max(&self) -> Duration {
@@ -160,10 +180,10 @@ impl Channel for SesChannel {
     }
 
     fn concurrency(&self) -> usize {
-        self.tempo.concurrency(CONCURRENCY)
+        self.account.tempo.concurrency(CONCURRENCY)
     }
 
     fn ready_after(&self) -> Option<Duration> {
-        self.tempo.ready_after()
+        self.account.tempo.ready_after()
     }
 }

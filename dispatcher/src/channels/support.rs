@@ -16,7 +16,7 @@ use tidings_service::{
 use time::macros::datetime;
 use uuid::Uuid;
 
-use super::{Paces, email::system_trust, find};
+use super::{Accounts, Paces, email::system_trust, find};
 use crate::{
     channel::{About, Blame, Channel, Environment, Job, Outcome, Recipient},
     content::Composed,
@@ -38,6 +38,7 @@ static ENVIRONMENT: LazyLock<Environment> = LazyLock::new(|| {
         hello_name: "tidings.example.org".to_owned(),
         smtp_phase_max: None,
         paces: Paces::default(),
+        accounts: Accounts::default(),
     }
 });
 

@@ -1,4 +1,4 @@
-//! How fast mails may go out: as fast as the operator set, and slower as long as the server complains.
+//! How fast mails may go out by one account: as fast as the operator set, and slower as long as its server complains.
 
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
@@ -13,12 +13,12 @@ use crate::channel::{Blame, Outcome};
 const REST_MIN: Duration = Duration::from_secs(2);
 const REST_MAX: Duration = Duration::from_secs(5 * 60);
 
-/// The tempo of one channel, in this process.
+/// The tempo of one account, in this process.
 pub(super) struct Tempo {
     pace: Pace,
     /// The latest rest; none: the last mail was taken.
     latest_rest: Mutex<Option<Duration>>,
-    cap: Option<Cap>,
+    cap: Cap,
 }
 
 impl fmt::Debug for Tempo {
@@ -30,24 +30,33 @@ impl fmt::Debug for Tempo {
 }
 
 impl Tempo {
-    /// No mails but as the cap has it; none: as fast as the server takes them.
-    pub(super) fn new(cap: Option<Cap>, clock: &Clock) -> Self {
+    /// As fast as the server takes them. Under a limit, what was not used is saved up for so long.
+    pub(super) fn new(saved: Duration, clock: &Clock) -> Self {
         Self {
             pace: Pace::new(clock.clone()),
             latest_rest: Mutex::default(),
-            cap,
+            cap: Cap::unbounded(saved, clock.clone()),
         }
+    }
+
+    /// No more than this process's share of so many a minute, of one in `sharers`; none: as fast as the server takes them.
+    pub(super) fn limit(&self, per_minute: Option<u32>, sharers: u32) {
+        self.cap.set(per_minute, sharers);
     }
 
     /// Whether a mail may be begun now; counts it if so.
     pub(super) fn begin(&self) -> bool {
-        self.pace.ready_after().is_none() && self.cap.as_ref().is_none_or(Cap::take)
+        self.pace.ready_after().is_none() && self.cap.take()
+    }
+
+    /// Counts one that is begun in any case: somebody tries the channel.
+    pub(super) fn count(&self) {
+        self.cap.count();
     }
 
     /// How long no attempt should be opened.
     pub(super) fn ready_after(&self) -> Option<Duration> {
-        let capped = self.cap.as_ref().and_then(Cap::ready_after);
-        self.pace.ready_after().max(capped)
+        self.pace.ready_after().max(self.cap.ready_after())
     }
 
     /// How many attempts of `most` are worth having open: after a complaint one, to see whether it is over.
@@ -55,8 +64,7 @@ impl Tempo {
         if self.latest_rest().is_some() {
             return 1;
         }
-        let left = self.cap.as_ref().map_or(most, Cap::left);
-        left.clamp(1, most)
+        self.cap.left().clamp(1, most)
     }
 
     /// Takes note of how an attempt ended. What was under way when a rest began ends in it, and changes nothing:
@@ -100,10 +108,12 @@ mod tests {
     use super::*;
     use crate::channels::support::{deferred, taken};
 
+    const SAVED: Duration = Duration::from_secs(2);
+
     #[test]
     fn a_server_that_complains_is_left_alone_longer_each_time_until_it_takes_a_mail() {
         let hand = Clock::manual(datetime!(2026-01-02 03:04:05 UTC));
-        let tempo = Tempo::new(None, &hand.clock());
+        let tempo = Tempo::new(SAVED, &hand.clock());
         let throttled = deferred("throttled", 454, "454 Throttling failure", Blame::Pace);
         assert_eq!(tempo.concurrency(32), 32);
         let mut rests_s = Vec::new();
@@ -131,8 +141,8 @@ mod tests {
     #[test]
     fn no_more_attempts_are_open_than_the_cap_leaves() {
         let hand = Clock::manual(datetime!(2026-01-02 03:04:05 UTC));
-        let cap = Cap::new(120, hand.clock());
-        let tempo = Tempo::new(Some(cap), &hand.clock());
+        let tempo = Tempo::new(SAVED, &hand.clock());
+        tempo.limit(Some(120), 1);
         assert_eq!(tempo.concurrency(32), 4);
         assert!(tempo.begin());
         assert_eq!(tempo.concurrency(32), 3);

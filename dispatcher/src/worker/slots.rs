@@ -108,8 +108,15 @@ impl Slots {
         line.open.push(now);
     }
 
-    /// The attempt that was opened then has ended.
-    pub(super) fn give_back(&mut self, channel_id: Uuid, since: Instant, ended: Instant) {
+    /// The attempt that was opened then has ended. That it took long says something of its channel in any case; that it did
+    /// not only if the receiving side has met it.
+    pub(super) fn give_back(
+        &mut self,
+        channel_id: Uuid,
+        since: Instant,
+        ended: Instant,
+        met: bool,
+    ) {
         let Some(line) = self.channels.get_mut(&channel_id) else {
             return;
         };
@@ -118,7 +125,9 @@ impl Slots {
             self.open -= 1;
         }
         let is_quick = ended.duration_since(since) < SLOW;
-        line.latest = Some((ended, is_quick));
+        if met || !is_quick {
+            line.latest = Some((ended, is_quick));
+        }
     }
 
     /// Forgets channels that nothing is known of any more.
@@ -162,14 +171,14 @@ mod tests {
     /// One attempt that takes so long, from `now` on.
     fn attempt(slots: &mut Slots, n: usize, took: Duration, now: Instant) {
         slots.take(channel(n), now);
-        slots.give_back(channel(n), now, now + took);
+        slots.give_back(channel(n), now, now + took, true);
     }
 
     #[test]
     fn one_channel_has_three_quarters_once_it_is_known_to_be_quick() {
         let (mut slots, now) = (Slots::new(ALL), Instant::now());
         assert_eq!(fill(&mut slots, 1, 100, now), 16);
-        slots.give_back(channel(1), now, now + MOMENT);
+        slots.give_back(channel(1), now, now + MOMENT, true);
         assert_eq!(fill(&mut slots, 1, 100, now + MOMENT), 33);
         assert_eq!(slots.open, 48);
     }
@@ -192,7 +201,7 @@ mod tests {
         // Those that have hung before get half of the slots at the most.
         for n in 1..=48 {
             let since = slots.channels[&channel(n)].open[0];
-            slots.give_back(channel(n), since, now);
+            slots.give_back(channel(n), since, now, true);
         }
         let again: usize = (1..=48).map(|n| fill(&mut slots, n, 4, now)).sum();
         assert_eq!(again, 32);
@@ -247,7 +256,7 @@ mod tests {
         // An attempt that hangs is enough, whatever the latest was like.
         slots.take(channel(2), now + SLOW);
         assert!(pace(&slots, 2, now + 2 * SLOW) == Pace::Slow);
-        slots.give_back(channel(2), now + SLOW, now + SLOW + MOMENT);
+        slots.give_back(channel(2), now + SLOW, now + SLOW + MOMENT, true);
         assert!(pace(&slots, 2, now + 2 * SLOW) == Pace::Quick);
         slots.forget(now + SLOW + MOMENT + KNOWN_FOR);
         assert!(slots.channels.is_empty());
@@ -258,7 +267,26 @@ mod tests {
         let (mut slots, now) = (Slots::new(1), Instant::now());
         assert_eq!(fill(&mut slots, 1, 4, now), 1);
         assert!(!slots.has_room());
-        slots.give_back(channel(1), now, now + SLOW);
+        slots.give_back(channel(1), now, now + SLOW, true);
         assert!(slots.may_open(channel(1), 4, false, now + SLOW));
+    }
+
+    #[test]
+    fn what_is_kept_from_a_receiver_does_not_make_it_a_quick_one() {
+        let (mut slots, now) = (Slots::new(ALL), Instant::now());
+        let kept = |slots: &mut Slots, took| {
+            slots.take(channel(1), now);
+            slots.give_back(channel(1), now, now + took, false);
+        };
+        let pace = |slots: &Slots| slots.channels[&channel(1)].pace(now + SLOW);
+        kept(&mut slots, MOMENT);
+        assert!(pace(&slots) == Pace::Unknown);
+        // It has waited for a connection, say.
+        kept(&mut slots, SLOW);
+        assert!(pace(&slots) == Pace::Slow);
+        kept(&mut slots, MOMENT);
+        assert!(pace(&slots) == Pace::Slow);
+        attempt(&mut slots, 1, MOMENT, now);
+        assert!(pace(&slots) == Pace::Quick);
     }
 }

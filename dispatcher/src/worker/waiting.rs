@@ -13,8 +13,9 @@ pub(super) struct Waiting(VecDeque<Pick>);
 
 impl Waiting {
     /// Puts these among the others, and takes out the least urgent of each channel that has more than `most`; gives
-    /// whose they were.
-    pub(super) fn add(&mut self, picks: Vec<Pick>, most: usize) -> Vec<Uuid> {
+    /// whose they were. What is only settled, since its publication is one of the `cancelled`, is as many by itself: it goes
+    /// at nobody's pace, and would never come in behind what is more urgent.
+    pub(super) fn add(&mut self, picks: Vec<Pick>, most: usize, cancelled: &[Uuid]) -> Vec<Uuid> {
         // What waits already may be less urgent than what was read now.
         self.0.extend(picks);
         let order = |pick: &Pick| {
@@ -25,10 +26,11 @@ impl Waiting {
             )
         };
         self.0.make_contiguous().sort_by_key(order);
-        let mut by_channel: HashMap<Uuid, usize> = HashMap::new();
+        let mut counts: HashMap<(Uuid, bool), usize> = HashMap::new();
         let mut beyond = Vec::new();
         self.0.retain(|pick| {
-            let before = by_channel.entry(pick.plan.channel_id).or_default();
+            let kind = (pick.plan.channel_id, is_of(pick, cancelled));
+            let before = counts.entry(kind).or_default();
             *before += 1;
             let stays = *before <= most;
             if !stays {
@@ -39,10 +41,14 @@ impl Waiting {
         beyond
     }
 
-    /// Channels that have as many as are enough for them, or more.
-    pub(super) fn crowded(&self, enough: impl Fn(Uuid) -> usize) -> Vec<Crowded> {
+    /// Channels that have as many to send as are enough for them, or more.
+    pub(super) fn crowded(
+        &self,
+        cancelled: &[Uuid],
+        enough: impl Fn(Uuid) -> usize,
+    ) -> Vec<Crowded> {
         let mut by_channel: HashMap<Uuid, (usize, i32)> = HashMap::new();
-        for pick in &self.0 {
+        for pick in self.0.iter().filter(|pick| !is_of(pick, cancelled)) {
             let plan = &pick.plan;
             let (count, least) = by_channel
                 .entry(plan.channel_id)
@@ -92,6 +98,10 @@ impl Waiting {
     }
 }
 
+fn is_of(pick: &Pick, causes: &[Uuid]) -> bool {
+    causes.contains(&pick.plan.cause.id())
+}
+
 #[cfg(test)]
 mod tests {
     use tidings_domain::delivery::{Cause, Delivery, Plan, Tries};
@@ -139,12 +149,12 @@ mod tests {
     fn the_most_urgent_come_first_and_the_least_urgent_of_a_full_channel_go() {
         let mut waiting = Waiting::default();
         let ordinary = [3, 1, 2].map(|n| pick(n, SLOW, 0));
-        assert!(waiting.add(ordinary.into(), 3).is_empty());
+        assert!(waiting.add(ordinary.into(), 3, &[]).is_empty());
         assert_eq!(numbers(&waiting), [1, 2, 3]);
         // However many there are of another.
         let mut more: Vec<Pick> = [4, 5, 6].map(|n| pick(n, QUICK, 0)).into();
         more.extend([7, 8].map(|n| pick(n, SLOW, 10)));
-        let beyond = waiting.add(more, 3);
+        let beyond = waiting.add(more, 3, &[]);
         assert_eq!(beyond, [2, 3].map(Uuid::from_u128));
         assert_eq!(numbers(&waiting), [7, 8, 1, 4, 5, 6]);
     }
@@ -156,14 +166,39 @@ mod tests {
         waiting.add(
             picks.map(|(n, id, priority)| pick(n, id, priority)).into(),
             9,
+            &[],
         );
         let crowded = |least| Crowded {
             channel_id: SLOW,
             least,
         };
-        assert_eq!(waiting.crowded(|_| 2), [crowded(0)]);
+        assert_eq!(waiting.crowded(&[], |_| 2), [crowded(0)]);
         waiting.remove_all(|pick| pick.plan.priority == 0);
-        waiting.add([pick(4, SLOW, 10)].into(), 9);
-        assert_eq!(waiting.crowded(|_| 2), [crowded(10)]);
+        waiting.add([pick(4, SLOW, 10)].into(), 9, &[]);
+        assert_eq!(waiting.crowded(&[], |_| 2), [crowded(10)]);
+    }
+
+    #[test]
+    fn what_is_only_settled_waits_behind_nobody_and_takes_nobodys_place() {
+        let cancelled = Uuid::from_u128(77);
+        let settled = |n| {
+            let mut pick = pick(n, SLOW, 0);
+            pick.plan.cause = Cause::Publication(cancelled);
+            pick
+        };
+        let mut waiting = Waiting::default();
+        let mut picks: Vec<Pick> = [1, 2, 3].map(|n| pick(n, SLOW, 10)).into();
+        picks.extend([4, 5].map(settled));
+        assert!(waiting.add(picks, 3, &[cancelled]).is_empty());
+        let crowded = Crowded {
+            channel_id: SLOW,
+            least: 10,
+        };
+        assert_eq!(waiting.crowded(&[cancelled], |_| 3), [crowded]);
+        assert_eq!(waiting.crowded(&[cancelled], |_| 4), []);
+        // Of what is read again and again there is no end of it in memory.
+        let beyond = waiting.add([6, 7].map(settled).into(), 3, &[cancelled]);
+        assert_eq!(beyond, [Uuid::from_u128(7)]);
+        assert_eq!(numbers(&waiting), [1, 2, 3, 4, 5, 6]);
     }
 }

@@ -17,6 +17,8 @@ pub enum Circuit {
         openings: u32,
         /// Whose attempts have met it since then.
         met_by: MetBy,
+        /// Whether it was opened, since then, because several receivers were refused for what may be our fault.
+        refuses: bool,
     },
     /// One attempt is finding out.
     Probing {
@@ -28,6 +30,8 @@ pub enum Circuit {
         openings: u32,
         /// Whose attempts have met it since then.
         met_by: MetBy,
+        /// Whether it was opened, since then, because several receivers were refused for what may be our fault.
+        refuses: bool,
     },
 }
 
@@ -134,6 +138,14 @@ impl Circuit {
         }
     }
 
+    /// Whether several receivers are known to have been refused, since it was closed, for what may be our fault.
+    pub fn refuses(&self) -> bool {
+        match *self {
+            Self::Closed => false,
+            Self::Open { refuses, .. } | Self::Probing { refuses, .. } => refuses,
+        }
+    }
+
     /// Whether everything may go out.
     pub fn is_closed(&self) -> bool {
         matches!(self, Self::Closed)
@@ -181,11 +193,13 @@ mod tests {
             deadline: AT,
             openings: 1,
             met_by: MetBy::Nobody,
+            refuses: false,
         };
         let open = Circuit::Open {
             probe_at: AT,
             openings: 1,
             met_by: MetBy::Nobody,
+            refuses: false,
         };
         assert_eq!(Circuit::Closed.passage(early), Passage::Free);
         for circuit in [open, probing] {

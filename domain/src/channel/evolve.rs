@@ -1,5 +1,7 @@
 //! What a channel is after an event. An event that does not fit changes nothing.
 
+use tidings_proto::Reason;
+
 use super::circuit::MetBy;
 use super::{Channel, Circuit, Event, Former, Setup};
 
@@ -57,6 +59,7 @@ fn enabled(setup: Setup) -> Channel {
 fn switched(circuit: Circuit, event: &Event) -> Circuit {
     match event {
         Event::CircuitOpened {
+            reason,
             probe_at,
             openings,
             by,
@@ -65,6 +68,8 @@ fn switched(circuit: Circuit, event: &Event) -> Circuit {
             probe_at: *probe_at,
             openings: *openings,
             met_by: circuit.met_by().and(MetBy::One(by.delivery_id)),
+            // That one receiver alone has met opens nothing.
+            refuses: circuit.refuses() || reason.as_str() == Reason::RelayRefused.as_str(),
         },
         Event::CircuitProbed {
             instance, deadline, ..
@@ -73,6 +78,7 @@ fn switched(circuit: Circuit, event: &Event) -> Circuit {
             deadline: *deadline,
             openings: circuit.openings(),
             met_by: circuit.met_by(),
+            refuses: circuit.refuses(),
         },
         Event::CircuitClosed { .. } => Circuit::Closed,
         _ => circuit,

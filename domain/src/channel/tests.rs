@@ -194,6 +194,35 @@ fn an_open_circuit_tells_one_delivery_that_meets_it_from_several() {
     assert_eq!(met_by(&history), MetBy::One(one));
 }
 
+#[test]
+fn an_open_circuit_tells_that_several_were_refused_until_it_is_closed() {
+    let opened = |reason| Event::CircuitOpened {
+        reason: Code::from_static(reason),
+        failures: 1,
+        probe_at: PROBE_AT,
+        openings: 1,
+        by: Attempt {
+            delivery_id: Uuid::from_u128(1),
+            attempt: 1,
+        },
+    };
+    let refuses = |history: &[Event]| fold::<Channel>(history).circuit().refuses();
+    // Which one receiver alone may be enough for.
+    assert!(!refuses(&[configured(), opened("sender_refused")]));
+    let mut history = vec![configured(), opened("relay_refused")];
+    assert!(refuses(&history));
+    let probed = fold::<Channel>(&history).decide(probe_at(PROBE_AT));
+    history.extend(probed.unwrap());
+    assert!(refuses(&history));
+    // A probe that found out nothing.
+    history.push(opened("stale"));
+    assert!(refuses(&history));
+    history.push(Event::Enabled);
+    assert!(!refuses(&history));
+    history.push(opened("connect_failed"));
+    assert!(!refuses(&history));
+}
+
 /// Those that were replaced are remembered with the time they were, the latest few; a change of the rest replaces nothing.
 #[test]
 fn former_credentials_are_remembered_with_what_replaced_them() {

@@ -30,6 +30,7 @@ fn publication(
         schedule: None,
         missed_reason: None,
         paused_reason: None,
+        explanation: None,
         retrying: false,
         subscribers: deliveries,
         deliveries,

@@ -7,6 +7,7 @@ use tokio_postgres::Row;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
+use super::explanation::explanation;
 use crate::reader::Reader;
 
 /// A publication and how far it is.
@@ -54,6 +55,10 @@ pub struct Publication {
     pub missed_reason: Option<String>,
     /// Why nothing goes out for now: `requested`, or an editor's own code.
     pub paused_reason: Option<String>,
+    /// What keeps it, or has ended it, in words: why it was cancelled, is paused, or did not go out at its time; null when
+    /// nothing does. Why a published one has no audience yet is told by `GET …/audience`.
+    #[schema(example = "Nothing of it goes out until somebody resumes it: it was paused.")]
+    pub explanation: Option<String>,
     /// Whether deliveries that were to be tried again are still being reopened.
     pub retrying: bool,
     /// Subscribers in the frozen audience.
@@ -136,7 +141,7 @@ pub(super) async fn list(
 
 fn publication(row: &Row) -> Publication {
     let priority: Option<String> = row.get("priority");
-    Publication {
+    let publication = Publication {
         id: row.get("publication_id"),
         title: row.get("title"),
         state: row.get("state"),
@@ -158,6 +163,7 @@ fn publication(row: &Row) -> Publication {
         schedule: schedule(row),
         missed_reason: reason(row, "missed_reason"),
         paused_reason: reason(row, "paused_reason"),
+        explanation: None,
         // A cancellation ends retries too.
         retrying: row.get::<_, i32>("retries") > 0
             && row
@@ -170,6 +176,10 @@ fn publication(row: &Row) -> Publication {
         version: row.get("version"),
         created_position: row.get("created_position"),
         position: row.get("position"),
+    };
+    Publication {
+        explanation: explanation(&publication),
+        ..publication
     }
 }
 

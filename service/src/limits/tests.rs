@@ -83,9 +83,20 @@ fn addresses_are_counted_apart_and_no_limit_is_none() {
 }
 
 #[test]
+fn a_mailbox_has_its_share_of_the_day() {
+    let manual = Clock::manual(datetime!(2026-03-01 10:00 UTC));
+    let limits = Limits::new(&config(), manual.clock());
+    let taken = (0..8).filter(|_| limits.may_be_asked(&"ada")).count();
+    assert_eq!(taken, 5);
+    assert!(limits.may_be_asked(&"eve"));
+    manual.advance(Duration::from_secs(5 * 3_600));
+    assert!(limits.may_be_asked(&"ada") && !limits.may_be_asked(&"ada"));
+}
+
+#[test]
 fn memory_is_bounded_and_forgets_the_idle_first() {
     let quota = 2;
-    let counter = Counter::new(quota).unwrap();
+    let counter = Counter::new(quota, WINDOW).unwrap();
     let busy = |n: usize, now| matches!(counter.take(&n, now), Verdict::Refused { .. });
     let now = Duration::from_secs(1_000);
     for n in 0..REMEMBERED_MAX {

@@ -7,6 +7,9 @@ use tidings_event_store::Recorded;
 use tidings_proto::Event;
 use uuid::Uuid;
 
+use super::deliveries::uuid;
+use super::mailboxes::Mailboxes;
+
 /// A file of readers that was handed in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Handed {
@@ -16,21 +19,19 @@ pub struct Handed {
     pub addresses: Vec<String>,
 }
 
-/// Panics unless the subscribers of the log are those of the files. `addresses`: of each subscriber.
-pub(super) fn are_those_of(
-    files: &[Handed],
-    events: &[Recorded],
-    addresses: &HashMap<Uuid, String>,
-) {
-    let (mut signed_up, mut completed) = (HashSet::new(), HashSet::new());
+/// Panics unless the subscribers of the log are those of the files: by the addresses that they signed up with.
+pub(super) fn are_those_of(files: &[Handed], events: &[Recorded], mailboxes: &Mailboxes) {
+    let (mut signed_up, mut completed) = (HashMap::new(), HashSet::new());
     for event in events {
         match event.decode() {
-            Ok(Event::SubscriberSignedUp(_)) => {
+            Ok(Event::SubscriberSignedUp(it)) => {
+                let address = uuid(&it.address_suppression_id);
+                let before = signed_up.insert(address, event.stream_id);
                 let id = event.stream_id;
-                let address = addresses.get(&id);
-                let address = address.unwrap_or_else(|| panic!("reader {id} has no address"));
-                let first = signed_up.insert(address.as_str());
-                assert!(first, "{address} belongs to two readers");
+                assert!(
+                    before.is_none(),
+                    "the address of {id} belongs to two readers"
+                );
             }
             Ok(Event::SubscriberImportCompleted(_)) => {
                 completed.insert(event.stream_id);
@@ -38,17 +39,26 @@ pub(super) fn are_those_of(
             _ => {}
         }
     }
-    let handed: HashSet<&str> = files.iter().flat_map(lines).collect();
-    let strangers: Vec<_> = signed_up.difference(&handed).collect();
+    if signed_up.is_empty() && completed.is_empty() {
+        return;
+    }
+    let streams = |file: &Handed| -> Vec<Option<Uuid>> {
+        let addresses = file.addresses.iter();
+        addresses.map(|it| mailboxes.stream_of(it)).collect()
+    };
+    let handed: HashSet<Uuid> = files.iter().flat_map(streams).flatten().collect();
+    let strangers = signed_up.iter().filter(|(it, _)| !handed.contains(it));
+    let strangers: Vec<_> = strangers.map(|(_, reader)| reader).collect();
     assert!(strangers.is_empty(), "nobody brought {strangers:?}");
     for file in files {
         if file.import_id.is_some_and(|id| completed.contains(&id)) {
-            let missing: Vec<&str> = lines(file).filter(|it| !signed_up.contains(it)).collect();
+            let is_missing = |it: &Option<Uuid>| it.is_none_or(|it| !signed_up.contains_key(&it));
+            let lines = file.addresses.iter().zip(streams(file));
+            let missing: Vec<&String> = lines
+                .filter(|(_, stream)| is_missing(stream))
+                .map(|(address, _)| address)
+                .collect();
             assert!(missing.is_empty(), "the import has lost {missing:?}");
         }
     }
-}
-
-fn lines(file: &Handed) -> impl Iterator<Item = &str> {
-    file.addresses.iter().map(String::as_str)
 }

@@ -10,7 +10,10 @@ use std::collections::HashMap;
 
 use tidings_dispatcher::channel::Reach;
 use tidings_dispatcher::channels::KINDS;
+use tidings_domain::id::IdKey;
 use tidings_domain::publication::Audience;
+use tidings_domain::stream_id;
+use tidings_domain::value::EmailAddress;
 use tidings_event_store::{Recorded, uuid_bytes};
 use tidings_proto::{
     EventMessage, channel, delivery, publication, subscriber, subscriber_import, suppression,
@@ -19,12 +22,12 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::deliveries::{Deliveries, Received};
+use super::mailboxes::Mailboxes;
 use super::no_id_twice;
 use super::publications::ADDRESSED;
 use super::readers::{Handed, are_those_of};
 
 const READER: Uuid = Uuid::from_u128(1);
-const ADDRESS: Uuid = Uuid::from_u128(2);
 const DELIVERY: Uuid = Uuid::from_u128(3);
 const PUBLICATION: Uuid = Uuid::from_u128(4);
 const CHANNEL: Uuid = Uuid::from_u128(5);
@@ -32,6 +35,16 @@ const ANOTHER: Uuid = Uuid::from_u128(7);
 const IMPORT: Uuid = Uuid::from_u128(8);
 const FOLDER: Uuid = Uuid::from_u128(9);
 const MAILBOX: &str = "amy@example.org";
+const BOB: &str = "bob@example.org";
+
+fn key() -> IdKey {
+    IdKey::new([7; 32])
+}
+
+/// The stream of an address's suppression.
+fn stream_of(address: &str) -> Uuid {
+    stream_id::address_suppression(&key(), &EmailAddress::parse(address).unwrap())
+}
 
 /// A log as it grows.
 #[derive(Clone, Default)]
@@ -76,8 +89,9 @@ impl Story {
     }
 
     fn signs_up(self, reader: Uuid) -> Self {
+        let address = if reader == ANOTHER { BOB } else { MAILBOX };
         let signed_up = subscriber::SignedUp {
-            address_suppression_id: uuid_bytes(ADDRESS),
+            address_suppression_id: uuid_bytes(stream_of(address)),
             domain_suppression_id: uuid_bytes(Uuid::from_u128(6)),
             confirmation: "not_required".to_owned(),
             ..subscriber::SignedUp::default()
@@ -189,8 +203,29 @@ impl Story {
             delivery_id: DELIVERY,
             mailbox: mailbox.to_owned(),
         };
+        let copies = vec![copy; copies];
+        let deliveries = Deliveries::of(&self.0);
         let addresses = HashMap::from([(READER, MAILBOX.to_owned())]);
-        Deliveries::of(&self.0).compare(&vec![copy; copies], &addresses, true);
+        if !self.moved() {
+            deliveries.compare(&copies, &addresses, true);
+        }
+        deliveries.compare_in(&Mailboxes::with(key()), &copies, true);
+    }
+
+    /// Whether anybody has changed their address.
+    fn moved(&self) -> bool {
+        let mut types = self.0.iter().map(|it| it.event_type.as_str());
+        types.any(|it| it == "subscriber.ContactChanged")
+    }
+
+    /// They get their mail at another address.
+    fn moves_to(self, address: &str) -> Self {
+        let changed = subscriber::ContactChanged {
+            address_suppression_id: uuid_bytes(stream_of(address)),
+            domain_suppression_id: uuid_bytes(Uuid::from_u128(6)),
+            ..subscriber::ContactChanged::default()
+        };
+        self.then(READER, &changed)
     }
 
     fn folded(self) {
@@ -204,9 +239,7 @@ impl Story {
             import_id: Some(IMPORT),
             addresses: lines.iter().map(ToString::to_string).collect(),
         };
-        let addresses = [(READER, MAILBOX), (ANOTHER, "bob@example.org")];
-        let addresses = addresses.map(|(id, address)| (id, address.to_owned()));
-        are_those_of(&[file], &story.0, &HashMap::from(addresses));
+        are_those_of(&[file], &story.0, &Mailboxes::with(key()));
     }
 }
 
@@ -305,7 +338,7 @@ fn an_attempt_after_a_suppression_is_noticed() {
         ..suppression::Added::default()
     };
     Story::planned()
-        .then(ADDRESS, &added)
+        .then(stream_of(MAILBOX), &added)
         .attempted(1)
         .with_copies(0);
 }
@@ -372,6 +405,30 @@ fn wrong_books_are_noticed() {
 fn a_copy_in_another_mailbox_is_noticed() {
     let story = Story::planned().attempted(1).sent(1);
     story.with_copies_in("bob@example.org", 1);
+}
+
+#[test]
+fn a_copy_is_where_the_mail_of_its_reader_went_when_it_was_attempted() {
+    let tried = || Story::planned().attempted(1).in_doubt(1);
+    // Once at each: the first may have come.
+    let moved = || tried().moves_to(BOB);
+    moved().with_copies(1);
+    let before = Story::planned().moves_to(BOB).attempted(1).sent(1);
+    before.with_copies_in(BOB, 1);
+}
+
+#[test]
+#[should_panic(expected = "the mailbox of delivery")]
+fn a_copy_at_an_address_that_was_given_up_before_is_noticed() {
+    let moved = Story::planned().moves_to(BOB).attempted(1).sent(1);
+    moved.with_copies_in(MAILBOX, 1);
+}
+
+#[test]
+#[should_panic(expected = "the mailbox of delivery")]
+fn a_copy_at_an_address_that_was_taken_only_later_is_noticed() {
+    let moved = Story::planned().attempted(1).sent(1).moves_to(BOB);
+    moved.with_copies_in(BOB, 1);
 }
 
 #[test]

@@ -124,6 +124,12 @@ impl Wishes {
         readers.map(|(id, _)| id).collect()
     }
 
+    /// Where a reader's mail goes now, by the stream of that address's suppression.
+    pub(super) fn address_of(&self, reader: Uuid) -> Option<Uuid> {
+        let [address, _] = self.readers.get(&reader)?.suppressions;
+        Some(address)
+    }
+
     /// What forbids a message to a reader now.
     pub(super) fn forbids(&self, reader: Uuid, message: &Message<'_>) -> Option<&'static str> {
         let reader = &self.readers[&reader];

@@ -6,6 +6,7 @@ use tidings_domain::stream_id;
 use tidings_domain::subscriber::{
     self, PreferencesMethod, ResubscribeMethod, Subscriber, UnsubscribeMethod, What,
 };
+use tidings_domain::suppression::{self, Reason, Scope, Suppression};
 use tidings_domain::topic::{self, ByDefault, Card, Sender, Topic};
 use tidings_domain::value::{ChannelIds, Markdown, Slug, Title, TopicIds, TopicName};
 use uuid::Uuid;
@@ -91,6 +92,39 @@ impl House {
             evidence: None,
         })
         .await
+    }
+
+    /// Nothing is to be sent to an address or a domain any more, by the id of its stream.
+    pub async fn suppress(&self, suppression_id: Uuid, scope: Scope, reason: Reason) {
+        self.of_suppression(suppression_id, || suppression::Command::Add {
+            scope,
+            reason,
+            delivery_id: None,
+            value: None,
+        })
+        .await;
+    }
+
+    /// A reason stands no more.
+    pub async fn lift(&self, suppression_id: Uuid, reason: Reason) {
+        let reasons = vec![reason];
+        self.of_suppression(suppression_id, || suppression::Command::Lift {
+            reasons: reasons.clone(),
+        })
+        .await;
+    }
+
+    async fn of_suppression(
+        &self,
+        suppression_id: Uuid,
+        command: impl Fn() -> suppression::Command + Send + Sync,
+    ) {
+        let context = self.context();
+        let store = &self.platform.store;
+        store
+            .execute::<Suppression>(suppression_id, &context, None, command)
+            .await
+            .unwrap();
     }
 
     /// A command to a subscriber.

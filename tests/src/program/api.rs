@@ -70,6 +70,12 @@ impl Api {
             .await
     }
 
+    /// A change of some of it; `None`: it was refused.
+    pub async fn change(&self, path: &str, body: &Value) -> Result<Option<Value>, Away> {
+        self.ask(self.client.patch(format!("{}{path}", self.url)).json(body))
+            .await
+    }
+
     /// The same as [`Self::command`] with an `Idempotency-Key`: however often it is sent, it is carried out once.
     pub async fn command_once(
         &self,

@@ -35,6 +35,7 @@ mod segmented;
 mod segments;
 mod ses;
 mod ses_feedback;
+mod shared;
 mod signed_up;
 mod slowed;
 mod stopped;

@@ -28,15 +28,28 @@ fn nothing(line: u64, reason: &str, record: Option<&str>) -> Row {
 
 #[test]
 fn a_status_that_says_no_is_believed_in_any_file() {
-    let file = b"email,Status,plan\nada@example.org,Unsubscribed,\nbob@example.org,gold,\n";
-    let rows = rows(file);
-    assert!(
-        matches!(rows[0].said, Said::Unwanted { .. }),
-        "{:?}",
-        rows[0]
-    );
+    // Who left or never confirmed may sign up here; who was blocked may not.
+    for (status, reason) in [
+        ("Unsubscribed", "unsubscribed"),
+        ("pending", "unsubscribed"),
+        ("cleaned", "hard_bounce"),
+        ("Bounced", "hard_bounce"),
+        ("complained", "complaint"),
+        ("blocked", "import"),
+        ("disabled", "import"),
+        ("blocklisted", "import"),
+    ] {
+        let file = format!("email,Status,plan\nada@example.org, {status},\n");
+        let said = rows(file.as_bytes());
+        assert_eq!(said, [unwanted(2, "ada@example.org", reason)], "{status}");
+    }
+    let file = b"email,Status,opted_out\nbob@example.org,gold,\ncleo@example.org,bounced,yes\n";
     let attributes = Some(r#"{"Status":"gold"}"#);
-    assert_eq!(rows[1], person(3, "bob@example.org", None, attributes));
+    let expected = [
+        person(2, "bob@example.org", None, attributes),
+        unwanted(3, "cleo@example.org", "hard_bounce"),
+    ];
+    assert_eq!(rows(file), expected);
 }
 
 #[test]
@@ -207,6 +220,75 @@ fn exports_of_mailchimp_are_known_by_their_columns() {
         read(cleaned, "2021-01-01,News,7"),
         [unwanted(2, "ada@example.org", "hard_bounce")]
     );
+}
+
+#[test]
+fn who_left_mailchimp_stays_away_whatever_its_columns_are_called() {
+    let left = |header: &str| {
+        let line = "ada@example.org,2,192.0.2.1,2021-01-01,7";
+        rows(format!("{header}\n{line}\n").as_bytes())
+    };
+    for header in [
+        "Adresse e-mail,MEMBER_RATING,OPTIN_IP,UNSUB_TIME,LEID",
+        "email,Member_Rating,optin_ip,unsub_time,leid",
+        // Taken for no file of Mailchimp any more.
+        "email,rating,OPTIN_IP,UNSUB_TIME,LEID",
+    ] {
+        let unwanted = unwanted(2, "ada@example.org", "unsubscribed");
+        assert_eq!(left(header), [unwanted], "{header}");
+    }
+    for header in [
+        "Adresse e-mail,MEMBER_RATING,OPTIN_IP,CLEAN_TIME,LEID",
+        "email,rating,OPTIN_IP,Clean_Time,LEID",
+    ] {
+        let unwanted = unwanted(2, "ada@example.org", "hard_bounce");
+        assert_eq!(left(header), [unwanted], "{header}");
+    }
+    // The address is not in the first column, and the owner has given names of their own.
+    let file = b"Name,Email address,Adresse e-mail,MEMBER_RATING,LEID,OPTIN_IP,Unsubscribed\n\
+        Ada,ada@example.org,,2,7,192.0.2.1,\n\
+        Bob,bob@example.org,,2,7,192.0.2.1,yes\n";
+    let ada = person(2, "ada@example.org", None, Some(r#"{"Name":"Ada"}"#));
+    let expected = [ada, unwanted(3, "bob@example.org", "unsubscribed")];
+    assert_eq!(rows(file), expected);
+}
+
+#[test]
+fn a_column_that_says_who_left_is_believed_in_any_file() {
+    for (column, reason) in [
+        ("UNSUB_TIME", "unsubscribed"),
+        ("Clean_Time", "hard_bounce"),
+        ("unsubscribed_at", "unsubscribed"),
+        ("Unsubscribed", "unsubscribed"),
+        ("Opted Out", "unsubscribed"),
+        ("opt-out", "unsubscribed"),
+    ] {
+        let file = format!(
+            "email,{column},unsubscribed\na@example.org,2021-01-01,\nb@example.org,,\nc@example.org,False,0\n\
+            d@example.org,\u{20ac},\n"
+        );
+        let file = file.replace(",Unsubscribed,unsubscribed", ",Unsubscribed,city");
+        let rows = rows(file.as_bytes());
+        let [a, b, c, d] = &rows[..] else {
+            panic!("{rows:?}")
+        };
+        assert_eq!(*a, unwanted(2, "a@example.org", reason));
+        assert_eq!(*b, person(3, "b@example.org", None, None));
+        assert!(matches!(c.said, Said::Person { .. }), "{c:?}");
+        assert_eq!(*d, unwanted(5, "d@example.org", reason));
+    }
+    // Of an own file nobody knows what such a column means.
+    let header = format!("{OWN},opted_out\na\n");
+    let more = NotTaken::OwnWith("opted_out".to_owned());
+    assert_eq!(Chunks::open(header.as_bytes()).err(), Some(more));
+    let file = b"uuid,email,name,attributes,status,opted_out\n\
+        1,a@example.org,,{},enabled,true\n\
+        2,b@example.org,,{},blocklisted,true\n";
+    let expected = [
+        unwanted(2, "a@example.org", "unsubscribed"),
+        unwanted(3, "b@example.org", "import"),
+    ];
+    assert_eq!(rows(file), expected);
 }
 
 #[test]

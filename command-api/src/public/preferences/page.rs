@@ -9,6 +9,7 @@ use tidings_domain::preferences::Wrong;
 use tidings_event_store::RETRY_AFTER;
 
 use super::fields::{at_most, button, choices, how_often, place, place_of, quiet};
+use super::held::Held;
 use super::shown::Shown;
 use crate::html::{escape, page};
 
@@ -34,7 +35,8 @@ pub(super) fn show(shown: &Shown, word: Word<'_>, own_data: &str) -> HttpRespons
         Word::Wrong(wrong) => wrong,
         Word::None | Word::Saved | Word::TooOld | Word::Former => &[],
     };
-    let mut body = said(word);
+    let mut body = said(word, &shown.held);
+    body += &nothing_comes(&shown.held);
     if shown.left_everything {
         body += "<p>You have left everything: nothing is sent to you. What you choose below counts should you come back.</p>\n";
         body += &button("back", "Come back");
@@ -59,7 +61,7 @@ pub(super) fn show(shown: &Shown, word: Word<'_>, own_data: &str) -> HttpRespons
 /// The page for whoever has a link that came to an address which its reader has given up: it is the same whatever they chose,
 /// and whether they have left already.
 pub(super) fn leave_only(word: Word<'_>) -> HttpResponse {
-    let mut body = said(word);
+    let mut body = said(word, &Held::No);
     if !matches!(word, Word::Saved) {
         body += "<h2>Leave everything</h2>\n<p>Nothing more is sent to you, on no topic. To see or change what you get, use a link of a newer mail.</p>\n";
         body += &button("leave", "Leave everything");
@@ -75,9 +77,34 @@ fn status(word: Word<'_>) -> StatusCode {
     }
 }
 
-fn said(word: Word<'_>) -> String {
+/// That nothing is sent whatever is chosen, and what ends that. Not why: whoever has the link sees it.
+fn nothing_comes(held: &Held) -> String {
+    let how = match held {
+        Held::No => return String::new(),
+        // From the link's own page.
+        Held::UntilSignUp => {
+            "Your address is among those that want no mail. To get something again, \
+             <a href=\"../join\">sign up with it</a> and confirm that by the mail we send you."
+                .to_owned()
+        }
+        Held::Ask(whom) => {
+            let whom = whom
+                .as_deref()
+                .map_or_else(|| "whoever sends you our mails".to_owned(), escape);
+            format!("To have that changed, ask {whom}.")
+        }
+    };
+    format!(
+        "<p><strong>Nothing is sent to your address at present</strong>, whatever you choose here. {how}</p>\n"
+    )
+}
+
+fn said(word: Word<'_>, held: &Held) -> String {
     match word {
         Word::None => String::new(),
+        Word::Saved if *held != Held::No => {
+            "<p role=\"status\"><strong>Saved</strong>, for when something is sent to you again.</p>\n".to_owned()
+        }
         Word::Saved => {
             "<p role=\"status\"><strong>Saved.</strong> It counts from the next message on.</p>\n"
                 .to_owned()
@@ -108,6 +135,16 @@ pub(super) fn nobody() -> HttpResponse {
         StatusCode::NOT_FOUND,
         "There is nothing to choose",
         "<p>Nothing is kept about you any more, and nothing is sent to you. Sign up anew to get something.</p>",
+    )
+}
+
+/// What came is no form of ours: too large, too slow, or cut off.
+pub(super) fn not_taken(status: StatusCode) -> HttpResponse {
+    page(
+        status,
+        "This could not be saved",
+        "<p>What your browser has sent is not what our page sends, or has not come whole. Nothing was changed: please open \
+         the link again and choose there.</p>",
     )
 }
 

@@ -7,6 +7,7 @@ use tidings_domain::topic::ByDefault;
 use uuid::Uuid;
 
 use super::entry::Entry;
+use super::held::Held;
 use crate::offers::Offer;
 
 /// Something that is wanted or not.
@@ -20,6 +21,7 @@ pub(super) struct Choice {
 /// What the form shows.
 pub(super) struct Shown {
     pub(super) left_everything: bool,
+    pub(super) held: Held,
     pub(super) topics: Vec<Choice>,
     pub(super) channels: Vec<Choice>,
     pub(super) preferences: Preferences,
@@ -66,11 +68,17 @@ impl Shown {
         });
         Self {
             left_everything: state.standing() == Standing::Unsubscribed,
+            held: Held::No,
             topics: topics.collect(),
             channels: channels.collect(),
             fields: Fields::of(&preferences),
             preferences,
         }
+    }
+
+    /// The same to an address that this stands against.
+    pub(super) fn under(self, held: Held) -> Self {
+        Self { held, ..self }
     }
 
     /// The same with what was entered, so that nobody has to enter it again.

@@ -65,6 +65,14 @@ fn signed_up(confirmation: Confirmation) -> Subscriber {
     }])
 }
 
+fn known(state: &Subscriber, held: Held) -> Known {
+    Known {
+        loaded: Loaded::known(link().subscriber_id, state.clone(), 1),
+        offer: offer(),
+        held,
+    }
+}
+
 fn link() -> PreferencesLink {
     PreferencesLink {
         subscriber_id: Uuid::from_u128(9),
@@ -117,7 +125,10 @@ async fn by_a_link_to_an_address_that_is_not_theirs_nothing_is_seen_of_what_they
             profile.former.is_empty(),
             "a restore may have lost the change"
         );
-        pages.push(text(page_of((&state, &offer()), &link(), Word::None, None)).await);
+        // Nor whether anything is sent to the address they have.
+        let held = [Held::No, Held::Ask(None), Held::UntilSignUp][pages.len()].clone();
+        let known = known(&state, held);
+        pages.push(text(page_of(&state, &known, (&link(), Word::None), None)).await);
     }
     assert!(pages.iter().all(|page| *page == pages[0]));
     let page = &pages[0];
@@ -139,9 +150,20 @@ async fn by_a_link_to_an_address_that_is_not_theirs_nothing_is_seen_of_what_they
         address_suppression_id: Uuid::nil(),
         ..link()
     };
-    let page = text(page_of((&ada(), &offer()), &present, Word::None, None)).await;
+    let page = text(page_of(
+        &ada(),
+        &known(&ada(), Held::No),
+        (&present, Word::None),
+        None,
+    ))
+    .await;
     assert!(page.contains("Markets"));
-    let former = page_of((&ada(), &offer()), &link(), Word::Former, None);
+    let former = page_of(
+        &ada(),
+        &known(&ada(), Held::No),
+        (&link(), Word::Former),
+        None,
+    );
     assert_eq!(former.status(), 410);
 }
 
@@ -227,7 +249,13 @@ async fn who_may_have_what_is_held_about_them_finds_how_on_the_page_and_nobody_e
     };
     let action = format!("action=\"{}/own-data\"", present.sign(&key));
     let with = async |state: &Subscriber, link: &PreferencesLink, asking| {
-        let page = text(page_of((state, &offer()), link, Word::None, asking)).await;
+        let page = text(page_of(
+            state,
+            &known(state, Held::No),
+            (link, Word::None),
+            asking,
+        ))
+        .await;
         let told = page.contains("privacy@example.org, &lt;1&gt; Quay Street");
         assert_eq!(page.contains(&action), told, "{page}");
         told
@@ -238,4 +266,23 @@ async fn who_may_have_what_is_held_about_them_finds_how_on_the_page_and_nobody_e
     assert!(!with(&ada(), &present, None).await, "not configured");
     assert!(!with(&ada(), &link(), asking).await, "a former address");
     assert!(!with(&pending(), &present, asking).await, "not confirmed");
+}
+
+#[actix_web::test]
+async fn whoever_gets_nothing_is_told_so_and_what_ends_it() {
+    let shown = |held: Held| Shown::new(&ada(), &offer()).under(held);
+    let page = body(&shown(Held::UntilSignUp), Word::Saved).await;
+    let says = |page: &str, text: &str| assert!(page.contains(text), "{page}");
+    says(&page, "Nothing is sent to your address at present");
+    says(&page, r#"<a href="../join">sign up with it</a>"#);
+    says(&page, "for when something is sent to you again");
+    assert!(!page.contains("from the next message on"), "{page}");
+    let contact = Held::Ask(Some("desk@<news>.example".to_owned()));
+    let page = body(&shown(contact), Word::None).await;
+    says(&page, "ask desk@&lt;news&gt;.example.");
+    assert!(!page.contains("../join"), "it would change nothing: {page}");
+    let page = body(&shown(Held::Ask(None)), Word::None).await;
+    says(&page, "ask whoever sends you our mails");
+    let page = body(&shown(Held::No), Word::Saved).await;
+    assert!(!page.contains("Nothing is sent to your address"), "{page}");
 }

@@ -44,6 +44,9 @@ pub(super) struct Subscriber {
     /// Why
     #[arg(long, value_enum, default_value_t = Basis::Request)]
     basis: Basis,
+    /// Why you look them up by their address, in your words: it goes on record with the look, and is destroyed with the rest
+    #[arg(long, value_name = "TEXT", value_parser = who::reason)]
+    reason: Option<String>,
     /// When they asked, if it was before now, such as 2026-03-01T09:30:00Z
     #[arg(long, value_name = "TIME", value_parser = super::out::time)]
     asked_at: Option<OffsetDateTime>,
@@ -75,7 +78,7 @@ impl Erase {
 
 impl Subscriber {
     async fn erase(&self, api: &Api, key: &str, out: Out) -> Result<(), CliError> {
-        let id = who::subscriber(api, &self.who, None).await?;
+        let id = who::subscriber(api, &self.who, self.reason.as_deref()).await?;
         let body = json!({
             "basis": match self.basis {
                 Basis::Request => "request",

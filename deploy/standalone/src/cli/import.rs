@@ -33,7 +33,8 @@ pub(super) enum Import {
 /// comes as not confirmed. It is refused when a column that says who must get no mail is missing.
 ///
 /// A file that listmonk or Mailchimp has exported is known by its header: whom it says not to write to gets no mail, and the
-/// others are signed up. Of Mailchimp's files leave out nonsubscribed_…: nothing in it says that they never signed up.
+/// others are signed up. Of Mailchimp's files leave out nonsubscribed_…: nothing in it says that they never signed up. In any
+/// other file a status, or a column such as unsubscribed_at, opted_out or UNSUB_TIME, that says so keeps them out as well.
 ///
 /// If a platform runs over the data folder the file goes to it; else one is started for as long as it takes, without
 /// sending anything. An import that was interrupted goes on at the next start.

@@ -101,6 +101,9 @@ pub(super) struct Set {
     /// The subscriber's id, or their whole address
     #[arg(value_name = "ID|EMAIL")]
     who: String,
+    /// Why you look them up by their address, in your words: it goes on record with the look
+    #[arg(long, value_name = "TEXT", value_parser = who::reason)]
+    reason: Option<String>,
     /// Where mail goes from here on
     #[arg(long, value_name = "EMAIL")]
     email: Option<String>,
@@ -203,7 +206,7 @@ impl Show {
 
 impl Set {
     async fn run(self, api: &Api, out: Out) -> Result<(), CliError> {
-        let id = who::subscriber(api, &self.who, None).await?;
+        let id = who::subscriber(api, &self.who, self.reason.as_deref()).await?;
         let answer = api
             .change(&format!("{COLLECTION}/{id}"), &self.body())
             .await?;

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::api::with_query;
 use super::caller::with_api;
 use super::global::{Global, Logs};
-use super::{Api, ApiError, CliError, Out};
+use super::{Api, ApiError, CliError, Out, who};
 
 const COLLECTION: &str = "/api/v1/suppressions";
 
@@ -41,17 +41,20 @@ pub(super) struct List {
 
 /// Find out whether anything may be sent to an address or a domain, and why not
 ///
-/// Of an address also what stands against its whole domain. As the log has it at this moment. It shows nobody's data, so it
-/// is no look that goes on record.
+/// Of an address also what stands against its whole domain. As the log has it at this moment. If a subscriber has the address,
+/// that you have looked for them by it goes on record.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
-  tidings suppressions find ada@example.org
+  tidings suppressions find ada@example.org --reason 'gets nothing, she says'
   tidings suppressions find example.org")]
 pub(super) struct Find {
     /// The whole address, or the domain
     #[arg(value_name = "ADDRESS|DOMAIN")]
     whom: String,
+    /// Why you look, in your words: it goes on record with the look
+    #[arg(long, value_name = "TEXT", value_parser = who::reason)]
+    reason: Option<String>,
 }
 
 /// Send nothing more to an address or a whole domain
@@ -85,6 +88,9 @@ pub(super) struct Lift {
     /// What no longer stands: manual, hard_bounce, complaint, import or moved
     #[arg(long = "cause", value_name = "CAUSE", required = true)]
     causes: Vec<String>,
+    /// Why you look an address up, in your words: it goes on record with the look
+    #[arg(long, value_name = "TEXT", value_parser = who::reason)]
+    reason: Option<String>,
 }
 
 impl Suppressions {
@@ -117,8 +123,8 @@ fn whom(text: &str) -> Value {
 }
 
 /// What stands against it, or once did; null: nothing ever did.
-async fn found(api: &Api, whom: &Value) -> Result<Value, ApiError> {
-    match api.find(&format!("{COLLECTION}/find"), whom, None).await {
+async fn found(api: &Api, whom: &Value, reason: Option<&str>) -> Result<Value, ApiError> {
+    match api.find(&format!("{COLLECTION}/find"), whom, reason).await {
         Ok(answer) => Ok(answer.body),
         Err(ApiError::Refused { status, .. }) if status.as_u16() == 404 => Ok(Value::Null),
         Err(error) => Err(error),
@@ -180,9 +186,11 @@ fn lines(suppression: &Value) -> String {
 impl Find {
     async fn run(self, api: &Api, out: Out) -> Result<(), CliError> {
         let mut all = serde_json::Map::new();
-        all.insert("found".to_owned(), found(api, &whom(&self.whom)).await?);
+        let reason = self.reason.as_deref();
+        let of_it = found(api, &whom(&self.whom), reason).await?;
+        all.insert("found".to_owned(), of_it);
         if let Some((_, domain)) = self.whom.rsplit_once('@') {
-            let of_domain = found(api, &whom(domain)).await?;
+            let of_domain = found(api, &whom(domain), None).await?;
             all.insert("domain".to_owned(), of_domain);
         }
         let against = |found: &Value| {
@@ -214,15 +222,17 @@ impl Lift {
     async fn run(self, api: &Api, key: &str, out: Out) -> Result<(), CliError> {
         let id = match Uuid::parse_str(&self.whom) {
             Ok(id) => id.to_string(),
-            Err(_) => match found(api, &whom(&self.whom)).await?["id"].as_str() {
-                Some(id) => id.to_owned(),
-                None => {
-                    return Err(CliError::Usage(
+            Err(_) => {
+                match found(api, &whom(&self.whom), self.reason.as_deref()).await?["id"].as_str() {
+                    Some(id) => id.to_owned(),
+                    None => {
+                        return Err(CliError::Usage(
                         "nothing was ever against it: `tidings suppressions find` tells what stands against an address \
                          and its domain".to_owned(),
                     ));
+                    }
                 }
-            },
+            }
         };
         let path = format!("{COLLECTION}/{id}/lift");
         let answer = api

@@ -14,7 +14,7 @@ use tidings_command_api::{
     Wanted, docs, recorder,
 };
 use tidings_dispatcher::channel::Environment;
-use tidings_dispatcher::channels::{Paces, addressed_kinds, email};
+use tidings_dispatcher::channels::{Accounts, Paces, addressed_kinds, email};
 use tidings_dispatcher::desk::Desk;
 use tidings_dispatcher::erasure::Eraser;
 use tidings_dispatcher::queue::DispatchQueue;
@@ -282,6 +282,7 @@ fn environment(site: &Site<'_>) -> Result<Environment, StartError> {
         hello_name: hello_name.unwrap_or_else(|| site.public_url.host().to_owned()),
         smtp_phase_max: None,
         paces: Paces::default(),
+        accounts: Accounts::default(),
     })
 }
 

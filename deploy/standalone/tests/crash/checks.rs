@@ -22,7 +22,6 @@ struct Seen {
     vault: Vault,
     stream: StreamName,
     copies: Vec<Received>,
-    addresses: HashMap<Uuid, String>,
     files: Vec<Handed>,
     told: Vec<Told>,
     shredded: Vec<Uuid>,
@@ -93,7 +92,6 @@ impl World {
             nats: &self.nats,
             stream: &seen.stream,
             copies: &seen.copies,
-            addresses: &seen.addresses,
             files: &seen.files,
             told: &seen.told,
             shredded: &seen.shredded,
@@ -102,7 +100,6 @@ impl World {
 
     /// Every copy any receiver has, what callers were told, and what readers are called.
     async fn seen(&self, stream: StreamName) -> Seen {
-        let addresses = self.addresses().await;
         let mut copies = self.copies();
         let known = self.known();
         for lost in &known.of_what_is_lost {
@@ -113,7 +110,6 @@ impl World {
             vault: self.fresh_vault(),
             stream,
             copies,
-            addresses,
             files: known.files.clone(),
             told: known.told.clone(),
             shredded: known.shredded.clone(),
@@ -132,7 +128,7 @@ impl World {
         copies
     }
 
-    /// The address of everybody who ever signed up, opened from their own stream while that can be done.
+    /// The address that everybody who ever signed up has now, opened from their own stream while that can be done.
     pub(crate) async fn addresses(&self) -> HashMap<Uuid, String> {
         let sql = "select stream_id from publishing_events where type = 'subscriber.SignedUp'";
         let readers = self.of_log(sql).await;
@@ -171,7 +167,7 @@ impl World {
 }
 
 /// The addresses of readers, opened from their own streams while that can be done.
-pub(crate) async fn addresses(
+async fn addresses(
     store: &Store,
     readers: &[Uuid],
     erased: &BTreeMap<Uuid, String>,

@@ -1,6 +1,5 @@
 //! The checker over a program with private servers of its own, for tests that have no [`World`](crate::world::World).
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tidings_event_store::session::connect_plain;
@@ -14,7 +13,6 @@ use tidings_tests::checker::{Evidence, settled};
 use tidings_tests::program::{ASK_AGAIN, Program};
 use uuid::Uuid;
 
-use crate::checks::addresses;
 use crate::master_keys::MasterKeys;
 use crate::settle::UNFINISHED;
 use crate::world::{connect_nats, pool};
@@ -46,30 +44,7 @@ impl Lost {
 /// Checks log, stream, journal and what callers were told, once everything has come to its end. The program runs.
 /// `readers`: whoever was brought, by whatever way.
 pub(crate) async fn check(program: &Program, sink: &smtp::Handle, readers: &[String], lost: Lost) {
-    check_but_for(&BTreeMap::new(), program, sink, readers, lost).await;
-}
-
-/// The same where some readers have no address any more: those they had.
-pub(crate) async fn check_but_for(
-    erased: &BTreeMap<Uuid, String>,
-    program: &Program,
-    sink: &smtp::Handle,
-    readers: &[String],
-    lost: Lost,
-) {
-    let options = Options {
-        state_dir: program.dir().join("state"),
-        ..Options::from_env(program.data())
-    };
-    // Those of the program: it goes on using them.
-    let servers = Servers::start(options).await.unwrap();
-    assert!(servers.adopted(), "the program runs");
-    let url = servers.database_url().unwrap();
-    let connections = pool(&url);
-    let keys = MasterKeys::in_file(program.data().join("master.key"));
-    let vault = keys.vault(connections.clone());
-    let log = Log::open(connect_plain(url.parse().unwrap()), connections);
-    let store = Store::new(log, vault);
+    let (servers, store) = servers_of(program).await;
     let nats = connect_nats(servers.nats_url().unwrap()).await;
     let stream = StreamName::new("tidings", store.log().incarnation().await.unwrap());
     let ended = tokio::time::timeout(ENDED_WITHIN, all_ended(&store, &nats, &stream)).await;
@@ -79,8 +54,6 @@ pub(crate) async fn check_but_for(
     let deliveries = Deliveries::of(&store.log().page_after(0, head).await.unwrap());
     let mut copies = Received::mails_at(sink);
     copies.retain(|copy| !lost.is(&deliveries, copy));
-    let signed_up = "select stream_id from publishing_events where type = 'subscriber.SignedUp'";
-    let signed_up = ids(&store, signed_up).await;
     let files = [Handed {
         import_id: None,
         addresses: readers.to_vec(),
@@ -91,13 +64,29 @@ pub(crate) async fn check_but_for(
         nats: &nats,
         stream: &stream,
         copies: &copies,
-        addresses: &addresses(&store, &signed_up, erased).await,
         files: &files,
         told: &program.told(),
         shredded: &[],
     };
     assert!(!evidence.told.is_empty(), "somebody was told something");
     settled(&evidence).await;
+}
+
+/// The servers of the program, which goes on using them, and what it has in its database.
+pub(crate) async fn servers_of(program: &Program) -> (Servers, Store) {
+    let options = Options {
+        state_dir: program.dir().join("state"),
+        ..Options::from_env(program.data())
+    };
+    let servers = Servers::start(options).await.unwrap();
+    assert!(servers.adopted(), "the program has started them");
+    let url = servers.database_url().unwrap();
+    let connections = pool(&url);
+    let keys = MasterKeys::in_file(program.data().join("master.key"));
+    let vault = keys.vault(connections.clone());
+    let log = Log::open(connect_plain(url.parse().unwrap()), connections);
+    let store = Store::new(log, vault);
+    (servers, store)
 }
 
 /// Every publication has come to its end, and the stream has all of it.

@@ -4,6 +4,7 @@
 
 mod demo;
 mod erased;
+mod journey;
 mod usage;
 
 use std::io::{Read as _, Write as _};

@@ -12,6 +12,7 @@ use super::dkim::Dkim;
 use crate::{
     channel::ConfigError,
     channels::{
+        account::Limits,
         letterhead::Letterhead,
         settings::{Fields, checked},
     },
@@ -27,13 +28,12 @@ pub(super) struct Config {
     pub(super) return_path_domain: Option<String>,
     /// Who signs; none: mails leave unsigned.
     pub(super) dkim: Option<Arc<Dkim>>,
-    pub(super) connections_max: usize,
-    /// How many mails this process may begin in a minute; none: as many as the server takes.
-    pub(super) mails_per_minute: Option<u32>,
+    /// How many connections the server takes at a time under this login, and mails in a minute.
+    pub(super) limits: Limits,
 }
 
 /// Where to submit, and how.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Server {
     pub(super) host: String,
     pub(super) port: u16,
@@ -43,7 +43,7 @@ pub(super) struct Server {
 }
 
 /// How the connection is protected.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) enum Encryption {
     /// In the clear, then upgraded, or not used at all.
     StartTls(ServerName<'static>),
@@ -61,7 +61,7 @@ pub(super) struct Login {
 }
 
 /// How long each phase may take (RFC 5321, 4.5.3.2, shortened where nobody needs that long).
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Timers {
     /// Name lookup and TCP.
     pub(super) connect: Duration,
@@ -75,6 +75,22 @@ pub(super) struct Timers {
     pub(super) final_dot: Duration,
     /// The whole attempt; bounds all of the above.
     pub(super) attempt: Duration,
+}
+
+impl PartialEq for Login {
+    fn eq(&self, other: &Self) -> bool {
+        self.username.expose() == other.username.expose()
+            && self.password.expose() == other.password.expose()
+    }
+}
+
+impl Server {
+    /// What all go by whom the server counts together: where it is, and who we are to it.
+    pub(super) fn name(&self) -> String {
+        let host = self.host.to_ascii_lowercase();
+        let username = self.login.as_ref().map(|login| login.username.expose());
+        format!("{host}:{}\n{}", self.port, username.unwrap_or_default())
+    }
 }
 
 impl Default for Timers {
@@ -105,7 +121,6 @@ impl Timers {
     }
 }
 
-const CONNECTIONS_DEFAULT: u16 = 8;
 const CONNECTIONS_MAX: u16 = 64;
 const MAILS_PER_MINUTE_MAX: u32 = 100_000;
 
@@ -118,17 +133,17 @@ impl Config {
         let letterhead = Letterhead::read(&mut settings);
         let return_path_domain = return_path_domain(&mut settings);
         let dkim = Dkim::read(&mut settings, &mut credentials);
-        let connections_max = settings
-            .number("connections_max", 1, CONNECTIONS_MAX)
-            .unwrap_or(CONNECTIONS_DEFAULT);
-        let mails_per_minute = settings.number("mails_per_minute", 1, MAILS_PER_MINUTE_MAX);
+        let connections = settings.number("connections_max", 1, CONNECTIONS_MAX);
+        let per_minute = settings.number("mails_per_minute", 1, MAILS_PER_MINUTE_MAX);
         let config = server.zip(letterhead).map(|(server, letterhead)| Self {
             server,
             letterhead,
             return_path_domain,
             dkim: dkim.map(Arc::new),
-            connections_max: usize::from(connections_max),
-            mails_per_minute,
+            limits: Limits {
+                per_minute,
+                connections: connections.map(usize::from),
+            },
         });
         checked(config, [settings, credentials])
     }

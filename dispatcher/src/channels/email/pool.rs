@@ -1,24 +1,25 @@
-//! Connections kept for the next message. One whose dialogue was cut short never comes back.
+//! How a channel gets a connection to its server. One whose dialogue was cut short is never used again.
 
 use std::{
     fmt,
     pin::pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, atomic::AtomicUsize, atomic::Ordering},
     time::Duration,
 };
 
 use tidings_proto::Reason;
-use tokio::{
-    sync::{Semaphore, SemaphorePermit},
-    time::{Instant, timeout_at},
-};
+use tokio::time::{Instant, timeout_at};
 use tokio_rustls::{TlsConnector, rustls::ClientConfig};
 
-use super::{config::Server, connect, dialogue::Connection};
+use super::{
+    config::Server,
+    connect,
+    dialogue::Connection,
+    host::{Counted, Host},
+};
 use crate::channel::{Fresh, Outcome};
+use crate::channels::permits::Permit;
 
-/// Servers hang up after minutes of silence; we do so first.
-const IDLE_TIME_MAX: Duration = Duration::from_secs(30);
 /// How often whoever waits for a connection asks whether it is still worth it.
 const ASK_AGAIN: Duration = Duration::from_millis(250);
 /// How long a goodbye may take.
@@ -33,50 +34,59 @@ pub(super) enum Reuse {
     Never,
 }
 
-/// The connections of one channel.
+/// The connections of one channel, which count among those of its host.
 pub(super) struct Pool {
-    server: Server,
+    pub(super) host: Arc<Host>,
+    server: Arc<Server>,
     connector: TlsConnector,
     hello_name: String,
-    permits: Semaphore,
-    idle: Mutex<Vec<Idle>>,
-}
-
-struct Idle {
-    connection: Connection,
-    since: Instant,
+    attempts: AtomicUsize,
 }
 
 /// A connection in use. Dropping it closes it; only [`Lease::give_back`] keeps it.
 pub(super) struct Lease<'a> {
     pool: &'a Pool,
     connection: Connection,
-    _permit: SemaphorePermit<'a>,
+    _permit: Permit<'a>,
 }
 
 impl fmt::Debug for Pool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pool")
             .field("server", &self.server)
-            .field("free", &self.permits.available_permits())
+            .field("connections", &self.host.account.permits.most())
             .finish_non_exhaustive()
     }
 }
 
 impl Pool {
     pub(super) fn new(
+        host: Arc<Host>,
         server: Server,
-        connections_max: usize,
         tls: Arc<ClientConfig>,
         hello_name: String,
     ) -> Self {
         Self {
-            server,
+            host,
+            server: Arc::new(server),
             connector: TlsConnector::from(tls),
             hello_name,
-            permits: Semaphore::new(connections_max),
-            idle: Mutex::default(),
+            attempts: AtomicUsize::new(0),
         }
+    }
+
+    /// Counts an attempt.
+    pub(super) fn begin(&self) -> Counted<'_> {
+        self.host.count(&self.attempts)
+    }
+
+    /// How many attempts are worth having open. A server that is slow gets no more than connections, of all channels together.
+    pub(super) fn concurrency(&self, per_connection: usize) -> usize {
+        if self.host.speed.is_slow() {
+            let own = self.attempts.load(Ordering::Relaxed);
+            return self.host.left_by_others(own).max(1);
+        }
+        self.host.account.permits.most() * per_connection
     }
 
     /// Waits for a connection to be free, as long as the attempt is young enough to be sent: others may hang for minutes.
@@ -84,8 +94,8 @@ impl Pool {
         &self,
         fresh: Fresh<'_>,
         deadline: Instant,
-    ) -> Result<SemaphorePermit<'_>, Outcome> {
-        let mut waiting = pin!(self.permits.acquire());
+    ) -> Result<Permit<'_>, Outcome> {
+        let mut waiting = pin!(self.host.account.permits.acquire());
         loop {
             let until = deadline.min(Instant::now() + ASK_AGAIN);
             let permit = timeout_at(until, &mut waiting).await;
@@ -95,7 +105,7 @@ impl Pool {
                     reason: Reason::Stale,
                 });
             }
-            if let Ok(Ok(permit)) = permit {
+            if let Ok(Some(permit)) = permit {
                 return Ok(permit);
             }
             if Instant::now() >= deadline {
@@ -109,17 +119,19 @@ impl Pool {
     /// A connection that is ready for MAIL.
     pub(super) async fn lease<'a>(
         &'a self,
-        permit: SemaphorePermit<'a>,
+        permit: Permit<'a>,
         reuse: Reuse,
         deadline: Instant,
     ) -> Result<Lease<'a>, Outcome> {
         let idle = match reuse {
-            Reuse::Idle => self.take_idle(),
+            Reuse::Idle => self.host.take_idle(&self.server),
             Reuse::Never => None,
         };
         let connection = match idle {
             Some(connection) => connection,
             None => {
+                // Another channel's may have to go, which were opened in another way.
+                quit(self.host.surplus()).await;
                 let opening =
                     connect::open(&self.server, &self.connector, &self.hello_name, deadline);
                 let (wire, features) = opening.await?;
@@ -133,25 +145,19 @@ impl Pool {
         })
     }
 
-    /// Says goodbye on every idle connection.
+    /// Says goodbye on every idle connection that the channel has opened.
     pub(super) async fn close(&self) {
-        let idle = std::mem::take(&mut *self.lock());
-        let until = Instant::now() + QUIT_TIME_MAX;
-        let goodbyes = idle.into_iter().map(|idle| idle.connection.quit(until));
-        futures_util::future::join_all(goodbyes).await;
+        quit(self.host.of(&self.server)).await;
     }
+}
 
-    /// The one used last: the others may then grow old and go.
-    fn take_idle(&self) -> Option<Connection> {
-        let mut idle = self.lock();
-        idle.retain(|idle| idle.since.elapsed() < IDLE_TIME_MAX);
-        idle.pop().map(|idle| idle.connection)
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Idle>> {
-        // A list of connections cannot be left half-changed by a panic.
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+/// Says goodbye on these.
+async fn quit(connections: Vec<Connection>) {
+    let until = Instant::now() + QUIT_TIME_MAX;
+    let goodbyes = connections
+        .into_iter()
+        .map(|connection| connection.quit(until));
+    futures_util::future::join_all(goodbyes).await;
 }
 
 impl Lease<'_> {
@@ -162,10 +168,8 @@ impl Lease<'_> {
     /// Keeps the connection: its dialogue has ended cleanly.
     pub(super) fn give_back(self) {
         if !self.connection.is_out_of_step() {
-            self.pool.lock().push(Idle {
-                connection: self.connection,
-                since: Instant::now(),
-            });
+            let pool = self.pool;
+            pool.host.keep(self.connection, Arc::clone(&pool.server));
         }
     }
 }

@@ -25,6 +25,7 @@ mod faults;
 mod message;
 mod queued;
 mod scripted;
+mod shared;
 
 async fn sink(rules: Vec<Rule>) -> Handle {
     let options = smtp::Options {
@@ -41,7 +42,14 @@ fn channel(port: u16, login: Option<Value>, timer_ms: u64) -> EmailChannel {
     let login = login.map(|login| login.to_string());
     let mut config = Config::parse(&settings, login.as_deref()).unwrap();
     config.server.timers.hurry(Duration::from_millis(timer_ms));
-    EmailChannel::new(config, &support::environment("/nowhere".as_ref()))
+    bound(config)
+}
+
+/// Its limits hold.
+fn bound(config: Config) -> EmailChannel {
+    let channel = EmailChannel::new(config, &support::environment("/nowhere".as_ref()));
+    channel.bind(true);
+    channel
 }
 
 fn to_sink(sink: &Handle) -> EmailChannel {
@@ -189,8 +197,7 @@ async fn no_more_mails_begin_than_the_cap_allows() {
     let sink = sink(vec![]).await;
     let settings = json!({"host": "127.0.0.1", "port": sink.addr().port(), "encryption": "none",
         "from": "tide@example.org", "mails_per_minute": 60});
-    let config = Config::parse(&settings, None).unwrap();
-    let channel = EmailChannel::new(config, &support::environment("/nowhere".as_ref()));
+    let channel = bound(Config::parse(&settings, None).unwrap());
     for _ in 0..2 {
         assert_eq!(gist(&send(&channel, "ada@example.org").await), SENT);
     }

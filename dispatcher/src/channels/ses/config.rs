@@ -27,7 +27,9 @@ pub(super) struct Config {
     pub(super) signer: Signer,
     pub(super) letterhead: Letterhead,
     pub(super) configuration_set: Option<String>,
-    /// How many mails this process may begin in a second; none: as many as SES takes.
+    /// What all go by whom SES counts together: where it is, and whose key it is.
+    pub(super) account: String,
+    /// How many mails the account may begin in a second; none: as many as SES takes.
     pub(super) mails_per_second: Option<u32>,
 }
 
@@ -47,6 +49,7 @@ impl Config {
         let mails_per_second = settings.number("mails_per_second", 1, MAILS_PER_SECOND_MAX);
         let parts = url.zip(signer).zip(letterhead);
         let config = parts.map(|((url, signer), letterhead)| Self {
+            account: format!("{url}\n{}", signer.key_id()),
             url,
             signer,
             letterhead,

@@ -18,6 +18,11 @@ pub(super) struct Signer {
 }
 
 impl Signer {
+    /// Which key it signs with.
+    pub(super) fn key_id(&self) -> &str {
+        self.credentials.access_key_id()
+    }
+
     pub(super) fn new(
         access_key_id: String,
         secret_access_key: String,

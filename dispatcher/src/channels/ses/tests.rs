@@ -68,6 +68,7 @@ fn by_hand(sink: &Handle, settings: &Value) -> (Arc<dyn Channel>, ManualClock) {
         all[name] = value.clone();
     }
     let channel = support::channel_in(&environment, "ses", &all, &credentials());
+    channel.bind(true);
     (channel, hand)
 }
 

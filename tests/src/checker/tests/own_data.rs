@@ -38,7 +38,7 @@ fn who_has_left_is_sent_it() {
 #[should_panic(expected = "attempted although it was forbidden (not_confirmed)")]
 fn an_attempt_for_who_has_yet_to_confirm_is_noticed() {
     let signed_up = subscriber::SignedUp {
-        address_suppression_id: uuid_bytes(ADDRESS),
+        address_suppression_id: uuid_bytes(stream_of(MAILBOX)),
         domain_suppression_id: uuid_bytes(Uuid::from_u128(6)),
         confirmation: "required".to_owned(),
         ..subscriber::SignedUp::default()
@@ -54,6 +54,8 @@ fn an_attempt_past_what_only_their_own_word_could_end_is_noticed() {
         reason: "moved".to_owned(),
         ..suppression::Added::default()
     };
-    let story = Story::default().signs_up(READER).then(ADDRESS, &added);
+    let story = Story::default()
+        .signs_up(READER)
+        .then(stream_of(MAILBOX), &added);
     story.asks_for_their_data(READER).attempted(1).folded();
 }

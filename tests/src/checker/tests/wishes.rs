@@ -94,7 +94,7 @@ fn who_left_is_left_out() {
     let of_all = about_a_topic().leaves(READER);
     of_all.then(DELIVERY, &suppressed("unsubscribed")).folded();
     let added = suppression::Added::default();
-    let of_address = about_a_topic().then(ADDRESS, &added);
+    let of_address = about_a_topic().then(stream_of(MAILBOX), &added);
     of_address
         .then(DELIVERY, &suppressed("address_suppressed"))
         .folded();

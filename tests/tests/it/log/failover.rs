@@ -215,7 +215,6 @@ async fn goes_on_in_a_new_incarnation(platform: &Platform) {
         nats: &platform.nats,
         stream: &name,
         copies: &[],
-        addresses: &HashMap::new(),
         files: &[],
         told: &told,
         shredded: &[],

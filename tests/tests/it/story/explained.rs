@@ -44,6 +44,11 @@ async fn what_waits_says_for_what_the_strongest_first() {
         said(&house, id, ada).await,
         "Waits: its publication is paused until somebody resumes it; why: “legal check”."
     );
+    let publication = get(&house, &format!("/api/v1/publications/{id}")).await;
+    assert_eq!(
+        publication["explanation"],
+        "Nothing of it goes out until somebody resumes it: it was paused, for the reason “legal check”."
+    );
     restored(&house).await;
     assert_eq!(
         said(&house, id, ada).await,

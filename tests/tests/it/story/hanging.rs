@@ -81,7 +81,7 @@ impl Working {
 async fn email_channel(house: &House, sink: &smtp::Handle) -> Uuid {
     let settings = json!({
         "host": "127.0.0.1", "port": sink.addr().port(), "encryption": "none",
-        "from": "Town Crier <crier@news.example.org>",
+        "from": "Town Crier <crier@news.example.org>", "connections_max": 16,
     });
     house.channel("email", settings, None).await
 }

@@ -15,6 +15,7 @@ use tidings_domain::preferences::Given;
 use tidings_domain::publication::Priority;
 use tidings_domain::stream_id;
 use tidings_domain::subscriber::{Standing, Subscriber, What};
+use tidings_domain::suppression::{Reason, Scope};
 use tidings_domain::token::{LinkKeys, PreferencesLink};
 use tidings_domain::topic::{self, ByDefault, Sender, Topic};
 use tidings_domain::value::{Code, EmailAddress};
@@ -22,6 +23,7 @@ use tidings_projector::{Projector, Reader, channel_list, topic_list};
 use tidings_proto::Event;
 use tidings_service::http::{body_deadline, configure, request_context, security_headers};
 use tidings_tests::api::{ask_all, edge};
+use tidings_tests::audit;
 use tidings_tests::checker::deliveries::Deliveries;
 use tidings_tests::house::House;
 use time::macros::date;
@@ -285,6 +287,55 @@ async fn a_reader_chooses_on_the_page_leaves_and_comes_back() {
     assert_eq!(loaded.state.standing(), Standing::Active);
     let profile = loaded.state.profile().unwrap();
     assert!(profile.choices.wants(markets, ByDefault::Out));
+}
+
+/// What somebody chooses is kept, and they are told that nothing comes of it, and what ends that.
+#[actix_web::test]
+async fn whoever_gets_nothing_because_of_their_address_or_domain_is_told_so_on_the_page() {
+    let house = House::start().await;
+    house.email_channel().await;
+    let ada = house.subscriber("ada@example.org").await;
+    let email = EmailAddress::parse("ada@example.org").unwrap();
+    let address = stream_id::address_suppression(&house.id_key, &email);
+    let domain = stream_id::domain_suppression(&house.id_key, email.domain());
+    let path = path(&house, ada);
+    let says = async |what: &str| {
+        let save = TestRequest::post()
+            .uri(&path)
+            .insert_header(("content-type", "application/x-www-form-urlencoded"))
+            .set_payload(format!("do=save&language=de&zone=Europe%2F{what}"));
+        let requests = vec![TestRequest::get().uri(&path), save];
+        let answers = visit(&house, Offer::default(), requests).await;
+        assert_eq!([answers[0].0, answers[1].0], [200, 200], "{answers:?}");
+        let says = |page: &str| page.contains("Nothing is sent to your address at present");
+        let [shown, saved] = [says(&answers[0].1), says(&answers[1].1)];
+        assert_eq!(shown, saved);
+        assert_eq!(answers[1].1.contains("from the next message on"), !saved);
+        assert!(answers[1].1.contains("Saved"));
+        saved
+    };
+    house.platform.settle().await;
+    let told = async || {
+        house.platform.settle().await;
+        mails(&house, "ada")
+    };
+    assert!(!says("Paris").await);
+    assert_eq!(told().await, 1, "that it was changed");
+    for (id, scope, reason, zone) in [
+        (address, Scope::Address, Reason::Complaint, "Rome"),
+        (domain, Scope::Domain, Reason::Manual, "Berlin"),
+    ] {
+        house.suppress(id, scope, reason).await;
+        assert!(says(zone).await, "{reason}");
+        house.lift(id, reason).await;
+    }
+    assert_eq!(told().await, 1, "who gets nothing is told nothing");
+    assert!(!says("Vienna").await);
+    let notices = audit::sound_log(house.platform.store.log()).await;
+    let notices = notices
+        .iter()
+        .filter(|it| it.event_type == "access.NoticeIssued");
+    assert_eq!(notices.count(), 2);
 }
 
 #[actix_web::test]

@@ -9,7 +9,10 @@ use uuid::Uuid;
 const READERS: i64 = 20;
 
 async fn start() -> (House, Uuid) {
-    let house = House::start().await;
+    fill(House::start().await).await
+}
+
+async fn fill(house: House) -> (House, Uuid) {
     for n in 0..READERS {
         house.subscriber(&format!("reader{n}@example.org")).await;
     }
@@ -19,12 +22,14 @@ async fn start() -> (House, Uuid) {
 
 /// How often the channel's circuit was opened.
 async fn openings(house: &House, channel_id: Uuid) -> usize {
+    count(house, channel_id, "channel.CircuitOpened").await
+}
+
+async fn count(house: &House, channel_id: Uuid, event_type: &str) -> usize {
     let log = house.platform.store.log();
     let events = log.stream(channel_id).await.unwrap();
-    let opened = events
-        .iter()
-        .filter(|it| it.event_type == "channel.CircuitOpened");
-    opened.count()
+    let such = events.iter().filter(|it| it.event_type == event_type);
+    such.count()
 }
 
 /// Lets time pass in steps, so that whatever is due in between happens.
@@ -64,6 +69,30 @@ async fn a_relay_that_does_not_know_us_any_more_costs_nobody_the_message() {
     pass(&house, 120).await;
     assert_eq!(house.accounting(id).await, accounting(READERS, 0));
     assert_eq!(house.smtp.count() as i64, READERS);
+}
+
+/// A dispatcher has found it out, and goes: another one, which has seen nobody refused, does not try everybody anew.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_dispatcher_has_found_out_of_a_relay_another_one_need_not() {
+    let (house, channel) = fill(House::start_without_delivery().await).await;
+    let words = "5.7.1 <reader@example.org>: Relay access denied";
+    let denies = house.smtp.add_rule(Rule::reply(Phase::RcptTo, 554, words));
+    let id = house.publish("The ferry", "It runs.", &[channel]).await;
+    let mut first = house.dispatcher();
+    while openings(&house, channel).await == 0 {
+        house.platform.settle().await;
+        first.step().await.unwrap();
+    }
+    drop(first);
+    house.add_dispatcher(house.dispatcher()).await;
+    let asked = house.smtp.hits(denies);
+    pass(&house, 12 * 60).await;
+    assert_eq!(count(&house, channel, "channel.CircuitClosed").await, 0);
+    let probes = house.smtp.hits(denies) - asked;
+    assert!((8..=20).contains(&probes), "{probes} since");
+    house.smtp.remove_rule(denies);
+    pass(&house, 120).await;
+    assert_eq!(house.accounting(id).await, accounting(READERS, 0));
 }
 
 /// One receiver's domain does not like who we say we are: that one is tried again by itself, and everybody else gets their mail.

@@ -1,16 +1,17 @@
 //! Whoever signs up by themselves is asked first, and nobody is written to because somebody else typed their address:
 //! not for long, not often, and not after they had said no.
 
+mod flooded;
+
 use std::time::Duration;
 
 use actix_web::http::header;
 use actix_web::test::TestRequest;
-use futures_util::future::join_all;
 use serde_json::{Value, json};
 use tidings_command_api::{Commands, SignUpForm};
 use tidings_domain::stream_id;
 use tidings_domain::subscriber::{Consent, Standing, Subscriber};
-use tidings_domain::suppression::{Command, Reason, Scope, Suppression};
+use tidings_domain::suppression::{Reason, Scope, Suppression};
 use tidings_domain::token::{ConfirmLink, UnsubscribeLink};
 use tidings_domain::value::{ConsentVersion, ConsentWording, EmailAddress};
 use tidings_proto::Event;
@@ -116,18 +117,8 @@ async fn reasons(house: &House, email: &str) -> Vec<Reason> {
 }
 
 async fn suppress(house: &House, email: &str, reason: Reason) {
-    let context = house.context();
-    let command = || Command::Add {
-        scope: Scope::Address,
-        reason,
-        delivery_id: None,
-        value: None,
-    };
-    let store = &house.platform.store;
-    store
-        .execute::<Suppression>(suppression_id(house, email), &context, None, command)
-        .await
-        .unwrap();
+    let id = suppression_id(house, email);
+    house.suppress(id, Scope::Address, reason).await;
 }
 
 /// Whatever happened, every attempt was allowed and every delivery is settled.
@@ -205,30 +196,6 @@ async fn nobody_learns_whether_an_address_is_known_and_who_gets_mail_is_not_aske
 }
 
 #[actix_web::test]
-async fn nobody_is_flooded_however_often_and_fast_their_address_is_typed() {
-    let (house, _) = house().await;
-    let all = join_all((0..6).map(|_| join(&house, ADA))).await;
-    for (status, answer) in all {
-        // Whoever was too slow again and again may try once more; the others are told the same.
-        assert!(matches!(status, 202 | 409 | 503), "{status} {answer}");
-    }
-    for _ in 0..3 {
-        joined(&house, ADA).await;
-    }
-    assert_eq!(mails(&house, ADA).len(), 3);
-    let ada = holder(&house, ADA).await;
-    assert_eq!(standing(&house, ada).await, Standing::Pending);
-    // Tomorrow is another day.
-    house
-        .platform
-        .clock
-        .advance(Duration::from_secs(25 * 3_600));
-    joined(&house, ADA).await;
-    assert_eq!(mails(&house, ADA).len(), 4);
-    all_is_well(&house).await;
-}
-
-#[actix_web::test]
 async fn who_had_left_comes_back_only_by_their_own_word() {
     let (house, channel) = house().await;
     let ada = house.subscriber(ADA).await;
@@ -268,6 +235,31 @@ async fn a_suppression_is_lifted_by_whoever_confirms_and_not_by_whoever_types() 
         (mails(&house, ADA).len(), mails(&house, GRACE).len()),
         (2, 0)
     );
+    all_is_well(&house).await;
+}
+
+#[actix_web::test]
+async fn whom_a_file_of_others_says_to_have_left_or_not_to_have_confirmed_may_sign_up_here() {
+    let (house, channel) = house().await;
+    let file = "email,status,unsubscribed_at\nada@example.org,pending,\ngrace@example.org,active,2021-01-01\n\
+        bob@example.org,blocked,\n";
+    let request = TestRequest::post().uri("/api/v1/imports");
+    let request = request.insert_header((header::CONTENT_TYPE, "text/csv"));
+    let (status, answer) = ask(&house, commands(&house), request.set_payload(file)).await;
+    assert_eq!(status, 202, "{answer}");
+    house.platform.settle().await;
+    for email in [ADA, GRACE] {
+        assert_eq!(reasons(&house, email).await, [Reason::Unsubscribed]);
+        joined(&house, email).await;
+        assert_eq!(press(&house, &last_link(&house, email)).await, 200);
+        assert_eq!(reasons(&house, email).await, []);
+    }
+    joined(&house, "bob@example.org").await;
+    house.publish("The ferry", "It runs.", &[channel]).await;
+    house.platform.settle().await;
+    let count = |email: &str| mails(&house, email).len();
+    assert_eq!([count(ADA), count(GRACE)], [2, 2]);
+    assert_eq!(count("bob@example.org"), 0, "an operator blocked him");
     all_is_well(&house).await;
 }
 

@@ -1,11 +1,17 @@
 //! What an operator suppresses gets nothing, until they lift it; and what is not theirs to lift stands.
 
+use std::time::Duration;
+
 use actix_web::test::TestRequest;
 use serde_json::{Value, json};
 use tidings_domain::stream_id;
-use tidings_domain::suppression::{Command, Reason, Scope, Suppression};
+use tidings_domain::suppression::{Reason, Scope, Suppression};
 use tidings_domain::value::EmailAddress;
-use tidings_tests::house::House;
+use tidings_proto::Event;
+use tidings_tests::audit;
+use tidings_tests::checker::deliveries::Deliveries;
+use tidings_tests::house::{Accounting, House};
+use uuid::Uuid;
 
 use super::bounced::{ADA, GRACE, ask, house_commands};
 
@@ -79,23 +85,136 @@ async fn nobody_lifts_what_only_they_themselves_can() {
     let house = House::start().await;
     let email = EmailAddress::parse(ADA).unwrap();
     let id = stream_id::address_suppression(&house.id_key, &email);
-    let command = || Command::Add {
-        scope: Scope::Address,
-        reason: Reason::Erased,
-        delivery_id: None,
-        value: None,
-    };
-    let (store, context) = (&house.platform.store, house.context());
-    store
-        .execute::<Suppression>(id, &context, None, command)
-        .await
-        .unwrap();
+    house.suppress(id, Scope::Address, Reason::Erased).await;
     let lift = |reason: &str| json!({ "reasons": [reason] });
     let path = format!("/{id}/lift");
     assert_eq!(post(&house, &path, lift("erased")).await.0, 422);
     assert_eq!(post(&house, &path, lift("manual")).await.0, 200);
+    let store = &house.platform.store;
     let suppression = store.load::<Suppression>(id).await.unwrap().state;
     assert_eq!(suppression.reasons(), [Reason::Erased]);
-    let nothing = format!("/{}/lift", uuid::Uuid::from_u128(7));
+    let nothing = format!("/{}/lift", Uuid::from_u128(7));
     assert_eq!(post(&house, &nothing, lift("manual")).await.0, 404);
+}
+
+/// Whether anything may be sent to an address tells of whoever has it: so it is a look at them.
+#[actix_web::test]
+async fn who_looks_up_what_stands_against_an_address_has_looked_at_its_subscriber() {
+    let house = House::start().await;
+    let ada = stream_id::access(house.subscriber(ADA).await);
+    let find = async |whom: Value, reason: &str| {
+        let request = TestRequest::post().uri("/api/v1/suppressions/find");
+        let request = request
+            .insert_header(("look-reason", reason))
+            .set_json(whom);
+        ask(&house, house_commands(&house), request).await.0
+    };
+    let looks = async || {
+        let log = house.platform.store.log();
+        let events = log.page_after(0, 1_000).await.unwrap();
+        let looks = events
+            .into_iter()
+            .filter(|it| it.event_type == "access.Viewed");
+        looks.map(|it| it.stream_id).collect::<Vec<_>>()
+    };
+    let address = || json!({ "address": "ADA@example.org" });
+    assert_eq!(find(address(), "she asks").await, 404);
+    assert_eq!(looks().await, [ada]);
+    assert_eq!(post(&house, "", address()).await.0, 200);
+    assert_eq!(looks().await, [ada], "to suppress shows nothing");
+    assert_eq!(find(address(), "she asks again").await, 200);
+    assert_eq!(looks().await, [ada; 2]);
+    assert_eq!(find(address(), &"x".repeat(501)).await, 400);
+    // Of nobody there is nothing to see.
+    for whom in [
+        json!({ "domain": "example.org" }),
+        json!({ "address": GRACE }),
+    ] {
+        assert_eq!(find(whom, "why not").await, 404);
+    }
+    assert_eq!(looks().await, [ada; 2]);
+}
+
+/// A house where something is planned for these, and nothing attempted: their channel is disabled.
+async fn planned_for(readers: &[&str]) -> (House, Uuid, Uuid) {
+    let house = House::start().await;
+    let channel = house.email_channel().await;
+    for reader in readers {
+        house.subscriber(reader).await;
+    }
+    house.disable(channel).await;
+    let id = house.publish("The ferry", "It runs.", &[channel]).await;
+    house.platform.settle().await;
+    let pending = house.accounting(id).await.pending;
+    assert_eq!(pending, i64::try_from(readers.len()).unwrap());
+    (house, channel, id)
+}
+
+/// Everything that was planned is attempted, or not; gives why each that was not was not.
+async fn attempted(house: &House, channel: Uuid) -> Vec<String> {
+    house.enable(channel).await;
+    house.platform.clock.advance(Duration::from_secs(60));
+    house.platform.settle().await;
+    let events = audit::sound_log(house.platform.store.log()).await;
+    Deliveries::of(&events).all_settled();
+    let reasons = events.iter().filter_map(|event| match event.decode() {
+        Ok(Event::DeliverySuppressed(it)) => Some(it.reason),
+        _ => None,
+    });
+    reasons.collect()
+}
+
+#[actix_web::test]
+async fn whose_address_or_domain_is_suppressed_between_plan_and_attempt_gets_nothing() {
+    let readers = [
+        ADA,
+        GRACE,
+        "bob@example.net",
+        "cleo@sub.example.net",
+        "dan@example.com",
+    ];
+    let (house, channel, id) = planned_for(&readers).await;
+    assert_eq!(post(&house, "", json!({ "address": ADA })).await.0, 200);
+    let domain = json!({ "domain": "example.net" });
+    assert_eq!(post(&house, "", domain).await.0, 200);
+    // Whose reason is gone again by then gets it.
+    let email = EmailAddress::parse(GRACE).unwrap();
+    let grace = stream_id::address_suppression(&house.id_key, &email);
+    let complaint = Reason::Complaint;
+    house.suppress(grace, Scope::Address, complaint).await;
+    house.lift(grace, complaint).await;
+    let mut reasons = attempted(&house, channel).await;
+    reasons.sort_unstable();
+    assert_eq!(reasons, ["address_suppressed", "domain_suppressed"]);
+    let settled = Accounting {
+        planned: 5,
+        sent: 3,
+        suppressed: 2,
+        ..Accounting::default()
+    };
+    assert_eq!(house.accounting(id).await, settled);
+    let got = readers.map(|it| house.smtp.by_recipient(it).len());
+    assert_eq!(got, [0, 1, 0, 1, 1]);
+}
+
+#[actix_web::test]
+async fn who_changes_their_address_between_plan_and_attempt_gets_it_there_and_nowhere_else() {
+    let (house, channel, id) = planned_for(&[ADA, GRACE]).await;
+    let find = TestRequest::post().uri("/api/v1/subscribers/find");
+    let find = find.set_json(json!({ "email": ADA }));
+    let (_, ada) = ask(&house, house_commands(&house), find).await;
+    let path = format!("/api/v1/subscribers/{}", ada["id"].as_str().unwrap());
+    let change = TestRequest::patch().uri(&path);
+    let change = change.set_json(json!({ "email": "ada@example.net" }));
+    let (status, answer) = ask(&house, house_commands(&house), change).await;
+    assert_eq!(status, 200, "{answer}");
+    assert_eq!(attempted(&house, channel).await, [] as [&str; 0]);
+    let settled = Accounting {
+        planned: 2,
+        sent: 2,
+        ..Accounting::default()
+    };
+    assert_eq!(house.accounting(id).await, settled);
+    let got = [ADA, "ada@example.net", GRACE].map(|it| house.smtp.by_recipient(it).len());
+    assert_eq!(got, [0, 1, 1]);
 }

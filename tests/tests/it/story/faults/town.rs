@@ -123,6 +123,21 @@ impl Town {
         self.house.channel(kind, settings, Some(credentials)).await
     }
 
+    /// A channel that opens connections of its own to the house's mail server: those of one that writes its name in the same way
+    /// would do too, and nobody would be greeted.
+    async fn mail_channel(&self, number: usize) -> Uuid {
+        let capital = |(index, letter): (usize, char)| match (number >> index) & 1 {
+            1 => letter.to_ascii_uppercase(),
+            _ => letter,
+        };
+        let host: String = "localhost".chars().enumerate().map(capital).collect();
+        let settings = json!({
+            "host": host, "port": self.house.smtp.addr().port(), "encryption": "none",
+            "from": "Town Crier <crier@news.example.org>",
+        });
+        self.house.channel("email", settings, None).await
+    }
+
     /// The class of the one delivery that a publication made on a channel.
     pub(super) async fn class(&self, publication: Uuid, channel: Uuid) -> &'static str {
         let client = self.house.platform.pool.get().await.unwrap();
@@ -169,7 +184,10 @@ impl Town {
     /// Has a receiver do it once to what is published, and sees the delivery to its end.
     pub(super) async fn suffer(&mut self, number: usize, case: &Case) {
         let (name, other_name) = (format!("place{number}"), format!("other{number}"));
-        let channel = self.channel(case.kind, &name).await;
+        let channel = match case.kind {
+            "email" => self.mail_channel(number).await,
+            kind => self.channel(kind, &name).await,
+        };
         let other = self.channel("slack", &other_name).await;
         let rule = match case.misdeed.clone() {
             Misdeed::OfMail(rule) => self.house.smtp.add_rule(rule.times(1)),

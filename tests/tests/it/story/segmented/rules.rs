@@ -279,3 +279,28 @@ async fn what_would_reach_nobody_now_is_not_published() {
     ok(&house, publishes()).await;
     assert_eq!(house.smtp.count(), 1);
 }
+
+/// Whatever became of its segments since: it was said yes to.
+#[actix_web::test]
+async fn a_schedule_that_is_asked_for_again_is_what_it_was() {
+    let house = House::start().await;
+    let channel = house.email_channel().await;
+    let vips = segment(&house, "vips", json!({ "tag": "vip" })).await;
+    let id = draft(&house, channel, "T", &json!({ "segments": ["vips"] })).await;
+    let path = format!("/api/v1/publications/{id}/schedule");
+    let later = json!({ "local_time": "2036-03-01T08:00", "zone": "Europe/London" });
+    let schedules = |key: &str| {
+        let request = post(&path, &later);
+        request.insert_header(("idempotency-key", format!("\"{key}\"")))
+    };
+    let first = ok(&house, schedules("k")).await;
+    let now = house.platform.clock.clock().now();
+    let vault = house.platform.store.vault();
+    vault.shred(&[vips], now).await.unwrap();
+    house.platform.settle().await;
+    assert_eq!(ok(&house, schedules("k")).await, first);
+    // Another request is told.
+    let (status, problem) = say(&house, schedules("l")).await;
+    assert_eq!(status, 409, "{problem}");
+    assert_eq!(house.state(id).await, "scheduled");
+}

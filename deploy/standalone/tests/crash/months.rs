@@ -54,7 +54,7 @@ impl World {
             request_digest: None,
         };
         // Its session ends with it: one that lived on would look like a dead program's.
-        let store = store(&self.servers.database_url(), &self.master_keys);
+        let store = store(self.servers.database_url(), &self.master_keys);
         let under = Under {
             owner: subscriber_id,
             period: Some(stream_id::engagement_period(month)),

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use serde_json::Value;
@@ -254,11 +255,12 @@ impl Commands {
         }
     }
 
-    /// Takes note of what mails tell about themselves; these keys sign what they say.
+    /// Takes note of what mails tell about themselves; these keys sign what they say. `readers_wait`: for that to be on record, and no
+    /// longer.
     #[must_use]
-    pub fn with_tracking(self, keys: LinkKeys) -> Self {
+    pub fn with_tracking(self, keys: LinkKeys, readers_wait: Duration) -> Self {
         Self {
-            tracking: Some(Tracking::new(keys)),
+            tracking: Some(Tracking::new(keys, readers_wait)),
             ..self
         }
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_web::web;
 use tidings_domain::aggregate::Aggregate as _;
 use tidings_domain::engagement::{Agent, Engagement, Event, Hit, RULES};
 use tidings_domain::personal::Personal;
@@ -11,16 +12,17 @@ use tidings_domain::token::{Done, LinkKeys, TrackingLink};
 use tidings_domain::value::{Code, Evidence, Month};
 use tidings_event_store::vault::{Under, VaultError};
 use tidings_event_store::{CommitError, Context, Loaded, ReadError};
+use tidings_service::problem::chain;
 use tokio::sync::Semaphore;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 
 use crate::commands::Commands;
 
-/// A reader waits no longer for the log.
-const RECORD_WITHIN: Duration = Duration::from_secs(2);
-/// So many are put on record at once; one more is answered at once.
-const AT_ONCE_MAX: usize = 4_096;
+/// A reader waits no longer for the log than this.
+pub const READERS_WAIT: Duration = Duration::from_secs(2);
+/// So many are put on record at once, and no more whoever waits: others have to do with the log, too.
+const AT_ONCE_MAX: usize = 256;
 /// Times it is tried anew because others were faster.
 const ATTEMPTS_MAX: u32 = 5;
 const ACTOR: &str = "subscriber:tracking";
@@ -28,13 +30,15 @@ const ACTOR: &str = "subscriber:tracking";
 /// How what mails tell is known and put on record.
 pub(crate) struct Tracking {
     pub(crate) keys: LinkKeys,
+    readers_wait: Duration,
     places: Arc<Semaphore>,
 }
 
 impl Tracking {
-    pub(crate) fn new(keys: LinkKeys) -> Self {
+    pub(crate) fn new(keys: LinkKeys, readers_wait: Duration) -> Self {
         Self {
             keys,
+            readers_wait,
             places: Arc::new(Semaphore::new(AT_ONCE_MAX)),
         }
     }
@@ -49,15 +53,17 @@ pub(crate) struct Program {
 
 /// What became of a hit. The reader is answered in the same way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
+enum Verdict {
     /// On record.
     Recorded,
     /// As much as is kept of this message was on record before.
     Full,
     /// There is nobody, or nobody any more, whom it could be recorded of.
     Nobody,
-    /// The log did not take it, or did not say so in time.
-    Unanswered,
+    /// The log did not take it.
+    NotTaken,
+    /// It was not even begun in time: too many others were under way.
+    Crowded,
 }
 
 impl Verdict {
@@ -66,7 +72,8 @@ impl Verdict {
             Self::Recorded => "recorded",
             Self::Full => "full",
             Self::Nobody => "nobody",
-            Self::Unanswered => "unanswered",
+            Self::NotTaken => "not_taken",
+            Self::Crowded => "crowded",
         }
     }
 }
@@ -82,30 +89,35 @@ enum NotTaken {
     Commit(#[from] CommitError),
 }
 
-/// Puts on record what was done with a mail. Never fails: whoever waits wants to get where the link leads.
+/// Puts on record what was done with a mail. Never fails, and keeps nobody waiting for long: whoever waits wants to get where the link
+/// leads. What was begun is ended all the same.
 pub(crate) async fn record(
-    commands: &Commands,
+    commands: web::Data<Commands>,
     tracking: &Tracking,
-    link: &TrackingLink,
-    program: &Program,
-) -> Verdict {
-    let verdict = match tracking.places.try_acquire() {
-        Err(_) => Verdict::Unanswered,
-        Ok(_place) => match timeout(RECORD_WITHIN, put_on_record(commands, link, program)).await {
-            Ok(Ok(verdict)) => verdict,
-            Ok(Err(error)) => {
-                tracing::warn!(%error, "what a mail told is not on record");
-                Verdict::Unanswered
-            }
-            Err(_) => Verdict::Unanswered,
-        },
-    };
+    link: TrackingLink,
+    program: Program,
+) {
     let what = match link.done {
         Done::Opened => "opened",
         Done::Clicked { .. } => "clicked",
     };
-    commands.count_hit(what, verdict.as_str());
-    verdict
+    let places = Arc::clone(&tracking.places);
+    let until = Instant::now() + tracking.readers_wait;
+    let Ok(Ok(place)) = timeout_at(until, places.acquire_owned()).await else {
+        return commands.count_hit(what, Verdict::Crowded.as_str());
+    };
+    let recording = tokio::spawn(async move {
+        let verdict = put_on_record(&commands, &link, &program).await;
+        let verdict = verdict.unwrap_or_else(|error| {
+            // One for each hit: they are counted.
+            tracing::debug!(error = %chain(&error), "what a mail told is not on record");
+            Verdict::NotTaken
+        });
+        commands.count_hit(what, verdict.as_str());
+        drop(place);
+    });
+    // Either it is done, or the reader goes on.
+    drop(timeout_at(until, recording).await);
 }
 
 async fn put_on_record(

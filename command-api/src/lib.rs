@@ -38,6 +38,7 @@ pub use channels::replay::{Missed, NotTaken, Wanted};
 pub use commands::{
     CheckChannel, Commands, GoesToNobody, NotSkipped, NoticeChannel, SignUpForm, SkipInView,
 };
+pub use engagement::READERS_WAIT;
 pub use imports::{ImportError, ImportWorker};
 pub use looks::recorder;
 pub use offers::{Offer, OfferedChannel, OfferedTopic, Offers};

@@ -57,10 +57,15 @@ impl Retention {
             return Ok(Progress::Idle);
         }
         let mut progress = Progress::Idle;
+        let mut failed = None;
         for month in rows.iter().filter_map(|row| Month::parse(row.get(0))) {
-            progress = progress.or(self.end(month, now).await?);
+            // One that cannot end keeps no other from it.
+            match self.end(month, now).await {
+                Ok(ended) => progress = progress.or(ended),
+                Err(error) => failed = Some(error),
+            }
         }
-        Ok(progress)
+        failed.map_or(Ok(progress), Err)
     }
 
     /// Steps until told to stop; wakes when this process commits something, and every minute.

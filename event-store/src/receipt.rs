@@ -17,7 +17,7 @@ use crate::witness::{PublicKey, SigningKey, check_signed, sign_object};
 pub const FORMAT: &str = "tidings.erasure-receipt.v1";
 
 /// What each code of what remains means. A sentence never changes: it is part of what was signed.
-const WHY: [(&str, &str); 9] = [
+const WHY: [(&str, &str); 10] = [
     (
         "ids",
         "ids, times, counts and codes: the log's proof of what happened, with no name in it",
@@ -34,6 +34,11 @@ const WHY: [(&str, &str); 9] = [
         "segments",
         "of publications that named segments, whether these picked them: a bit each, while the names of the segments, and what \
          they ask, are kept",
+    ),
+    (
+        "links",
+        "of messages that told when a link of theirs was followed, which link that was: a keyed id, sealed until what is known of \
+         that month ends",
     ),
     (
         "sealed_bytes",

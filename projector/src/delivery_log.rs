@@ -3,7 +3,6 @@
 use tidings_event_store::view::View as _;
 
 use crate::channel_list::ChannelList;
-use crate::delivery_engagement::DeliveryEngagement;
 use crate::publication_status::PublicationStatus;
 
 mod around;
@@ -24,10 +23,10 @@ pub use outcome::Class;
 pub use query::Delivery;
 pub(crate) use query::many;
 
-/// The views that deliveries are read from: their own, those of what they wait for, and what became of them with their readers.
-pub(crate) const VIEWS: [&str; 4] = [
+/// The views that deliveries are read from: their own, and those of what they wait for. What became of them with their readers may lag
+/// behind: nobody waits for a view that has still to go through the whole log.
+pub(crate) const VIEWS: [&str; 3] = [
     DeliveryLog::DEFINITION.name,
-    DeliveryEngagement::DEFINITION.name,
     PublicationStatus::DEFINITION.name,
     ChannelList::DEFINITION.name,
 ];

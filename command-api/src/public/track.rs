@@ -45,7 +45,8 @@ pub(crate) async fn track(
     };
     // Whoever only asks what there is has neither opened nor followed anything.
     if request.method() == Method::GET {
-        record(&commands, tracking, &link, &program(&request)).await;
+        let (link, program) = (link.clone(), program(&request));
+        record(commands.clone(), tracking, link, program).await;
     }
     answer(link.done)
 }

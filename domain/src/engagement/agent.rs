@@ -59,6 +59,8 @@ impl Agent {
             return Self::Unknown;
         };
         let name = said.to_ascii_lowercase();
+        // A make of phones.
+        let name = name.replace("cubot", "");
         let holds = |parts: &[&str]| parts.iter().any(|part| name.contains(part));
         match () {
             () if said == APPLE_PREFETCH => Self::Prefetch,

@@ -60,6 +60,11 @@ fn programs_are_known_by_what_they_say_of_themselves() {
             Agent::Scanner,
         ),
         (Some("python-requests/2.32"), None, Agent::Scanner),
+        (
+            Some("Mozilla/5.0 (Linux; Android 14; CUBOT P80) Mobile"),
+            None,
+            Agent::Reader,
+        ),
         (Some("  "), None, Agent::Unknown),
         (None, None, Agent::Unknown),
     ];

@@ -109,6 +109,8 @@ code_enum! {
         Choices = "choices",
         /// Whether segments picked them for a publication:
         Segments = "segments",
+        /// Which links of their mails were followed, under the key of each month, until that is destroyed:
+        Links = "links",
         /// What was sealed, with no key to open it:
         SealedBytes = "sealed_bytes",
         /// Pages and write-ahead log of the database, until they are written over:

@@ -40,9 +40,11 @@ pub(super) fn row(event: &Recorded, told: &Told, opened: &[(String, Words)]) -> 
         _ => return None,
     };
     let hit = decoded.as_ref().and_then(hit);
-    let delivery_id = match &hit {
-        Some(hit) => id(hit.delivery_id),
-        None => told.stream_id.to_string(),
+    let delivery_id = match (&hit, event.noun()) {
+        (Some(hit), _) => id(hit.delivery_id),
+        (None, "delivery") => told.stream_id.to_string(),
+        // Of a kind that this build does not know.
+        (None, _) => String::new(),
     };
     let begin = [
         told.position.to_string(),

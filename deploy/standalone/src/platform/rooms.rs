@@ -10,8 +10,8 @@ use serde_json::Value;
 use tidings_command_api::inbound::maildir::Maildir;
 use tidings_command_api::sns::{self, Sns};
 use tidings_command_api::{
-    Commands, GoesToNobody, ImportWorker, KeyUses, Missed, NotSkipped, NotTaken, SkipInView,
-    Wanted, docs, recorder,
+    Commands, GoesToNobody, ImportWorker, KeyUses, Missed, NotSkipped, NotTaken, READERS_WAIT,
+    SkipInView, Wanted, docs, recorder,
 };
 use tidings_dispatcher::channel::Environment;
 use tidings_dispatcher::channels::{Accounts, Paces, addressed_kinds, email};
@@ -99,7 +99,7 @@ impl Rooms {
                 is_obstructed(desk.clone()),
             )
             .with_notices(notice_channel(site))
-            .with_tracking(core.tracking_keys.clone())
+            .with_tracking(core.tracking_keys.clone(), READERS_WAIT)
             .with_scopes(scopes(every_route()))
             .with_metrics(site.metrics.clone());
         if let Some((contact, make)) = own_data(site, &reader) {

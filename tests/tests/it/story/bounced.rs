@@ -65,7 +65,7 @@ pub(super) fn house_commands(house: &House) -> Commands {
     });
     commands(&house.platform, house.id_key.clone(), link_keys)
         .with_segments(addressed_kinds(), goes_to_nobody, is_obstructed)
-        .with_tracking(house.tracking_keys.clone())
+        .with_tracking(house.tracking_keys.clone(), Duration::from_mins(2))
 }
 
 /// The same, which find out by which channel a notice goes.

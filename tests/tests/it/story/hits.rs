@@ -1,5 +1,7 @@
 //! What mails tell: every hit is on record before it is answered, and the answer never waits for long.
 
+use std::time::Duration;
+
 use futures_util::future::join_all;
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response};
@@ -16,13 +18,16 @@ use uuid::Uuid;
 use super::commands::commands;
 use super::unsubscribe::serve_commands;
 
+/// Longer than the log ever takes: these tests ask what is on record once a hit is answered.
+const PATIENCE: Duration = Duration::from_mins(2);
 const URL: &str = "https://example.org/ferry?at=noon";
 
 /// Serves the commands on a port of this machine; gives its URL.
 fn serve(house: &House) -> String {
     let link_keys = LinkKeys::clone(&house.link_keys);
     let commands = commands(&house.platform, house.id_key.clone(), link_keys);
-    serve_commands(house, commands.with_tracking(house.tracking_keys.clone()))
+    let keys = house.tracking_keys.clone();
+    serve_commands(house, commands.with_tracking(keys, PATIENCE))
 }
 
 fn client() -> Client {

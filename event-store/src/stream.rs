@@ -2,17 +2,19 @@
 
 use std::time::Duration;
 
-use async_nats::HeaderMap;
 use async_nats::jetstream::context::{
     CreateStreamError, GetStreamByNameError, GetStreamByNameErrorKind, GetStreamError,
     GetStreamErrorKind,
 };
 use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, StorageType, Stream};
-use async_nats::jetstream::{Context as JetStream, ErrorCode};
+use async_nats::jetstream::{self, Context as JetStream, ErrorCode};
+use async_nats::{Client, HeaderMap};
+use tokio::time::sleep;
 use uuid::Uuid;
 
 use crate::crash_point;
 use crate::event::Recorded;
+use crate::log::Log;
 
 /// Header of every message: the hash of the batch its event was committed in, hex.
 pub const BATCH_HASH: &str = "Tidings-Batch-Hash";
@@ -21,6 +23,8 @@ pub const TRACEPARENT: &str = "traceparent";
 
 /// Twice what W3C trace contexts take today.
 const TRACEPARENT_BYTES_MAX: usize = 128;
+/// How often to ask how far the stream is.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 const MAX_AGE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 const MAX_BYTES: i64 = 4 << 30;
 
@@ -133,6 +137,21 @@ impl StreamName {
             .await;
         crash_point!("relay.stream_created");
         Ok(created?)
+    }
+
+    /// Waits until the stream is as far as the log was when asked, whoever relays; or until nobody tells.
+    pub async fn catches_up(&self, log: &Log, client: &Client) {
+        let Ok(head) = log.head().await else {
+            return;
+        };
+        let jetstream = jetstream::new(client.clone());
+        while let Ok(Some(stream)) = self.find(&jetstream).await {
+            let last = stream.cached_info().state.last_sequence;
+            if i64::try_from(last).is_ok_and(|last| last >= head.position) {
+                return;
+            }
+            sleep(LOOK_AGAIN).await;
+        }
     }
 
     /// The stream, if there is one.

@@ -51,6 +51,8 @@ use witness::Witness;
 const ATTEMPTS_FINISH_WITHIN: Duration = Duration::from_secs(30);
 /// How long every other part may take.
 const PARTS_FINISH_WITHIN: Duration = Duration::from_secs(15);
+/// What was answered is in the stream by then, or the next start brings it there.
+const RELAYED_WITHIN: Duration = Duration::from_secs(3);
 const NATS_DRAINS_WITHIN: Duration = Duration::from_secs(5);
 /// How long a start waits for the word of whoever may have seen a later history.
 const LOOK_WITHIN: Duration = Duration::from_secs(5);
@@ -215,6 +217,12 @@ impl Platform {
             self.serving.stop(PARTS_FINISH_WITHIN).await;
         };
         join(requests, self.delivery.stop(ATTEMPTS_FINISH_WITHIN)).await;
+        // Whoever loses the database now finds in the stream all that was answered.
+        let log = self.core.store.log();
+        let relayed = timeout(RELAYED_WITHIN, self.stream.catches_up(log, &self.nats)).await;
+        if relayed.is_err() {
+            tracing::warn!("the stream is not as far as the log yet");
+        }
         self.others.stop(PARTS_FINISH_WITHIN).await;
         self.core.close();
         // A client that is connecting anew may not come to it.

@@ -196,22 +196,22 @@ impl World {
     /// A round in the middle of which something is done by `strike`: until it returns, every connection waits for the
     /// last answer of its mail, unless it has them released.
     async fn in_mid_send(&self, strike: impl AsyncFnOnce(&Self)) -> Result<(), Away> {
-        self.in_mid_send_of(1, strike).await
+        self.in_mid_send_of(READERS, strike).await
     }
 
-    /// The same with so many programs that send.
+    /// The same with so many readers.
     async fn in_mid_send_of(
         &self,
-        programs: u32,
+        readers: usize,
         strike: impl AsyncFnOnce(&Self),
     ) -> Result<(), Away> {
-        let mails = programs * MAILS_AT_ONCE;
+        let mails = MAILS_AT_ONCE;
         let stall = smtp::Rule::new(smtp::Phase::FinalDot, smtp::Action::Stall).recorded();
         let stalled = self.smtp.add_rule(stall.times(mails));
         let message = slack::Rule::new(slack::Action::Stall).recorded();
         let message = self.slack.add_rule(message.times(1));
         let round = self.round(Round {
-            readers: READERS * programs as usize,
+            readers,
             ..Round::default()
         });
         let struck = async {

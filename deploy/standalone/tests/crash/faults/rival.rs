@@ -3,7 +3,7 @@
 use tidings_tests::link::Way;
 use tidings_tests::program::Away;
 
-use super::{Fault, LOOK_AGAIN, MAILS_AT_ONCE, SEEN_WITHIN, survives};
+use super::{Fault, LOOK_AGAIN, MAILS_AT_ONCE, READERS, SEEN_WITHIN, survives};
 use crate::world::World;
 
 /// What happens to the second program while its mails wait for their last answers.
@@ -16,14 +16,14 @@ pub(crate) enum Rival {
 }
 
 impl World {
-    /// Two programs send, and this happens to the second. The first takes its share over, and puts what it has left in
+    /// Two programs send, each over its half of the connections, and this happens to the second. The first takes its share over, and puts what it has left in
     /// doubt; what it has to say if it is back only resolves that.
     pub(super) async fn send_beside(&mut self, rival: Rival) -> Result<(), Away> {
         let mut other = self.another_program().await;
         assert!(other.program.up(None).await, "{}", other.program.said());
-        let round = self.in_mid_send_of(2, async |world| {
+        let round = self.in_mid_send_of(2 * READERS, async |world| {
             let doubts = async || world.reasons("delivery.InDoubt", "process_died").await;
-            let expected = doubts().await + MAILS_AT_ONCE as usize;
+            let expected = doubts().await + MAILS_AT_ONCE as usize / 2;
             match rival {
                 Rival::Killed => other.program.kill(false),
                 Rival::Cut => other.database.set(Way::Cut),

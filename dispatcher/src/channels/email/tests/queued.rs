@@ -31,6 +31,31 @@ async fn nobody_waits_for_a_connection_for_longer_than_they_may_be_sent() {
     assert_eq!(sink.count(), 1);
 }
 
+/// Somebody waits for what comes of it, and it can be tried again.
+#[tokio::test]
+async fn a_test_message_waits_for_a_connection_for_seconds() {
+    let sink = sink(vec![]).await;
+    let hang = sink.add_rule(Rule::new(Phase::FinalDot, Action::Stall).times(1));
+    let channel = Arc::new(to_sink(&sink));
+    let hanging = {
+        let channel = Arc::clone(&channel);
+        tokio::spawn(async move { send(&channel, "ada@example.org").await })
+    };
+    sink.wait_for_hits(hang, 1).await;
+    let tried = Rendered {
+        attempt: 0,
+        ..mail(&channel, "bob@example.org")
+    };
+    let began = tokio::time::Instant::now();
+    let outcome = channel.send(&tried, &support::always).await;
+    let reason = Reason::NoFreeConnection;
+    assert_eq!(outcome, Outcome::Abandoned { reason });
+    assert!(began.elapsed() < Duration::from_secs(10), "{began:?}");
+    assert!(!hanging.is_finished());
+    sink.release();
+    assert_eq!(gist(&hanging.await.unwrap()), SENT);
+}
+
 /// A server that does not even greet: whoever gets the connection's place after that is too old, and does not dial.
 #[tokio::test]
 async fn whoever_is_too_old_when_a_connection_is_free_does_not_dial() {

@@ -180,7 +180,6 @@ async fn the_smallest_rate_that_is_stated_is_that_of_all_and_dispatchers_divide_
     process.accounts.share_among(3);
     // Two are ahead as before, at a third of the rate: and nothing is saved up for two seconds that takes three.
     assert_eq!(one.ready_after(), Some(Duration::from_secs(6)));
-    assert_eq!(one.concurrency(), 1);
     process.accounts.share_among(1);
     drop(three);
     assert_eq!(two.ready_after(), None);

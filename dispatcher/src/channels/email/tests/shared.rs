@@ -53,7 +53,10 @@ async fn send_soon(channel: &EmailChannel) -> Outcome {
 }
 
 /// Has all mails to this sink hang before their connection is of any use; gives back one that does.
-async fn hanging(sink: &Handle, channel: &Arc<EmailChannel>) -> tokio::task::JoinHandle<Outcome> {
+pub(super) async fn hanging(
+    sink: &Handle,
+    channel: &Arc<EmailChannel>,
+) -> tokio::task::JoinHandle<Outcome> {
     let hang = sink.add_rule(Rule::new(Phase::FinalDot, Action::Stall).times(1));
     let sending = {
         let channel = Arc::clone(channel);

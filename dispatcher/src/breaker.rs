@@ -26,6 +26,9 @@ use crate::roster::Way;
 /// The longest anybody is left alone because they ask for it.
 const ASKED_FOR_MAX: time::Duration = time::Duration::HOUR;
 
+/// How long the next probe waits after one that never got as far as the receiving side.
+const NEVER_ASKED: time::Duration = time::Duration::seconds(5);
+
 /// Failed attempts in a row, by channel. Lost with the process: then they are counted anew.
 #[derive(Default)]
 pub(crate) struct Breaker {
@@ -215,7 +218,10 @@ impl Counted {
         if !probe && self.failures < fault.failures_to_open() {
             return Verdict::Nothing;
         }
-        let wait = fault.wait(openings.saturating_sub(1));
+        let wait = match is_never_asked(outcome) {
+            true => NEVER_ASKED,
+            false => fault.wait(openings.saturating_sub(1)),
+        };
         // Nobody is asked sooner than they want to be.
         let wait = wait.max(asked_for(outcome));
         let probe_at = now.saturating_add(wait);
@@ -289,6 +295,16 @@ fn is_answer(outcome: &Outcome) -> bool {
 fn is_trouble_of_a_vendor(way: &Way, outcome: &Outcome) -> bool {
     let is_webhook = way.kind.is_some_and(|kind| kind.family == Family::Webhook);
     !is_webhook && matches!(outcome, Outcome::Deferred { code: 500, .. })
+}
+
+/// Whether an attempt ended before anybody was asked: what is busy is ourselves.
+fn is_never_asked(outcome: &Outcome) -> bool {
+    matches!(
+        outcome,
+        Outcome::Abandoned {
+            reason: Reason::Paced | Reason::Stale | Reason::NoFreeConnection
+        }
+    )
 }
 
 /// How long the receiving side wants to be left alone, as far as we go along with it.

@@ -15,7 +15,7 @@ use time::OffsetDateTime;
 use tokio_rustls::rustls::ClientConfig;
 use uuid::Uuid;
 
-use crate::channels::{Accounts, Paces};
+use crate::channels::{Accounts, Opened, Paces};
 use crate::content::Composed;
 use crate::senders::Sender;
 use crate::tracking::Tracking;
@@ -119,9 +119,15 @@ pub trait Channel: fmt::Debug + Send + Sync {
     fn concurrency(&self) -> usize;
 
     /// How long from now no attempt should be opened, as the receiving side's rate limit has it; none: now
-    /// is fine. Asked before each attempt is opened, which costs nothing, and so counts nothing: a channel counts in
-    /// [`Channel::send`], and can meet up to [`Channel::concurrency`] attempts that were opened before it knew.
+    /// is fine. Asked before each attempt is opened, which counts nothing: a channel counts in [`Channel::send`], and can
+    /// meet up to [`Channel::concurrency`] attempts that were opened before it knew.
     fn ready_after(&self) -> Option<Duration> {
+        None
+    }
+
+    /// An attempt at this delivery is opened, and open until what is given is dropped. Where several channels share a rate,
+    /// none of them is ready any more for one that this one's message would have to wait for.
+    fn open(&self, _delivery_id: Uuid) -> Option<Opened> {
         None
     }
 

@@ -25,7 +25,7 @@ mod contract;
 #[cfg(test)]
 mod support;
 
-pub use account::Accounts;
+pub use account::{Accounts, Opened};
 pub(crate) use cap::Cap;
 pub(crate) use common::build;
 pub use pace::Paces;

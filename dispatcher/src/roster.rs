@@ -15,7 +15,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::channel::{Channel, Environment, Former, Kind, Reach};
-use crate::channels;
+use crate::channels::{self, Opened};
 
 /// A channel, ready to send.
 #[derive(Clone)]
@@ -122,6 +122,13 @@ impl Roster {
         let ways = self.ways.lock().expect("no panic while the roster is held");
         let channel = ways.get(&channel_id).and_then(|way| way.channel.as_ref());
         channel.and_then(|channel| channel.ready_after())
+    }
+
+    /// A channel opens an attempt at a delivery; it counts until what is given is dropped.
+    pub(crate) fn open(&self, channel_id: Uuid, delivery_id: Uuid) -> Option<Opened> {
+        let ways = self.ways.lock().expect("no panic while the roster is held");
+        let channel = ways.get(&channel_id).and_then(|way| way.channel.as_ref());
+        channel.and_then(|channel| channel.open(delivery_id))
     }
 
     /// Folds the channel anew. It is built again, with new connections, only if it was set up anew.

@@ -314,44 +314,52 @@ impl Worker {
         {
             let plan = &pick.plan;
             let channel_id = plan.channel_id;
-            if !full.contains(&channel_id) && !self.may_open(channel_id, plan.priority) {
+            // What is only settled asks nothing of its channel, whatever that is busy with.
+            let is_sent = !self.cancelled.contains(&plan.cause.id());
+            if is_sent && !full.contains(&channel_id) && !self.may_open(channel_id, plan.priority) {
                 full.push(channel_id);
             }
-            if !paced.contains(&channel_id) && !self.is_ready(channel_id) {
+            if is_sent && !paced.contains(&channel_id) && !self.is_ready(channel_id) {
                 paced.push(channel_id);
             }
-            let is_held_up =
-                paced.contains(&channel_id) && !self.cancelled.contains(&plan.cause.id());
-            if full.contains(&channel_id) || is_held_up {
+            if is_sent && (full.contains(&channel_id) || paced.contains(&channel_id)) {
                 index += 1;
                 continue;
             }
             let Some(pick) = self.waiting.remove(index) else {
                 break;
             };
-            let since = Instant::now();
-            self.slots.take(channel_id, since);
-            let core = self.core.clone();
-            let delivery_id = pick.delivery.id;
-            // A task of its own: an attempt goes on whatever this loop waits for.
-            let stop = self.stop.clone();
-            let task = tokio::spawn(async move {
-                let ended = core.deliver(pick, &stop).await;
-                (ended, Instant::now())
-            });
-            self.open.push(Box::pin(async move {
-                let (ended, at) = task.await.unwrap_or_else(|panic| {
-                    let refused = DispatchError::Refused(panic.to_string());
-                    (Err(refused), Instant::now())
-                });
-                Attempted {
-                    delivery_id,
-                    channel_id,
-                    lasted: (since, at),
-                    ended,
-                }
-            }));
+            self.attempt(pick, is_sent);
         }
+    }
+
+    fn attempt(&mut self, pick: Pick, is_sent: bool) {
+        let (delivery_id, channel_id) = (pick.delivery.id, pick.plan.channel_id);
+        let since = Instant::now();
+        self.slots.take(channel_id, since);
+        let opened = is_sent
+            .then(|| self.core.roster.open(channel_id, delivery_id))
+            .flatten();
+        let core = self.core.clone();
+        // A task of its own: an attempt goes on whatever this loop waits for.
+        let stop = self.stop.clone();
+        let task = tokio::spawn(async move {
+            let ended = core.deliver(pick, &stop).await;
+            drop(opened);
+            (ended, Instant::now())
+        });
+        self.open.push(Box::pin(async move {
+            let (ended, at) = task.await.unwrap_or_else(|panic| {
+                let refused = DispatchError::Refused(panic.to_string());
+                (Err(refused), Instant::now())
+            });
+            Attempted {
+                delivery_id,
+                channel_id,
+                lasted: (since, at),
+                ended,
+            }
+        }));
     }
 
     fn finish(&mut self, attempted: Attempted) {

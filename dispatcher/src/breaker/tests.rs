@@ -353,9 +353,7 @@ fn who_was_refused_while_others_got_through_opens_it_no_more() {
 
 #[test]
 fn a_probe_closes_it_or_opens_it_for_longer() {
-    let abandoned = Outcome::Abandoned {
-        reason: Reason::Stale,
-    };
+    let abandoned = |reason| Outcome::Abandoned { reason };
     let breaker = Breaker::default();
     let way = way(probing(2));
     assert_eq!(
@@ -364,9 +362,20 @@ fn a_probe_closes_it_or_opens_it_for_longer() {
     );
     // It found nothing out, so it does not count.
     assert!(matches!(
-        judge(&breaker, &way, 1, &abandoned),
+        judge(&breaker, &way, 1, &abandoned(Reason::RecordUnknown)),
         Verdict::Opens { openings: 2, .. }
     ));
+    // Nor was anybody asked: that we are busy says nothing of how long the others need.
+    for reason in [Reason::Paced, Reason::Stale, Reason::NoFreeConnection] {
+        let verdict = judge(&breaker, &way, 1, &abandoned(reason));
+        let Verdict::Opens {
+            probe_at, openings, ..
+        } = verdict
+        else {
+            panic!("{reason:?}: {verdict:?}");
+        };
+        assert_eq!((probe_at - NOW, openings), (Duration::seconds(5), 2));
+    }
     assert_eq!(judge(&breaker, &way, 1, &sent()), Verdict::Closes);
 }
 

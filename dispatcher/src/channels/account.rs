@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tidings_service::clock::Clock;
+use uuid::Uuid;
 
 use super::{permits::Permits, sharing::Sharing, tempo::Tempo};
 use crate::channels::email::Host;
@@ -106,7 +107,22 @@ pub(super) struct Statement {
     number: u64,
 }
 
+/// An attempt that counts among those of its account whose message is about to begin: until it has, or this is dropped.
+pub struct Opened {
+    account: Arc<Account>,
+    delivery_id: Uuid,
+}
+
 impl Account {
+    /// An attempt at this delivery is opened. The others, of whichever channel, leave it what it needs to begin.
+    pub(super) fn open(self: &Arc<Self>, delivery_id: Uuid) -> Opened {
+        self.tempo.open(delivery_id);
+        Opened {
+            account: Arc::clone(self),
+            delivery_id,
+        }
+    }
+
     /// These limits hold too, from now on.
     pub(super) fn state(self: &Arc<Self>, limits: Limits) -> Statement {
         let mut stated = self.lock();
@@ -138,6 +154,12 @@ impl Account {
     fn lock(&self) -> MutexGuard<'_, Stated> {
         // Each change of the list is one of a whole entry.
         self.stated.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Opened {
+    fn drop(&mut self) {
+        self.account.tempo.opens_no_more(self.delivery_id);
     }
 }
 

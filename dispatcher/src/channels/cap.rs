@@ -32,7 +32,12 @@ impl Bucket {
     }
 
     fn begin(&mut self, now: Duration) {
-        self.due = now.max(self.due) + self.spacing;
+        self.put(now, self.ahead(now) + self.spacing);
+    }
+
+    /// Messages are so far ahead of time from now on: by a minute at the most, or by one of them.
+    fn put(&mut self, now: Duration, ahead: Duration) {
+        self.due = now + ahead.min(MINUTE.max(self.spacing));
     }
 }
 
@@ -54,7 +59,8 @@ impl Cap {
         cap
     }
 
-    /// From now on this share of so many: one of `sharers` parts; none: no bound. Messages that are ahead of time stay so many.
+    /// From now on this share of so many: one of `sharers` parts; none: no bound. Messages that are ahead of time stay so many,
+    /// as far as a minute holds them.
     pub(super) fn set(&self, per_minute: Option<u32>, sharers: u32) {
         let spacing = per_minute.map_or(Duration::ZERO, |most| MINUTE * sharers / most.max(1));
         let now = self.now();
@@ -68,10 +74,8 @@ impl Cap {
                 .ahead(now)
                 .mul_f64(spacing.div_duration_f64(bucket.spacing)),
         };
-        *bucket = Bucket {
-            spacing,
-            due: now + ahead,
-        };
+        bucket.spacing = spacing;
+        bucket.put(now, ahead);
     }
 
     /// Counts one message, if one may go out now.
@@ -93,21 +97,18 @@ impl Cap {
 
     /// How long from now none may go out; none: one may now.
     pub(crate) fn ready_after(&self) -> Option<Duration> {
-        let bucket = *self.lock();
-        let wait = bucket.ahead(self.now()).saturating_sub(self.slack(bucket));
-        (!wait.is_zero()).then_some(wait)
+        self.ready_beside(0)
     }
 
-    /// How many may go out now.
-    pub(super) fn left(&self) -> usize {
+    /// How long from now none may go out beside so many that are about to; none: one may now.
+    pub(super) fn ready_beside(&self, others: usize) -> Option<Duration> {
         let bucket = *self.lock();
-        if bucket.spacing.is_zero() {
-            return usize::MAX;
-        }
-        match self.slack(bucket).checked_sub(bucket.ahead(self.now())) {
-            Some(room) => (room.as_nanos() / bucket.spacing.as_nanos()) as usize + 1,
-            None => 0,
-        }
+        let others = u32::try_from(others).unwrap_or(u32::MAX);
+        let ahead = bucket
+            .ahead(self.now())
+            .saturating_add(bucket.spacing.saturating_mul(others));
+        let wait = ahead.saturating_sub(self.slack(bucket));
+        (!wait.is_zero()).then_some(wait)
     }
 
     /// How far ahead of time a message may be.
@@ -138,18 +139,27 @@ mod tests {
         Cap::with_saved(per_minute, SAVED, clock)
     }
 
+    /// How many may go out now.
+    fn left(cap: &Cap) -> usize {
+        if cap.lock().spacing.is_zero() {
+            return usize::MAX;
+        }
+        let mut others = 0..;
+        others.find(|it| cap.ready_beside(*it).is_some()).unwrap()
+    }
+
     #[test]
     fn one_a_minute_is_one_a_minute() {
         let hand = Clock::manual(datetime!(2026-01-02 03:04:05 UTC));
         let cap = full(1, hand.clock());
-        assert_eq!((cap.left(), cap.ready_after()), (1, None));
+        assert_eq!((left(&cap), cap.ready_after()), (1, None));
         assert!(cap.take());
         assert!(!cap.take());
-        assert_eq!((cap.left(), cap.ready_after()), (0, Some(MINUTE)));
+        assert_eq!((left(&cap), cap.ready_after()), (0, Some(MINUTE)));
         hand.advance(Duration::from_secs(59));
         assert!(!cap.take());
         hand.advance(Duration::from_secs(1));
-        assert_eq!((cap.left(), cap.ready_after()), (1, None));
+        assert_eq!((left(&cap), cap.ready_after()), (1, None));
         // A silent hour saves up nothing.
         hand.advance(MINUTE * 60);
         assert!(cap.take());
@@ -160,11 +170,11 @@ mod tests {
     fn two_seconds_worth_may_go_at_once() {
         let hand = Clock::manual(datetime!(2026-01-02 03:04:05 UTC));
         let cap = full(600, hand.clock());
-        assert_eq!(cap.left(), 20);
+        assert_eq!(left(&cap), 20);
         assert_eq!((0..100).filter(|_| cap.take()).count(), 20);
         assert_eq!(cap.ready_after(), Some(Duration::from_millis(100)));
         hand.advance(Duration::from_millis(350));
-        assert_eq!(cap.left(), 3);
+        assert_eq!(left(&cap), 3);
     }
 
     #[test]
@@ -178,10 +188,10 @@ mod tests {
         cap.set(Some(1), 1);
         assert_eq!(cap.ready_after(), Some(MINUTE / 2));
         cap.set(None, 1);
-        assert_eq!((cap.ready_after(), cap.left()), (None, usize::MAX));
+        assert_eq!((cap.ready_after(), left(&cap)), (None, usize::MAX));
         assert!((0..1_000).all(|_| cap.take()));
         cap.set(Some(600), 1);
-        assert_eq!(cap.left(), 20);
+        assert_eq!(left(&cap), 20);
     }
 
     #[test]
@@ -191,6 +201,24 @@ mod tests {
         (0..5).for_each(|_| cap.count());
         assert!(!cap.take());
         assert_eq!(cap.ready_after(), Some(Duration::from_secs(4)));
+    }
+
+    #[test]
+    fn what_is_ahead_of_a_lowered_cap_keeps_nobody_waiting_for_longer_than_a_minute() {
+        let hand = Clock::manual(datetime!(2026-01-02 03:04:05 UTC));
+        let cap = full(6_000, hand.clock());
+        while cap.take() {}
+        cap.set(Some(10), 1);
+        assert_eq!(cap.ready_after(), Some(MINUTE));
+        // However many go out in any case.
+        (0..100).for_each(|_| cap.count());
+        assert_eq!(cap.ready_after(), Some(MINUTE));
+        hand.advance(MINUTE);
+        assert!(cap.take() && !cap.take());
+        // One that takes longer than that goes by its own measure.
+        cap.set(Some(1), 3);
+        cap.count();
+        assert_eq!(cap.ready_after(), Some(3 * MINUTE));
     }
 
     proptest! {
@@ -206,7 +234,7 @@ mod tests {
                 hand.advance(Duration::from_millis(wait_ms));
                 now_ms += wait_ms;
                 let cap = &caps[who % caps.len()];
-                let left = cap.left();
+                let left = left(cap);
                 let took = (0..=left).filter(|_| cap.take()).count();
                 prop_assert_eq!(took, left);
                 taken.extend(std::iter::repeat_n((now_ms, caps.len()), took));
@@ -237,7 +265,7 @@ mod tests {
             for wait_ms in waits_ms {
                 hand.advance(Duration::from_millis(wait_ms));
                 now_ms += wait_ms;
-                let left = cap.left();
+                let left = left(&cap);
                 let took = (0..=left).filter(|_| cap.take()).count();
                 prop_assert_eq!(took, left);
                 taken.extend(std::iter::repeat_n(now_ms, took));

@@ -11,8 +11,9 @@ use tidings_domain::delivery::retry::Family;
 use tidings_domain::topic::Sender as TopicSender;
 use tidings_proto::Reason;
 use tokio_rustls::rustls;
+use uuid::Uuid;
 
-use super::account::Statement;
+use super::account::{Opened, Statement};
 use super::{compose, tempo::Tempo};
 use crate::channel::{
     Channel, ConfigError, Environment, Fresh, Job, Kind, LeftAlone, Outcome, PutOff, Reach,
@@ -64,6 +65,8 @@ pub const KIND: Kind = Kind {
 const ATTEMPTS_PER_CONNECTION: usize = 4;
 /// What was not used of a rate is saved up for this long: a worker may look around only every second.
 const SAVED: Duration = Duration::from_secs(2);
+/// How long a test message waits for a connection that deliveries hold.
+const TRIAL_WAIT_MAX: Duration = Duration::from_secs(5);
 /// The deadline of an attempt. The dialogue ends itself a minute earlier.
 const ATTEMPT_TIME_MAX: Duration = Duration::from_secs(15 * 60);
 
@@ -122,21 +125,26 @@ impl EmailChannel {
     }
 
     /// Whether a mail may be begun now. Whoever tries the channel wants to see what comes of it: that is counted, and waits for
-    /// nothing.
+    /// no rate and no rest.
     fn begins(&self, rendered: &Rendered) -> bool {
         if rendered.attempt == 0 {
             self.tempo().count();
             return true;
         }
-        self.tempo().begin()
+        self.tempo().begin(rendered.delivery_id)
     }
 
     async fn attempt(&self, rendered: &Rendered, fresh: Fresh<'_>) -> Outcome {
         let deadline = tokio::time::Instant::now() + self.config.server.timers.attempt;
         let _counted = self.pool.begin();
+        // Whoever tries a channel stands before it: what has waited for so long is told.
+        let patience = match rendered.attempt {
+            0 => deadline.min(tokio::time::Instant::now() + TRIAL_WAIT_MAX),
+            _ => deadline,
+        };
         let mut reuse = Reuse::Idle;
         loop {
-            let permit = match self.pool.permit(fresh, deadline).await {
+            let permit = match self.pool.permit(fresh, patience).await {
                 Ok(permit) => permit,
                 Err(outcome) => return outcome,
             };
@@ -210,6 +218,10 @@ impl Channel for EmailChannel {
 
     fn ready_after(&self) -> Option<Duration> {
         self.tempo().ready_after()
+    }
+
+    fn open(&self, delivery_id: Uuid) -> Option<Opened> {
+        Some(self.pool.host.account.open(delivery_id))
     }
 
     fn put_off(&self, rendered: &Rendered, abandons: u32) -> Option<PutOff> {

@@ -39,9 +39,24 @@ impl Permits {
 
     /// Waits for one. Nothing is taken if nobody waits to the end.
     pub(super) async fn acquire(&self) -> Option<Permit<'_>> {
-        // The semaphore is never closed.
-        let permit = self.semaphore.acquire().await.ok()?;
-        self.lock().in_use += 1;
+        loop {
+            // The semaphore is never closed.
+            let permit = self.semaphore.acquire().await.ok()?;
+            if let Some(permit) = self.granted(permit) {
+                return Some(permit);
+            }
+        }
+    }
+
+    /// One that was free; none: there have come to be fewer since it was.
+    fn granted<'a>(&'a self, permit: SemaphorePermit<'a>) -> Option<Permit<'a>> {
+        let mut count = self.lock();
+        if count.owed > 0 && count.in_use >= count.most {
+            count.owed -= 1;
+            permit.forget();
+            return None;
+        }
+        count.in_use += 1;
         Some(Permit {
             permits: self,
             permit: Some(permit),
@@ -116,6 +131,22 @@ mod tests {
         permits.set(2);
         assert_eq!([1, 2, 3].map(|beside| permits.beyond(beside)), [0, 1, 2]);
         assert!(get().is_some());
+    }
+
+    #[test]
+    fn one_that_was_free_before_there_were_fewer_is_not_given_out() {
+        let permits = Permits::new(2);
+        let first = permits.acquire().now_or_never().flatten();
+        assert!(first.is_some());
+        // Somebody has it in hand, and does not know yet.
+        let in_hand = permits.semaphore.try_acquire().unwrap();
+        permits.set(1);
+        assert!(permits.granted(in_hand).is_none());
+        drop(first);
+        let one = permits.acquire().now_or_never().flatten();
+        assert!(one.is_some() && permits.acquire().now_or_never().is_none());
+        permits.set(2);
+        assert!(permits.acquire().now_or_never().flatten().is_some());
     }
 
     proptest! {

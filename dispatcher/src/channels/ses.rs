@@ -16,8 +16,9 @@ use tidings_domain::delivery::retry::Family;
 use tidings_domain::topic::Sender as TopicSender;
 use tidings_proto::Reason;
 use tidings_service::{clock::Clock, outbound::Outbound};
+use uuid::Uuid;
 
-use super::account::{Account, Limits, Statement};
+use super::account::{Account, Limits, Opened, Statement};
 use super::{compose, http};
 use crate::channel::{
     Blame, Channel, ConfigError, Environment, Fresh, Job, Kind, LeftAlone, Outcome, Reach,
@@ -107,7 +108,7 @@ impl SesChannel {
         if rendered.attempt == 0 {
             // Whoever tries the channel wants to see what comes of it.
             self.account.tempo.count();
-        } else if !self.account.tempo.begin() {
+        } else if !self.account.tempo.begin(rendered.delivery_id) {
             return Outcome::Abandoned {
                 reason: Reason::Paced,
             };
@@ -185,5 +186,9 @@ impl Channel for SesChannel {
 
     fn ready_after(&self) -> Option<Duration> {
         self.account.tempo.ready_after()
+    }
+
+    fn open(&self, delivery_id: Uuid) -> Option<Opened> {
+        Some(self.account.open(delivery_id))
     }
 }

@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tidings_service::clock::Clock;
+use uuid::Uuid;
 
 use super::{cap::Cap, pace::Pace};
 use crate::channel::{Blame, Outcome};
@@ -19,6 +20,8 @@ pub(super) struct Tempo {
     /// The latest rest; none: the last mail was taken.
     latest_rest: Mutex<Option<Duration>>,
     cap: Cap,
+    /// Deliveries whose attempt was opened and whose mail has not begun: the next mails are theirs.
+    opened: Mutex<Vec<Uuid>>,
 }
 
 impl fmt::Debug for Tempo {
@@ -36,6 +39,7 @@ impl Tempo {
             pace: Pace::new(clock.clone()),
             latest_rest: Mutex::default(),
             cap: Cap::unbounded(saved, clock.clone()),
+            opened: Mutex::default(),
         }
     }
 
@@ -44,9 +48,27 @@ impl Tempo {
         self.cap.set(per_minute, sharers);
     }
 
-    /// Whether a mail may be begun now; counts it if so.
-    pub(super) fn begin(&self) -> bool {
-        self.pace.ready_after().is_none() && self.cap.take()
+    /// An attempt at this delivery is opened: no other is beside which its mail could not begin. Whoever says so says when it
+    /// is over, too.
+    pub(super) fn open(&self, delivery_id: Uuid) {
+        self.opened().push(delivery_id);
+    }
+
+    /// It has begun, or does not begin any more.
+    pub(super) fn opens_no_more(&self, delivery_id: Uuid) {
+        let mut opened = self.opened();
+        if let Some(index) = opened.iter().position(|it| *it == delivery_id) {
+            opened.swap_remove(index);
+        }
+    }
+
+    /// Whether a delivery's mail may be begun now; counts it if so.
+    pub(super) fn begin(&self, delivery_id: Uuid) -> bool {
+        let begins = self.pace.ready_after().is_none() && self.cap.take();
+        if begins {
+            self.opens_no_more(delivery_id);
+        }
+        begins
     }
 
     /// Counts one that is begun in any case: somebody tries the channel.
@@ -54,17 +76,19 @@ impl Tempo {
         self.cap.count();
     }
 
-    /// How long no attempt should be opened.
+    /// How long no attempt should be opened: its mail would find that those of the others, of whichever channel, were all that
+    /// may begin.
     pub(super) fn ready_after(&self) -> Option<Duration> {
-        self.pace.ready_after().max(self.cap.ready_after())
+        let opened = self.opened().len();
+        self.pace.ready_after().max(self.cap.ready_beside(opened))
     }
 
     /// How many attempts of `most` are worth having open: after a complaint one, to see whether it is over.
     pub(super) fn concurrency(&self, most: usize) -> usize {
-        if self.latest_rest().is_some() {
-            return 1;
+        match self.latest_rest().is_some() {
+            true => 1,
+            false => most,
         }
-        self.cap.left().clamp(1, most)
     }
 
     /// Takes note of how an attempt ended. What was under way when a rest began ends in it, and changes nothing:
@@ -91,6 +115,11 @@ impl Tempo {
     pub(super) fn rest(&self, lasts: Duration) {
         *self.latest_rest() = Some(lasts);
         self.pace.rest(lasts);
+    }
+
+    fn opened(&self) -> std::sync::MutexGuard<'_, Vec<Uuid>> {
+        // Each change of the list is one of a whole entry.
+        self.opened.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn latest_rest(&self) -> std::sync::MutexGuard<'_, Option<Duration>> {
@@ -122,11 +151,11 @@ mod tests {
             // Those under way meanwhile are throttled, or got through; neither counts.
             tempo.learn(&throttled);
             tempo.learn(&taken(250, "250 ok", None));
-            assert!(!tempo.begin());
+            assert!(!tempo.begin(Uuid::nil()));
             let rest = tempo.ready_after().unwrap();
             rests_s.push(rest.as_secs());
             hand.advance(rest);
-            assert!(tempo.begin() && tempo.ready_after().is_none());
+            assert!(tempo.begin(Uuid::nil()) && tempo.ready_after().is_none());
             assert_eq!(tempo.concurrency(32), 1);
         }
         assert_eq!(rests_s, [2, 4, 8, 16, 32, 64, 128, 256, 300, 300]);
@@ -139,16 +168,32 @@ mod tests {
     }
 
     #[test]
-    fn no_more_attempts_are_open_than_the_cap_leaves() {
+    fn no_more_attempts_are_opened_than_the_cap_lets_begin() {
         let hand = Clock::manual(datetime!(2026-01-02 03:04:05 UTC));
         let tempo = Tempo::new(SAVED, &hand.clock());
         tempo.limit(Some(120), 1);
-        assert_eq!(tempo.concurrency(32), 4);
-        assert!(tempo.begin());
-        assert_eq!(tempo.concurrency(32), 3);
-        assert!(tempo.begin() && tempo.begin() && tempo.begin());
-        assert!(!tempo.begin());
+        let delivery = Uuid::from_u128;
+        let open_all = |from: u128| {
+            let opened = (from..from + 9).take_while(|n| {
+                let is_ready = tempo.ready_after().is_none();
+                if is_ready {
+                    tempo.open(delivery(*n));
+                }
+                is_ready
+            });
+            opened.count()
+        };
+        assert_eq!(open_all(1), 4);
+        // One begins, and is no longer one that will; one was put off.
+        assert!(tempo.begin(delivery(1)));
+        tempo.opens_no_more(delivery(1));
+        assert_eq!(open_all(11), 0);
+        tempo.opens_no_more(delivery(2));
+        assert_eq!(open_all(21), 1);
+        for n in [3, 4, 21] {
+            assert!(tempo.begin(delivery(n)), "{n} was promised one");
+        }
+        assert!(!tempo.begin(delivery(5)));
         assert_eq!(tempo.ready_after(), Some(Duration::from_millis(500)));
-        assert_eq!(tempo.concurrency(32), 1);
     }
 }

@@ -89,15 +89,16 @@ impl Pool {
         self.host.account.permits.most() * per_connection
     }
 
-    /// Waits for a connection to be free, as long as the attempt is young enough to be sent: others may hang for minutes.
+    /// Waits for a connection to be free, as long as the attempt is young enough to be sent, and until then at the most:
+    /// others may hang for minutes.
     pub(super) async fn permit(
         &self,
         fresh: Fresh<'_>,
-        deadline: Instant,
+        patience: Instant,
     ) -> Result<Permit<'_>, Outcome> {
         let mut waiting = pin!(self.host.account.permits.acquire());
         loop {
-            let until = deadline.min(Instant::now() + ASK_AGAIN);
+            let until = patience.min(Instant::now() + ASK_AGAIN);
             let permit = timeout_at(until, &mut waiting).await;
             // Also whoever has one at last may be too late to dial.
             if !fresh() {
@@ -108,7 +109,7 @@ impl Pool {
             if let Ok(Some(permit)) = permit {
                 return Ok(permit);
             }
-            if Instant::now() >= deadline {
+            if Instant::now() >= patience {
                 return Err(Outcome::Abandoned {
                     reason: Reason::NoFreeConnection,
                 });

@@ -7,6 +7,7 @@ use tidings_proto::Reason;
 use tidings_service::clock::{Clock, ManualClock};
 use tidings_sinks::ses::{self, Account, Action, Handle, Refusal, Rule, mail_of};
 use time::macros::datetime;
+use uuid::Uuid;
 
 use crate::{
     channel::{Blame, Channel, Environment, Outcome, RenderError, Rendered},
@@ -404,7 +405,11 @@ async fn once_the_days_quota_is_used_up_the_channel_rests_for_an_hour() {
 async fn no_more_mails_begin_in_a_second_than_the_account_may_send() {
     let sink = sink(vec![]).await;
     let (channel, hand) = by_hand(&sink, &json!({"mails_per_second": 4}));
-    assert_eq!(channel.concurrency(), 2);
+    // Nor are attempts opened at more than may begin.
+    let opened = [1, 2].map(|n| channel.open(Uuid::from_u128(n)));
+    assert!(opened.iter().all(Option::is_some) && channel.ready_after().is_some());
+    drop(opened);
+    assert_eq!(channel.ready_after(), None);
     let mut sent = 0;
     for _ in 0..20 {
         match send(&channel, "ada@example.net").await {

@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use serde_json::json;
 use tidings_dispatcher::{DispatchError, Dispatcher};
+use tidings_domain::publication::Command;
+use tidings_domain::value::Code;
 use tidings_service::Outbound;
 use tidings_service::outbound::Policy;
 use tidings_sinks::smtp::{self, Action, Phase, Rule};
 use tidings_sinks::webhook;
-use tidings_tests::house::House;
+use tidings_tests::house::{Accounting, House};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -72,16 +74,28 @@ impl Working {
         self.until("a quick channel's mails arrive", all).await;
     }
 
+    /// The same of a publication's accounting.
+    async fn comes_to(&self, id: Uuid, what: &str, is_so: impl Fn(&Accounting) -> bool) {
+        let happens = async {
+            while !is_so(&self.house.accounting(id).await) {
+                self.house.platform.settle().await;
+            }
+        };
+        let happens = tokio::time::timeout(HAPPENS_WITHIN, happens).await;
+        let accounting = self.house.accounting(id).await;
+        assert!(happens.is_ok(), "{what}: never: {accounting:?}");
+    }
+
     async fn stop(self) {
         self.stop.cancel();
         self.running.await.unwrap().unwrap();
     }
 }
 
-async fn email_channel(house: &House, sink: &smtp::Handle) -> Uuid {
+async fn email_channel(house: &House, sink: &smtp::Handle, connections: usize) -> Uuid {
     let settings = json!({
         "host": "127.0.0.1", "port": sink.addr().port(), "encryption": "none",
-        "from": "Town Crier <crier@news.example.org>", "connections_max": 16,
+        "from": "Town Crier <crier@news.example.org>", "connections_max": connections,
     });
     house.channel("email", settings, None).await
 }
@@ -93,8 +107,8 @@ async fn a_relay_that_hangs_does_not_hold_up_the_mail_by_another() {
     let house = &working.house;
     let relay = smtp::start(smtp::Options::default()).await.unwrap();
     let by_relay = [
-        email_channel(house, &relay).await,
-        email_channel(house, &relay).await,
+        email_channel(house, &relay, 16).await,
+        email_channel(house, &relay, 16).await,
     ];
     let quick = house.email_channel().await;
     // All of them are known to be quick.
@@ -116,6 +130,35 @@ async fn a_relay_that_hangs_does_not_hold_up_the_mail_by_another() {
     relay.release();
     let both = || relay.count() == 4 * READERS;
     working.until("it takes the others", both).await;
+    working.stop().await;
+}
+
+/// Whoever waits for the channel's only connection does so for long; what is only settled needs none.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_relay_that_hangs_does_not_hold_up_a_cancellation() {
+    let working = Working::start().await;
+    let house = &working.house;
+    let relay = smtp::start(smtp::Options::default()).await.unwrap();
+    let channel = email_channel(house, &relay, 1).await;
+    let hang = relay.add_rule(Rule::new(Phase::FinalDot, Action::Stall));
+    let id = house.publish("Hangs", "It runs.", &[channel]).await;
+    let hangs = || relay.hits(hang) == 1;
+    working.until("its connection hangs", hangs).await;
+    let reason = Code::parse("requested").unwrap();
+    let cancel = || Command::Cancel {
+        reason: reason.clone(),
+    };
+    house.publication(id, cancel).await;
+    // Those that were attempted before stay so.
+    let open = 4;
+    let is_so = |it: &Accounting| it.cancelled >= READERS as i64 - open;
+    working.comes_to(id, "the others are settled", is_so).await;
+    assert_eq!((relay.hits(hang), relay.count()), (1, 0));
+
+    relay.remove_rule(hang);
+    relay.release();
+    let is_so = |it: &Accounting| it.cancelled + it.sent == READERS as i64;
+    working.comes_to(id, "all are settled", is_so).await;
     working.stop().await;
 }
 

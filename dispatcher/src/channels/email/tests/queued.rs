@@ -2,19 +2,15 @@
 
 use std::sync::atomic::AtomicBool;
 
+use super::shared::hanging;
 use super::*;
 
 /// The only connection is at the final dot, and nobody answers: whoever waits for it goes when they are too old to be sent.
 #[tokio::test]
 async fn nobody_waits_for_a_connection_for_longer_than_they_may_be_sent() {
     let sink = sink(vec![]).await;
-    let hang = sink.add_rule(Rule::new(Phase::FinalDot, Action::Stall).times(1));
     let channel = Arc::new(to_sink(&sink));
-    let hanging = {
-        let channel = Arc::clone(&channel);
-        tokio::spawn(async move { send(&channel, "ada@example.org").await })
-    };
-    sink.wait_for_hits(hang, 1).await;
+    let hanging = hanging(&sink, &channel).await;
     let asked = AtomicUsize::new(0);
     let fresh = || asked.fetch_add(1, Ordering::Relaxed) < 1;
     let waiting = mail(&channel, "bob@example.org");
@@ -29,6 +25,26 @@ async fn nobody_waits_for_a_connection_for_longer_than_they_may_be_sent() {
     sink.release();
     assert_eq!(gist(&hanging.await.unwrap()), SENT);
     assert_eq!(sink.count(), 1);
+}
+
+/// Somebody waits for what comes of it, and it can be tried again.
+#[tokio::test]
+async fn a_test_message_waits_for_a_connection_for_seconds() {
+    let sink = sink(vec![]).await;
+    let channel = Arc::new(to_sink(&sink));
+    let hanging = hanging(&sink, &channel).await;
+    let tried = Rendered {
+        attempt: 0,
+        ..mail(&channel, "bob@example.org")
+    };
+    let began = tokio::time::Instant::now();
+    let outcome = channel.send(&tried, &support::always).await;
+    let reason = Reason::NoFreeConnection;
+    assert_eq!(outcome, Outcome::Abandoned { reason });
+    assert!(began.elapsed() < Duration::from_secs(10), "{began:?}");
+    assert!(!hanging.is_finished());
+    sink.release();
+    assert_eq!(gist(&hanging.await.unwrap()), SENT);
 }
 
 /// A server that does not even greet: whoever gets the connection's place after that is too old, and does not dial.

@@ -19,6 +19,9 @@ use crate::channels::email::{
     wire::Wire,
 };
 
+/// Far more than anything here takes; reaching it is a failure.
+const HAPPENS_WITHIN: Duration = Duration::from_secs(30);
+
 /// Serves one connection: a greeting, then for each entry waits for a line that starts with its
 /// first word and answers with the second. Returns every line it got.
 async fn serve(listener: TcpListener, script: Vec<(&'static str, &'static str)>) -> Vec<String> {
@@ -278,7 +281,11 @@ async fn no_dot_follows_a_message_that_was_taken_after_the_deadline() {
     stream.writable().await.unwrap();
     tokio::time::pause();
     let until_ready = async |stream: &std::net::TcpStream| {
-        while stream.peek(&mut [0]).is_err() {}
+        let began = std::time::Instant::now();
+        while stream.peek(&mut [0]).is_err() {
+            assert!(began.elapsed() < HAPPENS_WITHIN, "nothing comes");
+            std::thread::yield_now();
+        }
         tokio::task::yield_now().await;
     };
 
@@ -301,8 +308,13 @@ async fn no_dot_follows_a_message_that_was_taken_after_the_deadline() {
     until_ready(&same).await;
     assert!(poll!(&mut delivery).is_pending());
     tokio::time::advance(Duration::from_secs(11)).await;
-    let mut got = Vec::new();
+    let (mut got, began) = (Vec::new(), std::time::Instant::now());
     while got.len() < filled {
+        assert!(
+            began.elapsed() < HAPPENS_WITHIN,
+            "{} of {filled}",
+            got.len()
+        );
         got.extend(drain(&mut server));
     }
     tokio::task::yield_now().await;

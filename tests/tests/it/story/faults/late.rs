@@ -1,4 +1,4 @@
-//! A 250 that comes when nobody waits for it any more: the mail is in doubt, on record and counted, and stays so; the next mail
+//! A 250 that nobody has waited for to the end: the mail is in doubt, on record and counted, and stays so; the next mail
 //! is told what it is told.
 
 use std::time::Duration;
@@ -29,7 +29,7 @@ async fn a_250_that_comes_too_late_leaves_its_mail_in_doubt_and_is_not_the_next_
     assert_eq!(town.reason(channel).await, "reply_timeout");
     assert_eq!(town.class(doubtful, other).await, "sent");
 
-    // Now it says 250: nobody may take that for what it says of the next one.
+    // We have hung up: whatever it would say now, nobody may take for what it says of the next one.
     town.house.smtp.release();
     let refusal = Rule::reply(Phase::FinalDot, 554, "5.6.0 looks like spam");
     town.house.smtp.add_rule(refusal.times(1));

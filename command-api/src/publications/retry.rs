@@ -4,6 +4,7 @@ use actix_web::web;
 use serde::Deserialize;
 use tidings_domain::publication::{Command, Publication, RetriedClass, Retry};
 use tidings_domain::value::Code;
+use tidings_proto::Reason;
 use tidings_service::Problem;
 use tidings_service::auth::Role;
 use tidings_service::problem::ProblemBody;
@@ -108,6 +109,13 @@ fn judge(what: &WhatToRetry) -> Result<Retry, Problem> {
         .zip(&what.failed_reasons)
         .map(|(n, reason)| values.take(&format!("#/failed_reasons/{n}"), Code::parse(reason)))
         .collect();
+    for (n, reason) in what.failed_reasons.iter().enumerate() {
+        // Else the publication would be opened again for nothing.
+        if Code::parse(reason).is_ok() && Reason::parse(reason).is_none() {
+            let detail = "no delivery fails for such a reason: take one that deliveries show";
+            values.wrong(&format!("#/failed_reasons/{n}"), detail);
+        }
+    }
     let all = class.zip(reason).zip(failed_reasons);
     let ((class, reason), failed_reasons) = values.all(all)?;
     Ok(Retry {

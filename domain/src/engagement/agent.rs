@@ -72,6 +72,7 @@ impl Agent {
 
     /// Whether no human did it, as far as that tells.
     pub fn is_machine(self) -> bool {
-        matches!(self, Self::Prefetch | Self::Scanner)
+        // What people use names itself.
+        matches!(self, Self::Prefetch | Self::Scanner | Self::Unknown)
     }
 }

@@ -76,7 +76,10 @@ fn programs_are_known_by_what_they_say_of_themselves() {
         );
     }
     let machines: Vec<_> = Agent::ALL.iter().filter(|it| it.is_machine()).collect();
-    assert_eq!(machines, [&Agent::Prefetch, &Agent::Scanner]);
+    assert_eq!(
+        machines,
+        [&Agent::Prefetch, &Agent::Scanner, &Agent::Unknown]
+    );
 }
 
 #[test]

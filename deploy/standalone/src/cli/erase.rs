@@ -1,6 +1,8 @@
 //! `tidings erase`: destroys what is known of a subscriber.
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
@@ -50,7 +52,7 @@ pub(super) struct Subscriber {
     /// When they asked, if it was before now, such as 2026-03-01T09:30:00Z
     #[arg(long, value_name = "TIME", value_parser = super::out::time)]
     asked_at: Option<OffsetDateTime>,
-    /// Write the receipt to this file, as it was signed
+    /// Write the receipt to this file, as it was signed; it must not be there yet
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
 }
@@ -78,6 +80,28 @@ impl Erase {
 
 impl Subscriber {
     async fn erase(&self, api: &Api, key: &str, out: Out) -> Result<(), CliError> {
+        // Before anything is destroyed.
+        let file = self.out.as_deref().map(new_file).transpose()?;
+        let done = self.signed(api, key).await;
+        if let (Err(_), Some(path)) = (&done, &self.out) {
+            // No receipt is in it.
+            drop(std::fs::remove_file(path));
+        }
+        let signed = done?;
+        if let Some(receipt) = Receipt::read(&signed) {
+            out.say(words(&receipt));
+        }
+        out.verbatim(&signed);
+        if let (Some(mut file), Some(path)) = (file, &self.out) {
+            let written = file.write_all(signed.as_bytes());
+            let written = written.and_then(|()| file.sync_all());
+            written.map_err(|source| unwritable(path, source))?;
+        }
+        Ok(())
+    }
+
+    /// Has them erased; gives the receipt as it was signed.
+    async fn signed(&self, api: &Api, key: &str) -> Result<String, CliError> {
         let id = who::subscriber(api, &self.who, self.reason.as_deref()).await?;
         let body = json!({
             "basis": match self.basis {
@@ -88,18 +112,20 @@ impl Subscriber {
         });
         let path = format!("/api/v1/subscribers/{id}/erase");
         api.command(&path, key, &body).await?;
-        let signed = receipt(api, id).await?;
-        if let Some(file) = &self.out {
-            std::fs::write(file, &signed).map_err(|source| CliError::Unwritable {
-                path: file.clone(),
-                source,
-            })?;
-        }
-        if let Some(receipt) = Receipt::read(&signed) {
-            out.say(words(&receipt));
-        }
-        out.verbatim(&signed);
-        Ok(())
+        receipt(api, id).await
+    }
+}
+
+/// A file that is not there yet: another's receipt is not written over.
+fn new_file(path: &Path) -> Result<File, CliError> {
+    let file = File::options().write(true).create_new(true).open(path);
+    file.map_err(|source| unwritable(path, source))
+}
+
+fn unwritable(path: &Path, source: io::Error) -> CliError {
+    CliError::Unwritable {
+        path: path.to_owned(),
+        source,
     }
 }
 

@@ -34,11 +34,8 @@ async fn who_has_yet_to_confirm_elsewhere_and_is_here_is_left_alone() {
     );
     let import = import(&house, file).await;
     let count = |key: &str| import[key].as_u64().unwrap();
-    assert_eq!(
-        ["accepted", "existing", "suppressed"].map(count),
-        [1, 1, 2],
-        "{import}"
-    );
+    let counts = ["accepted", "existing", "suppressed"].map(count);
+    assert_eq!(counts, [1, 1, 2]);
     assert_eq!(reasons(&house, ADA).await, []);
     for email in [bob, cleo] {
         assert_eq!(reasons(&house, email).await, [Reason::Unsubscribed]);

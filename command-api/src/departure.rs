@@ -10,6 +10,7 @@ use tidings_service::Problem;
 use crate::commands::Commands;
 use crate::feedback::Origin;
 use crate::refusal::{self, Refused as _};
+use crate::suppressions::lift::is_their_word;
 
 /// Takes whom the link names off what it names. Doing it again changes nothing.
 pub(crate) async fn depart(
@@ -66,9 +67,26 @@ async fn suppress(
         delivery_id: link.delivery_id,
         value: None,
     };
-    let added = commands
-        .store
-        .execute::<Suppression>(link.address_suppression_id, context, None, command)
-        .await;
-    added.map(drop).map_err(refusal::of)
+    let (store, id) = (&commands.store, link.address_suppression_id);
+    let executed = store.execute::<Suppression>(id, context, None, command);
+    let executed = executed.await.map_err(refusal::of)?;
+    if executed.committed.is_some() || executed.repeated.is_some() {
+        return Ok(());
+    }
+    // It stands already. Where no more than a file said so, an operator may lift it, but not what they say themselves.
+    let history = store.log().stream(id).await;
+    let history = history.map_err(|error| refusal::load(&error.into()))?;
+    if is_their_word(&history) {
+        return Ok(());
+    }
+    let mut draft = store.draft(context);
+    let word = suppression::Event::Added {
+        scope: suppression::Scope::Address,
+        reason: suppression::Reason::Unsubscribed,
+        delivery_id: link.delivery_id,
+        value: None,
+    };
+    draft.append(executed.after, vec![word]);
+    let committed = draft.commit().await;
+    committed.map(drop).map_err(|error| refusal::commit(&error))
 }

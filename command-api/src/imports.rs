@@ -10,6 +10,7 @@ mod worker;
 
 use actix_web::web;
 
+pub(crate) use worker::ACTOR;
 pub use worker::{ImportError, ImportWorker};
 
 use tidings_service::access::serve;

@@ -6,10 +6,11 @@ use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use tidings_domain::suppression::Reason;
 use tidings_domain::value::{Attributes, DisplayName, EmailAddress};
 use tidings_service::csv;
 
-use super::layout::{self, Column, Layout, NotOwn, Own, Standing};
+use super::layout::{self, Column, Layout, No, NotOwn, Own, Standing};
 use super::own::{self, Carried};
 use super::record::{Malformed, Record, Records};
 
@@ -49,6 +50,9 @@ pub(super) enum Said {
         email: String,
         /// A reason of suppressions.
         reason: String,
+        /// The file says no more than that they have yet to confirm elsewhere: it is nothing to whoever is here already.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        unconfirmed: bool,
     },
     /// Nobody.
     Nothing {
@@ -179,17 +183,18 @@ impl<'a> Chunks<'a> {
         let email = EmailAddress::parse(email).map_err(|_| "invalid_email")?;
         let status =
             of(&Column::Status)?.map(|it| layout::status(it.trim()).ok_or("unknown_status"));
-        let standing = match (
-            status.transpose()?,
-            layout::says_no(&self.layout.columns, fields),
-        ) {
+        let no = layout::says_no(&self.layout.columns, fields);
+        let standing = match (status.transpose()?, no) {
             (Some(blocked @ Standing::Unwanted(_)), _) => blocked,
-            (_, Some(reason)) => Standing::Unwanted(reason),
-            (status, None) => status.unwrap_or(self.layout.standing),
+            (_, Some(No::Unwanted(reason))) => Standing::Unwanted(reason),
+            (status, _) => status.unwrap_or(self.layout.standing),
         };
+        let unconfirmed = standing == Standing::Wanted && no == Some(No::Unconfirmed);
         // Whatever else the file says of them, and whatever is wrong with that.
         let reason = match standing {
             Standing::Unwanted(reason) => reason,
+            // A sign-up of their own ends it.
+            Standing::Wanted if unconfirmed => Reason::Unsubscribed,
             Standing::Wanted => match self.wanted(&email, fields) {
                 Ok(person) => return Ok(person),
                 Err(wrong) => own::refusal(&self.layout.columns, fields).ok_or(wrong)?,
@@ -199,6 +204,7 @@ impl<'a> Chunks<'a> {
         Ok(Said::Unwanted {
             email: email.to_string(),
             reason: reason.to_string(),
+            unconfirmed,
         })
     }
 

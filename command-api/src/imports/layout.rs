@@ -137,8 +137,16 @@ const REFUSALS: [(&str, Reason); 8] = [
     ("opt_out", Reason::Unsubscribed),
     ("optout", Reason::Unsubscribed),
 ];
-/// What stands where nothing is meant, in spreadsheets and in what databases write.
-const NO: [&str; 7] = ["", "false", "no", "0", "f", "n", "null"];
+/// What stands where nothing is meant, in spreadsheets and in what databases and programs write.
+const NO: [&str; 17] = [
+    "", "false", "no", "0", "f", "n", "null", "nil", "none", "never", "off", "-", "--", "n/a",
+    "#n/a", "nan", "nat",
+];
+/// Midnight of these days is a date that was never set: that of MySQL, of Go and .NET, and the 0 of Unix, which is a no as a
+/// number too. Nobody has left a mailing list on one of them.
+const NO_DAYS: [&str; 3] = ["0000-00-00", "0001-01-01", "1970-01-01"];
+/// What midnight is written with behind a day.
+const OF_MIDNIGHT: &str = "0:.+-tz ";
 
 /// Why a header is not the one of this platform's own export, though it looks like it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -284,9 +292,19 @@ pub(super) fn refusal(status: &str) -> Option<Reason> {
 /// Who has yet to confirm: they may do so here.
 const PENDING: &str = "pending";
 
+/// Why somebody gets nothing, if more is said against them than that they have yet to confirm elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum No {
+    /// They must get nothing, for this reason.
+    Unwanted(Reason),
+    /// They have yet to confirm there, which is nothing to whoever is here already.
+    Unconfirmed,
+}
+
 /// Why a record says that they must get nothing, in a column for that, or in one that is called `status` in a file of no
 /// layout that is known: rather nobody is signed up who left elsewhere, or never confirmed.
-pub(super) fn says_no(columns: &[Column], fields: &[Cow<'_, [u8]>]) -> Option<Reason> {
+pub(super) fn says_no(columns: &[Column], fields: &[Cow<'_, [u8]>]) -> Option<No> {
+    let mut is_pending = false;
     let reasons = columns.iter().zip(fields).filter_map(|(column, field)| {
         let text = std::str::from_utf8(field).map(csv::without_guard);
         match (column, text) {
@@ -294,20 +312,31 @@ pub(super) fn says_no(columns: &[Column], fields: &[Cow<'_, [u8]>]) -> Option<Re
             // Something stands there.
             (Column::Refusal(reason), Err(_)) => Some(*reason),
             (Column::Attribute(name), Ok(text)) if name.eq_ignore_ascii_case("status") => {
-                let is_pending = text.trim().eq_ignore_ascii_case(PENDING);
-                refusal(text).or_else(|| is_pending.then_some(Reason::Unsubscribed))
+                is_pending |= text.trim().eq_ignore_ascii_case(PENDING);
+                refusal(text)
             }
             _ => None,
         }
     });
-    // Which of several is the one that their own sign-up does not end.
+    let reason = strongest(reasons).map(No::Unwanted);
+    reason.or_else(|| is_pending.then_some(No::Unconfirmed))
+}
+
+/// Which of several reasons counts: one that their own sign-up does not end.
+pub(super) fn strongest(reasons: impl Iterator<Item = Reason>) -> Option<Reason> {
     reasons.max_by_key(|reason| !Reason::ENDED_BY_SIGN_UP.contains(reason))
 }
 
 /// Whether a cell says no, or nothing.
 pub(super) fn is_no(cell: &str) -> bool {
     let cell = cell.trim().to_ascii_lowercase();
-    NO.contains(&cell.as_str())
+    NO.contains(&cell.as_str()) || is_no_day(cell.strip_suffix("utc").unwrap_or(&cell))
+}
+
+/// Whether this is a date, in lower case, that was never set.
+fn is_no_day(cell: &str) -> bool {
+    let mut times = NO_DAYS.iter().filter_map(|day| cell.strip_prefix(day));
+    times.any(|time| time.chars().all(|c| OF_MIDNIGHT.contains(c)))
 }
 
 /// The attributes in a JSON object; what is nested is kept as the JSON it was. None: it is no object.

@@ -168,12 +168,12 @@ pub(super) fn refusal(columns: &[Column], fields: &[Cow<'_, [u8]>]) -> Option<Re
         let text = std::str::from_utf8(field).ok()?;
         Some((*own, csv::without_guard(text)))
     });
-    let mut found = cells.filter_map(|(column, cell)| match column {
+    let found = cells.filter_map(|(column, cell)| match column {
         Own::Status => layout::refusal(cell),
-        Own::Suppressed => reasons(cell).next(),
+        Own::Suppressed => layout::strongest(reasons(cell)),
         _ => None,
     });
-    found.next()
+    layout::strongest(found)
 }
 
 #[cfg(test)]
@@ -215,6 +215,22 @@ mod tests {
             ["complaint", "import"]
         );
         assert!(named("false").is_empty());
+    }
+
+    #[test]
+    fn what_their_own_sign_up_does_not_end_counts_wherever_it_stands() {
+        let columns = [Own::Status, Own::Suppressed].map(Column::Own);
+        let why = |status: &'static str, suppressed: &'static str| {
+            refusal(
+                &columns,
+                &[status, suppressed].map(|it| it.as_bytes().into()),
+            )
+        };
+        assert_eq!(why("unsubscribed", "complaint"), Some(Reason::Complaint));
+        assert_eq!(why("active", "unsubscribed manual"), Some(Reason::Manual));
+        assert_eq!(why("active", "manual unsubscribed"), Some(Reason::Manual));
+        assert_eq!(why("unsubscribed", ""), Some(Reason::Unsubscribed));
+        assert_eq!(why("active", ""), None);
     }
 
     #[test]

@@ -44,8 +44,9 @@ const MEDIA_TYPE: &str = "text/csv";
 ///
 /// Exports of listmonk and of Mailchimp are known by their header lines. Whom they say not to write to (blocklisted,
 /// disabled; unsubscribed, cleaned) is not signed up: the address is suppressed, and counted apart. So is, in any other file,
-/// whom a column `status` says to have left, bounced, complained or been blocked, or not to have confirmed, and who has
-/// something in a column such as `unsubscribed_at`, `opted_out` or `UNSUB_TIME`.
+/// whom a column `status` says to have left, bounced, complained or been blocked, or, unless they are here already, not to
+/// have confirmed, and who has something in a column such as `unsubscribed_at`, `opted_out` or `UNSUB_TIME`: other than a
+/// word such as `no`, `none` or `-`, or a date that was never set.
 #[utoipa::path(
     post, path = "/api/v1/imports", tag = "imports", security(("bearer" = [])),
     params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat")),

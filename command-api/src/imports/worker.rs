@@ -22,7 +22,8 @@ use uuid::Uuid;
 use super::stored::{self, Pending, StoredError};
 use crate::subscribers::RegistrationError;
 
-const ACTOR: &str = "system:import";
+/// Who writes what came with a file.
+pub(crate) const ACTOR: &str = "system:import";
 /// Chunks worked off before the import's stream is read again.
 const CHUNKS_PER_STEP: u32 = 16;
 /// Chunks whose import was never started: their request died, or is about to commit. Somebody who may stand in them

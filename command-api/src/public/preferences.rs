@@ -269,9 +269,10 @@ async fn saved(
         if is_former {
             wished.retain(|command| matches!(command, Command::Unsubscribe { .. }));
         }
-        let all = match is_former && entry.wish != Wish::Leave && !entry.is_empty() {
-            true => Word::Former,
-            false => Word::Saved,
+        let all = match entry.wish {
+            Wish::Save | Wish::ComeBack if is_former && !entry.is_empty() => Word::Former,
+            Wish::Save => Word::Saved,
+            Wish::Leave | Wish::ComeBack => Word::Said,
         };
         let mut after = state.clone();
         let mut events: Vec<Event> = Vec::new();

@@ -3,6 +3,8 @@
 use actix_web::web;
 use serde::Deserialize;
 use tidings_domain::suppression::{Command, Reason, Suppression};
+use tidings_event_store::{Context, ExecuteError, Executed, Recorded};
+use tidings_proto::Event;
 use tidings_service::Problem;
 use tidings_service::access::{Access, Route};
 use tidings_service::http::Json;
@@ -13,6 +15,7 @@ use uuid::Uuid;
 use super::ROLES;
 use crate::answer::{Answer, Changed};
 use crate::commands::Commands;
+use crate::imports;
 use crate::refusal::{self, Values};
 use crate::request::Call;
 
@@ -22,19 +25,23 @@ pub(crate) const ROUTE: Route = (
     Access::Roles(ROLES),
 );
 
+/// Times it is looked anew who said that they left, because somebody has written meanwhile.
+const ATTEMPTS_MAX: u32 = 5;
+const ONLY_THEY: &str = "only a sign-up of their own puts an end to this";
+
 /// What no longer stands.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({ "reasons": ["manual"] }))]
 pub(crate) struct Lift {
-    /// `manual`, `hard_bounce`, `complaint`, `import` or `moved`.
+    /// `manual`, `hard_bounce`, `complaint`, `import` or `moved`; `unsubscribed`, where a file said so.
     reasons: Vec<String>,
 }
 
 /// Lift a suppression
 ///
-/// It stands as long as any other reason does. `unsubscribed` and `erased` are not lifted here: only a sign-up of
-/// their own puts an end to them.
+/// It stands as long as any other reason does. `erased` is not lifted here, nor is `unsubscribed`, unless it came with a file
+/// that was imported and they have not said so themselves: only a sign-up of their own puts an end to them.
 #[utoipa::path(
     post, path = "/api/v1/suppressions/{id}/lift", tag = "suppressions", security(("bearer" = [])),
     params(
@@ -62,18 +69,67 @@ pub(crate) async fn lift(
     let reasons = parse(&body.value)?;
     let if_match = call.if_match;
     let request = call.begin(&commands, &body.raw).await?;
-    let command = || Command::Lift {
-        reasons: reasons.clone(),
-    };
-    let lifted = commands
-        .store
-        .execute::<Suppression>(*id, &request.context, if_match, command)
-        .await
-        .map_err(refusal::of)?;
+    let lifted = lifted(&commands, *id, &request.context, if_match, &reasons).await?;
     if lifted.after.version == 0 {
         return Err(Problem::not_found("Nothing of this kind has that id."));
     }
     Answer::of(&lifted, &request.context)
+}
+
+async fn lifted(
+    commands: &Commands,
+    id: Uuid,
+    context: &Context,
+    if_match: Option<i32>,
+    reasons: &[Reason],
+) -> Result<Executed<Suppression>, Problem> {
+    let command = || Command::Lift {
+        reasons: reasons.to_vec(),
+    };
+    let of_unsubscribed = reasons.iter().position(|it| *it == Reason::Unsubscribed);
+    for _ in 0..ATTEMPTS_MAX {
+        let mut seen = if_match;
+        if let Some(index) = of_unsubscribed {
+            let history = commands.store.log().stream(id).await;
+            let history = history.map_err(|error| refusal::load(&error.into()))?;
+            if is_their_word(&history) {
+                let mut values = Values::default();
+                values.wrong(&format!("#/reasons/{index}"), ONLY_THEY);
+                return values.all(None);
+            }
+            // Not what they say themselves in between.
+            seen = seen.or(history.last().map(|it| it.version));
+        }
+        let executed = commands
+            .store
+            .execute::<Suppression>(id, context, seen, command)
+            .await;
+        match executed {
+            Err(ExecuteError::Precondition { .. }) if if_match.is_none() => {}
+            executed => return executed.map_err(refusal::of),
+        }
+    }
+    Err(refusal::unavailable("Others write at the same time."))
+}
+
+/// Whether somebody else than an import said that they left, and nothing has put an end to that.
+pub(crate) fn is_their_word(history: &[Recorded]) -> bool {
+    let mut theirs = false;
+    for event in history {
+        match event.decode() {
+            Ok(Event::SuppressionAdded(it)) if it.reason == Reason::Unsubscribed.as_str() => {
+                theirs |= event.actor != imports::ACTOR;
+            }
+            Ok(Event::SuppressionLifted(it)) => {
+                theirs &= !it
+                    .reasons
+                    .iter()
+                    .any(|it| *it == Reason::Unsubscribed.as_str());
+            }
+            _ => {}
+        }
+    }
+    theirs
 }
 
 fn parse(lift: &Lift) -> Result<Vec<Reason>, Problem> {
@@ -82,10 +138,9 @@ fn parse(lift: &Lift) -> Result<Vec<Reason>, Problem> {
     for (index, reason) in lift.reasons.iter().enumerate() {
         let pointer = format!("#/reasons/{index}");
         match values.take(&pointer, Reason::parse(reason)) {
-            // That somebody gave it up an operator may put right: a restored log can have lost that they came back.
-            Some(own) if own != Reason::Moved && Reason::ENDED_BY_SIGN_UP.contains(&own) => {
-                values.wrong(&pointer, "only a sign-up of their own puts an end to this");
-            }
+            // That somebody gave it up an operator may put right: a restored log can have lost that they came back. Who
+            // said that they left, the log tells.
+            Some(Reason::Erased) => values.wrong(&pointer, ONLY_THEY),
             reason => reasons.extend(reason),
         }
     }
@@ -111,7 +166,7 @@ mod tests {
         );
         assert_eq!(
             lift(&["erased", "manual", "unsubscribed", "moved", "x"]).err(),
-            Some(3)
+            Some(2)
         );
         assert_eq!(lift(&[]).err(), Some(1));
     }

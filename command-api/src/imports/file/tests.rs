@@ -31,7 +31,6 @@ fn a_status_that_says_no_is_believed_in_any_file() {
     // Who left or never confirmed may sign up here; who was blocked may not.
     for (status, reason) in [
         ("Unsubscribed", "unsubscribed"),
-        ("pending", "unsubscribed"),
         ("cleaned", "hard_bounce"),
         ("Bounced", "hard_bounce"),
         ("complained", "complaint"),
@@ -43,6 +42,16 @@ fn a_status_that_says_no_is_believed_in_any_file() {
         let said = rows(file.as_bytes());
         assert_eq!(said, [unwanted(2, "ada@example.org", reason)], "{status}");
     }
+    let pending = |cells: &str| {
+        rows(
+            format!("email,Status,left\nada@example.org,{cells}\n")
+                .replace("left", "opted_out")
+                .as_bytes(),
+        )
+    };
+    assert_eq!(pending(" Pending,no"), [unconfirmed(2, "ada@example.org")]);
+    let left = unwanted(2, "ada@example.org", "unsubscribed");
+    assert_eq!(pending("pending,yes"), [left], "that counts more");
     let file = b"email,Status,opted_out\nbob@example.org,gold,\ncleo@example.org,bounced,yes\n";
     let attributes = Some(r#"{"Status":"gold"}"#);
     let expected = [
@@ -163,8 +172,67 @@ fn a_chunk_of_long_records_stays_small_too() {
 
 fn unwanted(line: u64, email: &str, reason: &str) -> Row {
     let (email, reason) = (email.to_owned(), reason.to_owned());
-    let said = Said::Unwanted { email, reason };
+    let said = Said::Unwanted {
+        email,
+        reason,
+        unconfirmed: false,
+    };
     Row { line, said }
+}
+
+fn unconfirmed(line: u64, email: &str) -> Row {
+    let said = Said::Unwanted {
+        email: email.to_owned(),
+        reason: "unsubscribed".to_owned(),
+        unconfirmed: true,
+    };
+    Row { line, said }
+}
+
+#[test]
+fn a_row_that_an_earlier_version_stored_is_still_read() {
+    let stored =
+        r#"{"line":2,"said":{"Unwanted":{"email":"ada@example.org","reason":"unsubscribed"}}}"#;
+    let row = unwanted(2, "ada@example.org", "unsubscribed");
+    assert_eq!(serde_json::to_string(&row).unwrap(), stored);
+    assert_eq!(serde_json::from_str::<Row>(stored).unwrap(), row);
+}
+
+#[test]
+fn a_date_that_was_never_set_and_a_word_for_nothing_keep_nobody_out() {
+    let refused = |cell: &str| {
+        let file = format!("email,unsubscribed_at\na@example.org,{cell}\n");
+        matches!(rows(file.as_bytes())[0].said, Said::Unwanted { .. })
+    };
+    for nothing in [
+        "0000-00-00 00:00:00",
+        "0000-00-00",
+        "0000-00-00T00:00:00.000Z",
+        "0001-01-01T00:00:00Z",
+        "1970-01-01 00:00:00+00:00",
+        "1970-01-01 00:00:00 UTC",
+        "-",
+        "N/A",
+        "None",
+        "never",
+        "Off",
+        " NULL ",
+    ] {
+        assert!(!refused(nothing), "{nothing}");
+    }
+    for left in [
+        "2021-01-01",
+        "2021-01-01 00:00:00",
+        "1970-01-01 10:00:00",
+        "0000-00-00 00:00:01",
+        "1",
+        "t",
+        "on",
+        "yes",
+        "unsubscribed",
+    ] {
+        assert!(refused(left), "{left}");
+    }
 }
 
 #[test]

@@ -55,6 +55,7 @@ pub(super) async fn sign_up(
         mut unwanted,
         mut against,
     } = sorted(worker, started, rows, &mut tally.rejected);
+    tally.existing = suppressing::passed_over(worker, started, &mut unwanted).await?;
     tally.suppressed = unwanted.len() as u64;
     // First: whoever is signed up by another line of the chunk gets no mail in between.
     unwanted.append(&mut against);
@@ -111,8 +112,13 @@ fn sorted(
             Said::Nothing { reason, record } => {
                 rejections.push(rejected(row.line, &reason, record.as_deref()));
             }
-            Said::Unwanted { email, reason } => {
-                match suppressing::unwanted(worker, &email, &reason) {
+            Said::Unwanted {
+                email,
+                reason,
+                unconfirmed,
+            } => {
+                let it = suppressing::unwanted(worker, &email, &reason);
+                match it.map(|it| it.no_more_than_unconfirmed(unconfirmed)) {
                     Some(it) => sorted.unwanted.push(it),
                     // Written by a version with other rules.
                     None => rejections.push(rejected(row.line, "invalid_record", None)),

@@ -17,8 +17,10 @@ use crate::html::{escape, page};
 #[derive(Clone, Copy)]
 pub(super) enum Word<'a> {
     None,
-    /// It is on record.
+    /// What they chose is on record.
     Saved,
+    /// That they left everything, or came back, is.
+    Said,
     /// Nothing is: by so old a link nobody comes back.
     TooOld,
     /// Only what they left is: the link came to an address they have given up.
@@ -33,13 +35,16 @@ const TITLE: &str = "What you get from us";
 pub(super) fn show(shown: &Shown, word: Word<'_>, own_data: &str) -> HttpResponse {
     let wrong: &[Wrong] = match word {
         Word::Wrong(wrong) => wrong,
-        Word::None | Word::Saved | Word::TooOld | Word::Former => &[],
+        Word::None | Word::Saved | Word::Said | Word::TooOld | Word::Former => &[],
     };
     let mut body = said(word, &shown.held);
     body += &nothing_comes(&shown.held);
     if shown.left_everything {
         body += "<p>You have left everything: nothing is sent to you. What you choose below counts should you come back.</p>\n";
-        body += &button("back", "Come back");
+        // It would change nothing.
+        if shown.held == Held::No {
+            body += &button("back", "Come back");
+        }
     }
     // Without an action it goes back to the link itself.
     body += "<form method=\"post\">\n<input type=\"hidden\" name=\"do\" value=\"save\">\n";
@@ -62,7 +67,7 @@ pub(super) fn show(shown: &Shown, word: Word<'_>, own_data: &str) -> HttpRespons
 /// and whether they have left already.
 pub(super) fn leave_only(word: Word<'_>) -> HttpResponse {
     let mut body = said(word, &Held::No);
-    if !matches!(word, Word::Saved) {
+    if !matches!(word, Word::Saved | Word::Said) {
         body += "<h2>Leave everything</h2>\n<p>Nothing more is sent to you, on no topic. To see or change what you get, use a link of a newer mail.</p>\n";
         body += &button("leave", "Leave everything");
     }
@@ -73,7 +78,7 @@ fn status(word: Word<'_>) -> StatusCode {
     match word {
         Word::Wrong(_) => StatusCode::UNPROCESSABLE_ENTITY,
         Word::TooOld | Word::Former => StatusCode::GONE,
-        Word::None | Word::Saved => StatusCode::OK,
+        Word::None | Word::Saved | Word::Said => StatusCode::OK,
     }
 }
 
@@ -105,7 +110,10 @@ fn said(word: Word<'_>, held: &Held) -> String {
         Word::Saved if *held != Held::No => {
             "<p role=\"status\"><strong>Saved</strong>, for when something is sent to you again.</p>\n".to_owned()
         }
-        Word::Saved => {
+        Word::Said if *held != Held::No => {
+            "<p role=\"status\"><strong>Saved.</strong></p>\n".to_owned()
+        }
+        Word::Saved | Word::Said => {
             "<p role=\"status\"><strong>Saved.</strong> It counts from the next message on.</p>\n"
                 .to_owned()
         }

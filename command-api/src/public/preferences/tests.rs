@@ -286,3 +286,20 @@ async fn whoever_gets_nothing_is_told_so_and_what_ends_it() {
     let page = body(&shown(Held::No), Word::Saved).await;
     assert!(!page.contains("Nothing is sent to your address"), "{page}");
 }
+
+#[actix_web::test]
+async fn who_leaves_while_nothing_is_sent_is_not_offered_what_would_change_nothing() {
+    let (left, _) = after(&ada(), "do=leave").unwrap();
+    let shown = |held: Held| Shown::new(&left, &offer()).under(held);
+    let back = r#"value="back""#;
+    for held in [Held::UntilSignUp, Held::Ask(None)] {
+        let page = body(&shown(held), Word::Said).await;
+        assert!(page.contains("<strong>Saved.</strong></p>"), "{page}");
+        assert!(page.contains("You have left everything"), "{page}");
+        for wrong in [back, "sent to you again", "from the next message on"] {
+            assert!(!page.contains(wrong), "{wrong}: {page}");
+        }
+    }
+    let page = body(&shown(Held::No), Word::Said).await;
+    assert!(page.contains(back) && page.contains("from the next message on"));
+}

@@ -74,8 +74,8 @@ pub(super) struct Add {
 
 /// Say that causes no longer stand
 ///
-/// It stands as long as any other cause does. unsubscribed and erased are not lifted here: only a sign-up of their own puts an
-/// end to them.
+/// It stands as long as any other cause does. erased is not lifted here, nor is unsubscribed, unless it came with a file that
+/// was imported and they have not said so themselves: only a sign-up of their own puts an end to them.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -85,7 +85,7 @@ pub(super) struct Lift {
     /// The whole address, the domain, or the suppression's id
     #[arg(value_name = "ADDRESS|DOMAIN|ID")]
     whom: String,
-    /// What no longer stands: manual, hard_bounce, complaint, import or moved
+    /// What no longer stands: manual, hard_bounce, complaint, import or moved; unsubscribed, where a file said so
     #[arg(long = "cause", value_name = "CAUSE", required = true)]
     causes: Vec<String>,
     /// Why you look an address up, in your words: it goes on record with the look

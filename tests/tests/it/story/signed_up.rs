@@ -1,6 +1,7 @@
 //! Whoever signs up by themselves is asked first, and nobody is written to because somebody else typed their address:
 //! not for long, not often, and not after they had said no.
 
+mod by_file;
 mod flooded;
 
 use std::time::Duration;

@@ -1,6 +1,9 @@
 //! Those in a file who must get no mail: their addresses are suppressed, whether they are subscribers or not.
 
+use std::collections::HashSet;
+
 use futures_util::future::join_all;
+use tidings_domain::address::Address;
 use tidings_domain::stream_id;
 use tidings_domain::suppression::{Command, Reason, Scope, Suppression};
 use tidings_domain::value::EmailAddress;
@@ -11,17 +14,57 @@ use crate::imports::worker::{ImportError, ImportWorker, Started};
 
 /// Somebody who must get no mail.
 pub(super) struct Unwanted {
+    address_id: Uuid,
     suppression_id: Uuid,
     reason: Reason,
+    /// Nothing more is said than that they have yet to confirm elsewhere.
+    unconfirmed: bool,
+}
+
+impl Unwanted {
+    /// The same, of whom this is all that is said, or not.
+    pub(super) fn no_more_than_unconfirmed(self, unconfirmed: bool) -> Self {
+        Self {
+            unconfirmed,
+            ..self
+        }
+    }
 }
 
 /// `None`: it is no address or no reason.
 pub(super) fn unwanted(worker: &ImportWorker, email: &str, reason: &str) -> Option<Unwanted> {
     let email = EmailAddress::parse(email).ok()?;
     Some(Unwanted {
+        address_id: stream_id::address(&worker.id_key, &email),
         suppression_id: stream_id::address_suppression(&worker.id_key, &email),
         reason: Reason::parse(reason).ok()?,
+        unconfirmed: false,
     })
+}
+
+/// Takes away those of whom nothing is said but that they have yet to confirm elsewhere, and who are here already: what they
+/// said here counts. Who came by another line of this very file did not. Gives how many.
+pub(super) async fn passed_over(
+    worker: &ImportWorker,
+    started: &Started,
+    unwanted: &mut Vec<Unwanted>,
+) -> Result<u64, ImportError> {
+    let unconfirmed = unwanted.iter().filter(|it| it.unconfirmed);
+    let ids: Vec<Uuid> = unconfirmed.map(|it| it.address_id).collect();
+    if ids.is_empty() {
+        return Ok(0);
+    }
+    let (received, import_id) = (started.event.recorded_at, started.import.id);
+    let addresses = worker.store.load_many::<Address>(&ids).await?;
+    let here = addresses.iter().filter(|address| {
+        let by_this_file = stream_id::imported_subscriber(received, import_id, address.id);
+        let holder = address.state.holder();
+        holder.is_some_and(|it| it != by_this_file)
+    });
+    let here: HashSet<Uuid> = here.map(|address| address.id).collect();
+    let before = unwanted.len();
+    unwanted.retain(|it| !(it.unconfirmed && here.contains(&it.address_id)));
+    Ok((before - unwanted.len()) as u64)
 }
 
 /// Suppresses them all, each in a commit of their own, all at once. Run again, it finds them suppressed.

@@ -316,10 +316,19 @@ fn api_keys(root: &Path) {
 fn erase(root: &Path) {
     let nobody = ["erase", "subscriber", "nobody@example.org"];
     fails(root, &nobody, "No subscriber has that address");
+    // A file that is there already, or cannot be, is said before anybody is erased.
+    std::fs::write(root.join("another.json"), "another's").unwrap();
+    for file in ["another.json", "nowhere/receipt.json"] {
+        let out = ["erase", "subscriber", READER, "--out", file];
+        fails(root, &out, "cannot write");
+    }
+    let another = std::fs::read_to_string(root.join("another.json")).unwrap();
+    assert_eq!(another, "another's");
     let receipt = says(
         root,
         &["erase", "subscriber", READER, "--out", "receipt.json"],
     );
+    assert_eq!(receipt["basis"], "request", "it was not erased before");
     let checked = says(root, &["audit", "check", "receipt.json"]);
     assert_eq!(
         checked["receipt"]["subscriber_id"],

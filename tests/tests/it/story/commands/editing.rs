@@ -47,6 +47,11 @@ async fn an_editor_schedules_pauses_and_retries_and_is_told_what_can_not_be() {
             422,
         ),
         (
+            "retry",
+            json!({"failed_reasons": ["mailbox_full", "no_such_reason"]}),
+            422,
+        ),
+        (
             "schedule",
             json!({"local_time": "2026-12-24T08:00", "zone": "europe/berlin"}),
             200,

@@ -2,8 +2,10 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+
+use nix::unistd::geteuid;
 
 use crate::account::Account;
 use crate::error::ServersError;
@@ -36,11 +38,13 @@ pub(crate) fn ensure_dir(path: &Path, mode: u32) -> Result<(), ServersError> {
 
 /// Makes a 0700 folder of the account, unless it is there.
 pub(crate) fn ensure_private_dir(path: &Path, account: &Account) -> Result<(), ServersError> {
-    if path.is_dir() {
-        return Ok(());
-    }
     ensure_dir(path, 0o700)?;
-    account.own(path)
+    let found = fs::symlink_metadata(path).map_err(io_error("look at", path))?;
+    // Another process may have made it this moment, and not handed it over yet.
+    if found.is_dir() && found.uid() == geteuid().as_raw() {
+        return account.own(path);
+    }
+    Ok(())
 }
 
 /// Replaces a file by one that only the account can read.

@@ -6,6 +6,8 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 const READERS: i64 = 60;
+/// As many attempts as a channel of mails has open at the most: eight connections, four attempts for each.
+const OPEN_MAX: i64 = 32;
 
 /// A house in which deliveries of one publication are planned, and nobody sends them yet.
 async fn planned() -> (House, Uuid) {
@@ -61,7 +63,8 @@ async fn what_was_read_meanwhile_is_not_attempted() {
     assert_eq!(house.smtp.count(), 0);
 }
 
-/// Mails are out and not answered when it is told: each gets its outcome, and no further one goes out.
+/// Mails are out and not answered when it is told: each gets its outcome, and no further one goes out. Attempts that were
+/// being recorded when it was told are open too, so that how many there are is known only at the end.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_open_gets_its_outcome() {
     let (house, id) = planned().await;
@@ -72,12 +75,11 @@ async fn what_is_open_gets_its_outcome() {
     house.smtp.wait_for_hits(stall, 8).await;
     stop.cancel();
     house.smtp.remove_rule(stall);
-    let open = attempted(&house).await;
     house.smtp.release();
     running.await.unwrap().unwrap();
     house.platform.settle().await;
-    assert_eq!(attempted(&house).await, open);
-    assert!((8..READERS).contains(&open), "{open} were open");
+    let open = attempted(&house).await;
+    assert!((8..=OPEN_MAX).contains(&open), "{open} were open");
     let finished = Accounting {
         planned: READERS,
         sent: open,

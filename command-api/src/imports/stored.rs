@@ -7,7 +7,7 @@ use tidings_domain::id::derive_from;
 use tidings_domain::personal::{Open as _, Seal as _};
 use tidings_event_store::tokio_postgres::types::ToSql;
 use tidings_event_store::vault::{EventOpener, EventSealer, KeyRing, VaultError};
-use tidings_event_store::{Log, ReadError, Store};
+use tidings_event_store::{Log, ReadError, Store, in_time};
 use tidings_proto::common::Sealed;
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -18,6 +18,9 @@ use super::file::{Chunks, NotTaken, Row};
 const SEALED_AS: &str = "subscriber_import.chunk";
 const FIELD: &str = "records";
 
+/// A statement that stores chunks has so many bytes of them, and what the last one has more.
+const STATEMENT_BYTES: usize = 256 << 10;
+
 /// Imports looked at in one go.
 const PENDING_MAX: i64 = 64;
 
@@ -25,9 +28,21 @@ const PENDING_MAX: i64 = 64;
 pub(super) struct Prepared {
     /// Records in the file.
     pub(super) records: u64,
-    /// Before how many records each chunk stands, and it.
-    starts: Vec<i64>,
-    chunks: Vec<Vec<u8>>,
+    /// After how many records each chunk stands, and it.
+    chunks: Vec<(i64, Vec<u8>)>,
+}
+
+impl Prepared {
+    /// What each statement stores: a connection never gives back the memory that its largest one took.
+    fn statements(&self) -> impl Iterator<Item = &[(i64, Vec<u8>)]> {
+        let mut bytes = 0;
+        self.chunks.chunk_by(move |(_, chunk), _| {
+            bytes += chunk.len();
+            let more = bytes < STATEMENT_BYTES;
+            bytes *= usize::from(more);
+            more
+        })
+    }
 }
 
 /// An import whose chunks are still there.
@@ -55,7 +70,6 @@ pub(super) enum StoredError {
 pub(super) fn prepare(file: &[u8], import_id: Uuid, keys: &KeyRing) -> Result<Prepared, NotTaken> {
     let mut prepared = Prepared {
         records: 0,
-        starts: Vec::new(),
         chunks: Vec::new(),
     };
     for rows in Chunks::open(file)? {
@@ -68,8 +82,10 @@ pub(super) fn prepare(file: &[u8], import_id: Uuid, keys: &KeyRing) -> Result<Pr
             SEALED_AS,
         )
         .seal(FIELD, &text);
-        prepared.starts.push(prepared.records as i64);
-        prepared.chunks.push(sealed.encode_to_vec());
+        let after_records = prepared.records as i64;
+        prepared
+            .chunks
+            .push((after_records, sealed.encode_to_vec()));
         prepared.records += rows.len() as u64;
     }
     Ok(prepared)
@@ -100,15 +116,22 @@ pub(super) async fn insert(
     let sql = "insert into publishing_import_chunks (import_id, file_digest, after_records, received_at, records) \
                select $1, $2, c.after_records, $3, c.records \
                    from unnest($4::bigint[], $5::bytea[]) as c(after_records, records) on conflict do nothing";
-    let values: [&(dyn ToSql + Sync); 5] = [
-        &import_id,
-        &file_digest.as_slice(),
-        &now,
-        &prepared.starts,
-        &prepared.chunks,
-    ];
-    log.query(sql, &values).await?;
-    Ok(())
+    let mut client = in_time(async { Ok(log.pool().get().await?) }).await?;
+    let transaction = in_time(async { Ok(client.transaction().await?) }).await?;
+    for chunks in prepared.statements() {
+        let (starts, chunks): (Vec<i64>, Vec<&[u8]>) = chunks
+            .iter()
+            .map(|(after_records, chunk)| (*after_records, chunk.as_slice()))
+            .unzip();
+        let values: [&(dyn ToSql + Sync); 5] =
+            [&import_id, &file_digest.as_slice(), &now, &starts, &chunks];
+        in_time(async {
+            let statement = transaction.prepare_cached(sql).await?;
+            Ok(transaction.execute(&statement, &values).await?)
+        })
+        .await?;
+    }
+    in_time(async { Ok(transaction.commit().await?) }).await
 }
 
 /// The imports under way, oldest first.
@@ -194,7 +217,7 @@ mod tests {
         let file = format!("email\n{}", "x\n".repeat(501));
         let prepared = prepare(file.as_bytes(), import_id, &keys).unwrap();
         assert_eq!((prepared.records, prepared.chunks.len()), (501, 2));
-        assert_eq!(prepared.starts, [0, 500]);
+        assert_eq!(prepared.chunks[1].0, 500);
         let open = |chunk: &[u8], after_records| {
             let sealed = Sealed::decode(Bytes::copy_from_slice(chunk)).unwrap();
             EventOpener::new(
@@ -206,8 +229,23 @@ mod tests {
             .open(FIELD, &sealed)
         };
         let rows: Vec<Row> =
-            serde_json::from_slice(&open(&prepared.chunks[1], 500).unwrap().unwrap()).unwrap();
+            serde_json::from_slice(&open(&prepared.chunks[1].1, 500).unwrap().unwrap()).unwrap();
         assert_eq!(rows[0].line, 502);
-        assert!(open(&prepared.chunks[1], 0).is_err());
+        assert!(open(&prepared.chunks[1].1, 0).is_err());
+    }
+
+    #[test]
+    fn a_large_file_is_stored_by_statements_of_no_great_size() {
+        let chunk = |n: i64| (n, vec![0; 100 << 10]);
+        let prepared = Prepared {
+            records: 11,
+            chunks: (0..11).map(chunk).collect(),
+        };
+        let stored = prepared.statements().collect::<Vec<_>>();
+        assert_eq!(
+            stored.iter().map(|it| it.len()).collect::<Vec<_>>(),
+            [3, 3, 3, 2]
+        );
+        assert_eq!(stored.concat(), prepared.chunks);
     }
 }

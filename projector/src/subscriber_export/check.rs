@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
-use std::io::{BufRead, BufReader, Read, Seek};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 
 use serde::Serialize;
 use tidings_event_store::audit::{Place, ProofOfMany};
@@ -67,7 +67,9 @@ impl fmt::Display for Fault {
 ///
 /// # Errors
 /// The first thing that is wrong.
-pub fn check(file: impl Read + Seek, expected: Option<PublicKey>) -> Result<Checked, Fault> {
+pub fn check(mut file: impl Read + Seek, expected: Option<PublicKey>) -> Result<Checked, Fault> {
+    let is_all = ends_with_directory(&mut file)
+        .map_err(|error| fault("", "", format!("it can not be read ({error})")))?;
     let mut zip = ZipArchive::new(file).map_err(|error| {
         fault(
             "",
@@ -79,7 +81,14 @@ pub fn check(file: impl Read + Seek, expected: Option<PublicKey>) -> Result<Chec
     manifest
         .check(&text, expected)
         .map_err(|error| fault(files::MANIFEST, "", error.to_string()))?;
-    names(&zip, &manifest)?;
+    nothing_else(&mut zip, &manifest)?;
+    if !is_all || zip.offset() > 0 {
+        return Err(fault(
+            "",
+            "",
+            "something was added to it, before its files or after them",
+        ));
+    }
     for entry in &manifest.files {
         unchanged(&mut zip, entry)?;
     }
@@ -136,13 +145,14 @@ fn whole(zip: &mut ZipArchive<impl Read + Seek>, name: &str) -> Result<Vec<u8>, 
     Ok(bytes)
 }
 
-fn damaged(name: &str, after: u64, error: &std::io::Error) -> Fault {
+fn damaged(name: &str, after: u64, error: &io::Error) -> Fault {
     let place = format!("after byte {after}");
     fault(name, place, format!("it was damaged in the ZIP ({error})"))
 }
 
-/// What lies there is what the manifest names, each once.
-fn names<R: Read + Seek>(zip: &ZipArchive<R>, manifest: &Manifest) -> Result<(), Fault> {
+/// What lies there is what the manifest names, each once, whoever unpacks it: programs differ in what they make of a name
+/// that is there twice, and of bytes that no directory lists.
+fn nothing_else(zip: &mut ZipArchive<impl Read + Seek>, manifest: &Manifest) -> Result<(), Fault> {
     let mut wanted: Vec<&str> = manifest.files.iter().map(|it| it.name.as_str()).collect();
     wanted.push(files::MANIFEST);
     for name in zip.file_names() {
@@ -152,10 +162,29 @@ fn names<R: Read + Seek>(zip: &ZipArchive<R>, manifest: &Manifest) -> Result<(),
             return Err(fault(&name, "", "the manifest does not name it"));
         }
     }
-    match zip.len() == wanted.len() {
-        true => Ok(()),
-        false => Err(fault("", "", "a file is missing, or is there twice")),
+    if zip.len() != wanted.len() {
+        return Err(fault("", "", "a file is missing"));
     }
+    zip.validate_header_consistency().map_err(|error| {
+        let what = format!(
+            "it has files that other programs unpack in place of these, or beside them ({error})"
+        );
+        fault("", "", what)
+    })
+}
+
+/// Whether nothing follows the directory, not even a comment.
+fn ends_with_directory(file: &mut (impl Read + Seek)) -> io::Result<bool> {
+    // "End of central directory record", APPNOTE.TXT 4.3.16: its signature, and in the end the length of the comment.
+    let mut record = [0; 22];
+    let length = file.seek(SeekFrom::End(0))?;
+    let Some(begins) = length.checked_sub(record.len() as u64) else {
+        return Ok(false);
+    };
+    file.seek(SeekFrom::Start(begins))?;
+    file.read_exact(&mut record)?;
+    file.rewind()?;
+    Ok(record.starts_with(b"PK\x05\x06") && record.ends_with(&[0, 0]))
 }
 
 /// Every block of a file is what the manifest says.

@@ -385,3 +385,51 @@ async fn a_byte_that_is_changed_anywhere_in_an_export_is_found_and_named() {
         assert!(checked(&zip[..end], key).is_err(), "cut at {end}");
     }
 }
+
+/// What one program shows of a ZIP and another does not: nobody may be shown a forged page by a file that was found genuine.
+#[actix_web::test]
+async fn an_export_in_which_anything_lies_beside_its_files_is_none() {
+    let office = Office::open().await;
+    let ada = office.house.subscriber(CANARY).await;
+    office.settle().await;
+    let (key, files) = (
+        Some(office.key().await),
+        unpacked(&office.export(ada).await),
+    );
+    let zip = packed(&files);
+    assert!(checked(&zip, key).is_ok());
+    let forged = ("README.htmX".to_owned(), b"<h1>Forged</h1>".to_vec());
+
+    let mut twice = packed(&[vec![forged.clone()], files].concat());
+    while let Some(at) = place_of(&twice, b"README.htmX") {
+        twice[at + 10] = b'l';
+    }
+    // A directory that lists all but the first.
+    let entry = packed(&[forged]);
+    let entry = &entry[..place_of(&entry, b"PK\x01\x02").unwrap()];
+    let directory = place_of(&zip, b"PK\x01\x02").unwrap();
+    let mut hidden = [&zip[..directory], entry, &zip[directory..]].concat();
+    let end = hidden.len() - 6;
+    let begins = (directory + entry.len()) as u32;
+    hidden[end..end + 4].copy_from_slice(&begins.to_le_bytes());
+
+    let before = [entry, &zip].concat();
+    let after = [&zip, entry].concat();
+    let mut comment = [&zip[..], b"remark"].concat();
+    comment[zip.len() - 2] = 6;
+    for (what, zip) in [
+        ("a name twice", twice),
+        ("a file not listed", hidden),
+        ("bytes before", before),
+        ("bytes after", after),
+        ("a comment", comment),
+    ] {
+        assert!(ZipArchive::new(Cursor::new(&zip)).is_ok(), "{what}");
+        let fault = checked(&zip, key).unwrap_err();
+        assert_eq!(fault.file, "", "{what}: {fault}");
+    }
+}
+
+fn place_of(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
+    bytes.windows(wanted.len()).position(|it| it == wanted)
+}

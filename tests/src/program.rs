@@ -25,7 +25,7 @@ pub use verb::{Verb, is_stopped};
 /// How often an answer of the program is asked for again: another process tells nobody when it is ready.
 pub const ASK_AGAIN: Duration = Duration::from_millis(50);
 const START_WITHIN: Duration = Duration::from_secs(120);
-const WITNESSED_WITHIN: Duration = Duration::from_secs(30);
+const WITNESSED_WITHIN: Duration = Duration::from_secs(120);
 /// More than it gives its own parts to end in.
 const END_WITHIN: Duration = Duration::from_secs(120);
 /// The file in its folder with what it says.

@@ -26,7 +26,7 @@ use crate::{
 static ENVIRONMENT: LazyLock<Environment> = LazyLock::new(|| {
     let policy = Policy {
         allow_loopback: true,
-        timeout: Duration::from_secs(1),
+        timeout: Duration::from_secs(3),
         ..Policy::strict()
     };
     Environment {
@@ -42,7 +42,7 @@ static ENVIRONMENT: LazyLock<Environment> = LazyLock::new(|| {
     }
 });
 
-/// Loopback allowed; HTTP answers within a second.
+/// Loopback allowed; HTTP answers within three seconds.
 pub(super) fn environment(file_root: &Path) -> Environment {
     Environment {
         file_root: file_root.to_owned(),

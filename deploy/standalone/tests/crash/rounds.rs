@@ -30,7 +30,7 @@ const TEXT: &str = "All is **well**.";
 const ROUND_WITHIN: Duration = Duration::from_secs(240);
 
 /// What is scheduled goes out so much later.
-const SOON: Duration = Duration::from_secs(2);
+const SOON: Duration = Duration::from_secs(5);
 /// How often somebody looks after the channels.
 const MENDED_EVERY: Duration = Duration::from_secs(2);
 

@@ -19,8 +19,9 @@ const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const READERS: usize = 100;
 /// Longer than a test takes: what hangs does not end by itself.
 const HANGS: Duration = Duration::from_secs(600);
-/// Far more than anything here takes; reaching it is a failure.
-const HAPPENS_WITHIN: Duration = Duration::from_secs(30);
+/// Far more than anything here takes, also where the whole machine stood still for a moment: then a channel counts as slow
+/// for a minute. Reaching it is a failure.
+const HAPPENS_WITHIN: Duration = Duration::from_secs(120);
 
 /// A dispatcher at work in a house with readers.
 struct Working {

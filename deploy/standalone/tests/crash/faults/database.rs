@@ -10,7 +10,7 @@ use super::{Fault, survives};
 use crate::world::World;
 
 /// A caller is told within this that the log is away.
-pub(super) const TOLD_WITHIN: Duration = Duration::from_secs(12);
+pub(super) const TOLD_WITHIN: Duration = Duration::from_secs(18);
 
 impl World {
     /// Every process of the database stands still for a while.

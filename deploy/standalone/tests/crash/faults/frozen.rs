@@ -190,8 +190,8 @@ async fn what_was_recorded_too_long_ago_is_not_sent() {
 async fn an_attempt_past_its_deadline_is_in_doubt_whatever_its_process_says_later() {
     let seed = Seed::of_run();
     let settings = vec![
-        ("TIDINGS_DISPATCHER__HTTP_DEADLINE_S", "1".to_owned()),
-        ("TIDINGS_OUTBOUND__TIMEOUT_MS", "500".to_owned()),
+        ("TIDINGS_DISPATCHER__HTTP_DEADLINE_S", "6".to_owned()),
+        ("TIDINGS_OUTBOUND__TIMEOUT_MS", "5000".to_owned()),
     ];
     let mut world = World::with(seed.0, settings).await;
     world.ensure_up().await;

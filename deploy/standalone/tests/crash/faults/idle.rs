@@ -17,9 +17,9 @@ use crate::world::World;
 /// The database ends a transaction that stands idle for so long.
 const IDLE_MAX: Duration = Duration::from_secs(20);
 /// What it takes to fold the view from there, on a busy machine.
-const THEN_WITHIN: Duration = Duration::from_secs(5);
+const THEN_WITHIN: Duration = Duration::from_secs(15);
 /// Longer than a view is behind that nobody holds.
-const STAYS: Duration = Duration::from_secs(2);
+const LOOKS: usize = 40;
 /// Views that a rebuild may stop: whichever the other process does not hold.
 const REBUILT: [&str; 4] = [
     "suppression_list",
@@ -88,12 +88,12 @@ impl World {
     /// The views that are behind, and stay it: one or more, since all of a process stops at once.
     async fn held(&self, position: i64) -> Vec<String> {
         let looking = async {
-            let (mut found, mut since) = (Vec::new(), Instant::now());
+            let (mut found, mut looks) = (Vec::new(), 0);
             loop {
                 let behind = self.behind(position).await;
-                if behind != found {
-                    (found, since) = (behind, Instant::now());
-                } else if !found.is_empty() && since.elapsed() > STAYS {
+                looks = if behind == found { looks + 1 } else { 0 };
+                found = behind;
+                if !found.is_empty() && looks >= LOOKS {
                     return found;
                 }
                 tokio::time::sleep(ASK_AGAIN).await;

@@ -63,17 +63,11 @@ async fn an_erasure_is_not_done_while_an_attempt_is_under_way() {
     let canary = house.subscriber(CANARY).await;
     let channel = house.email_channel().await;
     house.platform.settle().await;
-    let slow = Action::Delay(Duration::from_millis(1_500));
-    house.smtp.add_rule(Rule::new(Phase::Body, slow));
+    let stall = Rule::new(Phase::FinalDot, Action::Stall).recorded();
+    let stall = house.smtp.add_rule(stall);
     house.publish("The ferry", "It runs.", &[channel]).await;
     let erasing = async {
-        loop {
-            let events = events(&house).await;
-            if events.iter().any(|it| it == "delivery.Attempted") {
-                break;
-            }
-            tokio::task::yield_now().await;
-        }
+        house.smtp.wait_for_hits(stall, 1).await;
         erase(&house, canary).await;
         views_hear(&house).await;
         let eraser = Eraser::new(house.platform.store.clone(), house.platform.clock.clock());
@@ -83,6 +77,8 @@ async fn an_erasure_is_not_done_while_an_attempt_is_under_way() {
             !events.contains(&"delivery.Sent".to_owned()),
             "it was too late: {events:?}"
         );
+        house.smtp.remove_rule(stall);
+        house.smtp.release();
     };
     // The dispatcher waits for the answer to its mail all the while.
     tokio::join!(house.platform.settle(), erasing);

@@ -15,7 +15,7 @@ impl Scope {
     /// # Errors
     /// [`Invalid`] when it is not of that shape.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
-        let may = [":read", ":write", ":export"];
+        let may = [":read", ":write", ":export", ":erase"];
         let resource = may.iter().find_map(|may| text.strip_suffix(may));
         let letter = |b: u8| b.is_ascii_lowercase();
         let word = |word: &str| !word.is_empty() && word.bytes().all(letter);
@@ -23,7 +23,7 @@ impl Scope {
             return Ok(Self(text.to_owned()));
         }
         Err(Invalid::new(
-            "a scope is a resource of the API, a colon, and read, write or export, such as \"publications:write\"",
+            "a scope is a resource of the API, a colon, and read, write, export or erase, such as \"publications:write\"",
         ))
     }
 
@@ -55,6 +55,7 @@ mod tests {
             "api-keys:read",
             "a:read",
             "subscribers:export",
+            "subscribers:erase",
         ] {
             assert!(Scope::parse(good).is_ok(), "{good}");
         }
@@ -77,7 +78,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_shown_parses_to_itself(text in "[a-z-]{0,6}:(read|write|export|run)") {
+        fn what_is_shown_parses_to_itself(text in "[a-z-]{0,6}:(read|write|export|erase|run)") {
             if let Ok(scope) = Scope::parse(&text) {
                 prop_assert_eq!(scope.to_string(), text);
             }

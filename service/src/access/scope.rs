@@ -11,10 +11,12 @@ const BASE: &str = "/api/v1/";
 const NEVER: [&str; 1] = ["api-keys"];
 /// What a POST does that changes nothing, but has too much to say, or too private, for a URL.
 const READS: [&str; 2] = ["find", "preview"];
-/// What hands out all there is, by whatever method: whoever may look at one after the other need not be given that.
-const EXPORT: &str = "export";
+/// What hands out all there is, by whatever method, and what can never be undone: whoever may look at one after the other, or
+/// change them, need not be given that.
+const OWN: [&str; 2] = ["export", "erase"];
 
-/// The scope that lets an API key use a route: `<resource>:read`, `<resource>:write` or `<resource>:export`. None: no key may.
+/// The scope that lets an API key use a route: `<resource>:read`, `<resource>:write`, `<resource>:export` or `<resource>:erase`.
+/// None: no key may.
 #[must_use]
 pub fn scope_of(method: &str, path: &str) -> Option<String> {
     let mut segments = path.strip_prefix(BASE)?.split('/');
@@ -23,7 +25,7 @@ pub fn scope_of(method: &str, path: &str) -> Option<String> {
         return None;
     }
     let verb = match segments.next_back() {
-        Some(EXPORT) => "export",
+        Some(last) if OWN.contains(&last) => last,
         Some(last) if READS.contains(&last) => "read",
         _ if method == "GET" => "read",
         _ => "write",
@@ -77,7 +79,7 @@ mod tests {
             (
                 "POST",
                 "/api/v1/subscribers/{id}/erase",
-                "subscribers:write",
+                "subscribers:erase",
             ),
             ("DELETE", "/api/v1/topics/{id}", "topics:write"),
             ("GET", "/api/v1/api-keys", ""),

@@ -304,7 +304,7 @@ impl Worker {
     /// Opens attempts for what waits, in order, as far as the bounds allow.
     fn start(&mut self) {
         // Found so in this round: a page of what waits for one channel need not ask again for each.
-        let (mut full, mut paced) = (Vec::new(), Vec::new());
+        let mut kept = Vec::new();
         if self.stop.is_cancelled() {
             return;
         }
@@ -316,13 +316,13 @@ impl Worker {
             let channel_id = plan.channel_id;
             // What is only settled asks nothing of its channel, whatever that is busy with.
             let is_sent = !self.cancelled.contains(&plan.cause.id());
-            if is_sent && !full.contains(&channel_id) && !self.may_open(channel_id, plan.priority) {
-                full.push(channel_id);
+            if is_sent && !kept.contains(&channel_id) {
+                let opens = self.may_open(channel_id, plan.priority) && self.is_ready(channel_id);
+                if !opens {
+                    kept.push(channel_id);
+                }
             }
-            if is_sent && !paced.contains(&channel_id) && !self.is_ready(channel_id) {
-                paced.push(channel_id);
-            }
-            if is_sent && (full.contains(&channel_id) || paced.contains(&channel_id)) {
+            if is_sent && kept.contains(&channel_id) {
                 index += 1;
                 continue;
             }

@@ -27,11 +27,16 @@ const TIMER: Duration = Duration::from_secs(60);
 const OVER: &str = "select period from publishing_engagement_periods \
      where period collate \"C\" <= $1 and shredded_at is null order by period limit 100";
 
+/// The log's own clock when it recorded something last: the database's, which never goes back there.
+const LAST_RECORDED: &str =
+    "select committed_at from publishing_batches order by last_position desc limit 1";
+
 /// Ends what is kept of months whose time is over. Any number may run; one is enough.
 pub struct Retention {
     store: Store,
     clock: Clock,
     keep_months: u32,
+    heeds_the_log: bool,
 }
 
 impl Retention {
@@ -41,6 +46,17 @@ impl Retention {
             store,
             clock,
             keep_months,
+            heeds_the_log: false,
+        }
+    }
+
+    /// The same, for which it is no later than when the log recorded something last. What is destroyed does not come back, and
+    /// the clock of one machine may be years ahead.
+    #[must_use]
+    pub fn no_later_than_the_log(self) -> Self {
+        Self {
+            heeds_the_log: true,
+            ..self
         }
     }
 
@@ -50,7 +66,9 @@ impl Retention {
     /// # Errors
     /// When it cannot be found out which these are, or the log or the vault does not take it.
     pub async fn step(&self) -> Result<Progress, DispatchError> {
-        let now = self.clock.now();
+        let Some(now) = self.now().await? else {
+            return Ok(Progress::Idle);
+        };
         let last = Month::last_not_kept(now, self.keep_months);
         let rows = self.store.log().query(OVER, &[&last.to_string()]).await?;
         if rows.is_empty() || is_sending_held(&self.store).await? {
@@ -90,6 +108,17 @@ impl Retention {
                 () = woken => {}
             }
         }
+    }
+
+    /// None: nothing was recorded yet.
+    async fn now(&self) -> Result<Option<OffsetDateTime>, DispatchError> {
+        let now = self.clock.now();
+        if !self.heeds_the_log {
+            return Ok(Some(now));
+        }
+        let rows = self.store.log().query(LAST_RECORDED, &[]).await?;
+        let recorded = rows.first().map(|row| row.get::<_, OffsetDateTime>(0));
+        Ok(recorded.map(|recorded| recorded.min(now)))
     }
 
     async fn end(&self, month: Month, now: OffsetDateTime) -> Result<Progress, DispatchError> {

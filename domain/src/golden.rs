@@ -252,6 +252,7 @@ fn import_events() -> Vec<subscriber_import::Event> {
             rejected: vec![Rejected::new(2, code("invalid_email"), Some("nobody,"))],
             existing: 1,
             suppressed: 0,
+            suppressed_for: vec![],
         },
         Event::Completed {
             accepted: 1,

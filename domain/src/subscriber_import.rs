@@ -62,6 +62,19 @@ pub struct Rejected {
     pub record: Option<Personal<String>>,
     /// Ids of the `address` streams of the addresses that the record quotes.
     pub address_ids: Vec<Uuid>,
+    /// What the header calls the column at fault, where it is one in particular.
+    pub column: Option<Personal<String>>,
+}
+
+/// What said that nobody may write to somebody, and of how many it did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SuppressedFor {
+    /// What the header calls the column that said so; absent where the file as a whole does.
+    pub column: Option<Personal<String>>,
+    /// For what their addresses were suppressed.
+    pub reason: Code,
+    /// Records.
+    pub records: u64,
 }
 
 impl Rejected {
@@ -76,7 +89,15 @@ impl Rejected {
             record: record
                 .map(|text| Personal::Known(cut(text, Self::RECORD_CHARS_MAX).to_owned())),
             address_ids: Vec::new(),
+            column: None,
         }
+    }
+
+    /// The same, for what stands in a column of this name.
+    #[must_use]
+    pub fn in_column(self, column: Option<&str>) -> Self {
+        let column = column.map(|name| Personal::Known(name.to_owned()));
+        Self { column, ..self }
     }
 }
 
@@ -102,6 +123,8 @@ pub enum Command {
         suppressed: u64,
         /// Records of this chunk that could not be used.
         rejected: Vec<Rejected>,
+        /// What said so of those suppressed.
+        suppressed_for: Vec<SuppressedFor>,
     },
     /// The whole file is worked off.
     Complete,
@@ -129,6 +152,8 @@ pub enum Event {
         existing: u64,
         /// Records of this chunk by which somebody gets no mail.
         suppressed: u64,
+        /// What said so.
+        suppressed_for: Vec<SuppressedFor>,
     },
     /// The whole file is worked off.
     Completed {

@@ -1,6 +1,10 @@
 //! Conditions of segments as SQL over the view `subscriber_profile`: the words are the program's own, whatever a condition
 //! says goes beside them as values. Each part is true or false and never null, as in `Condition::holds`.
 
+mod compared;
+
+pub use compared::compared;
+
 use serde_json::json;
 use tidings_domain::segment::{AttributeTest, Condition, Ordering};
 use tidings_domain::topic::ByDefault;

@@ -3,5 +3,6 @@
 mod fold;
 pub(crate) mod query;
 pub(crate) mod records;
+pub(crate) mod words;
 
 pub use fold::{ImportRejections, RejectionRow};

@@ -36,6 +36,7 @@ mod tests;
 pub mod topic_list;
 pub mod view_positions;
 
+pub use page::cursor_before;
 pub use projector::{Projector, lags};
 pub use reader::Reader;
 pub use registry::{Registered, UnknownView, VIEWS, find, named, rebuild, skip};

@@ -59,6 +59,12 @@ pub(crate) fn limit(asked: Option<u32>) -> Result<i64, Problem> {
     }
 }
 
+/// The cursor of what stands before a position, in a list of what the log holds, newest first.
+#[must_use]
+pub fn cursor_before(position: i64) -> String {
+    position.to_cursor()
+}
+
 /// The key of a list's rows as a cursor.
 pub(crate) trait Key: Sized {
     fn to_bytes(&self) -> Vec<u8>;

@@ -3,6 +3,7 @@
 mod fold;
 pub mod get;
 pub mod list;
+mod overlooked;
 pub mod preview;
 pub mod preview_of;
 mod query;

@@ -17,7 +17,7 @@ use std::time::Duration;
 use actix_web::http::header::HeaderName;
 use actix_web::web;
 
-pub use body::{Json, body_deadline, is_json, read_body};
+pub use body::{Json, MaybeJson, body_deadline, is_json, read_body};
 pub use context::{CORRELATION_HEADER, RequestContext, request_context};
 pub use handout::{Terms, hand_out};
 pub use headers::security_headers;

@@ -5,12 +5,15 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 use tidings_domain::suppression::Reason;
 use tidings_domain::value::{Attributes, DisplayName, EmailAddress};
 use tidings_service::csv;
 
-use super::layout::{self, Column, Layout, No, NotOwn, Own, Standing};
+mod known;
+
+use known::Known;
+
+use super::layout::{Column, Layout, Own, Standing, Unknown, consent};
 use super::own::{self, Carried};
 use super::record::{Malformed, Record, Records};
 
@@ -19,6 +22,8 @@ const CHUNK_RECORDS: usize = 500;
 const CHUNK_BYTES: usize = 16 << 20;
 /// Bytes kept of a rejected record; a chunk of nothing else still fits one event.
 const QUOTED_BYTES_MAX: usize = 1_000;
+/// Columns of a file: each is compared with all others.
+const COLUMNS_MAX: usize = 1_000;
 
 /// One record, judged.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,7 +45,7 @@ pub(super) enum Said {
         name: Option<String>,
         /// JSON object of the other columns.
         attributes: Option<String>,
-        /// What only this platform's own export says.
+        /// What only this platform's own export says, and what other files say that a sign-up has no place for.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         carried: Option<Box<Carried>>,
     },
@@ -53,6 +58,9 @@ pub(super) enum Said {
         /// The file says no more than that they have yet to confirm elsewhere: it is nothing to whoever is here already.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         unconfirmed: bool,
+        /// What the header calls the column that says so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        column: Option<String>,
     },
     /// Nobody.
     Nothing {
@@ -60,6 +68,9 @@ pub(super) enum Said {
         reason: String,
         /// The record, where it can not be read or names nobody.
         record: Option<String>,
+        /// What the header calls the column at fault.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        column: Option<String>,
     },
 }
 
@@ -81,9 +92,15 @@ pub(super) enum NotTaken {
     /// An attribute's name must be one.
     #[error("Column {0} of the header line needs a name of 1 to {max} characters.", max = Attributes::KEY_CHARS_MAX)]
     BadName(usize),
-    /// More columns than a subscriber has attributes.
-    #[error("The file has {0} columns besides email and name; at most {max} are allowed.", max = Attributes::COUNT_MAX)]
+    /// More columns than anybody fills.
+    #[error("The file has {0} columns; at most {COLUMNS_MAX} are allowed.")]
     TooManyColumns(usize),
+    /// As a text nothing could be compared with it.
+    #[error(
+        "The column {0:?} of the header line asks for values of a kind that there is not: write :text, :number, :boolean or \
+        :date behind its name, or leave the colon out."
+    )]
+    Kind(String),
     /// Who left would come back.
     #[error(
         "The header line is that of a Tidings export, but has no column {0:?}, and without it somebody could get mail who \
@@ -99,12 +116,35 @@ pub(super) enum NotTaken {
     OwnWith(String),
 }
 
-impl From<NotOwn> for NotTaken {
-    fn from(why: NotOwn) -> Self {
+impl From<Unknown> for NotTaken {
+    fn from(why: Unknown) -> Self {
         match why {
-            NotOwn::Without(missing) => Self::OwnWithout(missing),
-            NotOwn::With(unknown) => Self::OwnWith(unknown),
+            Unknown::OwnWithout(missing) => Self::OwnWithout(missing),
+            Unknown::OwnWith(unknown) => Self::OwnWith(unknown),
+            Unknown::Kind(name) => Self::Kind(name),
         }
+    }
+}
+
+/// Why a record is not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Wrong {
+    /// A stable code.
+    code: &'static str,
+    /// The column at fault, where it is one in particular.
+    at: Option<usize>,
+}
+
+impl Wrong {
+    /// That a column is the one at fault.
+    fn in_column(at: usize) -> impl Fn(&'static str) -> Self {
+        move |code| Self { code, at: Some(at) }
+    }
+}
+
+impl From<&'static str> for Wrong {
+    fn from(code: &'static str) -> Self {
+        Self { code, at: None }
     }
 }
 
@@ -152,10 +192,11 @@ impl<'a> Chunks<'a> {
     }
 
     fn judge(&mut self, record: &Record<'_>) -> Row {
-        let said = self.person(record).unwrap_or_else(|reason| Said::Nothing {
-            reason: reason.to_owned(),
+        let said = self.person(record).unwrap_or_else(|wrong| Said::Nothing {
+            reason: wrong.code.to_owned(),
             // A duplicate names somebody who is signed up by another line.
-            record: (reason != "duplicate_in_file").then(|| quoted(record.raw)),
+            record: (wrong.code != "duplicate_in_file").then(|| quoted(record.raw)),
+            column: wrong.at.and_then(|at| self.layout.told(at)),
         });
         Row {
             line: record.line,
@@ -163,7 +204,7 @@ impl<'a> Chunks<'a> {
         }
     }
 
-    fn person(&mut self, record: &Record<'_>) -> Result<Said, &'static str> {
+    fn person(&mut self, record: &Record<'_>) -> Result<Said, Wrong> {
         let fields = record
             .fields
             .as_ref()
@@ -172,32 +213,26 @@ impl<'a> Chunks<'a> {
                 Malformed::TooLong => "record_too_long",
             })?;
         if fields.len() != self.layout.columns.len() {
-            return Err("wrong_field_count");
+            return Err("wrong_field_count".into());
         }
         let of = |wanted: &Column| {
-            let columns = self.layout.columns.iter().zip(fields);
-            let mut found = columns.filter(|(column, _)| *column == wanted);
-            found.next().map(|(_, field)| text(field)).transpose()
+            let mut columns = self.layout.columns.iter();
+            let at = columns.position(|column| column == wanted)?;
+            Some((at, text(&fields[at]).map_err(Wrong::in_column(at))))
         };
-        let email = of(&Column::Email)?.ok_or("invalid_email")?;
+        let email = of(&Column::Email).ok_or("invalid_email")?.1?;
         let email = EmailAddress::parse(email).map_err(|_| "invalid_email")?;
-        let status =
-            of(&Column::Status)?.map(|it| layout::status(it.trim()).ok_or("unknown_status"));
-        let no = layout::says_no(&self.layout.columns, fields);
-        let standing = match (status.transpose()?, no) {
-            (Some(blocked @ Standing::Unwanted(_)), _) => blocked,
-            (_, Some(No::Unwanted(reason))) => Standing::Unwanted(reason),
-            (status, _) => status.unwrap_or(self.layout.standing),
-        };
-        let unconfirmed = standing == Standing::Wanted && no == Some(No::Unconfirmed);
         // Whatever else the file says of them, and whatever is wrong with that.
-        let reason = match standing {
-            Standing::Unwanted(reason) => reason,
+        let (reason, at, unconfirmed) = match self.word(of(&Column::Status), fields)? {
+            Heard::Unwanted(reason, at) => (reason, at, false),
             // A sign-up of their own ends it.
-            Standing::Wanted if unconfirmed => Reason::Unsubscribed,
-            Standing::Wanted => match self.wanted(&email, fields) {
+            Heard::Unconfirmed(at) => (Reason::Unsubscribed, Some(at), true),
+            Heard::Wanted => match self.wanted(&email, fields) {
                 Ok(person) => return Ok(person),
-                Err(wrong) => own::refusal(&self.layout.columns, fields).ok_or(wrong)?,
+                Err(wrong) => {
+                    let no = own::refusal(&self.layout.columns, fields).ok_or(wrong)?;
+                    (no.0, Some(no.1), false)
+                }
             },
         };
         self.seen.insert(email.normalized());
@@ -205,53 +240,82 @@ impl<'a> Chunks<'a> {
             email: email.to_string(),
             reason: reason.to_string(),
             unconfirmed,
+            column: at.and_then(|at| self.layout.told(at)),
+        })
+    }
+
+    /// Whether a record says that they may get mail. `status`: that of listmonk.
+    fn word(
+        &self,
+        status: Option<(usize, Result<&str, Wrong>)>,
+        fields: &[Cow<'_, [u8]>],
+    ) -> Result<Heard, Wrong> {
+        let word = consent::word(&self.layout.columns, fields);
+        let mut standing = self.layout.standing;
+        if let Some((at, status)) = status {
+            let unknown = || Wrong::in_column(at)("unknown_status");
+            standing = consent::status(status?.trim()).ok_or_else(unknown)?;
+            if let Standing::Unwanted(reason) = standing {
+                return Ok(Heard::Unwanted(reason, Some(at)));
+            }
+        }
+        Ok(match (word.unwanted, standing) {
+            (Some((reason, at)), _) => Heard::Unwanted(reason, Some(at)),
+            (None, Standing::Unwanted(reason)) => Heard::Unwanted(reason, None),
+            (None, Standing::Wanted) => match (word.unconfirmed, word.unclear) {
+                (Some(at), _) => Heard::Unconfirmed(at),
+                (None, Some(at)) => return Err(Wrong::in_column(at)("unclear_consent")),
+                (None, None) => Heard::Wanted,
+            },
         })
     }
 
     /// Somebody to sign up.
-    fn wanted(
-        &mut self,
-        email: &EmailAddress,
-        fields: &[Cow<'_, [u8]>],
-    ) -> Result<Said, &'static str> {
-        let (mut name, mut parts, mut attributes) = (None, Vec::new(), Map::new());
-        let mut carried = Carried::default();
-        for (column, field) in self.layout.columns.iter().zip(fields) {
-            let value = text(field)?;
+    fn wanted(&mut self, email: &EmailAddress, fields: &[Cow<'_, [u8]>]) -> Result<Said, Wrong> {
+        let (mut name, mut parts) = (None, Vec::new());
+        let mut known = Known::default();
+        for (at, (column, field)) in self.layout.columns.iter().zip(fields).enumerate() {
+            let in_column = Wrong::in_column(at);
+            let value = text(field).map_err(&in_column)?;
+            let carried = &mut known.carried;
             match column {
                 Column::Email | Column::Status | Column::Refusal(_) | Column::Ignored => {}
                 // Where nothing stands, nobody has said that they may get mail.
-                Column::Own(own @ (Own::Status | Own::Confirmed)) => carried.take(*own, value)?,
+                Column::Own(own @ (Own::Status | Own::Confirmed)) => {
+                    carried.take(*own, value).map_err(in_column)?;
+                }
                 _ if value.trim().is_empty() => {}
                 Column::Name => name = Some(Cow::Borrowed(value)),
                 Column::NamePart => parts.push(value),
-                Column::Attribute(key) => {
-                    attributes.insert(key.clone(), Value::from(value));
-                }
-                Column::Attributes => {
-                    attributes.extend(layout::attributes(value).ok_or("invalid_attributes")?);
-                }
-                Column::Own(own) => carried.take(*own, value)?,
+                Column::Own(own) => carried.take(*own, value).map_err(in_column)?,
+                other => known.take(at, &self.layout.names[at], other, value)?,
             }
         }
-        if carried.choices() > Carried::CHOICES_MAX {
-            return Err("too_many_choices");
+        if known.carried.choices() > Carried::CHOICES_MAX {
+            return Err("too_many_choices".into());
         }
         let name = name.or_else(|| (!parts.is_empty()).then(|| Cow::Owned(parts.join(" "))));
         let name = name.map(|name| DisplayName::parse(&name)).transpose();
         let name = name.map_err(|_| "invalid_name")?;
-        let attributes =
-            Attributes::parse(Value::Object(attributes)).map_err(|_| "invalid_attributes")?;
+        let (attributes, carried) = known.all()?;
         if !self.seen.insert(email.normalized()) {
-            return Err("duplicate_in_file");
+            return Err("duplicate_in_file".into());
         }
+        let carries = self.layout.is_own || carried != Carried::default();
         Ok(Said::Person {
             email: email.to_string(),
             name: name.map(|name| name.to_string()),
             attributes: (!attributes.is_empty()).then(|| attributes.to_json()),
-            carried: self.layout.is_own.then(|| Box::new(carried)),
+            carried: carries.then(|| Box::new(carried)),
         })
     }
+}
+
+/// What a record says of whether they may get mail; where it is a column that says so, with that.
+enum Heard {
+    Wanted,
+    Unwanted(Reason, Option<usize>),
+    Unconfirmed(usize),
 }
 
 impl Iterator for Chunks<'_> {
@@ -280,29 +344,27 @@ fn layout(header: &Record<'_>) -> Result<Layout, NotTaken> {
                 .trim(),
         );
     }
+    if names.len() > COLUMNS_MAX {
+        return Err(NotTaken::TooManyColumns(names.len()));
+    }
     let layout = Layout::of(&names)?;
     let columns = &layout.columns;
     if !columns.contains(&Column::Email) {
         return Err(NotTaken::NoEmail(names.join(", ")));
     }
-    let mut attributes = 0;
     for (at, column) in columns.iter().enumerate() {
-        if let Column::Attribute(name) = column {
-            attributes += 1;
-            if name.is_empty() || name.chars().count() > Attributes::KEY_CHARS_MAX {
-                return Err(NotTaken::BadName(at + 1));
-            }
+        if let Some(attribute) = column.attribute()
+            && !(1..=Attributes::KEY_CHARS_MAX).contains(&attribute.key.chars().count())
+        {
+            return Err(NotTaken::BadName(at + 1));
         }
         let may_repeat = matches!(
             column,
             Column::NamePart | Column::Refusal(_) | Column::Ignored
         );
-        if !may_repeat && columns[..at].contains(column) {
+        if !may_repeat && columns[..at].iter().any(|it| it.is_same(column)) {
             return Err(NotTaken::Twice(names[at].to_owned()));
         }
-    }
-    if attributes > Attributes::COUNT_MAX {
-        return Err(NotTaken::TooManyColumns(attributes));
     }
     Ok(layout)
 }

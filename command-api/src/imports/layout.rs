@@ -1,10 +1,13 @@
 //! What the columns of a file hold: its own names, or those of another product's export, which is known by its header.
 
-use std::borrow::Cow;
+pub(super) mod consent;
+mod kind;
+pub(super) mod tags;
 
 use serde_json::{Map, Value};
 use tidings_domain::suppression::Reason;
-use tidings_service::csv;
+
+pub(super) use kind::Kind;
 
 /// What a column holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,8 +18,12 @@ pub(super) enum Column {
     Name,
     /// A part of the name; parts are joined in the order of their columns.
     NamePart,
-    /// An attribute of this name.
-    Attribute(String),
+    /// An attribute.
+    Attribute(Attribute),
+    /// Whether they have agreed to get mail, in anybody's words; an attribute besides.
+    Consent(Attribute),
+    /// Tags, as Mailchimp writes them.
+    Tags,
     /// Attributes: a JSON object.
     Attributes,
     /// Whether there is mail for them, in the product's words.
@@ -27,6 +34,31 @@ pub(super) enum Column {
     Own(Own),
     /// What only the product that wrote it has use for.
     Ignored,
+}
+
+/// What an attribute is called, and what its cells are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Attribute {
+    pub(super) key: String,
+    pub(super) kind: Kind,
+}
+
+impl Column {
+    /// The attribute that it says something of.
+    pub(super) fn attribute(&self) -> Option<&Attribute> {
+        match self {
+            Self::Attribute(attribute) | Self::Consent(attribute) => Some(attribute),
+            _ => None,
+        }
+    }
+
+    /// Whether both say the same thing of somebody: only one of them can be right.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        match (self.attribute(), other.attribute()) {
+            (Some(one), Some(other)) => one.key == other.key,
+            _ => self == other,
+        }
+    }
 }
 
 /// A column of this platform's own export.
@@ -63,6 +95,8 @@ pub(super) enum Standing {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Layout {
     pub(super) columns: Vec<Column>,
+    /// What the header calls them.
+    pub(super) names: Vec<String>,
     pub(super) standing: Standing,
     /// Whether this platform has written the file.
     pub(super) is_own: bool,
@@ -101,6 +135,7 @@ const MAILCHIMP_EMAIL: [&str; 2] = ["Email Address", "email"];
 /// Of those who left, and of those whose address bounced; in lower case.
 const MAILCHIMP_LEFT: &str = "unsub_time";
 const MAILCHIMP_CLEANED: &str = "clean_time";
+const MAILCHIMP_TAGS: &str = "tags";
 /// Guesses about readers, their addresses on the network, and Mailchimp's own ids. When they signed up is kept: it is
 /// what consent is shown with.
 const MAILCHIMP_IGNORED: [&str; 19] = [
@@ -125,36 +160,15 @@ const MAILCHIMP_IGNORED: [&str; 19] = [
     "EUID",
 ];
 
-/// Columns that say of whoever has something in them that they left, or that their address bounced; in lower case, with
-/// underscores. Whatever file they stand in: it may be one that is known, with its other columns renamed or taken out.
-const REFUSALS: [(&str, Reason); 8] = [
-    (MAILCHIMP_LEFT, Reason::Unsubscribed),
-    (MAILCHIMP_CLEANED, Reason::HardBounce),
-    ("unsubscribed", Reason::Unsubscribed),
-    ("unsubscribed_at", Reason::Unsubscribed),
-    ("opted_out", Reason::Unsubscribed),
-    ("opted_out_at", Reason::Unsubscribed),
-    ("opt_out", Reason::Unsubscribed),
-    ("optout", Reason::Unsubscribed),
-];
-/// What stands where nothing is meant, in spreadsheets and in what databases and programs write.
-const NO: [&str; 17] = [
-    "", "false", "no", "0", "f", "n", "null", "nil", "none", "never", "off", "-", "--", "n/a",
-    "#n/a", "nan", "nat",
-];
-/// Midnight of these days is a date that was never set: that of MySQL, of Go and .NET, and the 0 of Unix, which is a no as a
-/// number too. Nobody has left a mailing list on one of them.
-const NO_DAYS: [&str; 3] = ["0000-00-00", "0001-01-01", "1970-01-01"];
-/// What midnight is written with behind a day.
-const OF_MIDNIGHT: &str = "0:.+-tz ";
-
-/// Why a header is not the one of this platform's own export, though it looks like it.
+/// Why nothing can be said of what the columns of a header hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum NotOwn {
-    /// This column is missing.
-    Without(&'static str),
-    /// This column is none of it.
-    With(String),
+pub(super) enum Unknown {
+    /// It looks like that of this platform's own export, but this column is missing.
+    OwnWithout(&'static str),
+    /// It looks like that of this platform's own export, but this column is none of it.
+    OwnWith(String),
+    /// This column is to hold values of a kind that there is not.
+    Kind(String),
 }
 
 impl Layout {
@@ -162,8 +176,8 @@ impl Layout {
     ///
     /// # Errors
     /// When this platform wrote it, and what may keep mail from going out is not all there, or more is there than this
-    /// version knows: either might bring somebody back who had left.
-    pub(super) fn of(names: &[&str]) -> Result<Self, NotOwn> {
+    /// version knows: either might bring somebody back who had left. When it asks for values of a kind that there is not.
+    pub(super) fn of(names: &[&str]) -> Result<Self, Unknown> {
         let has = |all: &[&str]| all.iter().all(|name| names.contains(name));
         let lower: Vec<String> = names.iter().map(|it| it.to_ascii_lowercase()).collect();
         let says = |name: &str| lower.iter().any(|it| it == name);
@@ -173,7 +187,7 @@ impl Layout {
             .all(|name| says(&name.to_ascii_lowercase()));
         let is_own = OWN_MARKS.into_iter().any(says) && !is_listmonk && !is_mailchimp;
         if is_own && let Some(missing) = OWN.into_iter().find(|name| !says(name)) {
-            return Err(NotOwn::Without(missing));
+            return Err(Unknown::OwnWithout(missing));
         }
         let column: fn(&str) -> Column = match () {
             () if is_listmonk => listmonk,
@@ -194,37 +208,58 @@ impl Layout {
             let email = MAILCHIMP_EMAIL.into_iter().find_map(at).unwrap_or(0);
             columns[email] = Column::Email;
         }
-        let unknown = columns.iter().find_map(|column| match column {
-            Column::Attribute(name) if is_own => Some(name),
-            _ => None,
-        });
-        if let Some(name) = unknown {
-            return Err(NotOwn::With(name.clone()));
+        let mut attributes = columns.iter().filter_map(Column::attribute);
+        if is_own && let Some(unknown) = attributes.next() {
+            return Err(Unknown::OwnWith(unknown.key.clone()));
+        }
+        // What others have written asks for nothing of the sort, whatever its owner calls things.
+        // Without an address it is read with the wrong delimiter, or no such file at all.
+        let asks = !is_mailchimp && columns.contains(&Column::Email);
+        let mut misspelt = attributes.filter(|it| asks && kind::is_misspelt(&it.key));
+        if let Some(column) = misspelt.next() {
+            return Err(Unknown::Kind(column.key.clone()));
         }
         Ok(Self {
+            names: names.iter().map(|name| (*name).to_owned()).collect(),
             columns,
             standing,
             is_own,
         })
     }
+
+    /// What the header calls a column, as it is told: cut to [`Self::TOLD_BYTES_MAX`].
+    pub(super) fn told(&self, at: usize) -> Option<String> {
+        let name = self.names.get(at)?;
+        Some(name[..name.floor_char_boundary(Self::TOLD_BYTES_MAX)].to_owned())
+    }
+
+    /// The most bytes that are told of a column's name: it stands with each line that is rejected.
+    const TOLD_BYTES_MAX: usize = 64;
 }
 
 /// A column of any file.
 fn own(name: &str) -> Column {
-    let plain = name.to_ascii_lowercase().replace([' ', '-'], "_");
-    let mut refusals = REFUSALS.into_iter();
-    match refusals.find(|(refusal, _)| *refusal == plain) {
-        Some((_, reason)) => Column::Refusal(reason),
-        None => named(name),
+    let (base, kind) = kind::of(name);
+    match consent::refusal_in(base) {
+        Some(reason) => Column::Refusal(reason),
+        None => match named(base, kind) {
+            Column::Attribute(attribute) if consent::is_asked_in(base) => {
+                Column::Consent(attribute)
+            }
+            column => column,
+        },
     }
 }
 
 /// An address, a name, or what is known of somebody besides.
-fn named(name: &str) -> Column {
+fn named(name: &str, kind: Kind) -> Column {
     match name.to_ascii_lowercase().as_str() {
         "email" => Column::Email,
         "name" => Column::Name,
-        _ => Column::Attribute(name.to_owned()),
+        _ => Column::Attribute(Attribute {
+            key: name.to_owned(),
+            kind,
+        }),
     }
 }
 
@@ -239,7 +274,7 @@ fn exported(name: &str) -> Column {
         "topics_wanted" => Column::Own(Own::TopicsWanted),
         "channels_left" => Column::Own(Own::ChannelsLeft),
         lower if OWN_IGNORED.contains(&lower) => Column::Ignored,
-        _ => named(name),
+        _ => named(name, Kind::Text),
     }
 }
 
@@ -260,83 +295,17 @@ fn mailchimp(name: &str) -> Column {
     if is_one(&["First Name", "Last Name"]) {
         return Column::NamePart;
     }
+    if is_one(&[MAILCHIMP_TAGS]) {
+        return Column::Tags;
+    }
     match own(name) {
         // Which one holds the address is said once all are known; any other is its owner's, whatever it is called.
-        Column::Email | Column::Name => Column::Attribute(name.to_owned()),
+        Column::Email | Column::Name => Column::Attribute(Attribute {
+            key: name.to_owned(),
+            kind: Kind::Text,
+        }),
         column => column,
     }
-}
-
-/// What a status of listmonk means; none: there is no such status. Who was blocked there is let in by an operator here,
-/// not by a sign-up.
-pub(super) fn status(text: &str) -> Option<Standing> {
-    match text {
-        "enabled" => Some(Standing::Wanted),
-        "disabled" | "blocklisted" | "blacklisted" => Some(Standing::Unwanted(Reason::Import)),
-        _ => None,
-    }
-}
-
-/// Why a status, in whatever file, says that somebody must get nothing. Who left may sign up again; who was blocked is let
-/// in by an operator.
-pub(super) fn refusal(status: &str) -> Option<Reason> {
-    match status.trim().to_ascii_lowercase().as_str() {
-        "unsubscribed" => Some(Reason::Unsubscribed),
-        "cleaned" | "bounced" => Some(Reason::HardBounce),
-        "complained" => Some(Reason::Complaint),
-        "disabled" | "blocklisted" | "blacklisted" | "blocked" => Some(Reason::Import),
-        _ => None,
-    }
-}
-
-/// Who has yet to confirm: they may do so here.
-const PENDING: &str = "pending";
-
-/// Why somebody gets nothing, if more is said against them than that they have yet to confirm elsewhere.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum No {
-    /// They must get nothing, for this reason.
-    Unwanted(Reason),
-    /// They have yet to confirm there, which is nothing to whoever is here already.
-    Unconfirmed,
-}
-
-/// Why a record says that they must get nothing, in a column for that, or in one that is called `status` in a file of no
-/// layout that is known: rather nobody is signed up who left elsewhere, or never confirmed.
-pub(super) fn says_no(columns: &[Column], fields: &[Cow<'_, [u8]>]) -> Option<No> {
-    let mut is_pending = false;
-    let reasons = columns.iter().zip(fields).filter_map(|(column, field)| {
-        let text = std::str::from_utf8(field).map(csv::without_guard);
-        match (column, text) {
-            (Column::Refusal(reason), Ok(text)) => (!is_no(text)).then_some(*reason),
-            // Something stands there.
-            (Column::Refusal(reason), Err(_)) => Some(*reason),
-            (Column::Attribute(name), Ok(text)) if name.eq_ignore_ascii_case("status") => {
-                is_pending |= text.trim().eq_ignore_ascii_case(PENDING);
-                refusal(text)
-            }
-            _ => None,
-        }
-    });
-    let reason = strongest(reasons).map(No::Unwanted);
-    reason.or_else(|| is_pending.then_some(No::Unconfirmed))
-}
-
-/// Which of several reasons counts: one that their own sign-up does not end.
-pub(super) fn strongest(reasons: impl Iterator<Item = Reason>) -> Option<Reason> {
-    reasons.max_by_key(|reason| !Reason::ENDED_BY_SIGN_UP.contains(reason))
-}
-
-/// Whether a cell says no, or nothing.
-pub(super) fn is_no(cell: &str) -> bool {
-    let cell = cell.trim().to_ascii_lowercase();
-    NO.contains(&cell.as_str()) || is_no_day(cell.strip_suffix("utc").unwrap_or(&cell))
-}
-
-/// Whether this is a date, in lower case, that was never set.
-fn is_no_day(cell: &str) -> bool {
-    let mut times = NO_DAYS.iter().filter_map(|day| cell.strip_prefix(day));
-    times.any(|time| time.chars().all(|c| OF_MIDNIGHT.contains(c)))
 }
 
 /// The attributes in a JSON object; what is nested is kept as the JSON it was. None: it is no object.

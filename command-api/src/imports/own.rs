@@ -10,7 +10,7 @@ use tidings_domain::value::{AttributeKey, AttributeValue, Attributes, Slug, Tag}
 use tidings_service::csv;
 use uuid::Uuid;
 
-use super::layout::{self, Column, Own};
+use super::layout::{Column, Own, consent};
 
 /// What stands before a reason that is one against the address's whole domain.
 const OF_DOMAIN: &str = "domain:";
@@ -149,7 +149,7 @@ pub(super) fn attributes(
 /// ends does not keep somebody from being signed up who was so elsewhere.
 fn reasons(cell: &str) -> impl Iterator<Item = Reason> {
     let words = cell.split_whitespace();
-    let words = words.filter(|word| !layout::is_no(word));
+    let words = words.filter(|word| !consent::is_no(word));
     words.map(|word| {
         let reason = Reason::parse(word.strip_prefix(OF_DOMAIN).unwrap_or(word));
         match reason {
@@ -159,21 +159,25 @@ fn reasons(cell: &str) -> impl Iterator<Item = Reason> {
     })
 }
 
-/// Why a record says that nothing may be sent to them, whatever else is wrong with it.
-pub(super) fn refusal(columns: &[Column], fields: &[Cow<'_, [u8]>]) -> Option<Reason> {
-    let cells = columns.iter().zip(fields).filter_map(|(column, field)| {
+/// Why a record says that nothing may be sent to them, whatever else is wrong with it, and in which column.
+pub(super) fn refusal(columns: &[Column], fields: &[Cow<'_, [u8]>]) -> Option<(Reason, usize)> {
+    let cells = columns.iter().zip(fields).enumerate();
+    let cells = cells.filter_map(|(at, (column, field))| {
         let Column::Own(own) = column else {
             return None;
         };
         let text = std::str::from_utf8(field).ok()?;
-        Some((*own, csv::without_guard(text)))
+        Some((at, *own, csv::without_guard(text)))
     });
-    let found = cells.filter_map(|(column, cell)| match column {
-        Own::Status => layout::refusal(cell),
-        Own::Suppressed => layout::strongest(reasons(cell)),
-        _ => None,
+    let found = cells.filter_map(|(at, column, cell)| {
+        let reason = match column {
+            Own::Status => consent::refusal(cell),
+            Own::Suppressed => consent::strongest(reasons(cell)),
+            _ => None,
+        };
+        reason.map(|reason| (reason, at))
     });
-    layout::strongest(found)
+    consent::strongest_of(found)
 }
 
 #[cfg(test)]
@@ -225,6 +229,7 @@ mod tests {
                 &columns,
                 &[status, suppressed].map(|it| it.as_bytes().into()),
             )
+            .map(|(reason, _)| reason)
         };
         assert_eq!(why("unsubscribed", "complaint"), Some(Reason::Complaint));
         assert_eq!(why("active", "unsubscribed manual"), Some(Reason::Manual));

@@ -33,7 +33,7 @@ const MEDIA_TYPE: &str = "text/csv";
 /// Import subscribers from a CSV file
 ///
 /// The header line names the columns: `email` (required), `name`, and any others, which become
-/// attributes. Who is a subscriber already stays as they are, but for whoever has yet to confirm: you answer for their consent.
+/// attributes: texts, or what the name asks for, as in `age:number`, `born:date` and `member:boolean`. Who is a subscriber already stays as they are, but for whoever has yet to confirm: you answer for their consent.
 /// Who has a column `status` that says `unsubscribed`, `pending` or the like is not signed up. Lines that cannot be used
 /// are listed with the import, with their numbers and reasons.
 ///
@@ -46,7 +46,10 @@ const MEDIA_TYPE: &str = "text/csv";
 /// disabled; unsubscribed, cleaned) is not signed up: the address is suppressed, and counted apart. So is, in any other file,
 /// whom a column `status` says to have left, bounced, complained or been blocked, or, unless they are here already, not to
 /// have confirmed, and who has something in a column such as `unsubscribed_at`, `opted_out` or `UNSUB_TIME`: other than a
-/// word such as `no`, `none` or `-`, or a date that was never set.
+/// word such as `no`, `none` or `-`, or a date that was never set. And so is who has a no in a column that asks whether they agreed,
+/// such as `subscribed`, `opt_in`, `consent` or `Accepts Marketing`; a line with neither yes nor no there, or in `status`, is
+/// rejected. listmonk's own export lists who has left one of its lists as `enabled`: export the subscribers of the lists you go on
+/// with, and leave out whom they show as unsubscribed. Mailchimp's `TAGS` become tags.
 #[utoipa::path(
     post, path = "/api/v1/imports", tag = "imports", security(("bearer" = [])),
     params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat")),

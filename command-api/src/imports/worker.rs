@@ -286,6 +286,7 @@ impl ImportWorker {
             existing: tally.existing,
             suppressed: tally.suppressed,
             rejected: tally.rejected,
+            suppressed_for: tally.suppressed_for,
         };
         self.record(started, "subscriber_import.advance", through, command)
             .await?;

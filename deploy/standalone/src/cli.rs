@@ -1,4 +1,5 @@
-//! The command line: one file per verb. Exit codes: 0 done, 1 failed, 64 bad usage or configuration.
+//! The command line: one file per verb. Exit codes: 0 done, 1 failed, 64 bad usage or configuration, or what the platform
+//! refuses because of the arguments themselves (400, 422).
 
 mod access;
 mod api;
@@ -19,9 +20,11 @@ pub(crate) mod import;
 mod keys;
 mod migrate;
 mod out;
+mod paging;
 mod publications;
 mod rebuild;
 mod restore;
+mod segments;
 mod senders;
 mod subscribers;
 mod suppressions;
@@ -64,7 +67,7 @@ Examples:
   tidings token --role editor       a token for curl
   tidings doctor                    what is wrong, and what to do about it
 
-Exit codes: 0 done, 1 failed, 64 bad usage or configuration.";
+Exit codes: 0 done, 1 failed, 64 bad usage or configuration, or an argument that the platform does not take.";
 
 #[derive(Debug, Subcommand)]
 enum Verb {
@@ -79,6 +82,8 @@ enum Verb {
     Export(export::Export),
     #[command(subcommand)]
     Subscribers(subscribers::Subscribers),
+    #[command(subcommand)]
+    Segments(segments::Segments),
     #[command(subcommand)]
     Suppressions(suppressions::Suppressions),
     #[command(subcommand)]
@@ -137,6 +142,7 @@ async fn dispatch(cli: Cli, out: &Out) -> Result<ExitCode, CliError> {
         Verb::Erase(erase) => erase.run(&global, *out).await.map(done),
         Verb::Export(export) => export.run(&global, *out).await.map(done),
         Verb::Subscribers(subscribers) => subscribers.run(&global, *out).await.map(done),
+        Verb::Segments(segments) => segments.run(&global, *out).await.map(done),
         Verb::Suppressions(suppressions) => suppressions.run(&global, *out).await.map(done),
         Verb::Timeline(timeline) => timeline.run(&global, *out).await.map(done),
         Verb::Access(access) => access.run(&global, *out).await.map(done),

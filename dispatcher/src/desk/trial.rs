@@ -13,7 +13,7 @@ use tidings_proto::Reason;
 use tidings_service::Problem;
 use tidings_service::access::{Access, Route};
 use tidings_service::auth::{Principal, Role};
-use tidings_service::http::{Json, idempotency_key};
+use tidings_service::http::{Json, MaybeJson, idempotency_key};
 use tidings_service::problem::ProblemBody;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -42,7 +42,7 @@ const MARKDOWN: &str = "If you can read this, the channel works.\n\n\
     Somebody who looks after it had Tidings send this message. *Nobody has to do anything.*\n";
 
 /// Whom to send it to.
-#[derive(Deserialize, ToSchema)]
+#[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({ "to": "me@example.org" }))]
 pub struct TestOfChannel {
@@ -92,7 +92,7 @@ pub struct Tested {
 #[utoipa::path(
     post, path = "/api/v1/channels/{id}/test", tag = "channels", security(("bearer" = [])),
     params(("id" = Uuid, Path, description = "The channel")),
-    request_body = TestOfChannel,
+    request_body(content = Option<TestOfChannel>, description = "May be left out for a broadcast channel"),
     responses(
         (status = 200, description = "What became of it", body = Tested),
         (status = 404, description = "No such channel", body = ProblemBody, content_type = "application/problem+json"),
@@ -108,7 +108,7 @@ pub async fn test_channel(
     desk: web::Data<Desk>,
     id: web::Path<Uuid>,
     request: HttpRequest,
-    body: Json<TestOfChannel>,
+    body: MaybeJson<TestOfChannel>,
 ) -> Result<HttpResponse, Problem> {
     let tested = async {
         let way = desk.way(*id).await?;

@@ -58,6 +58,7 @@ fn import_that_quotes() -> Vec<subscriber_import::Event> {
         rejected: vec![quoting],
         existing: 0,
         suppressed: 0,
+        suppressed_for: vec![],
     }]
 }
 
@@ -70,6 +71,7 @@ fn import_that_suppresses() -> [subscriber_import::Event; 2] {
         rejected: vec![],
         existing: 1,
         suppressed: 2,
+        suppressed_for: vec![],
     };
     let completed = Event::Completed {
         accepted: 1,
@@ -78,6 +80,24 @@ fn import_that_suppresses() -> [subscriber_import::Event; 2] {
         suppressed: 2,
     };
     [advanced, completed]
+}
+
+/// As it is written since a line and a suppression say by which column.
+fn import_that_names_columns() -> Vec<subscriber_import::Event> {
+    use subscriber_import::{Rejected, SuppressedFor};
+    let for_column = |column: Option<&str>, records| SuppressedFor {
+        column: column.map(|it| Known(it.to_owned())),
+        reason: code("unsubscribed"),
+        records,
+    };
+    vec![subscriber_import::Event::Advanced {
+        through: 4,
+        accepted: 0,
+        rejected: vec![Rejected::new(2, code("not_a_number"), None).in_column(Some("age"))],
+        existing: 0,
+        suppressed: 3,
+        suppressed_for: vec![for_column(Some("opt_in"), 2), for_column(None, 1)],
+    }]
 }
 
 pub(super) fn consent() -> subscriber::Consent {
@@ -170,6 +190,7 @@ fn later_shapes_read_as_they_were_written_and_stop_readers_that_do_not_know_them
     let [advanced, completed] = import_that_suppresses();
     check_shape::<subscriber_import::SubscriberImport>(&[advanced], 3);
     check_shape::<subscriber_import::SubscriberImport>(&[completed], 2);
+    check_shape::<subscriber_import::SubscriberImport>(&import_that_names_columns(), 4);
     let events = of_subscriber::subscriber_events_one_by_one();
     check_shape::<subscriber::Subscriber>(&events, 2);
     // Who took leaving a channel for leaving everything sent nothing for it.

@@ -154,6 +154,7 @@ fn pause(state: &Publication, command: Command) -> Result<Vec<Event>, Refusal> {
         (_, Sending::Now | Sending::Later) => {}
         (Stage::Scheduled { .. }, _) => return Err(Refusal::OnlyScheduled),
         _ if state.is_cancelled() => return Err(Refusal::Cancelled),
+        (Stage::Completed { .. }, _) => return Err(Refusal::AllSettled),
         _ => return Err(Refusal::NotUnderWay),
     }
     match (command, &state.paused) {

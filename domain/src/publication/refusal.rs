@@ -59,6 +59,11 @@ pub enum Refusal {
     /// Paused or resumed in a stage where nothing goes out.
     #[error("the publication is not on its way: nothing is sent, and nothing can be paused")]
     NotUnderWay,
+    /// Paused or resumed when everything is settled.
+    #[error(
+        "the publication is completed: nothing of it waits, so nothing can be paused or resumed"
+    )]
+    AllSettled,
     /// Resumed without a pause.
     #[error("the publication is not paused")]
     NotPaused,

@@ -17,6 +17,7 @@ pub(super) fn decide(state: &SubscriberImport, command: Command) -> Result<Vec<E
                 existing,
                 suppressed,
                 rejected,
+                suppressed_for,
             },
         ) => {
             let chunk = Event::Advanced {
@@ -25,6 +26,7 @@ pub(super) fn decide(state: &SubscriberImport, command: Command) -> Result<Vec<E
                 rejected,
                 existing,
                 suppressed,
+                suppressed_for,
             };
             advance(progress, chunk)
         }
@@ -42,6 +44,7 @@ fn advance(progress: &Progress, chunk: Event) -> Result<Vec<Event>, Refusal> {
         ref rejected,
         existing,
         suppressed,
+        ..
     } = chunk
     else {
         return Ok(vec![]);

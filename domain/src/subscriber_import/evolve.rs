@@ -18,6 +18,7 @@ pub(super) fn evolve(state: SubscriberImport, event: &Event) -> SubscriberImport
                 rejected,
                 existing,
                 suppressed,
+                ..
             },
         ) => SubscriberImport::Running(Progress {
             lines: progress.lines,

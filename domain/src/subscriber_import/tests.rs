@@ -20,6 +20,7 @@ fn advanced(through: u64, accepted: u64) -> Event {
         rejected: vec![],
         existing: 0,
         suppressed: 0,
+        suppressed_for: vec![],
     }
 }
 
@@ -30,6 +31,7 @@ fn advance(through: u64, accepted: u64) -> Command {
         existing: 0,
         suppressed: 0,
         rejected: vec![],
+        suppressed_for: vec![],
     }
 }
 
@@ -97,7 +99,8 @@ proptest! {
                 through,
                 accepted,
                 existing: 0,
-        suppressed,
+                suppressed,
+                suppressed_for: vec![],
                 rejected: (0..rejected)
                     .map(|line| Rejected::new(line, Code::from_static("invalid_email"), None))
                     .collect(),

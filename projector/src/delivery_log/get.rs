@@ -1,6 +1,6 @@
 //! `GET /api/v1/deliveries/{id}`: one delivery.
 
-use actix_web::{HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 use tidings_service::auth::Role;
 use tidings_service::problem::ProblemBody;
 use tidings_service::{Clock, Problem};
@@ -26,7 +26,8 @@ pub const ROUTE: Route = (
 
 /// One delivery
 ///
-/// One message to one receiver, and what became of it.
+/// One message to one receiver, and what became of it. When it was opened, and a link of it followed, is shown to the role
+/// compliance alone.
 ///
 /// # Errors
 /// 404 for an unknown id.
@@ -47,6 +48,7 @@ pub const ROUTE: Route = (
     ),
 )]
 pub async fn get_delivery(
+    request: HttpRequest,
     reader: web::Data<Reader>,
     id: web::Path<Uuid>,
     at: Query<AtLeast>,
@@ -55,5 +57,6 @@ pub async fn get_delivery(
     let position = reader.position(&VIEWS, at.at_least).await?;
     let found = query::get(&reader, *id, clock.now()).await?;
     let delivery = found.ok_or_else(|| answer::not_found(position, "delivery", *id))?;
+    let delivery = delivery.seen_by(&request);
     Ok(answer::resource(position, delivery.version, &delivery))
 }

@@ -1,6 +1,6 @@
 //! `GET /api/v1/publications/{id}/deliveries`: the deliveries of a publication.
 
-use actix_web::{HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 use tidings_service::auth::Role;
 use tidings_service::problem::ProblemBody;
 use tidings_service::{Clock, Problem};
@@ -29,7 +29,8 @@ pub const ROUTE: Route = (
 
 /// Deliveries of a publication
 ///
-/// By id, a page at a time. A delivery keeps its place in the list whatever becomes of it.
+/// By id, a page at a time. A delivery keeps its place in the list whatever becomes of it. When one was opened, and a link of
+/// it followed, is shown to the role compliance alone.
 ///
 /// # Errors
 /// 404 for an unknown id, 400 for a class, cursor or limit that is none.
@@ -50,6 +51,7 @@ pub const ROUTE: Route = (
     ),
 )]
 pub async fn list_deliveries(
+    request: HttpRequest,
     reader: web::Data<Reader>,
     id: web::Path<Uuid>,
     which: Query<Which>,
@@ -63,6 +65,7 @@ pub async fn list_deliveries(
     }
     let read =
         query::of_publication(&reader, *id, which.class, after, limit + 1, clock.now()).await?;
+    let read = read.into_iter().map(|it| it.seen_by(&request)).collect();
     let page = Page::of(read, limit, |delivery| delivery.id.to_cursor());
     Ok(answer::ok(position, &page))
 }

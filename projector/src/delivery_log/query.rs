@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use actix_web::{HttpMessage as _, HttpRequest};
 use serde::{Deserialize, Serialize};
 use tidings_service::Problem;
+use tidings_service::auth::{Principal, Role};
 use time::OffsetDateTime;
 use tokio_postgres::Row;
 use utoipa::{IntoParams, ToSchema};
@@ -62,14 +64,30 @@ pub struct Delivery {
     #[schema(example = "hard")]
     pub bounce: Option<String>,
     /// When a person first opened it, as it told itself: by its picture or a link. Null: nothing told so, which is not that nobody
-    /// did.
+    /// did. Null too for whoever has not the role compliance: what one person did with their mail is nobody else's business.
     #[serde(with = "time::serde::rfc3339::option")]
     pub opened_at: Option<OffsetDateTime>,
-    /// When a person first followed a link of it, likewise.
+    /// When a person first followed a link of it, likewise, and for the role compliance alone.
     #[serde(with = "time::serde::rfc3339::option")]
     pub clicked_at: Option<OffsetDateTime>,
     /// Its version.
     pub version: i32,
+}
+
+impl Delivery {
+    /// The same as this caller may see it: what one person did with their mail is for compliance officers.
+    pub(super) fn seen_by(self, request: &HttpRequest) -> Self {
+        let extensions = request.extensions();
+        let sees = |principal: &Principal| principal.require(&[Role::Compliance]).is_ok();
+        if extensions.get::<Principal>().is_some_and(sees) {
+            return self;
+        }
+        Self {
+            opened_at: None,
+            clicked_at: None,
+            ..self
+        }
+    }
 }
 
 /// Which deliveries.
@@ -177,5 +195,63 @@ fn delivery(row: &Row) -> Delivery {
         opened_at: row.get("opened_at"),
         clicked_at: row.get("clicked_at"),
         version: row.get("version"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use actix_web::test::TestRequest;
+
+    fn opened() -> Delivery {
+        let at = Some(time::macros::datetime!(2026-03-01 12:00 UTC));
+        Delivery {
+            id: Uuid::from_u128(1),
+            publication_id: None,
+            channel_id: None,
+            subscriber_id: Some(Uuid::from_u128(2)),
+            class: Class::Sent,
+            status: "sent".to_owned(),
+            attempts: 1,
+            reason: None,
+            explanation: String::new(),
+            code: Some(250),
+            due_at: None,
+            planned_at: at,
+            settled_at: at,
+            feedback: None,
+            feedback_at: None,
+            feedback_reason: None,
+            bounce: None,
+            opened_at: at,
+            clicked_at: at,
+            version: 3,
+        }
+    }
+
+    #[test]
+    fn what_one_person_did_with_a_mail_is_for_compliance_officers() {
+        let seen_by = |roles: &[Role]| {
+            let request = TestRequest::get().to_http_request();
+            request.extensions_mut().insert(Principal {
+                issuer: "tidings".to_owned(),
+                subject: "ada".to_owned(),
+                roles: roles.to_vec(),
+                key: None,
+            });
+            opened().seen_by(&request)
+        };
+        let without = Delivery {
+            opened_at: None,
+            clicked_at: None,
+            ..opened()
+        };
+        assert_eq!(seen_by(&[Role::Editor, Role::Compliance]), opened());
+        assert_eq!(seen_by(&[Role::Admin]), opened());
+        for role in [Role::Editor, Role::Operator, Role::Service] {
+            assert_eq!(seen_by(&[role]), without, "{role:?}");
+        }
+        let nobody = TestRequest::get().to_http_request();
+        assert_eq!(opened().seen_by(&nobody), without);
     }
 }

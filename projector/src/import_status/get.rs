@@ -1,5 +1,7 @@
 //! `GET /api/v1/imports/{id}`: how far an import is, and the lines it did not take.
 
+use std::collections::{BTreeMap, HashMap};
+
 use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, web};
 use serde::Serialize;
 use tidings_event_store::view::View as _;
@@ -13,7 +15,8 @@ use uuid::Uuid;
 use super::{ImportStatus, query};
 use crate::answer;
 use crate::import_rejections::query::{Rejection, list};
-use crate::import_rejections::{ImportRejections, records};
+use crate::import_rejections::records::{self, Line, Opened};
+use crate::import_rejections::{ImportRejections, words};
 use crate::page::{self, Key as _, LIMIT_MAX, Page, Paging};
 use crate::reader::Reader;
 use tidings_service::access::{Access, Route};
@@ -50,8 +53,10 @@ pub struct Import {
     pub accepted: i64,
     /// Records whose address belonged to a subscriber already; nothing changed for them.
     pub existing: i64,
-    /// Records of an export that say that somebody must get no mail: their addresses were suppressed.
+    /// Records that say that somebody must get no mail: their addresses were suppressed.
     pub suppressed: i64,
+    /// Which columns said so of how many of these; empty until it is completed, and of imports of earlier versions.
+    pub suppressed_for: Vec<SuppressedFor>,
     /// Records not taken.
     pub rejected: i64,
     /// When it was started.
@@ -66,6 +71,21 @@ pub struct Import {
     pub rejections: Page<RejectedLine>,
 }
 
+/// What said that somebody must get no mail.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct SuppressedFor {
+    /// What the header calls the column that said so; null where the file as a whole does, and for roles other than editor and
+    /// compliance.
+    #[schema(example = "opt_in")]
+    pub column: Option<String>,
+    /// For what their addresses were suppressed: unsubscribed, hard_bounce, complaint or import.
+    #[schema(example = "unsubscribed")]
+    pub reason: String,
+    /// Of how many records.
+    #[schema(example = 12)]
+    pub records: i64,
+}
+
 /// A line that was not taken.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct RejectedLine {
@@ -75,6 +95,13 @@ pub struct RejectedLine {
     /// Why, a stable code.
     #[schema(example = "invalid_email")]
     pub reason: String,
+    /// What the header calls the column at fault; null where it is none in particular, and for roles other than editor and
+    /// compliance.
+    #[schema(example = "age:number")]
+    pub column: Option<String>,
+    /// The reason in words, and what to do about it.
+    #[schema(example = "The address is none; addresses must be ASCII.")]
+    pub explanation: Option<String>,
     /// The record as received; only for the roles editor and compliance, and null where it was not kept.
     pub record: Option<String>,
 }
@@ -119,13 +146,27 @@ pub async fn get_import(
     let found = query::get(&reader, *id).await?;
     let import = found.ok_or_else(|| answer::not_found(position, "import", *id))?;
     let read = list(&reader, *id, after, limit + 1).await?;
-    let lines = lines(&reader, *id, read, sees_records).await?;
+    // Whoever waits for the end asks often.
+    let is_wanted = !read.is_empty() || (import.suppressed > 0 && import.completed_at.is_some());
+    let opened = match is_wanted {
+        true => records::open(reader.store(), *id).await?,
+        false => Opened::default(),
+    };
+    let Opened {
+        lines: said,
+        suppressed,
+    } = opened;
+    let lines = lines(said, read, sees_records);
+    let suppressed = match import.completed_at {
+        Some(_) => suppressed_for(suppressed, sees_records),
+        None => Vec::new(),
+    };
     let rejections = Page::of(lines, limit, |rejected| rejected.line.to_cursor());
     let version = import.version;
     Ok(answer::resource(
         position,
         version,
-        &answer_of(*id, import, rejections),
+        &answer_of(*id, import, suppressed, rejections),
     ))
 }
 
@@ -136,26 +177,50 @@ fn sees_records(request: &HttpRequest) -> bool {
         .is_some_and(|principal| principal.require(RECORDS).is_ok())
 }
 
-async fn lines(
-    reader: &Reader,
-    import_id: Uuid,
+fn lines(
+    mut said: HashMap<i64, Line>,
     read: Vec<Rejection>,
     sees_records: bool,
-) -> Result<Vec<RejectedLine>, Problem> {
-    let mut records = if sees_records && !read.is_empty() {
-        records::open(reader.store(), import_id).await?
-    } else {
-        std::collections::HashMap::new()
+) -> Vec<RejectedLine> {
+    let line = |rejection: Rejection| {
+        let kept = said.remove(&rejection.line).filter(|_| sees_records);
+        let Line { record, column } = kept.unwrap_or_default();
+        RejectedLine {
+            explanation: words::words(&rejection.reason, column.as_deref()),
+            line: rejection.line,
+            reason: rejection.reason,
+            column,
+            record,
+        }
     };
-    let line = |rejection: Rejection| RejectedLine {
-        record: records.remove(&rejection.line),
-        line: rejection.line,
-        reason: rejection.reason,
-    };
-    Ok(read.into_iter().map(line).collect())
+    read.into_iter().map(line).collect()
 }
 
-fn answer_of(id: Uuid, import: query::Import, rejections: Page<RejectedLine>) -> Import {
+/// Who does not see what the lines say is not told what the file calls its columns either.
+fn suppressed_for(
+    said: BTreeMap<(Option<String>, String), i64>,
+    sees_records: bool,
+) -> Vec<SuppressedFor> {
+    let mut shown: BTreeMap<(Option<String>, String), i64> = BTreeMap::new();
+    for ((column, reason), records) in said {
+        let column = column.filter(|_| sees_records);
+        *shown.entry((column, reason)).or_default() += records;
+    }
+    let each = shown.into_iter();
+    each.map(|((column, reason), records)| SuppressedFor {
+        column,
+        reason,
+        records,
+    })
+    .collect()
+}
+
+fn answer_of(
+    id: Uuid,
+    import: query::Import,
+    suppressed_for: Vec<SuppressedFor>,
+    rejections: Page<RejectedLine>,
+) -> Import {
     Import {
         id,
         state: import.state,
@@ -164,6 +229,7 @@ fn answer_of(id: Uuid, import: query::Import, rejections: Page<RejectedLine>) ->
         accepted: import.accepted,
         existing: import.existing,
         suppressed: import.suppressed,
+        suppressed_for,
         rejected: import.rejected,
         started_at: import.started_at,
         completed_at: import.completed_at,

@@ -11,6 +11,7 @@ use tidings_service::http::Json;
 use tidings_service::problem::ProblemBody;
 use utoipa::ToSchema;
 
+use super::overlooked::{Overlooked, overlooked};
 use super::query;
 use crate::answer;
 use crate::reader::Reader;
@@ -63,6 +64,9 @@ pub struct Preview {
     pub reachable: i64,
     /// Some of them, their addresses masked.
     pub samples: Vec<ListedSubscriber>,
+    /// Attributes that are compared with a number, a date, or yes or no, and that some subscribers have as a text: no such
+    /// condition picks these, whatever their text says.
+    pub overlooked: Vec<Overlooked>,
 }
 
 /// Try conditions
@@ -114,5 +118,6 @@ pub(super) async fn preview(reader: &Reader, condition: &Condition) -> Result<Pr
         matching,
         reachable,
         samples: picked(reader, &picks, values, SAMPLES).await?,
+        overlooked: overlooked(reader, condition).await?,
     })
 }

@@ -239,6 +239,7 @@ fn import_sample(event_type: &str, number: i64) -> Option<Event> {
         reason: format!("invalid {number}"),
         record: None,
         address_ids: vec![uuid_bytes(id(7)); line.unsigned_abs() as usize % 3],
+        column: None,
     };
     Some(match event_type {
         "subscriber_import.Started" => subscriber_import::Started {
@@ -252,6 +253,7 @@ fn import_sample(event_type: &str, number: i64) -> Option<Event> {
             existing: 1,
             suppressed: number % 3,
             rejected: (0..=number).map(rejected).collect(),
+            suppressed_for: vec![],
         }
         .into(),
         "subscriber_import.Completed" => subscriber_import::Completed::default().into(),

@@ -145,6 +145,44 @@ impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
     }
 }
 
+/// The same where a body may be left out; then every field has its default.
+pub struct MaybeJson<T> {
+    /// The value read.
+    pub value: T,
+    /// The body as received.
+    pub raw: Bytes,
+}
+
+impl<T: DeserializeOwned + Default + 'static> FromRequest for MaybeJson<T> {
+    type Error = Problem;
+    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
+
+    fn from_request(req: &HttpRequest, body: &mut Payload) -> Self::Future {
+        let (req, mut body) = (req.clone(), body.take());
+        Box::pin(async move {
+            if !req.content_type().is_empty() && !is_json(req.content_type()) {
+                return Err(Problem::unsupported_media_type("application/json"));
+            }
+            let Some(edge) = req.app_data::<web::Data<Edge>>() else {
+                let missing = io::Error::other("http::configure is missing");
+                return Err(Problem::internal(&missing));
+            };
+            let raw = read_body(&req, &mut body, edge.limits.body_limit_bytes).await?;
+            if raw.is_empty() {
+                return Ok(Self {
+                    value: T::default(),
+                    raw,
+                });
+            }
+            if req.content_type().is_empty() {
+                return Err(Problem::unsupported_media_type("application/json"));
+            }
+            let value = problem::from_json(&raw)?;
+            Ok(Self { value, raw })
+        })
+    }
+}
+
 /// Whether it is `application/json`, or a type built on it such as `application/merge-patch+json`.
 pub fn is_json(content_type: &str) -> bool {
     let content_type = content_type.to_ascii_lowercase();

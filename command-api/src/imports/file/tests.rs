@@ -1,5 +1,7 @@
 //! What files say, record by record.
 
+mod columns;
+
 use super::*;
 use proptest::prelude::*;
 
@@ -19,9 +21,14 @@ fn person(line: u64, email: &str, name: Option<&str>, attributes: Option<&str>) 
 }
 
 fn nothing(line: u64, reason: &str, record: Option<&str>) -> Row {
+    nothing_for(line, reason, record, None)
+}
+
+fn nothing_for(line: u64, reason: &str, record: Option<&str>, column: Option<&str>) -> Row {
     let said = Said::Nothing {
         reason: reason.to_owned(),
         record: record.map(str::to_owned),
+        column: column.map(str::to_owned),
     };
     Row { line, said }
 }
@@ -40,7 +47,11 @@ fn a_status_that_says_no_is_believed_in_any_file() {
     ] {
         let file = format!("email,Status,plan\nada@example.org, {status},\n");
         let said = rows(file.as_bytes());
-        assert_eq!(said, [unwanted(2, "ada@example.org", reason)], "{status}");
+        assert_eq!(
+            said,
+            [unwanted(2, "ada@example.org", reason, "Status")],
+            "{status}"
+        );
     }
     let pending = |cells: &str| {
         rows(
@@ -49,14 +60,17 @@ fn a_status_that_says_no_is_believed_in_any_file() {
                 .as_bytes(),
         )
     };
-    assert_eq!(pending(" Pending,no"), [unconfirmed(2, "ada@example.org")]);
-    let left = unwanted(2, "ada@example.org", "unsubscribed");
+    assert_eq!(
+        pending(" Pending,no"),
+        [unconfirmed(2, "ada@example.org", "Status")]
+    );
+    let left = unwanted(2, "ada@example.org", "unsubscribed", "opted_out");
     assert_eq!(pending("pending,yes"), [left], "that counts more");
-    let file = b"email,Status,opted_out\nbob@example.org,gold,\ncleo@example.org,bounced,yes\n";
-    let attributes = Some(r#"{"Status":"gold"}"#);
+    let file = b"email,Status,opted_out\nbob@example.org,active,\ncleo@example.org,bounced,yes\n";
+    let attributes = Some(r#"{"Status":"active"}"#);
     let expected = [
         person(2, "bob@example.org", None, attributes),
-        unwanted(3, "cleo@example.org", "hard_bounce"),
+        unwanted(3, "cleo@example.org", "hard_bounce", "Status"),
     ];
     assert_eq!(rows(file), expected);
 }
@@ -82,7 +96,12 @@ fn good_and_bad_lines_are_told_apart() {
         nothing(4, "duplicate_in_file", None),
         nothing(5, "wrong_field_count", Some("c@example.org")),
         nothing(6, "malformed_quotes", Some("d@example.org,\"open,,")),
-        nothing(7, "invalid_utf8", Some("e@example.org,\u{fffd},,")),
+        nothing_for(
+            7,
+            "invalid_utf8",
+            Some("e@example.org,\u{fffd},,"),
+            Some("Name"),
+        ),
         person(
             8,
             "f@example.org",
@@ -170,21 +189,23 @@ fn a_chunk_of_long_records_stays_small_too() {
     assert_eq!(chunks, [56, 44]);
 }
 
-fn unwanted(line: u64, email: &str, reason: &str) -> Row {
+fn unwanted(line: u64, email: &str, reason: &str, column: &str) -> Row {
     let (email, reason) = (email.to_owned(), reason.to_owned());
     let said = Said::Unwanted {
         email,
         reason,
         unconfirmed: false,
+        column: (!column.is_empty()).then(|| column.to_owned()),
     };
     Row { line, said }
 }
 
-fn unconfirmed(line: u64, email: &str) -> Row {
+fn unconfirmed(line: u64, email: &str, column: &str) -> Row {
     let said = Said::Unwanted {
         email: email.to_owned(),
         reason: "unsubscribed".to_owned(),
         unconfirmed: true,
+        column: Some(column.to_owned()),
     };
     Row { line, said }
 }
@@ -193,7 +214,7 @@ fn unconfirmed(line: u64, email: &str) -> Row {
 fn a_row_that_an_earlier_version_stored_is_still_read() {
     let stored =
         r#"{"line":2,"said":{"Unwanted":{"email":"ada@example.org","reason":"unsubscribed"}}}"#;
-    let row = unwanted(2, "ada@example.org", "unsubscribed");
+    let row = unwanted(2, "ada@example.org", "unsubscribed", "");
     assert_eq!(serde_json::to_string(&row).unwrap(), stored);
     assert_eq!(serde_json::from_str::<Row>(stored).unwrap(), row);
 }
@@ -247,19 +268,21 @@ fn an_export_of_listmonk_is_known_and_whom_it_blocks_gets_nothing() {
     let attributes = r#"{"age":36,"city":"London","to":"[1]"}"#;
     let expected = [
         person(2, "ada@example.org", Some("Ada"), Some(attributes)),
-        unwanted(3, "bob@example.org", "import"),
-        unwanted(4, "cleo@example.org", "import"),
-        nothing(
+        unwanted(3, "bob@example.org", "import", "status"),
+        unwanted(4, "cleo@example.org", "import", "status"),
+        nothing_for(
             5,
             "invalid_attributes",
             Some("4,dan@example.org,Dan,[],enabled,2020,2021"),
+            Some("attributes"),
         ),
-        nothing(
+        nothing_for(
             6,
             "unknown_status",
             Some("5,eve@example.org,Eve,{},paused,2020,2021"),
+            Some("status"),
         ),
-        unwanted(7, "ada@example.org", "import"),
+        unwanted(7, "ada@example.org", "import", "status"),
     ];
     assert_eq!(rows(file), expected);
 }
@@ -275,18 +298,26 @@ fn exports_of_mailchimp_are_known_by_their_columns() {
         );
         rows(file.as_bytes())
     };
-    let attributes = r#"{"OPTIN_TIME":"2020-01-02 03:04:05","TAGS":"\"vip\""}"#;
-    let subscribed = person(2, "ada@example.org", Some("Ada Lovelace"), Some(attributes));
-    assert_eq!(read("LAST_CHANGED", "2020-01-02"), [subscribed]);
+    let attributes = r#"{"OPTIN_TIME":"2020-01-02 03:04:05"}"#;
+    let subscribed = Said::Person {
+        email: "ada@example.org".to_owned(),
+        name: Some("Ada Lovelace".to_owned()),
+        attributes: Some(attributes.to_owned()),
+        carried: Some(Box::new(Carried {
+            tags: vec!["vip".to_owned()],
+            ..Carried::default()
+        })),
+    };
+    assert_eq!(read("LAST_CHANGED", "2020-01-02")[0].said, subscribed);
     let left = "UNSUB_TIME,UNSUB_CAMPAIGN_TITLE,UNSUB_CAMPAIGN_ID,UNSUB_REASON,UNSUB_REASON_OTHER";
     assert_eq!(
         read(left, "2021-01-01,News,7,NORMAL,"),
-        [unwanted(2, "ada@example.org", "unsubscribed")]
+        [unwanted(2, "ada@example.org", "unsubscribed", "UNSUB_TIME")]
     );
     let cleaned = "CLEAN_TIME,CLEAN_CAMPAIGN_TITLE,CLEAN_CAMPAIGN_ID";
     assert_eq!(
         read(cleaned, "2021-01-01,News,7"),
-        [unwanted(2, "ada@example.org", "hard_bounce")]
+        [unwanted(2, "ada@example.org", "hard_bounce", "CLEAN_TIME")]
     );
 }
 
@@ -302,14 +333,16 @@ fn who_left_mailchimp_stays_away_whatever_its_columns_are_called() {
         // Taken for no file of Mailchimp any more.
         "email,rating,OPTIN_IP,UNSUB_TIME,LEID",
     ] {
-        let unwanted = unwanted(2, "ada@example.org", "unsubscribed");
+        let column = header.split(',').nth(3).unwrap();
+        let unwanted = unwanted(2, "ada@example.org", "unsubscribed", column);
         assert_eq!(left(header), [unwanted], "{header}");
     }
     for header in [
         "Adresse e-mail,MEMBER_RATING,OPTIN_IP,CLEAN_TIME,LEID",
         "email,rating,OPTIN_IP,Clean_Time,LEID",
     ] {
-        let unwanted = unwanted(2, "ada@example.org", "hard_bounce");
+        let column = header.split(',').nth(3).unwrap();
+        let unwanted = unwanted(2, "ada@example.org", "hard_bounce", column);
         assert_eq!(left(header), [unwanted], "{header}");
     }
     // The address is not in the first column, and the owner has given names of their own.
@@ -317,7 +350,8 @@ fn who_left_mailchimp_stays_away_whatever_its_columns_are_called() {
         Ada,ada@example.org,,2,7,192.0.2.1,\n\
         Bob,bob@example.org,,2,7,192.0.2.1,yes\n";
     let ada = person(2, "ada@example.org", None, Some(r#"{"Name":"Ada"}"#));
-    let expected = [ada, unwanted(3, "bob@example.org", "unsubscribed")];
+    let left = unwanted(3, "bob@example.org", "unsubscribed", "Unsubscribed");
+    let expected = [ada, left];
     assert_eq!(rows(file), expected);
 }
 
@@ -340,10 +374,10 @@ fn a_column_that_says_who_left_is_believed_in_any_file() {
         let [a, b, c, d] = &rows[..] else {
             panic!("{rows:?}")
         };
-        assert_eq!(*a, unwanted(2, "a@example.org", reason));
+        assert_eq!(*a, unwanted(2, "a@example.org", reason, column));
         assert_eq!(*b, person(3, "b@example.org", None, None));
         assert!(matches!(c.said, Said::Person { .. }), "{c:?}");
-        assert_eq!(*d, unwanted(5, "d@example.org", reason));
+        assert_eq!(*d, unwanted(5, "d@example.org", reason, column));
     }
     // Of an own file nobody knows what such a column means.
     let header = format!("{OWN},opted_out\na\n");
@@ -353,8 +387,8 @@ fn a_column_that_says_who_left_is_believed_in_any_file() {
         1,a@example.org,,{},enabled,true\n\
         2,b@example.org,,{},blocklisted,true\n";
     let expected = [
-        unwanted(2, "a@example.org", "unsubscribed"),
-        unwanted(3, "b@example.org", "import"),
+        unwanted(2, "a@example.org", "unsubscribed", "opted_out"),
+        unwanted(3, "b@example.org", "import", "status"),
     ];
     assert_eq!(rows(file), expected);
 }
@@ -373,7 +407,8 @@ fn semicolons_and_tabs_separate_too() {
 
 #[test]
 fn a_file_that_can_not_be_taken_says_why() {
-    let files: [&[u8]; 7] = [
+    let many = format!("email{}\na@example.org\n", ",x".repeat(1_000));
+    let files: [&[u8]; 10] = [
         b"",
         b"email,name\n",
         b"mail,name\na@example.org,A\n",
@@ -381,6 +416,9 @@ fn a_file_that_can_not_be_taken_says_why() {
         b"email,\xff\na@example.org,1\n",
         b"email,EMAIL\na@example.org,A\n",
         b"email,,\na@example.org,A,B\n",
+        b"email,age,age:number\na@example.org,1,2\n",
+        b"email;age:nubmer\na@example.org;1\n",
+        many.as_bytes(),
     ];
     let said = files.map(|file| {
         Chunks::open(file)
@@ -395,6 +433,9 @@ fn a_file_that_can_not_be_taken_says_why() {
     The file is not CSV text in UTF-8; export it again as "CSV UTF-8".
     The header line has the column "EMAIL" twice.
     Column 2 of the header line needs a name of 1 to 64 characters.
+    The header line has the column "age:number" twice.
+    The column "age:nubmer" of the header line asks for values of a kind that there is not: write :text, :number, :boolean or :date behind its name, or leave the colon out.
+    The file has 1001 columns; at most 1000 are allowed.
     "#);
 }
 

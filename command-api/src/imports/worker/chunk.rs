@@ -7,7 +7,7 @@ use tidings_domain::address::Address;
 use tidings_domain::id::IdKey;
 use tidings_domain::stream_id;
 use tidings_domain::subscriber::{Source, Subscriber, What};
-use tidings_domain::subscriber_import::Rejected;
+use tidings_domain::subscriber_import::{Rejected, SuppressedFor};
 use tidings_domain::suppression::Suppression;
 use tidings_domain::value::{Code, DisplayName, EmailAddress, Slug, Tag};
 use tidings_event_store::{CommitError, Context};
@@ -32,6 +32,7 @@ pub(super) struct Tally {
     pub(super) existing: u64,
     pub(super) suppressed: u64,
     pub(super) rejected: Vec<Rejected>,
+    pub(super) suppressed_for: Vec<SuppressedFor>,
 }
 
 /// One record that names somebody, with what is on record of them.
@@ -57,6 +58,7 @@ pub(super) async fn sign_up(
     } = sorted(worker, started, rows, &mut tally.rejected);
     tally.existing = suppressing::passed_over(worker, started, &mut unwanted).await?;
     tally.suppressed = unwanted.len() as u64;
+    tally.suppressed_for = suppressing::said_by(&unwanted);
     // First: whoever is signed up by another line of the chunk gets no mail in between.
     unwanted.append(&mut against);
     suppressing::carry_out(worker, started, unwanted).await?;
@@ -83,6 +85,7 @@ pub(super) async fn sign_up(
     }
     let left = leaving::carry_out(worker, started, leavers).await?;
     tally.suppressed += left.suppressed;
+    tally.suppressed_for.extend(left.suppressed_for());
     tally.existing += left.existing;
     tally.rejected.sort_by_key(|rejected| rejected.line);
     Ok(tally)
@@ -109,16 +112,22 @@ fn sorted(
     let mut sorted = Sorted::default();
     for row in rows {
         match row.said {
-            Said::Nothing { reason, record } => {
-                rejections.push(rejected(row.line, &reason, record.as_deref()));
+            Said::Nothing {
+                reason,
+                record,
+                column,
+            } => {
+                let it = rejected(row.line, &reason, record.as_deref());
+                rejections.push(it.in_column(column.as_deref()));
             }
             Said::Unwanted {
                 email,
                 reason,
                 unconfirmed,
+                column,
             } => {
                 let it = suppressing::unwanted(worker, &email, &reason);
-                match it.map(|it| it.no_more_than_unconfirmed(unconfirmed)) {
+                match it.map(|it| it.said_by(column, unconfirmed)) {
                     Some(it) => sorted.unwanted.push(it),
                     // Written by a version with other rules.
                     None => rejections.push(rejected(row.line, "invalid_record", None)),

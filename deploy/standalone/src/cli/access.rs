@@ -1,7 +1,7 @@
 //! `tidings access`: who looked at whose data.
 
 use clap::Args;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tidings_service::auth::Role;
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::caller::with_api;
 use super::global::{Global, Logs};
 use super::out::instant;
+use super::paging::{self, Paging};
 use super::{Api, CliError, Out};
 
 /// Show who looked at whose data, newest first
@@ -28,9 +29,8 @@ pub(super) struct Access {
     /// Only looks from this time on, such as 2026-03-01T00:00:00Z
     #[arg(long, value_name = "TIME", value_parser = super::out::time)]
     since: Option<OffsetDateTime>,
-    /// How many
-    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1000))]
-    limit: u32,
+    #[command(flatten)]
+    paging: Paging,
 }
 
 impl Access {
@@ -44,27 +44,27 @@ impl Access {
     }
 
     async fn show(&self, api: &Api, out: Out) -> Result<(), CliError> {
-        let limit = self.limit.to_string();
         let subscriber = self.subscriber.map(|id| id.to_string());
         let since = self.since.map(instant);
-        let query = [
-            ("limit", Some(&limit)),
-            ("actor", self.actor.as_ref()),
-            ("subscriber", subscriber.as_ref()),
-            ("since", since.as_ref()),
-        ];
-        let page = api.list("/api/v1/access", &query).await?;
-        let looks = page.body["items"].as_array().cloned().unwrap_or_default();
-        if looks.is_empty() {
+        let read = async |limit: String, cursor: Option<String>| {
+            let query = [
+                ("limit", Some(&limit)),
+                ("cursor", cursor.as_ref()),
+                ("actor", self.actor.as_ref()),
+                ("subscriber", subscriber.as_ref()),
+                ("since", since.as_ref()),
+            ];
+            api.list("/api/v1/access", &query).await
+        };
+        let shown = |look: &Value| out.say(words(look));
+        let page = self.paging.read(read, shown).await?;
+        if page["items"] == json!([]) {
             out.say("nobody looked");
         }
-        for look in &looks {
-            out.say(words(look));
+        if let Some(more) = paging::more(&page) {
+            out.say(more);
         }
-        if !page.body["next"].is_null() {
-            out.say("… and more before that: ask for it with --limit, or narrow it down");
-        }
-        out.result(&page.body);
+        out.result(&page);
         Ok(())
     }
 }

@@ -291,6 +291,14 @@ impl Api {
     }
 }
 
+impl ApiError {
+    /// Whether what the caller said can not be taken, whatever the platform's state: asked again, it is refused again.
+    pub(crate) fn is_a_wrong_argument(&self) -> bool {
+        let wrong = [StatusCode::BAD_REQUEST, StatusCode::UNPROCESSABLE_ENTITY];
+        matches!(self, Self::Refused { status, .. } if wrong.contains(status))
+    }
+}
+
 impl Answer {
     /// A text of the body.
     pub(crate) fn text(&self, key: &'static str) -> Result<&str, ApiError> {

@@ -37,7 +37,7 @@ pub(super) enum Erase {
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
-  tidings erase subscriber ada@example.org --out receipt.json
+  tidings erase subscriber ada@example.org --reason 'asked by mail, ticket 4711' --out receipt.json
   tidings audit check receipt.json")]
 pub(super) struct Subscriber {
     /// The subscriber's id or address
@@ -46,7 +46,8 @@ pub(super) struct Subscriber {
     /// Why
     #[arg(long, value_enum, default_value_t = Basis::Request)]
     basis: Basis,
-    /// Why you look them up by their address, in your words: it goes on record with the look, and is destroyed with the rest
+    /// Why you look them up, in your words: required with an address; it goes on record with the look, and is destroyed with the
+    /// rest
     #[arg(long, value_name = "TEXT", value_parser = who::reason)]
     reason: Option<String>,
     /// When they asked, if it was before now, such as 2026-03-01T09:30:00Z
@@ -68,6 +69,7 @@ enum Basis {
 impl Erase {
     pub(super) async fn run(self, global: &Global, out: Out) -> Result<(), CliError> {
         let Self::Subscriber(subscriber) = self;
+        who::is_said_why(&subscriber.who, subscriber.reason.as_deref())?;
         let session = global.existing()?;
         let telemetry = session.telemetry(Logs::Quiet)?;
         let key = session.ground.ids.next().to_string();

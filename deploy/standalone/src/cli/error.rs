@@ -104,6 +104,12 @@ pub enum CliError {
     Prove(#[from] ProveError),
     #[error("nothing is proven: {0}")]
     Proof(#[from] ProofError),
+    #[error(
+        "{} is neither a proof, nor the receipt of an erasure, nor an export that Tidings has written: give the file as it was \
+         written",
+        path.display()
+    )]
+    NothingToCheck { path: PathBuf },
     #[error("the export does not hold: {0}")]
     Export(#[from] Fault),
     #[error("cannot write {}: {}", path.display(), unwritable(source))]
@@ -147,6 +153,7 @@ impl CliError {
             Self::MasterKey(error) => error.is_a_wrong_setting(),
             Self::Backup(error) => error.is_a_wrong_folder(),
             Self::Restore(error) => error.is_a_wrong_setting(),
+            Self::Api(error) => error.is_a_wrong_argument(),
             _ => false,
         };
         if misunderstood { USAGE } else { FAILED }
@@ -170,6 +177,25 @@ mod tests {
         let unknown = tidings_projector::named(&[], "x").err().unwrap();
         assert_eq!(CliError::from(unknown).exit_code(), 64);
         assert_eq!(CliError::Usage("no".to_owned()).exit_code(), 64);
+        let refused = |status: u16| {
+            CliError::from(ApiError::Refused {
+                method: reqwest::Method::POST,
+                path: "/api/v1/subscribers/find".to_owned(),
+                status: reqwest::StatusCode::from_u16(status).unwrap(),
+                detail: "it is no address".to_owned(),
+            })
+        };
+        for (status, code) in [
+            (400, 64),
+            (422, 64),
+            (401, 1),
+            (404, 1),
+            (409, 1),
+            (429, 1),
+            (503, 1),
+        ] {
+            assert_eq!(refused(status).exit_code(), code, "{status}");
+        }
         let busy = StartError::listen(
             ([127, 0, 0, 1], 80).into(),
             std::io::ErrorKind::AddrInUse.into(),

@@ -23,7 +23,8 @@ pub(super) enum Import {
 
 /// Sign up the people of a CSV file
 ///
-/// The header line names the columns: `email` is required, `name` is known, any other becomes an attribute. Commas,
+/// The header line names the columns: `email` is required, `name` is known, any other becomes an attribute, which is a text unless
+/// its name ends with :number, :date or :boolean, such as age:number. Commas,
 /// semicolons and tabs are understood. Who is a subscriber already stays as they are, unless they have yet to confirm: importing
 /// them says that they agreed. Of the lines that cannot be
 /// used the first 20 are listed with their reasons (with --json 1,000); all others are taken.
@@ -33,8 +34,12 @@ pub(super) enum Import {
 /// comes as not confirmed. It is refused when a column that says who must get no mail is missing.
 ///
 /// A file that listmonk or Mailchimp has exported is known by its header: whom it says not to write to gets no mail, and the
-/// others are signed up. Of Mailchimp's files leave out nonsubscribed_…: nothing in it says that they never signed up. In any
-/// other file a status, or a column such as unsubscribed_at, opted_out or UNSUB_TIME, that says so keeps them out as well.
+/// others are signed up. Of Mailchimp's files leave out nonsubscribed_…: nothing in it says that they never signed up. listmonk lists
+/// who has left one of its lists as enabled: export the subscribers of the lists you go on with, and leave out whom they show as
+/// unsubscribed.
+///
+/// In any other file a status, or a column such as unsubscribed_at, opted_out or UNSUB_TIME, that says so keeps them out as well, and
+/// so does a no in one such as subscribed, opt_in, consent or Accepts Marketing. A line is rejected that says neither yes nor no there.
 ///
 /// If a platform runs over the data folder the file goes to it; else one is started for as long as it takes, without
 /// sending anything. An import that was interrupted goes on at the next start.
@@ -114,6 +119,10 @@ pub(crate) fn say(import: &Answer, out: Out) {
         out.say(format!(
             "{suppressed} of them must get no mail, by the file: their addresses are suppressed"
         ));
+        let by = import.body["suppressed_for"].as_array();
+        for said in by.into_iter().flatten() {
+            out.say(suppressed_for(said));
+        }
     }
     let none = Vec::new();
     let rejections = import.body["rejections"]["items"]
@@ -135,9 +144,26 @@ pub(crate) fn say(import: &Answer, out: Out) {
 fn rejected(rejection: &Value) -> String {
     let line = rejection["line"].as_u64().unwrap_or_default();
     let reason = rejection["reason"].as_str().unwrap_or_default();
-    match rejection["record"].as_str() {
+    let mut words = match rejection["record"].as_str() {
         Some(record) => format!("  line {line:>5}  {reason:18}  {record}"),
         None => format!("  line {line:>5}  {reason}"),
+    };
+    // Where it is no column in particular, the code and the line say enough.
+    if let (Some(_), Some(why)) = (
+        rejection["column"].as_str(),
+        rejection["explanation"].as_str(),
+    ) {
+        words += &format!("\n{:14}{why}", "");
+    }
+    words
+}
+
+fn suppressed_for(said: &Value) -> String {
+    let records = &said["records"];
+    let reason = said["reason"].as_str().unwrap_or_default();
+    match said["column"].as_str() {
+        Some(column) => format!("  {records} by the column {column:?} ({reason})"),
+        None => format!("  {records} by the file as a whole ({reason})"),
     }
 }
 
@@ -152,5 +178,21 @@ mod tests {
         insta::assert_snapshot!(shown, @"  line     7  invalid_email       x,y");
         let shown = rejected(&json!({ "line": 7, "reason": "duplicate_in_file", "record": null }));
         insta::assert_snapshot!(shown, @"  line     7  duplicate_in_file");
+        let shown = rejected(&json!({
+            "line": 8, "reason": "not_a_number", "record": "x,old", "column": "age:number",
+            "explanation": "The column \"age:number\" asks for a number.",
+        }));
+        insta::assert_snapshot!(shown, @r#"
+          line     8  not_a_number        x,old
+                      The column "age:number" asks for a number.
+        "#);
+    }
+
+    #[test]
+    fn what_kept_people_out_is_told_with_how_many() {
+        let by = json!({ "column": "opt_in", "reason": "unsubscribed", "records": 12 });
+        insta::assert_snapshot!(suppressed_for(&by), @r#"  12 by the column "opt_in" (unsubscribed)"#);
+        let by = json!({ "column": null, "reason": "hard_bounce", "records": 1 });
+        insta::assert_snapshot!(suppressed_for(&by), @"  1 by the file as a whole (hard_bounce)");
     }
 }

@@ -31,8 +31,8 @@ Examples:
 pub(super) struct List {
     #[command(flatten)]
     filter: Filter,
-    /// How many
-    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    /// How many, at most 1000
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = super::paging::limit)]
     limit: u32,
 }
 
@@ -95,13 +95,14 @@ pub(super) struct Show {
 #[command(after_help = "\
 Examples:
   tidings subscribers set 019b7cba-7a2e-8000-9c5e-0d8f6f2f3b15 --email ada@example.net
-  tidings subscribers set ada@example.org --attribute city=London --attribute age:=36 --attribute 'born:={\"date\": \"1815-12-10\"}'
-  tidings subscribers set ada@example.org --no-attribute city --tag early_bird --no-tag trial")]
+  tidings subscribers set ada@example.org --reason 'told us by mail' --attribute city=London --attribute age:=36
+  tidings subscribers set 019b7cba-7a2e-8000-9c5e-0d8f6f2f3b15 --attribute 'born:={\"date\": \"1815-12-10\"}'
+  tidings subscribers set 019b7cba-7a2e-8000-9c5e-0d8f6f2f3b15 --no-attribute city --tag early_bird --no-tag trial")]
 pub(super) struct Set {
     /// The subscriber's id, or their whole address
     #[arg(value_name = "ID|EMAIL")]
     who: String,
-    /// Why you look them up by their address, in your words: it goes on record with the look
+    /// Why you look them up, in your words: required with an address; it goes on record with the look
     #[arg(long, value_name = "TEXT", value_parser = who::reason)]
     reason: Option<String>,
     /// Where mail goes from here on
@@ -144,6 +145,9 @@ fn attribute(text: &str) -> Result<(String, Value), String> {
 
 impl Subscribers {
     pub(super) async fn run(self, global: &Global, out: Out) -> Result<(), CliError> {
+        if let Self::Set(set) = &self {
+            who::is_said_why(&set.who, set.reason.as_deref())?;
+        }
         let session = global.existing()?;
         let telemetry = session.telemetry(Logs::Quiet)?;
         let work = async |api: Api| match self {

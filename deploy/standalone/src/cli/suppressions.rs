@@ -34,8 +34,8 @@ pub(super) struct List {
     /// Only those that stand for this: manual, hard_bounce, complaint, import, unsubscribed, erased or moved
     #[arg(long, value_name = "CAUSE")]
     cause: Option<String>,
-    /// How many
-    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    /// How many, at most 1000
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = super::paging::limit)]
     limit: u32,
 }
 
@@ -52,7 +52,7 @@ pub(super) struct Find {
     /// The whole address, or the domain
     #[arg(value_name = "ADDRESS|DOMAIN")]
     whom: String,
-    /// Why you look, in your words: it goes on record with the look
+    /// Why you look, in your words: required with an address; it goes on record with the look
     #[arg(long, value_name = "TEXT", value_parser = who::reason)]
     reason: Option<String>,
 }
@@ -79,7 +79,7 @@ pub(super) struct Add {
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
-  tidings suppressions lift ada@example.org --cause hard_bounce
+  tidings suppressions lift ada@example.org --cause hard_bounce --reason 'her mailbox is there again'
   tidings suppressions lift 2ea9833c-7d26-8016-b92c-575cde98db94 --cause manual --cause import")]
 pub(super) struct Lift {
     /// The whole address, the domain, or the suppression's id
@@ -88,13 +88,19 @@ pub(super) struct Lift {
     /// What no longer stands: manual, hard_bounce, complaint, import or moved; unsubscribed, where a file said so
     #[arg(long = "cause", value_name = "CAUSE", required = true)]
     causes: Vec<String>,
-    /// Why you look an address up, in your words: it goes on record with the look
+    /// Why you look, in your words: required with an address; it goes on record with the look
     #[arg(long, value_name = "TEXT", value_parser = who::reason)]
     reason: Option<String>,
 }
 
 impl Suppressions {
     pub(super) async fn run(self, global: &Global, out: Out) -> Result<(), CliError> {
+        match &self {
+            Self::Find(Find { whom, reason }) | Self::Lift(Lift { whom, reason, .. }) => {
+                who::is_said_why(whom, reason.as_deref())?;
+            }
+            Self::List(_) | Self::Add(_) => {}
+        }
         let session = global.existing()?;
         let telemetry = session.telemetry(Logs::Quiet)?;
         let key = session.ground.ids.next().to_string();

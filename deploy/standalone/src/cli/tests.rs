@@ -24,6 +24,7 @@ fn every_verb_teaches_with_an_example() {
         ("subscribers", "export"),
         ("subscribers", "show"),
         ("subscribers", "set"),
+        ("segments", "preview"),
         ("suppressions", "list"),
         ("suppressions", "find"),
         ("suppressions", "add"),
@@ -57,7 +58,7 @@ fn every_verb_teaches_with_an_example() {
         help.push_str(&help_of(&["tidings", group, verb, "--help"]));
         help.push_str("\n----\n");
     }
-    assert_eq!(help.matches("\nExample").count(), 43);
+    assert_eq!(help.matches("\nExample").count(), 44);
     insta::assert_snapshot!("verbs", help);
     insta::assert_snapshot!("tidings", help_of(&["tidings", "--help"]));
 }

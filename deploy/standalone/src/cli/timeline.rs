@@ -4,8 +4,10 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use tidings_service::auth::Role;
 
+use super::api::with_query;
 use super::caller::with_api;
 use super::global::{Global, Logs};
+use super::paging::{self, Paging};
 use super::who;
 use super::{Api, CliError, Out};
 
@@ -17,7 +19,8 @@ pub(super) enum Timeline {
 
 /// Show all that happened to a subscriber, newest first, in plain words
 ///
-/// What they said, each message to them and what became of it, and who looked at their data. That you look goes on record.
+/// What they said, each message to them and what became of it, and who looked at their data. That you look goes on record, for each
+/// thousand events once.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Example:
@@ -29,9 +32,8 @@ pub(super) struct Subscriber {
     /// Why you look, in your words: it goes on record with the look
     #[arg(long, value_name = "TEXT", value_parser = who::reason)]
     reason: String,
-    /// How many events
-    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1000))]
-    limit: u32,
+    #[command(flatten)]
+    paging: Paging,
 }
 
 impl Timeline {
@@ -49,15 +51,17 @@ impl Timeline {
 impl Subscriber {
     async fn show(&self, api: &Api, out: Out) -> Result<(), CliError> {
         let id = who::subscriber(api, &self.who, Some(&self.reason)).await?;
-        let path = format!("/api/v1/subscribers/{id}/timeline?limit={}", self.limit);
-        let page = api.look(&path, &self.reason).await?;
-        for event in page.body["items"].as_array().into_iter().flatten() {
-            out.say(words(event));
+        let path = format!("/api/v1/subscribers/{id}/timeline");
+        let read = async |limit: String, cursor: Option<String>| {
+            let query = [("limit", Some(&limit)), ("cursor", cursor.as_ref())];
+            api.look(&with_query(&path, &query)?, &self.reason).await
+        };
+        let shown = |event: &Value| out.say(words(event));
+        let page = self.paging.read(read, shown).await?;
+        if let Some(more) = paging::more(&page) {
+            out.say(more);
         }
-        if !page.body["next"].is_null() {
-            out.say("… and more before that: --limit shows up to 1000, `tidings export subscriber` writes all of it");
-        }
-        out.result(&json!({ "subscriber_id": id, "timeline": page.body }));
+        out.result(&json!({ "subscriber_id": id, "timeline": page }));
         Ok(())
     }
 }

@@ -140,6 +140,11 @@ impl Up {
         if shown.is_ok() && !self.exit_when_settled {
             start.out.say("Stop with Ctrl-C.");
             start.shutdown.requested().await;
+        } else if shown.is_ok() {
+            let Hints { program, data } = start.global.hints();
+            start.out.say(format!(
+                "Everything has settled, so it ends. To look around: {program} up --demo{data}"
+            ));
         }
         start.out.say("Stopping …");
         platform.stop().await;

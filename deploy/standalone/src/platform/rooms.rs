@@ -267,7 +267,7 @@ fn reader(site: &Site<'_>, projector: &Projector) -> Reader {
 
 fn retention(site: &Site<'_>) -> Retention {
     let (store, clock) = (site.core.store.clone(), site.ground.clock.clone());
-    Retention::new(store, clock, site.config.engagement.keep_months)
+    Retention::new(store, clock, site.config.engagement.keep_months).no_later_than_the_log()
 }
 
 fn environment(site: &Site<'_>) -> Result<Environment, StartError> {

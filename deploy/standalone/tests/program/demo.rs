@@ -148,6 +148,31 @@ fn look_at_a_reader(root: &Path) {
         ["export", "search", "timeline", "search"],
         "{looks:?}"
     );
+    // Page by page, from where one says, and all of it.
+    let positions = |of: &Value| {
+        let items = of["items"].as_array().unwrap().iter();
+        let positions = items.map(|it| it["position"].as_i64().unwrap());
+        positions.collect::<Vec<_>>()
+    };
+    let told = positions(&timeline["timeline"]);
+    let before = told[1].to_string();
+    let page = [
+        &["timeline", "subscriber", READER, "--limit", "1", "--before"][..],
+        &[&before],
+        &why,
+    ];
+    assert_eq!(
+        positions(&says(root, &page.concat())["timeline"]),
+        told[2..3]
+    );
+    let all = ["timeline", "subscriber", READER, "--all"];
+    let all = says(root, &[&all[..], &why].concat());
+    assert!(positions(&all["timeline"]).ends_with(&told));
+    assert!(all["timeline"]["next"].is_null(), "{all}");
+    let before = looks[0]["position"].to_string();
+    let earlier = says(root, &["access", "--all", "--before", &before]);
+    assert!(positions(&earlier).contains(&looks[1]["position"].as_i64().unwrap()));
+    assert!(!positions(&earlier).contains(&looks[0]["position"].as_i64().unwrap()));
 }
 
 /// All readers leave in a file that is whole, that nobody else may read, and that the platform takes again.
@@ -183,7 +208,14 @@ fn export_readers(root: &Path) {
 
 /// Nothing goes to an address and a domain, until somebody says otherwise.
 fn suppress(root: &Path) {
-    let over = |verb: &str, whom: &str| says(root, &["suppressions", verb, whom]);
+    let why = ["--reason", "she gets nothing"];
+    let over = |verb: &str, whom: &str| {
+        let asked = ["suppressions", verb, whom];
+        match verb {
+            "find" => says(root, &[&asked[..], &why].concat()),
+            _ => says(root, &asked),
+        }
+    };
     assert_eq!(over("find", "gone@example.net")["suppressed"], false);
     over("add", "gone@example.net");
     over("add", "Example.NET");
@@ -195,12 +227,15 @@ fn suppress(root: &Path) {
     let domains = listed.iter().filter(|it| it["domain"] == "example.net");
     assert_eq!(domains.count(), 1, "{listed:?}");
     let lift = ["suppressions", "lift", "gone@example.net", "--cause"];
-    says(root, &[&lift[..], &["manual"]].concat());
-    fails(
-        root,
-        &[&lift[..], &["erased"]].concat(),
-        "sign-up of their own",
-    );
+    says(root, &[&lift[..], &["manual"], &why].concat());
+    let erased = [&lift[..], &["erased"], &why].concat();
+    let (code, text) = said(&tidings(root).args(erased).output().unwrap());
+    assert_eq!(code, Some(64), "it is none that is lifted: {text}");
+    assert!(text.contains("sign-up of their own"), "{text}");
+    let silent = [&lift[..], &["manual"]].concat();
+    let (code, text) = said(&tidings(root).args(silent).output().unwrap());
+    assert_eq!(code, Some(64), "{text}");
+    assert!(text.contains("say with --reason why"), "{text}");
     let found = over("find", "gone@example.net");
     assert_eq!(found["found"]["reasons"], json!([]), "{found}");
     let nobody = [
@@ -210,6 +245,7 @@ fn suppress(root: &Path) {
         "--cause",
         "manual",
     ];
+    let nobody = [&nobody[..], &why].concat();
     let (code, text) = said(&tidings(root).args(nobody).output().unwrap());
     assert_eq!(code, Some(64), "{text}");
 }
@@ -308,25 +344,34 @@ fn api_keys(root: &Path) {
     assert!(text.contains("The API key was revoked"), "{text}");
     let unknown = [&create[..], &["topic:read"]].concat();
     let (code, text) = said(&tidings(root).args(unknown).output().unwrap());
-    assert_eq!(code, Some(1), "{text}");
+    assert_eq!(code, Some(64), "{text}");
     assert!(text.contains("topics:read"), "{text}");
 }
 
 /// A reader of the demo, by address while the platform runs; the receipt is checked without one.
 fn erase(root: &Path) {
+    let why = ["--reason", "asked by mail"];
     let nobody = ["erase", "subscriber", "nobody@example.org"];
-    fails(root, &nobody, "No subscriber has that address");
+    fails(
+        root,
+        &[&nobody[..], &why].concat(),
+        "No subscriber has that address",
+    );
     // A file that is there already, or cannot be, is said before anybody is erased.
     std::fs::write(root.join("another.json"), "another's").unwrap();
     for file in ["another.json", "nowhere/receipt.json"] {
         let out = ["erase", "subscriber", READER, "--out", file];
-        fails(root, &out, "cannot write");
+        fails(root, &[&out[..], &why].concat(), "cannot write");
     }
     let another = std::fs::read_to_string(root.join("another.json")).unwrap();
     assert_eq!(another, "another's");
     let receipt = says(
         root,
-        &["erase", "subscriber", READER, "--out", "receipt.json"],
+        &[
+            &["erase", "subscriber", READER, "--out", "receipt.json"][..],
+            &why,
+        ]
+        .concat(),
     );
     assert_eq!(receipt["basis"], "request", "it was not erased before");
     let checked = says(root, &["audit", "check", "receipt.json"]);

@@ -315,7 +315,16 @@ async fn takes_a_copy(program: &mut Program, elsewhere: &Path, key: &str, who: &
 fn is_erased(program: &Program, elsewhere: &Path, key: &str, who: &str) {
     let receipt = elsewhere.join("receipt.json");
     let receipt_text = receipt.to_str().unwrap();
-    let erased = program.says(&["erase", "subscriber", ADA, "--out", receipt_text, "--json"]);
+    let erase = [
+        "erase",
+        "subscriber",
+        ADA,
+        WHY,
+        "--out",
+        receipt_text,
+        "--json",
+    ];
+    let erased = program.says(&erase);
     assert_eq!(erased["subscriber_id"], json!(who), "{erased}");
     let checked = check(elsewhere, &receipt, key).expect("it is signed");
     assert_eq!(checked["receipt"]["subscriber_id"], json!(who), "{checked}");

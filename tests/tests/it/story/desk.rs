@@ -128,6 +128,20 @@ async fn a_test_message_says_what_the_receiving_side_said() {
     );
     let (_, tested) = post(&house, &path, json!({})).await;
     assert_eq!(tested["outcome"], json!("sent"));
+    // There is nothing to say.
+    let (status, tested) = ask(&house, TestRequest::post().uri(&path)).await;
+    assert_eq!((status, &tested["outcome"]), (200, &json!("sent")));
+    let text = TestRequest::post()
+        .uri(&path)
+        .insert_header(("content-type", "text/plain"));
+    assert_eq!(ask(&house, text.set_payload("{}")).await.0, 415);
+    let untyped = TestRequest::post().uri(&path).set_payload("{}");
+    assert_eq!(ask(&house, untyped).await.0, 415);
+    let to_nobody = format!("/api/v1/channels/{email}/test");
+    assert_eq!(
+        ask(&house, TestRequest::post().uri(&to_nobody)).await.0,
+        422
+    );
     house
         .slack
         .add_rule(slack::Rule::reply(500, "rollup_error"));

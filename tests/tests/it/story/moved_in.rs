@@ -2,7 +2,7 @@
 
 use actix_web::test::TestRequest;
 use actix_web::web::{self, ServiceConfig};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tidings_command_api::Commands;
 use tidings_domain::stream_id;
 use tidings_domain::suppression::{Reason, Suppression};
@@ -125,4 +125,84 @@ async fn whom_another_product_wrote_to_no_more_gets_nothing_from_this_one() {
             .iter()
             .all(|it| it.event_type.starts_with("subscriber_import."))
     );
+}
+
+async fn previewed(house: &House, conditions: Value) -> Value {
+    let request = TestRequest::post()
+        .uri("/api/v1/segments/preview")
+        .set_json(json!({ "conditions": conditions }));
+    let (status, preview) = ask(&house.platform, rooms(house), request).await;
+    assert_eq!(status, 200, "{preview}");
+    preview
+}
+
+#[actix_web::test]
+async fn a_header_says_what_is_a_number_and_who_has_not_agreed_gets_nothing() {
+    let house = House::start().await;
+    let channel = house.email_channel().await;
+    // Cleo reads this paper already, and her no came later.
+    house.subscriber("cleo@example.org").await;
+    let file = "email,age:number,opt_in\n\
+        ada@example.org,36,yes\n\
+        bob@example.org,17,true\n\
+        cleo@example.org,,no\n\
+        dan@example.org,old,yes\n\
+        eve@example.org,30,maybe\n";
+    let import = import(&house, file).await;
+    assert_eq!(counts(&import), [2, 0, 1, 2], "{import}");
+    let by = json!([{ "column": "opt_in", "reason": "unsubscribed", "records": 1 }]);
+    assert_eq!(import["suppressed_for"], by);
+    let told: Vec<_> = ["reason", "column", "record"]
+        .map(|key| {
+            let items = import["rejections"]["items"].as_array().unwrap().iter();
+            items
+                .map(|it| it[key].as_str().unwrap())
+                .collect::<Vec<_>>()
+        })
+        .to_vec();
+    assert_eq!(told[0], ["not_a_number", "unclear_consent"]);
+    assert_eq!(told[1], ["age:number", "opt_in"]);
+    assert_eq!(
+        told[2],
+        ["dan@example.org,old,yes", "eve@example.org,30,maybe"]
+    );
+
+    let adults = json!({ "attribute": "age", "at_least": 18 });
+    let preview = previewed(&house, adults.clone()).await;
+    assert_eq!(
+        (&preview["matching"], &preview["overlooked"]),
+        (&json!(1), &json!([]))
+    );
+    let plain = "email,age\nfinn@example.org,40\ngus@example.org,12\n";
+    assert_eq!(counts(&self::import(&house, plain).await), [2, 0, 0, 0]);
+    let preview = previewed(&house, json!({ "not": adults })).await;
+    let overlooked = &preview["overlooked"][0];
+    let said = ["attribute", "kind", "subscribers"].map(|key| overlooked[key].clone());
+    assert_eq!(said, [json!("age"), json!("number"), json!(2)]);
+
+    house.publish("News", "Hello", &[channel]).await;
+    house.platform.settle().await;
+    let got = |name: &str| {
+        let address = format!("{name}@example.org");
+        house.smtp.by_recipient(&address).len()
+    };
+    assert_eq!(
+        ["ada", "bob", "cleo", "dan", "eve"].map(got),
+        [1, 1, 0, 0, 0]
+    );
+}
+
+#[actix_web::test]
+async fn tags_of_mailchimp_pick_their_readers() {
+    let house = House::start().await;
+    let file = "Email Address,MEMBER_RATING,LEID,TAGS\n\
+        ada@example.org,2,1,\"\"\"Early Bird\"\",\"\"vip\"\"\"\n\
+        bob@example.org,2,2,\n";
+    assert_eq!(counts(&import(&house, file).await), [2, 0, 0, 0]);
+    let preview = previewed(
+        &house,
+        json!({ "all": [{ "tag": "early_bird" }, { "tag": "vip" }] }),
+    )
+    .await;
+    assert_eq!(preview["matching"], json!(1), "{preview}");
 }

@@ -2,8 +2,11 @@
 //! platform too, so nothing is sent to them until they say so.
 
 use tidings_domain::address::Address;
+use tidings_domain::personal::Personal;
 use tidings_domain::subscriber::{Standing, Subscriber};
+use tidings_domain::subscriber_import::SuppressedFor;
 use tidings_domain::suppression::Reason;
+use tidings_domain::value::Code;
 use uuid::Uuid;
 
 use super::suppressing;
@@ -17,6 +20,18 @@ pub(super) struct Left {
     pub(super) suppressed: u64,
     /// They had left here too.
     pub(super) existing: u64,
+}
+
+impl Left {
+    /// What says so: the file's own words.
+    pub(super) fn suppressed_for(&self) -> Option<SuppressedFor> {
+        let it = SuppressedFor {
+            column: Some(Personal::Known("status".to_owned())),
+            reason: Code::from_static("unsubscribed"),
+            records: self.suppressed,
+        };
+        (self.suppressed > 0).then_some(it)
+    }
 }
 
 /// Suppresses the addresses of those who have not left here. Run again, it finds them suppressed.

@@ -1,12 +1,14 @@
 //! Those in a file who must get no mail: their addresses are suppressed, whether they are subscribers or not.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use futures_util::future::join_all;
 use tidings_domain::address::Address;
+use tidings_domain::personal::Personal;
 use tidings_domain::stream_id;
+use tidings_domain::subscriber_import::SuppressedFor;
 use tidings_domain::suppression::{Command, Reason, Scope, Suppression};
-use tidings_domain::value::EmailAddress;
+use tidings_domain::value::{Code, EmailAddress};
 use tidings_event_store::ExecuteError;
 use uuid::Uuid;
 
@@ -19,13 +21,16 @@ pub(super) struct Unwanted {
     reason: Reason,
     /// Nothing more is said than that they have yet to confirm elsewhere.
     unconfirmed: bool,
+    /// What the header calls the column that says so.
+    column: Option<String>,
 }
 
 impl Unwanted {
-    /// The same, of whom this is all that is said, or not.
-    pub(super) fn no_more_than_unconfirmed(self, unconfirmed: bool) -> Self {
+    /// The same, said by this column, which may say no more than that they have yet to confirm.
+    pub(super) fn said_by(self, column: Option<String>, unconfirmed: bool) -> Self {
         Self {
             unconfirmed,
+            column,
             ..self
         }
     }
@@ -39,6 +44,7 @@ pub(super) fn unwanted(worker: &ImportWorker, email: &str, reason: &str) -> Opti
         suppression_id: stream_id::address_suppression(&worker.id_key, &email),
         reason: Reason::parse(reason).ok()?,
         unconfirmed: false,
+        column: None,
     })
 }
 
@@ -65,6 +71,22 @@ pub(super) async fn passed_over(
     let before = unwanted.len();
     unwanted.retain(|it| !(it.unconfirmed && here.contains(&it.address_id)));
     Ok((before - unwanted.len()) as u64)
+}
+
+/// What says so of how many of them.
+pub(super) fn said_by(unwanted: &[Unwanted]) -> Vec<SuppressedFor> {
+    let mut records: BTreeMap<(Option<&str>, &'static str), u64> = BTreeMap::new();
+    for it in unwanted {
+        let said = (it.column.as_deref(), it.reason.as_str());
+        *records.entry(said).or_default() += 1;
+    }
+    let each = records.into_iter();
+    each.map(|((column, reason), records)| SuppressedFor {
+        column: column.map(|name| Personal::Known(name.to_owned())),
+        reason: Code::from_static(reason),
+        records,
+    })
+    .collect()
 }
 
 /// Suppresses them all, each in a commit of their own, all at once. Run again, it finds them suppressed.

@@ -1,7 +1,7 @@
 //! `tidings audit check`: checks a proof, the receipt of an erasure, or an export, with nothing but the file.
 
 use std::fs::File;
-use std::io::Seek as _;
+use std::io::{self, Read as _, Seek as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -18,6 +18,9 @@ use crate::cli::erase::words as receipt_words;
 use crate::cli::out::instant;
 use crate::cli::{CliError, Out};
 
+/// What a ZIP with something in it begins with.
+const ZIP: [u8; 4] = *b"PK\x03\x04";
+
 /// Check a proof that an event is in a log, the receipt of an erasure, or an export
 ///
 /// Needs no platform, no database and no secret. It recomputes the event's digest, the hashes that lead to the
@@ -32,7 +35,7 @@ Examples:
   tidings audit check proof.json --public-key 5d0f…
   tidings audit check ada.zip --public-key 5d0f…")]
 pub(in crate::cli) struct Check {
-    /// The file that `tidings audit prove`, `tidings erase` or `tidings export` wrote; the name of an export ends with .zip
+    /// The file that `tidings audit prove`, `tidings erase` or `tidings export` wrote, whatever it is called
     file: PathBuf,
     /// Who must have signed it [default: whoever the file names]
     #[arg(long, value_name = "KEY")]
@@ -41,17 +44,10 @@ pub(in crate::cli) struct Check {
 
 impl Check {
     pub(super) fn run(self, out: Out) -> Result<ExitCode, CliError> {
-        if self
-            .file
-            .extension()
-            .is_some_and(|ending| ending.eq_ignore_ascii_case("zip"))
-        {
+        if self.is_zip()? {
             return self.export(out);
         }
-        let text = std::fs::read(&self.file).map_err(|source| CliError::File {
-            path: self.file.clone(),
-            source,
-        })?;
+        let text = std::fs::read(&self.file).map_err(|source| self.unreadable(source))?;
         if let Ok(text) = std::str::from_utf8(&text)
             && let Some(receipt) = Receipt::read(text)
         {
@@ -60,7 +56,10 @@ impl Check {
             out.result(&json!({ "proven": true, "key_given": self.public_key.is_some(), "receipt": receipt }));
             return Ok(ExitCode::SUCCESS);
         }
-        let checked = Proof::read(&text)?.check(self.public_key)?;
+        let proof = Proof::read(&text).map_err(|_| CliError::NothingToCheck {
+            path: self.file.clone(),
+        })?;
+        let checked = proof.check(self.public_key)?;
         out.say(words(&checked, self.public_key.is_some()));
         out.result(
             &json!({ "proven": true, "key_given": self.public_key.is_some(), "proof": checked }),
@@ -70,12 +69,25 @@ impl Check {
 }
 
 impl Check {
-    /// Checks an export.
-    fn export(&self, out: Out) -> Result<ExitCode, CliError> {
-        let unreadable = |source| CliError::File {
+    fn unreadable(&self, source: io::Error) -> CliError {
+        CliError::File {
             path: self.file.clone(),
             source,
-        };
+        }
+    }
+
+    /// Whether it begins as a ZIP does, whatever it is called.
+    fn is_zip(&self) -> Result<bool, CliError> {
+        let file = File::open(&self.file).map_err(|source| self.unreadable(source))?;
+        let mut begins = Vec::new();
+        let read = file.take(ZIP.len() as u64).read_to_end(&mut begins);
+        read.map_err(|source| self.unreadable(source))?;
+        Ok(begins == ZIP)
+    }
+
+    /// Checks an export.
+    fn export(&self, out: Out) -> Result<ExitCode, CliError> {
+        let unreadable = |source| self.unreadable(source);
         let mut file = File::open(&self.file).map_err(unreadable)?;
         let digest = digest_of(&file).map_err(unreadable)?;
         file.rewind().map_err(unreadable)?;
@@ -151,4 +163,40 @@ fn words(checked: &Checked, key_given: bool) -> String {
         instant(*recorded_at),
         instant(*witnessed_at),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_none_of_the_three_is_said_to_be_so_whatever_it_is_called() {
+        let folder = tempfile::tempdir().unwrap();
+        let said = |name: &str, bytes: &[u8]| {
+            let file = folder.path().join(name);
+            std::fs::write(&file, bytes).unwrap();
+            let check = Check {
+                file,
+                public_key: None,
+            };
+            let error = check.run(Out::new(false)).err().unwrap();
+            assert_eq!(error.exit_code(), 1, "{name}");
+            error
+        };
+        for (name, bytes) in [
+            ("notes.txt", &b"hello"[..]),
+            ("empty.zip", b""),
+            ("other.json", b"{}"),
+            ("picture.zip", b"\xff\xd8\xff"),
+        ] {
+            let error = said(name, bytes);
+            assert!(
+                matches!(error, CliError::NothingToCheck { .. }),
+                "{name}: {error}"
+            );
+        }
+        // A ZIP under another name is taken for an export.
+        let error = said("ada.bin", b"PK\x03\x04 and nothing more");
+        assert!(matches!(error, CliError::Export(_)), "{error}");
+    }
 }

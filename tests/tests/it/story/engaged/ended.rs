@@ -187,6 +187,25 @@ async fn whoever_ends_a_month_ends_it_once() {
     assert_eq!(edition.of_period(month).await.len(), 2);
 }
 
+/// Five hundred years ahead of the database's clock.
+#[actix_web::test]
+async fn a_clock_that_is_ahead_ends_no_month_for_which_the_log_is_too_early() {
+    const CENTURIES: u32 = 500 * 12;
+    let edition = Edition::sent().await;
+    edition.read().await;
+    let month = month(&edition);
+    let platform = &edition.office.house.platform;
+    edition.office.settle().await;
+    platform.clock.set(month.kept_until(CENTURIES));
+    let retention = || Retention::new(edition.store().clone(), platform.clock.clock(), CENTURIES);
+    let heedful = retention().no_later_than_the_log();
+    assert_eq!(heedful.step().await.unwrap(), Progress::Idle);
+    assert_eq!(edition.of_period(month).await.len(), 0);
+    // By that clock alone it is over.
+    assert_eq!(retention().step().await.unwrap(), Progress::Advanced);
+    assert_eq!(edition.of_period(month).await.len(), 2);
+}
+
 #[actix_web::test]
 async fn a_month_that_was_closed_by_somebody_who_died_is_shredded() {
     let edition = Edition::sent().await;

@@ -1,0 +1,250 @@
+//! Whether somebody may get mail, in the words of any file: rather nobody is signed up who left elsewhere, never agreed, or
+//! of whom it can not be told.
+
+use std::borrow::Cow;
+
+use tidings_domain::suppression::Reason;
+use tidings_service::csv;
+
+use super::{Column, MAILCHIMP_CLEANED, MAILCHIMP_LEFT, Standing};
+
+/// Columns that say of whoever has something in them that they left, or that their address bounced; in lower case, with
+/// underscores. Whatever file they stand in: it may be one that is known, with its other columns renamed or taken out.
+const REFUSALS: [(&str, Reason); 8] = [
+    (MAILCHIMP_LEFT, Reason::Unsubscribed),
+    (MAILCHIMP_CLEANED, Reason::HardBounce),
+    ("unsubscribed", Reason::Unsubscribed),
+    ("unsubscribed_at", Reason::Unsubscribed),
+    ("opted_out", Reason::Unsubscribed),
+    ("opted_out_at", Reason::Unsubscribed),
+    ("opt_out", Reason::Unsubscribed),
+    ("optout", Reason::Unsubscribed),
+];
+/// Columns that say whether somebody agreed, written as above; what stands in them has to be understood.
+const ASKED: [&str; 21] = [
+    "status",
+    "subscriber_status",
+    "subscription_status",
+    "subscribed",
+    "is_subscribed",
+    "opt_in",
+    "optin",
+    "opted_in",
+    "email_opt_in",
+    "email_optin",
+    "marketing_opt_in",
+    "newsletter_opt_in",
+    "consent",
+    "email_consent",
+    "marketing_consent",
+    "gdpr_consent",
+    "email_marketing",
+    "email_marketing_consent",
+    "email_marketing_status",
+    "accepts_marketing",
+    "accepts_email_marketing",
+];
+/// They agreed; in lower case, with underscores.
+const YES: [&str; 21] = [
+    "yes",
+    "y",
+    "true",
+    "t",
+    "1",
+    "on",
+    "subscribed",
+    "active",
+    "enabled",
+    "confirmed",
+    "opted_in",
+    "opt_in",
+    "optin",
+    "single_opt_in",
+    "double_opt_in",
+    "consented",
+    "agreed",
+    "accepted",
+    "granted",
+    "given",
+    "explicit",
+];
+/// They said no, or took back that they agreed.
+const DECLINED: [&str; 18] = [
+    "no",
+    "n",
+    "false",
+    "f",
+    "0",
+    "off",
+    "none",
+    "never",
+    "unsubscribe",
+    "opted_out",
+    "opt_out",
+    "optout",
+    "declined",
+    "denied",
+    "refused",
+    "rejected",
+    "revoked",
+    "withdrawn",
+];
+/// They did not agree there, or not yet: they may do so here.
+const NOT_YET: [&str; 12] = [
+    "pending",
+    "unconfirmed",
+    "not_confirmed",
+    "inactive",
+    "archived",
+    "transactional",
+    "nonsubscribed",
+    "non_subscribed",
+    "not_subscribed",
+    "never_subscribed",
+    "not_opted_in",
+    "not_given",
+];
+/// What stands where nothing is meant, in spreadsheets and in what databases and programs write.
+const NO: [&str; 17] = [
+    "", "false", "no", "0", "f", "n", "null", "nil", "none", "never", "off", "-", "--", "n/a",
+    "#n/a", "nan", "nat",
+];
+/// Midnight of these days is a date that was never set: that of MySQL, of Go and .NET, and the 0 of Unix, which is a no as a
+/// number too. Nobody has left a mailing list on one of them.
+const NO_DAYS: [&str; 3] = ["0000-00-00", "0001-01-01", "1970-01-01"];
+/// What midnight is written with behind a day.
+const OF_MIDNIGHT: &str = "0:.+-tz ";
+
+/// For what a column of this name keeps whoever has something in it from getting mail.
+pub(super) fn refusal_in(name: &str) -> Option<Reason> {
+    let plain = plain(name);
+    let mut refusals = REFUSALS.into_iter();
+    let found = refusals.find(|(refusal, _)| *refusal == plain);
+    found.map(|(_, reason)| reason)
+}
+
+/// Whether a column of this name says who agreed.
+pub(super) fn is_asked_in(name: &str) -> bool {
+    ASKED.contains(&plain(name).as_str())
+}
+
+/// In lower case, with underscores.
+fn plain(text: &str) -> String {
+    text.trim().to_ascii_lowercase().replace([' ', '-'], "_")
+}
+
+/// What a status of listmonk means; none: there is no such status. Who was blocked there is let in by an operator here,
+/// not by a sign-up.
+pub(in crate::imports) fn status(text: &str) -> Option<Standing> {
+    match text {
+        "enabled" => Some(Standing::Wanted),
+        "disabled" | "blocklisted" | "blacklisted" => Some(Standing::Unwanted(Reason::Import)),
+        _ => None,
+    }
+}
+
+/// Why a status, in whatever file, says that somebody must get nothing. Who left may sign up again; who was blocked is let
+/// in by an operator.
+pub(in crate::imports) fn refusal(status: &str) -> Option<Reason> {
+    match status.trim().to_ascii_lowercase().as_str() {
+        "unsubscribed" => Some(Reason::Unsubscribed),
+        "cleaned" | "bounced" => Some(Reason::HardBounce),
+        "complained" => Some(Reason::Complaint),
+        "disabled" | "blocklisted" | "blacklisted" | "blocked" => Some(Reason::Import),
+        _ => None,
+    }
+}
+
+/// What a record says of whether they may get mail; each with the column that says so.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::imports) struct Word {
+    /// They must get nothing, for this reason.
+    pub(in crate::imports) unwanted: Option<(Reason, usize)>,
+    /// They did not agree there, which is nothing to whoever is here already.
+    pub(in crate::imports) unconfirmed: Option<usize>,
+    /// Something that is neither a yes nor a no.
+    pub(in crate::imports) unclear: Option<usize>,
+}
+
+impl Word {
+    fn refuse(&mut self, reason: Reason, at: usize) {
+        self.unwanted = strongest_of(self.unwanted.into_iter().chain([(reason, at)]));
+    }
+}
+
+/// What the columns that are for that say, and those that are called as if they were.
+pub(in crate::imports) fn word(columns: &[Column], fields: &[Cow<'_, [u8]>]) -> Word {
+    let mut word = Word::default();
+    for (at, (column, field)) in columns.iter().zip(fields).enumerate() {
+        let text = std::str::from_utf8(field).map(csv::without_guard);
+        match (column, text) {
+            (Column::Refusal(_), Ok(text)) if is_no(text) => {}
+            // Something stands there, whatever it is.
+            (Column::Refusal(reason), _) => word.refuse(*reason, at),
+            (Column::Consent(_), Ok(text)) => match answer(text) {
+                Some(Answer::Yes) => {}
+                Some(Answer::No(reason)) => word.refuse(reason, at),
+                Some(Answer::NotYet) => word.unconfirmed = word.unconfirmed.or(Some(at)),
+                None => word.unclear = word.unclear.or(Some(at)),
+            },
+            (Column::Consent(_), Err(_)) => word.unclear = word.unclear.or(Some(at)),
+            _ => {}
+        }
+    }
+    word
+}
+
+/// Whether somebody agreed.
+enum Answer {
+    Yes,
+    No(Reason),
+    NotYet,
+}
+
+/// None: it is neither. Where nothing stands, nobody has said that they may get mail.
+fn answer(cell: &str) -> Option<Answer> {
+    let plain = plain(cell);
+    let is_in = |words: &[&str]| words.contains(&plain.as_str());
+    match refusal(cell) {
+        Some(reason) => Some(Answer::No(reason)),
+        None if is_in(&YES) || is_a_time(cell.trim()) => Some(Answer::Yes),
+        None if is_in(&DECLINED) => Some(Answer::No(Reason::Unsubscribed)),
+        None if is_in(&NOT_YET) => Some(Answer::NotYet),
+        None => None,
+    }
+}
+
+/// Whether this is when they agreed: a date as YYYY-MM-DD, with or without a time behind it, that was set.
+fn is_a_time(cell: &str) -> bool {
+    let (day, rest) = cell.split_at_checked(10).unwrap_or((cell, ""));
+    let is_date = day.len() == 10
+        && day.bytes().enumerate().all(|(at, b)| match at {
+            4 | 7 => b == b'-',
+            _ => b.is_ascii_digit(),
+        });
+    is_date && (rest.is_empty() || rest.starts_with([' ', 'T'])) && !is_no(cell)
+}
+
+/// Which of several reasons counts: one that their own sign-up does not end.
+pub(in crate::imports) fn strongest(reasons: impl Iterator<Item = Reason>) -> Option<Reason> {
+    strongest_of(reasons.map(|reason| (reason, 0))).map(|(reason, _)| reason)
+}
+
+/// The same of reasons with their columns.
+pub(in crate::imports) fn strongest_of(
+    reasons: impl Iterator<Item = (Reason, usize)>,
+) -> Option<(Reason, usize)> {
+    reasons.max_by_key(|(reason, _)| !Reason::ENDED_BY_SIGN_UP.contains(reason))
+}
+
+/// Whether a cell says no, or nothing.
+pub(in crate::imports) fn is_no(cell: &str) -> bool {
+    let cell = cell.trim().to_ascii_lowercase();
+    NO.contains(&cell.as_str()) || is_no_day(cell.strip_suffix("utc").unwrap_or(&cell))
+}
+
+/// Whether this is a date, in lower case, that was never set.
+fn is_no_day(cell: &str) -> bool {
+    let mut times = NO_DAYS.iter().filter_map(|day| cell.strip_prefix(day));
+    times.any(|time| time.chars().all(|c| OF_MIDNIGHT.contains(c)))
+}

@@ -262,6 +262,9 @@ impl Core {
                     purpose: case.cause.purpose(),
                     receiver: case.receiver.receiver,
                     channel_version: case.way.version,
+                    // Unless somebody else has tried it meanwhile.
+                    waits_no_longer: pick.waits_no_longer
+                        && case.delivery.version == pick.delivery.version,
                 },
             },
             false => Command::Cancel {

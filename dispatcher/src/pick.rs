@@ -17,8 +17,10 @@ use crate::preferences::choices;
 pub(crate) struct Pick {
     /// The delivery, as the queue knows it.
     pub(crate) delivery: Loaded<Delivery>,
-    /// What is to be delivered.
+    /// What is to be delivered; due since then.
     pub(crate) plan: Plan,
+    /// It was put off for its channel, which has been said to work since: it need not wait for its own time.
+    pub(crate) waits_no_longer: bool,
     /// The request that set it off.
     pub(crate) correlation_id: Uuid,
     /// Its trace.
@@ -158,6 +160,7 @@ fn read(row: &Row) -> Option<Pick> {
     };
     Some(Pick {
         delivery: Loaded::known(row.get(0), state, row.get(12)),
+        waits_no_longer: row.get::<_, Option<bool>>(28)?,
         receiver: match (plan.subscriber_id, plan.cause) {
             (None, _) => Some(broadcast()),
             (Some(subscriber_id), Cause::Publication(_)) => known(subscriber_id, row),

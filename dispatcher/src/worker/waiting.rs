@@ -133,6 +133,7 @@ mod tests {
         Pick {
             delivery: Loaded::known(Uuid::from_u128(n), state, 1),
             plan,
+            waits_no_longer: false,
             correlation_id: Uuid::nil(),
             traceparent: None,
             planned_position: 1,

@@ -21,6 +21,7 @@ mod held;
 mod hits;
 mod lanes;
 mod maildir;
+mod mended;
 mod moved_in;
 mod officer;
 mod own_data;

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use serde_json::json;
 use tidings_dispatcher::queue::DispatchQueue;
 use tidings_domain::channel::Channel;
 use tidings_event_store::view::{RebuildMode, RebuildOptions};
@@ -11,6 +12,8 @@ use tidings_sinks::slack::Rule;
 use tidings_sinks::smtp;
 use tidings_tests::house::House;
 use uuid::Uuid;
+
+use super::{bounced, desk};
 
 const MARKDOWN: &str = "It runs again.\n";
 const READERS: i64 = 20;
@@ -151,4 +154,70 @@ async fn several_dispatchers_that_were_started_since_do_the_same_and_who_is_put_
     );
     pass(&house, 40 * 60).await;
     assert_eq!(house.accounting(id).await.sent, READERS + 1);
+}
+
+/// The channel still tries, and the last attempt did not get through: whoever looks is told so, and why.
+#[actix_web::test]
+async fn what_does_not_get_through_is_told_before_its_channel_is_given_a_rest() {
+    let house = House::start().await;
+    let channel = house.slack_channel("news").await;
+    let health = async || {
+        let path = format!("/api/v1/channels/{channel}/health");
+        let (status, health) = desk::get(&house, &path).await;
+        assert_eq!(status, 200, "{health}");
+        health
+    };
+    let waits_for = async |id: Uuid| {
+        let path = format!("/api/v1/publications/{id}/accounting");
+        bounced::get(&house, &path).await["channels"][0]["waits_for"].clone()
+    };
+    house.publish("Before", MARKDOWN, &[channel]).await;
+    house.platform.settle().await;
+    let before = health().await;
+    assert_eq!(before["state"], "ok");
+    pass(&house, 60).await;
+    let refuses = house.slack.add_rule(Rule::reply(501, "not_implemented"));
+    let id = house.publish("The ferry", MARKDOWN, &[channel]).await;
+    house.platform.settle().await;
+    let first = health().await;
+    assert_eq!(first["state"], "failing", "{first}");
+    assert_eq!(first["failing_reason"], "server_error");
+    assert_eq!(first["circuit"], "closed");
+    let told = first["explanation"].as_str().unwrap();
+    assert!(
+        told.contains("(the receiving side has trouble of its own)"),
+        "{told}"
+    );
+    assert!(first["next_attempt_at"].is_string() && first["failing_since"].is_string());
+    let told = waits_for(id).await;
+    let begins = "the receiving side did not take it (the receiving side has trouble of its own); it is tried again at 2026-03-02 \
+                  09:01:0";
+    assert!(told.as_str().unwrap().starts_with(begins), "{told}");
+
+    // It fails once more, and has failed since the first time.
+    pass(&house, 10).await;
+    assert_eq!(house.slack.hits(refuses), 2);
+    let second = health().await;
+    assert_eq!(second["state"], "failing");
+    assert_eq!(second["failing_since"], first["failing_since"]);
+    assert_ne!(second["next_attempt_at"], first["next_attempt_at"]);
+
+    // Somebody else gets through: that one may be to blame itself, and the channel is not.
+    house.slack.remove_rule(refuses);
+    house.publish("Storm", MARKDOWN, &[channel]).await;
+    pass(&house, 10).await;
+    let after = health().await;
+    assert_eq!(after["state"], "ok", "{after}");
+    assert_eq!(
+        (&after["failing_since"], &after["failing_reason"]),
+        (&json!(null), &json!(null))
+    );
+    let told = waits_for(id).await;
+    assert!(
+        told.as_str()
+            .unwrap()
+            .starts_with("the receiving side did not take it")
+    );
+    pass(&house, 60).await;
+    assert_eq!(waits_for(id).await, json!(null));
 }

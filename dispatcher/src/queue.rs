@@ -236,6 +236,8 @@ fn plan_of(reopened: &Reopened) -> Planned {
 fn planned(plan: &Planned, recorded: &Recorded) -> QueueRow {
     let id = |bytes: &[u8]| Uuid::from_slice(bytes).ok();
     let (channel_id, subscriber_id) = (id(&plan.channel_id), id(&plan.subscriber_id));
+    let due_at = from_us(plan.due_at_us);
+    let is_later = due_at.is_some_and(|due_at| due_at > recorded.occurred_at);
     QueueRow {
         cause_kind: Some(plan.cause_kind.clone()),
         cause_id: id(&plan.cause_id),
@@ -248,7 +250,9 @@ fn planned(plan: &Planned, recorded: &Recorded) -> QueueRow {
         planned_position: Some(recorded.position),
         priority: Some(plan.priority),
         planned_at: Some(recorded.occurred_at),
-        due_at: from_us(plan.due_at_us),
+        due_at,
+        // Its reader wants it at another time.
+        put_off_for: is_later.then(|| FOR_ITSELF.to_owned()),
         ..blank(recorded)
     }
 }

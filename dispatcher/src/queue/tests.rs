@@ -120,6 +120,22 @@ fn a_delivery_waits_for_its_channel_if_that_is_to_blame_and_else_for_its_own_tim
 }
 
 #[test]
+fn what_its_reader_wants_later_waits_from_the_plan_on_and_what_goes_at_once_does_not() {
+    let planned_for = |minute| {
+        let plan = Planned {
+            due_at_us: to_us(at(minute)),
+            ..Planned::default()
+        };
+        let items = [item(5, Event::DeliveryPlanned(Box::new(plan)))];
+        rows(&items).remove(0).put_off_for
+    };
+    assert_eq!(planned_for(6).as_deref(), Some(FOR_ITSELF));
+    for at_once in [5, 4] {
+        assert_eq!(planned_for(at_once), None);
+    }
+}
+
+#[test]
 fn the_last_word_says_for_whom_it_waits_and_the_first_one_of_the_channel_since_when() {
     let down = || deferred("connect_failed", false);
     let row = after(&[attempted(), down(), attempted(), down()]);

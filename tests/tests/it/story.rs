@@ -44,3 +44,4 @@ mod suppressed;
 mod topics;
 mod unsubscribe;
 mod urgent;
+mod withdrawn;

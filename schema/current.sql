@@ -63,6 +63,7 @@ create table publishing_channel_list_g1 (
     circuit_reason text,
     circuit_since timestamp with time zone,
     probe_at timestamp with time zone,
+    mended_position bigint,
     version integer not null,
     position bigint not null,
     PRIMARY KEY (channel_id)
@@ -136,6 +137,10 @@ create table publishing_dispatch_queue_g1 (
     priority integer,
     planned_at timestamp with time zone,
     due_at timestamp with time zone,
+    put_off_for text,
+    put_off_reason text,
+    put_off_at timestamp with time zone,
+    put_off_since timestamp with time zone,
     attempt integer not null,
     abandons integer not null,
     open_attempt integer not null,
@@ -147,7 +152,9 @@ create table publishing_dispatch_queue_g1 (
     PRIMARY KEY (delivery_id)
 );
 CREATE INDEX publishing_dispatch_queue_g1_cause ON publishing_dispatch_queue_g1 USING btree (cause_id);
+CREATE INDEX publishing_dispatch_queue_g1_channel ON publishing_dispatch_queue_g1 USING btree (channel_id, "position") WHERE (put_off_for = 'channel'::text);
 CREATE INDEX publishing_dispatch_queue_g1_due ON publishing_dispatch_queue_g1 USING btree (priority DESC, due_at, delivery_id) WHERE (open_attempt = 0);
+CREATE INDEX publishing_dispatch_queue_g1_later ON publishing_dispatch_queue_g1 USING btree (subscriber_id, delivery_id) WHERE (put_off_for IS NOT NULL);
 CREATE INDEX publishing_dispatch_queue_g1_open ON publishing_dispatch_queue_g1 USING btree (open_deadline_at) WHERE (open_attempt > 0);
 
 create table publishing_engagement_periods_g1 (
@@ -392,6 +399,7 @@ create table publishing_subscriber_profile_g1 (
 CREATE INDEX publishing_subscriber_profile_g1_attributes ON publishing_subscriber_profile_g1 USING gin (attributes jsonb_path_ops);
 CREATE INDEX publishing_subscriber_profile_g1_erasing ON publishing_subscriber_profile_g1 USING btree (erasure_requested_at) WHERE ((erasure_requested_at IS NOT NULL) AND (erased_at IS NULL));
 CREATE INDEX publishing_subscriber_profile_g1_state ON publishing_subscriber_profile_g1 USING btree (state, subscriber_id);
+CREATE INDEX publishing_subscriber_profile_g1_suppression ON publishing_subscriber_profile_g1 USING btree (address_suppression_id);
 CREATE INDEX publishing_subscriber_profile_g1_tags ON publishing_subscriber_profile_g1 USING gin (tags jsonb_path_ops);
 CREATE INDEX publishing_subscriber_profile_g1_topics ON publishing_subscriber_profile_g1 USING gin (topics jsonb_path_ops);
 

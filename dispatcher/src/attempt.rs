@@ -3,13 +3,14 @@
 mod message;
 mod put_off;
 mod room;
+mod wanted;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tidings_domain::aggregate::Aggregate;
 use tidings_domain::channel::{self, Channel as ChannelState};
-use tidings_domain::delivery::{self, Command, Delivery, Event, Permit};
+use tidings_domain::delivery::{self, Command, Delivery, Event};
 use tidings_domain::preferences::Room;
 use tidings_domain::publication::Sending;
 use tidings_domain::stream_id;
@@ -112,6 +113,11 @@ impl Core {
                     None => Ended::Gone,
                 });
             };
+            let forbids = case.receiver.receiver.forbids(case.cause.purpose());
+            if pick.is_withdrawn && forbids.is_none() && case.cause.sending() != Sending::Never {
+                // They came back: it goes out in its own time.
+                return Ok(Ended::Rest);
+            }
             let _hand = match self.room(&case, pick).await? {
                 Looked::Free => None,
                 Looked::Busy => return Ok(Ended::Rest),
@@ -250,24 +256,7 @@ impl Core {
             .as_ref()
             .map_or(Duration::ZERO, |channel| channel.attempt_time_max());
         let deadline = now + self.deadline(&case.way).max(wait);
-        // A cancelled publication's deliveries are settled whenever they are due.
-        let wanted = case.cause.sending() != Sending::Never;
-        let command = match wanted {
-            true => Command::Attempt {
-                instance: self.instance.id,
-                now,
-                deadline,
-                permit: Permit {
-                    cause_may_send: true,
-                    purpose: case.cause.purpose(),
-                    receiver: case.receiver.receiver,
-                    channel_version: case.way.version,
-                },
-            },
-            false => Command::Cancel {
-                reason: delivery::CancelledReason::PublicationCancelled,
-            },
-        };
+        let command = self.wanted(pick, case, now, deadline);
         let mut events = decide(case.delivery.id, &case.delivery.state, command)?;
         let mut attempts = matches!(events.first(), Some(Event::Attempted { .. }));
         debug_assert_eq!(attempts, rendered.is_some());

@@ -48,6 +48,9 @@ struct Counted {
     excused: Vec<Uuid>,
     /// Until when nothing is tried; set by the failure that opened the circuit, for those that come behind it.
     open_until: Option<OffsetDateTime>,
+    /// Until when the receiving side has asked to be left alone, since the channel last worked: what was put off before is due
+    /// once it works again, and must not come sooner.
+    asked_until: Option<OffsetDateTime>,
     /// Deliveries that nobody else's failure stood beside when another one got through; the latest last.
     outdone: Vec<Uuid>,
 }
@@ -188,6 +191,7 @@ impl Counted {
         let (reason, fault, openings) = match heard(outcome) {
             Heard::Works => {
                 self.failures = 0;
+                self.asked_until = None;
                 self.works_for(whose);
                 return if probe {
                     Verdict::Closes
@@ -212,6 +216,9 @@ impl Counted {
         };
         self.failures = self.failures.saturating_add(1);
         self.met_by = self.met_by.and(MetBy::One(delivery_id));
+        let asked_until = now.saturating_add(asked_for(outcome));
+        let asked_until = self.asked_until.max(Some(asked_until));
+        self.asked_until = asked_until;
         if let Some(probe_at) = self.open_until.filter(|until| !probe && now < *until) {
             return Verdict::IsOpen { probe_at };
         }
@@ -223,8 +230,8 @@ impl Counted {
             false => fault.wait(openings.saturating_sub(1)),
         };
         // Nobody is asked sooner than they want to be.
-        let wait = wait.max(asked_for(outcome));
         let probe_at = now.saturating_add(wait);
+        let probe_at = asked_until.map_or(probe_at, |until| probe_at.max(until));
         self.open_until = Some(probe_at);
         Verdict::Opens {
             reason: Code::from_static(reason.as_str()),

@@ -17,8 +17,12 @@ use crate::preferences::choices;
 pub(crate) struct Pick {
     /// The delivery, as the queue knows it.
     pub(crate) delivery: Loaded<Delivery>,
-    /// What is to be delivered.
+    /// What is to be delivered; due since then.
     pub(crate) plan: Plan,
+    /// It was put off for its channel, which has been said to work since: it need not wait for its own time.
+    pub(crate) waits_no_longer: bool,
+    /// It waits for later, and is only looked at because its reader may have left: it is settled if so, and never sent.
+    pub(crate) is_withdrawn: bool,
     /// The request that set it off.
     pub(crate) correlation_id: Uuid,
     /// Its trace.
@@ -88,6 +92,8 @@ pub(crate) struct Wanted<'a> {
     pub(crate) taken: &'a [Uuid],
     /// Publications whose deliveries are settled whenever they are due: cancelled ones.
     pub(crate) whenever_due: &'a [Uuid],
+    /// Deliveries that wait for later, and whose readers may have left since.
+    pub(crate) maybe_withdrawn: &'a [Uuid],
     /// Publications whose deliveries wait.
     pub(crate) paused: &'a [Uuid],
     /// Nothing else: the others must not be sent.
@@ -128,6 +134,7 @@ pub(crate) async fn pick(pool: &Pool, wanted: &Wanted<'_>) -> Result<Vec<Pick>, 
                 &wanted.paused,
                 &crowded,
                 &least,
+                &wanted.maybe_withdrawn,
             ],
         )
         .await?;
@@ -158,6 +165,8 @@ fn read(row: &Row) -> Option<Pick> {
     };
     Some(Pick {
         delivery: Loaded::known(row.get(0), state, row.get(12)),
+        waits_no_longer: row.get::<_, Option<bool>>(28)?,
+        is_withdrawn: row.get::<_, Option<bool>>(29)?,
         receiver: match (plan.subscriber_id, plan.cause) {
             (None, _) => Some(broadcast()),
             (Some(subscriber_id), Cause::Publication(_)) => known(subscriber_id, row),

@@ -7,13 +7,18 @@ use tidings_event_store::feed::Item;
 use tidings_event_store::vault::KeyRing;
 use tidings_event_store::view::{Definition, Merge, View};
 use tidings_event_store::{Recorded, UnderstandError, view_row};
-use tidings_proto::delivery::{Planned, Reopened};
-use tidings_proto::{Event, from_us};
+use tidings_proto::delivery::{Deferred, Planned, Reopened};
+use tidings_proto::{Event, Reason, from_us};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 /// Lanes the work is split in; a lane has one owner.
 pub const LANES: i32 = 64;
+
+/// Put off for the way there, the receiving side as a whole, or our settings: it need not wait any longer than these do.
+pub const FOR_CHANNEL: &str = "channel";
+/// Put off for what is its own: its receiver, its message, its turn. It keeps its time.
+pub const FOR_ITSELF: &str = "itself";
 
 view_row! {
     /// A delivery that is not settled, or what one event says of it.
@@ -46,6 +51,14 @@ view_row! {
         planned_at: Option<OffsetDateTime>,
         /// Not before.
         due_at: Option<OffsetDateTime>,
+        /// For whom it was put off: [`FOR_CHANNEL`] or [`FOR_ITSELF`]; none: for nobody, so far.
+        put_off_for: Option<String>,
+        /// Why, a code.
+        put_off_reason: Option<String>,
+        /// When.
+        put_off_at: Option<OffsetDateTime>,
+        /// When it was first put off for the channel, since it was planned or reopened.
+        put_off_since: Option<OffsetDateTime>,
         /// Attempts made so far.
         attempt: i32,
         /// Those of them that were abandoned, since it was planned or reopened.
@@ -87,6 +100,10 @@ impl Merge for QueueRow {
             priority: later.priority.or(self.priority),
             planned_at: later.planned_at.or(self.planned_at),
             due_at: later.due_at.or(self.due_at),
+            put_off_for: later.put_off_for.or(self.put_off_for),
+            put_off_reason: later.put_off_reason.or(self.put_off_reason),
+            put_off_at: later.put_off_at.or(self.put_off_at),
+            put_off_since: self.put_off_since.or(later.put_off_since),
             attempt: later.attempt.max(self.attempt),
             abandons: self.abandons.saturating_add(later.abandons),
             open_attempt: later.open_attempt,
@@ -109,6 +126,17 @@ impl QueueRow {
     /// again after it was settled.
     fn reopens(&self) -> bool {
         self.planned_position.is_some()
+    }
+
+    fn put_off(self, whom: &str, reason: &str, recorded: &Recorded) -> Self {
+        let at = Some(recorded.occurred_at);
+        Self {
+            put_off_for: Some(whom.to_owned()),
+            put_off_reason: Some(reason.to_owned()),
+            put_off_at: at,
+            put_off_since: at.filter(|_| whom == FOR_CHANNEL),
+            ..self
+        }
     }
 }
 
@@ -162,16 +190,16 @@ fn row(item: &Item, event: &Event) -> Option<QueueRow> {
         },
         Event::DeliveryDeferred(deferred) => QueueRow {
             due_at: from_us(deferred.retry_at_us),
-            ..blank
+            ..blank.put_off(put_off_for(deferred), &deferred.reason, recorded)
         },
         Event::DeliveryAbandoned(abandoned) => QueueRow {
             abandons: i32::from(abandoned.reason != WANTED_LATER),
             due_at: from_us(abandoned.retry_at_us),
-            ..blank
+            ..blank.put_off(FOR_ITSELF, &abandoned.reason, recorded)
         },
         Event::DeliveryInDoubt(doubt) if doubt.retry_at_us > 0 => QueueRow {
             due_at: from_us(doubt.retry_at_us),
-            ..blank
+            ..blank.put_off(FOR_ITSELF, &doubt.reason, recorded)
         },
         Event::DeliverySent(_)
         | Event::DeliveryFailed(_)
@@ -180,6 +208,15 @@ fn row(item: &Item, event: &Event) -> Option<QueueRow> {
         | Event::DeliveryInDoubt(_) => settled,
         _ => return None,
     })
+}
+
+/// Told by the reason. One that may be the receiver's own is the channel's if the channel was found to take nothing.
+fn put_off_for(deferred: &Deferred) -> &'static str {
+    match Reason::parse(&deferred.reason) {
+        Some(reason) if reason.is_of_the_way() => FOR_CHANNEL,
+        Some(Reason::TryLater) if deferred.channel_down => FOR_CHANNEL,
+        _ => FOR_ITSELF,
+    }
 }
 
 /// What a reopened delivery says of its plan.
@@ -199,6 +236,8 @@ fn plan_of(reopened: &Reopened) -> Planned {
 fn planned(plan: &Planned, recorded: &Recorded) -> QueueRow {
     let id = |bytes: &[u8]| Uuid::from_slice(bytes).ok();
     let (channel_id, subscriber_id) = (id(&plan.channel_id), id(&plan.subscriber_id));
+    let due_at = from_us(plan.due_at_us);
+    let is_later = due_at.is_some_and(|due_at| due_at > recorded.occurred_at);
     QueueRow {
         cause_kind: Some(plan.cause_kind.clone()),
         cause_id: id(&plan.cause_id),
@@ -211,7 +250,9 @@ fn planned(plan: &Planned, recorded: &Recorded) -> QueueRow {
         planned_position: Some(recorded.position),
         priority: Some(plan.priority),
         planned_at: Some(recorded.occurred_at),
-        due_at: from_us(plan.due_at_us),
+        due_at,
+        // Its reader wants it at another time.
+        put_off_for: is_later.then(|| FOR_ITSELF.to_owned()),
         ..blank(recorded)
     }
 }
@@ -232,6 +273,10 @@ fn blank(recorded: &Recorded) -> QueueRow {
         priority: None,
         planned_at: None,
         due_at: None,
+        put_off_for: None,
+        put_off_reason: None,
+        put_off_at: None,
+        put_off_since: None,
         attempt: 0,
         abandons: 0,
         open_attempt: 0,
@@ -256,3 +301,6 @@ pub async fn position(pool: &Pool) -> Result<i64, tidings_event_store::ReadError
             .unwrap_or(0),
     )
 }
+
+#[cfg(test)]
+mod tests;

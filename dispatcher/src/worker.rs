@@ -3,6 +3,7 @@
 
 mod slots;
 mod waiting;
+mod withdrawn;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -25,7 +26,8 @@ use crate::core::{Core, DispatchError};
 use crate::pick::{Crowded, Pick, Wanted, pick};
 use crate::{publications, queue};
 use slots::Slots;
-use waiting::Waiting;
+use waiting::{Waiting, is_settled};
+use withdrawn::MaybeWithdrawn;
 
 /// Deliveries read at once.
 const PAGE: i64 = 512;
@@ -67,6 +69,8 @@ pub(crate) struct Worker {
     kept_up_at: Option<Monotonic>,
     /// Publications whose deliveries are settled without being sent: no channel's pace holds them up.
     cancelled: Vec<Uuid>,
+    /// Deliveries for later whose readers may have left.
+    maybe_withdrawn: MaybeWithdrawn,
     /// From then on no attempt is opened, and none is recorded that was being judged.
     stop: CancellationToken,
 }
@@ -101,6 +105,7 @@ impl Worker {
             resting: HashMap::new(),
             kept_up_at: None,
             cancelled: Vec::new(),
+            maybe_withdrawn: MaybeWithdrawn::default(),
             stop: CancellationToken::new(),
         }
     }
@@ -177,12 +182,18 @@ impl Worker {
             self.put_back(|pick| !whenever_due.contains(&pick.plan.cause.id()));
         }
         let paused = publications::paused(pool).await?;
-        self.put_back(|pick| paused.contains(&pick.plan.cause.id()));
+        self.put_back(|pick| !pick.is_withdrawn && paused.contains(&pick.plan.cause.id()));
+        if !held && let Err(error) = self.maybe_withdrawn.hear(&self.feed, pool, &lanes).await {
+            tracing::debug!(%error, "who has left is not known for now");
+        }
+        let maybe_withdrawn = self
+            .maybe_withdrawn
+            .next(PAGE as usize, |id| self.taken.contains_key(id));
         let taken: Vec<Uuid> = self.taken.keys().copied().collect();
         let resting: Vec<Uuid> = self.resting.keys().copied().collect();
         self.cancelled = whenever_due;
         let crowded = self.crowded();
-        let picks = pick(
+        let mut picks = pick(
             pool,
             &Wanted {
                 lanes: &lanes,
@@ -191,12 +202,17 @@ impl Worker {
                 crowded: &crowded,
                 taken: &taken,
                 whenever_due: &self.cancelled,
+                maybe_withdrawn: &maybe_withdrawn,
                 paused: &paused,
                 held,
                 limit: PAGE,
             },
         )
         .await?;
+        let stays = self.core.keep_forbidden(&mut picks).await;
+        if !held {
+            self.maybe_withdrawn.looked_at(&maybe_withdrawn, &stays);
+        }
         // The keys of a whole page in one question: each of its commits finds its own in memory.
         let owners: Vec<Uuid> = picks.iter().map(Pick::receiver_id).collect();
         if let Err(error) = self.core.store.vault().keys(&owners).await {
@@ -315,7 +331,7 @@ impl Worker {
             let plan = &pick.plan;
             let channel_id = plan.channel_id;
             // What is only settled asks nothing of its channel, whatever that is busy with.
-            let is_sent = !self.cancelled.contains(&plan.cause.id());
+            let is_sent = !is_settled(pick, &self.cancelled);
             if is_sent && !kept.contains(&channel_id) {
                 let opens = self.may_open(channel_id, plan.priority) && self.is_ready(channel_id);
                 if !opens {

@@ -1,5 +1,6 @@
 //! Where are the deliveries of a publication? Counts by channel and class that always add up.
 
+mod failing;
 mod fold;
 pub mod get;
 mod query;

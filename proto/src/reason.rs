@@ -140,6 +140,50 @@ reasons! {
     Requested = "requested": "somebody switched it off",
 }
 
+impl Reason {
+    /// Whether it is said of the way there, of the receiving side as a whole, or of our credentials and settings there: once
+    /// others get through, whatever was put off for it may be tried again. What may be one receiver's or message's own is
+    /// none of them, and neither is what asks us for fewer messages or to come back later: that keeps its time.
+    pub fn is_of_the_way(self) -> bool {
+        matches!(
+            self,
+            Self::AccountSuspended
+                | Self::ApiNotFound
+                | Self::AuthenticationNotOffered
+                | Self::AuthenticationRefused
+                | Self::AuthenticationRequired
+                | Self::CertificateRefused
+                | Self::ChannelArchived
+                | Self::ChannelNotFound
+                | Self::ConfigurationSetNotFound
+                | Self::ConnectFailed
+                | Self::ConnectionLost
+                | Self::DestinationNotAllowed
+                | Self::Gone
+                | Self::NotAllowed
+                | Self::NotInChannel
+                | Self::NotSigned
+                | Self::NotVerified
+                | Self::NotWritable
+                | Self::Overloaded
+                | Self::ProtocolError
+                | Self::Redirected
+                | Self::RelayRefused
+                | Self::SenderRefused
+                | Self::SendingPaused
+                | Self::ServerError
+                | Self::ServiceRefused
+                | Self::ServiceUnavailable
+                | Self::ShutOut
+                | Self::StarttlsNotOffered
+                | Self::ThreadRequired
+                | Self::Timeout
+                | Self::TokenRefused
+                | Self::WebhookNotFound
+        )
+    }
+}
+
 /// What a recorded code says, as [`Reason::words`] does. One that this version does not give (an operator's own, or another
 /// version's) says it itself.
 pub fn words(code: &str) -> String {
@@ -170,6 +214,24 @@ mod tests {
             assert_ne!(words, code.replace('_', " "), "{code}");
         }
         assert_eq!(words("ran_out_of_ink"), "“ran out of ink”");
+    }
+
+    #[test]
+    fn what_may_be_one_receivers_own_or_asks_for_patience_is_not_of_the_way() {
+        let own = [
+            Reason::BadAddress,
+            Reason::DomainSlowed,
+            Reason::MailboxFull,
+            Reason::Preferences,
+            Reason::QuotaExceeded,
+            Reason::RateLimited,
+            Reason::Rejected,
+            Reason::Throttled,
+            Reason::TryLater,
+        ];
+        assert!(own.iter().all(|it| !it.is_of_the_way()));
+        let ways = Reason::ALL.iter().filter(|it| it.is_of_the_way());
+        assert_eq!(ways.count(), 33);
     }
 
     #[test]

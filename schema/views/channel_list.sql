@@ -1,5 +1,5 @@
 -- Each channel with its public settings; credentials stay in the log, sealed.
--- Raise the number when its fold changes: fold 2.
+-- Raise the number when its fold changes: fold 3.
 create table {table} (
     channel_id      uuid    not null primary key,
     kind            text,                        -- email, slack, discord, …
@@ -12,6 +12,7 @@ create table {table} (
     circuit_reason  text,                        -- what opened it; empty once it is closed
     circuit_since   timestamptz,                 -- when it came to be so
     probe_at        timestamptz,                 -- when one attempt may find out whether it works again
+    mended_position bigint,                      -- where it was last said to work: its circuit closed, or it was set up or enabled
     version         integer not null,
     position        bigint  not null
 );

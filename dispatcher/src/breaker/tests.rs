@@ -89,6 +89,36 @@ fn three_failures_in_a_row_open_it_and_those_behind_them_wait_as_long() {
     assert_eq!(fails(4), Verdict::IsOpen { probe_at });
 }
 
+/// What was put off before the circuit opened is due when it closes, so nobody may find that out sooner than was asked for.
+#[test]
+fn nothing_finds_out_whether_it_works_before_the_receiving_side_wants_to_be_asked() {
+    let asks = |seconds| Outcome::Deferred {
+        reason: Reason::ServerError,
+        code: 503,
+        reply: String::new(),
+        retry_after: Some(std::time::Duration::from_secs(seconds)),
+        blame: Blame::Network,
+    };
+    let (breaker, way) = (Breaker::default(), way(Circuit::Closed));
+    assert_eq!(judge(&breaker, &way, 1, &asks(600)), Verdict::Nothing);
+    assert_eq!(judge(&breaker, &way, 2, &asks(60)), Verdict::Nothing);
+    assert_eq!(
+        judge(&breaker, &way, 3, &fails(Blame::Network)),
+        opens(3, 600, 1)
+    );
+    // Once somebody got through it is forgotten.
+    let breaker = Breaker::default();
+    judge(&breaker, &way, 1, &asks(600));
+    judge(&breaker, &way, 2, &sent());
+    for n in [3, 4] {
+        judge(&breaker, &way, n, &fails(Blame::Network));
+    }
+    assert_eq!(
+        judge(&breaker, &way, 5, &fails(Blame::Network)),
+        opens(3, 30, 1)
+    );
+}
+
 /// An answer of the receiving side that is not there for messages.
 fn answers(code: i32) -> Outcome {
     Outcome::Deferred {

@@ -34,7 +34,8 @@ const LOOKED_AT: i64 = 10_000;
 pub struct Health {
     /// The channel.
     pub channel_id: Uuid,
-    /// `ok`, `waiting` (its circuit is open), `disabled` or `unusable` (its settings or credentials are).
+    /// `ok`, `failing` (what was tried last did not get through; it is tried again, and others still are), `waiting` (its
+    /// circuit is open), `disabled` or `unusable` (its settings or credentials are).
     #[schema(example = "ok")]
     pub state: &'static str,
     /// Why, in words; null when it is ok.
@@ -47,6 +48,13 @@ pub struct Health {
     pub circuit: String,
     /// What opened it: a code.
     pub circuit_reason: Option<String>,
+    /// Since when nothing has got through, while it is failing. After a publication with more than 10,000 deliveries this is told
+    /// only an hour after the last success.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub failing_since: Option<OffsetDateTime>,
+    /// What the last attempt met, while it is failing: a code.
+    #[schema(example = "connect_failed")]
+    pub failing_reason: Option<String>,
     /// When the next attempt is made: when the circuit is probed, or the next delivery is due.
     #[serde(with = "time::serde::rfc3339::option")]
     pub next_attempt_at: Option<OffsetDateTime>,
@@ -100,8 +108,10 @@ pub async fn channel_health(
         ),
         // As the view has it, which knows the reason too: the two must not contradict each other.
         _ if figures.circuit != CLOSED => ("waiting", Some(waiting(&figures))),
+        _ if figures.failing_since.is_some() => ("failing", Some(failing(&figures))),
         _ => ("ok", None),
     };
+    let is_failing = state == "failing";
     let tried = figures.sent + figures.failed;
     let health = Health {
         channel_id: *id,
@@ -109,10 +119,12 @@ pub async fn channel_health(
         explanation,
         failure_rate: (tried > 0).then(|| figures.failed as f64 / tried as f64),
         next_attempt_at: match state {
-            "ok" => figures.next_due_at,
+            "ok" | "failing" => figures.next_due_at,
             "waiting" => figures.probe_at,
             _ => None,
         },
+        failing_since: figures.failing_since.filter(|_| is_failing),
+        failing_reason: figures.failing_reason.filter(|_| is_failing),
         circuit: figures.circuit,
         circuit_reason: figures.circuit_reason,
         last_success_at: figures.last_success_at,
@@ -140,6 +152,14 @@ fn waiting(figures: &Figures) -> String {
     )
 }
 
+fn failing(figures: &Figures) -> String {
+    let reason = figures.failing_reason.as_deref().map(words);
+    let reason = reason.unwrap_or_else(|| "why is not known".to_owned());
+    format!(
+        "What was tried last did not get through ({reason}), and is tried again; if that goes on, everything else waits too."
+    )
+}
+
 /// What the views know.
 struct Figures {
     circuit: String,
@@ -152,6 +172,8 @@ struct Figures {
     last_success_at: Option<OffsetDateTime>,
     waiting: i64,
     next_due_at: Option<OffsetDateTime>,
+    failing_since: Option<OffsetDateTime>,
+    failing_reason: Option<String>,
 }
 
 const FIGURES: &str = include_str!("health.sql");
@@ -178,5 +200,7 @@ async fn figures(pool: &Pool, channel_id: Uuid, now: OffsetDateTime) -> Result<F
         last_success_at: row.get("last_success_at"),
         waiting: row.get("waiting"),
         next_due_at: row.get("next_due_at"),
+        failing_since: row.get("failing_since"),
+        failing_reason: row.get("failing_reason"),
     })
 }

@@ -1,9 +1,12 @@
 -- How the channel $1 is, and what became of its deliveries since $2, by full hours. When it last sent something is
 -- looked for in the publications of its last hour with a success, the latest first: no index orders deliveries by channel. Of
 -- these only $3 deliveries are looked at; then it is the latest of those, or else the beginning of that hour.
+-- It fails if something was put off for it that nothing has got through since, as far as that is known: where the last success is
+-- known to the hour only, it may have been at the hour's end. What was put off before the channel was last said to work is due.
 select c.circuit, c.circuit_reason, c.probe_at, c.disabled_reason,
        coalesce(a.sent, 0)::bigint as sent, coalesce(a.failed, 0)::bigint as failed,
-       coalesce(a.in_doubt, 0)::bigint as in_doubt, greatest(p.hour, l.at) as last_success_at, q.waiting, q.next_due_at
+       coalesce(a.in_doubt, 0)::bigint as in_doubt, greatest(p.hour, l.at) as last_success_at, q.waiting, q.next_due_at,
+       f.failing_since, f.failing_reason
     from (select $1::uuid as channel_id) wanted
     left join publishing_channel_list c using (channel_id)
     left join lateral (
@@ -16,7 +19,7 @@ select c.circuit, c.circuit_reason, c.probe_at, c.disabled_reason,
             where channel_id = $1 and sent > 0
     ) p on true
     left join lateral (
-        select max(d.settled_at) filter (where d.channel_id = $1 and d.class = 'sent') as at
+        select max(d.settled_at) filter (where d.channel_id = $1 and d.class = 'sent') as at, count(*) < $3 as is_all
             from (
                 select of_one.*
                     from (
@@ -35,3 +38,11 @@ select c.circuit, c.circuit_reason, c.probe_at, c.disabled_reason,
         select count(*) as waiting, min(due_at) as next_due_at
             from publishing_dispatch_queue where channel_id = $1
     ) q on true
+    left join lateral (
+        select min(case when put_off_since > worked.at then put_off_since else put_off_at end) as failing_since,
+               (array_agg(put_off_reason order by put_off_at desc))[1] as failing_reason
+            from publishing_dispatch_queue w,
+                 (select coalesce(case when l.is_all then l.at end, p.hour + interval '1 hour', '-infinity') as at) worked
+            where w.channel_id = $1 and w.put_off_for = 'channel' and w.put_off_at > worked.at
+              and w.position >= coalesce(c.mended_position, 0)
+    ) f on true

@@ -13,7 +13,7 @@ pub(super) struct Waiting(VecDeque<Pick>);
 
 impl Waiting {
     /// Puts these among the others, and takes out the least urgent of each channel that has more than `most`; gives
-    /// whose they were. What is only settled, since its publication is one of the `cancelled`, is as many by itself: it goes
+    /// whose they were. What is only settled, since its publication is one of the `cancelled` or its reader has left, is as many by itself: it goes
     /// at nobody's pace, and would never come in behind what is more urgent.
     pub(super) fn add(&mut self, picks: Vec<Pick>, most: usize, cancelled: &[Uuid]) -> Vec<Uuid> {
         // What waits already may be less urgent than what was read now.
@@ -29,7 +29,7 @@ impl Waiting {
         let mut counts: HashMap<(Uuid, bool), usize> = HashMap::new();
         let mut beyond = Vec::new();
         self.0.retain(|pick| {
-            let kind = (pick.plan.channel_id, is_of(pick, cancelled));
+            let kind = (pick.plan.channel_id, is_settled(pick, cancelled));
             let before = counts.entry(kind).or_default();
             *before += 1;
             let stays = *before <= most;
@@ -48,7 +48,7 @@ impl Waiting {
         enough: impl Fn(Uuid) -> usize,
     ) -> Vec<Crowded> {
         let mut by_channel: HashMap<Uuid, (usize, i32)> = HashMap::new();
-        for pick in self.0.iter().filter(|pick| !is_of(pick, cancelled)) {
+        for pick in self.0.iter().filter(|pick| !is_settled(pick, cancelled)) {
             let plan = &pick.plan;
             let (count, least) = by_channel
                 .entry(plan.channel_id)
@@ -98,8 +98,9 @@ impl Waiting {
     }
 }
 
-fn is_of(pick: &Pick, causes: &[Uuid]) -> bool {
-    causes.contains(&pick.plan.cause.id())
+/// Whether nothing is sent for it: its publication was cancelled, or its reader has left.
+pub(super) fn is_settled(pick: &Pick, cancelled: &[Uuid]) -> bool {
+    pick.is_withdrawn || cancelled.contains(&pick.plan.cause.id())
 }
 
 #[cfg(test)]
@@ -133,6 +134,8 @@ mod tests {
         Pick {
             delivery: Loaded::known(Uuid::from_u128(n), state, 1),
             plan,
+            waits_no_longer: false,
+            is_withdrawn: false,
             correlation_id: Uuid::nil(),
             traceparent: None,
             planned_position: 1,

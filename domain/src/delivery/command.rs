@@ -22,6 +22,8 @@ pub struct Permit {
     pub receiver: Receiver,
     /// Version of the channel's stream.
     pub channel_version: i32,
+    /// Whether it was put off for the channel, which has been said to work since: then it need not wait for its own time.
+    pub waits_no_longer: bool,
 }
 
 /// What speaks for or against a receiver.

@@ -18,7 +18,9 @@ pub(super) fn decide(state: &Delivery, command: Command) -> Result<Vec<Event>, R
         (_, C::Plan(_)) => Ok(vec![]),
         (D::Unplanned, _) => Err(Refusal::NotFound),
 
-        (D::Pending { due_at, .. }, C::Attempt { now, .. }) if now < *due_at => {
+        (D::Pending { due_at, .. }, C::Attempt { now, permit, .. })
+            if now < *due_at && !permit.waits_no_longer =>
+        {
             Err(Refusal::NotDue { due_at: *due_at })
         }
         (

@@ -53,6 +53,7 @@ fn permit(standing: Standing) -> Permit {
             over_cap: false,
         },
         channel_version: 2,
+        waits_no_longer: false,
     }
 }
 
@@ -255,6 +256,7 @@ fn an_attempt_says_who_when_and_what_it_was_judged_by() {
         purpose: Purpose::Mail,
         receiver: Receiver::Broadcast,
         channel_version: 3,
+        waits_no_longer: false,
     };
     let events = after(planned()).decide(attempt_at(NOW, broadcast)).unwrap();
     assert!(matches!(

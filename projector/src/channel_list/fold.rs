@@ -40,6 +40,8 @@ view_row! {
         circuit_since: Option<OffsetDateTime>,
         /// When one attempt may find out whether it works again.
         probe_at: Option<OffsetDateTime>,
+        /// Where it was last said to work: its circuit was closed, or somebody set it up or enabled it.
+        mended_position: Option<i64>,
         /// Stream version.
         version: i32,
         /// Log position.
@@ -121,6 +123,7 @@ impl ChannelRow {
             circuit_reason: None,
             circuit_since: None,
             probe_at: None,
+            mended_position: None,
             version: item.recorded.version,
             position: item.position(),
         }
@@ -129,6 +132,7 @@ impl ChannelRow {
     fn closed(self, since: OffsetDateTime) -> Self {
         Self {
             circuit_reason: Some(String::new()),
+            mended_position: Some(self.position),
             ..self.circuit("closed", since)
         }
     }
@@ -165,6 +169,7 @@ impl Merge for ChannelRow {
                 Some(_) => later.probe_at,
             },
             circuit: later.circuit.or(self.circuit),
+            mended_position: later.mended_position.or(self.mended_position),
             version: later.version,
             position: later.position,
         }

@@ -35,11 +35,14 @@ pub(super) struct Way {
     pub(super) disabled_reason: Option<String>,
     /// What opened its circuit, and when the next attempt is made: while it is not closed.
     pub(super) down: Option<(String, Option<OffsetDateTime>)>,
+    /// Where it was last said to work.
+    pub(super) mended_position: Option<i64>,
 }
 
 const PUBLICATIONS: &str = "select publication_id, cancelled_at, paused_reason from publishing_publication_status \
      where publication_id = any($1)";
-const CHANNELS: &str = "select channel_id, name, enabled, disabled_reason, circuit, circuit_reason, probe_at \
+const CHANNELS: &str = "select channel_id, name, enabled, disabled_reason, circuit, circuit_reason, probe_at, \
+     mended_position \
      from publishing_channel_list where channel_id = any($1)";
 
 impl Around {
@@ -94,6 +97,16 @@ impl Around {
     }
 }
 
+impl Around {
+    /// Whether the channel has been said to work since this position.
+    pub(super) fn is_mended_since(&self, position: i64, channel_id: Option<Uuid>) -> bool {
+        let channel = channel_id.and_then(|id| self.channels.get(&id));
+        channel
+            .and_then(|it| it.mended_position)
+            .is_some_and(|mended| mended > position)
+    }
+}
+
 impl Way {
     fn keeps(&self) -> Option<String> {
         let name = &self.name;
@@ -141,6 +154,7 @@ fn way(row: &Row) -> (Uuid, Way) {
             let reason = some(row, "circuit_reason").unwrap_or_default();
             (reason, row.get("probe_at"))
         }),
+        mended_position: row.get("mended_position"),
     };
     (row.get("channel_id"), way)
 }

@@ -51,13 +51,16 @@ fn pending(it: &Delivery, answered: &str, around: &Around, now: OffsetDateTime) 
         (None, _) => String::new(),
     };
     let waits = around.keeps(it.publication_id, it.channel_id);
-    let waits = waits.unwrap_or_else(|| its_time(it, now));
+    let waits = waits.unwrap_or_else(|| its_time(it, around, now));
     format!("Waits: {waits}.{tried}")
 }
 
 /// Nothing but its own time and turn keeps it.
-fn its_time(it: &Delivery, now: OffsetDateTime) -> String {
-    let Some(at) = it.due_at.filter(|at| *at > now).map(shown) else {
+fn its_time(it: &Delivery, around: &Around, now: OffsetDateTime) -> String {
+    let later = it
+        .due_at
+        .filter(|at| *at > now && !waits_no_longer(it, around));
+    let Some(at) = later.map(shown) else {
         return "it is due, and goes out when its turn comes, as fast as the receiving side takes messages".to_owned();
     };
     match (it.status.as_str(), it.reason.as_deref()) {
@@ -69,6 +72,14 @@ fn its_time(it: &Delivery, now: OffsetDateTime) -> String {
         ("reopened", _) => format!("it is to be sent again, at {at} at the earliest"),
         _ => format!("it is tried again at {at}"),
     }
+}
+
+/// Its channel had kept it back, and works again.
+fn waits_no_longer(it: &Delivery, around: &Around) -> bool {
+    let reason = it.reason.as_deref().and_then(tidings_proto::Reason::parse);
+    it.status == "deferred"
+        && reason.is_some_and(tidings_proto::Reason::is_of_the_way)
+        && around.is_mended_since(it.position, it.channel_id)
 }
 
 fn is_wish(reason: &str) -> bool {

@@ -72,6 +72,10 @@ pub struct Delivery {
     pub clicked_at: Option<OffsetDateTime>,
     /// Its version.
     pub version: i32,
+    /// Its last event's position.
+    #[serde(skip)]
+    #[schema(ignore)]
+    pub(super) position: i64,
 }
 
 impl Delivery {
@@ -108,6 +112,7 @@ pub struct Which {
 
 const SELECT: &str = "select d.delivery_id, d.publication_id, d.channel_id, d.subscriber_id, class, status, attempts, \
      reason, code, due_at, planned_at, settled_at, feedback, feedback_at, feedback_reason, bounce, version, \
+     d.position as position, \
      least(first_opened_at, first_clicked_at) as opened_at, first_clicked_at as clicked_at \
      from publishing_delivery_log d left join publishing_delivery_engagement e using (delivery_id)";
 
@@ -195,6 +200,7 @@ fn delivery(row: &Row) -> Delivery {
         opened_at: row.get("opened_at"),
         clicked_at: row.get("clicked_at"),
         version: row.get("version"),
+        position: row.get("position"),
     }
 }
 

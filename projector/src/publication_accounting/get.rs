@@ -3,12 +3,14 @@
 use actix_web::{HttpResponse, web};
 use serde::Serialize;
 use tidings_event_store::view::View as _;
-use tidings_service::Problem;
 use tidings_service::auth::Role;
 use tidings_service::problem::ProblemBody;
+use tidings_service::{Clock, Problem};
+use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::failing;
 use super::query::{self, ChannelCounts, Counts, FeedbackCounts};
 use crate::answer;
 use crate::delivery_log::{Around, DeliveryLog, VIEWS};
@@ -114,6 +116,7 @@ pub async fn get_accounting(
     reader: web::Data<Reader>,
     id: web::Path<Uuid>,
     at: Query<AtLeast>,
+    clock: web::Data<Clock>,
 ) -> Result<HttpResponse, Problem> {
     let position = reader.position(&VIEWS, at.at_least).await?;
     let found = publication_status::get_row(&reader, *id).await?;
@@ -123,7 +126,7 @@ pub async fn get_accounting(
         .position(&[DeliveryLog::DEFINITION.name], None)
         .await?;
     let mut channels = query::channels(&reader, *id).await?;
-    waits_for(&reader, *id, &mut channels).await?;
+    waits_for(&reader, *id, &mut channels, clock.now()).await?;
     Ok(answer::ok(
         position,
         &Accounting::of(&publication, channels, seen),
@@ -135,6 +138,7 @@ async fn waits_for(
     reader: &Reader,
     id: Uuid,
     channels: &mut [ChannelCounts],
+    now: OffsetDateTime,
 ) -> Result<(), Problem> {
     let pending = || channels.iter().filter(|it| it.counts.pending > 0);
     let ids: Vec<_> = pending().map(|it| it.channel_id).collect();
@@ -142,9 +146,14 @@ async fn waits_for(
         return Ok(());
     }
     let around = Around::read(reader, &[id], &ids).await?;
+    let failing = failing::of(reader, id, &ids).await?;
     for channel in channels.iter_mut().filter(|it| it.counts.pending > 0) {
         let keeps = around.keeps(Some(id), Some(channel.channel_id));
-        channel.waits_for = Some(keeps.unwrap_or_else(|| {
+        let fails = || {
+            let failing = failing.get(&channel.channel_id)?;
+            Some(failing.clause(channel.counts.pending, now))
+        };
+        channel.waits_for = Some(keeps.or_else(fails).unwrap_or_else(|| {
             "their turn, or the time when each is tried again or its reader wants it".to_owned()
         }));
     }

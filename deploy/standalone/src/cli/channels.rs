@@ -26,7 +26,7 @@ pub(super) enum Channels {
 
 /// List every channel, and whether it works
 ///
-/// Of each channel: its kind, how it is (ok, waiting, disabled, unusable), how many deliveries wait for it, when it
+/// Of each channel: its kind, how it is (ok, failing, waiting, disabled, unusable), how many deliveries wait for it, when it
 /// last sent something, and which part failed of what was tried in the last day.
 #[derive(Args, Debug)]
 #[command(after_help = "\

@@ -91,3 +91,30 @@ fn time_in_which_nobody_was_asked_does_not_count_when_it_comes_to_giving_up() {
     );
     assert!(given_up);
 }
+
+#[test]
+fn what_its_channel_kept_back_need_not_wait_for_its_time_once_the_channel_works() {
+    let state = after(then(attempting(), vec![deferred(1, NOW)]));
+    let early = |permit| state.decide(attempt_at(NOW, permit));
+    assert!(matches!(
+        early(permit(Standing::Active)),
+        Err(Refusal::NotDue { .. })
+    ));
+    let works = Permit {
+        waits_no_longer: true,
+        ..permit(Standing::Active)
+    };
+    assert!(matches!(
+        early(works).as_deref(),
+        Ok([Event::Attempted { attempt: 2, .. }])
+    ));
+    // Whoever must not get it does not, whenever that is found.
+    let forbidden = Permit {
+        waits_no_longer: true,
+        ..permit(Standing::Unsubscribed)
+    };
+    assert!(matches!(
+        early(forbidden).as_deref(),
+        Ok([Event::Suppressed { .. }])
+    ));
+}

@@ -33,6 +33,7 @@ fn delivery(class: Class, status: &str, reason: Option<&str>) -> Delivery {
         opened_at: None,
         clicked_at: None,
         version: 1,
+        position: 7,
     }
 }
 
@@ -53,6 +54,7 @@ fn news() -> Way {
         name: "News".to_owned(),
         disabled_reason: None,
         down: None,
+        mended_position: None,
     }
 }
 
@@ -189,4 +191,25 @@ fn what_has_its_time_says_when_and_why() {
     ] {
         assert_eq!(explanation(&it, &around, NOW), expected);
     }
+}
+
+#[test]
+fn what_its_channel_kept_back_is_due_once_that_works() {
+    let mut it = pending("deferred", Some("connect_failed"));
+    it.due_at = Some(NOW + time::Duration::HOUR);
+    let told = |it: &Delivery, mended_position| {
+        let way = Way {
+            mended_position,
+            ..news()
+        };
+        explanation(it, &around(Course::default(), Some(way)), NOW)
+    };
+    let later = "Waits: it is tried again at 2026-03-01 11:00:00 UTC.";
+    for before in [None, Some(7)] {
+        assert!(told(&it, before).starts_with(later));
+    }
+    assert!(told(&it, Some(8)).starts_with("Waits: it is due, and goes out when its turn comes"));
+    // What may be the receiver's own keeps its time.
+    it.reason = Some("mailbox_full".to_owned());
+    assert!(told(&it, Some(8)).starts_with(later));
 }

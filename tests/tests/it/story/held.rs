@@ -163,6 +163,7 @@ async fn attempts_that_were_open_come_in_doubt_once() {
                 over_cap: false,
             },
             channel_version: 1,
+            waits_no_longer: false,
         },
     };
     let loaded = store.load::<Delivery>(delivery_id).await.unwrap();

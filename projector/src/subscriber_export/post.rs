@@ -28,8 +28,8 @@ pub const ROUTE: Route = (
 
 /// All that is on record of a subscriber, as a file
 ///
-/// A ZIP with a page to read and print, the profile, every event as it lies in the log and opened beside it, tables of
-/// consent, deliveries and what the receiving side said, the proof that the events are in the log, and a signed manifest.
+/// A ZIP with a page to read and print, the profile, every event as it lies in the log and opened beside it (what was said of
+/// their addresses on the suppression list among them, for as long as they held them), tables of consent, deliveries and what the receiving side said, the proof that the events are in the log, and a signed manifest.
 /// `tidings audit check` checks it offline. That it was handed out goes on record first, with the file's digest.
 ///
 /// # Errors

@@ -1,5 +1,5 @@
 -- Who each subscriber is and whether they want mail. email, name, attributes, tags and preferences are opened values, null
--- once erased. Raise the number when its fold changes: fold 5.
+-- once erased. Raise the number when its fold changes: fold 6.
 create table {table} (
     subscriber_id          uuid    not null primary key,
     email                  text,
@@ -29,6 +29,8 @@ create table {table} (
 -- indexes
 create index {table}_erasing on {table} (erasure_requested_at) where erasure_requested_at is not null and erased_at is null;
 create index {table}_state on {table} (state, subscriber_id);
+-- The list of suppressions tells whose address it is, as far as somebody has it.
+create index {table}_suppression on {table} (address_suppression_id) where holds_address;
 create index {table}_topics on {table} using gin (topics jsonb_path_ops);
 create index {table}_tags on {table} using gin (tags jsonb_path_ops);
 create index {table}_attributes on {table} using gin (attributes jsonb_path_ops);

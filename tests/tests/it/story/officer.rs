@@ -2,6 +2,7 @@
 //! and holds nobody else's data, and what is erased is said to be.
 
 mod addresses;
+mod erasing;
 
 use std::io::{Cursor, Read as _, Write as _};
 use std::sync::Arc;

@@ -51,8 +51,8 @@ pub const ROUTE: Route = (
             ("Repr-Digest" = String, description = "SHA-256 of the file (RFC 9530)."),
         )),
         (status = 400, description = "The reason is not acceptable.", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 409, description = "Their erasure was asked for, and is not done: nothing is handed out before.", body = ProblemBody, content_type = "application/problem+json"),
         (status = 404, description = "The log knows nothing of them.", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 409, description = "Their erasure was asked for, and is not done: nothing is handed out before.", body = ProblemBody, content_type = "application/problem+json"),
         (status = 503, description = "The views or the witness are behind, or it could not be put on record.", body = ProblemBody, content_type = "application/problem+json"),
     ),
 )]

@@ -399,7 +399,7 @@ create table publishing_subscriber_profile_g1 (
 CREATE INDEX publishing_subscriber_profile_g1_attributes ON publishing_subscriber_profile_g1 USING gin (attributes jsonb_path_ops);
 CREATE INDEX publishing_subscriber_profile_g1_erasing ON publishing_subscriber_profile_g1 USING btree (erasure_requested_at) WHERE ((erasure_requested_at IS NOT NULL) AND (erased_at IS NULL));
 CREATE INDEX publishing_subscriber_profile_g1_state ON publishing_subscriber_profile_g1 USING btree (state, subscriber_id);
-CREATE INDEX publishing_subscriber_profile_g1_suppression ON publishing_subscriber_profile_g1 USING btree (address_suppression_id);
+CREATE INDEX publishing_subscriber_profile_g1_suppression ON publishing_subscriber_profile_g1 USING btree (address_suppression_id) WHERE holds_address;
 CREATE INDEX publishing_subscriber_profile_g1_tags ON publishing_subscriber_profile_g1 USING gin (tags jsonb_path_ops);
 CREATE INDEX publishing_subscriber_profile_g1_topics ON publishing_subscriber_profile_g1 USING gin (topics jsonb_path_ops);
 

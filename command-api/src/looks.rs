@@ -7,8 +7,10 @@ use tidings_domain::access::{Access, Command, File, Format, Method, View};
 use tidings_domain::address::Address;
 use tidings_domain::aggregate::Aggregate as _;
 use tidings_domain::stream_id;
+use tidings_domain::subscriber::Subscriber;
 use tidings_domain::value::{EmailAddress, LookReason};
-use tidings_event_store::{CommitError, Context, LoadError, Loaded};
+use tidings_event_store::{CommitError, Context, Guard, LoadError, Loaded};
+use tidings_proto::{EventMessage as _, subscriber};
 use tidings_service::Problem;
 use tidings_service::look::{Look, Looker, RecordLook, Seen};
 use uuid::Uuid;
@@ -55,7 +57,7 @@ pub(crate) async fn at_holder(
 /// Puts a look on record; gives where it stands.
 ///
 /// # Errors
-/// 400 when the reason is none, 503 when the log cannot be written.
+/// 400 when the reason is none, 409 when the erasure of whose file it is was asked for, 503 when the log cannot be written.
 pub(crate) async fn record(commands: &Commands, look: Look) -> Result<i64, Problem> {
     let Look {
         by,
@@ -95,6 +97,10 @@ async fn commit(
         }
         let mut draft = commands.store.draft(context);
         for (loaded, (subscriber_id, command)) in loaded.into_iter().zip(looks) {
+            if let Command::Export { file, .. } = command {
+                let guard = still_whole(commands, *subscriber_id, file).await?;
+                draft.guard(guard.stream_id, guard.version);
+            }
             let events = match loaded.state.decide(command.clone()) {
                 Ok(events) => events,
                 Err(never) => match never {},
@@ -118,6 +124,41 @@ async fn commit(
         }
     }
 }
+
+/// What must not move until it is on record that a file is handed out. One that was made while its subscriber's data were being
+/// destroyed may hold some of them and lack others, and looks whole.
+///
+/// # Errors
+/// 409 when their erasure was asked for before the file was made, or meanwhile.
+async fn still_whole(
+    commands: &Commands,
+    subscriber_id: Uuid,
+    file: &File,
+) -> Result<Guard, Problem> {
+    let loaded = commands.store.load::<Subscriber>(subscriber_id).await;
+    let loaded = loaded.map_err(|error| refusal::load(&error))?;
+    let erased = loaded.history.iter().rev();
+    let mut erased = erased.filter(|past| past.event_type == subscriber::Erased::TYPE);
+    let is_whole = match loaded.state {
+        Subscriber::Erasing(_) => false,
+        // Of what is left, all of it.
+        Subscriber::Erased(_) => erased
+            .next()
+            .is_none_or(|past| past.position <= file.through_position),
+        _ => true,
+    };
+    match is_whole {
+        true => Ok(Guard {
+            stream_id: subscriber_id,
+            version: loaded.version,
+        }),
+        false => Err(Problem::conflict(BEING_ERASED)),
+    }
+}
+
+const BEING_ERASED: &str = "The erasure of this subscriber's data was asked for, so the file that was being made is not handed \
+    out: it would be neither all of them nor what is left. Ask again once they are erased (GET \
+    /api/v1/subscribers/{id}/erasure answers with the receipt then): the export holds what is left.";
 
 /// The streams to append to. What was seen before decides nothing, and grows with every look: the first is read only to find
 /// a commit of which nobody knows whether it is there.

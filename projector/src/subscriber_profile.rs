@@ -14,7 +14,7 @@ mod tests;
 
 pub use fold::{SubscriberProfile, SubscriberRow};
 pub use listed::ListedSubscriber;
-pub(crate) use listed::{SUPPRESSED, picked};
+pub(crate) use listed::{SUPPRESSED, masked, picked};
 pub(crate) use preferences::get as get_choices;
 pub use query::Subscriber;
 pub(crate) use query::get as get_row;

@@ -28,8 +28,9 @@ create table {table} (
 );
 -- indexes
 create index {table}_erasing on {table} (erasure_requested_at) where erasure_requested_at is not null and erased_at is null;
-create index {table}_suppression on {table} (address_suppression_id);
 create index {table}_state on {table} (state, subscriber_id);
+-- Whose address is suppressed, as far as somebody has it: told in the list of suppressions, and what waits for them is settled.
+create index {table}_suppression on {table} (address_suppression_id) where holds_address;
 create index {table}_topics on {table} using gin (topics jsonb_path_ops);
 create index {table}_tags on {table} using gin (tags jsonb_path_ops);
 create index {table}_attributes on {table} using gin (attributes jsonb_path_ops);

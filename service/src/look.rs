@@ -79,7 +79,7 @@ pub struct Look {
 }
 
 /// Puts a look on record, at each of those it is at or at none, and gives where it stands in the log. Without that nothing
-/// is shown.
+/// is shown, nor a file handed out of which the recorder says that its subscriber is being erased.
 pub type RecordLook = Arc<dyn Fn(Look) -> BoxFuture<'static, Result<i64, Problem>> + Send + Sync>;
 
 impl FromRequest for Looker {

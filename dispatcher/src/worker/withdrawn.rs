@@ -39,7 +39,7 @@ const OF_READERS: &str = "select delivery_id from publishing_dispatch_queue \
      where put_off_for is not null and subscriber_id = any($1)";
 const OF_ADDRESSES: &str = "select w.delivery_id from publishing_subscriber_profile s \
      join publishing_dispatch_queue w on w.subscriber_id = s.subscriber_id \
-     where w.put_off_for is not null and s.address_suppression_id = any($1)";
+     where w.put_off_for is not null and s.address_suppression_id = any($1) and s.holds_address";
 // Seldom, and of many: whatever waits is looked through.
 const OF_DOMAINS: &str = "select w.delivery_id from publishing_subscriber_profile s \
      join publishing_dispatch_queue w on w.subscriber_id = s.subscriber_id \

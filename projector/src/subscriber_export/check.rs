@@ -1,7 +1,9 @@
 //! Checks an export offline: that no file was changed, that the events are what the log holds, and that all of them are
-//! about the one subscriber.
+//! about the one subscriber, or an address while they held it.
 
-use std::collections::{BTreeMap, HashMap};
+mod streams;
+
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 
@@ -15,6 +17,7 @@ use zip::ZipArchive;
 
 use super::files;
 use super::line::Line;
+use streams::Streams;
 
 /// What an export that holds says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -242,14 +245,14 @@ fn proof(
 }
 
 /// Every event is the one the log holds at its position, and about the subscriber; none is left out between others of its
-/// stream.
+/// stream, nor of a suppression while they held the address.
 fn events(
     zip: &mut ZipArchive<impl Read + Seek>,
     manifest: &Manifest,
     places: &BTreeMap<i64, Place>,
 ) -> Result<Option<OffsetDateTime>, Fault> {
     let mut file = BufReader::new(open(zip, files::EVENTS)?);
-    let mut streams: HashMap<Uuid, i32> = HashMap::new();
+    let mut streams = Streams::of(manifest.subscriber_id);
     let (mut text, mut count, mut last, mut witnessed_at) = (String::new(), 0_u64, 0_i64, None);
     loop {
         text.clear();
@@ -265,9 +268,8 @@ fn events(
         let line: Line =
             serde_json::from_str(&text).map_err(|_| wrong("it is no event".to_owned()))?;
         let place = places.get(&line.position);
-        if let Some(what) = unproven(&line, place, manifest, last, &mut streams) {
-            return Err(wrong(format!("position {}: {what}", line.position)));
-        }
+        let sound = proven(&line, place).and_then(|()| streams.take(&line));
+        sound.map_err(|what| wrong(format!("position {}: {what}", line.position)))?;
         (count, last) = (number, line.position);
         witnessed_at = place.map(|place| place.witnessed_at);
     }
@@ -281,31 +283,17 @@ fn events(
     }
 }
 
-/// What is wrong with an event, if anything is. `streams`: the last version seen of each.
-fn unproven(
-    line: &Line,
-    place: Option<&Place>,
-    manifest: &Manifest,
-    last: i64,
-    streams: &mut HashMap<Uuid, i32>,
-) -> Option<&'static str> {
+/// Whether an event is what the log holds at its place.
+fn proven(line: &Line, place: Option<&Place>) -> Result<(), &'static str> {
     let Some(place) = place else {
-        return Some("the proof does not cover it");
+        return Err("the proof does not cover it");
     };
     let digest = line.event.digest();
     if digest != line.digest.0 || digest != place.digest {
-        return Some("the event is not the one that the log holds");
+        return Err("the event is not the one that the log holds");
     }
-    if line.version != place.version || line.recorded_at != place.recorded_at {
-        return Some("its version, or when it was recorded, is not what the log holds");
+    match line.version == place.version && line.recorded_at == place.recorded_at {
+        true => Ok(()),
+        false => Err("its version, or when it was recorded, is not what the log holds"),
     }
-    let version = streams.entry(line.event.stream_id).or_insert(0);
-    *version += 1;
-    if line.position <= last || *version != line.version {
-        return Some("an event before it is missing, or not in its place");
-    }
-    if line.version == 1 && line.event.subject != Some(manifest.subscriber_id) {
-        return Some("it is about somebody else");
-    }
-    None
 }

@@ -10,7 +10,10 @@ use tidings_event_store::hex::{Hash, Hex};
 use time::OffsetDateTime;
 
 use crate::opened::Words;
-use crate::subscriber_timeline::Told;
+use crate::subscriber_timeline::{About, Told};
+
+/// The field of a suppression that names the delivery which showed it.
+const DELIVERY: &str = "delivery_id";
 
 /// An event of an export.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -42,12 +45,25 @@ pub(super) struct Line {
 }
 
 impl Line {
-    pub(super) fn of(event: &Recorded, told: &Told, opened: Vec<(String, Words)>) -> Self {
+    /// `about`: the address it is about, if it is.
+    pub(super) fn of(
+        event: &Recorded,
+        told: &Told,
+        opened: Vec<(String, Words)>,
+        about: Option<&About>,
+    ) -> Self {
         let opened = opened.into_iter().map(|(field, words)| match words {
             Words::Known(text) => (field, Some(text)),
             Words::Erased => (field, None),
         });
+        // What a later version wrote has no readable form here; its bytes are in `event`.
         let fields = tidings_proto::to_json(&event.event_type, &event.payload);
+        let mut fields = fields.unwrap_or_default();
+        if about.is_some_and(|it| it.shown_by_others)
+            && let Some(fields) = fields.as_object_mut()
+        {
+            fields.remove(DELIVERY);
+        }
         let cause = told.cause.as_ref();
         Self {
             position: event.position,
@@ -55,8 +71,7 @@ impl Line {
             recorded_at: event.recorded_at,
             digest: Hex(event.digest),
             event: Proven::recorded(event),
-            // What a later version wrote has no readable form here; its bytes are in `event`.
-            fields: fields.unwrap_or_default(),
+            fields,
             opened: opened.collect(),
             at: event.occurred_at,
             who: told.who.clone(),

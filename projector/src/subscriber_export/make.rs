@@ -25,7 +25,7 @@ use crate::publication_status::PublicationStatus;
 use crate::reader::{Reader, no_keys, unreadable};
 use crate::subscriber_profile::preferences::Preferences;
 use crate::subscriber_profile::{self, Subscriber, SubscriberProfile};
-use crate::subscriber_timeline::{Eyes, tell};
+use crate::subscriber_timeline::{Eyes, Held, Story, story, tell};
 use crate::suppression_list::SuppressionList;
 use crate::topic_list::TopicList;
 
@@ -73,8 +73,7 @@ pub(super) async fn make(
     eyes: Eyes,
 ) -> Result<ReadyFile, Problem> {
     let log = reader.store().log();
-    let positions = log.subject_positions(subscriber_id).await;
-    let positions = positions.map_err(|error| unreadable(&error))?;
+    let Story { positions, held } = story(reader, subscriber_id).await?;
     let Some(last) = positions.last().copied() else {
         return Err(Problem::not_found(format!(
             "The log knows nothing of a subscriber {subscriber_id}."
@@ -88,7 +87,9 @@ pub(super) async fn make(
     parts.readme.push(&begin).map_err(unwritable)?;
     for page in positions.chunks(PAGE) {
         let events = log.at(page).await.map_err(|error| unreadable(&error))?;
-        parts.take(reader, subscriber_id, &events, eyes).await?;
+        parts
+            .take(reader, (subscriber_id, &held), &events, eyes)
+            .await?;
     }
     let mut profile_part = Part::new(files::PROFILE).map_err(unwritable)?;
     let choices = subscriber_profile::get_choices(reader, subscriber_id).await?;
@@ -213,18 +214,18 @@ impl Parts {
     async fn take(
         &mut self,
         reader: &Reader,
-        subscriber_id: Uuid,
+        (subscriber_id, held): (Uuid, &Held),
         events: &[Recorded],
         eyes: Eyes,
     ) -> Result<(), Problem> {
-        let told = tell(reader, subscriber_id, events, eyes).await?;
+        let told = tell(reader, (subscriber_id, held), events, eyes).await?;
         let mut planned = Vec::new();
         for (event, (told, opened)) in events.iter().zip(told) {
             self.readme.push(&page::event(&told)).map_err(unwritable)?;
             if let Some(row) = engagement::row(event, &told, &opened) {
                 self.engagement.push(&row).map_err(unwritable)?;
             }
-            let line = Line::of(event, &told, opened).to_json();
+            let line = Line::of(event, &told, opened, held.about(event.position)).to_json();
             self.events.push(&line).map_err(unwritable)?;
             let (position, at) = (told.position.to_string(), csv_time(Some(told.at)));
             let of_event = [position.as_str(), &at, &told.r#type];

@@ -28,12 +28,13 @@ pub const ROUTE: Route = (
 
 /// All that is on record of a subscriber, as a file
 ///
-/// A ZIP with a page to read and print, the profile, every event as it lies in the log and opened beside it, tables of
-/// consent, deliveries and what the receiving side said, the proof that the events are in the log, and a signed manifest.
-/// `tidings audit check` checks it offline. That it was handed out goes on record first, with the file's digest.
+/// A ZIP with a page to read and print, the profile, every event as it lies in the log and opened beside it (what was said of
+/// their addresses on the suppression list among them, for as long as they held them), tables of consent, deliveries and what the receiving side said, the proof that the events are in the log, and a signed manifest.
+/// `tidings audit check` checks it offline. That it was handed out goes on record first, with the file's digest. When the
+/// subscriber's erasure is asked for while it is made, it is given up: nothing is handed out before they are erased.
 ///
 /// # Errors
-/// 404 when the log knows nothing of them.
+/// 404 when the log knows nothing of them, 409 when their erasure was asked for.
 #[utoipa::path(
     post,
     path = "/api/v1/subscribers/{id}/export",
@@ -51,6 +52,7 @@ pub const ROUTE: Route = (
         )),
         (status = 400, description = "The reason is not acceptable.", body = ProblemBody, content_type = "application/problem+json"),
         (status = 404, description = "The log knows nothing of them.", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 409, description = "Their erasure was asked for, and is not done: nothing is handed out before.", body = ProblemBody, content_type = "application/problem+json"),
         (status = 503, description = "The views or the witness are behind, or it could not be put on record.", body = ProblemBody, content_type = "application/problem+json"),
     ),
 )]

@@ -7,6 +7,7 @@ use tidings_service::auth::Role;
 use tidings_service::problem::ProblemBody;
 use uuid::Uuid;
 
+use super::held;
 use super::people::Eyes;
 use super::told::{self, Told};
 use super::which::Which;
@@ -15,7 +16,7 @@ use crate::channel_list::ChannelList;
 use crate::delivery_log::DeliveryLog;
 use crate::page::{self, Key as _, Page};
 use crate::publication_status::PublicationStatus;
-use crate::reader::{Reader, unreadable};
+use crate::reader::Reader;
 use crate::topic_list::TopicList;
 use tidings_service::access::{Access, Route};
 use tidings_service::http::Query;
@@ -39,8 +40,10 @@ const NAMED_BY: [&str; 4] = [
 /// What happened to a subscriber
 ///
 /// Newest first, every event that is about them, in plain words: their sign-up and what they wanted since, each message to
-/// them and what became of it, and who looked at their data. As the log has it at this moment; what was erased is said to
-/// be. That you have looked goes on record before it is shown, and is in the next look.
+/// them and what became of it, who looked at their data, and what was said on the suppression list of an address, or of its
+/// domain, while they held it. As the log has it at this moment; what was erased is said to be, and of whom nothing can be
+/// opened any more it cannot be told which addresses they held. That you have looked goes on record before it is shown, and
+/// is in the next look.
 ///
 /// # Errors
 /// 404 when the log knows nothing of them.
@@ -74,8 +77,10 @@ pub async fn get_timeline(
     let before = i64::from_cursor(which.cursor.as_deref())?;
     let limit = page::limit(which.limit)?;
     let position = reader.position(&NAMED_BY, which.at_least).await?;
-    let all = reader.store().log().subject_positions(*id).await;
-    let all = all.map_err(|error| unreadable(&error))?;
+    let held::Story {
+        positions: all,
+        held,
+    } = held::story(&reader, *id).await?;
     let wanted: Vec<i64> = match which.position {
         Some(only) => all.into_iter().filter(|it| *it == only).collect(),
         None if all.is_empty() => all,
@@ -91,7 +96,7 @@ pub async fn get_timeline(
         )));
     }
     let events = told::newest_first(&reader, &wanted).await?;
-    let told = told::tell(&reader, *id, &events, Eyes::Officer).await?;
+    let told = told::tell(&reader, (*id, &held), &events, Eyes::Officer).await?;
     let told = told.into_iter().map(|(told, _)| told).collect();
     let page = Page::of(told, limit, |told: &Told| told.position.to_cursor());
     let look = reader.look(by, *id, Seen::Timeline).await?;

@@ -7,6 +7,7 @@ use tidings_proto::Event;
 use tidings_service::Problem;
 use uuid::Uuid;
 
+use super::held::Held;
 use crate::hit::hit;
 use crate::reader::Reader;
 
@@ -57,11 +58,12 @@ impl Names {
     pub(crate) async fn of(
         reader: &Reader,
         events: &[Recorded],
+        held: &Held,
         eyes: Eyes,
     ) -> Result<Self, Problem> {
         let named = events.iter().filter(|_| eyes == Eyes::Officer);
         let users: Vec<Uuid> = named.filter_map(|it| user(&it.actor)).collect();
-        let deliveries: Vec<Uuid> = events.iter().filter_map(delivery).collect();
+        let deliveries: Vec<Uuid> = events.iter().filter_map(|it| delivery(it, held)).collect();
         let parts = events.iter().filter_map(part);
         let (topics, channels): (Vec<_>, Vec<_>) = parts.unzip();
         let (topics, channels): (Vec<_>, Vec<_>) = (
@@ -119,8 +121,8 @@ impl Names {
     }
 
     /// What the delivery brings that an event is about, as far as the views know it.
-    pub(crate) fn brings(&self, event: &Recorded) -> Brings {
-        let brings = delivery(event).and_then(|id| self.deliveries.get(&id));
+    pub(crate) fn brings(&self, event: &Recorded, held: &Held) -> Brings {
+        let brings = delivery(event, held).and_then(|id| self.deliveries.get(&id));
         brings.cloned().unwrap_or_default()
     }
 }
@@ -129,12 +131,12 @@ fn user(actor: &str) -> Option<Uuid> {
     Uuid::try_parse(actor.strip_prefix(USER)?).ok()
 }
 
-/// The delivery that an event is about.
-fn delivery(event: &Recorded) -> Option<Uuid> {
+/// The delivery that an event is about, or that showed what it says.
+fn delivery(event: &Recorded, held: &Held) -> Option<Uuid> {
     match event.noun() {
         "delivery" => Some(event.stream_id),
         "engagement" => Uuid::from_slice(hit(&event.decode().ok()?)?.delivery_id).ok(),
-        _ => None,
+        _ => held.about(event.position)?.delivery_id,
     }
 }
 

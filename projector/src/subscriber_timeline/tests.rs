@@ -2,13 +2,22 @@
 
 use tidings_proto::{EVENT_TYPES, Event, access, engagement};
 
+use super::held::About;
 use super::phrases::phrase;
 use super::words::{Known, fallback, sentence};
 use crate::opened::Words;
 use crate::test_support::sample;
 
 /// Nouns of the streams that are about a subscriber.
-const ABOUT_THEM: [&str; 5] = ["access", "delivery", "engagement", "record", "subscriber"];
+const ABOUT_THEM: [&str; 7] = [
+    "access",
+    "address",
+    "delivery",
+    "engagement",
+    "record",
+    "subscriber",
+    "suppression",
+];
 
 #[test]
 fn every_event_type_has_words_and_those_about_a_subscriber_a_sentence() {
@@ -114,12 +123,19 @@ fn the_sentences_read_well() {
     let erased = opened(|_| Words::Erased);
     let mut all = Vec::new();
     for event_type in EVENT_TYPES {
-        let tell = |opened, title, channel| {
+        let about = About {
+            what: "ada@example.org".to_owned(),
+            standing: vec!["manual".to_owned(), "complaint".to_owned()],
+            domain_standing: vec!["import".to_owned()],
+            ..About::default()
+        };
+        let tell = |opened, title: Option<&'static str>, channel: Option<&'static str>| {
             let known = Known {
                 opened,
                 title,
                 channel,
                 part: channel.map(|_| "Harbour news"),
+                held: channel.map(|_| &about),
             };
             sentence(&sample(event_type, 1), &known)
         };

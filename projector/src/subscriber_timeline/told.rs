@@ -9,6 +9,7 @@ use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::held::Held;
 use super::people::{Eyes, Names};
 use super::phrases::phrase;
 use super::words::{Known, fallback, sentence};
@@ -68,13 +69,13 @@ pub struct Cause {
     pub words: String,
 }
 
-/// Events of a subscriber, told; with the opened values of each.
+/// Events of a subscriber, told; with the opened values of each. `held`: what those are about that are in nobody's streams.
 ///
 /// # Errors
 /// When the log or the keys cannot be read.
 pub(crate) async fn tell(
     reader: &Reader,
-    subscriber_id: Uuid,
+    (subscriber_id, held): (Uuid, &Held),
     events: &[Recorded],
     eyes: Eyes,
 ) -> Result<Vec<(Told, Vec<(String, Words)>)>, Problem> {
@@ -84,17 +85,17 @@ pub(crate) async fn tell(
             opened.retain(|(field, _)| !(event.noun() == "access" && field == "reason"));
         }
     }
-    let names = Names::of(reader, events, eyes).await?;
+    let names = Names::of(reader, events, held, eyes).await?;
     let causes = causes(reader, events).await?;
     let told = events.iter().zip(opened).map(|(event, opened)| {
         let told = Told {
             position: event.position,
             at: event.occurred_at,
-            words: words(event, &opened, &names),
+            words: words(event, &opened, &names, held),
             who: names.who(&event.actor),
             r#type: event.event_type.clone(),
             actor: event.actor.clone(),
-            cause: event.causation.map(|position| cause(position, &causes)),
+            cause: shown_cause(event, held).map(|position| cause(position, &causes)),
             event_id: event.event_id,
             stream_id: event.stream_id,
             version: event.version,
@@ -109,13 +110,21 @@ pub(crate) async fn tell(
     Ok(told.collect())
 }
 
-fn words(event: &Recorded, opened: &[(String, Words)], names: &Names) -> String {
-    let brings = names.brings(event);
+/// The cause that may be named: not what became of a message to whoever had an address before.
+fn shown_cause(event: &Recorded, held: &Held) -> Option<i64> {
+    let about = held.about(event.position);
+    let is_others = about.is_some_and(|it| it.shown_by_others);
+    event.causation.filter(|_| !is_others)
+}
+
+fn words(event: &Recorded, opened: &[(String, Words)], names: &Names, held: &Held) -> String {
+    let brings = names.brings(event, held);
     let known = Known {
         opened,
         title: brings.title.as_deref(),
         channel: brings.channel.as_deref(),
         part: names.part(event),
+        held: held.about(event.position),
     };
     let decoded = event.decode().ok();
     let own = decoded.and_then(|event| sentence(&event, &known));

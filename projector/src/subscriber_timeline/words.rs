@@ -6,7 +6,9 @@ use tidings_proto::{Event, access, delivery, from_us, subscriber};
 use time::OffsetDateTime;
 use time::macros::format_description;
 
+use super::addresses::of_address;
 use super::evidence::Evidence;
+use super::held::About;
 use super::phrases::phrase;
 use crate::hit::{Did, hit};
 use crate::opened::Words;
@@ -22,6 +24,8 @@ pub(crate) struct Known<'a> {
     pub(crate) channel: Option<&'a str>,
     /// What the topic or channel is called that they left or came back to.
     pub(crate) part: Option<&'a str>,
+    /// Of an address, or what was said of it on the suppression list: which one it is, and what else is known of it.
+    pub(crate) held: Option<&'a About>,
 }
 
 impl Known<'_> {
@@ -40,7 +44,7 @@ impl Known<'_> {
         quoted.map_or_else(String::new, |text| format!("{before}{text}"))
     }
 
-    fn message(&self) -> String {
+    pub(super) fn message(&self) -> String {
         let title = match self.title {
             Some(title) => format!("The message “{title}”"),
             None => "A message".to_owned(),
@@ -60,6 +64,7 @@ pub(crate) fn sentence(event: &Event, known: &Known<'_>) -> Option<String> {
         .or_else(|| of_delivery(event, known))
         .or_else(|| of_feedback(event, known))
         .or_else(|| of_engagement(event, known))
+        .or_else(|| of_address(event, known))
 }
 
 /// The sentence of an event that has none of its own.

@@ -10,7 +10,8 @@ use super::causes::Cause;
 use crate::reader::Reader;
 
 /// An address or a domain that nothing may be sent to. Of an address nothing is kept but a keyed hash: by `POST
-/// /api/v1/suppressions/find` it finds its suppression, and not the other way round.
+/// /api/v1/suppressions/find` it finds its suppression, and not the other way round. Only of an address that a subscriber has a
+/// mask is shown.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Suppression {
     /// Its id.
@@ -22,6 +23,10 @@ pub struct Suppression {
     /// The domain; null of an address, and where it was not told.
     #[schema(example = json!(null))]
     pub domain: Option<String>,
+    /// The address with all but its first character and its domain left out, if a subscriber has it; null otherwise, since it is
+    /// kept nowhere then, and of a domain.
+    #[schema(example = "a…@example.com")]
+    pub address: Option<String>,
     /// Why: manual, hard_bounce, complaint, import, unsubscribed, erased, moved.
     #[schema(example = json!(["hard_bounce"]))]
     pub reasons: Vec<String>,
@@ -112,6 +117,7 @@ fn suppression(row: &Row) -> Suppression {
         scope: row.get::<_, Option<String>>("scope").unwrap_or_default(),
         reasons: stands.map(|(column, _)| (*column).to_owned()).collect(),
         domain: None,
+        address: None,
         causes: Vec::new(),
         version: row.get("version"),
     }

@@ -24,7 +24,8 @@ pub(super) enum Suppressions {
 /// List what nothing may be sent to, and since when, by what and by whom
 ///
 /// Domains are named. Of an address nothing is kept but a keyed hash, so that nobody can read addresses out of the list, and
-/// whoever is erased stays out of reach: `tidings suppressions find ADDRESS` tells of one.
+/// whoever is erased stays out of reach: it is shown masked while a subscriber has it, and `tidings suppressions find ADDRESS`
+/// tells of one.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -169,9 +170,11 @@ impl List {
 /// One suppression, and below it each of its causes.
 fn lines(suppression: &Value) -> String {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let what = match suppression["domain"].as_str() {
-        Some(domain) => format!("domain {domain}"),
-        None => text(&suppression["scope"]),
+    let scope = text(&suppression["scope"]);
+    let named = suppression["domain"].as_str();
+    let what = match named.or(suppression["address"].as_str()) {
+        Some(name) => format!("{scope} {name}"),
+        None => scope,
     };
     let mut lines = format!("{}  {what}", text(&suppression["id"]));
     for cause in suppression["causes"].as_array().into_iter().flatten() {
@@ -277,5 +280,12 @@ mod tests {
             manual since 2026-03-01T08:00:00Z, by user:1
             hard_bounce since 2026-03-02T08:00:00Z, by system:feedback, shown by delivery 019b7cba-7a2e-8000-9c5e-0d8f6f2f3b12
         ");
+        let of = |address: Value| {
+            lines(
+                &json!({ "id": "2ea9", "scope": "address", "domain": null, "address": address, "causes": [] }),
+            )
+        };
+        assert_eq!(of(json!("a…@example.org")), "2ea9  address a…@example.org");
+        assert_eq!(of(Value::Null), "2ea9  address");
     }
 }

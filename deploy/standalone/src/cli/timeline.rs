@@ -19,8 +19,8 @@ pub(super) enum Timeline {
 
 /// Show all that happened to a subscriber, newest first, in plain words
 ///
-/// What they said, each message to them and what became of it, and who looked at their data. That you look goes on record, for each
-/// thousand events once.
+/// What they said, each message to them and what became of it, who looked at their data, and what was said of their address on
+/// the suppression list while they had it. That you look goes on record, for each thousand events once.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Example:

@@ -1,6 +1,9 @@
 //! What an officer answers for: every look is on record, what happened is told in plain words, an export proves itself
 //! and holds nobody else's data, and what is erased is said to be.
 
+mod addresses;
+mod erasing;
+
 use std::io::{Cursor, Read as _, Write as _};
 use std::sync::Arc;
 use std::time::Duration;
@@ -265,7 +268,7 @@ async fn a_reader_is_exported_checked_and_erased_and_their_story_can_still_be_to
     let zip = office.export(canary).await;
     let key = Some(office.key().await);
     let found = checked(&zip, key).unwrap();
-    assert_eq!((found.subscriber_id, found.events), (canary, 5));
+    assert_eq!((found.subscriber_id, found.events), (canary, 6));
     let files = unpacked(&zip);
     let names: Vec<&str> = files.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(names, FILES);
@@ -280,7 +283,7 @@ async fn a_reader_is_exported_checked_and_erased_and_their_story_can_still_be_to
         (&exported["what"], &exported["digest"]),
         (&json!("export"), &json!(digest))
     );
-    assert_eq!(exported["events"], 5);
+    assert_eq!(exported["events"], 6);
 
     let told = office.timeline(canary).await;
     let types: Vec<&str> = told.iter().map(|it| it["type"].as_str().unwrap()).collect();
@@ -292,10 +295,11 @@ async fn a_reader_is_exported_checked_and_erased_and_their_story_can_still_be_to
             "delivery.Sent",
             "delivery.Attempted",
             "delivery.Planned",
+            "address.Claimed",
             "subscriber.SignedUp"
         ]
     );
-    assert!(words(&told[5]).contains(CANARY));
+    assert!(words(&told[6]).contains(CANARY));
     assert!(
         words(&told[2]).starts_with("The message “Good news” by the channel “email” was taken")
     );
@@ -303,11 +307,11 @@ async fn a_reader_is_exported_checked_and_erased_and_their_story_can_still_be_to
     let alone = office.get(told[1]["link"].as_str().unwrap()).await.1;
     assert_eq!(alone["items"], json!([told[1]]));
     let first = office
-        .get(&format!("/api/v1/subscribers/{canary}/timeline?limit=4"))
+        .get(&format!("/api/v1/subscribers/{canary}/timeline?limit=5"))
         .await
         .1;
     let next = first["next"].as_str().unwrap();
-    let path = format!("/api/v1/subscribers/{canary}/timeline?limit=4&cursor={next}");
+    let path = format!("/api/v1/subscribers/{canary}/timeline?limit=5&cursor={next}");
     let older = office.get(&path).await.1;
     // Two looks came before the newest of them.
     let older = older["items"].as_array().unwrap();

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use tidings_domain::stream_id;
 use tidings_domain::suppression::{Reason, Scope, Suppression};
 use tidings_domain::value::EmailAddress;
+use tidings_projector::suppression_list::HOLDERS;
 use tidings_proto::Event;
 use tidings_tests::audit;
 use tidings_tests::checker::deliveries::Deliveries;
@@ -62,6 +63,7 @@ async fn what_is_suppressed_by_hand_gets_nothing_until_it_is_lifted() {
     );
     assert_eq!(cause["since"], "2026-03-02T09:00:00Z");
     assert_eq!(listed[0]["domain"], Value::Null);
+    assert_eq!(listed[0]["address"], "a…@example.org");
     assert!(!listed[0].to_string().contains("ada"), "{listed:?}");
     assert_eq!(list(&house, "?reason=complaint").await, Vec::<Value>::new());
     let lift = format!("/{}/lift", found["id"].as_str().unwrap());
@@ -73,11 +75,55 @@ async fn what_is_suppressed_by_hand_gets_nothing_until_it_is_lifted() {
     let domain = json!({ "domain": "EXAMPLE.org" });
     assert_eq!(post(&house, "", domain).await.0, 200);
     let listed = list(&house, "").await;
-    assert_eq!(listed[0]["domain"], "example.org");
+    assert_eq!(
+        (&listed[0]["domain"], &listed[0]["address"]),
+        (&json!("example.org"), &Value::Null)
+    );
     assert_eq!(listed[0]["causes"].as_array().unwrap().len(), 1);
     house.publish("The bridge", "It is up.", &[channel]).await;
     house.platform.settle().await;
     assert_eq!((sent(ADA), sent(GRACE)), (0, 1));
+}
+
+/// Which address it is can be said only while somebody has it, and is looked up by an index.
+#[actix_web::test]
+async fn an_address_is_shown_masked_as_long_as_somebody_has_it() {
+    let house = House::start().await;
+    let ada = house.subscriber(ADA).await;
+    for whom in [
+        json!({ "address": ADA }),
+        json!({ "address": "nobody@example.net" }),
+        json!({ "domain": "example.org" }),
+    ] {
+        assert_eq!(post(&house, "", whom).await.0, 200);
+    }
+    let masks = async || {
+        let all = list(&house, "?reason=manual").await.into_iter();
+        let of_address = all.filter(|it| it["scope"] == "address");
+        let mut masks: Vec<Value> = of_address.map(|it| it["address"].clone()).collect();
+        masks.sort_by_key(Value::is_null);
+        masks
+    };
+    assert_eq!(masks().await, [json!("a…@example.org"), Value::Null]);
+    let erase = TestRequest::post().uri(&format!("/api/v1/subscribers/{ada}/erase"));
+    assert_eq!(ask(&house, house_commands(&house), erase).await.0, 202);
+    house.platform.settle().await;
+    assert_eq!(masks().await, [Value::Null, Value::Null]);
+
+    let mut client = house.platform.pool.get().await.unwrap();
+    let asks = client.transaction().await.unwrap();
+    // Of so few rows any other way is cheaper.
+    asks.batch_execute("set local enable_seqscan = off")
+        .await
+        .unwrap();
+    let sql = format!("explain {}", HOLDERS.replace("$1", "array[$1::uuid]"));
+    let plan = asks.query(&sql, &[&Uuid::nil()]).await.unwrap();
+    let plan: Vec<String> = plan.iter().map(|row| row.get(0)).collect();
+    let plan = plan.join("\n");
+    assert!(
+        plan.contains("_suppression on publishing_subscriber_profile"),
+        "{plan}"
+    );
 }
 
 #[actix_web::test]

@@ -60,6 +60,8 @@ pub struct SignUpForm {
     pub organisation: String,
     /// What they agree to.
     pub consent: Consent,
+    /// Where forms on other sites post to: `https://news.example.org/join`.
+    pub url: String,
     /// Where a form on somebody's own site may lead to afterwards: whole URLs.
     pub return_pages: Vec<String>,
 }

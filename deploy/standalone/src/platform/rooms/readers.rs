@@ -34,6 +34,7 @@ pub(super) fn sign_up_form(site: &Site<'_>) -> Result<Option<SignUpForm>, StartE
     Ok(Some(SignUpForm {
         organisation: organisation(site),
         consent: Consent::to(wording, version),
+        url: site.public_url.join("/join"),
         return_pages: config.return_pages.clone(),
     }))
 }

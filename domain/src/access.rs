@@ -60,6 +60,8 @@ pub struct Notice {
     pub issued_at: OffsetDateTime,
     /// How often the subscriber had left everything by then.
     pub departures: u32,
+    /// What they are asked to agree to, where no sign-up in the same commit says it.
+    pub consent: Option<Consent>,
 }
 
 code_enum! {
@@ -220,8 +222,6 @@ pub enum Event {
         subscriber_id: Uuid,
         /// What, by which delivery, and when.
         notice: Notice,
-        /// What they are asked to agree to.
-        consent: Option<Consent>,
         /// What the request looked like.
         evidence: Option<Personal<Evidence>>,
     },

@@ -69,7 +69,8 @@ code_enum! {
     NoticeKind {
         /// Whether they want to be subscribed.
         ConfirmSignUp = "confirm_sign_up",
-        /// That what they get was changed, on the page behind a link that others may have too, or through the API.
+        /// That what they get was changed, or that they get something again: on the page behind a link that others may have too, or
+        /// through the API.
         PreferencesChanged = "preferences_changed",
         /// The link to all that is held about them, which somebody with a mail of theirs asked for.
         OwnData = "own_data",

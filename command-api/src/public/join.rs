@@ -185,7 +185,7 @@ async fn take(
         tracing::info!("somebody signs up with one mailbox again and again: it is not asked");
         return Ok(());
     }
-    let channel_id = (commands.notice_channel)().await;
+    let channel_id = (commands.notice_channel)(Vec::new()).await;
     let channel_id = channel_id.map_err(|error| refusal::log_away(&error))?;
     let Some(channel_id) = channel_id else {
         tracing::warn!("somebody wants to sign up, and no channel can ask them");

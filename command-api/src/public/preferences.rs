@@ -287,13 +287,13 @@ async fn saved(
             let word = if entry.is_empty() { Word::None } else { all };
             return Ok(page_of(&after, &known, (link, word), asking));
         }
-        let told = after.standing() == Standing::Active && entry.wish == Wish::Save;
-        let departures = after.profile().map_or(0, |it| it.departures);
+        // Whoever comes back may be somebody with a mail of theirs.
+        let told = after.standing() == Standing::Active;
         let mut draft = commands.store.draft(context);
         draft.append(known.loaded.clone(), events);
         // Who gets nothing is told nothing.
-        if told && known.held == Held::No {
-            let whom = (link.subscriber_id, departures);
+        if let Some(profile) = after.profile().filter(|_| told && known.held == Held::No) {
+            let whom = (link.subscriber_id, profile);
             notices::tell_of_change(commands, &mut draft, context, whom).await?;
         }
         match draft.commit().await {

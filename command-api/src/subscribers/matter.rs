@@ -21,17 +21,16 @@ pub(crate) struct Matter {
     topic_id: Option<Uuid>,
     /// One channel, whatever comes by it; not beside a topic. Neither: everything.
     channel_id: Option<Uuid>,
-    /// Of one topic or channel: whether they are told by mail that what they get was changed; they are, unless you say
-    /// otherwise.
+    /// Whether they are told by mail that what they get was changed; they are, unless you say otherwise. Who leaves everything is
+    /// not.
     #[schema(default = true)]
     notify: Option<bool>,
 }
 
 impl Matter {
-    /// Whether they are told. Who leaves or comes back as a whole says so by themselves.
+    /// Whether they are told, if they get anything by then.
     pub(super) fn is_told(&self) -> bool {
-        let is_part = self.topic_id.is_some() || self.channel_id.is_some();
-        is_part && self.notify.unwrap_or(true)
+        self.notify.unwrap_or(true)
     }
 
     /// The same, if there is such a thing.

@@ -24,8 +24,8 @@ pub(crate) const ROUTE: Route = (
 ///
 /// To everything they left as a whole, to one topic (also one they never had), or to one channel. Only with their consent: it
 /// is recorded that you say so. Whoever left everything does not come back by one topic or channel alone. An address that is
-/// suppressed gets nothing all the same: see `GET /api/v1/suppressions`. Of one topic or channel they are told by mail, three
-/// times a day at most, unless `notify` is false.
+/// suppressed gets nothing all the same: see `GET /api/v1/suppressions`. They are told by mail, three times a day at most, unless
+/// `notify` is false, or they have left all ways to them.
 #[utoipa::path(
     post, path = "/api/v1/subscribers/{id}/resubscribe", tag = "subscribers", security(("bearer" = [])),
     params(

@@ -23,7 +23,7 @@ pub(crate) const ROUTE: Route = (
 /// Unsubscribe somebody
 ///
 /// From everything, one topic or one channel. Of one topic or channel they are told by mail, three times a day at most, unless
-/// `notify` is false.
+/// `notify` is false, or they have left all ways to them; who leaves everything is not.
 #[utoipa::path(
     post, path = "/api/v1/subscribers/{id}/unsubscribe", tag = "subscribers", security(("bearer" = [])),
     params(

@@ -38,17 +38,17 @@ pub(crate) fn confirm_sign_up(
     Composed::from_document(&title, None, Document { blocks }, None)
 }
 
-/// That what they get was changed, by the link of a mail, which they may have passed on, or by whoever runs the platform.
+/// That what they get was changed, or that they get something again, by the link of a mail, which they may have passed on, or by whoever runs the platform.
 /// `url` is where they see how it is now, and change it.
 pub(crate) fn preferences_changed(organisation: &str, url: &str) -> Composed {
     let blocks = vec![
         says(format!(
-            "What you get from {organisation}, or when, was changed: on the page behind the link in one of our mails, or \
-             by {organisation} on your behalf. It is in force from now on."
+            "What you get from {organisation}, or when, was changed, or you were subscribed again: on the page behind the link \
+             in one of our mails, or by {organisation} on your behalf. It is in force from now on."
         )),
         leads("See what you get", url),
         says(
-            "If you did not ask for it, choose anew on that page; somebody may have a mail of yours."
+            "If you did not ask for it, choose anew on that page, or leave there; somebody may have a mail of yours."
                 .to_owned(),
         ),
     ];

@@ -229,10 +229,11 @@ fn of_access(event: &Event, known: &Known<'_>) -> Option<String> {
         ),
         Event::AccessNoticeIssued(it) => {
             let asks = match it.kind.as_str() {
-                "confirm_sign_up" => "They were asked by mail whether they want to be subscribed",
-                "preferences_changed" => "They were told by mail that what they get was changed",
+                // What became of that mail is told of the mail itself.
+                "confirm_sign_up" => "A mail is to ask them whether they want to be subscribed",
+                "preferences_changed" => "A mail is to tell them that what they get was changed",
                 "own_data" => {
-                    "Somebody with one of their mails asked for all that is held about them: they were sent a link to it"
+                    "Somebody with one of their mails asked for all that is held about them: a mail is to bring them a link to it"
                 }
                 other => return Some(format!("The platform wrote to them by itself: {other}.")),
             };

@@ -84,9 +84,9 @@ pub(super) fn house_commands(house: &House) -> Commands {
 /// The same, which find out by which channel a notice goes.
 pub(super) fn notifying_commands(house: &House) -> Commands {
     let store = house.platform.store.clone();
-    house_commands(house).with_notices(Arc::new(move || {
+    house_commands(house).with_notices(Arc::new(move |left| {
         let store = store.clone();
-        Box::pin(async move { notices::channel(store.log().pool(), None).await })
+        Box::pin(async move { notices::channel(store.log().pool(), None, &left).await })
     }))
 }
 

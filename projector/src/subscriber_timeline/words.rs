@@ -89,9 +89,8 @@ fn of_subscriber(event: &Event, known: &Known<'_>) -> Option<String> {
         ),
         Event::SubscriberUnsubscribed(it) => unsubscribed(it, known),
         Event::SubscriberResubscribed(it) => format!(
-            "They came back{}: {}.{}",
-            part(&it.topic_id, &it.channel_id, known)
-                .map_or_else(String::new, |it| format!(" to {it}")),
+            "{}: {}.{}",
+            came_back(it, known),
             method(&it.method),
             known.with(" Evidence of the request: ", "evidence")
         ),
@@ -183,7 +182,16 @@ fn unsubscribed(it: &subscriber::Unsubscribed, known: &Known<'_>) -> String {
     )
 }
 
-/// What was left, or come back to; `None`: everything.
+/// A topic need not have been left before it is asked for.
+fn came_back(it: &subscriber::Resubscribed, known: &Known<'_>) -> String {
+    match part(&it.topic_id, &it.channel_id, known) {
+        None => "They came back".to_owned(),
+        Some(part) if !it.topic_id.is_empty() => format!("They asked for {part}"),
+        Some(part) => format!("They came back to {part}"),
+    }
+}
+
+/// What was left, asked for, or come back to; `None`: everything.
 fn part(topic_id: &[u8], channel_id: &[u8], known: &Known<'_>) -> Option<String> {
     let what = match (topic_id.is_empty(), channel_id.is_empty()) {
         (true, true) => return None,

@@ -42,7 +42,7 @@ pub(crate) const ROUTE: Route = (
             content_type = "application/problem+json"),
         (status = 412, description = "It has changed since", body = ProblemBody,
             content_type = "application/problem+json"),
-        (status = 422, description = "There is no such topic or channel", body = ProblemBody,
+        (status = 422, description = "There is no such topic or channel, or the evidence is no line", body = ProblemBody,
             content_type = "application/problem+json"),
     ),
 )]
@@ -52,10 +52,10 @@ pub(crate) async fn resubscribe(
     call: Call,
     body: MaybeJson<Matter>,
 ) -> Result<Answer, Problem> {
-    let what = body.value.judge(&commands).await?;
+    let (what, evidence) = body.value.judge(&commands).await?;
     let command = || Command::Resubscribe {
         method: ResubscribeMethod::Api,
-        evidence: None,
+        evidence: evidence.clone(),
         what,
     };
     let told = body.value.is_told();

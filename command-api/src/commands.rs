@@ -49,9 +49,9 @@ pub type SkipInView = Arc<
 pub type GoesToNobody =
     Arc<dyn Fn(Uuid) -> BoxFuture<'static, Result<Option<String>, Problem>> + Send + Sync>;
 
-/// Finds the channel that the platform itself writes to subscribers by; none: there is none that could.
+/// Finds the channel that the platform itself writes to a subscriber by, who wants nothing by some; none: there is none that could.
 pub type NoticeChannel =
-    Arc<dyn Fn() -> BoxFuture<'static, Result<Option<Uuid>, ReadError>> + Send + Sync>;
+    Arc<dyn Fn(Vec<Uuid>) -> BoxFuture<'static, Result<Option<Uuid>, ReadError>> + Send + Sync>;
 
 /// The public form by which people sign up.
 #[derive(Clone, Debug)]
@@ -60,6 +60,8 @@ pub struct SignUpForm {
     pub organisation: String,
     /// What they agree to.
     pub consent: Consent,
+    /// Where forms on other sites post to: `https://news.example.org/join`.
+    pub url: String,
     /// Where a form on somebody's own site may lead to afterwards: whole URLs.
     pub return_pages: Vec<String>,
 }
@@ -149,7 +151,7 @@ impl Commands {
             addressed_kinds: Vec::new(),
             goes_to_nobody: Arc::new(|_| Box::pin(async { Ok(None) })),
             is_obstructed: Arc::new(|_| Box::pin(async { Ok(None) })),
-            notice_channel: Arc::new(|| Box::pin(async { Ok(None) })),
+            notice_channel: Arc::new(|_| Box::pin(async { Ok(None) })),
             sign_up_form: None,
             tracking: None,
             own_data: None,

@@ -16,10 +16,12 @@ h2{font-size:1.25rem;margin-top:2.5rem}\
 fieldset{border:1px solid;border-radius:.5rem;margin:1.25rem 0;padding:.5rem 1rem 1rem}\
 legend{font-weight:600;padding:0 .4rem}\
 label{display:block;padding:.4rem 0}\
+.of{margin:0 0 .6rem 1.95rem}\
+.of label{padding:0 0 .2rem}\
 input,select{font:inherit;max-width:100%;box-sizing:border-box;padding:.35rem}\
 input[type=text],input[type=email]{width:100%;padding:.5rem;border:1px solid;border-radius:.4rem}\
 input[type=checkbox],input[type=radio]{width:1.25rem;height:1.25rem;margin:0 .7rem 0 0;vertical-align:-.2rem}\
-input[aria-invalid]{border:2px solid}\
+input[aria-invalid],select[aria-invalid]{border:2px solid}\
 .hint{margin:0 0 .5rem;font-size:1rem;opacity:.8}\
 .error{margin:.25rem 0;font-weight:600}\
 code{font-size:.95em}";

@@ -5,7 +5,7 @@ use tidings_domain::access::{self, Access, NoticeKind};
 use tidings_domain::aggregate::Aggregate as _;
 use tidings_domain::delivery::{self, Cause, Delivery, Plan};
 use tidings_domain::stream_id;
-use tidings_domain::subscriber::Consent;
+use tidings_domain::subscriber::{Consent, Profile};
 use tidings_domain::value::Evidence;
 use tidings_event_store::{Context, Draft, Loaded};
 use tidings_service::Problem;
@@ -75,9 +75,10 @@ pub(crate) fn issue(
     true
 }
 
-/// Adds to a commit that somebody is told of a change of what they get: whoever else has a mail of theirs could have made
-/// it, or whoever runs the platform. Where there is no channel to tell them by, or none can be found, it counts all the same. `whom`: the subscriber, and
-/// how often they have left.
+/// Adds to a commit that somebody is told of a change of what they get, or that they get something again: whoever else has a mail
+/// of theirs could have made it, or whoever runs the platform. They are told by a channel they have not left; where there is none,
+/// or none can be found, it counts all the same, and nothing says that they were told. `whom`: the subscriber, as they are after
+/// the change.
 ///
 /// # Errors
 /// When the log can not be read.
@@ -85,9 +86,10 @@ pub(crate) async fn tell_of_change(
     commands: &Commands,
     draft: &mut Draft<'_>,
     context: &Context,
-    (subscriber_id, departures): (Uuid, u32),
+    (subscriber_id, whom): (Uuid, &Profile),
 ) -> Result<(), Problem> {
-    let channel = (commands.notice_channel)().await;
+    let left = whom.choices.left_channels().collect();
+    let channel = (commands.notice_channel)(left).await;
     let channel = channel.unwrap_or_else(|error| {
         tracing::warn!(
             error = chain(&error),
@@ -107,7 +109,7 @@ pub(crate) async fn tell_of_change(
         subscriber_id,
         kind: NoticeKind::PreferencesChanged,
         channel_id,
-        departures,
+        departures: whom.departures,
         consent: None,
         evidence: None,
     };

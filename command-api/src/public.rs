@@ -31,6 +31,7 @@ pub(crate) fn routes(cfg: &mut web::ServiceConfig) {
         join::join,
     );
     serve(cfg, join::MAY_JOIN, join::may_join);
+    serve(cfg, join::SNIPPET, join::snippet);
     let links = (Policy::Links, page::too_many as TooMany);
     serve_counted(cfg, confirm::ASK, links, confirm::ask);
     serve_counted(cfg, confirm::CONFIRM, links, confirm::confirm);

@@ -217,7 +217,10 @@ impl Core {
                 false => self.causes.get(id).await?,
             })),
             delivery::Cause::Notice(id) => {
-                let notice = self.causes.notice(id, pick.delivery.id).await?;
+                let notice = self
+                    .causes
+                    .notice(id, pick.delivery.id, pick.plan.subscriber_id)
+                    .await?;
                 let unknown = || DispatchError::Refused(format!("notice {}", pick.delivery.id));
                 notice.map(Cause::Notice).ok_or_else(unknown)
             }

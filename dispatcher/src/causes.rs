@@ -7,8 +7,12 @@ use std::sync::{Arc, Mutex};
 use tidings_domain::access::{Access, NoticeKind};
 use tidings_domain::delivery::Purpose;
 use tidings_domain::publication::{Content, Priority, Publication, Sending};
+use tidings_domain::subscriber::{Consent, Subscriber};
 use tidings_domain::topic::{Sender, Topic};
+use tidings_domain::value::ConsentWording;
 use tidings_event_store::{Guard, LoadError, Store};
+use tidings_proto::EventMessage as _;
+use tidings_proto::subscriber::SignedUp;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -28,10 +32,12 @@ pub(crate) enum Cause {
 }
 
 /// What a notice's delivery has to say.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(crate) struct Notice {
     /// What.
     pub(crate) kind: NoticeKind,
+    /// The words they are asked to agree to, where it asks, as far as these are on record and not erased.
+    pub(crate) wording: Option<ConsentWording>,
     /// When a link to somebody's data would have had its time, had it brought one.
     pub(crate) link_until: OffsetDateTime,
 }
@@ -134,23 +140,42 @@ impl Causes {
         }
     }
 
-    /// What a notice's delivery has to say; none: it is of a kind that a later build knows.
+    /// What a notice's delivery to a subscriber has to say; none: it is of a kind that a later build knows.
     pub(crate) async fn notice(
         &self,
         access_id: Uuid,
         delivery_id: Uuid,
+        subscriber_id: Option<Uuid>,
     ) -> Result<Option<Notice>, LoadError> {
         let access = self
             .store
             .load_of::<Access>(access_id, Access::NOTICES)
             .await?;
-        let notice = access.state.notice(delivery_id);
-        Ok(notice.and_then(|notice| {
-            Some(Notice {
-                kind: NoticeKind::parse(notice.kind.as_str()).ok()?,
-                link_until: notice.link_until(),
-            })
+        let Some(notice) = access.state.notice(delivery_id) else {
+            return Ok(None);
+        };
+        let Ok(kind) = NoticeKind::parse(notice.kind.as_str()) else {
+            return Ok(None);
+        };
+        let consent = match (kind, &notice.consent, subscriber_id) {
+            (NoticeKind::ConfirmSignUp, None, Some(id)) => self.signed_up_with(id).await?,
+            (_, consent, _) => consent.clone(),
+        };
+        Ok(Some(Notice {
+            kind,
+            wording: consent.and_then(|it| it.wording.known().cloned()),
+            link_until: notice.link_until(),
         }))
+    }
+
+    /// What they agreed to by the sign-up itself, which is the first that is known of them.
+    async fn signed_up_with(&self, subscriber_id: Uuid) -> Result<Option<Consent>, LoadError> {
+        let subscriber = self
+            .store
+            .load_of::<Subscriber>(subscriber_id, &[SignedUp::TYPE])
+            .await?;
+        let profile = subscriber.state.profile();
+        Ok(profile.and_then(|it| it.consent.clone()))
     }
 
     /// Folds the publication anew; its composed content is kept while it is the same version.

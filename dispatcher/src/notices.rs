@@ -6,17 +6,25 @@ use uuid::Uuid;
 
 use crate::channels::addressed_kinds;
 
-/// The channel named, or the first by id that is enabled, if it has single receivers; as the view has it.
+/// The channel named, or the first by id that is enabled, if it has single receivers; as the view has it. Where whoever is
+/// written to wants nothing by the named one, it is that first one too, of those they have not `left`.
 ///
 /// # Errors
 /// When the view can not be read.
-pub async fn channel(pool: &Pool, named: Option<Uuid>) -> Result<Option<Uuid>, ReadError> {
+pub async fn channel(
+    pool: &Pool,
+    named: Option<Uuid>,
+    left: &[Uuid],
+) -> Result<Option<Uuid>, ReadError> {
+    let named = named.filter(|id| !left.contains(id));
     let kinds = addressed_kinds();
     let client = pool.get().await?;
     let sql = "select channel_id from publishing_channel_list \
-               where kind = any($1) and (channel_id = $2 or $2 is null and enabled) \
+               where kind = any($1) and channel_id <> all($3) and (channel_id = $2 or $2 is null and enabled) \
                order by channel_id limit 1";
     let statement = client.prepare_cached(sql).await?;
-    let row = client.query_opt(&statement, &[&kinds, &named]).await?;
+    let row = client
+        .query_opt(&statement, &[&kinds, &named, &left])
+        .await?;
     Ok(row.map(|row| row.get(0)))
 }

@@ -60,6 +60,8 @@ pub struct Notice {
     pub issued_at: OffsetDateTime,
     /// How often the subscriber had left everything by then.
     pub departures: u32,
+    /// What they are asked to agree to, where no sign-up in the same commit says it.
+    pub consent: Option<Consent>,
 }
 
 code_enum! {
@@ -67,7 +69,8 @@ code_enum! {
     NoticeKind {
         /// Whether they want to be subscribed.
         ConfirmSignUp = "confirm_sign_up",
-        /// That what they get was changed, on the page behind a link that others may have too, or through the API.
+        /// That what they get was changed, or that they get something again: on the page behind a link that others may have too, or
+        /// through the API.
         PreferencesChanged = "preferences_changed",
         /// The link to all that is held about them, which somebody with a mail of theirs asked for.
         OwnData = "own_data",
@@ -220,8 +223,6 @@ pub enum Event {
         subscriber_id: Uuid,
         /// What, by which delivery, and when.
         notice: Notice,
-        /// What they are asked to agree to.
-        consent: Option<Consent>,
         /// What the request looked like.
         evidence: Option<Personal<Evidence>>,
     },

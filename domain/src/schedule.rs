@@ -141,6 +141,10 @@ mod tests {
             wrong("tomorrow", "Berlin"),
             [ParseError::LocalTime, ParseError::Zone]
         );
+        for nowhere in ["Etc/Unknown", "etc/unknown", "Factory"] {
+            assert_eq!(Zone::parse(nowhere), Err(ParseError::Zone), "{nowhere}");
+        }
+        assert!(Zone::parse("Etc/UTC").is_ok() && Zone::parse("Etc/GMT+5").is_ok());
         for local in [
             "2026-12-24",
             "2026-12-24 08:00",

@@ -65,6 +65,8 @@ pub struct Profile {
     pub source: Source,
     /// The import they came with.
     pub import_id: Option<Uuid>,
+    /// The words they signed up with, or were signed up with, as far as these are on record.
+    pub consent: Option<Consent>,
     /// Whether mail may go out while they are subscribed.
     pub confirmed: bool,
     /// Whether they said so themselves, by the link of a mail to an address they had.

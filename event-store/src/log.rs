@@ -375,6 +375,18 @@ impl Log {
         Ok(rows.iter().map(|row| row.get(0)).collect())
     }
 
+    /// Which of these streams exist and are of this noun.
+    pub async fn existing_of(
+        &self,
+        noun: &str,
+        stream_ids: &[Uuid],
+    ) -> Result<Vec<Uuid>, ReadError> {
+        let sql = "select stream_id from publishing_events \
+                   where stream_id = any($1) and version = 1 and split_part(type, '.', 1) = $2";
+        let rows = self.query(sql, &[&stream_ids, &noun]).await?;
+        Ok(rows.iter().map(|row| row.get(0)).collect())
+    }
+
     /// Every event of several streams, by stream and version.
     pub async fn streams(&self, stream_ids: &[Uuid]) -> Result<Vec<Recorded>, ReadError> {
         let sql = format!(

@@ -8,6 +8,7 @@ mod tests;
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -30,6 +31,12 @@ const MAILBOX_PER_DAY: u32 = 5;
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 /// Callers remembered for each limit.
 const REMEMBERED_MAX: usize = 65_536;
+
+/// The name under which `/readyz` has [`Limits::remark`].
+pub const HEALTH: &str = "address limits";
+/// What an operator should know when requests came through a proxy that nobody has told of.
+const THROUGH_A_PROXY: &str = "requests come through a proxy that `http.proxies` does not count, so nothing is limited by address: set \
+    it to how many proxies of yours stand before this listener";
 
 /// What is counted apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +66,8 @@ pub struct Limits {
     clock: Clock,
     /// Proxies before the listener that say whom a request is from.
     proxies: usize,
+    /// Whether a request seemed to come through one that is not among them.
+    is_behind_another: AtomicBool,
     api: Option<Counter>,
     sign_up: Option<Counter>,
     links: Option<Counter>,
@@ -80,6 +89,7 @@ impl Limits {
         Self {
             clock,
             proxies: config.proxies,
+            is_behind_another: AtomicBool::new(false),
             api: Counter::new(config.api_per_minute, WINDOW),
             sign_up: Counter::new(config.sign_up_per_minute, WINDOW),
             links: Counter::new(config.links_per_minute, WINDOW),
@@ -109,11 +119,20 @@ impl Limits {
         let peer = request.peer_addr().map(|peer| peer.ip());
         if self.proxies == 0 && address::is_a_proxys(request.headers(), peer) {
             // Everybody comes from there: counted together, one caller would use up what is left for all.
+            if !self.is_behind_another.swap(true, Ordering::Relaxed) {
+                tracing::warn!("{THROUGH_A_PROXY}");
+            }
             return None;
         }
         let address = address::of(request.headers(), peer, self.proxies);
         let block = address.map(|it| address::block(it.to_canonical()));
         self.count(policy, &block)
+    }
+
+    /// What an operator should know of the limits; none: nothing has come by so far that they do not hold for.
+    pub fn remark(&self) -> Option<String> {
+        let is_behind = self.is_behind_another.load(Ordering::Relaxed);
+        is_behind.then(|| THROUGH_A_PROXY.to_owned())
     }
 
     fn count(&self, policy: Policy, who: &impl std::hash::Hash) -> Option<Counted> {

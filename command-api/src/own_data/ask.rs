@@ -85,7 +85,7 @@ async fn attempt(
         return Ok(Ok(Asked::Suppressed));
     }
     // Whoever is told that it is on its way must not wait in vain.
-    let channel_id = (commands.notice_channel)().await;
+    let channel_id = (commands.notice_channel)(Vec::new()).await;
     let channel_id = channel_id.map_err(|error| refusal::log_away(&error))?;
     let Some(channel_id) = channel_id else {
         return Ok(Ok(Asked::NoWay));

@@ -27,6 +27,7 @@ use form::SignUp;
 pub(crate) const FORM: Route = ("GET", PATH, Access::Public);
 pub(crate) const JOIN: Route = ("POST", PATH, Access::Public);
 pub(crate) const MAY_JOIN: Route = ("OPTIONS", PATH, Access::Public);
+pub(crate) const SNIPPET: Route = ("GET", "/join/snippet", Access::Public);
 
 const PATH: &str = "/join";
 const BODY_BYTES_MAX: usize = 16 * 1024;
@@ -56,16 +57,36 @@ pub(crate) async fn form(commands: web::Data<Commands>) -> HttpResponse {
     }
 }
 
+/// A form to sign up by, for any other site
+///
+/// HTML as text, to be copied into a page or put there by a script. It shows the words to agree to, and says which they are: when
+/// you change the words, change that page too. Until then whoever sends its form gets our page, with the words of today.
+#[utoipa::path(
+    get, path = "/join/snippet", tag = "public",
+    responses(
+        (status = 200, description = "The form", body = String, content_type = "text/plain"),
+        (status = 404, description = "Nobody can sign up by themselves here", body = ProblemBody,
+            content_type = "application/problem+json"),
+    ),
+)]
+pub(crate) async fn snippet(commands: web::Data<Commands>) -> HttpResponse {
+    open(match &commands.sign_up_form {
+        Some(form) => page::snippet(form),
+        None => Problem::not_found(page::CLOSED).error_response(),
+    })
+}
+
 /// Sign up
 ///
-/// For any site: a form needs the fields `email` and `consent`, the version of the words it shows. Whoever has the address
+/// For any site: a form needs the fields `email` and `consent`, the mark of the words it shows (`GET /join/snippet` is such a
+/// form). Whoever has the address
 /// is sent a link to confirm by, at most three times in 24 hours, and five times however the address is written; until then
 /// nothing else is sent. The answer does not tell whether the address is known.
 #[utoipa::path(
     post, path = "/join", tag = "public",
     request_body(content(
-        (SignUp = "application/x-www-form-urlencoded", example = "email=ada%40example.org&consent=1"),
-        (SignUp = "application/json", example = json!({ "email": "ada@example.org", "consent": "1" })),
+        (SignUp = "application/x-www-form-urlencoded", example = "email=ada%40example.org&consent=1.242d19b3f776b188"),
+        (SignUp = "application/json", example = json!({ "email": "ada@example.org", "consent": "1.242d19b3f776b188" })),
     )),
     responses(
         (status = 200, description = "To a form: a page that says to look for a mail", content_type = "text/html"),
@@ -164,7 +185,7 @@ async fn take(
         tracing::info!("somebody signs up with one mailbox again and again: it is not asked");
         return Ok(());
     }
-    let channel_id = (commands.notice_channel)().await;
+    let channel_id = (commands.notice_channel)(Vec::new()).await;
     let channel_id = channel_id.map_err(|error| refusal::log_away(&error))?;
     let Some(channel_id) = channel_id else {
         tracing::warn!("somebody wants to sign up, and no channel can ask them");

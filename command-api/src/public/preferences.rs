@@ -4,6 +4,7 @@
 mod entry;
 mod fields;
 mod held;
+mod matters;
 mod page;
 mod shown;
 #[cfg(test)]
@@ -78,7 +79,8 @@ pub(crate) async fn show(commands: web::Data<Commands>, token: web::Path<String>
 /// Save a reader's preferences
 ///
 /// What the page sends: one field `topic` and `channel` for each that is wanted, `offered_topic` and `offered_channel` for each
-/// that was shown. With `do=leave` everything is left, with `do=back` it is come back to.
+/// that was shown; `weight_ID` of a topic is `less`, `usual` or `more`. With `do=leave` everything is left, with `do=back` it is come
+/// back to.
 #[utoipa::path(
     post, path = "/p/{token}", tag = "public", operation_id = "save_preferences",
     params(("token" = String, Path, description = "As it stands in the mail")),
@@ -110,7 +112,7 @@ pub(crate) async fn save(
     let body = read_body(&request, &mut body.into_inner(), BODY_BYTES_MAX).await;
     let entry = body.map(|body| Entry::read(&body));
     // Only the form says whether they leave, which is never refused for coming often.
-    let leaves = link.is_ok() && entry.as_ref().is_ok_and(|it| it.wish == Wish::Leave);
+    let leaves = link.is_ok() && entry.as_ref().is_ok_and(|it| it.wish == Some(Wish::Leave));
     let counted = match leaves {
         true => None,
         false => count(&request, Policy::Links),
@@ -247,13 +249,12 @@ async fn saved(
             return Ok(page::nobody());
         };
         let (state, asking) = (&known.loaded.state, Asking::of(commands));
-        // A mail lies around for years, and may have been passed on: by it one can leave, but not undo that.
-        let today = UnsubscribeLink::issued_on(context.occurred_at);
-        if entry.wish == Wish::ComeBack && ConfirmLink::has_had_its_time(link.issued, today) {
-            return Ok(page_of(state, &known, (link, Word::TooOld), asking));
-        }
+        let wish = match wish(entry, link, context) {
+            Ok(wish) => wish,
+            Err(word) => return Ok(page_of(state, &known, (link, word), asking)),
+        };
         let is_former = is_former(state, link);
-        let mut wished = match wishes(state, &known.offer, entry, link, evidence) {
+        let mut wished = match wishes(state, &known.offer, (wish, entry), link, evidence) {
             Ok(wished) => wished,
             Err(_) if is_former => {
                 return Ok(page_of(state, &known, (link, Word::Former), asking));
@@ -269,7 +270,7 @@ async fn saved(
         if is_former {
             wished.retain(|command| matches!(command, Command::Unsubscribe { .. }));
         }
-        let all = match entry.wish {
+        let all = match wish {
             Wish::Save | Wish::ComeBack if is_former && !entry.is_empty() => Word::Former,
             Wish::Save => Word::Saved,
             Wish::Leave | Wish::ComeBack => Word::Said,
@@ -287,13 +288,13 @@ async fn saved(
             let word = if entry.is_empty() { Word::None } else { all };
             return Ok(page_of(&after, &known, (link, word), asking));
         }
-        let told = after.standing() == Standing::Active && entry.wish == Wish::Save;
-        let departures = after.profile().map_or(0, |it| it.departures);
+        // Whoever comes back may be somebody with a mail of theirs.
+        let told = after.standing() == Standing::Active;
         let mut draft = commands.store.draft(context);
         draft.append(known.loaded.clone(), events);
         // Who gets nothing is told nothing.
-        if told && known.held == Held::No {
-            let whom = (link.subscriber_id, departures);
+        if let Some(profile) = after.profile().filter(|_| told && known.held == Held::No) {
+            let whom = (link.subscriber_id, profile);
             notices::tell_of_change(commands, &mut draft, context, whom).await?;
         }
         match draft.commit().await {
@@ -305,11 +306,22 @@ async fn saved(
     Err(refusal::unavailable("Others write at the same time."))
 }
 
+/// What is wished by an entry; `Err`: why nothing comes of it, whoever sends it.
+fn wish(entry: &Entry, link: &PreferencesLink, context: &Context) -> Result<Wish, Word<'static>> {
+    let wish = entry.wish.ok_or(Word::Unknown)?;
+    // A mail lies around for years, and may have been passed on: by it one can leave, but not undo that.
+    let today = UnsubscribeLink::issued_on(context.occurred_at);
+    match wish == Wish::ComeBack && ConfirmLink::has_had_its_time(link.issued, today) {
+        true => Err(Word::TooOld),
+        false => Ok(wish),
+    }
+}
+
 /// What an entry comes to, for a reader as they are.
 fn wishes(
     state: &Subscriber,
     offer: &Offer,
-    entry: &Entry,
+    (wish, entry): (Wish, &Entry),
     link: &PreferencesLink,
     evidence: Option<&Evidence>,
 ) -> Result<Vec<Command>, Vec<tidings_domain::preferences::Wrong>> {
@@ -326,13 +338,13 @@ fn wishes(
             what,
         },
     };
-    match entry.wish {
+    match wish {
         Wish::Leave => return Ok(vec![word(What::Everything, false)]),
         Wish::ComeBack => return Ok(vec![word(What::Everything, true)]),
         Wish::Save => {}
     }
     let shown = Shown::new(state, offer);
-    let preferences = entry.preferences(&shown.preferences)?;
+    let preferences = entry.preferences(&shown.preferences, &shown.topics)?;
     let mut commands = Vec::new();
     // Only what was shown to them, and only what is not so already: silence stays silence.
     for topic in shown.topics.iter().filter(|it| entry.saw_topic(it.id)) {

@@ -5,6 +5,7 @@ use tidings_domain::aggregate::Aggregate;
 use tidings_domain::channel::Channel;
 use tidings_domain::subscriber::What;
 use tidings_domain::topic::Topic;
+use tidings_domain::value::Evidence;
 use tidings_service::Problem;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -21,25 +22,33 @@ pub(crate) struct Matter {
     topic_id: Option<Uuid>,
     /// One channel, whatever comes by it; not beside a topic. Neither: everything.
     channel_id: Option<Uuid>,
-    /// Of one topic or channel: whether they are told by mail that what they get was changed; they are, unless you say
-    /// otherwise.
+    /// Whether they are told by mail that what they get was changed; they are, unless you say otherwise. Who leaves everything is
+    /// not.
     #[schema(default = true)]
     notify: Option<bool>,
+    /// How they asked for it, in your words: `by phone, ticket 4711`. One line of at most 500 characters; it is sealed under their key,
+    /// and stands in their timeline and in the file of all that is held about them, which they may get too.
+    #[schema(max_length = 500, example = "by phone, ticket 4711")]
+    evidence: Option<String>,
 }
 
 impl Matter {
-    /// Whether they are told. Who leaves or comes back as a whole says so by themselves.
+    /// Whether they are told, if they get anything by then.
     pub(super) fn is_told(&self) -> bool {
-        let is_part = self.topic_id.is_some() || self.channel_id.is_some();
-        is_part && self.notify.unwrap_or(true)
+        self.notify.unwrap_or(true)
     }
 
-    /// The same, if there is such a thing.
+    /// The same, if there is such a thing; and how they asked for it, if that is said.
     ///
     /// # Errors
-    /// 422 when there is not, or both are named; 503 when the log can not be read.
-    pub(super) async fn judge(&self, commands: &Commands) -> Result<What, Problem> {
+    /// 422 when there is not, both are named, or the evidence is no line; 503 when the log can not be read.
+    pub(super) async fn judge(
+        &self,
+        commands: &Commands,
+    ) -> Result<(What, Option<Evidence>), Problem> {
         let mut values = Values::default();
+        let note = self.evidence.as_deref().map(Evidence::note);
+        let note = note.and_then(|parsed| values.take("#/evidence", parsed));
         let what = match (self.topic_id, self.channel_id) {
             (None, None) => Some(What::Everything),
             (Some(_), Some(_)) => {
@@ -62,7 +71,7 @@ impl Matter {
                 Some(What::Channel(id))
             }
         };
-        values.all(what)
+        values.all(what.map(|what| (what, note)))
     }
 }
 

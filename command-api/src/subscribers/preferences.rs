@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use actix_web::web;
 use serde::Deserialize;
+use tidings_domain::aggregate::Aggregate as _;
 use tidings_domain::preferences::{Given, Preferences};
 use tidings_domain::subscriber::{Command, PreferencesMethod};
+use tidings_domain::topic::Topic;
 use tidings_service::Problem;
 use tidings_service::auth::Role;
 use tidings_service::http::Json;
@@ -61,7 +63,8 @@ pub(crate) struct SubscriberPreferences {
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct HowOften {
-    /// `at_once`, `daily` or `weekly`.
+    /// `at_once`; or `daily` or `weekly`: at one hour of the day, or of one day of the week, what was published since comes, each
+    /// message by itself.
     kind: String,
     /// The full hour, 0 to 23; 8 unless said otherwise.
     hour: Option<i64>,
@@ -73,7 +76,7 @@ pub(crate) struct HowOften {
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NotBetween {
-    /// `22:00`
+    /// `22:00`; both are needed.
     from: Option<String>,
     /// `07:00`
     to: Option<String>,
@@ -84,16 +87,17 @@ pub(crate) struct NotBetween {
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct AtMost {
-    /// 1 to 1,000.
+    /// 1 to 1,000; needed.
     messages: Option<i64>,
-    /// `day` or `week`.
+    /// `day`, unless said otherwise, or `week`.
     per: Option<String>,
 }
 
 /// Set somebody's preferences
 ///
 /// All of them: what is left out has its default. They never say whether somebody gets something; leaving and coming back
-/// have commands of their own. In force from the next delivery on. They are told of a change by mail, three times a day at most,
+/// have commands of their own. In force from what is planned next on: what waits for an hour already may wait longer by it, and comes
+/// no sooner. They are told of a change by mail, three times a day at most,
 /// unless `notify` is false; who gets nothing is not.
 #[utoipa::path(
     put, path = "/api/v1/subscribers/{id}/preferences", tag = "subscribers", security(("bearer" = [])),
@@ -122,13 +126,28 @@ pub(crate) async fn set_preferences(
     body: Json<SubscriberPreferences>,
 ) -> Result<Answer, Problem> {
     let is_told = body.value.notify.unwrap_or(true);
-    let preferences = judge(&commands, &given(body.value)).await?;
+    let missing = missing(&body.value);
+    let preferences = judge(&commands, &given(body.value), &missing).await?;
     let command = || Command::ChangePreferences {
         preferences: preferences.clone(),
         method: PreferencesMethod::Api,
         evidence: None,
     };
     word::carry_out(&commands, *id, (call, &body.raw), is_told, command).await
+}
+
+/// Members without which an object says nothing: it is not taken for `none`, which is said by leaving it out.
+fn missing(body: &SubscriberPreferences) -> Vec<&'static str> {
+    let mut missing = Vec::new();
+    let quiet = body.quiet_hours.as_ref();
+    if quiet.is_some_and(|it| it.from.is_none() && it.to.is_none()) {
+        missing.extend(["quiet_hours/from", "quiet_hours/to"]);
+    }
+    let cap = body.frequency_cap.as_ref();
+    if cap.is_some_and(|it| it.messages.is_none() && it.per.is_none()) {
+        missing.push("frequency_cap/messages");
+    }
+    missing
 }
 
 fn given(body: SubscriberPreferences) -> Given {
@@ -152,8 +171,17 @@ fn given(body: SubscriberPreferences) -> Given {
     }
 }
 
-async fn judge(commands: &Commands, given: &Given) -> Result<Preferences, Problem> {
+async fn judge(
+    commands: &Commands,
+    given: &Given,
+    missing: &[&str],
+) -> Result<Preferences, Problem> {
     let mut values = Values::default();
+    for field in missing {
+        let (object, _) = field.split_once('/').unwrap_or((field, ""));
+        let detail = format!("is needed; leave out `{object}` for none");
+        values.wrong(&format!("#/{field}"), &detail);
+    }
     let preferences = Preferences::parse(given)
         .map_err(|wrong| {
             for it in wrong {
@@ -163,7 +191,7 @@ async fn judge(commands: &Commands, given: &Given) -> Result<Preferences, Proble
         .ok();
     if let Some(preferences) = &preferences {
         let ids: Vec<Uuid> = preferences.weights().keys().copied().collect();
-        let known = commands.store.log().existing(&ids).await;
+        let known = commands.store.log().existing_of(Topic::NOUN, &ids).await;
         let known = known.map_err(|error| refusal::log_away(&error))?;
         for id in ids.iter().filter(|id| !known.contains(id)) {
             let field = format!("#/topics/{id}");

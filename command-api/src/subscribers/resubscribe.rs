@@ -24,8 +24,8 @@ pub(crate) const ROUTE: Route = (
 ///
 /// To everything they left as a whole, to one topic (also one they never had), or to one channel. Only with their consent: it
 /// is recorded that you say so. Whoever left everything does not come back by one topic or channel alone. An address that is
-/// suppressed gets nothing all the same: see `GET /api/v1/suppressions`. Of one topic or channel they are told by mail, three
-/// times a day at most, unless `notify` is false.
+/// suppressed gets nothing all the same: see `GET /api/v1/suppressions`. They are told by mail, three times a day at most, unless
+/// `notify` is false, or they have left all ways to them.
 #[utoipa::path(
     post, path = "/api/v1/subscribers/{id}/resubscribe", tag = "subscribers", security(("bearer" = [])),
     params(
@@ -42,7 +42,7 @@ pub(crate) const ROUTE: Route = (
             content_type = "application/problem+json"),
         (status = 412, description = "It has changed since", body = ProblemBody,
             content_type = "application/problem+json"),
-        (status = 422, description = "There is no such topic or channel", body = ProblemBody,
+        (status = 422, description = "There is no such topic or channel, or the evidence is no line", body = ProblemBody,
             content_type = "application/problem+json"),
     ),
 )]
@@ -52,10 +52,10 @@ pub(crate) async fn resubscribe(
     call: Call,
     body: MaybeJson<Matter>,
 ) -> Result<Answer, Problem> {
-    let what = body.value.judge(&commands).await?;
+    let (what, evidence) = body.value.judge(&commands).await?;
     let command = || Command::Resubscribe {
         method: ResubscribeMethod::Api,
-        evidence: None,
+        evidence: evidence.clone(),
         what,
     };
     let told = body.value.is_told();

@@ -139,7 +139,7 @@ const TAKEN: &str = "The address belongs to a subscriber already. One who has le
 
 /// The channel they are asked by.
 async fn channel(commands: &Commands) -> Result<Uuid, Problem> {
-    let found = (commands.notice_channel)().await;
+    let found = (commands.notice_channel)(Vec::new()).await;
     let found = found.map_err(|error| refusal::log_away(&error))?;
     found.ok_or_else(|| Problem::conflict(NO_CHANNEL))
 }

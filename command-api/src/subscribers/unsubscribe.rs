@@ -23,7 +23,7 @@ pub(crate) const ROUTE: Route = (
 /// Unsubscribe somebody
 ///
 /// From everything, one topic or one channel. Of one topic or channel they are told by mail, three times a day at most, unless
-/// `notify` is false.
+/// `notify` is false, or they have left all ways to them; who leaves everything is not.
 #[utoipa::path(
     post, path = "/api/v1/subscribers/{id}/unsubscribe", tag = "subscribers", security(("bearer" = [])),
     params(
@@ -38,7 +38,7 @@ pub(crate) const ROUTE: Route = (
             content_type = "application/problem+json"),
         (status = 412, description = "It has changed since", body = ProblemBody,
             content_type = "application/problem+json"),
-        (status = 422, description = "There is no such topic or channel", body = ProblemBody,
+        (status = 422, description = "There is no such topic or channel, or the evidence is no line", body = ProblemBody,
             content_type = "application/problem+json"),
     ),
 )]
@@ -48,11 +48,11 @@ pub(crate) async fn unsubscribe(
     call: Call,
     body: MaybeJson<Matter>,
 ) -> Result<Answer, Problem> {
-    let what = body.value.judge(&commands).await?;
+    let (what, evidence) = body.value.judge(&commands).await?;
     let command = || Command::Unsubscribe {
         method: UnsubscribeMethod::Api,
         delivery_id: None,
-        evidence: None,
+        evidence: evidence.clone(),
         what,
     };
     let told = body.value.is_told();

@@ -49,9 +49,9 @@ pub(super) async fn carry_out(
         }
         let mut draft = commands.store.draft(context);
         let after = draft.append(loaded, events);
-        if is_told && after.state.standing() == Standing::Active {
-            let departures = after.state.profile().map_or(0, |it| it.departures);
-            notices::tell_of_change(commands, &mut draft, context, (id, departures)).await?;
+        let told = is_told && after.state.standing() == Standing::Active;
+        if let Some(profile) = after.state.profile().filter(|_| told) {
+            notices::tell_of_change(commands, &mut draft, context, (id, profile)).await?;
         }
         attempts += 1;
         match draft.commit().await {

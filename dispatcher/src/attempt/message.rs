@@ -86,7 +86,8 @@ impl Core {
                 let (content, links) = match it.kind {
                     NoticeKind::ConfirmSignUp => {
                         let url = self.confirm_url(case, pick, reader);
-                        let content = notice::confirm_sign_up(&self.organisation, &url);
+                        let content =
+                            notice::confirm_sign_up(&self.organisation, it.wording.as_ref(), &url);
                         (content, Links::default())
                     }
                     NoticeKind::PreferencesChanged => {

@@ -1,18 +1,31 @@
 //! What the platform itself writes to subscribers, in its own words.
 
 use tidings_domain::access::Access;
+use tidings_domain::value::ConsentWording;
 use time::macros::format_description;
 use time::{OffsetDateTime, UtcOffset};
 
 use super::Composed;
 use super::document::{Block, Document, Inline, Target};
 
-/// Whether they want to be subscribed. `organisation` is who asks; `url` is where they say yes.
-pub(crate) fn confirm_sign_up(organisation: &str, url: &str) -> Composed {
-    let blocks = vec![
-        says(format!(
-            "Somebody, probably you, asked for the mails of {organisation} to be sent to this address."
-        )),
+/// Whether they want to be subscribed. `organisation` is who asks; `wording` is what they agree to by saying yes, where that
+/// is on record; `url` is where they say so.
+pub(crate) fn confirm_sign_up(
+    organisation: &str,
+    wording: Option<&ConsentWording>,
+    url: &str,
+) -> Composed {
+    let asked = format!(
+        "Somebody, probably you, asked for the mails of {organisation} to be sent to this address"
+    );
+    let asked = match wording {
+        None => vec![says(format!("{asked}."))],
+        Some(words) => vec![
+            says(format!("{asked}, and agreed to this:")),
+            Block::Quote(vec![says(words.to_string())]),
+        ],
+    };
+    let then = vec![
         leads("Confirm that you want them", url),
         says(
             "The link opens a page with a button, and works for 30 days. If it was not you, you need do nothing: \
@@ -20,21 +33,22 @@ pub(crate) fn confirm_sign_up(organisation: &str, url: &str) -> Composed {
                 .to_owned(),
         ),
     ];
+    let blocks = [asked, then].concat();
     let title = format!("Please confirm: mails from {organisation}");
     Composed::from_document(&title, None, Document { blocks }, None)
 }
 
-/// That what they get was changed, by the link of a mail, which they may have passed on, or by whoever runs the platform.
+/// That what they get was changed, or that they get something again, by the link of a mail, which they may have passed on, or by whoever runs the platform.
 /// `url` is where they see how it is now, and change it.
 pub(crate) fn preferences_changed(organisation: &str, url: &str) -> Composed {
     let blocks = vec![
         says(format!(
-            "What you get from {organisation}, or when, was changed: on the page behind the link in one of our mails, or \
-             by {organisation} on your behalf. It is in force from now on."
+            "What you get from {organisation}, or when, was changed, or you were subscribed again: on the page behind the link \
+             in one of our mails, or by {organisation} on your behalf. It is in force from now on."
         )),
         leads("See what you get", url),
         says(
-            "If you did not ask for it, choose anew on that page; somebody may have a mail of yours."
+            "If you did not ask for it, choose anew on that page, or leave there; somebody may have a mail of yours."
                 .to_owned(),
         ),
     ];

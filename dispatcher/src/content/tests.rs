@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 use serde_json::Value;
+use tidings_domain::value::ConsentWording;
 use time::macros::datetime;
 
 use super::{
@@ -98,7 +99,8 @@ fn the_footer_without_a_link_offers_none() {
 #[test]
 fn whoever_is_asked_reads_what_for_where_to_say_yes_and_that_they_need_do_nothing() {
     let url = "https://news.example.org/c/TOKEN";
-    let asks = notice::confirm_sign_up("The <Daily> Tide", url);
+    let wording = ConsentWording::parse("I want the <i>news</i> & offers.").unwrap();
+    let asks = notice::confirm_sign_up("The <Daily> Tide", Some(&wording), url);
     let footer = Footer {
         why: Why::SignedUp,
         unsubscribe_url: None,
@@ -110,6 +112,13 @@ fn whoever_is_asked_reads_what_for_where_to_say_yes_and_that_they_need_do_nothin
     let html = asks.mail().html(Some(&footer));
     assert!(html.contains(&format!("href=\"{url}\"")), "{html}");
     assert!(html.contains("The &lt;Daily&gt; Tide") && !html.contains("<Daily>"));
+    assert!(
+        html.contains("the &lt;i&gt;news&lt;/i&gt; &amp; offers."),
+        "{html}"
+    );
+    // Whoever answers for somebody's consent need not say to what.
+    let silent = notice::confirm_sign_up("The Tide", None, url);
+    assert!(!silent.mail().text(None).contains("agreed"));
 }
 
 #[test]

@@ -52,7 +52,6 @@ pub(super) fn encode(event: &Event, seal: &dyn Seal) -> Wire {
         Event::NoticeIssued {
             subscriber_id,
             notice,
-            consent,
             evidence,
         } => wire::NoticeIssued {
             kind: notice.kind.to_string(),
@@ -60,8 +59,8 @@ pub(super) fn encode(event: &Event, seal: &dyn Seal) -> Wire {
             delivery_id: id(notice.delivery_id),
             issued_at_us: to_us(notice.issued_at),
             departures: small(notice.departures),
-            consent: Consent::seal(consent.as_ref(), seal),
-            consent_version: Consent::version(consent.as_ref()),
+            consent: Consent::seal(notice.consent.as_ref(), seal),
+            consent_version: Consent::version(notice.consent.as_ref()),
             evidence: seal_evidence(evidence.as_ref(), seal),
         }
         .into(),
@@ -102,8 +101,8 @@ pub(super) fn decode(event: &Wire, open: &dyn Open) -> Result<Event, CodecError>
                 delivery_id: fields.id("delivery_id", &e.delivery_id)?,
                 issued_at: fields.instant("issued_at_us", e.issued_at_us)?,
                 departures: fields.small("departures", e.departures)?,
+                consent: decode_consent(e.consent.as_ref(), &e.consent_version, open)?,
             },
-            consent: decode_consent(e.consent.as_ref(), &e.consent_version, open)?,
             evidence: open_evidence(e.evidence.as_ref(), open)?,
         }),
         other => Err(CodecError::WrongStream {

@@ -46,8 +46,8 @@ pub(super) fn decide(state: &Access, command: Command) -> Vec<Event> {
                 delivery_id,
                 issued_at: now,
                 departures,
+                consent,
             },
-            consent,
             evidence: evidence.map(Personal::Known),
         }],
     }

@@ -117,8 +117,8 @@ fn notice(kind: NoticeKind) -> Event {
             delivery_id: LINK,
             issued_at: NOW,
             departures: 0,
+            consent: None,
         },
-        consent: None,
         evidence: None,
     }
 }

@@ -157,8 +157,8 @@ fn own_data() -> Vec<access::Event> {
                 delivery_id: id(2),
                 issued_at: datetime!(2026-01-02 03:04:05.678901 UTC),
                 departures: 1,
+                consent: None,
             },
-            consent: None,
             evidence: Some(Known(Evidence::user_agent("Browser/7"))),
         },
         access::Event::Exported {

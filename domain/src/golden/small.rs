@@ -33,8 +33,8 @@ pub(super) fn access_events() -> Vec<access::Event> {
                 delivery_id: id(2),
                 issued_at: datetime!(2026-01-02 03:04:05.678901 UTC),
                 departures: 1,
+                consent: Some(consent()),
             },
-            consent: Some(consent()),
             evidence: Some(Known(Evidence::user_agent("Browser/7"))),
         },
     ]

@@ -21,6 +21,7 @@ fn profile(attributes: Value) -> Profile {
         source: Source::Api,
         import_id: None,
         confirmed: true,
+        consent: None,
         confirmed_by_link: false,
         choices: Choices::default(),
         preferences: None,

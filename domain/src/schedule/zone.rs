@@ -7,6 +7,9 @@ use time::OffsetDateTime;
 
 use super::{ClockTime, ParseError, Weekday};
 
+/// Names in the tables that stand for no place: their clocks show what those of Greenwich do.
+const NOWHERE: [&str; 2] = ["Etc/Unknown", "Factory"];
+
 /// An IANA time zone by its name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Zone {
@@ -19,9 +22,10 @@ impl Zone {
     /// Reads a name such as `Europe/Berlin`, in any case.
     ///
     /// # Errors
-    /// When this build's tables have none of that name.
+    /// When this build's tables have none of that name, or it stands for not knowing one.
     pub fn parse(name: &str) -> Result<Self, ParseError> {
-        Self::known(name).ok_or(ParseError::Zone)
+        let known = Self::known(name).filter(|zone| !NOWHERE.contains(&zone.name()));
+        known.ok_or(ParseError::Zone)
     }
 
     /// Takes what is on record.

@@ -82,6 +82,11 @@ impl Choices {
         self.left_channels.contains(&channel_id)
     }
 
+    /// The channels they said they want nothing by.
+    pub fn left_channels(&self) -> impl Iterator<Item = Uuid> {
+        self.left_channels.iter().copied()
+    }
+
     /// Whether this was their last word on it already; of everything, nothing is said here.
     pub(super) fn says(&self, what: What, wanted: bool) -> bool {
         match what {

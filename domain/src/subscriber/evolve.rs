@@ -62,6 +62,7 @@ fn signed_up(event: &Event) -> Subscriber {
         source,
         import_id,
         confirmation,
+        consent,
         ..
     } = event
     else {
@@ -76,6 +77,7 @@ fn signed_up(event: &Event) -> Subscriber {
         domain_suppression_id: *domain_suppression_id,
         source: *source,
         import_id: *import_id,
+        consent: consent.clone(),
         confirmed: *confirmation == Confirmation::NotRequired,
         confirmed_by_link: false,
         choices: Choices::default(),

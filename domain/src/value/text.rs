@@ -4,7 +4,7 @@ use super::Invalid;
 
 /// A trimmed line of `1..=chars_max` characters without control characters. `what` starts the
 /// sentence of a refusal: "the title".
-fn line(what: &str, text: &str, chars_max: usize) -> Result<String, Invalid> {
+pub(super) fn line(what: &str, text: &str, chars_max: usize) -> Result<String, Invalid> {
     let text = text.trim();
     if text.is_empty() {
         return Err(Invalid::new(format!(

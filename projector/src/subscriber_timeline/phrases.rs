@@ -45,7 +45,7 @@ pub(crate) fn phrase(event_type: &str) -> Option<&'static str> {
         "subscriber.Erased" => "their data were destroyed",
         "subscriber.ErasureRequested" => "their erasure was asked for",
         "subscriber.PreferencesChanged" => "they changed how they want to get what they get",
-        "subscriber.Resubscribed" => "they came back",
+        "subscriber.Resubscribed" => "they came back, or asked for a topic",
         "subscriber.SignedUp" => "they were signed up",
         "subscriber.Unsubscribed" => "they left",
         "subscriber_import.Advanced" => "a part of a file of subscribers was taken in",

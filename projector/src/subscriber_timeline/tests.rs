@@ -43,7 +43,7 @@ fn that_a_link_was_asked_for_and_used_is_told_of_whoever_had_it() {
     };
     assert_eq!(
         told(&asked.into()),
-        "Somebody with one of their mails asked for all that is held about them: they were sent a link to it."
+        "Somebody with one of their mails asked for all that is held about them: a mail is to bring them a link to it."
     );
     let file = |method: &str| access::Exported {
         format: "zip".to_owned(),

@@ -94,9 +94,8 @@ fn of_subscriber(event: &Event, known: &Known<'_>) -> Option<String> {
         ),
         Event::SubscriberUnsubscribed(it) => unsubscribed(it, known),
         Event::SubscriberResubscribed(it) => format!(
-            "They came back{}: {}.{}",
-            part(&it.topic_id, &it.channel_id, known)
-                .map_or_else(String::new, |it| format!(" to {it}")),
+            "{}: {}.{}",
+            came_back(it, known),
             method(&it.method),
             known.with(" Evidence of the request: ", "evidence")
         ),
@@ -188,7 +187,16 @@ fn unsubscribed(it: &subscriber::Unsubscribed, known: &Known<'_>) -> String {
     )
 }
 
-/// What was left, or come back to; `None`: everything.
+/// A topic need not have been left before it is asked for.
+fn came_back(it: &subscriber::Resubscribed, known: &Known<'_>) -> String {
+    match part(&it.topic_id, &it.channel_id, known) {
+        None => "They came back".to_owned(),
+        Some(part) if !it.topic_id.is_empty() => format!("They asked for {part}"),
+        Some(part) => format!("They came back to {part}"),
+    }
+}
+
+/// What was left, asked for, or come back to; `None`: everything.
 fn part(topic_id: &[u8], channel_id: &[u8], known: &Known<'_>) -> Option<String> {
     let what = match (topic_id.is_empty(), channel_id.is_empty()) {
         (true, true) => return None,
@@ -234,10 +242,11 @@ fn of_access(event: &Event, known: &Known<'_>) -> Option<String> {
         ),
         Event::AccessNoticeIssued(it) => {
             let asks = match it.kind.as_str() {
-                "confirm_sign_up" => "They were asked by mail whether they want to be subscribed",
-                "preferences_changed" => "They were told by mail that what they get was changed",
+                // What became of that mail is told of the mail itself.
+                "confirm_sign_up" => "A mail is to ask them whether they want to be subscribed",
+                "preferences_changed" => "A mail is to tell them that what they get was changed",
                 "own_data" => {
-                    "Somebody with one of their mails asked for all that is held about them: they were sent a link to it"
+                    "Somebody with one of their mails asked for all that is held about them: a mail is to bring them a link to it"
                 }
                 other => return Some(format!("The platform wrote to them by itself: {other}.")),
             };

@@ -83,6 +83,43 @@ fn addresses_are_counted_apart_and_no_limit_is_none() {
 }
 
 #[test]
+fn a_proxy_that_nobody_told_of_is_remarked_on_without_an_address() {
+    let clock = Clock::manual(datetime!(2026-03-01 10:00 UTC)).clock();
+    let limits = |proxies| {
+        let config = LimitsConfig {
+            proxies,
+            ..config()
+        };
+        Limits::new(&config, clock.clone())
+    };
+    let from = |peer: &str, forwarded: bool| {
+        let request = TestRequest::default().peer_addr(peer.parse().unwrap());
+        match forwarded {
+            true => request.insert_header(("x-forwarded-for", "198.51.100.7")),
+            false => request,
+        }
+        .to_http_request()
+    };
+    let told = limits(1);
+    let untold = limits(0);
+    // Straight from somewhere, or from far away with what anybody can write: that is no proxy of ours.
+    for request in [from("10.0.0.1:1", false), from("192.0.2.1:1", true)] {
+        assert!(untold.anybody(Policy::SignUp, &request).is_some());
+    }
+    assert_eq!(untold.remark(), None);
+    let through = from("10.0.0.1:1", true);
+    assert_eq!(untold.anybody(Policy::SignUp, &through), None);
+    let remark = untold.remark().unwrap();
+    assert!(remark.contains("http.proxies"), "{remark}");
+    assert!(
+        !remark.contains("10.0.0.1") && !remark.contains("198.51"),
+        "{remark}"
+    );
+    assert!(told.anybody(Policy::SignUp, &through).is_some());
+    assert_eq!(told.remark(), None);
+}
+
+#[test]
 fn a_mailbox_has_its_share_of_the_day() {
     let manual = Clock::manual(datetime!(2026-03-01 10:00 UTC));
     let limits = Limits::new(&config(), manual.clock());

@@ -9,6 +9,11 @@ use utoipa::ToSchema;
 use crate::commands::SignUpForm;
 use crate::refusal::Values;
 
+/// Where the words stand that are agreed to.
+pub(super) const CONSENT: &str = "#/consent";
+const OTHER_WORDS: &str = "must be the mark of the words to agree to as they are today: show them, and send what `GET /join/snippet` \
+    has as the value of this field";
+
 /// Somebody who wants mail.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -18,7 +23,8 @@ pub(crate) struct SignUp {
     email: String,
     /// How to address them.
     name: Option<String>,
-    /// The version of the words they agree to, as the page to sign up has it.
+    /// The mark of the words they agree to, as a form has it that shows them: `GET /join/snippet` is one.
+    #[schema(example = "1.242d19b3f776b188")]
     #[serde(default)]
     consent: String,
     /// Where a form leads afterwards: one of `sign_up.return_pages`. Anything else is passed over.
@@ -75,11 +81,9 @@ impl SignUp {
         let name = self.name.filter(|name| !name.trim().is_empty());
         let name = name.map(|name| values.take("#/name", DisplayName::parse(&name)));
         let name = name.map_or(Some(None), |name| name.map(Some));
-        if self.consent != form.consent.version.as_str() {
-            values.wrong(
-                "#/consent",
-                "this must be the version of the words to agree to, as the page to sign up has them",
-            );
+        // What goes on record are the words of today: whoever was shown others has not agreed to them.
+        if form.consent.mark().as_ref() != Some(&self.consent) {
+            values.wrong(CONSENT, OTHER_WORDS);
         }
         values.all(email.zip(name))
     }
@@ -94,12 +98,17 @@ mod tests {
     const THANKS: &str = "https://example.org/thanks";
 
     fn site() -> SignUpForm {
+        site_with("I want news.")
+    }
+
+    fn site_with(wording: &str) -> SignUpForm {
         SignUpForm {
             organisation: "The Town Crier".to_owned(),
             consent: Consent::to(
-                ConsentWording::parse("I want news.").unwrap(),
+                ConsentWording::parse(wording).unwrap(),
                 ConsentVersion::parse("2").unwrap(),
             ),
+            url: "https://news.example.org/join".to_owned(),
             return_pages: vec![THANKS.to_owned()],
         }
     }
@@ -110,7 +119,9 @@ mod tests {
 
     #[test]
     fn a_form_is_read_whatever_else_it_holds() {
-        let wish = read("email=ada%40example.org&name=Ada+L&consent=2&utm=x&website=");
+        let mark = site().consent.mark().unwrap();
+        let form = format!("email=ada%40example.org&name=Ada+L&consent={mark}&utm=x&website=");
+        let wish = read(&form);
         assert!(!wish.is_trapped());
         let (email, name) = wish.parse(&site()).unwrap();
         assert_eq!(email.as_str(), "ada@example.org");
@@ -127,6 +138,29 @@ mod tests {
             named.collect::<Vec<_>>(),
             ["#/email", "#/name", "#/consent"]
         );
+    }
+
+    #[test]
+    fn words_that_were_changed_are_not_agreed_to_by_a_form_that_shows_others_of_the_same_version() {
+        let mark = site().consent.mark().unwrap();
+        let wrong = |form: &str, site: &SignUpForm| {
+            let parsed = read(form).parse(site);
+            parsed
+                .err()
+                .map(|problem| problem.errors()[0].pointer.clone())
+        };
+        let form = format!("email=ada%40example.org&consent={mark}");
+        assert_eq!(wrong(&form, &site()), None);
+        let changed = site_with("I want news, and offers.");
+        assert_eq!(changed.consent.version, site().consent.version);
+        assert_eq!(wrong(&form, &changed).as_deref(), Some(CONSENT));
+        // Nor is a version alone any words, nor nothing.
+        for form in [
+            "email=ada%40example.org&consent=2",
+            "email=ada%40example.org",
+        ] {
+            assert_eq!(wrong(form, &site()).as_deref(), Some(CONSENT), "{form}");
+        }
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! What somebody sees who signs up.
 
-use actix_web::http::StatusCode;
+use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, ResponseError as _};
 use tidings_domain::value::ConsentWording;
 use tidings_service::Problem;
+use tidings_service::problem::FieldError;
 
+use super::form::CONSENT;
 use crate::commands::SignUpForm;
 use crate::html::{escape, page};
 use crate::public::page::not_now;
@@ -16,12 +18,12 @@ pub(super) const CLOSED: &str = "Nobody can sign up by themselves here.";
 pub(super) fn form(form: &SignUpForm, wrong: Option<&Problem>) -> HttpResponse {
     let wording = form.consent.wording.known();
     let wording = escape(wording.map_or("", ConsentWording::as_str));
-    let version = escape(form.consent.version.as_str());
+    let mark = escape(&form.consent.mark().unwrap_or_default());
     let wrong_with: String = wrong
         .map(|problem| {
             let errors = problem.errors().iter();
             let items: String = errors
-                .map(|error| format!("<li>{}</li>\n", escape(&error.detail)))
+                .map(|error| format!("<li>{}</li>\n", in_words(error)))
                 .collect();
             format!("<div role=\"alert\">\n<p>Please look at this again:</p>\n<ul>\n{items}</ul>\n</div>\n")
         })
@@ -41,11 +43,45 @@ pub(super) fn form(form: &SignUpForm, wrong: Option<&Problem>) -> HttpResponse {
              <input id=\"name\" name=\"name\" type=\"text\" autocomplete=\"name\" maxlength=\"200\"></p>\n\
              <p hidden><label for=\"website\">Leave this empty</label>\n\
              <input id=\"website\" name=\"website\" tabindex=\"-1\" autocomplete=\"off\"></p>\n\
-             <p><label for=\"consent\"><input id=\"consent\" name=\"consent\" type=\"checkbox\" value=\"{version}\" required> \
+             <p><label for=\"consent\"><input id=\"consent\" name=\"consent\" type=\"checkbox\" value=\"{mark}\" required> \
              {wording}</label></p>\n\
              <button type=\"submit\">Sign up</button>\n</form>"
         ),
     )
+}
+
+/// What is wrong, for whoever filled in the form: they know nothing of marks.
+fn in_words(error: &FieldError) -> String {
+    match error.pointer.as_str() {
+        CONSENT => {
+            "Please read what there is to agree to: it was changed, or not agreed to.".to_owned()
+        }
+        _ => escape(&error.detail),
+    }
+}
+
+/// A form for any other site, as text to be copied, or put there by a script.
+pub(super) fn snippet(form: &SignUpForm) -> HttpResponse {
+    let wording = form.consent.wording.known();
+    let wording = escape(wording.map_or("", ConsentWording::as_str));
+    let mark = escape(&form.consent.mark().unwrap_or_default());
+    let url = escape(&form.url);
+    let back = form.return_pages.first().map_or_else(String::new, |page| {
+        format!(
+            "  <input name=\"return\" type=\"hidden\" value=\"{}\">\n",
+            escape(page)
+        )
+    });
+    HttpResponse::Ok()
+        .content_type("text/plain; charset=utf-8")
+        .insert_header((header::CACHE_CONTROL, "no-cache"))
+        .body(format!(
+            "<form method=\"post\" action=\"{url}\">\n\
+             \x20 <label>Your e-mail address <input name=\"email\" type=\"email\" autocomplete=\"email\" required></label>\n\
+             \x20 <input name=\"website\" hidden>\n\
+             \x20 <label><input name=\"consent\" type=\"checkbox\" value=\"{mark}\" required> {wording}</label>\n\
+             {back}  <button>Sign up</button>\n</form>\n"
+        ))
 }
 
 /// The same for everybody.
@@ -88,18 +124,47 @@ mod tests {
     use tidings_domain::subscriber::Consent;
     use tidings_domain::value::ConsentVersion;
 
-    #[actix_web::test]
-    async fn the_form_shows_the_words_to_agree_to_and_loads_nothing() {
-        let site = SignUpForm {
+    fn site() -> SignUpForm {
+        SignUpForm {
             organisation: "Crier & Sons".to_owned(),
             consent: Consent::to(
                 ConsentWording::parse("I want \"news\" <daily>.").unwrap(),
                 ConsentVersion::parse("2026-03").unwrap(),
             ),
-            return_pages: vec![],
-        };
-        let bytes = to_bytes(form(&site, None).into_body()).await.unwrap();
-        let page = std::str::from_utf8(&bytes).unwrap();
+            url: "https://news.example.org/join".to_owned(),
+            return_pages: vec!["https://example.org/thanks?a&b".to_owned()],
+        }
+    }
+
+    async fn text(response: HttpResponse) -> String {
+        String::from_utf8(to_bytes(response.into_body()).await.unwrap().to_vec()).unwrap()
+    }
+
+    #[actix_web::test]
+    async fn a_form_for_other_sites_shows_the_words_with_their_mark() {
+        let response = snippet(&site());
+        // Shown as it is, not as a form of ours.
+        let kind = response.headers().get(header::CONTENT_TYPE).unwrap();
+        assert_eq!(kind, "text/plain; charset=utf-8");
+        insta::assert_snapshot!(text(response).await);
+    }
+
+    #[actix_web::test]
+    async fn who_was_shown_other_words_is_told_so_above_those_of_today() {
+        let wrong = Problem::validation().error(CONSENT, "a word on marks");
+        let response = form(&site(), Some(&wrong));
+        assert_eq!(response.status(), 422);
+        let page = text(response).await;
+        assert!(page.contains("Please read what there is to agree to") && !page.contains("marks"));
+        assert!(
+            page.contains("I want &quot;news&quot; &lt;daily&gt;."),
+            "{page}"
+        );
+    }
+
+    #[actix_web::test]
+    async fn the_form_shows_the_words_to_agree_to_and_loads_nothing() {
+        let page = text(form(&site(), None)).await;
         let (_, body) = page.split_once("<main>").unwrap();
         insta::assert_snapshot!(body);
         assert!(!page.contains("<script") && !page.contains("http:") && !page.contains("src="));

@@ -1,8 +1,16 @@
 //! What a reader has entered.
 
+use std::collections::BTreeMap;
+
 use actix_web::web::Query;
 use tidings_domain::preferences::{Given, Preferences, Wrong};
 use uuid::Uuid;
+
+use super::matters::Matters;
+use super::shown::Choice;
+
+/// Weight by topic.
+type Weights = BTreeMap<Uuid, u8>;
 
 /// Which button was pressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,7 +26,8 @@ pub(super) enum Wish {
 /// The fields of the form, as they came.
 #[derive(Debug)]
 pub(super) struct Entry {
-    pub(super) wish: Wish,
+    /// None: it is none that the page has.
+    pub(super) wish: Option<Wish>,
     fields: Vec<(String, String)>,
 }
 
@@ -30,9 +39,10 @@ impl Entry {
         let fields = fields.map_or_else(|_| Vec::new(), Query::into_inner);
         let button = fields.iter().find(|(name, _)| name == "do");
         let wish = match button.map(|(_, value)| value.as_str()) {
-            Some("leave") => Wish::Leave,
-            Some("back") => Wish::ComeBack,
-            _ => Wish::Save,
+            None | Some("save") => Some(Wish::Save),
+            Some("leave") => Some(Wish::Leave),
+            Some("back") => Some(Wish::ComeBack),
+            Some(_) => None,
         };
         Self { wish, fields }
     }
@@ -78,8 +88,42 @@ impl Entry {
         self.names("channel", id)
     }
 
+    /// How much a topic matters to them, if the form says so: `Err` as none of what the page offers.
+    pub(super) fn matters(&self, topic_id: Uuid) -> Option<Result<Matters, ()>> {
+        let said = self.text(&format!("weight_{topic_id}"))?;
+        Some(Matters::parse(said).ok_or(()))
+    }
+
+    /// The weights entered, of the topics that the page has.
+    fn weights(&self, before: &Preferences, topics: &[Choice]) -> Result<Weights, Vec<Wrong>> {
+        let mut weights = before.weights().clone();
+        let mut wrong = Vec::new();
+        for topic in topics {
+            match self.matters(topic.id) {
+                None => {}
+                Some(Ok(step)) => match step.weight(before.weights().get(&topic.id).copied()) {
+                    Some(weight) => drop(weights.insert(topic.id, weight)),
+                    None => drop(weights.remove(&topic.id)),
+                },
+                Some(Err(())) => wrong.push(Wrong {
+                    field: format!("topics/{}", topic.id),
+                    detail: "must be one of those that can be chosen".to_owned(),
+                }),
+            }
+        }
+        match wrong.is_empty() {
+            true => Ok(weights),
+            false => Err(wrong),
+        }
+    }
+
     /// The preferences entered. What the page does not show, or the form does not have, stays as it was.
-    pub(super) fn preferences(&self, before: &Preferences) -> Result<Preferences, Vec<Wrong>> {
+    pub(super) fn preferences(
+        &self,
+        before: &Preferences,
+        topics: &[Choice],
+    ) -> Result<Preferences, Vec<Wrong>> {
+        let weights = self.weights(before, topics);
         let was = Given::of(before);
         let entered = |name: &str, was: Option<String>| match self.has(name) {
             true => self.text(name).map(str::to_owned),
@@ -93,7 +137,11 @@ impl Entry {
         let messages = messages.map(|text| text.parse().unwrap_or(-1));
         // The form always says in what time, also of no limit.
         let per = messages.and_then(|_| entered("cap_per", was.cap_per));
-        Preferences::parse(&Given {
+        let known = weights.as_ref().unwrap_or(before.weights()).iter();
+        let parsed = Preferences::parse(&Given {
+            weights: known
+                .map(|(id, weight)| (id.to_string(), i64::from(*weight)))
+                .collect(),
             frequency: entered("frequency", was.frequency),
             hour,
             day: entered("day", was.day),
@@ -103,7 +151,11 @@ impl Entry {
             language: entered("language", was.language),
             cap_messages: messages,
             cap_per: per,
-            ..was
-        })
+        });
+        match (weights, parsed) {
+            (Ok(_), parsed) => parsed,
+            (Err(wrong), Ok(_)) => Err(wrong),
+            (Err(wrong), Err(more)) => Err([wrong, more].concat()),
+        }
     }
 }

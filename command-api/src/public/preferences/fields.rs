@@ -5,22 +5,31 @@ use std::fmt::Write as _;
 use tidings_domain::preferences::Wrong;
 use tidings_domain::schedule::Weekday;
 
+use super::matters::Matters;
 use super::shown::{Choice, Fields};
 use crate::html::escape;
 
 /// The field that something is wrong with, by its id and its label.
-pub(super) fn place_of(field: &str) -> (&'static str, &'static str) {
-    match field {
+pub(super) fn place_of(field: &str) -> (String, &'static str) {
+    if let Some(topic) = field.strip_prefix("topics/") {
+        return (
+            format!("weight_{}", escape(topic)),
+            "How much a topic matters",
+        );
+    }
+    let (id, label) = match field {
+        "topics" => ("topics", "Topics"),
         "frequency/kind" => ("often-at_once", "How often"),
-        "frequency/hour" => ("hour", "At"),
-        "frequency/day" => ("day", "On"),
+        "frequency/hour" => ("hour", "At which hour"),
+        "frequency/day" => ("day", "On which day"),
         "quiet_hours/from" => ("quiet_from", "From"),
         "quiet_hours/to" => ("quiet_to", "Until"),
         "zone" => ("zone", "Time zone"),
         "frequency_cap/messages" => ("cap_messages", "Messages at the most"),
         "frequency_cap/per" => ("cap_per", "In a"),
         _ => ("language", "Language"),
-    }
+    };
+    (id.to_owned(), label)
 }
 
 /// A form with nothing but a button.
@@ -31,11 +40,12 @@ pub(super) fn button(wish: &str, label: &str) -> String {
     )
 }
 
-pub(super) fn choices(legend: &str, name: &str, choices: &[Choice]) -> String {
+pub(super) fn choices(legend: &str, name: &str, choices: &[Choice], wrong: &[Wrong]) -> String {
     if choices.is_empty() {
         return String::new();
     }
-    let mut html = format!("<fieldset>\n<legend>{legend}</legend>\n");
+    let mut html = format!("<fieldset id=\"{name}s\">\n<legend>{legend}</legend>\n");
+    html += &error(&format!("{name}s"), wrong);
     for choice in choices {
         let (id, label) = (choice.id, escape(&choice.name));
         let checked = if choice.wanted { " checked" } else { "" };
@@ -51,16 +61,35 @@ pub(super) fn choices(legend: &str, name: &str, choices: &[Choice]) -> String {
             "<input type=\"hidden\" name=\"offered_{name}\" value=\"{id}\">\n\
              <label><input type=\"checkbox\" name=\"{name}\" value=\"{id}\"{checked}{described}>{label}</label>\n{hint}"
         );
+        if let Some(matters) = choice.matters {
+            html += &weight(choice, matters, wrong);
+        }
     }
     html + "</fieldset>\n"
 }
 
+/// How much a topic matters to them. Each label names its topic, for whoever hears the page field by field.
+fn weight(topic: &Choice, matters: Matters, wrong: &[Wrong]) -> String {
+    let steps = Matters::ALL.map(|it| (it.as_str().to_owned(), it.label().to_owned()));
+    let select = select(
+        &format!("weight_{}", topic.id),
+        &format!("“{}” matters to me", escape(&topic.name)),
+        matters.as_str(),
+        steps.into_iter(),
+        &format!("topics/{}", topic.id),
+        wrong,
+    );
+    format!("<div class=\"of\">\n{select}</div>\n")
+}
+
 pub(super) fn how_often(fields: &Fields, wrong: &[Wrong]) -> String {
-    let mut html = "<fieldset>\n<legend>How often</legend>\n".to_owned();
+    let mut html = "<fieldset aria-describedby=\"about-often\">\n<legend>How often</legend>\n<p class=\"hint\" id=\"about-often\">What is collected comes at the hour you choose, each \
+         message by itself. Urgent news does not wait for it. What waits already comes no sooner if you change this.</p>\n"
+        .to_owned();
     for (value, label) in [
-        ("at_once", "At once"),
-        ("daily", "Once a day"),
-        ("weekly", "Once a week"),
+        ("at_once", "At once, when it is published"),
+        ("daily", "Collected, at one hour of the day"),
+        ("weekly", "Collected, at one hour of one day of the week"),
     ] {
         let checked = if fields.frequency == value {
             " checked"
@@ -76,7 +105,7 @@ pub(super) fn how_often(fields: &Fields, wrong: &[Wrong]) -> String {
     let hours = (0..24).map(|hour| (hour.to_string(), format!("{hour:02}:00")));
     html += &select(
         "hour",
-        "At, once a day or a week",
+        "At which hour, if collected",
         &fields.hour,
         hours,
         "frequency/hour",
@@ -91,7 +120,7 @@ pub(super) fn how_often(fields: &Fields, wrong: &[Wrong]) -> String {
     });
     html += &select(
         "day",
-        "On, once a week",
+        "On which day, if collected for the week",
         &fields.day,
         days,
         "frequency/day",
@@ -162,7 +191,7 @@ pub(super) fn at_most(fields: &Fields, wrong: &[Wrong]) -> String {
 
 pub(super) fn place(fields: &Fields, wrong: &[Wrong]) -> String {
     let zone = "Time zone, such as Europe/Berlin";
-    let language = "Language, such as de or pt-BR";
+    let language = "Language, such as de or pt-BR: kept for later, and changes nothing yet";
     [
         "<fieldset>\n<legend>Where you are</legend>\n".to_owned(),
         input("text", "zone", zone, &fields.zone, "zone", wrong),

@@ -25,6 +25,8 @@ pub(super) enum Word<'a> {
     TooOld,
     /// Only what they left is: the link came to an address they have given up.
     Former,
+    /// Nothing is: what was asked for is nothing that the page offers.
+    Unknown,
     /// Nothing is: these can not be taken.
     Wrong(&'a [Wrong]),
 }
@@ -35,7 +37,7 @@ const TITLE: &str = "What you get from us";
 pub(super) fn show(shown: &Shown, word: Word<'_>, own_data: &str) -> HttpResponse {
     let wrong: &[Wrong] = match word {
         Word::Wrong(wrong) => wrong,
-        Word::None | Word::Saved | Word::Said | Word::TooOld | Word::Former => &[],
+        _ => &[],
     };
     let mut body = said(word, &shown.held);
     body += &nothing_comes(&shown.held);
@@ -48,8 +50,8 @@ pub(super) fn show(shown: &Shown, word: Word<'_>, own_data: &str) -> HttpRespons
     }
     // Without an action it goes back to the link itself.
     body += "<form method=\"post\">\n<input type=\"hidden\" name=\"do\" value=\"save\">\n";
-    body += &choices("Topics", "topic", &shown.topics);
-    body += &choices("Ways to you", "channel", &shown.channels);
+    body += &choices("Topics", "topic", &shown.topics, wrong);
+    body += &choices("Ways to you", "channel", &shown.channels, wrong);
     body += &how_often(&shown.fields, wrong);
     body += &at_most(&shown.fields, wrong);
     body += &quiet(&shown.fields, wrong);
@@ -76,7 +78,7 @@ pub(super) fn leave_only(word: Word<'_>) -> HttpResponse {
 
 fn status(word: Word<'_>) -> StatusCode {
     match word {
-        Word::Wrong(_) => StatusCode::UNPROCESSABLE_ENTITY,
+        Word::Wrong(_) | Word::Unknown => StatusCode::UNPROCESSABLE_ENTITY,
         Word::TooOld | Word::Former => StatusCode::GONE,
         Word::None | Word::Saved | Word::Said => StatusCode::OK,
     }
@@ -123,6 +125,10 @@ fn said(word: Word<'_>, held: &Held) -> String {
         }
         Word::Former => {
             "<p role=\"alert\"><strong>Not all was changed.</strong> This link came to an address that has been changed since: by it you can leave, and nothing else. Use one of a newer mail.</p>\n"
+                .to_owned()
+        }
+        Word::Unknown => {
+            "<p role=\"alert\"><strong>Nothing was changed.</strong> What was sent asks for something that this page does not offer. Please choose below.</p>\n"
                 .to_owned()
         }
         Word::Wrong(wrong) => {

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::entry::Entry;
 use super::held::Held;
+use super::matters::Matters;
 use crate::offers::Offer;
 
 /// Something that is wanted or not.
@@ -16,6 +17,8 @@ pub(super) struct Choice {
     pub(super) name: String,
     pub(super) description: Option<String>,
     pub(super) wanted: bool,
+    /// How much it matters to them; none: that is not asked.
+    pub(super) matters: Option<Matters>,
 }
 
 /// What the form shows.
@@ -58,6 +61,7 @@ impl Shown {
                 name: topic.name.clone(),
                 description: topic.description.clone(),
                 wanted: choices.wants(topic.id, by_default),
+                matters: Some(Matters::of(preferences.weights().get(&topic.id).copied())),
             }
         });
         let channels = offer.channels.iter().map(|channel| Choice {
@@ -65,6 +69,7 @@ impl Shown {
             name: channel.name.clone(),
             description: None,
             wanted: !choices.has_left_channel(channel.id),
+            matters: None,
         });
         Self {
             left_everything: state.standing() == Standing::Unsubscribed,
@@ -85,6 +90,11 @@ impl Shown {
     pub(super) fn with(mut self, entry: &Entry) -> Self {
         for topic in self.topics.iter_mut().filter(|it| entry.saw_topic(it.id)) {
             topic.wanted = entry.wants_topic(topic.id);
+        }
+        for topic in &mut self.topics {
+            if let Some(Ok(matters)) = entry.matters(topic.id) {
+                topic.matters = Some(matters);
+            }
         }
         for channel in self
             .channels

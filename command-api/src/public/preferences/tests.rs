@@ -85,7 +85,8 @@ fn link() -> PreferencesLink {
 /// What somebody comes to who sends this form.
 fn after(state: &Subscriber, form: &str) -> Result<(Subscriber, usize), Vec<Wrong>> {
     let entry = Entry::read(form.as_bytes());
-    let commands = wishes(state, &offer(), &entry, &link(), None)?;
+    let wish = entry.wish.unwrap();
+    let commands = wishes(state, &offer(), (wish, &entry), &link(), None)?;
     let mut after = (state.clone(), 0);
     for command in commands {
         for event in after.0.decide(command).unwrap() {
@@ -169,8 +170,9 @@ async fn by_a_link_to_an_address_that_is_not_theirs_nothing_is_seen_of_what_they
 
 #[actix_web::test]
 async fn what_is_wrong_stands_beside_its_field_with_what_was_entered() {
-    let form =
-        format!("frequency=daily&hour=8&zone=%22%3EBerlin&language=d&offered_topic={COUNCIL}");
+    let form = format!(
+        "frequency=daily&hour=8&zone=%22%3EBerlin&language=d&offered_topic={COUNCIL}&weight_{COUNCIL}=no&weight_{MARKETS}=more"
+    );
     let wrong = after(&ada(), &form).unwrap_err();
     let shown = Shown::new(&ada(), &offer()).with(&Entry::read(form.as_bytes()));
     let response = show(&shown, Word::Wrong(&wrong), "");
@@ -195,6 +197,70 @@ fn only_what_was_shown_and_is_not_so_already_is_said() {
 }
 
 #[test]
+fn how_much_a_topic_matters_is_said_in_steps_and_what_was_said_more_precisely_is_kept() {
+    let said = |state: &Subscriber, form: &str| {
+        let (after, events) = after(state, form).unwrap();
+        let preferences = after.profile().unwrap().preferences.clone();
+        let weights = preferences.map(|it| it.known().unwrap().weights().clone());
+        (after, events, weights.unwrap_or_default())
+    };
+    let fields = |markets: &str| format!("weight_{MARKETS}={markets}&weight_{COUNCIL}=usual");
+    let (more, events, weights) = said(&ada(), &fields("more"));
+    assert_eq!((events, weights), (1, [(MARKETS, 8)].into()));
+    assert_eq!(said(&more, &fields("more")).1, 0, "it is so already");
+    let (_, _, weights) = said(&more, &fields("less"));
+    assert_eq!(weights, [(MARKETS, 2)].into());
+    assert_eq!(said(&more, &fields("usual")).2, [].into());
+    // Nothing is said by a form without the field, nor of a topic that is not offered.
+    assert_eq!(said(&more, "do=save").1, 0);
+    let other = Uuid::from_u128(77);
+    assert_eq!(said(&more, &format!("weight_{other}=more")).1, 0);
+
+    let given = Given {
+        weights: vec![(MARKETS.to_string(), 7), (other.to_string(), 1)],
+        ..Given::default()
+    };
+    let precise = ada().evolve(&Event::PreferencesChanged {
+        preferences: Personal::Known(Preferences::parse(&given).unwrap()),
+        changed: vec![],
+        method: PreferencesMethod::Api,
+        evidence: None,
+    });
+    assert_eq!(said(&precise, &fields("more")).1, 0, "7 is more than usual");
+    let wrong = after(&ada(), &fields("explode")).unwrap_err();
+    assert_eq!(wrong[0].field, format!("topics/{MARKETS}"));
+    assert_eq!(wrong.len(), 1);
+    // What else is wrong is told beside it.
+    let wrong = after(&ada(), &format!("{}&language=d", fields("explode"))).unwrap_err();
+    assert_eq!(wrong.len(), 2);
+}
+
+#[actix_web::test]
+async fn a_wish_that_the_page_does_not_offer_is_refused_in_words() {
+    let entry = Entry::read(b"do=explode&frequency=daily&zone=UTC");
+    let context = Context {
+        actor: ACTOR.to_owned(),
+        correlation_id: Uuid::nil(),
+        causation: None,
+        occurred_at: time::macros::datetime!(2026-01-03 00:00 UTC),
+        traceparent: None,
+        intent: Uuid::nil(),
+        request_digest: None,
+    };
+    let word = wish(&entry, &link(), &context).err().unwrap();
+    let response = show(&Shown::new(&ada(), &offer()), word, "");
+    assert_eq!(response.status(), 422);
+    let page = text(response).await;
+    assert!(
+        page.contains("Nothing was changed.") && !page.contains("Saved"),
+        "{page}"
+    );
+    for said in ["do=save", "do=leave", "do=back", ""] {
+        assert!(wish(&Entry::read(said.as_bytes()), &link(), &context).is_ok());
+    }
+}
+
+#[test]
 fn everything_is_left_and_come_back_to() {
     let (left, _) = after(&ada(), "do=leave").unwrap();
     assert_eq!(left.standing(), Standing::Unsubscribed);
@@ -212,7 +278,9 @@ fn what_the_page_does_not_show_stays() {
     };
     let before = Preferences::parse(&given).unwrap();
     let form = "frequency=weekly&day=friday&hour=17&zone=europe%2Fkyiv&quiet_from=&quiet_to=";
-    let after = Entry::read(form.as_bytes()).preferences(&before).unwrap();
+    let after = Entry::read(form.as_bytes())
+        .preferences(&before, &[])
+        .unwrap();
     assert_eq!(
         (after.weights(), after.cap()),
         (before.weights(), before.cap())
@@ -223,7 +291,9 @@ fn what_the_page_does_not_show_stays() {
     ));
     assert_eq!(after.zone().map(Zone::name), Some("Europe/Kyiv"));
     let capped = |form: &str| {
-        let after = Entry::read(form.as_bytes()).preferences(&before).unwrap();
+        let after = Entry::read(form.as_bytes())
+            .preferences(&before, &[])
+            .unwrap();
         after.cap().map(|it| (it.messages, it.per))
     };
     assert_eq!(
@@ -232,10 +302,10 @@ fn what_the_page_does_not_show_stays() {
     );
     assert_eq!(capped("cap_messages=2"), Some((2, CapPeriod::Week)));
     assert_eq!(capped("cap_messages=&cap_per=day"), None);
-    let wrong = Entry::read(b"cap_messages=many&cap_per=day").preferences(&before);
+    let wrong = Entry::read(b"cap_messages=many&cap_per=day").preferences(&before, &[]);
     assert_eq!(wrong.unwrap_err()[0].field, "frequency_cap/messages");
     // The page itself, sent back as it is, changes nothing.
-    assert_eq!(Entry::read(b"").preferences(&after), Ok(after));
+    assert_eq!(Entry::read(b"").preferences(&after, &[]), Ok(after));
 }
 
 #[actix_web::test]

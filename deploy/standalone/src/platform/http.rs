@@ -9,7 +9,7 @@ use actix_web::{App, HttpServer, web};
 use tidings_service::auth::Authenticator;
 use tidings_service::health::{self, Health};
 use tidings_service::http::{self, Edge};
-use tidings_service::limits::Limits;
+use tidings_service::limits::{self, Limits};
 use tidings_service::metrics::Metrics;
 
 use super::StartError;
@@ -38,6 +38,10 @@ pub(super) fn serve(
     listener: TcpListener,
     tasks: &Supervisor,
 ) -> Result<ServerHandle, StartError> {
+    let limits = common.limits.clone();
+    common
+        .health
+        .remark(limits::HEALTH, move || std::future::ready(limits.remark()));
     let server = HttpServer::new(move || {
         let rooms = Arc::clone(&rooms);
         App::new()

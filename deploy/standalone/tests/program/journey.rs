@@ -220,7 +220,7 @@ async fn signs_up<'a>(program: &Program, api: &Api, sink: &'a smtp::Handle) -> R
     insta::assert_snapshot!(reader.timeline(api).await, @r#"
     subscriber.SignedUp: They were signed up by the form for sign-ups, with the address “ada@example.org”. Nothing is sent to them before they confirm it. They agreed to: “I want the news.” Evidence of the request: “{"user_agent":"Browser/7"}” (somebody, by the form for sign-ups)
     address.Claimed: The address “ada@example.org” became theirs, and nobody else can have it. (somebody, by the form for sign-ups)
-    access.NoticeIssued: They were asked by mail whether they want to be subscribed. (somebody, by the form for sign-ups)
+    access.NoticeIssued: A mail is to ask them whether they want to be subscribed. (somebody, by the form for sign-ups)
     delivery.Planned: A message by the channel “News” was planned for them, not to go out before … … UTC. (somebody, by the form for sign-ups)
     delivery.Attempted: A message by the channel “News”: attempt 1 began. (the platform (dispatcher))
     delivery.Sent: A message by the channel “News” was taken by the receiving side, which answered 250 “250 2.0.0 accepted as 1”. (the platform (dispatcher))
@@ -261,7 +261,7 @@ async fn chooses(link: &str, api: &Api, reader: &mut Reader<'_>) {
     assert!(!told.text().contains("The council"), "not what she chose");
     insta::assert_snapshot!(reader.timeline(api).await, @r#"
     subscriber.Unsubscribed: They left the topic “The council” (on the page behind the link). Evidence of the request: “{"user_agent":"Browser/7"}” (the subscriber, on the page behind the link)
-    access.NoticeIssued: They were told by mail that what they get was changed. (the subscriber, on the page behind the link)
+    access.NoticeIssued: A mail is to tell them that what they get was changed. (the subscriber, on the page behind the link)
     delivery.Planned: A message by the channel “News” was planned for them, not to go out before … … UTC. (the subscriber, on the page behind the link)
     delivery.Attempted: A message by the channel “News”: attempt 1 began. (the platform (dispatcher))
     delivery.Sent: A message by the channel “News” was taken by the receiving side, which answered 250 “250 2.0.0 accepted as 3”. (the platform (dispatcher))

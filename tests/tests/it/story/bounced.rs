@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use actix_web::http::header;
 use actix_web::test::TestRequest;
-use actix_web::web::{self, ServiceConfig};
+use actix_web::web::{self, Bytes, ServiceConfig};
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 use tidings_command_api::feedback::{Origin, Report, Verdict, record};
@@ -35,6 +35,17 @@ pub(super) const GRACE: &str = "grace@example.org";
 
 /// Sends a request to commands and views, as an admin; gives the status and the answer, if there is one.
 pub(super) async fn ask(house: &House, commands: Commands, request: TestRequest) -> (u16, Value) {
+    let (status, body) = bytes(house, commands, request).await;
+    (status, serde_json::from_slice(&body).unwrap_or_default())
+}
+
+/// The same, with the page as it came.
+pub(super) async fn page(house: &House, commands: Commands, request: TestRequest) -> (u16, String) {
+    let (status, body) = bytes(house, commands, request).await;
+    (status, String::from_utf8(body.to_vec()).unwrap())
+}
+
+async fn bytes(house: &House, commands: Commands, request: TestRequest) -> (u16, Bytes) {
     let platform = &house.platform;
     let stops = Projector::new(&platform.store, &platform.feed).stops();
     let commands = web::Data::new(commands);
@@ -48,7 +59,9 @@ pub(super) async fn ask(house: &House, commands: Commands, request: TestRequest)
         tidings_command_api::routes(cfg);
         tidings_projector::routes(cfg);
     };
-    api::ask(platform, rooms, request).await
+    api::bytes_of_all(platform, rooms, vec![request])
+        .await
+        .remove(0)
 }
 
 pub(super) fn house_commands(house: &House) -> Commands {
@@ -71,9 +84,9 @@ pub(super) fn house_commands(house: &House) -> Commands {
 /// The same, which find out by which channel a notice goes.
 pub(super) fn notifying_commands(house: &House) -> Commands {
     let store = house.platform.store.clone();
-    house_commands(house).with_notices(Arc::new(move || {
+    house_commands(house).with_notices(Arc::new(move |left| {
         let store = store.clone();
-        Box::pin(async move { notices::channel(store.log().pool(), None).await })
+        Box::pin(async move { notices::channel(store.log().pool(), None, &left).await })
     }))
 }
 

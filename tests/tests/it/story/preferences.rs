@@ -1,5 +1,7 @@
 //! How and when readers get what they get, by their own clocks. The clock of the tests begins at 09:00 UTC on 2 March.
 
+mod noted;
+mod refused;
 mod told;
 
 use std::sync::Arc;

@@ -3,6 +3,7 @@
 
 mod by_file;
 mod flooded;
+mod worded;
 
 use std::time::Duration;
 
@@ -20,17 +21,30 @@ use tidings_tests::checker::deliveries::Deliveries;
 use tidings_tests::house::House;
 use uuid::Uuid;
 
-use super::bounced::{ADA, GRACE, ask, house_commands, notifying_commands};
+use super::bounced::{ADA, GRACE, ask, house_commands, notifying_commands, page};
 
 const WORDING: &str = "I want to get the news by mail.";
 
+fn consent(wording: &str) -> Consent {
+    let wording = ConsentWording::parse(wording).unwrap();
+    Consent::to(wording, ConsentVersion::parse("1").unwrap())
+}
+
+/// What a form says that shows [`WORDING`].
+fn mark() -> String {
+    consent(WORDING).mark().unwrap()
+}
+
 fn commands(house: &House) -> Commands {
+    commands_with(house, WORDING)
+}
+
+/// Whoever runs the platform has these words agreed to.
+fn commands_with(house: &House, wording: &str) -> Commands {
     notifying_commands(house).with_sign_up(SignUpForm {
         organisation: "The Town Crier".to_owned(),
-        consent: Consent::to(
-            ConsentWording::parse(WORDING).unwrap(),
-            ConsentVersion::parse("1").unwrap(),
-        ),
+        consent: consent(wording),
+        url: "https://news.example.org/join".to_owned(),
         return_pages: vec![],
     })
 }
@@ -44,7 +58,7 @@ async fn house() -> (House, Uuid) {
 }
 
 async fn join(house: &House, email: &str) -> (u16, Value) {
-    let body = json!({ "email": email, "consent": "1" });
+    let body = json!({ "email": email, "consent": mark() });
     let request = TestRequest::post().uri("/join").set_json(body);
     ask(house, commands(house), request).await
 }
@@ -137,7 +151,10 @@ async fn who_signs_up_by_the_form_gets_mail_once_they_have_pressed_the_button() 
         .uri("/join")
         .insert_header((header::CONTENT_TYPE, "application/x-www-form-urlencoded"))
         .insert_header((header::USER_AGENT, "Browser/6"))
-        .set_payload("email=ada%40example.org&name=Buy+Gold&consent=1&website=");
+        .set_payload(format!(
+            "email=ada%40example.org&name=Buy+Gold&consent={}&website=",
+            mark()
+        ));
     assert_eq!(ask(&house, commands(&house), form).await.0, 200);
     house.platform.settle().await;
     let ada = holder(&house, ADA).await;
@@ -185,7 +202,7 @@ async fn nobody_learns_whether_an_address_is_known_and_who_gets_mail_is_not_aske
     let unknown = join(&house, ADA).await;
     assert_eq!(known, unknown);
     let head = house.platform.store.log().head().await.unwrap().position;
-    let trapped = json!({ "email": "x@example.org", "consent": "1", "website": "spam" });
+    let trapped = json!({ "email": "x@example.org", "consent": mark(), "website": "spam" });
     let request = TestRequest::post().uri("/join").set_json(trapped);
     let trapped = ask(&house, commands(&house), request).await;
     assert_eq!(trapped, known, "nor does a program that was found out");

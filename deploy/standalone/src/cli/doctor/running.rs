@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use tidings_service::health::Readiness;
+use tidings_service::limits;
 
 use super::Finding;
 use crate::cli::Session;
@@ -58,7 +59,17 @@ fn judge(url: &str, readiness: &Readiness) -> Vec<Finding> {
             remedy,
         ));
     }
-    if findings.is_empty() {
+    let all_ready = findings.is_empty();
+    // What holds sending back is said where the database is examined.
+    let limits = readiness
+        .components
+        .iter()
+        .find(|it| it.name == limits::HEALTH);
+    if let Some(remark) = limits.and_then(|it| it.detail.clone().filter(|_| it.ready)) {
+        let remedy = "set it in the configuration, and start the platform again";
+        findings.push(Finding::ill(limits::HEALTH, remark, remedy));
+    }
+    if all_ready {
         let parts = readiness.components.len();
         let found = format!("runs at {url}, all {parts} parts ready");
         findings.push(Finding::well("platform", found));
@@ -70,6 +81,25 @@ fn judge(url: &str, readiness: &Readiness) -> Vec<Finding> {
 mod tests {
     use super::*;
     use tidings_service::health::Component;
+
+    #[test]
+    fn a_proxy_that_is_not_counted_is_told_of_beside_what_is_well() {
+        let remark = |name: &str| Component {
+            name: name.to_owned(),
+            ready: true,
+            detail: Some("something to know".to_owned()),
+        };
+        let readiness = Readiness {
+            ready: true,
+            components: vec![remark("dispatch"), remark(limits::HEALTH)],
+        };
+        let findings = judge("http://127.0.0.1:8080", &readiness);
+        let found = findings.iter().map(|it| (it.name.as_str(), it.well));
+        assert_eq!(
+            found.collect::<Vec<_>>(),
+            [(limits::HEALTH, false), ("platform", true)]
+        );
+    }
 
     #[test]
     fn each_part_that_is_not_ready_is_named() {

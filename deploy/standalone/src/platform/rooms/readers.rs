@@ -34,6 +34,7 @@ pub(super) fn sign_up_form(site: &Site<'_>) -> Result<Option<SignUpForm>, StartE
     Ok(Some(SignUpForm {
         organisation: organisation(site),
         consent: Consent::to(wording, version),
+        url: site.public_url.join("/join"),
         return_pages: config.return_pages.clone(),
     }))
 }
@@ -49,9 +50,9 @@ pub(super) fn own_data(site: &Site<'_>, reader: &Reader) -> Option<(String, Make
 /// The channel that subscribers are asked by, as the dispatcher knows channels.
 pub(super) fn notice_channel(site: &Site<'_>) -> NoticeChannel {
     let (store, wanted) = (site.core.store.clone(), site.config.notices.channel);
-    Arc::new(move || {
+    Arc::new(move |left| {
         let store = store.clone();
-        Box::pin(async move { notices::channel(store.log().pool(), wanted).await })
+        Box::pin(async move { notices::channel(store.log().pool(), wanted, &left).await })
     })
 }
 

@@ -195,7 +195,7 @@ async fn a_link_to_the_old_address_leaves_and_does_nothing_else() {
 async fn who_was_asked_at_the_old_address_does_not_confirm_the_new_one() {
     let house = House::start().await;
     let channel = house.email_channel().await;
-    let asks = house_commands(&house).with_notices(std::sync::Arc::new(move || {
+    let asks = house_commands(&house).with_notices(std::sync::Arc::new(move |_| {
         Box::pin(async move { Ok(Some(channel)) })
     }));
     let request = TestRequest::post().uri("/api/v1/subscribers");

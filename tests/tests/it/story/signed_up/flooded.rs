@@ -43,7 +43,7 @@ async fn nobody_is_flooded_by_ever_other_ways_to_write_their_address() {
         _ => format!("ADA+{n}@example.org"),
     };
     let requests = (0..12).map(|n| {
-        let body = json!({ "email": written(n), "consent": "1" });
+        let body = json!({ "email": written(n), "consent": mark() });
         TestRequest::post().uri("/join").set_json(body)
     });
     let limits = Limits::new(&config().limits, house.platform.clock.clock());

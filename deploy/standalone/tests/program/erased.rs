@@ -12,7 +12,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
-use tidings_tests::needles::Needles;
+use tidings_tests::needles::{Found, Needles};
 use tidings_tests::program::newsroom::id;
 use tidings_tests::program::{Api, Program};
 
@@ -41,6 +41,8 @@ const WORDS: [&str; 7] = [
     "Whinchat5b8e",
     "Siskin3f7c91",
 ];
+/// Where it stands that they were erased: in the database, the stream and the witness.
+const PLACES: [&str; 3] = ["/postgres/base/", "/nats/", "/witness/"];
 const MAIL: &str = "message/rfc822";
 
 /// No table tells of them, nor do the statistics that the database keeps of its columns.
@@ -61,6 +63,12 @@ async fn is_nowhere(program: &mut Program, left_out: &[PathBuf]) {
     program.end().await;
     let files = needles.below(program.dir(), left_out);
     assert!(files.is_empty(), "{files:#?}");
+    // That they were erased is told: it is looked for where it must be.
+    let told = Needles::new(&["subscriber.Erased"]).below(program.dir(), left_out);
+    for place in PLACES {
+        let is_there = |it: &Found| it.file.to_str().unwrap().contains(place);
+        assert!(told.iter().any(is_there), "nothing in {place}: {told:#?}");
+    }
 }
 
 /// Of all that the platform shows of them, or of what they had a part in, afterwards.

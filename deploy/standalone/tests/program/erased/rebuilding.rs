@@ -121,8 +121,7 @@ async fn erased_meanwhile(program: &Program, (point, held): (&str, &[&str]), end
     let verb = ["rebuild", "subscriber_profile", "--restart", "--json"];
     let mut rebuild: Verb = program.begin(&verb, Some(&at), &RANGE);
     assert!(rebuild.stands_still().await, "{}", program.said());
-    let mut known: BTreeSet<&str> = held.iter().copied().collect();
-    known.insert("serves");
+    let mut known: BTreeSet<&str> = held.iter().copied().chain(["serves"]).collect();
     assert_eq!(
         knowing(&database, &needles, next).await,
         known,

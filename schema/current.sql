@@ -371,12 +371,12 @@ create table publishing_segment_list_g1 (
 
 create table publishing_subscriber_profile_g1 (
     subscriber_id uuid not null,
-    email text,
+    email text /* statistics 0 */,
     named boolean,
-    name text,
-    attributes jsonb,
-    tags jsonb,
-    preferences jsonb,
+    name text /* statistics 0 */,
+    attributes jsonb /* statistics 0 */,
+    tags jsonb /* statistics 0 */,
+    preferences jsonb /* statistics 0 */,
     topics jsonb,
     left_channels jsonb,
     state text,

@@ -4,13 +4,12 @@ use tidings_domain::subscriber::{self, Standing, Subscriber, UnsubscribeMethod, 
 use tidings_domain::suppression::{self, Suppression};
 use tidings_domain::token::UnsubscribeLink;
 use tidings_domain::value::Evidence;
-use tidings_event_store::{Context, ExecuteError};
+use tidings_event_store::{Context, ExecuteError, is_their_word};
 use tidings_service::Problem;
 
 use crate::commands::Commands;
 use crate::feedback::Origin;
 use crate::refusal::{self, Refused as _};
-use crate::suppressions::lift::is_their_word;
 
 /// Takes whom the link names off what it names. Doing it again changes nothing.
 pub(crate) async fn depart(

@@ -10,7 +10,6 @@ mod worker;
 
 use actix_web::web;
 
-pub(crate) use worker::ACTOR;
 pub use worker::{ImportError, ImportWorker};
 
 use tidings_service::access::serve;

@@ -23,9 +23,9 @@ const BREATHER: Duration = Duration::from_secs(1);
 /// How often to look although nothing was committed here: a month is over once.
 const TIMER: Duration = Duration::from_secs(60);
 
-/// Every month with hits is a row: what was told in one is in the view before its time is over. A few at a time.
-const OVER: &str = "select period from publishing_engagement_periods \
-     where period collate \"C\" <= $1 and shredded_at is null order by period limit 100";
+/// Every month with hits is a row: what was told in one is in the view before its time is over. More than are ever kept.
+const NOT_ENDED: &str = "select period from publishing_engagement_periods \
+     where shredded_at is null order by period limit 200";
 
 /// The log's own clock when it recorded something last: the database's, which never goes back there.
 const LAST_RECORDED: &str =
@@ -60,7 +60,8 @@ impl Retention {
         }
     }
 
-    /// Ends what is kept of each month whose time is over. Nothing while sending is held after a restore: somebody
+    /// Ends what is kept of each month whose time is over, and of each whose key is destroyed whatever its time: a restore does
+    /// that again, and the setting may be another by then. Nothing while sending is held after a restore: somebody
     /// still looks at what the log has lost, and may put another backup in its place, which knows of more.
     ///
     /// # Errors
@@ -69,14 +70,13 @@ impl Retention {
         let Some(now) = self.now().await? else {
             return Ok(Progress::Idle);
         };
-        let last = Month::last_not_kept(now, self.keep_months);
-        let rows = self.store.log().query(OVER, &[&last.to_string()]).await?;
-        if rows.is_empty() || is_sending_held(&self.store).await? {
+        let over = self.over(now).await?;
+        if over.is_empty() || is_sending_held(&self.store).await? {
             return Ok(Progress::Idle);
         }
         let mut progress = Progress::Idle;
         let mut failed = None;
-        for month in rows.iter().filter_map(|row| Month::parse(row.get(0))) {
+        for month in over {
             // One that cannot end keeps no other from it.
             match self.end(month, now).await {
                 Ok(ended) => progress = progress.or(ended),
@@ -119,6 +119,29 @@ impl Retention {
         let rows = self.store.log().query(LAST_RECORDED, &[]).await?;
         let recorded = rows.first().map(|row| row.get::<_, OffsetDateTime>(0));
         Ok(recorded.map(|recorded| recorded.min(now)))
+    }
+
+    async fn over(&self, now: OffsetDateTime) -> Result<Vec<Month>, DispatchError> {
+        let last = Month::last_not_kept(now, self.keep_months);
+        let rows = self.store.log().query(NOT_ENDED, &[]).await?;
+        let mut months: Vec<Month> = rows
+            .iter()
+            .filter_map(|row| Month::parse(row.get(0)))
+            .collect();
+        let keys: Vec<Uuid> = months
+            .iter()
+            .map(|month| stream_id::engagement_period(*month))
+            .collect();
+        let destroyed = match keys[..] {
+            [] => Vec::new(),
+            _ => self.store.vault().shredded(&keys).await?,
+        };
+        let is_destroyed = |month: Month| {
+            let key_id = stream_id::engagement_period(month);
+            destroyed.iter().any(|(destroyed, _)| *destroyed == key_id)
+        };
+        months.retain(|month| *month <= last || is_destroyed(*month));
+        Ok(months)
     }
 
     async fn end(&self, month: Month, now: OffsetDateTime) -> Result<Progress, DispatchError> {

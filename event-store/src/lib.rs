@@ -23,6 +23,7 @@ pub mod restore;
 pub mod session;
 mod store;
 pub mod stream;
+mod their_word;
 mod timeline;
 pub mod vault;
 pub mod view;
@@ -38,6 +39,7 @@ pub use store::{
     CONTRACT_REVISION, Context, Draft, ExecuteError, Executed, LoadError, Loaded, Past,
     RETRY_AFTER, Store, UnderstandError, understand,
 };
+pub use their_word::{IMPORTER, is_their_word};
 pub use timeline::WentBack;
 
 pub use tokio_postgres;

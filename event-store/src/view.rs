@@ -34,6 +34,7 @@ pub use table::{Definition, position};
 /// why an event is skipped.
 pub use tidings_domain::record::{AttributePatch, TagPatch};
 pub use tidings_domain::segment::Condition;
+pub use tidings_domain::stream_id::engagement_period;
 pub use tidings_domain::topic::ByDefault;
 pub use tidings_domain::value::{
     AttributeKey, AttributeValue, Attributes, Invalid, Month, SkipReason, Tag,

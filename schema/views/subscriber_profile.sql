@@ -26,6 +26,12 @@ create table {table} (
     record_version         integer,              -- of their record's
     position               bigint  not null
 );
+-- PostgreSQL keeps samples of what is in a column for its plans: an address would stand there long after it is cleared here.
+alter table {table} alter email set statistics 0;
+alter table {table} alter name set statistics 0;
+alter table {table} alter attributes set statistics 0;
+alter table {table} alter tags set statistics 0;
+alter table {table} alter preferences set statistics 0;
 -- indexes
 create index {table}_erasing on {table} (erasure_requested_at) where erasure_requested_at is not null and erased_at is null;
 create index {table}_state on {table} (state, subscriber_id);

@@ -16,6 +16,7 @@ pub mod house;
 mod janitor;
 pub mod link;
 pub mod messages;
+pub mod needles;
 mod overdue;
 mod platform;
 pub mod program;

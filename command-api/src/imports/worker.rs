@@ -10,8 +10,8 @@ use tidings_domain::stream_id::reaction;
 use tidings_domain::subscriber_import::{self, Command, SubscriberImport};
 use tidings_event_store::vault::VaultError;
 use tidings_event_store::{
-    CommitError, Context, ExecuteError, LoadError, Loaded, Progress, ReadError, Recorded, Store,
-    crash_point,
+    CommitError, Context, ExecuteError, IMPORTER, LoadError, Loaded, Progress, ReadError, Recorded,
+    Store, crash_point,
 };
 use tidings_proto::Event;
 use tidings_service::Clock;
@@ -23,7 +23,7 @@ use super::stored::{self, Pending, StoredError};
 use crate::subscribers::RegistrationError;
 
 /// Who writes what came with a file.
-pub(crate) const ACTOR: &str = "system:import";
+pub(crate) const ACTOR: &str = IMPORTER;
 /// Chunks worked off before the import's stream is read again.
 const CHUNKS_PER_STEP: u32 = 16;
 /// Chunks whose import was never started: their request died, or is about to commit. Somebody who may stand in them

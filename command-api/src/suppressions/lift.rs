@@ -3,8 +3,7 @@
 use actix_web::web;
 use serde::Deserialize;
 use tidings_domain::suppression::{Command, Reason, Suppression};
-use tidings_event_store::{Context, ExecuteError, Executed, Recorded};
-use tidings_proto::Event;
+use tidings_event_store::{Context, ExecuteError, Executed, is_their_word};
 use tidings_service::Problem;
 use tidings_service::access::{Access, Route};
 use tidings_service::http::Json;
@@ -15,7 +14,6 @@ use uuid::Uuid;
 use super::ROLES;
 use crate::answer::{Answer, Changed};
 use crate::commands::Commands;
-use crate::imports;
 use crate::refusal::{self, Values};
 use crate::request::Call;
 
@@ -110,26 +108,6 @@ async fn lifted(
         }
     }
     Err(refusal::unavailable("Others write at the same time."))
-}
-
-/// Whether somebody else than an import said that they left, and nothing has put an end to that.
-pub(crate) fn is_their_word(history: &[Recorded]) -> bool {
-    let mut theirs = false;
-    for event in history {
-        match event.decode() {
-            Ok(Event::SuppressionAdded(it)) if it.reason == Reason::Unsubscribed.as_str() => {
-                theirs |= event.actor != imports::ACTOR;
-            }
-            Ok(Event::SuppressionLifted(it)) => {
-                theirs &= !it
-                    .reasons
-                    .iter()
-                    .any(|it| *it == Reason::Unsubscribed.as_str());
-            }
-            _ => {}
-        }
-    }
-    theirs
 }
 
 fn parse(lift: &Lift) -> Result<Vec<Reason>, Problem> {

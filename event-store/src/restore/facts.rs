@@ -9,7 +9,7 @@ use tidings_domain::api_key::ApiKey;
 use tidings_domain::id::nth_event;
 use tidings_domain::stream_id::reaction;
 use tidings_domain::subscriber::{Subscriber, What};
-use tidings_domain::suppression::Suppression;
+use tidings_domain::suppression::{Command, Event, Reason, Suppression};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -17,7 +17,9 @@ use super::words::{self, BACK, Weight, Word};
 use super::{ACTOR, Again, RestoreError};
 use crate::committer::CommitError;
 use crate::crash_point;
+use crate::event::Recorded;
 use crate::store::{Context, LoadError, Loaded, Past, Store};
+use crate::their_word::is_their_word;
 use crate::witness::{Fact, of_event};
 
 /// Times a stream is looked at anew because somebody else has written to it.
@@ -76,17 +78,23 @@ pub async fn again(
         .await
         .map_err(LoadError::from)?;
     for (stream_id, words) in &words.subscribers {
-        let events = teller.stream::<Subscriber>(*stream_id, words).await?;
+        let events = teller
+            .stream::<Subscriber>(*stream_id, words, |_, _| None)
+            .await?;
         again.count::<Subscriber>(&events);
         told();
     }
     for (stream_id, words) in &words.api_keys {
-        let events = teller.stream::<ApiKey>(*stream_id, words).await?;
+        let events = teller
+            .stream::<ApiKey>(*stream_id, words, |_, _| None)
+            .await?;
         again.count::<ApiKey>(&events);
         told();
     }
     for (stream_id, words) in &words.suppressions {
-        let events = teller.stream::<Suppression>(*stream_id, words).await?;
+        let events = teller
+            .stream::<Suppression>(*stream_id, words, theirs)
+            .await?;
         again.count::<Suppression>(&events);
         told();
     }
@@ -110,6 +118,25 @@ fn overtaken(later: &[Said], weight: Weight, what: What) -> bool {
     }
 }
 
+/// Where no more than a file said that somebody left, that they say so themselves changes nothing but that no operator can
+/// lift it. `history`: of the suppression.
+fn theirs(history: &[Recorded], command: &Command) -> Option<Event> {
+    match command {
+        Command::Add {
+            scope,
+            reason: Reason::Unsubscribed,
+            delivery_id,
+            value: None,
+        } if !is_their_word(history) => Some(Event::Added {
+            scope: *scope,
+            reason: Reason::Unsubscribed,
+            delivery_id: *delivery_id,
+            value: None,
+        }),
+        _ => None,
+    }
+}
+
 /// Tells the log again what it has lost.
 struct Teller<'a> {
     store: &'a Store,
@@ -119,11 +146,13 @@ struct Teller<'a> {
 }
 
 impl Teller<'_> {
-    /// Carries out the words for one stream in one commit; gives the events. None when it was done before.
+    /// Carries out the words for one stream in one commit; gives the events. None when it was done before. `still`: what a
+    /// command is on record as all the same, by the stream's history, that would change nothing.
     async fn stream<A>(
         &self,
         id: Uuid,
         words: &[Word<A::Command>],
+        still: fn(&[Recorded], &A::Command) -> Option<A::Event>,
     ) -> Result<Vec<A::Event>, RestoreError>
     where
         A: Aggregate,
@@ -140,7 +169,10 @@ impl Teller<'_> {
             if loaded.repeated(*last).is_some() || self.knew_more(&loaded, &intents) {
                 return Ok(Vec::new());
             }
-            let events = self.events(&loaded, &self.said(id).await?, words);
+            let history = self.store.log().stream(id).await;
+            let history = history.map_err(LoadError::from)?;
+            let still = |command: &A::Command| still(&history, command);
+            let events = events(&loaded, &self.said(&history), words, still);
             if events.is_empty() {
                 return Ok(events);
             }
@@ -159,44 +191,18 @@ impl Teller<'_> {
         }
     }
 
-    fn events<A>(
-        &self,
-        loaded: &Loaded<A>,
-        later: &[Said],
-        words: &[Word<A::Command>],
-    ) -> Vec<A::Event>
-    where
-        A: Aggregate,
-        A::Command: Clone,
-    {
-        let mut state = loaded.state.clone();
-        let mut events = Vec::new();
-        for word in words {
-            if overtaken(later, word.weight, word.what) {
-                continue;
-            }
-            // What the stream can not take is so already.
-            for event in state.decide(word.command.clone()).unwrap_or_default() {
-                state = state.evolve(&event);
-                events.push(event);
-            }
-        }
-        events
-    }
-
     /// What the log has of the stream that is later than anything lost, as it may after it has gone on.
-    async fn said(&self, id: Uuid) -> Result<Vec<Said>, RestoreError> {
-        let events = self.store.log().stream(id).await.map_err(LoadError::from)?;
-        let later = events.iter().filter(|event| {
+    fn said(&self, history: &[Recorded]) -> Vec<Said> {
+        let later = history.iter().filter(|event| {
             let own = event.causation == Some(self.restored.position);
             event.position > self.parted_after && !own
         });
-        Ok(later
+        later
             .map(|event| Said {
                 back: BACK.contains(&event.event_type.as_str()),
                 what: of_event(event, None).map_or(What::Everything, |it| words::what(&it)),
             })
-            .collect())
+            .collect()
     }
 
     /// Whether an earlier run of this restore has recorded what none of these intents leads to: it had a witness or a
@@ -235,6 +241,45 @@ impl Teller<'_> {
             request_digest: None,
         }
     }
+}
+
+/// What words lead to in a stream, of which the log has later words.
+fn events<A>(
+    loaded: &Loaded<A>,
+    later: &[Said],
+    words: &[Word<A::Command>],
+    still: impl Fn(&A::Command) -> Option<A::Event>,
+) -> Vec<A::Event>
+where
+    A: Aggregate,
+    A::Command: Clone,
+{
+    let mut state = loaded.state.clone();
+    let (mut events, mut is_said) = (Vec::new(), false);
+    let stands = |command: &A::Command| {
+        let decided = loaded.state.decide(command.clone());
+        decided.is_ok_and(|events| events.is_empty())
+    };
+    for word in words {
+        if overtaken(later, word.weight, word.what) {
+            continue;
+        }
+        let decided = match state.decide(word.command.clone()) {
+            // Once is enough.
+            Ok(decided) if decided.is_empty() && !is_said && stands(&word.command) => {
+                let said: Vec<A::Event> = still(&word.command).into_iter().collect();
+                is_said = !said.is_empty();
+                said
+            }
+            // What the stream can not take is so already.
+            decided => decided.unwrap_or_default(),
+        };
+        for event in decided {
+            state = state.evolve(&event);
+            events.push(event);
+        }
+    }
+    events
 }
 
 impl Again {

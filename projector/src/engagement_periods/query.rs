@@ -1,13 +1,14 @@
 //! Reads months of engagement.
 
 use serde::Serialize;
-use tidings_event_store::view::Month;
+use tidings_event_store::view::{Month, engagement_period};
 use tidings_service::Problem;
 use time::OffsetDateTime;
 use tokio_postgres::Row;
 use utoipa::ToSchema;
+use uuid::Uuid;
 
-use crate::reader::Reader;
+use crate::reader::{Reader, no_keys};
 
 /// A month in which mails told what their readers did.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -34,10 +35,12 @@ pub struct Period {
     pub shredded_at: Option<OffsetDateTime>,
 }
 
+const SHREDDED: &str = "shredded";
 const SELECT: &str = "select period, opens, clicks, closed_at, shredded_at from publishing_engagement_periods \
      where $1::text is null or period collate \"C\" < $1 order by period collate \"C\" desc limit $2";
 
-/// Up to `limit` months before one, newest first.
+/// Up to `limit` months before one, newest first. What has become of each one's key the vault tells, whatever the log does: a
+/// restore destroys those again that were, and what it has lost of that is recorded later.
 pub(super) async fn list(
     reader: &Reader,
     before: Option<Month>,
@@ -46,7 +49,32 @@ pub(super) async fn list(
     let before = before.map(|month| month.to_string());
     let rows = reader.rows(SELECT, &[&before, &limit]).await?;
     let keep_months = reader.engagement_months();
-    Ok(rows.iter().map(|row| period(row, keep_months)).collect())
+    let mut periods: Vec<Period> = rows.iter().map(|row| period(row, keep_months)).collect();
+    let kept = periods.iter().filter(|it| it.shredded_at.is_none());
+    let keys: Vec<Uuid> = kept.filter_map(|it| key(&it.period)).collect();
+    let destroyed = match keys[..] {
+        [] => Vec::new(),
+        _ => {
+            let asked = reader.store().vault().shredded(&keys).await;
+            asked.map_err(|error| no_keys(&error))?
+        }
+    };
+    for (key_id, at) in destroyed {
+        for period in periods
+            .iter_mut()
+            .filter(|it| key(&it.period) == Some(key_id))
+        {
+            period.state = SHREDDED.to_owned();
+            period.shredded_at.get_or_insert(at);
+            period.kept_until = None;
+        }
+    }
+    Ok(periods)
+}
+
+/// The id of a month's key.
+fn key(period: &str) -> Option<Uuid> {
+    Month::parse(period).map(engagement_period)
 }
 
 fn period(row: &Row, keep_months: Option<u32>) -> Period {
@@ -54,7 +82,7 @@ fn period(row: &Row, keep_months: Option<u32>) -> Period {
     let (closed_at, shredded_at): (Option<OffsetDateTime>, Option<OffsetDateTime>) =
         (row.get("closed_at"), row.get("shredded_at"));
     let state = match (closed_at, shredded_at) {
-        (_, Some(_)) => "shredded",
+        (_, Some(_)) => SHREDDED,
         (Some(_), None) => "closed",
         (None, None) => "open",
     };

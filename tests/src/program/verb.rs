@@ -33,6 +33,12 @@ impl Verb {
         kill(self.pid(), Signal::SIGCONT).unwrap();
     }
 
+    /// kill -9, also where it stands still.
+    pub fn kill(mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+
     /// Waits for its end. One that does not end is aborted, and has failed.
     pub fn end(self) -> Output {
         let pid = self.pid();

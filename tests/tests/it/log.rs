@@ -19,6 +19,7 @@ mod restored_choices;
 mod restored_keys;
 mod restored_periods;
 mod restored_stream;
+mod restored_words;
 mod rotation;
 mod schema_page;
 mod shredding;

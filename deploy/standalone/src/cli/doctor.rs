@@ -2,8 +2,10 @@
 
 mod channels;
 mod database;
+mod engagement;
 mod finding;
 mod place;
+mod publications;
 mod running;
 mod stream;
 
@@ -120,7 +122,9 @@ async fn look(
         findings.push(database::dispatch(client).await);
         findings.push(channels::channels(client).await);
         let now = session.ground.clock.now();
-        findings.push(database::publications(client, now).await);
+        findings.push(publications::publications(client, now).await);
+        let keep_months = session.config.engagement.keep_months;
+        findings.push(engagement::engagement(client, now, keep_months).await);
     }
     findings.extend(running::readiness(session).await);
     findings

@@ -2,8 +2,6 @@
 //! what their mail program presses, are handed a copy that proves itself with no platform there, and are erased. After each
 //! step their timeline says what happened.
 
-use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,53 +11,13 @@ use tidings_sinks::smtp::{self, Message};
 use tidings_tests::program::newsroom::{id, settled};
 use tidings_tests::program::{Api, Program};
 
+use super::browser::{is, link, one_click, open, parts, post, values};
 use super::{folder, get, said, tidings};
 
 const ADA: &str = "ada@example.org";
 const WHY: &str = "--reason=she asked";
 /// A mail comes, and is on record as sent, within this.
 const WITHIN: Duration = Duration::from_secs(60);
-
-/// Sends a form as a browser, or a mail program, does; gives all that is answered.
-fn post(url: &str, form: &str) -> String {
-    let (address, path) = parts(url);
-    let mut stream = TcpStream::connect(address).unwrap();
-    let length = form.len();
-    write!(
-        stream,
-        "POST {path} HTTP/1.1\r\nHost: x\r\nUser-Agent: Browser/7\r\nContent-Type: application/x-www-form-urlencoded\r\n\
-         Content-Length: {length}\r\nConnection: close\r\n\r\n{form}"
-    )
-    .unwrap();
-    let mut text = String::new();
-    stream.read_to_string(&mut text).unwrap();
-    text
-}
-
-/// Opens a page; gives all that is answered.
-fn open(url: &str) -> String {
-    let (address, path) = parts(url);
-    get(&format!("http://{address}"), path)
-}
-
-/// Where a URL leads, and what is asked for there.
-fn parts(url: &str) -> (&str, &str) {
-    let rest = url.strip_prefix("http://").unwrap();
-    rest.split_at(rest.find('/').unwrap())
-}
-
-fn is(answer: &str, status: u16) {
-    let line = format!("HTTP/1.1 {status} ");
-    assert!(answer.starts_with(&line), "{answer}");
-}
-
-/// Every value that the fields of this name have in a page.
-fn values<'a>(page: &'a str, name: &str) -> Vec<&'a str> {
-    let field = format!("name=\"{name}\"");
-    let tags = page.split('<').filter(|tag| tag.contains(&field));
-    let values = tags.map(|tag| tag.split("value=\"").nth(1).unwrap());
-    values.map(|it| it.split('"').next().unwrap()).collect()
-}
 
 /// Ada, with a mail server of hers.
 struct Reader<'a> {
@@ -121,16 +79,6 @@ async fn publish(api: &Api, title: &str, topics: &[&str], channel: &str) -> i64 
     settled(api, &draft).await["planned"].as_i64().unwrap()
 }
 
-/// A link in a mail, by the beginning of its path.
-fn link(program: &Program, mail: &Message, beginning: &str) -> String {
-    let text = mail.text().replace("=\r\n", "");
-    let begins = format!("{}{beginning}", program.url());
-    let (_, rest) = text.split_once(&begins).expect("it has such a link");
-    let of_token = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
-    let end = rest.find(|c| !of_token(c)).unwrap();
-    format!("{begins}{}", &rest[..end])
-}
-
 fn lines(events: &[Value]) -> String {
     let line = |it: &Value| {
         let text = |key: &str| it[key].as_str().unwrap().to_owned();
@@ -154,15 +102,6 @@ fn steady(word: &str) -> &str {
         true => "…",
         false => word,
     }
-}
-
-/// What her mail program posts to when she presses its button.
-fn one_click(mail: &Message) -> String {
-    let how = mail.header("List-Unsubscribe-Post").unwrap();
-    assert_eq!(how, "List-Unsubscribe=One-Click");
-    let header = mail.header("List-Unsubscribe").unwrap();
-    let (_, rest) = header.split_once("<http").unwrap();
-    format!("http{}", rest.split('>').next().unwrap())
 }
 
 /// A platform with a channel and two topics.

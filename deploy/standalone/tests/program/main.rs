@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod browser;
 mod demo;
+mod doctored;
 mod erased;
 mod journey;
 mod usage;
@@ -90,16 +92,22 @@ fn get_with(url: &str, path: &str, headers: &str) -> String {
 
 /// The same by any method, without a body.
 fn ask(url: &str, method: &str, path: &str, headers: &str) -> String {
+    ask_with(url, method, path, headers, "")
+}
+
+/// The same with a body, whose length the headers say.
+fn ask_with(url: &str, method: &str, path: &str, headers: &str, body: &str) -> String {
     let address = url.strip_prefix("http://").unwrap();
     let mut stream = TcpStream::connect(address).unwrap();
     write!(
         stream,
-        "{method} {path} HTTP/1.1\r\nHost: x\r\n{headers}Connection: close\r\n\r\n"
+        "{method} {path} HTTP/1.1\r\nHost: x\r\n{headers}Connection: close\r\n\r\n{body}"
     )
     .unwrap();
-    let mut text = String::new();
-    stream.read_to_string(&mut text).unwrap();
-    text
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    // A picture is none.
+    String::from_utf8_lossy(&answer).into_owned()
 }
 
 /// `/readyz` waits up to 2 s by itself, so this asks rarely.

@@ -156,7 +156,7 @@ impl Witnessed {
             .unwrap();
     }
 
-    async fn suppression(&self, id: Uuid, command: suppression::Command) {
+    pub(super) async fn suppression(&self, id: Uuid, command: suppression::Command) {
         let context = self.house.context();
         let store = &self.house.platform.store;
         store
@@ -165,7 +165,7 @@ impl Witnessed {
             .unwrap();
     }
 
-    async fn reasons(&self, id: Uuid) -> Vec<Reason> {
+    pub(super) async fn reasons(&self, id: Uuid) -> Vec<Reason> {
         let store = &self.house.platform.store;
         let loaded = store.load::<Suppression>(id).await.unwrap();
         loaded.state.reasons().to_vec()
@@ -180,7 +180,7 @@ async fn key(house: &House) -> SigningKey {
         .unwrap()
 }
 
-fn add(reason: Reason) -> suppression::Command {
+pub(super) fn add(reason: Reason) -> suppression::Command {
     suppression::Command::Add {
         scope: Scope::Address,
         reason,

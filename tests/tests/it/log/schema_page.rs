@@ -28,7 +28,8 @@ select concat_ws(' ', a.attname, format_type(a.atttypid, a.atttypmod),
          when d.adbin is not null then 'default ' || pg_get_expr(d.adbin, d.adrelid) end,
     case when a.attstorage <> t.typstorage then '/* storage '
          || case a.attstorage when 'e' then 'external' when 'm' then 'main' when 'p' then 'plain' else 'extended' end
-         || ' */' end)
+         || ' */' end,
+    case when a.attstattarget = 0 then '/* statistics 0 */' end)
 from pg_attribute a
 join pg_type t on t.oid = a.atttypid
 left join pg_collation l on l.oid = a.attcollation

@@ -4,7 +4,7 @@ use deadpool_postgres::Pool;
 use tidings_event_store::tokio_postgres::{Client, Error};
 use tidings_event_store::vault::{Vault, VaultError};
 use tidings_service::config::MasterKey;
-use time::{Duration, OffsetDateTime};
+use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::Finding;
@@ -16,8 +16,6 @@ const TRANSACTION_AGE_MAX_S: f64 = 60.0;
 const CLOCK_SKEW_MAX_S: f64 = 1.0;
 /// A view further behind than this has not kept up.
 const LAG_MAX: i64 = 10_000;
-/// Who gets a publication is settled within seconds.
-const UNFROZEN_MAX: Duration = Duration::minutes(5);
 
 const OLDEST: &str = "select coalesce(max(extract(epoch from clock_timestamp() - held.since)), 0)::float8, \
      coalesce(string_agg(held.who, ', ' order by held.since) \
@@ -183,37 +181,6 @@ pub(super) async fn dispatch(client: &Client) -> Finding {
     }
 }
 
-/// Whether what was published is on its way.
-pub(super) async fn publications(client: &Client, now: OffsetDateTime) -> Finding {
-    let name = "publications";
-    // Before a platform has run there are no views.
-    let sql = "select to_regclass('publishing_publication_status') is not null";
-    let looked = async {
-        if !client.query_one(sql, &[]).await?.get::<_, bool>(0) {
-            return Ok(Vec::new());
-        }
-        let sql = "select publication_id from publishing_publication_status \
-                   where state = 'published' and published_at < $1 order by created_position";
-        let rows = client.query(sql, &[&(now - UNFROZEN_MAX)]).await?;
-        Ok::<Vec<Uuid>, Error>(rows.iter().map(|row| row.get(0)).collect())
-    };
-    match looked.await {
-        Ok(waiting) => judge_publications(name, &waiting),
-        Err(error) => Finding::failed(name, &error, "check the rights of the database user"),
-    }
-}
-
-fn judge_publications(name: &str, waiting: &[Uuid]) -> Finding {
-    if waiting.is_empty() {
-        return Finding::well(name, "none waits to be sent off");
-    }
-    let all: Vec<String> = waiting.iter().map(Uuid::to_string).collect();
-    let found = format!("published, and to nobody so far: {}", all.join(", "));
-    let remedy = "see whether a platform runs (`tidings up`); if one does, `tidings publications audience ID` says what \
-                  keeps it";
-    Finding::ill(name, found, remedy)
-}
-
 /// How far the views are behind the log.
 pub(super) async fn views(client: &Client) -> Finding {
     let sql = "select v.view, coalesce((select max(last_position) from publishing_batches), 0) - v.position \
@@ -271,13 +238,6 @@ mod tests {
         let remedy = |there, newest| judge_schema(there, newest).remedy.unwrap_or_default();
         assert_eq!(remedy(0, 4), "run `tidings migrate`");
         assert_eq!(remedy(5, 4), "upgrade this program");
-    }
-
-    #[test]
-    fn a_publication_that_goes_to_nobody_is_named() {
-        assert!(judge_publications("publications", &[]).well);
-        let finding = judge_publications("publications", &[Uuid::nil()]);
-        assert!(!finding.well && finding.found.ends_with(&Uuid::nil().to_string()));
     }
 
     #[test]

@@ -163,6 +163,37 @@ async fn nothing_ends_while_sending_is_held_after_a_restore() {
     assert_eq!(edition.of_period(month).await.len(), 2);
 }
 
+/// A restore destroys again what was destroyed, and the setting is a longer time by then: the month is over all the same, and
+/// is never shown as kept.
+#[actix_web::test]
+async fn a_month_whose_key_is_destroyed_is_over_however_long_it_would_be_kept() {
+    let edition = Edition::sent().await;
+    edition.read().await;
+    let month = month(&edition);
+    let key = stream_id::engagement_period(month);
+    let house = &edition.office.house;
+    restored(house).await;
+    let at = house.platform.clock.clock().now();
+    edition.store().vault().shred(&[key], at).await.unwrap();
+    edition.office.settle().await;
+    assert!(edition.of_period(month).await.is_empty());
+    let shown = edition.periods().await.remove(0);
+    assert_eq!(
+        (&shown["state"], &shown["kept_until"]),
+        (&json!("shredded"), &Value::Null)
+    );
+    assert_eq!(shown["closed_at"], Value::Null);
+    assert!(shown["shredded_at"].is_string(), "{shown}");
+
+    release(house).await;
+    edition.office.settle().await;
+    assert_eq!(edition.of_period(month).await.len(), 2);
+    let recorded = edition.periods().await.remove(0);
+    assert_eq!(recorded["state"], json!("shredded"));
+    assert!(recorded["closed_at"].is_string(), "{recorded}");
+    edition.rebuilds_agree().await;
+}
+
 /// Two processes that find the same month, and one that died behind each step.
 #[actix_web::test]
 async fn whoever_ends_a_month_ends_it_once() {

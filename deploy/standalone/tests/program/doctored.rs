@@ -1,0 +1,49 @@
+//! What `tidings doctor` says of a platform on which something stands still.
+
+use std::path::Path;
+
+use tidings_tests::program::Program;
+
+use super::erased::Database;
+
+/// As the views would have it that follow a log in which these have stopped half way.
+const STANDS_STILL: &str = "
+insert into publishing_engagement_periods (period, opens, clicks) values ('2020-01', 1, 0), ('2020-02', 1, 0);
+update publishing_engagement_periods set shredded_at = '2021-03-01Z' where period = '2020-01';
+insert into publishing_publication_status (publication_id, state, published_at, retries, version, position) values
+    ('00000000-0000-8000-8000-000000000001', 'frozen', '2020-01-01Z', 0, 1, 1),
+    ('00000000-0000-8000-8000-000000000002', 'frozen', clock_timestamp(), 0, 1, 1),
+    ('00000000-0000-8000-8000-000000000003', 'frozen', '2020-01-01Z', 0, 1, 1),
+    ('00000000-0000-8000-8000-000000000004', 'completed', '2020-01-01Z', 0, 1, 1);
+insert into publishing_delivery_log (delivery_id, publication_id, class, status, attempts, planned_at, reopened, last_event, version, position)
+    values ('00000000-0000-8000-8000-000000000003', '00000000-0000-8000-8000-000000000003', 'pending', 'planned', 0,
+        clock_timestamp(), 0, 'planned', 1, 1)";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_doctor_tells_of_what_has_not_ended_and_of_what_stands_still() {
+    let binary = env!("CARGO_BIN_EXE_tidings").into();
+    let mut program = Program::new(binary, Path::new("/tmp"), Vec::new());
+    assert!(program.up(None).await, "{}", program.said());
+    let well = program.run(&["doctor"], None).stdout;
+    let well = String::from_utf8(well).unwrap();
+    for name in ["publications", "engagement"] {
+        assert!(well.contains(&format!("ok    {name} ")), "{well}");
+    }
+    // Its servers go on, and nobody does anything about it.
+    program.kill(false);
+    Database::of(&program).await.change(STANDS_STILL).await;
+    let said = program.refuses(&["doctor"]);
+    let line = |name: &str| {
+        let begins = format!("FAIL  {name} ");
+        let line = said.lines().find(|line| line.starts_with(&begins));
+        line.unwrap_or_else(|| panic!("{name} is well: {said}"))
+    };
+    let engagement = line("engagement");
+    assert!(
+        engagement.ends_with("the evidence of 2020-02 is there still"),
+        "{said}"
+    );
+    let publications = line("publications");
+    let named = "no delivery planned for 15 minutes: 00000000-0000-8000-8000-000000000001";
+    assert!(publications.ends_with(named), "{said}");
+}

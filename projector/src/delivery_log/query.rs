@@ -232,6 +232,7 @@ mod tests {
             opened_at: at,
             clicked_at: at,
             version: 3,
+            position: 9,
         }
     }
 

@@ -23,11 +23,8 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::core::{ACTOR, DispatchError};
+use crate::stepping::Stepping;
 
-/// Between two looks at least: most commits are none of ours, and a view has to hear of those that are.
-const BREATHER: Duration = Duration::from_millis(100);
-/// How often to look although nothing was committed here.
-const TIMER: Duration = Duration::from_secs(1);
 /// Deliveries that are folded at once.
 const DELIVERIES: usize = 500;
 
@@ -54,6 +51,20 @@ const REQUESTED_TYPE: &str = "subscriber.ErasureRequested";
 pub struct Eraser {
     store: Store,
     clock: Clock,
+}
+
+impl Stepping for Eraser {
+    const WAITS: &str = "erasures wait";
+    const BREATHER: Duration = Duration::from_millis(100);
+    const TIMER: Duration = Duration::from_secs(1);
+
+    async fn step(&self) -> Result<Progress, DispatchError> {
+        Self::step(self).await
+    }
+
+    fn store(&self) -> &Store {
+        &self.store
+    }
 }
 
 impl Eraser {
@@ -93,26 +104,7 @@ impl Eraser {
     /// Steps until told to stop; wakes when this process commits something, and every second: what an erasure waits for
     /// is of many kinds.
     pub async fn run(self, stop: CancellationToken) {
-        let mut commits = self.store.log().committed();
-        while !stop.is_cancelled() {
-            // Cutting a step off is harmless: the next one meets what it did.
-            let stepped = tokio::select! {
-                () = stop.cancelled() => return,
-                stepped = self.step() => stepped,
-            };
-            if let Err(error) = stepped {
-                tracing::warn!(error = %chain(&error), "erasures wait");
-            }
-            let woken = async {
-                tokio::time::sleep(BREATHER).await;
-                // The outcome is the same: time to look again.
-                drop(tokio::time::timeout(TIMER, commits.changed()).await);
-            };
-            tokio::select! {
-                () = stop.cancelled() => return,
-                () = woken => {}
-            }
-        }
+        self.run_until(stop).await;
     }
 }
 

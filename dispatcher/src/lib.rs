@@ -30,6 +30,7 @@ pub mod retention;
 mod roster;
 mod schedules;
 pub mod senders;
+mod stepping;
 mod surroundings;
 mod tracking;
 mod worker;

@@ -11,17 +11,12 @@ use tidings_domain::value::Month;
 use tidings_event_store::restore::is_sending_held;
 use tidings_event_store::{CommitError, Context, Progress, Store, crash_point};
 use tidings_service::Clock;
-use tidings_service::problem::chain;
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::core::{ACTOR, DispatchError};
-
-/// Between two looks at least.
-const BREATHER: Duration = Duration::from_secs(1);
-/// How often to look although nothing was committed here: a month is over once.
-const TIMER: Duration = Duration::from_secs(60);
+use crate::stepping::Stepping;
 
 /// Every month with hits is a row: what was told in one is in the view before its time is over. More than are ever kept.
 const NOT_ENDED: &str = "select period from publishing_engagement_periods \
@@ -37,6 +32,20 @@ pub struct Retention {
     clock: Clock,
     keep_months: u32,
     heeds_the_log: bool,
+}
+
+impl Stepping for Retention {
+    const WAITS: &str = "the end of what is kept of engagement waits";
+    const BREATHER: Duration = Duration::from_secs(1);
+    const TIMER: Duration = Duration::from_secs(60);
+
+    async fn step(&self) -> Result<Progress, DispatchError> {
+        Self::step(self).await
+    }
+
+    fn store(&self) -> &Store {
+        &self.store
+    }
 }
 
 impl Retention {
@@ -86,28 +95,9 @@ impl Retention {
         failed.map_or(Ok(progress), Err)
     }
 
-    /// Steps until told to stop; wakes when this process commits something, and every minute.
+    /// Steps until told to stop; wakes when this process commits something, and every minute: a month is over once.
     pub async fn run(self, stop: CancellationToken) {
-        let mut commits = self.store.log().committed();
-        while !stop.is_cancelled() {
-            // Cutting a step off is harmless: the next one meets what it did.
-            let stepped = tokio::select! {
-                () = stop.cancelled() => return,
-                stepped = self.step() => stepped,
-            };
-            if let Err(error) = stepped {
-                tracing::warn!(error = %chain(&error), "the end of what is kept of engagement waits");
-            }
-            let woken = async {
-                tokio::time::sleep(BREATHER).await;
-                // The outcome is the same: time to look again.
-                drop(tokio::time::timeout(TIMER, commits.changed()).await);
-            };
-            tokio::select! {
-                () = stop.cancelled() => return,
-                () = woken => {}
-            }
-        }
+        self.run_until(stop).await;
     }
 
     /// None: nothing was recorded yet.

@@ -102,12 +102,26 @@ impl Family {
         }
     }
 
-    /// After how many deferrals it is given up, however soon they came; `None`: time alone decides.
+    /// After how many deferrals it is given up; `None`: time alone decides.
     const fn deferrals_max(self) -> Option<u32> {
         match self {
             Self::Mail | Self::MailApi | Self::Http => None,
             Self::Webhook => Some(WEBHOOK.len() as u32),
         }
+    }
+
+    /// How many of these deferrals, the first of them so long ago, count. What is tried before its time, since its channel was
+    /// said to work again, is not given up the sooner for it: each counts once the waits before it could have passed.
+    fn counted(self, deferrals: u32, ago: Duration) -> u32 {
+        let Self::Webhook = self else {
+            return deferrals;
+        };
+        let mut waited = Duration::ZERO;
+        let passed = WEBHOOK.iter().take_while(|wait| {
+            waited += **wait * SPREAD_MIN_PERMILLE / 1_000;
+            waited <= ago
+        });
+        deferrals.min(passed.count() as u32)
     }
 
     /// The wait after the n-th deferral (from 0), before it is spread. Never shorter for a greater
@@ -163,20 +177,14 @@ pub fn retry_at(
         // may be mended before its time; this wait is for a channel whose stream has yet to say that it is down.
         return Some(until.min(now.saturating_add(CHANNEL_DOWN_MAX)).max(now));
     }
-    if family
-        .deferrals_max()
-        .is_some_and(|max| tries.deferrals >= max)
-    {
+    let since = tries.since.unwrap_or(now);
+    let deferrals = family.counted(tries.deferrals, now - since);
+    if family.deferrals_max().is_some_and(|max| deferrals >= max) {
         return None;
     }
-    let wait = spread(
-        family.wait(trouble, tries.deferrals),
-        delivery_id,
-        tries.attempts,
-    )
-    .max(family.wait_min(trouble));
+    let wait = spread(family.wait(trouble, deferrals), delivery_id, tries.attempts)
+        .max(family.wait_min(trouble));
     let at = now.checked_add(wait)?;
-    let since = tries.since.unwrap_or(now);
     (at <= since.checked_add(family.gives_up_after())?).then_some(at)
 }
 
@@ -324,6 +332,24 @@ mod tests {
         assert!(took >= sum * 8 / 10 && took <= sum * 12 / 10, "{took}");
     }
 
+    /// What its channel had kept back is due whenever that works again, and meets the same trouble each time.
+    #[test]
+    fn a_webhook_that_comes_and_goes_gives_up_no_message_before_its_time() {
+        let retry = |deferrals, later| {
+            let tries = tries(deferrals + 1, deferrals);
+            retry_at(Family::Webhook, PUT_OFF, &tries, Uuid::nil(), NOW + later)
+        };
+        for deferrals in 0..40 {
+            let later = Duration::seconds(35) * deferrals as i32;
+            let wait = retry(deferrals, later).expect("minutes are too few") - NOW - later;
+            assert!(wait <= Duration::minutes(36), "{deferrals}: {wait}");
+        }
+        assert!(retry(40, Duration::hours(60)).is_some());
+        assert_eq!(retry(40, Duration::hours(61)), None);
+        // However long it takes, one that was tried seldom is tried once more.
+        assert!(retry(8, Duration::hours(80)).is_some());
+    }
+
     #[test]
     fn given_up_after_days_and_hours() {
         let at = |family: Family, later| {
@@ -363,17 +389,20 @@ mod tests {
         #[test]
         fn waits_are_bounded_and_repeatable(
             trouble in any_trouble(), family in any_family(), attempts in any::<u32>(),
-            deferrals in prop_oneof![0u32..12, any::<u32>()], id in any::<u128>(),
+            deferrals in prop_oneof![0u32..12, any::<u32>()], id in any::<u128>(), hours in 0i64..20,
         ) {
             let tries = tries(attempts, deferrals);
             let id = Uuid::from_u128(id);
-            let at = retry_at(family, trouble, &tries, id, NOW);
-            prop_assert_eq!(at, retry_at(family, trouble, &tries, id, NOW));
+            let ago = Duration::hours(hours);
+            let now = NOW + ago;
+            let at = retry_at(family, trouble, &tries, id, now);
+            prop_assert_eq!(at, retry_at(family, trouble, &tries, id, now));
+            let deferrals = family.counted(deferrals, ago);
             let Some(at) = at else {
                 prop_assert!(family.deferrals_max().is_some_and(|max| deferrals >= max));
                 return Ok(());
             };
-            let waited = at - NOW;
+            let waited = at - now;
             let base = family.wait(trouble, deferrals);
             prop_assert!(waited >= base * 8 / 10 && waited <= base * 12 / 10);
             prop_assert!(waited >= family.wait_min(trouble) && waited <= family.wait_max());

@@ -8,9 +8,9 @@ use tidings_service::csv;
 
 use super::{Column, MAILCHIMP_CLEANED, MAILCHIMP_LEFT, Standing};
 
-/// Columns that say of whoever has something in them that they left, or that their address bounced; in lower case, with
-/// underscores. Whatever file they stand in: it may be one that is known, with its other columns renamed or taken out.
-const REFUSALS: [(&str, Reason); 8] = [
+/// Columns that say of whoever has something in them that they left, or that their address bounced; by their letters and digits
+/// alone. Whatever file they stand in: it may be one that is known, with its other columns renamed or taken out.
+const REFUSALS: [(&str, Reason); 16] = [
     (MAILCHIMP_LEFT, Reason::Unsubscribed),
     (MAILCHIMP_CLEANED, Reason::HardBounce),
     ("unsubscribed", Reason::Unsubscribed),
@@ -18,20 +18,26 @@ const REFUSALS: [(&str, Reason); 8] = [
     ("opted_out", Reason::Unsubscribed),
     ("opted_out_at", Reason::Unsubscribed),
     ("opt_out", Reason::Unsubscribed),
-    ("optout", Reason::Unsubscribed),
+    ("has_opted_out", Reason::Unsubscribed),
+    ("email_opt_out", Reason::Unsubscribed),
+    ("email_opted_out", Reason::Unsubscribed),
+    ("opted_out_of_email", Reason::Unsubscribed),
+    ("has_opted_out_of_email", Reason::Unsubscribed),
+    ("unsubscribed_from_all_email", Reason::Unsubscribed),
+    ("do_not_email", Reason::Unsubscribed),
+    ("do_not_mail", Reason::Unsubscribed),
+    ("do_not_contact", Reason::Unsubscribed),
 ];
 /// Columns that say whether somebody agreed, written as above; what stands in them has to be understood.
-const ASKED: [&str; 21] = [
+const ASKED: [&str; 19] = [
     "status",
     "subscriber_status",
     "subscription_status",
     "subscribed",
     "is_subscribed",
     "opt_in",
-    "optin",
     "opted_in",
     "email_opt_in",
-    "email_optin",
     "marketing_opt_in",
     "newsletter_opt_in",
     "consent",
@@ -117,15 +123,22 @@ const OF_MIDNIGHT: &str = "0:.+-tz ";
 
 /// For what a column of this name keeps whoever has something in it from getting mail.
 pub(super) fn refusal_in(name: &str) -> Option<Reason> {
-    let plain = plain(name);
+    let name = letters(name);
     let mut refusals = REFUSALS.into_iter();
-    let found = refusals.find(|(refusal, _)| *refusal == plain);
+    let found = refusals.find(|(refusal, _)| letters(refusal) == name);
     found.map(|(_, reason)| reason)
 }
 
 /// Whether a column of this name says who agreed.
 pub(super) fn is_asked_in(name: &str) -> bool {
-    ASKED.contains(&plain(name).as_str())
+    let name = letters(name);
+    ASKED.iter().any(|asked| letters(asked) == name)
+}
+
+/// A name as it is known however it is written: `E-Mail opt in?`, `emailOptIn`.
+fn letters(name: &str) -> String {
+    let letters = name.chars().filter(char::is_ascii_alphanumeric);
+    letters.map(|c| c.to_ascii_lowercase()).collect()
 }
 
 /// In lower case, with underscores.
@@ -222,7 +235,12 @@ fn is_a_time(cell: &str) -> bool {
             4 | 7 => b == b'-',
             _ => b.is_ascii_digit(),
         });
-    is_date && (rest.is_empty() || rest.starts_with([' ', 'T'])) && !is_no(cell)
+    let time = rest.strip_suffix("UTC").unwrap_or(rest);
+    let is_time = (time.is_empty() || time.starts_with([' ', 'T', 't']))
+        && time
+            .chars()
+            .all(|c| c.is_ascii_digit() || " :.+-TtZz".contains(c));
+    is_date && is_time && !is_no(cell)
 }
 
 /// Which of several reasons counts: one that their own sign-up does not end.

@@ -106,6 +106,9 @@ fn who_agreed_is_signed_up_and_of_whom_it_can_not_be_told_is_not() {
         ("optin", " 1 "),
         ("consent", "2020-01-02 03:04:05"),
         ("consent", "2020-01-02"),
+        ("consent", "2020-01-02T03:04:05.6+01:00"),
+        ("isSubscribed", "yes"),
+        ("E-mail opt in?", "yes"),
         ("status", "Active"),
         ("status", "subscribed"),
         ("Email Marketing Consent", "SUBSCRIBED"),
@@ -118,6 +121,8 @@ fn who_agreed_is_signed_up_and_of_whom_it_can_not_be_told_is_not() {
         ("subscribed", ""),
         ("opt_in", "NULL"),
         ("consent", "Newsletter"),
+        ("consent", "2023-05-01 withdrawn"),
+        ("consent", "2021-03-04 (opted out)"),
         ("consent", "0000-00-00"),
         ("consent", "1970-01-01T00:00:00Z"),
         ("status", "gold"),
@@ -132,6 +137,27 @@ fn who_agreed_is_signed_up_and_of_whom_it_can_not_be_told_is_not() {
     let file = b"email,status,opted_out\na@example.org,gold,yes\n";
     let left = unwanted(2, "a@example.org", "unsubscribed", "opted_out");
     assert_eq!(rows(file), [left]);
+}
+
+/// As Salesforce, Zoho and HubSpot call it, among others.
+#[test]
+fn who_opted_out_is_kept_out_however_the_column_is_written() {
+    for column in [
+        "Email Opt Out",
+        "HasOptedOutOfEmail",
+        "has_opted_out_of_email",
+        "Unsubscribed from all email",
+        "unsubscribedAt",
+        "Do not contact",
+        "do-not-email",
+    ] {
+        let file = format!("email,{column}\na@example.org,true\nb@example.org,false\n");
+        let [left, stays] = &rows(file.as_bytes())[..] else {
+            panic!("two lines");
+        };
+        assert_eq!(*left, unwanted(2, "a@example.org", "unsubscribed", column));
+        assert!(matches!(stays.said, Said::Person { .. }), "{column}");
+    }
 }
 
 #[test]

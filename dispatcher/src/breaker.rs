@@ -163,6 +163,7 @@ impl Breaker {
                 refused: before.refused,
                 excused: before.excused,
                 outdone: before.outdone,
+                asked_until: before.asked_until.filter(|_| !circuit.is_closed()),
                 ..Counted::default()
             };
         }

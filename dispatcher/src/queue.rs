@@ -210,11 +210,10 @@ fn row(item: &Item, event: &Event) -> Option<QueueRow> {
     })
 }
 
-/// Told by the reason. One that may be the receiver's own is the channel's if the channel was found to take nothing.
+/// Told by the reason.
 fn put_off_for(deferred: &Deferred) -> &'static str {
     match Reason::parse(&deferred.reason) {
         Some(reason) if reason.is_of_the_way() => FOR_CHANNEL,
-        Some(Reason::TryLater) if deferred.channel_down => FOR_CHANNEL,
         _ => FOR_ITSELF,
     }
 }

@@ -75,6 +75,8 @@ pub struct SuppressedFor {
     pub reason: Code,
     /// Records.
     pub records: u64,
+    /// They had not agreed there, or not yet; otherwise they had left, or their address was refused.
+    pub unconfirmed: bool,
 }
 
 impl Rejected {

@@ -319,6 +319,20 @@ impl Log {
         Ok(rows.iter().map(recorded).collect())
     }
 
+    /// Up to `limit` events of a stream after a version of it, oldest first.
+    pub async fn stream_after(
+        &self,
+        stream_id: Uuid,
+        version: i32,
+        limit: i64,
+    ) -> Result<Vec<Recorded>, ReadError> {
+        let sql = format!(
+            "select {COLUMNS} from publishing_events where stream_id = $1 and version > $2 order by version limit $3"
+        );
+        let rows = self.query(&sql, &[&stream_id, &version, &limit]).await?;
+        Ok(rows.iter().map(recorded).collect())
+    }
+
     /// The version a stream is at; 0: there is no such stream.
     pub async fn version(&self, stream_id: Uuid) -> Result<i32, ReadError> {
         let sql = "select coalesce(max(version), 0) from publishing_events where stream_id = $1";

@@ -26,6 +26,8 @@ const VIEWS: [&str; 3] = [
 ];
 /// Events that are heard at once.
 const HEARD: usize = 1_000;
+/// And so often before other work goes on.
+const PAGES_MAX: usize = 10;
 /// Behind by more than so many events everything is looked at instead.
 const FAR: i64 = 100_000;
 /// Deliveries that one look at everything takes at once.
@@ -92,7 +94,10 @@ impl MaybeWithdrawn {
         }
         self.lanes = lanes.to_vec();
         let mut words = Words::default();
-        while heard < known {
+        for _ in 0..PAGES_MAX {
+            if heard >= known {
+                break;
+            }
             let page = feed.page_after(heard, HEARD).await?;
             let Some(last) = page.last() else {
                 break;
@@ -164,7 +169,12 @@ impl Words {
                 self.deliveries.push(recorded.stream_id);
             }
             // Or when it was attempted.
-            Ok(Event::DeliveryDeferred(_)) => self.deliveries.push(recorded.stream_id),
+            Ok(Event::DeliveryDeferred(_) | Event::DeliveryAbandoned(_)) => {
+                self.deliveries.push(recorded.stream_id);
+            }
+            Ok(Event::DeliveryInDoubt(doubt)) if doubt.retry_at_us > 0 => {
+                self.deliveries.push(recorded.stream_id);
+            }
             Ok(
                 Event::SubscriberUnsubscribed(_)
                 | Event::SubscriberErasureRequested(_)

@@ -89,6 +89,7 @@ fn import_that_names_columns() -> Vec<subscriber_import::Event> {
         column: column.map(|it| Known(it.to_owned())),
         reason: code("unsubscribed"),
         records,
+        unconfirmed: column.is_some(),
     };
     vec![subscriber_import::Event::Advanced {
         through: 4,

@@ -95,6 +95,7 @@ fn encode_suppressed_for(
         column: column.and_then(|column| seal.seal_personal(&suppressed_for_path(at), column)),
         reason: it.reason.to_string(),
         records: count(it.records),
+        unconfirmed: it.unconfirmed,
     }
 }
 
@@ -161,5 +162,6 @@ fn decode_suppressed_for(
         column: open.open_optional_text(&suppressed_for_path(at), it.column.as_ref())?,
         reason: Code::recorded(it.reason.clone()),
         records: fields.count("suppressed_for.records", it.records)?,
+        unconfirmed: it.unconfirmed,
     })
 }

@@ -1,7 +1,7 @@
 //! Opens what rejected lines say, and what columns are called. They quote addresses, so no view holds them: they are read
 //! from the import's stream, sealed under its key.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use tidings_event_store::vault::EventOpener;
 use tidings_event_store::vault::KeyRing;
@@ -19,9 +19,19 @@ use crate::reader::{no_keys, unreadable};
 pub(crate) struct Opened {
     /// What rejected lines say by their number; one of which nothing is kept, or was erased, is absent.
     pub(crate) lines: HashMap<i64, Line>,
-    /// Of how many records a column, if it was one in particular, said that they must get no mail, and for what they were
-    /// suppressed.
-    pub(crate) suppressed: BTreeMap<(Option<String>, String), i64>,
+    /// Of how many records it was said that they must get no mail.
+    pub(crate) suppressed: BTreeMap<Said, i64>,
+}
+
+/// What was said of records that must get no mail.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Said {
+    /// By which column, if it was one in particular.
+    pub(crate) column: Option<String>,
+    /// For what they were suppressed.
+    pub(crate) reason: String,
+    /// That they had not agreed, or not yet; otherwise that they had left, or that their address was refused.
+    pub(crate) unconfirmed: bool,
 }
 
 /// A rejected line.
@@ -33,25 +43,39 @@ pub(crate) struct Line {
     pub(crate) column: Option<String>,
 }
 
-/// All of it.
-pub(crate) async fn open(store: &Store, import_id: Uuid) -> Result<Opened, Problem> {
-    let events = store
-        .log()
-        .stream(import_id)
-        .await
-        .map_err(|error| unreadable(&error))?;
-    let ring = store
-        .keys_of(&events)
-        .await
-        .map_err(|error| no_keys(&error))?;
+/// Events that are read at once: each may be large.
+const PAGE: i64 = 16;
+const ERASED: &str = "(erased)";
+
+/// What these lines say, and the whole of what was suppressed.
+pub(crate) async fn open(
+    store: &Store,
+    import_id: Uuid,
+    lines: &HashSet<i64>,
+) -> Result<Opened, Problem> {
     let mut opened = Opened::default();
-    for event in &events {
-        of_event(event, &ring, &mut opened)?;
+    let mut version = 0;
+    loop {
+        let events = store.log().stream_after(import_id, version, PAGE).await;
+        let events = events.map_err(|error| unreadable(&error))?;
+        let Some(last) = events.last() else {
+            return Ok(opened);
+        };
+        version = last.version;
+        let ring = store.keys_of(&events).await;
+        let ring = ring.map_err(|error| no_keys(&error))?;
+        for event in &events {
+            of_event(event, &ring, lines, &mut opened)?;
+        }
     }
-    Ok(opened)
 }
 
-fn of_event(event: &Recorded, ring: &KeyRing, opened: &mut Opened) -> Result<(), Problem> {
+fn of_event(
+    event: &Recorded,
+    ring: &KeyRing,
+    lines: &HashSet<i64>,
+    opened: &mut Opened,
+) -> Result<(), Problem> {
     let decoded = event.decode().map_err(|error| Problem::internal(&error))?;
     let Event::SubscriberImportAdvanced(chunk) = decoded else {
         return Ok(());
@@ -62,7 +86,8 @@ fn of_event(event: &Recorded, ring: &KeyRing, opened: &mut Opened) -> Result<(),
         text.map_err(|error| Problem::internal(&error))
             .map(|text| text.and_then(known))
     };
-    for (n, rejected) in chunk.rejected.iter().enumerate() {
+    let rejected = chunk.rejected.iter().enumerate();
+    for (n, rejected) in rejected.filter(|(_, it)| lines.contains(&it.line)) {
         let line = Line {
             record: text(format!("rejected[{n}].record"), &rejected.record)?,
             column: text(format!("rejected[{n}].column"), &rejected.column)?,
@@ -73,7 +98,16 @@ fn of_event(event: &Recorded, ring: &KeyRing, opened: &mut Opened) -> Result<(),
     }
     for (n, it) in chunk.suppressed_for.iter().enumerate() {
         let column = text(format!("suppressed_for[{n}].column"), &it.column)?;
-        let said = (column, it.reason.clone());
+        let is_erased = column.is_none() && it.column.is_some();
+        let said = Said {
+            column: if is_erased {
+                Some(ERASED.to_owned())
+            } else {
+                column
+            },
+            reason: it.reason.clone(),
+            unconfirmed: it.unconfirmed,
+        };
         *opened.suppressed.entry(said).or_default() += it.records;
     }
     Ok(())

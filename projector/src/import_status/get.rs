@@ -1,6 +1,6 @@
 //! `GET /api/v1/imports/{id}`: how far an import is, and the lines it did not take.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, web};
 use serde::Serialize;
@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::{ImportStatus, query};
 use crate::answer;
 use crate::import_rejections::query::{Rejection, list};
-use crate::import_rejections::records::{self, Line, Opened};
+use crate::import_rejections::records::{self, Line, Opened, Said};
 use crate::import_rejections::{ImportRejections, words};
 use crate::page::{self, Key as _, LIMIT_MAX, Page, Paging};
 use crate::reader::Reader;
@@ -81,6 +81,8 @@ pub struct SuppressedFor {
     /// For what their addresses were suppressed: unsubscribed, hard_bounce, complaint or import.
     #[schema(example = "unsubscribed")]
     pub reason: String,
+    /// They had not agreed there, or not yet; false: they had left, or their address was refused.
+    pub unconfirmed: bool,
     /// Of how many records.
     #[schema(example = 12)]
     pub records: i64,
@@ -147,16 +149,21 @@ pub async fn get_import(
     let import = found.ok_or_else(|| answer::not_found(position, "import", *id))?;
     let read = list(&reader, *id, after, limit + 1).await?;
     // Whoever waits for the end asks often.
-    let is_wanted = !read.is_empty() || (import.suppressed > 0 && import.completed_at.is_some());
+    let is_wanted = (sees_records && !read.is_empty())
+        || (import.suppressed > 0 && import.completed_at.is_some());
+    let shown = match sees_records {
+        true => read.iter().map(|it| it.line).collect(),
+        false => HashSet::new(),
+    };
     let opened = match is_wanted {
-        true => records::open(reader.store(), *id).await?,
+        true => records::open(reader.store(), *id, &shown).await?,
         false => Opened::default(),
     };
     let Opened {
         lines: said,
         suppressed,
     } = opened;
-    let lines = lines(said, read, sees_records);
+    let lines = lines(said, read);
     let suppressed = match import.completed_at {
         Some(_) => suppressed_for(suppressed, sees_records),
         None => Vec::new(),
@@ -177,14 +184,9 @@ fn sees_records(request: &HttpRequest) -> bool {
         .is_some_and(|principal| principal.require(RECORDS).is_ok())
 }
 
-fn lines(
-    mut said: HashMap<i64, Line>,
-    read: Vec<Rejection>,
-    sees_records: bool,
-) -> Vec<RejectedLine> {
+fn lines(mut said: HashMap<i64, Line>, read: Vec<Rejection>) -> Vec<RejectedLine> {
     let line = |rejection: Rejection| {
-        let kept = said.remove(&rejection.line).filter(|_| sees_records);
-        let Line { record, column } = kept.unwrap_or_default();
+        let Line { record, column } = said.remove(&rejection.line).unwrap_or_default();
         RejectedLine {
             explanation: words::words(&rejection.reason, column.as_deref()),
             line: rejection.line,
@@ -197,19 +199,17 @@ fn lines(
 }
 
 /// Who does not see what the lines say is not told what the file calls its columns either.
-fn suppressed_for(
-    said: BTreeMap<(Option<String>, String), i64>,
-    sees_records: bool,
-) -> Vec<SuppressedFor> {
-    let mut shown: BTreeMap<(Option<String>, String), i64> = BTreeMap::new();
-    for ((column, reason), records) in said {
-        let column = column.filter(|_| sees_records);
-        *shown.entry((column, reason)).or_default() += records;
+fn suppressed_for(said: BTreeMap<Said, i64>, sees_records: bool) -> Vec<SuppressedFor> {
+    let mut shown: BTreeMap<Said, i64> = BTreeMap::new();
+    for (mut said, records) in said {
+        said.column = said.column.filter(|_| sees_records);
+        *shown.entry(said).or_default() += records;
     }
     let each = shown.into_iter();
-    each.map(|((column, reason), records)| SuppressedFor {
-        column,
-        reason,
+    each.map(|(said, records)| SuppressedFor {
+        column: said.column,
+        reason: said.reason,
+        unconfirmed: said.unconfirmed,
         records,
     })
     .collect()

@@ -57,7 +57,7 @@ impl Failing {
     pub(super) fn clause(&self, pending: i64, now: OffsetDateTime) -> String {
         let why = words(&self.reason);
         let many = self.deliveries > 1;
-        let them = if many { "them" } else { "it" };
+        let them = if many { "they" } else { "it" };
         let begins = if many { "they are" } else { "it is" };
         let then = match self.again_at.filter(|at| *at > now).map(shown) {
             Some(at) if many => format!("{begins} tried again from {at} on"),
@@ -65,7 +65,7 @@ impl Failing {
             None => format!("{begins} being tried again"),
         };
         if self.deliveries >= pending {
-            return format!("the receiving side did not take {them} ({why}); {then}");
+            return format!("{them} did not get through ({why}); {then}");
         }
         let count = self.deliveries;
         format!(
@@ -91,16 +91,16 @@ mod tests {
         };
         assert_eq!(
             failing(1, 5).clause(1, NOW),
-            "the receiving side did not take it (the receiving side has trouble of its own); it is tried again at 2026-03-01 \
+            "it did not get through (the receiving side has trouble of its own); it is tried again at 2026-03-01 \
              10:05:00 UTC"
         );
         assert_eq!(
             failing(1, 0).clause(1, NOW),
-            "the receiving side did not take it (the receiving side has trouble of its own); it is being tried again"
+            "it did not get through (the receiving side has trouble of its own); it is being tried again"
         );
         assert_eq!(
             failing(2, 5).clause(2, NOW),
-            "the receiving side did not take them (the receiving side has trouble of its own); they are tried again from \
+            "they did not get through (the receiving side has trouble of its own); they are tried again from \
              2026-03-01 10:05:00 UTC on"
         );
         let of_many = failing(2, 5).clause(9, NOW);

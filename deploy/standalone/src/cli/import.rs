@@ -160,7 +160,10 @@ fn rejected(rejection: &Value) -> String {
 
 fn suppressed_for(said: &Value) -> String {
     let records = &said["records"];
-    let reason = said["reason"].as_str().unwrap_or_default();
+    let reason = match said["unconfirmed"].as_bool() {
+        Some(true) => "they had not agreed, or not yet",
+        _ => said["reason"].as_str().unwrap_or_default(),
+    };
     match said["column"].as_str() {
         Some(column) => format!("  {records} by the column {column:?} ({reason})"),
         None => format!("  {records} by the file as a whole ({reason})"),
@@ -192,6 +195,8 @@ mod tests {
     fn what_kept_people_out_is_told_with_how_many() {
         let by = json!({ "column": "opt_in", "reason": "unsubscribed", "records": 12 });
         insta::assert_snapshot!(suppressed_for(&by), @r#"  12 by the column "opt_in" (unsubscribed)"#);
+        let by = json!({ "column": "status", "reason": "unsubscribed", "unconfirmed": true, "records": 3 });
+        insta::assert_snapshot!(suppressed_for(&by), @r#"  3 by the column "status" (they had not agreed, or not yet)"#);
         let by = json!({ "column": null, "reason": "hard_bounce", "records": 1 });
         insta::assert_snapshot!(suppressed_for(&by), @"  1 by the file as a whole (hard_bounce)");
     }

@@ -150,7 +150,7 @@ async fn a_header_says_what_is_a_number_and_who_has_not_agreed_gets_nothing() {
         eve@example.org,30,maybe\n";
     let import = import(&house, file).await;
     assert_eq!(counts(&import), [2, 0, 1, 2], "{import}");
-    let by = json!([{ "column": "opt_in", "reason": "unsubscribed", "records": 1 }]);
+    let by = json!([{ "column": "opt_in", "reason": "unsubscribed", "unconfirmed": false, "records": 1 }]);
     assert_eq!(import["suppressed_for"], by);
     let told: Vec<_> = ["reason", "column", "record"]
         .map(|key| {

@@ -29,6 +29,7 @@ impl Left {
             column: Some(Personal::Known("status".to_owned())),
             reason: Code::from_static("unsubscribed"),
             records: self.suppressed,
+            unconfirmed: false,
         };
         (self.suppressed > 0).then_some(it)
     }

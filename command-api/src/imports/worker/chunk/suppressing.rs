@@ -75,16 +75,17 @@ pub(super) async fn passed_over(
 
 /// What says so of how many of them.
 pub(super) fn said_by(unwanted: &[Unwanted]) -> Vec<SuppressedFor> {
-    let mut records: BTreeMap<(Option<&str>, &'static str), u64> = BTreeMap::new();
+    let mut records: BTreeMap<(Option<&str>, &'static str, bool), u64> = BTreeMap::new();
     for it in unwanted {
-        let said = (it.column.as_deref(), it.reason.as_str());
+        let said = (it.column.as_deref(), it.reason.as_str(), it.unconfirmed);
         *records.entry(said).or_default() += 1;
     }
     let each = records.into_iter();
-    each.map(|((column, reason), records)| SuppressedFor {
+    each.map(|((column, reason, unconfirmed), records)| SuppressedFor {
         column: column.map(|name| Personal::Known(name.to_owned())),
         reason: Code::from_static(reason),
         records,
+        unconfirmed,
     })
     .collect()
 }

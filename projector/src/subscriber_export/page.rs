@@ -56,7 +56,8 @@ pub(super) fn begin(
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <title>What is on record of subscriber {subscriber_id}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n\
          <h1>What is on record of one subscriber</h1>\n\
-         <p>Made {} from the log up to position {through_position}.</p>\n<h2>Who they are</h2>\n<table>\n",
+         <p>Made {} from the log up to position {through_position}. The events end there; what their profile and each message were like was \
+         read after it, and may be a moment newer.</p>\n<h2>Who they are</h2>\n<table>\n",
         shown(made_at)
     );
     let erased = "(erased or not given)";

@@ -6,6 +6,14 @@ use tidings_tests::program::Away;
 use super::{Fault, LOOK_AGAIN, MAILS_AT_ONCE, READERS, SEEN_WITHIN, survives};
 use crate::world::World;
 
+/// Sessions that hold 32 of the 64 lanes; 1953064041 is the first half of a lane's lock.
+const HALVES: &str = "select count(*) from ( \
+         select pid from pg_locks \
+         where locktype = 'advisory' and objsubid = 2 and granted and classid = 1953064041::bigint::oid \
+             and database = (select oid from pg_database where datname = current_database()) \
+         group by pid having count(*) = 32 \
+     ) halves";
+
 /// What happens to the second program while its mails wait for their last answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Rival {
@@ -21,6 +29,8 @@ impl World {
     pub(super) async fn send_beside(&mut self, rival: Rival) -> Result<(), Away> {
         let mut other = self.another_program().await;
         assert!(other.program.up(None).await, "{}", other.program.said());
+        let shared = tokio::time::timeout(SEEN_WITHIN, self.is_shared()).await;
+        assert!(shared.is_ok(), "not shared:\n{}", other.program.said());
         let round = self.in_mid_send_of(2 * READERS, async |world| {
             let doubts = async || world.reasons("delivery.InDoubt", "process_died").await;
             let expected = doubts().await + MAILS_AT_ONCE as usize / 2;
@@ -43,6 +53,20 @@ impl World {
         }
         self.ended.push(other);
         round
+    }
+}
+
+impl World {
+    /// Waits until two dispatchers have half of the work each, and so half of the connections: the one that was there first learns
+    /// of the other within a second or so.
+    async fn is_shared(&self) {
+        loop {
+            let rows = self.store.log().query(HALVES, &[]).await.unwrap();
+            if rows[0].get::<_, i64>(0) == 2 {
+                return;
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
     }
 }
 

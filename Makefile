@@ -27,7 +27,7 @@ test: ## Runs everything that CI runs, with the time of each step
 	  'lint' 'cargo clippy --workspace --all-targets --locked -- -D warnings' \
 	  'lint as released' 'cargo clippy --workspace --all-targets --release --features tidings-bench/peers --locked -- -D warnings' \
 	  'build' 'cargo test --workspace --locked --no-run' \
-	  'test' 'cargo test --workspace --locked'
+	  'test' 'cargo test --workspace --locked --no-fail-fast'
 
 soak: ## Kills, freezes and starves the platform, run after run, for MINUTES=30 or RUNS=200; a printed seed replays a run
 	@deploy/soak.sh "$(or $(MINUTES),$(if $(RUNS),,30))" "$(RUNS)"

@@ -35,8 +35,8 @@ pub(crate) struct NewApiKey {
     /// What to call it, for ever: one line. It stands in the log beside all the key does, so it names a program, not a
     /// person.
     name: String,
-    /// What it may do: a resource of the API and `read` or `write`. `write` does not let it read. Each endpoint's
-    /// description names its scope.
+    /// What it may do: a resource of the API and `read`, `write`, `export` or `erase`. None of them includes another. Each
+    /// endpoint's description names its scope.
     scopes: Vec<String>,
     /// It may never go beyond what these roles may.
     #[serde(default = "service")]

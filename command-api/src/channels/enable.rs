@@ -19,6 +19,8 @@ pub(crate) const ROUTE: Route = (
 );
 
 /// Enable a channel
+///
+/// Also of one that is enabled: what it had kept back because nothing got through is due then, and its circuit is closed.
 #[utoipa::path(
     post, path = "/api/v1/channels/{id}/enable", tag = "channels", security(("bearer" = [])),
     params(
@@ -27,7 +29,7 @@ pub(crate) const ROUTE: Route = (
         ("If-Match" = Option<String>, Header, description = "The `ETag` you have seen"),
     ),
     responses(
-        (status = 200, description = "Enabled, or it was already", body = Changed),
+        (status = 200, description = "Enabled", body = Changed),
         (status = 404, description = "No such channel", body = ProblemBody,
             content_type = "application/problem+json"),
         (status = 412, description = "It has changed since", body = ProblemBody,

@@ -2,7 +2,8 @@
 -- looked for in the publications of its last hour with a success, the latest first: no index orders deliveries by channel. Of
 -- these only $3 deliveries are looked at; then it is the latest of those, or else the beginning of that hour.
 -- It fails if something was put off for it that nothing has got through since, as far as that is known: where the last success is
--- known to the hour only, it may have been at the hour's end. What was put off before the channel was last said to work is due.
+-- known to the hour only, it counts as one at the hour's end for a channel of many deliveries, of which a few always wait, and as one
+-- at its beginning for a channel of one a publication. What was put off before the channel was last said to work is due.
 select c.circuit, c.circuit_reason, c.probe_at, c.disabled_reason,
        coalesce(a.sent, 0)::bigint as sent, coalesce(a.failed, 0)::bigint as failed,
        coalesce(a.in_doubt, 0)::bigint as in_doubt, greatest(p.hour, l.at) as last_success_at, q.waiting, q.next_due_at,
@@ -41,8 +42,9 @@ select c.circuit, c.circuit_reason, c.probe_at, c.disabled_reason,
     left join lateral (
         select min(case when put_off_since > worked.at then put_off_since else put_off_at end) as failing_since,
                (array_agg(put_off_reason order by put_off_at desc))[1] as failing_reason
-            from publishing_dispatch_queue w,
-                 (select coalesce(case when l.is_all then l.at end, p.hour + interval '1 hour', '-infinity') as at) worked
+            from publishing_dispatch_queue w cross join lateral
+                 (select case when l.is_all or w.subscriber_id is null then coalesce(greatest(l.at, p.hour), '-infinity')
+                              else coalesce(p.hour + interval '1 hour', '-infinity') end as at) worked
             where w.channel_id = $1 and w.put_off_for = 'channel' and w.put_off_at > worked.at
               and w.position >= coalesce(c.mended_position, 0)
     ) f on true

@@ -42,10 +42,11 @@ pub(super) fn decide(state: &Channel, command: Command) -> Result<Vec<Event>, Re
                 credentials,
             }])
         }
-        (Channel::Disabled { .. }, Command::Enable) => Ok(vec![Event::Enabled]),
-        // Whoever enables it has a reason to believe that it works again.
-        (Channel::Enabled { circuit, .. }, Command::Enable) if circuit.is_closed() => Ok(vec![]),
-        (Channel::Enabled { .. }, Command::Enable) => Ok(vec![Event::Enabled]),
+        // Whoever enables what is enabled has a reason to believe that it works again: whatever it had kept back is due, also
+        // before enough had failed to open its circuit.
+        (Channel::Disabled { .. } | Channel::Enabled { .. }, Command::Enable) => {
+            Ok(vec![Event::Enabled])
+        }
         (Channel::Enabled { .. }, Command::Disable { reason }) => {
             Ok(vec![Event::Disabled { reason }])
         }

@@ -71,7 +71,7 @@ impl fmt::Display for Fault {
 /// # Errors
 /// The first thing that is wrong.
 pub fn check(mut file: impl Read + Seek, expected: Option<PublicKey>) -> Result<Checked, Fault> {
-    let is_all = ends_with_directory(&mut file)
+    let ends = ends_with_directory(&mut file)
         .map_err(|error| fault("", "", format!("it can not be read ({error})")))?;
     let mut zip = ZipArchive::new(file).map_err(|error| {
         fault(
@@ -85,12 +85,9 @@ pub fn check(mut file: impl Read + Seek, expected: Option<PublicKey>) -> Result<
         .check(&text, expected)
         .map_err(|error| fault(files::MANIFEST, "", error.to_string()))?;
     nothing_else(&mut zip, &manifest)?;
-    if !is_all || zip.offset() > 0 {
-        return Err(fault(
-            "",
-            "",
-            "something was added to it, before its files or after them",
-        ));
+    if !ends || zip.offset() > 0 || !is_gapless(&mut zip) {
+        let what = "something was added to it: before its files, between them or after them";
+        return Err(fault("", "", what));
     }
     for entry in &manifest.files {
         unchanged(&mut zip, entry)?;
@@ -187,7 +184,34 @@ fn ends_with_directory(file: &mut (impl Read + Seek)) -> io::Result<bool> {
     file.seek(SeekFrom::Start(begins))?;
     file.read_exact(&mut record)?;
     file.rewind()?;
-    Ok(record.starts_with(b"PK\x05\x06") && record.ends_with(&[0, 0]))
+    let number = |at: usize| u32::from_le_bytes([0, 1, 2, 3].map(|n| record[at + n]));
+    let (size, offset) = (number(12), number(16));
+    // A larger one has its numbers in a record of its own (4.3.14).
+    let is_large = size == u32::MAX || offset == u32::MAX;
+    let is_last = is_large || u64::from(size) + u64::from(offset) == begins;
+    Ok(record.starts_with(b"PK\x05\x06") && record.ends_with(&[0, 0]) && is_last)
+}
+
+/// Whether the files follow each other, and the directory them, with nothing in between.
+fn is_gapless(zip: &mut ZipArchive<impl Read + Seek>) -> bool {
+    let count = zip.len();
+    let place = |n: usize| {
+        let file = zip.by_index_raw(n).ok()?;
+        let ends = file.data_start()?.checked_add(file.compressed_size())?;
+        Some((file.header_start(), ends))
+    };
+    let places: Option<Vec<(u64, u64)>> = (0..count).map(place).collect();
+    let Some(mut places) = places else {
+        return false;
+    };
+    places.sort_unstable();
+    let mut end = 0;
+    let follow = places.iter().all(|(begins, ends)| {
+        let follows = *begins == end;
+        end = *ends;
+        follows
+    });
+    follow && end == zip.central_directory_start()
 }
 
 /// Every block of a file is what the manifest says.

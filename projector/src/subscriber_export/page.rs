@@ -60,11 +60,14 @@ pub(super) fn begin(
          read after it, and may be a moment newer.</p>\n<h2>Who they are</h2>\n<table>\n",
         shown(made_at)
     );
-    let erased = "(erased or not given)";
     let mut rows = vec![("Subscriber", subscriber_id.to_string())];
     if let Some(it) = profile {
         let attributes = it.attributes.as_ref().map(ToString::to_string);
-        let or_erased = |value: Option<&str>| value.unwrap_or(erased).to_owned();
+        let none = match it.erased_at.or(it.erasure_requested_at) {
+            Some(_) => "(erased or not given)",
+            None => "(not given)",
+        };
+        let or_erased = |value: Option<&str>| value.unwrap_or(none).to_owned();
         rows.extend([
             ("Address", or_erased(it.email.as_deref())),
             ("Name", or_erased(it.name.as_deref())),

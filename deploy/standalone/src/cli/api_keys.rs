@@ -111,7 +111,7 @@ fn code(text: &str) -> Result<String, String> {
 
 fn overlap(text: &str) -> Result<Duration, String> {
     match text {
-        "0" => Ok(Duration::ZERO),
+        "0" | "0s" => Ok(Duration::ZERO),
         text => ttl(text),
     }
 }

@@ -148,11 +148,7 @@ fn rejected(rejection: &Value) -> String {
         Some(record) => format!("  line {line:>5}  {reason:18}  {record}"),
         None => format!("  line {line:>5}  {reason}"),
     };
-    // Where it is no column in particular, the code and the line say enough.
-    if let (Some(_), Some(why)) = (
-        rejection["column"].as_str(),
-        rejection["explanation"].as_str(),
-    ) {
+    if let Some(why) = rejection["explanation"].as_str() {
         words += &format!("\n{:14}{why}", "");
     }
     words

@@ -210,7 +210,8 @@ impl Find {
                 .join(", ")
         };
         let mut free = true;
-        for (found, what) in all.values().zip(["it", "its domain"]) {
+        for (key, what) in [("found", "it"), ("domain", "its domain")] {
+            let found = all.get(key).unwrap_or(&Value::Null);
             let reasons = against(found);
             if !reasons.is_empty() {
                 free = false;

@@ -417,6 +417,10 @@ async fn an_export_in_which_anything_lies_beside_its_files_is_none() {
     let begins = (directory + entry.len()) as u32;
     hidden[end..end + 4].copy_from_slice(&begins.to_le_bytes());
 
+    let mut between = [&zip[..directory], b"remark", &zip[directory..]].concat();
+    let end = between.len() - 6;
+    between[end..end + 4].copy_from_slice(&(directory as u32 + 6).to_le_bytes());
+
     let before = [entry, &zip].concat();
     let after = [&zip, entry].concat();
     let mut comment = [&zip[..], b"remark"].concat();
@@ -424,6 +428,7 @@ async fn an_export_in_which_anything_lies_beside_its_files_is_none() {
     for (what, zip) in [
         ("a name twice", twice),
         ("a file not listed", hidden),
+        ("bytes between", between),
         ("bytes before", before),
         ("bytes after", after),
         ("a comment", comment),

@@ -8,6 +8,9 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::digest;
+use crate::log::{COMMIT_EVENTS_MAX, EVENT_BYTES_MAX};
+
+const ACTOR_BYTES_MAX: usize = 64;
 
 /// A stream must be at this version for the commit to happen; 0: it must not exist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +77,40 @@ pub struct Commit {
     pub guards: Vec<Guard>,
     /// What happened; at least one.
     pub events: Vec<NewEvent>,
+}
+
+impl Commit {
+    /// What is wrong with it, if anything is.
+    pub(crate) fn validate(&self) -> Result<(), String> {
+        let count = self.events.len();
+        if count == 0 || count > COMMIT_EVENTS_MAX {
+            return Err(format!(
+                "it holds {count} events; 1 to {COMMIT_EVENTS_MAX} are allowed"
+            ));
+        }
+        for event in &self.events {
+            let size = event.size_bytes();
+            if size > EVENT_BYTES_MAX {
+                return Err(format!(
+                    "a {} of {size} bytes; at most {EVENT_BYTES_MAX} are allowed",
+                    event.event_type
+                ));
+            }
+            if event.actor.len() > ACTOR_BYTES_MAX || !event.actor.is_ascii() {
+                return Err(format!(
+                    "the actor must be ASCII of at most {ACTOR_BYTES_MAX} bytes"
+                ));
+            }
+        }
+        let mut guards = self.guards.clone();
+        guards.sort_by_key(|guard| guard.stream_id);
+        if guards.windows(2).any(|pair| {
+            pair[0].stream_id == pair[1].stream_id && pair[0].version != pair[1].version
+        }) {
+            return Err("two guards name the same stream at different versions".to_owned());
+        }
+        Ok(())
+    }
 }
 
 /// The log's word that a commit happened.

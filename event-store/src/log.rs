@@ -22,7 +22,6 @@ use crate::timeline::{Timeline, WentBack};
 pub const COMMIT_EVENTS_MAX: usize = 1_000;
 /// Bytes one event may take, so that it fits a JetStream message of the default 1 MB with its headers.
 pub const EVENT_BYTES_MAX: usize = 900 << 10;
-const ACTOR_BYTES_MAX: usize = 64;
 /// Longer than a server that works ever takes for a page.
 pub(crate) const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
@@ -147,7 +146,7 @@ impl Log {
 
     /// Commits, together with whatever else waits at this moment; returns once it is durable.
     pub async fn commit(&self, commit: Commit) -> Result<Committed, CommitError> {
-        validate(&commit).map_err(CommitError::Invalid)?;
+        commit.validate().map_err(CommitError::Invalid)?;
         self.inner.committer.submit(commit).await
     }
 
@@ -472,35 +471,3 @@ fn hash(bytes: &[u8]) -> [u8; 32] {
 
 /// The patience of callers that wait for something the log will bring anyway.
 pub(crate) const SLOW_TIMER: Duration = Duration::from_secs(1);
-
-fn validate(commit: &Commit) -> Result<(), String> {
-    let count = commit.events.len();
-    if count == 0 || count > COMMIT_EVENTS_MAX {
-        return Err(format!(
-            "it holds {count} events; 1 to {COMMIT_EVENTS_MAX} are allowed"
-        ));
-    }
-    for event in &commit.events {
-        let size = event.size_bytes();
-        if size > EVENT_BYTES_MAX {
-            return Err(format!(
-                "a {} of {size} bytes; at most {EVENT_BYTES_MAX} are allowed",
-                event.event_type
-            ));
-        }
-        if event.actor.len() > ACTOR_BYTES_MAX || !event.actor.is_ascii() {
-            return Err(format!(
-                "the actor must be ASCII of at most {ACTOR_BYTES_MAX} bytes"
-            ));
-        }
-    }
-    let mut guards = commit.guards.clone();
-    guards.sort_by_key(|guard| guard.stream_id);
-    if guards
-        .windows(2)
-        .any(|pair| pair[0].stream_id == pair[1].stream_id && pair[0].version != pair[1].version)
-    {
-        return Err("two guards name the same stream at different versions".to_owned());
-    }
-    Ok(())
-}

@@ -7,6 +7,7 @@ pub mod get;
 mod held;
 mod people;
 mod phrases;
+mod spoken;
 pub(crate) mod told;
 mod which;
 mod words;

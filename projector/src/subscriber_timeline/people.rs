@@ -8,7 +8,9 @@ use tidings_service::Problem;
 use uuid::Uuid;
 
 use super::held::Held;
+use super::spoken;
 use crate::hit::hit;
+use crate::opened::Words;
 use crate::reader::Reader;
 
 const USER: &str = "user:";
@@ -51,13 +53,14 @@ const TOPICS: &str = "select topic_id, name from publishing_topic_list where top
 const CHANNELS: &str = "select channel_id, name from publishing_channel_list where channel_id = any($1) and name is not null";
 
 impl Names {
-    /// Looks up what these events name.
+    /// Looks up what these events name, and what is opened of each.
     ///
     /// # Errors
     /// When the database does not answer.
     pub(crate) async fn of(
         reader: &Reader,
         events: &[Recorded],
+        opened: &[Vec<(String, Words)>],
         held: &Held,
         eyes: Eyes,
     ) -> Result<Self, Problem> {
@@ -67,7 +70,11 @@ impl Names {
         let parts = events.iter().filter_map(part);
         let (topics, channels): (Vec<_>, Vec<_>) = parts.unzip();
         let (topics, channels): (Vec<_>, Vec<_>) = (
-            topics.into_iter().flatten().collect(),
+            topics
+                .into_iter()
+                .flatten()
+                .chain(weighted(opened))
+                .collect(),
             channels.into_iter().flatten().collect(),
         );
         let deliveries = reader.rows(DELIVERIES, &[&deliveries]).await?;
@@ -120,6 +127,11 @@ impl Names {
         name.map(String::as_str)
     }
 
+    /// What topics are called, as far as these events name them.
+    pub(crate) fn topics(&self) -> &HashMap<Uuid, String> {
+        &self.topics
+    }
+
     /// What the delivery brings that an event is about, as far as the views know it.
     pub(crate) fn brings(&self, event: &Recorded, held: &Held) -> Brings {
         let brings = delivery(event, held).and_then(|id| self.deliveries.get(&id));
@@ -149,6 +161,18 @@ fn part(event: &Recorded) -> Option<(Option<Uuid>, Option<Uuid>)> {
     };
     let id = |bytes: &[u8]| Uuid::from_slice(bytes).ok();
     Some((id(&topic_id), id(&channel_id)))
+}
+
+/// The topics that somebody weighs.
+fn weighted(opened: &[Vec<(String, Words)>]) -> impl Iterator<Item = Uuid> {
+    let preferences = opened
+        .iter()
+        .flatten()
+        .filter_map(|(field, words)| match words {
+            Words::Known(text) if field == "preferences" => Some(text),
+            _ => None,
+        });
+    preferences.flat_map(|text| spoken::weighted(text))
 }
 
 async fn named_by(

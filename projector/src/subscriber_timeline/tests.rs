@@ -136,6 +136,7 @@ fn the_sentences_read_well() {
                 channel,
                 part: channel.map(|_| "Harbour news"),
                 held: channel.map(|_| &about),
+                topics: None,
             };
             sentence(&sample(event_type, 1), &known)
         };

@@ -85,7 +85,7 @@ pub(crate) async fn tell(
             opened.retain(|(field, _)| !(event.noun() == "access" && field == "reason"));
         }
     }
-    let names = Names::of(reader, events, held, eyes).await?;
+    let names = Names::of(reader, events, &opened, held, eyes).await?;
     let causes = causes(reader, events).await?;
     let told = events.iter().zip(opened).map(|(event, opened)| {
         let told = Told {
@@ -125,6 +125,7 @@ fn words(event: &Recorded, opened: &[(String, Words)], names: &Names, held: &Hel
         channel: brings.channel.as_deref(),
         part: names.part(event),
         held: held.about(event.position),
+        topics: Some(names.topics()),
     };
     let decoded = event.decode().ok();
     let own = decoded.and_then(|event| sentence(&event, &known));

@@ -1,15 +1,19 @@
 //! One sentence for each event that can be about a subscriber, in words that whoever answers for the data understands.
 
+use std::collections::HashMap;
+
 use tidings_event_store::hex::Hex;
 use tidings_proto::reason::words as code;
 use tidings_proto::{Event, access, delivery, from_us, subscriber};
 use time::OffsetDateTime;
 use time::macros::format_description;
+use uuid::Uuid;
 
 use super::addresses::of_address;
 use super::evidence::Evidence;
 use super::held::About;
 use super::phrases::phrase;
+use super::spoken;
 use crate::hit::{Did, hit};
 use crate::opened::Words;
 
@@ -26,6 +30,8 @@ pub(crate) struct Known<'a> {
     pub(crate) part: Option<&'a str>,
     /// Of an address, or what was said of it on the suppression list: which one it is, and what else is known of it.
     pub(crate) held: Option<&'a About>,
+    /// What topics are called that somebody weighs.
+    pub(crate) topics: Option<&'a HashMap<Uuid, String>>,
 }
 
 impl Known<'_> {
@@ -33,9 +39,26 @@ impl Known<'_> {
     fn quoted(&self, field: &str) -> Option<String> {
         let (_, words) = self.opened.iter().find(|(name, _)| name == field)?;
         Some(match words {
-            Words::Known(text) => format!("“{text}”"),
+            Words::Known(text) => {
+                let spoken = self.spoken(field, text);
+                spoken.unwrap_or_else(|| format!("“{text}”"))
+            }
             Words::Erased => "(erased)".to_owned(),
         })
+    }
+
+    /// A value that is JSON, in words.
+    fn spoken(&self, field: &str, text: &str) -> Option<String> {
+        let none = HashMap::new();
+        match field {
+            "attributes" => spoken::attributes(text),
+            "evidence" => spoken::evidence(text).map(|it| it + "."),
+            "preferences" => {
+                let topics = self.topics.unwrap_or(&none);
+                spoken::preferences(text, topics).map(|it| it + ".")
+            }
+            _ => None,
+        }
     }
 
     /// The same behind a few words.

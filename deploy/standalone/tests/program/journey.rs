@@ -157,7 +157,7 @@ async fn signs_up<'a>(program: &Program, api: &Api, sink: &'a smtp::Handle) -> R
     };
     let asked = reader.gets_a_mail(api).await;
     insta::assert_snapshot!(reader.timeline(api).await, @r#"
-    subscriber.SignedUp: They were signed up by the form for sign-ups, with the address “ada@example.org”. Nothing is sent to them before they confirm it. They agreed to: “I want the news.” Evidence of the request: “{"user_agent":"Browser/7"}” (somebody, by the form for sign-ups)
+    subscriber.SignedUp: They were signed up by the form for sign-ups, with the address “ada@example.org”. Nothing is sent to them before they confirm it. They agreed to: “I want the news.” Evidence of the request: by the program “Browser/7”. (somebody, by the form for sign-ups)
     address.Claimed: The address “ada@example.org” became theirs, and nobody else can have it. (somebody, by the form for sign-ups)
     access.NoticeIssued: A mail is to ask them whether they want to be subscribed. (somebody, by the form for sign-ups)
     delivery.Planned: A message by the channel “News” was planned for them, not to go out before … … UTC. (somebody, by the form for sign-ups)
@@ -169,7 +169,7 @@ async fn signs_up<'a>(program: &Program, api: &Api, sink: &'a smtp::Handle) -> R
     is(&open(&link), 200);
     assert_eq!(reader.timeline(api).await, "");
     is(&post(&link, ""), 200);
-    insta::assert_snapshot!(reader.timeline(api).await, @r#"subscriber.Confirmed: They confirmed that they want mail (by the button behind the link of the mail that asked them). Evidence of the request: “{"user_agent":"Browser/7"}” (the subscriber, on the page behind the link)"#);
+    insta::assert_snapshot!(reader.timeline(api).await, @r#"subscriber.Confirmed: They confirmed that they want mail (by the button behind the link of the mail that asked them). Evidence of the request: by the program “Browser/7”. (the subscriber, on the page behind the link)"#);
     reader
 }
 
@@ -199,7 +199,7 @@ async fn chooses(link: &str, api: &Api, reader: &mut Reader<'_>) {
     let told = reader.gets_a_mail(api).await;
     assert!(!told.text().contains("The council"), "not what she chose");
     insta::assert_snapshot!(reader.timeline(api).await, @r#"
-    subscriber.Unsubscribed: They left the topic “The council” (on the page behind the link). Evidence of the request: “{"user_agent":"Browser/7"}” (the subscriber, on the page behind the link)
+    subscriber.Unsubscribed: They left the topic “The council” (on the page behind the link). Evidence of the request: by the program “Browser/7”. (the subscriber, on the page behind the link)
     access.NoticeIssued: A mail is to tell them that what they get was changed. (the subscriber, on the page behind the link)
     delivery.Planned: A message by the channel “News” was planned for them, not to go out before … … UTC. (the subscriber, on the page behind the link)
     delivery.Attempted: A message by the channel “News”: attempt 1 began. (the platform (dispatcher))
@@ -304,14 +304,14 @@ async fn a_reader_signs_up_chooses_leaves_takes_a_copy_and_is_erased_and_each_st
     assert_eq!(publish(&api, "Hello again", &[], &channel).await, 1);
     let again = reader.gets_a_mail(&api).await;
     insta::assert_snapshot!(reader.timeline(&api).await, @r#"
-    subscriber.Unsubscribed: They left the topic “The ferry” (by the button of their mail program). Evidence of the request: “{"user_agent":"Browser/7"}” (the subscriber, by the link of a mail)
+    subscriber.Unsubscribed: They left the topic “The ferry” (by the button of their mail program). Evidence of the request: by the program “Browser/7”. (the subscriber, by the link of a mail)
     delivery.Planned: The message “Hello again” by the channel “News” was planned for them, not to go out before … … UTC. (the platform (dispatcher))
     delivery.Attempted: The message “Hello again” by the channel “News”: attempt 1 began. (the platform (dispatcher))
     delivery.Sent: The message “Hello again” by the channel “News” was taken by the receiving side, which answered 250 “250 2.0.0 accepted as 5”. (the platform (dispatcher))
     "#);
     is(&post(&one_click(&again), "List-Unsubscribe=One-Click"), 200);
     assert_eq!(publish(&api, "Hello once more", &[], &channel).await, 0);
-    insta::assert_snapshot!(reader.timeline(&api).await, @r#"subscriber.Unsubscribed: They left: they want nothing any more (by the button of their mail program). Evidence of the request: “{"user_agent":"Browser/7"}” (the subscriber, by the link of a mail)"#);
+    insta::assert_snapshot!(reader.timeline(&api).await, @r#"subscriber.Unsubscribed: They left: they want nothing any more (by the button of their mail program). Evidence of the request: by the program “Browser/7”. (the subscriber, by the link of a mail)"#);
 
     let (folder, who) = (folder(), reader.id.clone());
     let key = std::fs::read_to_string(program.data().join("witness.pub")).unwrap();

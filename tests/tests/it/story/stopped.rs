@@ -51,7 +51,7 @@ async fn what_was_read_meanwhile_is_not_attempted() {
     let running = tokio::spawn(house.dispatcher().run(stop.clone()));
     let looks = house.platform.pool.get().await.unwrap();
     let reads = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' \
-                 and datname = current_database() and query like '%Due deliveries%'";
+                 and datname = current_database() and query like '%publishing_dispatch_queue%'";
     while looks.query_one(reads, &[]).await.unwrap().get::<_, i64>(0) == 0 {
         assert!(!running.is_finished(), "it has ended by itself");
         tokio::task::yield_now().await;

@@ -22,11 +22,9 @@ pub(super) async fn engagement(client: &Client, now: OffsetDateTime, keep_months
         if !client.query_one(there, &[]).await?.get::<_, bool>(0) {
             return Ok(Vec::new());
         }
-        let Some(recorded) = client.query_opt(LAST_RECORDED, &[]).await? else {
-            return Ok(Vec::new());
-        };
-        let recorded: OffsetDateTime = recorded.get(0);
-        let last = Month::last_not_kept(recorded.min(now) - PATIENCE, keep_months);
+        let recorded = client.query_opt(LAST_RECORDED, &[]).await?;
+        let recorded = recorded.map_or(now, |row| row.get(0)).min(now);
+        let last = Month::last_not_kept(recorded - PATIENCE, keep_months);
         let rows = client.query(KEPT, &[&last.to_string()]).await?;
         Ok::<Vec<String>, Error>(rows.iter().map(|row| row.get(0)).collect())
     };

@@ -42,7 +42,12 @@ impl World {
         let words = self.known().told.len();
         let word = ["unsubscribe", "resubscribe"][words % 2];
         let path = format!("/api/v1/subscribers/{reader}/{word}");
-        let answer = self.program.api().command(&path, &json!({})).await;
+        // Nobody is told of it by mail, for which this test would have to wait.
+        let body = match word {
+            "resubscribe" => json!({ "notify": false }),
+            _ => json!({}),
+        };
+        let answer = self.program.api().command(&path, &body).await;
         match answer.unwrap() {
             Some(answer) => {
                 self.tell(&answer);

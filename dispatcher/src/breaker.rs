@@ -218,8 +218,10 @@ impl Counted {
         self.failures = self.failures.saturating_add(1);
         self.met_by = self.met_by.and(MetBy::One(delivery_id));
         let asked_until = now.saturating_add(asked_for(outcome));
-        let asked_until = self.asked_until.max(Some(asked_until));
-        self.asked_until = asked_until;
+        let asked_until = self
+            .asked_until
+            .map_or(asked_until, |it| it.max(asked_until));
+        self.asked_until = Some(asked_until);
         if let Some(probe_at) = self.open_until.filter(|until| !probe && now < *until) {
             return Verdict::IsOpen { probe_at };
         }
@@ -231,8 +233,7 @@ impl Counted {
             false => fault.wait(openings.saturating_sub(1)),
         };
         // Nobody is asked sooner than they want to be.
-        let probe_at = now.saturating_add(wait);
-        let probe_at = asked_until.map_or(probe_at, |until| probe_at.max(until));
+        let probe_at = now.saturating_add(wait).max(asked_until);
         self.open_until = Some(probe_at);
         Verdict::Opens {
             reason: Code::from_static(reason.as_str()),

@@ -22,10 +22,6 @@ use crate::stepping::Stepping;
 const NOT_ENDED: &str = "select period from publishing_engagement_periods \
      where shredded_at is null order by period limit 200";
 
-/// The log's own clock when it recorded something last: the database's, which never goes back there.
-const LAST_RECORDED: &str =
-    "select committed_at from publishing_batches order by last_position desc limit 1";
-
 /// Ends what is kept of months whose time is over. Any number may run; one is enough.
 pub struct Retention {
     store: Store,
@@ -106,8 +102,7 @@ impl Retention {
         if !self.heeds_the_log {
             return Ok(Some(now));
         }
-        let rows = self.store.log().query(LAST_RECORDED, &[]).await?;
-        let recorded = rows.first().map(|row| row.get::<_, OffsetDateTime>(0));
+        let recorded = self.store.log().last_recorded_at().await?;
         Ok(recorded.map(|recorded| recorded.min(now)))
     }
 

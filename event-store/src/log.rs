@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use deadpool_postgres::{GenericClient, Pool};
 use futures_util::future::try_join;
+use time::OffsetDateTime;
 use tokio::sync::watch;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
@@ -230,6 +231,13 @@ impl Log {
                 batch_hash: hash(row.get(1)),
             },
         ))
+    }
+
+    /// When it recorded something last, by the database's clock, which never goes back there; none: it is empty.
+    pub async fn last_recorded_at(&self) -> Result<Option<OffsetDateTime>, ReadError> {
+        let sql = "select committed_at from publishing_batches order by last_position desc limit 1";
+        let rows = self.query(sql, &[]).await?;
+        Ok(rows.first().map(|row| row.get(0)))
     }
 
     /// All incarnations, oldest first.

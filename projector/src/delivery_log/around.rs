@@ -95,9 +95,7 @@ impl Around {
             })
             .or_else(|| channel.and_then(Way::keeps))
     }
-}
 
-impl Around {
     /// Whether the channel has been said to work since this position.
     pub(super) fn is_mended_since(&self, position: i64, channel_id: Option<Uuid>) -> bool {
         let channel = channel_id.and_then(|id| self.channels.get(&id));

@@ -98,13 +98,9 @@ fn of_event(
     }
     for (n, it) in chunk.suppressed_for.iter().enumerate() {
         let column = text(format!("suppressed_for[{n}].column"), &it.column)?;
-        let is_erased = column.is_none() && it.column.is_some();
+        let erased = || it.column.as_ref().map(|_| ERASED.to_owned());
         let said = Said {
-            column: if is_erased {
-                Some(ERASED.to_owned())
-            } else {
-                column
-            },
+            column: column.or_else(erased),
             reason: it.reason.clone(),
             unconfirmed: it.unconfirmed,
         };

@@ -124,7 +124,9 @@ async fn look(
         let now = session.ground.clock.now();
         findings.push(publications::publications(client, now).await);
         let keep_months = session.config.engagement.keep_months;
-        findings.push(engagement::engagement(client, now, keep_months).await);
+        // Where it can not be read, other findings say so.
+        let recorded_at = log.last_recorded_at().await.ok().flatten();
+        findings.push(engagement::engagement(client, now, recorded_at, keep_months).await);
     }
     findings.extend(running::readiness(session).await);
     findings

@@ -1,5 +1,4 @@
-//! A channel works again: what it had kept back is tried at once, the oldest first, and not at the time it was given while
-//! nothing got through.
+//! A channel works again: what it had kept back is tried at once, and not at the time it was given while nothing got through.
 
 use std::time::Duration;
 
@@ -37,6 +36,16 @@ async fn due_in(house: &House, publication_id: Uuid) -> i64 {
     let row = client.query_one(sql, &[&publication_id]).await.unwrap();
     let due_at: time::OffsetDateTime = row.get(0);
     (due_at - house.platform.clock.clock().now()).whole_seconds()
+}
+
+/// What a queue was folded to live is lost, and is the same when it is folded anew.
+pub(super) async fn queue_is_folded_anew(house: &House) {
+    let views = [Registered::of::<DispatchQueue>()];
+    for mode in [RebuildMode::Verify, RebuildMode::Replace] {
+        let options = RebuildOptions::new(mode);
+        let rebuilt = rebuild(&house.platform.store, &views, &options, &mut |_| ()).await;
+        assert_eq!(rebuilt.unwrap()[0].differences, 0);
+    }
 }
 
 /// One delivery is refused until it opens the circuit, and then has minutes to wait.
@@ -98,6 +107,26 @@ async fn what_waits_goes_out_at_once_when_somebody_enables_the_channel_the_oldes
     assert!(took[0].contains("The ferry"), "{took:?}");
 }
 
+/// Too few attempts have failed for its circuit to be open, and somebody knows already that it works.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_put_off_goes_out_when_somebody_enables_a_channel_whose_circuit_is_closed() {
+    let house = House::start().await;
+    let channel = house.slack_channel("news").await;
+    let refuses = house.slack.add_rule(Rule::reply(501, "not_implemented"));
+    let id = house.publish("The ferry", MARKDOWN, &[channel]).await;
+    house.platform.settle().await;
+    pass(&house, 10).await;
+    assert_eq!(house.slack.hits(refuses), 2);
+    house.slack.remove_rule(refuses);
+    assert!(is_closed(&house, channel).await);
+    assert!(due_in(&house, id).await > 10, "it has its own time");
+    pass(&house, 10).await;
+    assert_eq!(house.accounting(id).await.pending, 1);
+    house.enable(channel).await;
+    house.platform.settle().await;
+    assert_eq!(house.accounting(id).await.sent, 1);
+}
+
 /// What a mail server says of itself at the first mails gives these half an hour; whom it greylists keeps that.
 #[tokio::test(flavor = "multi_thread")]
 async fn several_dispatchers_that_were_started_since_do_the_same_and_who_is_put_off_alone_waits() {
@@ -133,13 +162,7 @@ async fn several_dispatchers_that_were_started_since_do_the_same_and_who_is_put_
         .unwrap();
     assert!(row.get::<_, i64>(0) > 0, "some have half an hour to wait");
 
-    // What was folded live is lost, and folded anew.
-    let views = [Registered::of::<DispatchQueue>()];
-    for mode in [RebuildMode::Verify, RebuildMode::Replace] {
-        let options = RebuildOptions::new(mode);
-        let rebuilt = rebuild(&house.platform.store, &views, &options, &mut |_| ()).await;
-        assert_eq!(rebuilt.unwrap()[0].differences, 0);
-    }
+    queue_is_folded_anew(&house).await;
     for _ in 0..2 {
         house.add_dispatcher(house.dispatcher()).await;
     }

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use tidings_dispatcher::queue::DispatchQueue;
 use tidings_domain::preferences::Given;
 use tidings_domain::publication::{Command, Priority};
 use tidings_domain::stream_id;
@@ -10,13 +9,12 @@ use tidings_domain::subscriber::{self, ErasureBasis, Subscriber, What};
 use tidings_domain::suppression::{Reason, Scope};
 use tidings_domain::topic::{ByDefault, Sender};
 use tidings_domain::value::{Code, EmailAddress};
-use tidings_event_store::view::{RebuildMode, RebuildOptions};
-use tidings_projector::{Registered, rebuild};
 use tidings_proto::Event;
 use tidings_tests::house::House;
 use uuid::Uuid;
 
 use super::bounced::delivery;
+use super::mended::queue_is_folded_anew;
 
 fn daily() -> Given {
     // The clock of the tests begins at 09:00 UTC.
@@ -205,12 +203,7 @@ async fn dispatchers_that_were_started_since_settle_it_too_and_the_rest_waits() 
         house.leave(*reader, What::Everything).await;
     }
     house.platform.settle().await;
-    let views = [Registered::of::<DispatchQueue>()];
-    for mode in [RebuildMode::Verify, RebuildMode::Replace] {
-        let options = RebuildOptions::new(mode);
-        let rebuilt = rebuild(&house.platform.store, &views, &options, &mut |_| ()).await;
-        assert_eq!(rebuilt.unwrap()[0].differences, 0);
-    }
+    queue_is_folded_anew(&house).await;
     for _ in 0..2 {
         house.add_dispatcher(house.dispatcher()).await;
     }

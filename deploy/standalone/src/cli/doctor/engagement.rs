@@ -9,22 +9,25 @@ use super::Finding;
 const NAME: &str = "engagement";
 /// A month ends within a minute of its time, where a platform runs and the log has recorded something since.
 const PATIENCE: Duration = Duration::hours(1);
-const LAST_RECORDED: &str =
-    "select committed_at from publishing_batches order by last_position desc limit 1";
 const KEPT: &str = "select period from publishing_engagement_periods \
      where shredded_at is null and period collate \"C\" <= $1 order by period collate \"C\"";
 
-/// Whether anything is kept beyond so many whole months after that of a hit.
-pub(super) async fn engagement(client: &Client, now: OffsetDateTime, keep_months: u32) -> Finding {
+/// Whether anything is kept beyond so many whole months after that of a hit. It is `now`, or `recorded_at`, when the log recorded
+/// something last, if that is earlier.
+pub(super) async fn engagement(
+    client: &Client,
+    now: OffsetDateTime,
+    recorded_at: Option<OffsetDateTime>,
+    keep_months: u32,
+) -> Finding {
     // Before a platform has run there are no views.
     let there = "select to_regclass('publishing_engagement_periods') is not null";
     let looked = async {
         if !client.query_one(there, &[]).await?.get::<_, bool>(0) {
             return Ok(Vec::new());
         }
-        let recorded = client.query_opt(LAST_RECORDED, &[]).await?;
-        let recorded = recorded.map_or(now, |row| row.get(0)).min(now);
-        let last = Month::last_not_kept(recorded - PATIENCE, keep_months);
+        let recorded_at = recorded_at.map_or(now, |it| it.min(now));
+        let last = Month::last_not_kept(recorded_at - PATIENCE, keep_months);
         let rows = client.query(KEPT, &[&last.to_string()]).await?;
         Ok::<Vec<String>, Error>(rows.iter().map(|row| row.get(0)).collect())
     };

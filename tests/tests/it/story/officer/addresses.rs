@@ -50,6 +50,15 @@ impl Office {
         answer["id"].as_str().unwrap().parse().unwrap()
     }
 
+    /// Publishes something, which is mailed to everybody; gives its id.
+    async fn mails(&self) -> Uuid {
+        let channels = [channel(&self.house).await];
+        let published = self.house.publish("The ferry", "It runs.", &channels);
+        let id = published.await;
+        self.settle().await;
+        id
+    }
+
     /// What came back of a mail.
     async fn returned(&self, path: &str, reader: &str, mail: &str) {
         let request = TestRequest::post().uri("/hooks/mail");
@@ -160,12 +169,7 @@ async fn a_timeline_that_is_put_together_has_pages_like_any_other() {
 async fn a_message_that_came_back_is_named_as_the_one_that_took_their_address_off() {
     let office = Office::open().await;
     let ada = office.house.subscriber(OLD).await;
-    let channel = channel(&office.house).await;
-    let id = office
-        .house
-        .publish("The ferry", "It runs.", &[channel])
-        .await;
-    office.settle().await;
+    let id = office.mails().await;
     let (path, mail) = mail_to(&office.house, OLD);
     office.returned(&path, OLD, &mail).await;
     let all = office.timeline(ada).await;
@@ -195,12 +199,7 @@ async fn a_message_that_came_back_is_named_as_the_one_that_took_their_address_of
 async fn nobody_is_told_what_happened_to_an_address_while_somebody_else_held_it() {
     let office = Office::open().await;
     let ada = office.house.subscriber(OLD).await;
-    let channel = channel(&office.house).await;
-    let id = office
-        .house
-        .publish("The ferry", "It runs.", &[channel])
-        .await;
-    office.settle().await;
+    let id = office.mails().await;
     let (path, mail) = mail_to(&office.house, OLD);
     office.suppress(json!({ "address": OLD })).await;
     office.lift(OLD, "manual").await;

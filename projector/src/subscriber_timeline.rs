@@ -15,6 +15,7 @@ mod words;
 pub(crate) use evidence::Evidence;
 pub(crate) use held::{About, Held, Story, story};
 pub(crate) use people::Eyes;
+pub(crate) use spoken::attributes;
 pub(crate) use told::tell;
 pub use told::{Cause, Told};
 pub use which::Which;

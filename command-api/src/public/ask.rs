@@ -21,7 +21,10 @@ pub(crate) const ROUTE: Route = ("GET", PATH, Access::Public);
 )]
 pub(crate) async fn ask(commands: web::Data<Commands>, token: web::Path<String>) -> HttpResponse {
     match UnsubscribeLink::verify(&token, &commands.link_keys) {
-        Ok(link) => page::ask(&page::preferences(&link, commands.link_keys.current())),
+        Ok(link) => {
+            let preferences = page::preferences(&link, commands.link_keys.current());
+            page::ask(&page::what(&link, &commands.offers).await, &preferences)
+        }
         Err(error) => page::bad_link(&error),
     }
 }

@@ -56,7 +56,10 @@ pub(crate) async fn leave(
     };
     let evidence = evidence(&request);
     match depart(&commands, &(&origin).into(), &link, method, evidence).await {
-        Ok(()) => page::done(&page::preferences(&link, commands.link_keys.current())),
+        Ok(()) => {
+            let preferences = page::preferences(&link, commands.link_keys.current());
+            page::done(&page::what(&link, &commands.offers).await, &preferences)
+        }
         Err(problem) => {
             tracing::warn!(%problem, "somebody could not leave");
             page::later()

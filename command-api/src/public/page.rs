@@ -1,4 +1,4 @@
-//! What a reader sees when leaving. Nothing on it is personal: whoever has the link sees it.
+//! What a reader sees when leaving. Nothing on it is personal but what the link stands for: whoever has the link sees it.
 
 use actix_web::http::StatusCode;
 use actix_web::http::header;
@@ -9,12 +9,30 @@ use tidings_service::Problem;
 
 use super::form;
 use crate::html::{escape, page};
+use crate::offers::Offers;
+
+/// What a link takes its reader off, as it stands after "no more": all of it, or a topic by its name. A name that can not be read
+/// now keeps nobody from leaving.
+pub(super) async fn what(link: &UnsubscribeLink, offers: &Offers) -> String {
+    let Some(topic_id) = link.topic_id else {
+        return "mail from us".to_owned();
+    };
+    let offer = offers().await;
+    let topics = offer.map(|offer| offer.topics).unwrap_or_default();
+    topics
+        .into_iter()
+        .find(|topic| topic.id == topic_id)
+        .map_or_else(
+            || "mail from this list".to_owned(),
+            |topic| format!("mail about “{}”", escape(&topic.name)),
+        )
+}
 
 /// The question, with the button that answers it.
-pub(super) fn ask(preferences: &str) -> HttpResponse {
+pub(super) fn ask(what: &str, preferences: &str) -> HttpResponse {
     // The form has no action: it goes back to the link itself.
     let button = format!(
-        "<p>You will get no more mail from this list.</p>\n<form method=\"post\">\n\
+        "<p>You will get no more {what}.</p>\n<form method=\"post\">\n\
          <input type=\"hidden\" name=\"{}\" value=\"{}\">\n<button type=\"submit\">Unsubscribe</button>\n</form>\n\
          <p><a href=\"{preferences}\">Choose what you get instead</a></p>",
         form::FIELD,
@@ -24,12 +42,12 @@ pub(super) fn ask(preferences: &str) -> HttpResponse {
 }
 
 /// It is done, now or earlier.
-pub(super) fn done(preferences: &str) -> HttpResponse {
+pub(super) fn done(what: &str, preferences: &str) -> HttpResponse {
     page(
         StatusCode::OK,
         "You are unsubscribed",
         &format!(
-            "<p>You will get no more mail from this list. A mail that was already on its way may still arrive.</p>\n\
+            "<p>You will get no more {what}. A mail that was already on its way may still arrive.</p>\n\
              <p><a href=\"{preferences}\">See what else you get, or come back</a></p>"
         ),
     )
@@ -94,7 +112,10 @@ pub(in crate::public) fn not_now(why: &str) -> HttpResponse {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::offers::{Offer, OfferedTopic};
     use actix_web::body::to_bytes;
 
     async fn text(response: HttpResponse) -> String {
@@ -111,13 +132,52 @@ mod tests {
     }
 
     #[actix_web::test]
+    async fn the_page_names_the_topic_that_is_left_if_it_can() {
+        let [markets, unknown] = [1, 2].map(uuid::Uuid::from_u128);
+        let offer = Offer {
+            topics: vec![OfferedTopic {
+                id: markets,
+                name: "Markets & <Trade>".to_owned(),
+                description: None,
+                by_default: true,
+            }],
+            channels: Vec::new(),
+        };
+        let offers: Offers = Arc::new(move || Box::pin(std::future::ready(Ok(offer.clone()))));
+        let away: Offers = Arc::new(|| {
+            Box::pin(std::future::ready(Err(Problem::unavailable(
+                "Away.", 5, None,
+            ))))
+        });
+        let link = |topic_id| UnsubscribeLink {
+            subscriber_id: markets,
+            delivery_id: None,
+            topic_id,
+            address_suppression_id: markets,
+            issued: time::OffsetDateTime::UNIX_EPOCH.date(),
+        };
+        for (topic_id, offers, expected) in [
+            (None, &offers, "mail from us"),
+            (
+                Some(markets),
+                &offers,
+                "mail about “Markets &amp; &lt;Trade&gt;”",
+            ),
+            (Some(unknown), &offers, "mail from this list"),
+            (Some(markets), &away, "mail from this list"),
+        ] {
+            assert_eq!(what(&link(topic_id), offers).await, expected);
+        }
+    }
+
+    #[actix_web::test]
     async fn the_page_asks_with_a_button_and_loads_nothing() {
-        let page = text(ask("../p/TOKEN")).await;
+        let page = text(ask("mail about “News”", "../p/TOKEN")).await;
         let (_, body) = page.split_once("<main>").unwrap();
         insta::assert_snapshot!(body, @r#"
 
         <h1>Unsubscribe?</h1>
-        <p>You will get no more mail from this list.</p>
+        <p>You will get no more mail about “News”.</p>
         <form method="post">
         <input type="hidden" name="List-Unsubscribe" value="Page">
         <button type="submit">Unsubscribe</button>

@@ -17,6 +17,7 @@ mod error;
 mod export;
 mod global;
 pub(crate) mod import;
+mod input;
 mod keys;
 mod migrate;
 mod out;

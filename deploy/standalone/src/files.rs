@@ -19,16 +19,21 @@ pub struct Refused {
 impl Refused {
     /// Whether another path, or another owner of it, is the remedy, and not another disk.
     pub(crate) fn is_a_wrong_place(&self) -> bool {
-        matches!(
-            self.answer.kind(),
-            ErrorKind::NotFound
-                | ErrorKind::PermissionDenied
-                | ErrorKind::AlreadyExists
-                | ErrorKind::NotADirectory
-                | ErrorKind::IsADirectory
-                | ErrorKind::ReadOnlyFilesystem
-        )
+        is_a_wrong_place(self.answer.kind())
     }
+}
+
+/// Whether another path, or another owner of it, is the remedy for this answer of the system, and not another disk.
+pub(crate) fn is_a_wrong_place(answer: ErrorKind) -> bool {
+    matches!(
+        answer,
+        ErrorKind::NotFound
+            | ErrorKind::PermissionDenied
+            | ErrorKind::AlreadyExists
+            | ErrorKind::NotADirectory
+            | ErrorKind::IsADirectory
+            | ErrorKind::ReadOnlyFilesystem
+    )
 }
 
 /// Says what was tried where.

@@ -162,8 +162,11 @@ fn nothing_else(zip: &mut ZipArchive<impl Read + Seek>, manifest: &Manifest) -> 
             return Err(fault(&name, "", "the manifest does not name it"));
         }
     }
-    if zip.len() != wanted.len() {
-        return Err(fault("", "", "a file is missing"));
+    if let Some(name) = wanted
+        .into_iter()
+        .find(|it| zip.index_for_name(it).is_none())
+    {
+        return Err(fault(name, "", "it is missing in the ZIP"));
     }
     zip.validate_header_consistency().map_err(|error| {
         let what = format!(

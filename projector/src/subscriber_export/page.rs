@@ -1,7 +1,7 @@
 //! `README.html`: the export as a person reads and prints it. Nothing in it is loaded from elsewhere.
 
 use crate::subscriber_profile::Subscriber;
-use crate::subscriber_timeline::{Eyes, Told, shown};
+use crate::subscriber_timeline::{Eyes, Told, attributes, shown};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -62,7 +62,8 @@ pub(super) fn begin(
     );
     let mut rows = vec![("Subscriber", subscriber_id.to_string())];
     if let Some(it) = profile {
-        let attributes = it.attributes.as_ref().map(ToString::to_string);
+        let known = it.attributes.as_ref();
+        let known = known.and_then(|known| attributes(&known.to_string()));
         let none = match it.erased_at.or(it.erasure_requested_at) {
             Some(_) => "(erased or not given)",
             None => "(not given)",
@@ -71,7 +72,7 @@ pub(super) fn begin(
         rows.extend([
             ("Address", or_erased(it.email.as_deref())),
             ("Name", or_erased(it.name.as_deref())),
-            ("Attributes", or_erased(attributes.as_deref())),
+            ("Attributes", or_erased(known.as_deref())),
             ("Tags", it.tags.join(", ")),
             ("State", it.state.clone()),
             ("How consent came", it.source.clone()),

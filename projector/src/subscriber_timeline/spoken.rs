@@ -22,8 +22,8 @@ pub(super) fn evidence(text: &str) -> Option<String> {
     said(each, ", ")
 }
 
-/// What is known of somebody, by their attributes. None: it is no such JSON.
-pub(super) fn attributes(text: &str) -> Option<String> {
+/// What is known of somebody, by their attributes, with or without their kinds. None: it is no such JSON.
+pub(crate) fn attributes(text: &str) -> Option<String> {
     let each = object(text)?.into_iter().map(|(name, value)| {
         // Each is an object of one member, which says what kind it is; none was taken away.
         let kept = value.as_object().and_then(|it| it.values().next());
@@ -149,6 +149,11 @@ mod tests {
         assert_eq!(
             attributes(given).unwrap(),
             "age: “36”, city: “Porto”, member: yes, old: nothing any more"
+        );
+        let as_profiles_have_them = r#"{"city":"Porto","member":false}"#;
+        assert_eq!(
+            attributes(as_profiles_have_them).unwrap(),
+            "city: “Porto”, member: no"
         );
     }
 

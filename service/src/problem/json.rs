@@ -35,7 +35,7 @@ pub fn from_value<T: DeserializeOwned>(value: Value) -> Result<T, Problem> {
 
 /// The problem for `error` at `pointer` (without the leading `#`; empty for the whole body).
 pub(super) fn unreadable(error: &serde_json::Error, pointer: &str) -> Problem {
-    let message = without_place(error);
+    let message = plain(without_place(error));
     match error.classify() {
         Category::Data => {
             let missing = message
@@ -60,6 +60,14 @@ fn without_place(error: &serde_json::Error) -> String {
         message.truncate(message.len() - place.len());
     }
     message
+}
+
+/// The `uuid` crate tells where its parser stopped, which helps nobody who has mixed up two fields.
+fn plain(message: String) -> String {
+    match message.starts_with("UUID parsing failed") {
+        true => "it is no id: ids are like 01902f5e-7a3c-7b7e-8b47-2d4f6c1a9e00".to_owned(),
+        false => message,
+    }
 }
 
 fn pointer(path: &Path) -> String {

@@ -20,6 +20,7 @@ use uuid::Uuid;
 use super::ApiError;
 use crate::backup::BackupError;
 use crate::demo::DemoError;
+use crate::files::is_a_wrong_place;
 use crate::home::{HomeError, SecretError};
 use crate::platform::{MasterKeyError, StartError};
 use crate::restore::RestoringError;
@@ -120,7 +121,7 @@ pub enum CliError {
     },
     #[error(transparent)]
     Demo(#[from] DemoError),
-    #[error("cannot read {}: check the path and its permissions", path.display())]
+    #[error("cannot read {}: {}", path.display(), unreadable(source))]
     File {
         path: PathBuf,
         #[source]
@@ -147,6 +148,7 @@ impl CliError {
             | Self::NothingHere { .. }
             | Self::Telemetry(TelemetryError::Filter(_))
             | Self::View(_) => true,
+            Self::File { source, .. } => is_a_wrong_place(source.kind()),
             Self::Home(error) => error.is_a_wrong_place(),
             Self::Secret(error) => error.is_a_wrong_place(),
             Self::Start(error) => error.is_a_wrong_setting(),
@@ -157,6 +159,15 @@ impl CliError {
             _ => false,
         };
         if misunderstood { USAGE } else { FAILED }
+    }
+}
+
+/// What to do about a file that can not be read.
+fn unreadable(source: &std::io::Error) -> &'static str {
+    match source.kind() {
+        std::io::ErrorKind::NotFound => "there is no such file",
+        std::io::ErrorKind::IsADirectory => "it is a folder, name a file",
+        _ => "check the path and its permissions",
     }
 }
 
@@ -196,6 +207,15 @@ mod tests {
         ] {
             assert_eq!(refused(status).exit_code(), code, "{status}");
         }
+        let unread = |kind: std::io::ErrorKind| CliError::File {
+            path: "people.csv".into(),
+            source: kind.into(),
+        };
+        let missing = unread(std::io::ErrorKind::NotFound);
+        assert_eq!(missing.exit_code(), 64);
+        insta::assert_snapshot!(missing, @"cannot read people.csv: there is no such file");
+        let damaged = unread(std::io::ErrorKind::InvalidData);
+        assert_eq!(damaged.exit_code(), 1);
         let busy = StartError::listen(
             ([127, 0, 0, 1], 80).into(),
             std::io::ErrorKind::AddrInUse.into(),

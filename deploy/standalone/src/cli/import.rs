@@ -1,6 +1,6 @@
 //! `tidings import subscribers`: a CSV file of subscribers, through the API of the platform.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
@@ -9,6 +9,7 @@ use tidings_service::auth::Role;
 
 use super::caller::with_api;
 use super::global::{Global, Logs};
+use super::input::read;
 use super::{Answer, Api, Bar, CliError, Out};
 
 const LOOK_EVERY: Duration = Duration::from_millis(200);
@@ -70,13 +71,6 @@ impl Import {
         out.result(&imported.body);
         Ok(())
     }
-}
-
-fn read(file: &Path) -> Result<Vec<u8>, CliError> {
-    std::fs::read(file).map_err(|source| CliError::File {
-        path: file.to_owned(),
-        source,
-    })
 }
 
 /// Uploads a file of subscribers and waits until it is worked off; gives the import as the API shows it.

@@ -1,6 +1,6 @@
 //! `tidings publications`: what an editor does, from a file to the readers.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::caller::with_api;
 use super::global::{Global, Logs};
+use super::input::read;
 use super::{Api, CliError, Out};
 
 const COLLECTION: &str = "/api/v1/publications";
@@ -122,13 +123,6 @@ impl Publications {
         telemetry.shutdown().await;
         done
     }
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, CliError> {
-    std::fs::read(path).map_err(|source| CliError::File {
-        path: path.to_owned(),
-        source,
-    })
 }
 
 async fn draft(api: &Api, file: &File, key: &str, out: Out) -> Result<(), CliError> {

@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::caller::with_api;
 use super::global::{Global, Logs};
+use super::input::read;
 use super::{Api, CliError, Out};
 
 const COLLECTION: &str = "/api/v1/segments";
@@ -60,11 +61,7 @@ impl Asked {
         if let Ok(id) = Uuid::parse_str(of) {
             return Ok(Self::Segment(id));
         }
-        let path = Path::new(of);
-        let text = std::fs::read(path).map_err(|source| CliError::File {
-            path: path.to_owned(),
-            source,
-        })?;
+        let text = read(Path::new(of))?;
         let conditions = serde_json::from_slice(&text);
         let no_json = |_| CliError::Usage(format!("{of} holds no JSON: see --help for conditions"));
         conditions.map(Self::Conditions).map_err(no_json)

@@ -436,6 +436,25 @@ mod tests {
         insta::assert_snapshot!(rows.join("\n"));
     }
 
+    /// Whoever sets up a proxy goes by these words: what is missing there is a dead link in every mail.
+    #[test]
+    fn what_anybody_reaches_is_told() {
+        let told = include_str!("../../../../SECURITY.md");
+        let told = told.split_once("- Without a token:").unwrap().1;
+        let told = told.split_once("\n- ").unwrap().0;
+        for (_, path, access) in every_route() {
+            let first = path.split('/').nth(1).unwrap();
+            let wanted = match path.contains('{') {
+                true => format!("`/{first}/…`"),
+                false => format!("`{path}`"),
+            };
+            let within = format!("`/{first}`");
+            if *access == Access::Public {
+                assert!(told.contains(&wanted) || told.contains(&within), "{path}");
+            }
+        }
+    }
+
     /// What a key needs is said by each route's description, as the gate has it, and can be asked for.
     #[test]
     fn every_route_is_described_with_the_scope_its_gate_asks_for() {

@@ -39,7 +39,7 @@ use mailboxes::Mailboxes;
 use readers::Handed;
 
 /// Far more than the relay takes.
-const RELAYED_WITHIN: Duration = Duration::from_secs(10);
+const RELAYED_WITHIN: Duration = Duration::from_secs(60);
 
 /// A change that a caller was told is in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -370,10 +370,15 @@ impl Deliveries {
             .collect()
     }
 
+    /// The notices that may go out yet: no publication's end tells of them.
+    pub fn open_notices(&self) -> impl Iterator<Item = Uuid> {
+        let open = |(_, it): &(&Uuid, &Delivery)| it.is_notice && it.class.is_none();
+        self.deliveries.iter().filter(open).map(|(id, _)| *id)
+    }
+
     /// Panics unless every publication has come to its end with every delivery in one class.
     pub fn all_settled(&self) {
-        let unsettled = |delivery: &&Delivery| delivery.is_notice && delivery.class.is_none();
-        let notice = self.deliveries.values().find(unsettled);
+        let notice = self.open_notices().next().map(|id| &self.deliveries[&id]);
         assert!(notice.is_none(), "a notice is not settled: {notice:?}");
         let mut classes: HashMap<Uuid, Vec<Option<Class>>> = HashMap::new();
         for delivery in self.deliveries.values() {

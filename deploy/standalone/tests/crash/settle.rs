@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tidings_tests::checker::deliveries::Deliveries;
 use tidings_tests::program::{Api, Away};
 use uuid::Uuid;
 
@@ -38,6 +39,9 @@ impl World {
             self.all_ended().await;
             self.everybody_is_served().await;
             self.all_ended().await;
+            while !self.open_notices().await.is_empty() {
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
             self.stream_is_complete().await;
         };
         if tokio::time::timeout(SETTLED_WITHIN, settling)
@@ -54,10 +58,12 @@ impl World {
     /// What has not come to its end, for the message of a failed test.
     async fn what_is_open(&self) -> String {
         let (publications, imports) = (self.unfinished().await, self.unfinished_imports().await);
+        let notices = self.open_notices().await;
         let head = self.store.log().head().await.map(|head| head.position);
         let stream = tokio::time::timeout(LOOK_WITHIN, self.last_sequence()).await;
-        let mut open =
-            format!("{publications:?}, {imports:?}, the log at {head:?}, its stream at {stream:?}");
+        let mut open = format!(
+            "{publications:?}, {imports:?}, the notices {notices:?}, the log at {head:?}, its stream at {stream:?}"
+        );
         let api = self.program.api();
         for id in publications {
             let publication = format!("/api/v1/publications/{id}");
@@ -160,6 +166,19 @@ impl World {
                              and e.type = 'subscriber_import.Completed')",
         )
         .await
+    }
+
+    /// Notices that may go out yet, as those do that somebody's mail server has put off.
+    async fn open_notices(&self) -> Vec<Uuid> {
+        loop {
+            // Connections that a crash broke are found broken one by one.
+            if let Ok(head) = self.store.log().head().await
+                && let Ok(events) = self.store.log().page_after(0, head.position).await
+            {
+                return Deliveries::of(&events).open_notices().collect();
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
     }
 
     /// The ids that a question to the log finds.

@@ -42,7 +42,7 @@ pub(crate) const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 /// What this process calls itself to the servers.
 pub(crate) const CHECKER: &str = "tidings checker";
 /// Looks at a database that is there after all.
-pub(crate) const LOOKS_MAX: usize = 200;
+pub(crate) const LOOKS_MAX: usize = 1_200;
 
 /// One run.
 pub(crate) struct World {

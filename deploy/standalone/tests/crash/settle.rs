@@ -181,6 +181,30 @@ impl World {
         }
     }
 
+    /// Waits until nobody's erasure is under way any more.
+    pub(crate) async fn erasures_end(&self) {
+        let ended = async {
+            while !self.unfinished_erasures().await.is_empty() {
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+        };
+        let ended = tokio::time::timeout(SETTLED_WITHIN, ended).await;
+        assert!(
+            ended.is_ok(),
+            "an erasure never ends:\n{}",
+            self.program.said()
+        );
+    }
+
+    async fn unfinished_erasures(&self) -> Vec<Uuid> {
+        self.of_log(
+            "select stream_id from publishing_events s where type = 'subscriber.ErasureRequested' \
+             and not exists (select from publishing_events e where e.stream_id = s.stream_id \
+                             and e.type = 'subscriber.Erased')",
+        )
+        .await
+    }
+
     /// The ids that a question to the log finds.
     pub(crate) async fn of_log(&self, sql: &str) -> Vec<Uuid> {
         loop {

@@ -41,8 +41,9 @@ impl World {
             _ => VIEWS[dice.below(VIEWS.len())],
         };
         let rebuild = ["rebuild", view, "--json"];
-        self.dies(&rebuild, point);
         // With somebody who is erased goes what is staged of them.
+        self.erasures_end().await;
+        self.dies(&rebuild, point);
         let round = Round {
             erases: false,
             ..Round::default()

@@ -7,11 +7,13 @@ use tidings_domain::subscriber::{self, Subscriber};
 use tidings_domain::suppression::{self, Reason, Suppression};
 use tidings_domain::token::ConfirmLink;
 use tidings_domain::value::Evidence;
-use tidings_event_store::CommitError;
+use tidings_event_store::{CommitError, Recorded};
+use tidings_proto::Event;
 use tidings_service::Problem;
 
 use crate::commands::Commands;
 use crate::feedback::Origin;
+use crate::notices::issued_at;
 use crate::refusal;
 use crate::subscribers::lift;
 
@@ -41,13 +43,10 @@ pub(crate) async fn confirm(
     let access = store
         .load_of::<Access>(stream_id::access(id), Access::NOTICES)
         .await;
-    let asked = access
-        .map_err(load)?
-        .state
-        .notice(link.delivery_id)
-        .cloned();
+    let access = access.map_err(load)?;
+    let asked = access.state.notice(link.delivery_id);
     let asked = asked.filter(|it| it.kind.as_str() == NoticeKind::ConfirmSignUp.as_str());
-    let Some(asked) = asked else {
+    let (Some(asked), Some(asked_at)) = (asked, issued_at(&access, link.delivery_id)) else {
         return Ok(Answered::TooLate);
     };
     let mut attempts = 0;
@@ -73,6 +72,14 @@ pub(crate) async fn confirm(
         if confirmed.is_empty() && lifted.is_empty() {
             return Ok(Answered::Subscribed);
         }
+        if !lifted.is_empty() {
+            // Of the state that the commit is guarded by, or of a later one, with which it fails.
+            let history = store.log().stream(suppression.id).await;
+            let history = history.map_err(|error| load(error.into()))?;
+            if is_given_up_since(&history, asked_at) {
+                return Ok(Answered::TooLate);
+            }
+        }
         let mut draft = store.draft(&context);
         draft.append(subscriber, confirmed);
         lift(&mut draft, suppression, lifted);
@@ -84,4 +91,20 @@ pub(crate) async fn confirm(
             Err(error) => return Err(refusal::commit(&error)),
         }
     }
+}
+
+/// Whether somebody has left since, or given the address up, by what speaks of the address alone: a link from before an
+/// erasure, or a file. `history`: all of its suppression's stream.
+fn is_given_up_since(history: &[Recorded], position: i64) -> bool {
+    let since = history.iter().filter(|it| it.position > position);
+    let mut reasons = since.filter_map(|it| match it.decode() {
+        Ok(Event::SuppressionAdded(it)) => Some(it.reason.clone()),
+        _ => None,
+    });
+    let ended = |reason: &String| {
+        Reason::ENDED_BY_SIGN_UP
+            .iter()
+            .any(|it| it.as_str() == reason)
+    };
+    reasons.any(|reason| ended(&reason))
 }

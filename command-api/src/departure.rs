@@ -1,24 +1,40 @@
 //! Carries out what an unsubscribe link asks for, whichever way it came.
 
+use std::time::Duration;
+
 use tidings_domain::subscriber::{self, Standing, Subscriber, UnsubscribeMethod, What};
 use tidings_domain::suppression::{self, Suppression};
 use tidings_domain::token::UnsubscribeLink;
 use tidings_domain::value::Evidence;
-use tidings_event_store::{Context, ExecuteError, is_their_word};
+use tidings_event_store::{CommitError, Context, ExecuteError, is_their_word};
 use tidings_service::Problem;
 
 use crate::commands::Commands;
 use crate::feedback::Origin;
 use crate::refusal::{self, Refused as _};
 
-/// Takes whom the link names off what it names. Doing it again changes nothing.
+/// Times it is decided anew because others were faster.
+const ATTEMPTS_MAX: u32 = 5;
+/// Mail programs say it twice, and readers press twice: that is one word.
+const SAID_ONCE_WITHIN: Duration = Duration::from_secs(60);
+
+/// What they get no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Departed {
+    /// What the link names.
+    Named,
+    /// Anything, whatever the link names: nobody knows any more who they are.
+    Everything,
+}
+
+/// Takes whom the link names off what it names. Doing it again takes nothing more away.
 pub(crate) async fn depart(
     commands: &Commands,
     origin: &Origin,
     link: &UnsubscribeLink,
     method: UnsubscribeMethod,
     evidence: Option<Evidence>,
-) -> Result<(), Problem> {
+) -> Result<Departed, Problem> {
     let actor = match method {
         UnsubscribeMethod::OneClick => "subscriber:link",
         UnsubscribeMethod::Mail => "subscriber:mail",
@@ -43,7 +59,7 @@ pub(crate) async fn depart(
         Ok(executed) if executed.after.state.standing() == Standing::Erased => {
             suppress(commands, &context, link).await
         }
-        Ok(_) => Ok(()),
+        Ok(_) => Ok(Departed::Named),
         Err(ExecuteError::Refused(refusal)) if refusal.is_unknown() => {
             suppress(commands, &context, link).await
         }
@@ -54,38 +70,39 @@ pub(crate) async fn depart(
     }
 }
 
-/// The log does not know the subscriber (any more): then nothing may go to the address they had.
+/// The log does not know the subscriber (any more): then nothing may go to the address they had. Where no more than a file said
+/// so, an operator may lift it, but not what they say themselves. Said again it counts anew: they may have been asked since.
 async fn suppress(
     commands: &Commands,
     context: &Context,
     link: &UnsubscribeLink,
-) -> Result<(), Problem> {
-    let command = || suppression::Command::Add {
-        scope: suppression::Scope::Address,
-        reason: suppression::Reason::Unsubscribed,
-        delivery_id: link.delivery_id,
-        value: None,
-    };
+) -> Result<Departed, Problem> {
     let (store, id) = (&commands.store, link.address_suppression_id);
-    let executed = store.execute::<Suppression>(id, context, None, command);
-    let executed = executed.await.map_err(refusal::of)?;
-    if executed.committed.is_some() || executed.repeated.is_some() {
-        return Ok(());
+    let load = |error| refusal::load(&error);
+    let mut attempts = 0;
+    loop {
+        let suppression = store.load::<Suppression>(id).await.map_err(load)?;
+        let history = store.log().stream(id).await;
+        let history = history.map_err(|error| load(error.into()))?;
+        let just_now = context.occurred_at - SAID_ONCE_WITHIN;
+        let is_recent = history.last().is_some_and(|it| it.occurred_at > just_now);
+        if is_recent && is_their_word(&history) {
+            return Ok(Departed::Everything);
+        }
+        let word = suppression::Event::Added {
+            scope: suppression::Scope::Address,
+            reason: suppression::Reason::Unsubscribed,
+            delivery_id: link.delivery_id,
+            value: None,
+        };
+        let mut draft = store.draft(context);
+        draft.append(suppression, vec![word]);
+        attempts += 1;
+        match draft.commit().await {
+            Ok(_) => return Ok(Departed::Everything),
+            Err(CommitError::Conflict { .. } | CommitError::Unknown) if attempts < ATTEMPTS_MAX => {
+            }
+            Err(error) => return Err(refusal::commit(&error)),
+        }
     }
-    // It stands already. Where no more than a file said so, an operator may lift it, but not what they say themselves.
-    let history = store.log().stream(id).await;
-    let history = history.map_err(|error| refusal::load(&error.into()))?;
-    if is_their_word(&history) {
-        return Ok(());
-    }
-    let mut draft = store.draft(context);
-    let word = suppression::Event::Added {
-        scope: suppression::Scope::Address,
-        reason: suppression::Reason::Unsubscribed,
-        delivery_id: link.delivery_id,
-        value: None,
-    };
-    draft.append(executed.after, vec![word]);
-    let committed = draft.commit().await;
-    committed.map(drop).map_err(|error| refusal::commit(&error))
 }

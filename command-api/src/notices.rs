@@ -7,7 +7,7 @@ use tidings_domain::delivery::{self, Cause, Delivery, Plan};
 use tidings_domain::stream_id;
 use tidings_domain::subscriber::{Consent, Profile};
 use tidings_domain::value::Evidence;
-use tidings_event_store::{Context, Draft, Loaded};
+use tidings_event_store::{Context, Draft, Loaded, Past};
 use tidings_service::Problem;
 use tidings_service::problem::chain;
 use uuid::Uuid;
@@ -73,6 +73,19 @@ pub(crate) fn issue(
     let fresh = Loaded::known(delivery_id, Delivery::default(), 0);
     draft.append_for(fresh, vec![planned], subscriber_id, Some(subscriber_id));
     true
+}
+
+/// Where the notice stands that this delivery carries; `None`: none does. `access`: their notices alone.
+pub(crate) fn issued_at(access: &Loaded<Access>, delivery_id: Uuid) -> Option<i64> {
+    let mut carried = access.state.notices.iter();
+    let nth = carried.position(|it| it.delivery_id == delivery_id)?;
+    let mut notices = access.history.iter();
+    let is_notice = |it: &&Past| Access::NOTICES.contains(&it.event_type.as_str());
+    notices
+        .by_ref()
+        .filter(is_notice)
+        .nth(nth)
+        .map(|it| it.position)
 }
 
 /// Adds to a commit that somebody is told of a change of what they get, or that they get something again: whoever else has a mail

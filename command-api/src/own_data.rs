@@ -5,12 +5,11 @@ mod ask;
 mod places;
 mod take;
 
-use tidings_domain::access::{Access, Moves};
+use tidings_domain::access::Moves;
 use tidings_domain::subscriber::Subscriber;
 use tidings_event_store::Loaded;
 use tidings_proto::{EventMessage as _, subscriber};
 use tidings_service::look::MakeExport;
-use uuid::Uuid;
 
 pub(crate) use ask::{Asked, ask};
 pub(crate) use places::Place;
@@ -48,15 +47,4 @@ fn moves(subscriber: &Loaded<Subscriber>, issued: Option<i64>) -> Moves {
         last_at: last.map(|it| it.occurred_at),
         since_issued: last.is_some_and(|it| issued.is_some_and(|issued| it.position > issued)),
     }
-}
-
-/// Where the notice stands that this delivery carries.
-fn issued_at(access: &Loaded<Access>, delivery_id: Uuid) -> Option<i64> {
-    let carried = access.state.notices.iter();
-    let nth = carried
-        .into_iter()
-        .position(|it| it.delivery_id == delivery_id)?;
-    let notices = access.history.iter();
-    let mut notices = notices.filter(|it| Access::NOTICES.contains(&it.event_type.as_str()));
-    notices.nth(nth).map(|it| it.position)
 }

@@ -193,31 +193,35 @@ fn receipt(
     batch_hash: [u8; 32],
     key: &SigningKey,
 ) -> Result<Receipt, UnderstandError> {
-    let asked = match requested.decode()? {
-        Event::SubscriberErasureRequested(asked) => *asked,
-        _ => subscriber::ErasureRequested::default(),
+    let Event::SubscriberErasureRequested(asked) = requested.decode()? else {
+        return Err(unsaid(subscriber::ErasureRequested::TYPE, "type"));
     };
-    let done = match erased.decode()? {
-        Event::SubscriberErased(done) => *done,
-        _ => subscriber::Erased::default(),
+    let Event::SubscriberErased(done) = erased.decode()? else {
+        return Err(unsaid(subscriber::Erased::TYPE, "type"));
     };
-    let remains = done.remains.into_iter().map(remaining);
-    let destroyed = done.shredded.iter().map(|it| Destroyed {
-        kind: it.kind.clone(),
-        key_id: Uuid::from_slice(&it.key_id).unwrap_or_default(),
-        at: from_us(it.shredded_at_us).unwrap_or(erased.occurred_at),
+    let asked_at = match asked.asked_at_us {
+        0 => requested.occurred_at,
+        us => {
+            from_us(us).ok_or_else(|| unsaid(subscriber::ErasureRequested::TYPE, "asked_at_us"))?
+        }
+    };
+    let restored = Some(&asked.restored_event_id).filter(|id| !id.is_empty());
+    let restored = restored.map(|id| {
+        Uuid::from_slice(id)
+            .map_err(|_| unsaid(subscriber::ErasureRequested::TYPE, "restored_event_id"))
     });
-    let asked_at = Some(asked.asked_at_us).filter(|us| *us != 0);
+    let remains = done.remains.into_iter().map(remaining);
+    let destroyed = done.shredded.into_iter().map(destroyed);
     Ok(Receipt {
         format: FORMAT.to_owned(),
         subscriber_id: requested.stream_id,
         basis: asked.basis,
-        asked_at: asked_at.and_then(from_us).unwrap_or(requested.occurred_at),
+        asked_at,
         requested: entry(requested),
-        restored_event_id: Uuid::from_slice(&asked.restored_event_id).ok(),
+        restored_event_id: restored.transpose()?,
         erased: entry(erased),
         batch_hash: Hex(batch_hash),
-        destroyed: destroyed.collect(),
+        destroyed: destroyed.collect::<Result<_, _>>()?,
         remains: remains.collect::<Result<_, _>>()?,
         public_key: key.public(),
     })
@@ -232,14 +236,25 @@ fn entry(event: &Recorded) -> Entry {
     }
 }
 
+/// What is signed is what the log says, and nothing in its place.
+fn unsaid(event_type: &'static str, field: &'static str) -> UnderstandError {
+    CodecError::Field { event_type, field }.into()
+}
+
+fn destroyed(it: subscriber::erased::Shredded) -> Result<Destroyed, UnderstandError> {
+    let unsaid = |field| unsaid(subscriber::Erased::TYPE, field);
+    Ok(Destroyed {
+        kind: it.kind,
+        key_id: Uuid::from_slice(&it.key_id).map_err(|_| unsaid("shredded.key_id"))?,
+        at: from_us(it.shredded_at_us).ok_or_else(|| unsaid("shredded.shredded_at_us"))?,
+    })
+}
+
 /// # Errors
 /// A later version wrote the code: what it means would be missing in what we sign.
 fn remaining(what: String) -> Result<Remaining, UnderstandError> {
     let why = WHY.iter().find(|(code, _)| *code == what);
-    let (_, why) = why.ok_or(CodecError::Field {
-        event_type: subscriber::Erased::TYPE,
-        field: "remains",
-    })?;
+    let (_, why) = why.ok_or_else(|| unsaid(subscriber::Erased::TYPE, "remains"))?;
     Ok(Remaining {
         why: (*why).to_owned(),
         what,
@@ -325,6 +340,74 @@ mod tests {
     fn no_receipt_is_made_without_a_word_on_everything_that_remains() {
         assert!(remaining("segments".to_owned()).is_ok());
         assert!(remaining("of_later".to_owned()).is_err());
+    }
+
+    fn recorded(event: &Event) -> Recorded {
+        Recorded {
+            position: 41,
+            stream_id: Uuid::from_u128(9),
+            version: 2,
+            event_id: Uuid::from_u128(1),
+            event_type: event.event_type().to_owned(),
+            subject: None,
+            occurred_at: datetime!(2026-03-01 10:00 UTC),
+            recorded_at: datetime!(2026-03-01 10:00 UTC),
+            actor: "user:ada".to_owned(),
+            correlation_id: Uuid::nil(),
+            causation: None,
+            metadata: Vec::new().into(),
+            payload: event.encode_to_vec().into(),
+            digest: [0; 32],
+        }
+    }
+
+    /// Nor is anything signed in place of what can not be read.
+    #[test]
+    fn no_receipt_is_made_of_what_can_not_be_read() {
+        let asked = subscriber::ErasureRequested {
+            basis: "request".to_owned(),
+            ..Default::default()
+        };
+        let done = subscriber::Erased {
+            shredded: vec![subscriber::erased::Shredded {
+                kind: "subscriber".to_owned(),
+                key_id: Uuid::from_u128(9).as_bytes().to_vec().into(),
+                shredded_at_us: 1_772_359_200_000_000,
+            }],
+            remains: vec!["ids".to_owned()],
+        };
+        let made = |asked: &subscriber::ErasureRequested, done: &subscriber::Erased| {
+            let [asked, done] = [asked.clone().into(), done.clone().into()].map(|it| recorded(&it));
+            receipt(&asked, &done, [5; 32], &key())
+        };
+        let made_of_all = made(&asked, &done).unwrap();
+        assert_eq!(made_of_all.asked_at, datetime!(2026-03-01 10:00 UTC));
+        assert_eq!(made_of_all.restored_event_id, None);
+        let mut wrong = Vec::new();
+        let (mut asked_at, mut restored) = (asked.clone(), asked.clone());
+        asked_at.asked_at_us = i64::MAX;
+        restored.restored_event_id = vec![7].into();
+        wrong.extend([asked_at, restored].map(|asked| made(&asked, &done)));
+        let (mut key_id, mut at) = (done.clone(), done.clone());
+        key_id.shredded[0].key_id = vec![7].into();
+        at.shredded[0].shredded_at_us = i64::MAX;
+        wrong.extend([key_id, at].map(|done| made(&asked, &done)));
+        let field = |it: Result<Receipt, UnderstandError>| match it {
+            Err(UnderstandError::Codec(CodecError::Field { field, .. })) => field,
+            other => panic!("{other:?}"),
+        };
+        let fields: Vec<&str> = wrong.into_iter().map(field).collect();
+        assert_eq!(
+            fields,
+            [
+                "asked_at_us",
+                "restored_event_id",
+                "shredded.key_id",
+                "shredded.shredded_at_us"
+            ]
+        );
+        let another = recorded(&done.clone().into());
+        assert!(receipt(&another, &another, [5; 32], &key()).is_err());
     }
 
     #[test]

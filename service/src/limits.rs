@@ -106,6 +106,13 @@ impl Limits {
             .is_none_or(|counter| matches!(counter.take(mailbox, now), Verdict::Taken { .. }))
     }
 
+    /// Takes back what [`Limits::may_be_asked`] counted: it came to nothing, and whoever tries again is to be asked.
+    pub fn was_not_asked(&self, mailbox: &impl std::hash::Hash) {
+        if let Some(counter) = &self.mailboxes {
+            counter.give_back(mailbox);
+        }
+    }
+
     /// Counts a request of a caller that is known. None: that is not limited.
     pub fn caller(&self, principal: &Principal) -> Option<Counted> {
         let Principal {
@@ -217,6 +224,14 @@ impl Counter {
             }
         }
         self.quota.take(used.entry(who).or_default(), now)
+    }
+
+    fn give_back(&self, who: &impl std::hash::Hash) {
+        let who = self.hasher.hash_one(who);
+        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(until) = used.get_mut(&who) {
+            self.quota.give_back(until);
+        }
     }
 }
 

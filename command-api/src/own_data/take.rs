@@ -15,9 +15,9 @@ use tidings_service::Problem;
 use tidings_service::http::RequestContext;
 use tidings_service::look::{self, ReadyFile};
 
-use super::{ACTOR, OwnData, Place, issued_at, moves};
+use super::{ACTOR, OwnData, Place, moves};
 use crate::commands::Commands;
-use crate::refusal;
+use crate::{notices, refusal};
 
 /// Times it is made and judged anew because others were faster.
 const ATTEMPTS_MAX: u32 = 3;
@@ -76,7 +76,7 @@ pub(crate) async fn judge(
     if let Err(why) = access.state.working_link(link.delivery_id, now) {
         return Ok(Err(Refused::Link(why)));
     }
-    let moves = moves(&subscriber, issued_at(&access, link.delivery_id));
+    let moves = moves(&subscriber, notices::issued_at(&access, link.delivery_id));
     if let Err(why) = theirs(&subscriber.state, link.address_suppression_id, moves, now) {
         return Ok(Err(Refused::NotTheirs(why)));
     }
@@ -107,7 +107,7 @@ pub(crate) async fn take(
     };
     for _ in 0..ATTEMPTS_MAX {
         let ready = (own_data.make)(link.subscriber_id).await?;
-        // It was awhile in the making.
+        // It was a while in the making.
         let judged = match judge(commands, link).await? {
             Ok(judged) => judged,
             Err(refused) => return Ok(Taken::Refused(refused)),

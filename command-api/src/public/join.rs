@@ -11,6 +11,7 @@ use actix_web::http::{StatusCode, header};
 use actix_web::web;
 use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, ResponseError as _};
 use serde::Serialize;
+use tidings_event_store::CommitError;
 use tidings_service::Problem;
 use tidings_service::access::{Access, Route};
 use tidings_service::http::{RequestContext, is_json, read_body};
@@ -179,12 +180,6 @@ async fn take(
     if is_trapped {
         return Ok(());
     }
-    // Whoever types it is told the same: it is nobody's business who was asked already.
-    let limits = request.app_data::<web::Data<Limits>>();
-    if limits.is_some_and(|limits| !limits.may_be_asked(&mailbox::of(&email))) {
-        tracing::info!("somebody signs up with one mailbox again and again: it is not asked");
-        return Ok(());
-    }
     let channel_id = (commands.notice_channel)(Vec::new()).await;
     let channel_id = channel_id.map_err(|error| refusal::log_away(&error))?;
     let Some(channel_id) = channel_id else {
@@ -193,6 +188,13 @@ async fn take(
             "Nobody can be asked by mail at the moment.",
         ));
     };
+    // Whoever types it is told the same: it is nobody's business who was asked already.
+    let limits = request.app_data::<web::Data<Limits>>();
+    let mailbox = mailbox::of(&email);
+    if limits.is_some_and(|limits| !limits.may_be_asked(&mailbox)) {
+        tracing::info!("somebody signs up with one mailbox again and again: it is not asked");
+        return Ok(());
+    }
     let context = commands.context("subscriber:form", &origin.into());
     let joining = Joining {
         email,
@@ -202,6 +204,11 @@ async fn take(
         channel_id,
     };
     let joined = joining.carry_out(commands, &context).await;
+    if let (Err(error), Some(limits)) = (&joined, limits)
+        && !matches!(error, RegistrationError::Commit(CommitError::Unknown))
+    {
+        limits.was_not_asked(&mailbox);
+    }
     joined.map_err(|error| match error {
         RegistrationError::Load(error) => refusal::load(&error),
         RegistrationError::Commit(error) => refusal::commit(&error),

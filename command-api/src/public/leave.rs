@@ -10,7 +10,7 @@ use tidings_service::http::{RequestContext, read_body};
 
 use super::{PATH, evidence, form, page};
 use crate::commands::Commands;
-use crate::departure::depart;
+use crate::departure::{Departed, depart};
 
 pub(crate) const ROUTE: Route = ("POST", PATH, Access::Public);
 
@@ -56,9 +56,13 @@ pub(crate) async fn leave(
     };
     let evidence = evidence(&request);
     match depart(&commands, &(&origin).into(), &link, method, evidence).await {
-        Ok(()) => {
+        Ok(departed) => {
             let preferences = page::preferences(&link, commands.link_keys.current());
-            page::done(&page::what(&link, &commands.offers).await, &preferences)
+            let what = match departed {
+                Departed::Named => page::what(&link, &commands.offers).await,
+                Departed::Everything => page::EVERYTHING.to_owned(),
+            };
+            page::done(&what, &preferences)
         }
         Err(problem) => {
             tracing::warn!(%problem, "somebody could not leave");

@@ -11,11 +11,14 @@ use super::form;
 use crate::html::{escape, page};
 use crate::offers::Offers;
 
+/// All there is, as it stands after "no more".
+pub(super) const EVERYTHING: &str = "mail from us";
+
 /// What a link takes its reader off, as it stands after "no more": all of it, or a topic by its name. A name that can not be read
 /// now keeps nobody from leaving.
 pub(super) async fn what(link: &UnsubscribeLink, offers: &Offers) -> String {
     let Some(topic_id) = link.topic_id else {
-        return "mail from us".to_owned();
+        return EVERYTHING.to_owned();
     };
     let offer = offers().await;
     let topics = offer.map(|offer| offer.topics).unwrap_or_default();

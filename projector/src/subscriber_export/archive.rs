@@ -6,7 +6,7 @@ use std::io::{self, BufWriter, Read as _, Seek as _, Write as _};
 
 use tidings_event_store::export::{Digests, Entry};
 use zip::write::{SimpleFileOptions, ZipWriter};
-use zip::{CompressionMethod, DateTime};
+use zip::{CompressionMethod, DateTime, System};
 
 /// A file that grows.
 pub(super) struct Part {
@@ -79,10 +79,13 @@ impl Archive {
     }
 }
 
+/// All that stands beside a file, so that there is one way to write it, which a check knows (`check/layout.rs`).
 fn options() -> SimpleFileOptions {
     SimpleFileOptions::default()
         .compression_method(CompressionMethod::Deflated)
         // When it was made is in the manifest.
         .last_modified_time(DateTime::default())
         .large_file(true)
+        .system(System::Unix)
+        .unix_permissions(0o644)
 }

@@ -1,11 +1,12 @@
 //! Checks an export offline: that no file was changed, that the events are what the log holds, and that all of them are
 //! about the one subscriber, or an address while they held it.
 
+mod layout;
 mod streams;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
+use std::io::{self, BufRead, BufReader, Read, Seek};
 
 use serde::Serialize;
 use tidings_event_store::audit::{Place, ProofOfMany};
@@ -13,11 +14,15 @@ use tidings_event_store::export::{BLOCK_BYTES, Digests, Entry, Manifest};
 use tidings_event_store::witness::PublicKey;
 use time::OffsetDateTime;
 use uuid::Uuid;
-use zip::ZipArchive;
 
 use super::files;
 use super::line::Line;
+use layout::Zip;
 use streams::Streams;
+
+const NOT_AS_WRITTEN: &str = "it is no export as it was written: it was cut, damaged or packed anew, or something was added \
+    before its files, between, in or after them";
+const MISSING: &str = "it is missing in the ZIP";
 
 /// What an export that holds says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -70,25 +75,15 @@ impl fmt::Display for Fault {
 ///
 /// # Errors
 /// The first thing that is wrong.
-pub fn check(mut file: impl Read + Seek, expected: Option<PublicKey>) -> Result<Checked, Fault> {
-    let ends = ends_with_directory(&mut file)
-        .map_err(|error| fault("", "", format!("it can not be read ({error})")))?;
-    let mut zip = ZipArchive::new(file).map_err(|error| {
-        fault(
-            "",
-            "",
-            format!("it is no ZIP, or was cut or damaged ({error})"),
-        )
-    })?;
+pub fn check(file: impl Read + Seek, expected: Option<PublicKey>) -> Result<Checked, Fault> {
+    let zip = Zip::read(file);
+    let zip = zip.map_err(|error| fault("", "", format!("it can not be read ({error})")))?;
+    let mut zip = zip.ok_or_else(|| fault("", "", NOT_AS_WRITTEN))?;
     let (manifest, text) = manifest(&mut zip)?;
     manifest
         .check(&text, expected)
         .map_err(|error| fault(files::MANIFEST, "", error.to_string()))?;
-    nothing_else(&mut zip, &manifest)?;
-    if !ends || zip.offset() > 0 || !is_gapless(&mut zip) {
-        let what = "something was added to it: before its files, between them or after them";
-        return Err(fault("", "", what));
-    }
+    nothing_else(&zip, &manifest)?;
     for entry in &manifest.files {
         unchanged(&mut zip, entry)?;
     }
@@ -117,7 +112,7 @@ fn fault(file: &str, place: impl Into<String>, what: impl Into<String>) -> Fault
     }
 }
 
-fn manifest(zip: &mut ZipArchive<impl Read + Seek>) -> Result<(Manifest, String), Fault> {
+fn manifest(zip: &mut Zip<impl Read + Seek>) -> Result<(Manifest, String), Fault> {
     let bytes = whole(zip, files::MANIFEST)?;
     let none = || fault(files::MANIFEST, "", "it is no manifest of an export");
     let text = String::from_utf8(bytes).map_err(|_| none())?;
@@ -125,20 +120,12 @@ fn manifest(zip: &mut ZipArchive<impl Read + Seek>) -> Result<(Manifest, String)
     Ok((manifest, text))
 }
 
-fn open<'a>(
-    zip: &'a mut ZipArchive<impl Read + Seek>,
-    name: &str,
-) -> Result<impl Read + 'a, Fault> {
-    zip.by_name(name).map_err(|error| {
-        fault(
-            name,
-            "",
-            format!("it is missing or damaged in the ZIP ({error})"),
-        )
-    })
+fn open<'a, R: Read + Seek>(zip: &'a mut Zip<R>, name: &str) -> Result<impl Read + 'a, Fault> {
+    let opened = zip.open(name).map_err(|error| damaged(name, 0, &error))?;
+    opened.ok_or_else(|| fault(name, "", MISSING))
 }
 
-fn whole(zip: &mut ZipArchive<impl Read + Seek>, name: &str) -> Result<Vec<u8>, Fault> {
+fn whole(zip: &mut Zip<impl Read + Seek>, name: &str) -> Result<Vec<u8>, Fault> {
     let mut bytes = Vec::new();
     let read = open(zip, name)?.read_to_end(&mut bytes);
     read.map_err(|error| damaged(name, bytes.len() as u64, &error))?;
@@ -150,75 +137,29 @@ fn damaged(name: &str, after: u64, error: &io::Error) -> Fault {
     fault(name, place, format!("it was damaged in the ZIP ({error})"))
 }
 
-/// What lies there is what the manifest names, each once, whoever unpacks it: programs differ in what they make of a name
-/// that is there twice, and of bytes that no directory lists.
-fn nothing_else(zip: &mut ZipArchive<impl Read + Seek>, manifest: &Manifest) -> Result<(), Fault> {
+/// What lies there is what the manifest names, each once, in the order they were written.
+fn nothing_else(zip: &Zip<impl Read + Seek>, manifest: &Manifest) -> Result<(), Fault> {
+    let found = zip.names();
     let mut wanted: Vec<&str> = manifest.files.iter().map(|it| it.name.as_str()).collect();
     wanted.push(files::MANIFEST);
-    for name in zip.file_names() {
-        let name =
-            name.map_err(|error| fault("", "", format!("a name in it is none ({error})")))?;
-        if !wanted.contains(&name.as_ref()) {
-            return Err(fault(&name, "", "the manifest does not name it"));
-        }
+    if let Some(name) = found.iter().find(|it| !wanted.contains(it)) {
+        return Err(fault(name, "", "the manifest does not name it"));
     }
-    if let Some(name) = wanted
-        .into_iter()
-        .find(|it| zip.index_for_name(it).is_none())
-    {
-        return Err(fault(name, "", "it is missing in the ZIP"));
+    if let Some(name) = wanted.iter().find(|it| !found.contains(it)) {
+        return Err(fault(name, "", MISSING));
     }
-    zip.validate_header_consistency().map_err(|error| {
-        let what = format!(
-            "it has files that other programs unpack in place of these, or beside them ({error})"
-        );
-        fault("", "", what)
-    })
-}
-
-/// Whether nothing follows the directory, not even a comment.
-fn ends_with_directory(file: &mut (impl Read + Seek)) -> io::Result<bool> {
-    // "End of central directory record", APPNOTE.TXT 4.3.16: its signature, and in the end the length of the comment.
-    let mut record = [0; 22];
-    let length = file.seek(SeekFrom::End(0))?;
-    let Some(begins) = length.checked_sub(record.len() as u64) else {
-        return Ok(false);
-    };
-    file.seek(SeekFrom::Start(begins))?;
-    file.read_exact(&mut record)?;
-    file.rewind()?;
-    let number = |at: usize| u32::from_le_bytes([0, 1, 2, 3].map(|n| record[at + n]));
-    let (size, offset) = (number(12), number(16));
-    // A larger one has its numbers in a record of its own (4.3.14).
-    let is_large = size == u32::MAX || offset == u32::MAX;
-    let is_last = is_large || u64::from(size) + u64::from(offset) == begins;
-    Ok(record.starts_with(b"PK\x05\x06") && record.ends_with(&[0, 0]) && is_last)
-}
-
-/// Whether the files follow each other, and the directory them, with nothing in between.
-fn is_gapless(zip: &mut ZipArchive<impl Read + Seek>) -> bool {
-    let count = zip.len();
-    let place = |n: usize| {
-        let file = zip.by_index_raw(n).ok()?;
-        let ends = file.data_start()?.checked_add(file.compressed_size())?;
-        Some((file.header_start(), ends))
-    };
-    let places: Option<Vec<(u64, u64)>> = (0..count).map(place).collect();
-    let Some(mut places) = places else {
-        return false;
-    };
-    places.sort_unstable();
-    let mut end = 0;
-    let follow = places.iter().all(|(begins, ends)| {
-        let follows = *begins == end;
-        end = *ends;
-        follows
-    });
-    follow && end == zip.central_directory_start()
+    match found == wanted {
+        true => Ok(()),
+        false => Err(fault(
+            "",
+            "",
+            "a file is in it twice, or they are in another order",
+        )),
+    }
 }
 
 /// Every block of a file is what the manifest says.
-fn unchanged(zip: &mut ZipArchive<impl Read + Seek>, entry: &Entry) -> Result<(), Fault> {
+fn unchanged(zip: &mut Zip<impl Read + Seek>, entry: &Entry) -> Result<(), Fault> {
     let mut file = open(zip, &entry.name)?;
     let mut digests = Digests::default();
     let (mut bytes, mut line, mut line_of_block) = (0_u64, 1_u64, Vec::new());
@@ -262,7 +203,7 @@ fn unchanged(zip: &mut ZipArchive<impl Read + Seek>, entry: &Entry) -> Result<()
 }
 
 fn proof(
-    zip: &mut ZipArchive<impl Read + Seek>,
+    zip: &mut Zip<impl Read + Seek>,
     manifest: &Manifest,
 ) -> Result<BTreeMap<i64, Place>, Fault> {
     let text = whole(zip, files::PROOF)?;
@@ -274,7 +215,7 @@ fn proof(
 /// Every event is the one the log holds at its position, and about the subscriber; none is left out between others of its
 /// stream, nor of a suppression while they held the address.
 fn events(
-    zip: &mut ZipArchive<impl Read + Seek>,
+    zip: &mut Zip<impl Read + Seek>,
     manifest: &Manifest,
     places: &BTreeMap<i64, Place>,
 ) -> Result<Option<OffsetDateTime>, Fault> {

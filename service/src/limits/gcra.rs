@@ -59,6 +59,11 @@ impl Quota {
             full_after: with_this,
         }
     }
+
+    /// As if one that was taken had not been.
+    pub(super) fn give_back(self, until: &mut Duration) {
+        *until = until.saturating_sub(self.each);
+    }
 }
 
 #[cfg(test)]

@@ -128,6 +128,8 @@ fn a_mailbox_has_its_share_of_the_day() {
     assert!(limits.may_be_asked(&"eve"));
     manual.advance(Duration::from_secs(5 * 3_600));
     assert!(limits.may_be_asked(&"ada") && !limits.may_be_asked(&"ada"));
+    limits.was_not_asked(&"ada");
+    assert!(limits.may_be_asked(&"ada") && !limits.may_be_asked(&"ada"));
 }
 
 #[test]

@@ -98,6 +98,21 @@ async fn a_proof_that_was_changed_anywhere_proves_nothing() {
     }
 }
 
+/// What no signature covers is no part of a proof.
+#[tokio::test]
+async fn a_proof_with_one_more_word_in_it_is_none() {
+    let witnessed = witnessed().await;
+    let text = proof(&witnessed, 40).await.unwrap().to_json();
+    let whole: Value = serde_json::from_str(&text).unwrap();
+    for place in ["", "/event", "/group/0", "/batches/0"] {
+        let mut more = whole.clone();
+        let fields = more.pointer_mut(place).unwrap().as_object_mut().unwrap();
+        fields.insert("remark".to_owned(), "yes".into());
+        let read = Proof::read(more.to_string().as_bytes());
+        assert!(matches!(read, Err(ProofError::Format(_))), "{place}");
+    }
+}
+
 /// Changes of a leaf; those that do not fit leave it alone.
 const CHANGES: [fn(&mut Value); 4] = [
     |leaf| {

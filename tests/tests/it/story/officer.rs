@@ -161,10 +161,12 @@ pub(super) fn unpacked(zip: &[u8]) -> Vec<(String, Vec<u8>)> {
     files
 }
 
+/// As an export is.
 fn packed(files: &[(String, Vec<u8>)]) -> Vec<u8> {
     let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
     for (name, bytes) in files {
-        zip.start_file(name, SimpleFileOptions::default()).unwrap();
+        let options = SimpleFileOptions::default().large_file(true);
+        zip.start_file(name, options).unwrap();
         zip.write_all(bytes).unwrap();
     }
     zip.finish().unwrap().into_inner()

@@ -3,6 +3,7 @@
 
 mod by_file;
 mod flooded;
+mod left;
 mod worded;
 
 use std::time::Duration;

@@ -65,3 +65,34 @@ async fn nobody_is_flooded_by_ever_other_ways_to_write_their_address() {
     );
     all_is_well(&house).await;
 }
+
+/// Whoever was told to try again has not been asked: that does not count against them.
+#[actix_web::test]
+async fn who_tries_again_as_they_were_told_is_asked_in_the_end() {
+    let house = House::start().await;
+    let limits = Limits::new(&config().limits, house.platform.clock.clock());
+    let limits = web::Data::new(limits);
+    let tries = async |count: usize| {
+        let requests = (0..count).map(|_| {
+            let body = json!({ "email": ADA, "consent": mark() });
+            TestRequest::post().uri("/join").set_json(body)
+        });
+        let (limits, state) = (limits.clone(), web::Data::new(commands(&house)));
+        let rooms = move |cfg: &mut web::ServiceConfig| {
+            cfg.app_data(state).app_data(limits);
+            tidings_command_api::routes(cfg);
+        };
+        let answers = ask_all(&house.platform, rooms, requests.collect()).await;
+        house.platform.settle().await;
+        answers.into_iter().map(|(status, _)| status)
+    };
+    assert!(
+        tries(6).await.all(|status| status == 503),
+        "nothing to ask by"
+    );
+    house.email_channel().await;
+    house.platform.settle().await;
+    assert!(tries(1).await.all(|status| status == 202));
+    assert_eq!(mails(&house, ADA).len(), 1);
+    all_is_well(&house).await;
+}

@@ -1,6 +1,7 @@
 //! The worker: keeps attempts open, up to the bound, most urgent deliveries first. A channel never takes
 //! more than it can use at once, so a slow one delays nobody else.
 
+mod cancelled;
 mod slots;
 mod waiting;
 mod withdrawn;
@@ -12,7 +13,6 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
-use tidings_domain::publication::Sending;
 use tidings_event_store::Progress;
 use tidings_event_store::feed::Feed;
 use tidings_service::clock::Monotonic;
@@ -69,6 +69,8 @@ pub(crate) struct Worker {
     kept_up_at: Option<Monotonic>,
     /// Publications whose deliveries are settled without being sent: no channel's pace holds them up.
     cancelled: Vec<Uuid>,
+    /// Publications that were cancelled and that this build can not read.
+    unread: Vec<Uuid>,
     /// Deliveries for later whose readers may have left.
     maybe_withdrawn: MaybeWithdrawn,
     /// From then on no attempt is opened, and none is recorded that was being judged.
@@ -105,6 +107,7 @@ impl Worker {
             resting: HashMap::new(),
             kept_up_at: None,
             cancelled: Vec::new(),
+            unread: Vec::new(),
             maybe_withdrawn: MaybeWithdrawn::default(),
             stop: CancellationToken::new(),
         }
@@ -170,13 +173,7 @@ impl Worker {
         self.slots.forget(Instant::now());
         self.wake().await;
         self.keep_up().await;
-        let whenever_due = publications::cancelled(pool).await?;
-        for publication_id in &whenever_due {
-            // Judged as it was before the cancellation, what is not due yet would only be put back.
-            if self.core.causes.get(*publication_id).await?.state.sending() != Sending::Never {
-                self.core.causes.refresh(*publication_id).await?;
-            }
-        }
+        let whenever_due = self.core.cancelled(&mut self.unread).await?;
         let held = self.core.surroundings.refresh().await?.held;
         if held {
             self.put_back(|pick| !whenever_due.contains(&pick.plan.cause.id()));

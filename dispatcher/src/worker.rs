@@ -16,6 +16,7 @@ use futures_util::stream::FuturesUnordered;
 use tidings_event_store::Progress;
 use tidings_event_store::feed::Feed;
 use tidings_service::clock::Monotonic;
+use tidings_service::problem::chain;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -133,7 +134,7 @@ impl Worker {
         self.stop = stop.clone();
         while !stop.is_cancelled() {
             if let Err(error) = self.refill().await {
-                tracing::warn!(%error, "the dispatcher can not read its queue");
+                tracing::warn!(error = %chain(&error), "the dispatcher can not read its queue");
             }
             self.start();
             let timer = tokio::time::sleep(TIMER);
@@ -181,7 +182,7 @@ impl Worker {
         let paused = publications::paused(pool).await?;
         self.put_back(|pick| !pick.is_withdrawn && paused.contains(&pick.plan.cause.id()));
         if !held && let Err(error) = self.maybe_withdrawn.hear(&self.feed, pool, &lanes).await {
-            tracing::debug!(%error, "who has left is not known for now");
+            tracing::debug!(error = %chain(&error), "who has left is not known for now");
         }
         let maybe_withdrawn = self
             .maybe_withdrawn
@@ -214,7 +215,7 @@ impl Worker {
         let owners: Vec<Uuid> = picks.iter().map(Pick::receiver_id).collect();
         if let Err(error) = self.core.store.vault().keys(&owners).await {
             // One key that can not be had must not hold up a page: each attempt asks again for its own.
-            tracing::debug!(%error, "a page's keys could not be read at once");
+            tracing::debug!(error = %chain(&error), "a page's keys could not be read at once");
         }
         for pick in &picks {
             self.taken.insert(pick.delivery.id, Taken::Here);
@@ -246,7 +247,7 @@ impl Worker {
             let awake = match self.core.roster.refresh(channel_id).await {
                 Ok(way) => way.lets_through(clock.now()),
                 Err(error) => {
-                    tracing::warn!(channel = %channel_id, %error, "a channel can not be read");
+                    tracing::warn!(channel = %channel_id, error = %chain(&error), "a channel can not be read");
                     false
                 }
             };
@@ -266,7 +267,7 @@ impl Worker {
         }
         self.kept_up_at = Some(now);
         if let Err(error) = self.core.roster.keep_up().await {
-            tracing::debug!(%error, "the list of channels can not be read");
+            tracing::debug!(error = %chain(&error), "the list of channels can not be read");
         }
     }
 
@@ -389,7 +390,7 @@ impl Worker {
             }
             Ok(Ended::Gone | Ended::Rest) => Taken::Resting(self.core.clock.monotonic()),
             Err(error) => {
-                tracing::warn!(delivery = %attempted.delivery_id, %error, "a delivery rests");
+                tracing::warn!(delivery = %attempted.delivery_id, error = %chain(&error), "a delivery rests");
                 Taken::Resting(self.core.clock.monotonic())
             }
         };

@@ -17,6 +17,7 @@ use tidings_domain::stream_id;
 use tidings_domain::value::Code;
 use tidings_event_store::{CommitError, Committed, Draft, Loaded, crash_point};
 use tidings_proto::Reason;
+use tidings_service::problem::chain;
 use tidings_service::trace::{Scope, in_scope};
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
@@ -417,7 +418,7 @@ impl Core {
         case: Case,
         error: RenderError,
     ) -> Result<Ended, DispatchError> {
-        tracing::warn!(%error, "a delivery can not be rendered");
+        tracing::warn!(error = %chain(&error), "a delivery can not be rendered");
         let command = Command::FailToRender {
             reason: Code::from_static(error.reason().as_str()),
         };

@@ -6,7 +6,7 @@ mod given_up;
 mod tests;
 
 use std::collections::HashMap;
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 
 use tidings_domain::aggregate::Aggregate as _;
 use tidings_domain::channel::circuit::{Fault, MetBy};
@@ -63,7 +63,7 @@ const REFUSED_MAX: usize = 32;
 /// Most of those whose own fault it was.
 const EXCUSED_MAX: usize = 256;
 
-/// So often nothing but one delivery finds out whether a vendor is still in trouble, a quarter of an hour apart: five days.
+/// So often nothing but one delivery finds out whether a service is still in trouble, a quarter of an hour apart: five days.
 /// Then it is the delivery.
 const PROBES_ALONE_MAX: u32 = 480;
 
@@ -142,7 +142,7 @@ impl Breaker {
     ) -> Judged {
         let delivery_id = whose.delivery_id;
         let circuit = way.circuit();
-        let mut channels = self.channels.lock().expect("no panic while it is held");
+        let mut channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
         let counted = channels.entry(way.channel_id).or_default();
         if way.version < counted.version {
             // A late word on the channel as it was before.
@@ -169,7 +169,7 @@ impl Breaker {
         }
         let verdict = counted.judge(circuit, whose, outcome, now);
         let is_own = is_answer(outcome)
-            && (!is_trouble_of_a_vendor(way, outcome)
+            && (!is_trouble_of_a_service(way, outcome)
                 || counted.outdone.contains(&delivery_id)
                 || circuit.openings() >= PROBES_ALONE_MAX);
         Judged {
@@ -299,11 +299,15 @@ fn is_answer(outcome: &Outcome) -> bool {
     )
 }
 
-/// Whether a service that others run for many says that it is in trouble: an outage of it is answered so to whoever asks,
-/// and may be met by one delivery alone. What a webhook's receiver says so may be about this message of all.
-fn is_trouble_of_a_vendor(way: &Way, outcome: &Outcome) -> bool {
+/// Whether a service that others run for many says that it is in trouble, or a mail server before it has heard of any
+/// receiver: whoever asks meanwhile is answered so, and that may be one delivery alone. What a webhook's receiver says so
+/// may be about this message of all.
+fn is_trouble_of_a_service(way: &Way, outcome: &Outcome) -> bool {
     let is_webhook = way.kind.is_some_and(|kind| kind.family == Family::Webhook);
-    !is_webhook && matches!(outcome, Outcome::Deferred { code: 500, .. })
+    let Outcome::Deferred { reason, code, .. } = outcome else {
+        return false;
+    };
+    !is_webhook && (*code == 500 || *reason == Reason::ServiceUnavailable)
 }
 
 /// Whether an attempt ended before anybody was asked: what is busy is ourselves.

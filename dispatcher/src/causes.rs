@@ -2,7 +2,7 @@
 //! they have to say to one subscriber.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tidings_domain::access::{Access, NoticeKind};
 use tidings_domain::delivery::Purpose;
@@ -114,7 +114,36 @@ impl Publishing {
 /// Publications met so far.
 pub(crate) struct Causes {
     store: Store,
-    causes: Mutex<HashMap<Uuid, Arc<Publishing>>>,
+    known: Known,
+}
+
+/// As last folded. Looked at from everywhere: whatever takes long is done before it is held.
+#[derive(Default)]
+struct Known(Mutex<HashMap<Uuid, Arc<Publishing>>>);
+
+impl Known {
+    fn get(&self, publication_id: Uuid) -> Option<Arc<Publishing>> {
+        self.held().get(&publication_id).cloned()
+    }
+
+    /// Puts it in the place of an earlier one; gives the one that stands there then.
+    fn keep(&self, cause: Arc<Publishing>) -> Arc<Publishing> {
+        let mut known = self.held();
+        let id = cause.publication_id;
+        // Whoever has read it later was quicker.
+        if let Some(newer) = known.get(&id).filter(|it| it.version > cause.version) {
+            return newer.clone();
+        }
+        if known.len() >= CAUSES_MAX {
+            known.clear();
+        }
+        known.insert(id, cause.clone());
+        cause
+    }
+
+    fn held(&self) -> MutexGuard<'_, HashMap<Uuid, Arc<Publishing>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Causes {
@@ -122,19 +151,13 @@ impl Causes {
     pub(crate) fn new(store: Store) -> Self {
         Self {
             store,
-            causes: Mutex::default(),
+            known: Known::default(),
         }
     }
 
     /// The publication, as last folded.
     pub(crate) async fn get(&self, publication_id: Uuid) -> Result<Arc<Publishing>, LoadError> {
-        let known = self
-            .causes
-            .lock()
-            .expect("no panic while the causes are held")
-            .get(&publication_id)
-            .cloned();
-        match known {
+        match self.known.get(publication_id) {
             Some(cause) => Ok(cause),
             None => self.refresh(publication_id).await,
         }
@@ -182,14 +205,10 @@ impl Causes {
     pub(crate) async fn refresh(&self, publication_id: Uuid) -> Result<Arc<Publishing>, LoadError> {
         let loaded = self.store.load::<Publication>(publication_id).await?;
         let (topics, sender) = topics(&self.store, &loaded.state).await?;
-        let mut causes = self
-            .causes
-            .lock()
-            .expect("no panic while the causes are held");
         // One that missed its time was a draft again, and may have been revised since.
         let version = |it: &Publication| it.draft().map(|draft| draft.content_version);
-        let before = causes
-            .get(&publication_id)
+        let before = self.known.get(publication_id);
+        let before = before
             .filter(|before| version(&before.state) == version(&loaded.state))
             .and_then(|before| before.content.clone());
         let content = loaded.state.draft().and_then(|draft| {
@@ -199,19 +218,14 @@ impl Causes {
                 _ => Composed::of(&draft.content).map(Arc::new),
             }
         });
-        if causes.len() >= CAUSES_MAX {
-            causes.clear();
-        }
-        let cause = Arc::new(Publishing {
+        Ok(self.known.keep(Arc::new(Publishing {
             publication_id,
             version: loaded.version,
             state: loaded.state,
             content,
             topics,
             sender,
-        });
-        causes.insert(publication_id, cause.clone());
-        Ok(cause)
+        })))
     }
 }
 
@@ -232,4 +246,44 @@ pub(crate) async fn topics(
         _ => None,
     };
     Ok((topics.collect(), sender.unwrap_or_default()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn publishing(id: u128, version: i32) -> Arc<Publishing> {
+        Arc::new(Publishing {
+            publication_id: Uuid::from_u128(id),
+            version,
+            state: Publication::default(),
+            content: None,
+            topics: Vec::new(),
+            sender: Sender::default(),
+        })
+    }
+
+    #[test]
+    fn of_two_that_fold_it_anew_the_earlier_one_does_not_win_because_it_ends_later() {
+        let known = Known::default();
+        let held = || known.get(Uuid::from_u128(1)).map(|it| it.version);
+        assert_eq!(held(), None);
+        for (folded, stands) in [(2, 2), (4, 4), (3, 4), (5, 5)] {
+            assert_eq!(known.keep(publishing(1, folded)).version, stands);
+            assert_eq!(held(), Some(stands));
+        }
+        // What is read beside it may have changed alone.
+        let again = publishing(1, 5);
+        assert!(Arc::ptr_eq(&known.keep(again.clone()), &again));
+    }
+
+    #[test]
+    fn there_is_no_end_of_publications_and_there_is_one_of_what_is_kept() {
+        let known = Known::default();
+        for id in 0..3 * CAUSES_MAX as u128 {
+            known.keep(publishing(id, 1));
+            assert!(known.get(Uuid::from_u128(id)).is_some());
+        }
+        assert!(known.held().len() <= CAUSES_MAX);
+    }
 }

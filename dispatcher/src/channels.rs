@@ -28,6 +28,7 @@ mod support;
 pub use account::{Accounts, Opened};
 pub(crate) use cap::Cap;
 pub(crate) use common::build;
+pub use common::check;
 pub use pace::Paces;
 
 /// Every kind of channel there is.

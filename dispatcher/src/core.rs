@@ -180,6 +180,22 @@ pub enum DispatchError {
     Obstacle(#[from] Obstacle),
 }
 
+impl DispatchError {
+    /// Not the trouble of one publication or delivery, but of whatever is done next too: the database was away.
+    pub(crate) fn is_everybodys(&self) -> bool {
+        match self {
+            Self::Read(_) | Self::Queue(_) | Self::Session(_) => true,
+            Self::Load(error) => error.is_temporary(),
+            Self::Vault(error) => error.is_temporary(),
+            Self::Commit(error) => !matches!(
+                error,
+                CommitError::Conflict { .. } | CommitError::Invalid(_) | CommitError::Refused(_)
+            ),
+            Self::Refused(_) | Self::Obstacle(_) => false,
+        }
+    }
+}
+
 impl From<WhomError> for DispatchError {
     fn from(error: WhomError) -> Self {
         match error {

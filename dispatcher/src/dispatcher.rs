@@ -7,6 +7,7 @@ use std::time::Duration;
 use tidings_event_store::Progress;
 use tidings_event_store::feed::Feed;
 use tidings_event_store::view::Runner;
+use tidings_service::problem::chain;
 use tokio_util::sync::CancellationToken;
 
 use crate::core::{Core, DispatchError, Options};
@@ -93,7 +94,7 @@ async fn look_after(
         match step.await {
             Ok(Progress::Advanced) => continue,
             Ok(Progress::Idle) => {}
-            Err(error) => tracing::warn!(%error, "publications wait"),
+            Err(error) => tracing::warn!(error = %chain(&error), "publications wait"),
         }
         tokio::select! {
             () = stop.cancelled() => {}

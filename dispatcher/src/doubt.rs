@@ -5,6 +5,7 @@ use tidings_domain::aggregate::Aggregate;
 use tidings_domain::delivery::{Command, Delivery, DoubtReason};
 use tidings_domain::stream_id::reaction;
 use tidings_event_store::{CommitError, Progress, ReadError, crash_point};
+use tidings_service::problem::chain;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -22,6 +23,9 @@ struct Open {
     correlation_id: Uuid,
 }
 
+/// An attempt's deadline, and its delivery: where to go on.
+type Place = (OffsetDateTime, Uuid);
+
 impl Core {
     /// Puts on record which open attempts are in doubt.
     pub(crate) async fn doubt(&self) -> Result<Progress, DispatchError> {
@@ -33,14 +37,29 @@ impl Core {
             }
         }
         let mut found = false;
-        for open in self.open_attempts(&gone, now).await? {
-            let reason = match gone.contains(&open.instance) {
-                true => DoubtReason::ProcessDied,
-                false => DoubtReason::DeadlinePassed,
-            };
-            found |= self.doubt_one(&open, reason, now).await?;
+        let mut after = (OffsetDateTime::UNIX_EPOCH, Uuid::nil());
+        loop {
+            let page = self.open_attempts(&gone, now, after).await?;
+            for (_, open) in &page {
+                let reason = match gone.contains(&open.instance) {
+                    true => DoubtReason::ProcessDied,
+                    false => DoubtReason::DeadlinePassed,
+                };
+                match self.doubt_one(open, reason, now).await {
+                    Ok(doubted) => found |= doubted,
+                    Err(error) if error.is_everybodys() => return Err(error),
+                    // One delivery's trouble is not the others'.
+                    Err(error) => tracing::warn!(
+                        delivery = %open.delivery_id, error = %chain(&error),
+                        "an attempt that is in doubt stays open"
+                    ),
+                }
+            }
+            match page.last() {
+                Some((place, _)) if page.len() == PAGE as usize => after = *place,
+                _ => return Ok(Progress::of(found)),
+            }
         }
-        Ok(Progress::of(found))
     }
 
     async fn doubt_one(
@@ -107,27 +126,37 @@ impl Core {
         &self,
         gone: &[Uuid],
         now: OffsetDateTime,
-    ) -> Result<Vec<Open>, ReadError> {
+        after: Place,
+    ) -> Result<Vec<(Place, Open)>, ReadError> {
         let client = self.store.log().pool().get().await?;
         let statement = client
             .prepare_cached(
-                "select delivery_id, open_attempt, open_instance, correlation_id \
+                "select delivery_id, open_attempt, open_instance, correlation_id, open_deadline_at \
                  from publishing_dispatch_queue \
                  where open_attempt > 0 and (open_instance = any($1) or open_deadline_at <= $2) \
-                 order by open_deadline_at limit $3",
+                   and (open_deadline_at, delivery_id) > ($4, $5) \
+                 order by open_deadline_at, delivery_id limit $3",
             )
             .await?;
         let overdue = now - GRACE;
-        let rows = client.query(&statement, &[&gone, &overdue, &PAGE]).await?;
+        let (deadline, delivery_id) = after;
+        let rows = client
+            .query(
+                &statement,
+                &[&gone, &overdue, &PAGE, &deadline, &delivery_id],
+            )
+            .await?;
         Ok(rows
             .iter()
             .filter_map(|row| {
-                Some(Open {
-                    delivery_id: row.get(0),
+                let delivery_id = row.get(0);
+                let open = Open {
+                    delivery_id,
                     attempt: row.get::<_, i32>(1) as u32,
                     instance: row.get::<_, Option<Uuid>>(2)?,
                     correlation_id: row.get::<_, Option<Uuid>>(3)?,
-                })
+                };
+                Some(((row.get(4), delivery_id), open))
             })
             .collect())
     }

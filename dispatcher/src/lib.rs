@@ -39,25 +39,3 @@ pub use crate::audience::Obstacle;
 pub use crate::core::{DispatchError, Limits, Options};
 pub use dispatcher::Dispatcher;
 pub use tracking::{Tracking, TrackingKeys};
-
-/// Checks a channel's settings and credentials (a JSON object's text) before they are recorded.
-pub fn validate_channel(
-    kind: &str,
-    settings: &serde_json::Value,
-    credentials: Option<&str>,
-    environment: &channel::Environment,
-) -> Result<(), channel::ConfigError> {
-    let Some(known) = channels::find(kind) else {
-        let kinds: Vec<&str> = channels::KINDS.iter().map(|kind| kind.name).collect();
-        return Err(channel::ConfigError {
-            problems: vec![channel::ConfigProblem {
-                pointer: "/kind".to_owned(),
-                detail: format!(
-                    "{kind:?} is no kind of channel; these are: {}",
-                    kinds.join(", ")
-                ),
-            }],
-        });
-    };
-    channels::build(known, settings, credentials, environment).map(drop)
-}

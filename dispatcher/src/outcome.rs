@@ -10,6 +10,7 @@ use tidings_domain::id::derive_from;
 use tidings_domain::value::Code;
 use tidings_event_store::{CommitError, Committed, Loaded, crash_point};
 use tidings_proto::Reason;
+use tidings_service::problem::chain;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -113,7 +114,7 @@ async fn tell(core: &Core, pick: &Pick, way: &Way, attempt: u32, position: i64, 
     let cause = (pick.correlation_id, position);
     if let Err(error) = core.switch(way, by, cause, verdict).await {
         // A probe that nobody hears of ends by its deadline, and failures go on being counted.
-        tracing::warn!(channel = %way.channel_id, %error, "a channel's circuit stays as it is");
+        tracing::warn!(channel = %way.channel_id, error = %chain(&error), "a channel's circuit stays as it is");
     }
 }
 
@@ -124,9 +125,9 @@ pub(crate) struct Waits {
 }
 
 impl Waits {
-    pub(crate) async fn wait(&mut self, error: &impl std::fmt::Display) {
+    pub(crate) async fn wait(&mut self, error: &impl std::error::Error) {
         if !std::mem::replace(&mut self.told, true) {
-            tracing::warn!(%error, "an outcome waits to be recorded");
+            tracing::warn!(error = %chain(&error), "an outcome waits to be recorded");
         }
         tokio::time::sleep(PAUSE).await;
     }

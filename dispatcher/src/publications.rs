@@ -11,6 +11,7 @@ use tidings_domain::publication::{self, Accounting, Plan, Publication, Stage};
 use tidings_domain::stream_id::reaction;
 use tidings_event_store::{Context, ExecuteError, Loaded, Past, Progress, ReadError, crash_point};
 use tidings_service::clock::Monotonic;
+use tidings_service::problem::chain;
 use uuid::Uuid;
 
 use crate::audience;
@@ -104,7 +105,9 @@ impl Publications {
             match step {
                 Ok(step) => progress = progress.or(step),
                 // One publication's trouble is not the others'.
-                Err(error) => tracing::warn!(publication = %id, %error, "a publication waits"),
+                Err(error) => {
+                    tracing::warn!(publication = %id, error = %chain(&error), "a publication waits");
+                }
             }
         }
         Ok(progress)

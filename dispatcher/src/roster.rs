@@ -2,7 +2,7 @@
 //! and again whenever a commit is refused because one has moved on.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tidings_domain::channel::circuit::Passage;
@@ -11,6 +11,7 @@ use tidings_domain::delivery::DoubtPolicy;
 use tidings_domain::personal::Personal;
 use tidings_event_store::{LoadError, Loaded, Past, ReadError, Store};
 use tidings_proto::{EventMessage as _, channel as wire};
+use tidings_service::problem::chain;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -109,7 +110,7 @@ impl Roster {
     /// How many attempts a channel can use at once; one for a channel not met yet, and one to find out whether it
     /// works again.
     pub(crate) fn concurrency(&self, channel_id: Uuid) -> usize {
-        let ways = self.ways.lock().expect("no panic while the roster is held");
+        let ways = self.held();
         let way = ways
             .get(&channel_id)
             .filter(|way| way.circuit().is_closed());
@@ -119,14 +120,14 @@ impl Roster {
 
     /// How long a channel opens no attempt; none: it may now.
     pub(crate) fn ready_after(&self, channel_id: Uuid) -> Option<Duration> {
-        let ways = self.ways.lock().expect("no panic while the roster is held");
+        let ways = self.held();
         let channel = ways.get(&channel_id).and_then(|way| way.channel.as_ref());
         channel.and_then(|channel| channel.ready_after())
     }
 
     /// A channel opens an attempt at a delivery; it counts until what is given is dropped.
     pub(crate) fn open(&self, channel_id: Uuid, delivery_id: Uuid) -> Option<Opened> {
-        let ways = self.ways.lock().expect("no panic while the roster is held");
+        let ways = self.held();
         let channel = ways.get(&channel_id).and_then(|way| way.channel.as_ref());
         channel.and_then(|channel| channel.open(delivery_id))
     }
@@ -148,7 +149,7 @@ impl Roster {
         };
         let way = Arc::new(way);
         let replaced = {
-            let mut ways = self.ways.lock().expect("no panic while the roster is held");
+            let mut ways = self.held();
             // Whoever has read it later was quicker.
             if let Some(newer) = ways.get(&channel_id).filter(|it| it.version > way.version) {
                 return Ok(newer.clone());
@@ -186,15 +187,18 @@ impl Roster {
                 continue;
             }
             if let Err(error) = self.refresh(channel_id).await {
-                tracing::debug!(channel = %channel_id, %error, "a channel can not be read");
+                tracing::debug!(channel = %channel_id, error = %chain(&error), "a channel can not be read");
             }
         }
         Ok(())
     }
 
     fn known(&self, channel_id: Uuid) -> Option<Arc<Way>> {
-        let ways = self.ways.lock().expect("no panic while the roster is held");
-        ways.get(&channel_id).cloned()
+        self.held().get(&channel_id).cloned()
+    }
+
+    fn held(&self) -> MutexGuard<'_, HashMap<Uuid, Arc<Way>>> {
+        self.ways.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn way(&self, loaded: &Loaded<ChannelState>) -> Way {
@@ -231,7 +235,7 @@ impl Roster {
                 way.doubt = built.doubt;
             }
             Some(Err(error)) => {
-                tracing::error!(channel = %loaded.id, %error, "a channel can not be used");
+                tracing::error!(channel = %loaded.id, error = %chain(&error), "a channel can not be used");
             }
             None => {
                 tracing::error!(channel = %loaded.id, "a channel's kind is not known to this version");

@@ -4,6 +4,7 @@ use deadpool_postgres::Pool;
 use tidings_domain::publication::{Command, Publication};
 use tidings_domain::schedule::CivilTime;
 use tidings_event_store::{Progress, ReadError, crash_point};
+use tidings_service::problem::chain;
 use uuid::Uuid;
 
 use crate::core::{Core, DispatchError};
@@ -26,7 +27,9 @@ impl Core {
                 Some(at) if self.clock.now() >= at => match self.fire(id).await {
                     Ok(fired) => progress = progress.or(fired),
                     // One publication's trouble is not the others'.
-                    Err(error) => tracing::warn!(publication = %id, %error, "a schedule waits"),
+                    Err(error) => {
+                        tracing::warn!(publication = %id, error = %chain(&error), "a schedule waits");
+                    }
                 },
                 Some(_) => {}
                 None => tracing::debug!(publication = %id, "a schedule stands for no instant"),

@@ -1,7 +1,7 @@
 //! Whether anything may be sent: after a restore nothing is, until an operator says so. Every attempt is guarded on
 //! the version of the `log` stream this was folded from.
 
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tidings_domain::log::Log;
 use tidings_domain::stream_id;
@@ -37,7 +37,7 @@ impl Surroundings {
 
     /// As last folded.
     pub(crate) async fn get(&self) -> Result<Known, LoadError> {
-        let known = *self.known.lock().expect("no panic while it is held");
+        let known = *self.known();
         match known {
             Some(known) => Ok(known),
             None => self.refresh().await,
@@ -52,11 +52,14 @@ impl Surroundings {
             held: loaded.state.held_by().is_some(),
             restored_position: last(&loaded, "log.Restored").map(|restored| restored.position),
         };
-        let before = self
-            .known
-            .lock()
-            .expect("no panic while it is held")
-            .replace(now);
+        let before = {
+            let mut known = self.known();
+            // Whoever has read it later was quicker.
+            if let Some(newer) = known.filter(|it| it.version > now.version) {
+                return Ok(newer);
+            }
+            known.replace(now)
+        };
         match (before.is_some_and(|before| before.held), now.held) {
             (false, true) => tracing::warn!(
                 "nothing is sent: the log was restored; see `tidings dispatch show`, then \
@@ -66,5 +69,9 @@ impl Surroundings {
             _ => {}
         }
         Ok(now)
+    }
+
+    fn known(&self) -> MutexGuard<'_, Option<Known>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,6 +1,7 @@
 //! The worker: keeps attempts open, up to the bound, most urgent deliveries first. A channel never takes
 //! more than it can use at once, so a slow one delays nobody else.
 
+mod cancelled;
 mod slots;
 mod waiting;
 mod withdrawn;
@@ -12,10 +13,10 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
-use tidings_domain::publication::Sending;
 use tidings_event_store::Progress;
 use tidings_event_store::feed::Feed;
 use tidings_service::clock::Monotonic;
+use tidings_service::problem::chain;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -69,6 +70,8 @@ pub(crate) struct Worker {
     kept_up_at: Option<Monotonic>,
     /// Publications whose deliveries are settled without being sent: no channel's pace holds them up.
     cancelled: Vec<Uuid>,
+    /// Publications that were cancelled and that this build can not read.
+    unread: Vec<Uuid>,
     /// Deliveries for later whose readers may have left.
     maybe_withdrawn: MaybeWithdrawn,
     /// From then on no attempt is opened, and none is recorded that was being judged.
@@ -105,6 +108,7 @@ impl Worker {
             resting: HashMap::new(),
             kept_up_at: None,
             cancelled: Vec::new(),
+            unread: Vec::new(),
             maybe_withdrawn: MaybeWithdrawn::default(),
             stop: CancellationToken::new(),
         }
@@ -130,7 +134,7 @@ impl Worker {
         self.stop = stop.clone();
         while !stop.is_cancelled() {
             if let Err(error) = self.refill().await {
-                tracing::warn!(%error, "the dispatcher can not read its queue");
+                tracing::warn!(error = %chain(&error), "the dispatcher can not read its queue");
             }
             self.start();
             let timer = tokio::time::sleep(TIMER);
@@ -170,13 +174,7 @@ impl Worker {
         self.slots.forget(Instant::now());
         self.wake().await;
         self.keep_up().await;
-        let whenever_due = publications::cancelled(pool).await?;
-        for publication_id in &whenever_due {
-            // Judged as it was before the cancellation, what is not due yet would only be put back.
-            if self.core.causes.get(*publication_id).await?.state.sending() != Sending::Never {
-                self.core.causes.refresh(*publication_id).await?;
-            }
-        }
+        let whenever_due = self.core.cancelled(&mut self.unread).await?;
         let held = self.core.surroundings.refresh().await?.held;
         if held {
             self.put_back(|pick| !whenever_due.contains(&pick.plan.cause.id()));
@@ -184,7 +182,7 @@ impl Worker {
         let paused = publications::paused(pool).await?;
         self.put_back(|pick| !pick.is_withdrawn && paused.contains(&pick.plan.cause.id()));
         if !held && let Err(error) = self.maybe_withdrawn.hear(&self.feed, pool, &lanes).await {
-            tracing::debug!(%error, "who has left is not known for now");
+            tracing::debug!(error = %chain(&error), "who has left is not known for now");
         }
         let maybe_withdrawn = self
             .maybe_withdrawn
@@ -217,7 +215,7 @@ impl Worker {
         let owners: Vec<Uuid> = picks.iter().map(Pick::receiver_id).collect();
         if let Err(error) = self.core.store.vault().keys(&owners).await {
             // One key that can not be had must not hold up a page: each attempt asks again for its own.
-            tracing::debug!(%error, "a page's keys could not be read at once");
+            tracing::debug!(error = %chain(&error), "a page's keys could not be read at once");
         }
         for pick in &picks {
             self.taken.insert(pick.delivery.id, Taken::Here);
@@ -249,7 +247,7 @@ impl Worker {
             let awake = match self.core.roster.refresh(channel_id).await {
                 Ok(way) => way.lets_through(clock.now()),
                 Err(error) => {
-                    tracing::warn!(channel = %channel_id, %error, "a channel can not be read");
+                    tracing::warn!(channel = %channel_id, error = %chain(&error), "a channel can not be read");
                     false
                 }
             };
@@ -269,7 +267,7 @@ impl Worker {
         }
         self.kept_up_at = Some(now);
         if let Err(error) = self.core.roster.keep_up().await {
-            tracing::debug!(%error, "the list of channels can not be read");
+            tracing::debug!(error = %chain(&error), "the list of channels can not be read");
         }
     }
 
@@ -392,7 +390,7 @@ impl Worker {
             }
             Ok(Ended::Gone | Ended::Rest) => Taken::Resting(self.core.clock.monotonic()),
             Err(error) => {
-                tracing::warn!(delivery = %attempted.delivery_id, %error, "a delivery rests");
+                tracing::warn!(delivery = %attempted.delivery_id, error = %chain(&error), "a delivery rests");
                 Taken::Resting(self.core.clock.monotonic())
             }
         };

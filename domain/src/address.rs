@@ -41,14 +41,6 @@ impl Address {
             Self::Held { subscriber_id } => Some(*subscriber_id),
         }
     }
-
-    /// Who holds it, or held it last.
-    pub fn last_holder(&self) -> Option<Uuid> {
-        match self {
-            Self::Free { before } => *before,
-            Self::Held { subscriber_id } => Some(*subscriber_id),
-        }
-    }
 }
 
 /// What somebody wants of an address.

@@ -4,7 +4,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use time::OffsetDateTime;
-use tokio::sync::Notify;
 
 /// Tells the time. Cheap to clone; clones share one source.
 #[derive(Clone, Debug)]
@@ -23,7 +22,6 @@ pub struct ManualClock(Arc<Manual>);
 #[derive(Debug)]
 struct Manual {
     state: Mutex<ManualState>,
-    moved: Notify,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -74,7 +72,6 @@ impl Clock {
                 now: start,
                 elapsed: Duration::ZERO,
             }),
-            moved: Notify::new(),
         }))
     }
 
@@ -101,24 +98,6 @@ impl Clock {
     #[must_use]
     pub fn age(&self, earlier: Monotonic) -> Duration {
         self.monotonic().since(earlier)
-    }
-
-    /// Returns once `due` has been reached: at once if it lies in the past.
-    pub async fn sleep_until(&self, due: OffsetDateTime) {
-        match &*self.0 {
-            Source::System { .. } => {
-                if let Ok(left) = Duration::try_from(due - self.now()) {
-                    tokio::time::sleep(left).await;
-                }
-            }
-            Source::Manual(manual) => loop {
-                let moved = manual.moved.notified();
-                if manual.state().now >= due {
-                    return;
-                }
-                moved.await;
-            },
-        }
     }
 }
 
@@ -150,7 +129,6 @@ impl Manual {
 
     fn change(&self, f: impl FnOnce(&mut ManualState)) {
         f(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner));
-        self.moved.notify_waiters();
     }
 }
 
@@ -208,18 +186,5 @@ mod tests {
         assert_eq!(clock.age(before), Duration::from_secs(7));
         assert_eq!(clock.now(), datetime!(2020-01-01 0:00 UTC));
         assert_eq!(before.since(clock.monotonic()), Duration::ZERO);
-    }
-
-    #[tokio::test]
-    async fn a_sleeper_wakes_when_the_hand_reaches_its_time() {
-        let manual = Clock::manual(datetime!(2026-03-01 10:00 UTC));
-        let clock = manual.clock();
-        let sleeper =
-            tokio::spawn(async move { clock.sleep_until(datetime!(2026-03-01 10:01 UTC)).await });
-        manual.advance(Duration::from_secs(30));
-        tokio::task::yield_now().await;
-        assert!(!sleeper.is_finished());
-        manual.advance(Duration::from_secs(30));
-        sleeper.await.unwrap();
     }
 }

@@ -23,7 +23,7 @@ use tracing_subscriber::{EnvFilter, Layer, Registry, fmt};
 
 use crate::config::{LogFormat, TelemetryConfig};
 use crate::ids::Ids;
-use crate::trace::{self, TraceParent};
+use crate::trace::TraceParent;
 
 /// What is logged unless the configuration says otherwise: of libraries that tell of every connection
 /// only what is wrong.
@@ -179,14 +179,6 @@ pub fn set_parent_from(span: &Span, traceparent: Option<&str>, ids: &Ids) -> Tra
     adopt(span, traceparent.and_then(|text| text.parse().ok()), ids)
 }
 
-/// The `traceparent` to hand on from here: the current span's if spans are exported, else the task's own.
-#[must_use]
-pub fn current_traceparent() -> Option<String> {
-    exported(&Span::current())
-        .or_else(|| trace::current().map(|scope| scope.traceparent))
-        .map(|traceparent| traceparent.to_string())
-}
-
 /// The exported identity of a span; `None` without an exporter.
 fn exported(span: &Span) -> Option<TraceParent> {
     let context = span.context();
@@ -214,7 +206,6 @@ mod tests {
     use opentelemetry_sdk::error::OTelSdkResult;
     use opentelemetry_sdk::trace::{SpanData, SpanExporter as Exporter};
     use std::sync::{Arc, Mutex};
-    use uuid::Uuid;
 
     const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
@@ -239,17 +230,6 @@ mod tests {
         assert_ne!(fresh.trace_id, parent.trace_id);
     }
 
-    #[tokio::test]
-    async fn the_current_traceparent_is_the_tasks_when_nothing_is_exported() {
-        assert_eq!(current_traceparent(), None);
-        let scope = trace::Scope {
-            correlation_id: Uuid::from_u128(1),
-            traceparent: PARENT.parse().unwrap(),
-        };
-        let seen = trace::in_scope(scope, async { current_traceparent() }).await;
-        assert_eq!(seen.as_deref(), Some(PARENT));
-    }
-
     #[test]
     fn an_exported_span_joins_the_callers_trace() {
         let spans = Kept::default();
@@ -261,7 +241,7 @@ mod tests {
             let span = tracing::info_span!("request");
             let adopted = set_parent_from(&span, Some(PARENT), &Ids::seeded(1));
             let _entered = span.enter();
-            assert_eq!(current_traceparent(), Some(adopted.to_string()));
+            assert_eq!(exported(&Span::current()), Some(adopted));
             adopted
         });
         let exported = spans.0.lock().unwrap().remove(0);

@@ -268,6 +268,16 @@ fn modules_are_named_after_their_file() {
     );
 }
 
+/// By the house's rule an error's own words leave out its cause.
+#[test]
+fn what_a_dispatcher_logs_of_an_error_names_its_causes() {
+    let bare = ["%", "error"].concat();
+    none(
+        &where_(|path, text| path.starts_with("dispatcher/") && text.contains(&bare)),
+        "an error is logged without its causes: say `error = %chain(&error)`",
+    );
+}
+
 #[test]
 fn ddl_is_written_in_the_schema_room() {
     let ddl = [

@@ -228,6 +228,27 @@ fn what_one_delivery_alone_is_answered_counts_against_it_and_what_several_are_do
     assert!(judged.wait_until().is_some());
 }
 
+/// A mail server that is busy before it has heard of any receiver: its word is about no mail, until others get through.
+#[test]
+fn what_a_server_says_before_it_knows_of_a_receiver_counts_against_no_delivery() {
+    let (breaker, closed) = (Breaker::default(), way(Circuit::Closed));
+    let busy = |reason| Outcome::Deferred {
+        reason,
+        code: 451,
+        reply: String::new(),
+        retry_after: None,
+        blame: Blame::Network,
+    };
+    let alone = |outcome: &Outcome| breaker.judge(&closed, whose(1), outcome, NOW).alone;
+    let (greeting, data) = (busy(Reason::ServiceUnavailable), busy(Reason::TryLater));
+    assert!(!alone(&greeting));
+    assert!(alone(&data));
+    assert!(!alone(&greeting));
+    // A sender of one topic, say, that it does not know: the others' mail is taken.
+    judge(&breaker, &closed, 2, &sent());
+    assert!(alone(&greeting));
+}
+
 #[test]
 fn a_success_between_them_starts_the_count_anew() {
     let (breaker, way) = (Breaker::default(), way(Circuit::Closed));

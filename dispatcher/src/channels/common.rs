@@ -19,6 +19,20 @@ pub(crate) struct Built {
     pub(crate) doubt: DoubtPolicy,
 }
 
+/// Checks a channel's settings, the common ones included, and its credentials (a JSON object's text) before they are
+/// recorded.
+///
+/// # Errors
+/// Everything that is wrong with them.
+pub fn check(
+    kind: &Kind,
+    settings: &Value,
+    credentials: Option<&str>,
+    environment: &Environment,
+) -> Result<(), ConfigError> {
+    build(kind, settings, credentials, environment).map(drop)
+}
+
 /// Builds a channel out of its settings, the common ones included.
 ///
 /// # Errors

@@ -10,6 +10,7 @@ use tidings_domain::delivery::DoubtPolicy;
 use tidings_domain::delivery::retry::Family;
 use tidings_domain::topic::Sender as TopicSender;
 use tidings_proto::Reason;
+use tidings_service::problem::chain;
 use tokio_rustls::rustls;
 use uuid::Uuid;
 
@@ -252,7 +253,7 @@ pub fn system_trust() -> Result<Arc<rustls::ClientConfig>, rustls::Error> {
     let mut roots = rustls::RootCertStore::empty();
     let found = rustls_native_certs::load_native_certs();
     for error in found.errors {
-        tracing::warn!(%error, "a system root certificate cannot be read");
+        tracing::warn!(error = %chain(&error), "a system root certificate cannot be read");
     }
     roots.add_parsable_certificates(found.certs);
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());

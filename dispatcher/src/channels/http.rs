@@ -1,6 +1,10 @@
 //! What the kinds that speak HTTP share: which URLs they take, how they post, and what an answer or the lack of
 //! one means where the vendor says no more about it.
 
+#[cfg(test)]
+mod tests;
+
+use std::error::Error as StdError;
 use std::time::Duration;
 
 use reqwest::{Url, header::HeaderMap};
@@ -71,24 +75,37 @@ pub(super) async fn post(
 }
 
 fn unanswered(error: &OutboundError) -> Outcome {
-    let deferred = |reason, blame| Outcome::Deferred {
+    let (reason, blame) = match error {
+        OutboundError::NoAnswer(cause) if cause.is_timeout() => {
+            (Reason::ReplyTimeout, Blame::Network)
+        }
+        OutboundError::NoAnswer(_) => (Reason::ConnectionLost, Blame::Network),
+        OutboundError::Connect(_) => (Reason::ConnectFailed, Blame::Network),
+        OutboundError::Url(_) | OutboundError::Refused { .. } | OutboundError::Setup(_) => {
+            (Reason::DestinationNotAllowed, Blame::Channel)
+        }
+    };
+    if error.may_have_been_sent() {
+        return Outcome::InDoubt { reason };
+    }
+    Outcome::Deferred {
         reason,
         code: 0,
-        reply: one_line(&error.to_string()),
+        reply: one_line(&said(error)),
         retry_after: None,
         blame,
-    };
-    match error {
-        OutboundError::NoAnswer(cause) if cause.is_timeout() => Outcome::InDoubt {
-            reason: Reason::ReplyTimeout,
-        },
-        OutboundError::NoAnswer(_) => Outcome::InDoubt {
-            reason: Reason::ConnectionLost,
-        },
-        OutboundError::Connect(_) => deferred(Reason::ConnectFailed, Blame::Network),
-        OutboundError::Url(_) | OutboundError::Refused { .. } | OutboundError::Setup(_) => {
-            deferred(Reason::DestinationNotAllowed, Blame::Channel)
-        }
+    }
+}
+
+/// What is wrong, and what is at the bottom of it: the layers in between name themselves only.
+fn said(error: &OutboundError) -> String {
+    let mut bottom = error.source();
+    while let Some(cause) = bottom.and_then(StdError::source) {
+        bottom = Some(cause);
+    }
+    match bottom {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
     }
 }
 

@@ -4,6 +4,7 @@ use tidings_domain::aggregate::Aggregate as _;
 use tidings_domain::publication::{Audience, Command, Publication, Stage};
 use tidings_domain::stream_id::{self, reaction};
 use tidings_event_store::{CommitError, Guard, Loaded, Past, Progress, crash_point};
+use tidings_service::problem::chain;
 use uuid::Uuid;
 
 use super::last;
@@ -72,7 +73,7 @@ impl Core {
         };
         if !may_count && let Err(error) = audience::forget_reading(pool, reading).await {
             // It is dropped with the publication's others in the end.
-            tracing::debug!(publication = %id, %error, "a reading that does not count is left");
+            tracing::debug!(publication = %id, error = %chain(&error), "a reading that does not count is left");
         }
         recorded?;
         self.causes.refresh(id).await?;

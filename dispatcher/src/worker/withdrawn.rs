@@ -12,6 +12,7 @@ use tidings_event_store::ReadError;
 use tidings_event_store::feed::{Feed, Item};
 use tidings_event_store::view::View as _;
 use tidings_proto::{Event, from_us};
+use tidings_service::problem::chain;
 use uuid::Uuid;
 
 use crate::core::Core;
@@ -222,7 +223,7 @@ impl Core {
                 Ok(cause) => cause,
                 Err(error) => {
                     // One that can not be read must not hold up the others.
-                    tracing::debug!(delivery = %pick.delivery.id, %error, "it waits for its time");
+                    tracing::debug!(delivery = %pick.delivery.id, error = %chain(&error), "it waits for its time");
                     goes.push(pick.delivery.id);
                     continue;
                 }

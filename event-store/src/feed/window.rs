@@ -1,7 +1,7 @@
 //! The most recent events, in memory.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::Item;
 
@@ -34,10 +34,7 @@ impl Window {
     }
 
     pub(super) fn push(&self, item: Arc<Item>) {
-        let mut inner = self
-            .inner
-            .lock()
-            .expect("no panic while the window is held");
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         debug_assert_eq!(item.position(), inner.after + inner.items.len() as i64 + 1);
         inner.bytes += item.recorded.payload.len();
         inner.items.push_back(item);
@@ -52,10 +49,7 @@ impl Window {
 
     /// The page, if the window still holds its first event.
     pub(super) fn page_after(&self, position: i64, limit: usize) -> Option<Vec<Arc<Item>>> {
-        let inner = self
-            .inner
-            .lock()
-            .expect("no panic while the window is held");
+        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         let skip = usize::try_from(position - inner.after).ok()?;
         Some(inner.items.iter().skip(skip).take(limit).cloned().collect())
     }

@@ -41,12 +41,4 @@ impl Context {
             request_digest: None,
         }
     }
-
-    /// The same circumstances for another intent.
-    pub fn with_intent(&self, intent: Uuid) -> Self {
-        Self {
-            intent,
-            ..self.clone()
-        }
-    }
 }

@@ -11,7 +11,6 @@ use time::macros::datetime;
 use super::*;
 use crate::header_of;
 use crate::problem::{Problem, ProblemBody};
-use crate::telemetry::current_traceparent;
 use crate::trace;
 
 const TRACE_ID: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
@@ -60,7 +59,7 @@ async fn echo(context: RequestContext) -> HttpResponse {
     HttpResponse::Ok().json(Echo {
         correlation_id: context.correlation_id.to_string(),
         traceparent: context.traceparent.to_string(),
-        current: current_traceparent(),
+        current: trace::current().map(|scope| scope.traceparent.to_string()),
     })
 }
 

@@ -20,6 +20,7 @@ mod hanging;
 mod held;
 mod hits;
 mod lanes;
+mod later_build;
 mod maildir;
 mod mended;
 mod moved_in;

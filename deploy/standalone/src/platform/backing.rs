@@ -73,16 +73,6 @@ impl Backing {
         })
     }
 
-    /// Servers that somebody else runs: for tests.
-    #[must_use]
-    pub fn of_urls(database_url: Secret, nats_url: Secret) -> Self {
-        Self {
-            database_url,
-            nats_url,
-            servers: None,
-        }
-    }
-
     /// Where Postgres is.
     #[must_use]
     pub fn database_url(&self) -> &Secret {

@@ -384,8 +384,8 @@ fn check_channel(
         let detail = format!("must be one of {}", known.join(", "));
         return Err(vec![error("#/kind".to_owned(), detail)]);
     };
-    match (kind.build)(settings, credentials, environment) {
-        Ok(_) => Ok(()),
+    match tidings_dispatcher::channels::check(kind, settings, credentials, environment) {
+        Ok(()) => Ok(()),
         Err(wrong) => Err(wrong
             .problems
             .into_iter()
@@ -411,6 +411,30 @@ mod tests {
     use std::collections::BTreeSet;
     use tidings_domain::value::Scope;
     use tidings_service::access::{API_KEY_SCHEME, Access, scope_of};
+
+    #[test]
+    fn a_channel_of_any_kind_may_say_what_becomes_of_what_is_in_doubt() {
+        let policy = tidings_service::outbound::Policy::strict();
+        let environment = Environment {
+            outbound: Outbound::new(policy).unwrap(),
+            clock: Clock::system(),
+            tls: email::system_trust().unwrap(),
+            file_root: std::path::PathBuf::new(),
+            allow_loopback: false,
+            hello_name: "localhost".to_owned(),
+            smtp_phase_max: None,
+            paces: Paces::default(),
+            accounts: Accounts::default(),
+        };
+        let wrong = |in_doubt: &str| {
+            let settings = serde_json::json!({ "folder": "editions", "in_doubt": in_doubt });
+            let checked = check_channel(&environment, "file", &settings, None);
+            let wrong = checked.err().unwrap_or_default().into_iter();
+            wrong.map(|error| error.pointer).collect::<Vec<_>>()
+        };
+        assert_eq!(wrong("resend"), [""; 0]);
+        assert_eq!(wrong("perhaps"), ["#/settings/in_doubt"]);
+    }
 
     /// Written down apart from the code: opening a route to somebody shows in review.
     #[test]

@@ -120,6 +120,12 @@ fn later(step: Step, reply: &Reply) -> Outcome {
         return defer(reply, Reason::ServiceUnavailable, Blame::Network);
     }
     match (step, reply.enhanced()) {
+        // But for its size nothing was said of the mail yet.
+        (Step::Hello | Step::Login | Step::Mail, enhanced)
+            if !matches!(enhanced, Some((_, 3, 4))) =>
+        {
+            defer(reply, Reason::ServiceUnavailable, Blame::Network)
+        }
         (Step::Rcpt | Step::FinalDot, Some((_, 2, 2))) => {
             defer(reply, Reason::MailboxFull, Blame::Receiver)
         }

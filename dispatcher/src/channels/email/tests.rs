@@ -110,6 +110,11 @@ RcptTo   | 552 5.2.2 mailbox full           | failed mailbox_full by Receiver
 RcptTo   | 421 4.3.2 closing                | deferred service_unavailable by Network
 MailFrom | 550 5.7.1 bad sender             | deferred sender_refused by Channel
 MailFrom | 530 5.7.0 log in first           | deferred authentication_required by Channel
+MailFrom | 450 4.7.1 busy, come back later   | deferred service_unavailable by Network
+MailFrom | 451 4.1.8 domain not resolved     | deferred service_unavailable by Network
+MailFrom | 452 4.3.4 too big for now         | deferred try_later by Network
+MailFrom | 451 4.7.1 Greylisting in action   | deferred service_unavailable by Network
+Data     | 451 4.7.1 Greylisting in action   | deferred try_later by Network
 MailFrom | 552 5.3.4 too big                | failed message_too_large by Receiver
 Data     | 451 4.3.0 not now                | deferred try_later by Network
 FinalDot | 554 5.6.0 looks like spam        | failed rejected by Receiver

@@ -120,13 +120,13 @@ async fn a_server_that_closes_at_any_phase_is_tried_again_later() {
 /// At which phase the server says what, and what that makes of the delivery: it is put off.
 const HARD_WORDS: &str = "\
 Greeting | 554 5.3.2 nobody home | service_refused by Channel
-Greeting | 451 4.3.0 busy        | try_later by Network
+Greeting | 451 4.3.0 busy        | service_unavailable by Network
 Ehlo     | 550 5.7.1 not you     | service_refused by Channel
-Ehlo     | 451 4.3.0 busy        | try_later by Network
+Ehlo     | 451 4.3.0 busy        | service_unavailable by Network
 Auth     | 535 5.7.8 who?        | authentication_refused by Channel
 Auth     | 534 5.7.9 too weak    | authentication_refused by Channel
 Auth     | 550 5.1.1 blocked     | authentication_refused by Channel
-Auth     | 454 4.7.0 later       | try_later by Network
+Auth     | 454 4.7.0 later       | service_unavailable by Network
 MailFrom | 535 5.7.8 who?        | authentication_refused by Channel
 MailFrom | 550 5.1.8 bad sender  | sender_refused by Channel
 RcptTo   | 535 5.7.8 who?        | authentication_refused by ChannelOrReceiver";

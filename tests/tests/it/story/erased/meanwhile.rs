@@ -6,6 +6,7 @@ use std::time::Duration;
 use actix_web::http::header;
 use actix_web::test::TestRequest;
 use actix_web::web::{self, ServiceConfig};
+use serde_json::json;
 use tidings_dispatcher::erasure::Eraser;
 use tidings_event_store::Progress;
 use tidings_event_store::receipt::{Erasure, erasure};
@@ -15,8 +16,9 @@ use tidings_tests::api;
 use tidings_tests::house::House;
 use uuid::Uuid;
 
-use super::{CANARY, erase, tables_with};
+use super::{CANARY, GRACE, erase, post, tables_with};
 use crate::story::bounced::{ask, events, house_commands};
+use crate::story::later_build::says_more;
 
 /// Brings the views to the log's end, and nobody else.
 async fn views_hear(house: &House) {
@@ -54,6 +56,37 @@ async fn an_erasure_is_not_done_before_the_files_that_may_name_them_are() {
     let done = erasure(&platform.store, canary).await.unwrap();
     assert!(matches!(done, Erasure::Erased(_)));
     assert_eq!(tables_with(&house, "canary").await, Vec::<String>::new());
+}
+
+/// Whoever asked before such a file came is not in it, so only who asked since waits for it.
+#[actix_web::test]
+async fn a_file_that_nobody_here_can_read_keeps_waiting_whom_it_may_name() {
+    let house = House::start().await;
+    let before = house.subscriber(CANARY).await;
+    let since = house.subscriber(GRACE).await;
+    house.platform.settle().await;
+    erase(&house, before).await;
+    let request = TestRequest::post()
+        .uri("/api/v1/imports")
+        .insert_header((header::CONTENT_TYPE, "text/csv"))
+        .set_payload("email\nedsger@example.org\n");
+    let (status, started) = ask(&house, house_commands(&house), request).await;
+    assert_eq!(status, 202);
+    erase(&house, since).await;
+    let import = started["id"].as_str().unwrap().parse().unwrap();
+    let said = says_more(&house, import, "subscriber_import.ChunkApplied").await;
+    views_hear(&house).await;
+    // Somebody's build has to fold it, or everybody waits for the view.
+    let skip = json!({ "position": said, "reason": "of a later build" });
+    let path = "/api/v1/views/import_rejections/skip";
+    assert_eq!(post(&house, path, skip).await.0, 200);
+    views_hear(&house).await;
+    let eraser = Eraser::new(house.platform.store.clone(), house.platform.clock.clock());
+    assert_eq!(eraser.step().await.unwrap(), Progress::Advanced);
+    let of = async |id| erasure(&house.platform.store, id).await.unwrap();
+    assert!(matches!(of(before).await, Erasure::Erased(_)));
+    assert!(matches!(of(since).await, Erasure::Requested { .. }));
+    assert_eq!(eraser.step().await.unwrap(), Progress::Idle);
 }
 
 /// A mail on its way has the address in it: the erasure is not done before its outcome is known.

@@ -211,7 +211,11 @@ fn before_the_mail() -> [(Phase, Action, &'static str); 10] {
         (Phase::StartTls, Action::Stall, "timeout"),
         (Phase::StartTls, Action::Drip(HURRY), "timeout"),
         (Phase::StartTls, Action::Reset, "connection_lost"),
-        (Phase::StartTls, says(454, "4.7.0 not now"), "try_later"),
+        (
+            Phase::StartTls,
+            says(454, "4.7.0 not now"),
+            "service_unavailable",
+        ),
         (Phase::Auth, Action::Stall, "timeout"),
         (Phase::Auth, Action::Drip(HURRY), "timeout"),
         (Phase::Auth, Action::Reset, "connection_lost"),
@@ -220,7 +224,7 @@ fn before_the_mail() -> [(Phase, Action, &'static str); 10] {
             says(421, "4.3.2 closing"),
             "service_unavailable",
         ),
-        (Phase::Auth, says(454, "4.7.0 later"), "try_later"),
+        (Phase::Auth, says(454, "4.7.0 later"), "service_unavailable"),
         (
             Phase::Auth,
             says(535, "5.7.8 who?"),

@@ -38,6 +38,7 @@ mod worker;
 pub use crate::audience::Obstacle;
 pub use crate::core::{DispatchError, Limits, Options};
 pub use dispatcher::Dispatcher;
+pub use publications::ASKED_OFTEN;
 pub use tracking::{Tracking, TrackingKeys};
 
 /// Checks a channel's settings and credentials (a JSON object's text) before they are recorded.

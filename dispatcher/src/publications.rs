@@ -18,6 +18,7 @@ use crate::audience;
 use crate::channel::Reach;
 use crate::core::{Core, DispatchError};
 use crate::plan::Planner;
+use crate::schedules::SCHEDULED;
 
 /// A publication that is on its way.
 struct Underway {
@@ -38,6 +39,10 @@ const CANCELLED: &str = "select publication_id from publishing_publication_statu
 
 const PAUSED: &str = "select publication_id from publishing_publication_status \
      where state in ('published', 'frozen', 'planned') and paused_reason <> ''";
+
+/// What is asked several times a second, as long as the platform runs. Each `where` has what the view's index of open
+/// publications has, or less of it: else all there ever were would be looked through.
+pub const ASKED_OFTEN: [&str; 4] = [UNDERWAY, CANCELLED, PAUSED, SCHEDULED];
 
 /// Publications whose deliveries wait.
 pub(crate) async fn paused(log: &Log) -> Result<Vec<Uuid>, ReadError> {

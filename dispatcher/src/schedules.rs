@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::core::{Core, DispatchError};
 use crate::publications::last;
 
-const SCHEDULED: &str = "select publication_id, local_time, zone from publishing_publication_status \
+pub(crate) const SCHEDULED: &str = "select publication_id, local_time, zone from publishing_publication_status \
      where state = 'scheduled'";
 
 impl Core {

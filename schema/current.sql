@@ -344,6 +344,7 @@ create table publishing_publication_status_g1 (
     PRIMARY KEY (publication_id)
 );
 CREATE INDEX publishing_publication_status_g1_created ON publishing_publication_status_g1 USING btree (created_position);
+CREATE INDEX publishing_publication_status_g1_open ON publishing_publication_status_g1 USING btree (state) WHERE ((state = ANY (ARRAY['scheduled'::text, 'published'::text, 'frozen'::text, 'planned'::text])) OR ((state = 'cancelled'::text) AND (deliveries IS NOT NULL) AND (COALESCE(completed_position, (0)::bigint) < under_way_since)));
 
 create table publishing_rebuilds (
     view text not null,

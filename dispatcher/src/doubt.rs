@@ -110,15 +110,9 @@ impl Core {
 
     /// Other instances with open attempts.
     async fn other_instances(&self) -> Result<Vec<Uuid>, ReadError> {
-        let client = self.store.log().pool().get().await?;
-        let statement = client
-            .prepare_cached(
-                "select distinct open_instance from publishing_dispatch_queue \
-                 where open_attempt > 0 and open_instance <> $1",
-            )
-            .await?;
-        let rows = client.query(&statement, &[&self.instance.id]).await?;
-        Ok(rows.iter().map(|row| row.get(0)).collect())
+        let sql = "select distinct open_instance from publishing_dispatch_queue \
+                   where open_attempt > 0 and open_instance <> $1";
+        self.store.log().ids(sql, &[&self.instance.id]).await
     }
 
     /// Attempts of instances that are gone, and any that is overdue.
@@ -128,23 +122,16 @@ impl Core {
         now: OffsetDateTime,
         after: Place,
     ) -> Result<Vec<(Place, Open)>, ReadError> {
-        let client = self.store.log().pool().get().await?;
-        let statement = client
-            .prepare_cached(
-                "select delivery_id, open_attempt, open_instance, correlation_id, open_deadline_at \
-                 from publishing_dispatch_queue \
-                 where open_attempt > 0 and (open_instance = any($1) or open_deadline_at <= $2) \
-                   and (open_deadline_at, delivery_id) > ($4, $5) \
-                 order by open_deadline_at, delivery_id limit $3",
-            )
-            .await?;
+        let sql = "select delivery_id, open_attempt, open_instance, correlation_id, open_deadline_at \
+                   from publishing_dispatch_queue \
+                   where open_attempt > 0 and (open_instance = any($1) or open_deadline_at <= $2) \
+                     and (open_deadline_at, delivery_id) > ($4, $5) \
+                   order by open_deadline_at, delivery_id limit $3";
         let overdue = now - GRACE;
         let (deadline, delivery_id) = after;
-        let rows = client
-            .query(
-                &statement,
-                &[&gone, &overdue, &PAGE, &deadline, &delivery_id],
-            )
+        let log = self.store.log();
+        let rows = log
+            .query(sql, &[&gone, &overdue, &PAGE, &deadline, &delivery_id])
             .await?;
         Ok(rows
             .iter()

@@ -2,18 +2,17 @@
 //! copy of the log; then everything else that could bring the data back. Last of all it goes on record. Each step may
 //! be repeated, so whoever goes on after a crash begins anew.
 
+mod waiting;
+
 use std::time::Duration;
 
-use deadpool_postgres::Pool;
 use tidings_domain::aggregate::Aggregate as _;
 use tidings_domain::delivery::Delivery;
 use tidings_domain::stream_id::reaction;
 use tidings_domain::subscriber::{Command, Profile, Shreddable, Shredded, Subscriber};
-use tidings_event_store::tokio_postgres::types::ToSql;
 use tidings_event_store::view::{Definition, Reached, discard_staged, reached};
 use tidings_event_store::{
-    CommitError, Context, Loaded, Progress, ReadError, Recorded, Store, crash_point,
-    give_up_addresses,
+    CommitError, Context, Loaded, Progress, Recorded, Store, crash_point, give_up_addresses,
 };
 use tidings_service::Clock;
 use tidings_service::problem::chain;
@@ -23,6 +22,8 @@ use uuid::Uuid;
 
 use crate::core::{ACTOR, DispatchError};
 use crate::stepping::Stepping;
+
+pub use waiting::Waiting;
 
 /// Deliveries that are folded at once.
 const DELIVERIES: usize = 500;
@@ -44,12 +45,15 @@ const PROFILES: Definition = Definition {
 const REJECTIONS: [&str; 1] = ["import_rejections"];
 /// How long a view that is a moment behind is waited for.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// What an erasure waits for that could not be carried out.
+const FAILED: &str = "the last try failed, and the log of the platform says why";
 const REQUESTED_TYPE: &str = "subscriber.ErasureRequested";
 
 /// Erases those whose data are to be destroyed. Any number may run; one is enough.
 pub struct Eraser {
     store: Store,
     clock: Clock,
+    waiting: Waiting,
 }
 
 impl Stepping for Eraser {
@@ -69,7 +73,17 @@ impl Stepping for Eraser {
 impl Eraser {
     /// One over this log.
     pub fn new(store: Store, clock: Clock) -> Self {
-        Self { store, clock }
+        let waiting = Waiting::default();
+        Self {
+            store,
+            clock,
+            waiting,
+        }
+    }
+
+    /// Those it has not erased yet, as of its last step.
+    pub fn waiting(&self) -> Waiting {
+        self.waiting.clone()
     }
 
     /// Erases whom it can. Those that something stands in the way of are left for the next time, but for their keys,
@@ -79,7 +93,8 @@ impl Eraser {
     /// When it cannot be found out who is to be erased, or a key is not destroyed.
     pub async fn step(&self) -> Result<Progress, DispatchError> {
         let (store, now) = (&self.store, self.clock.now());
-        let requested = ids(store.log().pool(), REQUESTED, &[]).await?;
+        let requested = store.log().ids(REQUESTED, &[]).await?;
+        self.waiting.are(&requested);
         if requested.is_empty() {
             return Ok(Progress::Idle);
         }
@@ -89,10 +104,11 @@ impl Eraser {
         let way = Way::of(store).await?;
         let mut progress = Progress::Idle;
         for id in requested {
-            match erase(store, id, &way, now).await {
+            match self.erase(id, &way, now).await {
                 Ok(step) => progress = progress.or(step),
                 // One subscriber's trouble is not the others'.
                 Err(error) => {
+                    self.waiting.waits(id, (now, now), FAILED);
                     tracing::warn!(subscriber = %id, error = %chain(&error), "an erasure waits");
                 }
             }
@@ -104,6 +120,53 @@ impl Eraser {
     /// is of many kinds.
     pub async fn run(self, stop: CancellationToken) {
         self.run_until(stop).await;
+    }
+
+    async fn erase(
+        &self,
+        id: Uuid,
+        way: &Way,
+        now: OffsetDateTime,
+    ) -> Result<Progress, DispatchError> {
+        let store = &self.store;
+        let loaded = store.load::<Subscriber>(id).await?;
+        let Subscriber::Erasing(profile) = loaded.state.clone() else {
+            self.waiting.is_done(id);
+            return Ok(Progress::Idle);
+        };
+        let events = store.log().stream(id).await?;
+        let requested = events.iter().find(|it| it.event_type == REQUESTED_TYPE);
+        let Some(requested) = requested else {
+            return Ok(Progress::Idle);
+        };
+        let mut obstacle = way.obstacle(requested.position);
+        if obstacle.is_none() && is_attempted(store, id, now).await? {
+            obstacle = Some("an attempt is under way".to_owned());
+        }
+        if let Some(obstacle) = obstacle {
+            let requested_at = requested.recorded_at;
+            let is_long = self.waiting.waits(id, (requested_at, now), &obstacle);
+            tracing::debug!(subscriber = %id, obstacle, "an erasure waits");
+            if is_long {
+                tracing::warn!(subscriber = %id, obstacle, %requested_at, "an erasure has waited for long");
+            }
+            return Ok(Progress::Idle);
+        }
+        let former = profile.former.iter().map(|former| former.address_id);
+        let addresses: Vec<String> = former
+            .chain([profile.address_id])
+            .map(|id| id.to_string())
+            .collect();
+        let imports = store.log().ids(QUOTING, &[&addresses]).await?;
+        shred(store, &imports, now).await?;
+        crash_point!("erase.all_shredded");
+        let shredded = shredded(store, id, &imports).await?;
+        let erased = record(store, (loaded, &profile), requested, shredded, now).await?;
+        crash_point!("erase.recorded");
+        if erased == Progress::Advanced {
+            self.waiting.is_done(id);
+        }
+        Ok(erased)
     }
 }
 
@@ -120,7 +183,7 @@ struct Way {
 impl Way {
     async fn of(store: &Store) -> Result<Self, DispatchError> {
         let mut files = Vec::new();
-        for import_id in ids(store.log().pool(), FILES, &[]).await? {
+        for import_id in store.log().ids(FILES, &[]).await? {
             // Not understood, only placed: one that a later build wrote keeps waiting whoever asked since, and nobody else.
             let first = store.log().stream_after(import_id, 0, 1).await?;
             files.push((import_id, first.first().map(|started| started.position)));
@@ -150,43 +213,6 @@ impl Way {
     }
 }
 
-async fn erase(
-    store: &Store,
-    id: Uuid,
-    way: &Way,
-    now: OffsetDateTime,
-) -> Result<Progress, DispatchError> {
-    let loaded = store.load::<Subscriber>(id).await?;
-    let Subscriber::Erasing(profile) = loaded.state.clone() else {
-        return Ok(Progress::Idle);
-    };
-    let events = store.log().stream(id).await?;
-    let requested = events.iter().find(|it| it.event_type == REQUESTED_TYPE);
-    let Some(requested) = requested else {
-        return Ok(Progress::Idle);
-    };
-    let mut obstacle = way.obstacle(requested.position);
-    if obstacle.is_none() && is_attempted(store, id, now).await? {
-        obstacle = Some("an attempt is under way".to_owned());
-    }
-    if let Some(obstacle) = obstacle {
-        tracing::debug!(subscriber = %id, obstacle, "an erasure waits");
-        return Ok(Progress::Idle);
-    }
-    let former = profile.former.iter().map(|former| former.address_id);
-    let addresses: Vec<String> = former
-        .chain([profile.address_id])
-        .map(|id| id.to_string())
-        .collect();
-    let imports = ids(store.log().pool(), QUOTING, &[&addresses]).await?;
-    shred(store, &imports, now).await?;
-    crash_point!("erase.all_shredded");
-    let shredded = shredded(store, id, &imports).await?;
-    let erased = record(store, (loaded, &profile), requested, shredded, now).await?;
-    crash_point!("erase.recorded");
-    Ok(erased)
-}
-
 /// Destroys the keys that are not destroyed yet.
 async fn shred(store: &Store, keys: &[Uuid], now: OffsetDateTime) -> Result<(), DispatchError> {
     let vault = store.vault();
@@ -202,7 +228,7 @@ async fn shred(store: &Store, keys: &[Uuid], now: OffsetDateTime) -> Result<(), 
 /// Whether an attempt may still put the address on the wire. None is made any more; one that was made before has a
 /// deadline.
 async fn is_attempted(store: &Store, id: Uuid, now: OffsetDateTime) -> Result<bool, DispatchError> {
-    let deliveries = ids(store.log().pool(), DELIVERED, &[&id]).await?;
+    let deliveries = store.log().ids(DELIVERED, &[&id]).await?;
     for some in deliveries.chunks(DELIVERIES) {
         let loaded = store.load_many::<Delivery>(some).await?;
         let is_open = |state: &Delivery| matches!(state, Delivery::Attempting { deadline, .. } if *deadline > now);
@@ -258,15 +284,4 @@ async fn record(
         Err(CommitError::Conflict { .. }) => Ok(Progress::Idle),
         Err(error) => Err(error.into()),
     }
-}
-
-async fn ids(
-    pool: &Pool,
-    sql: &str,
-    values: &[&(dyn ToSql + Sync)],
-) -> Result<Vec<Uuid>, ReadError> {
-    let client = pool.get().await?;
-    let statement = client.prepare_cached(sql).await?;
-    let rows = client.query(&statement, values).await?;
-    Ok(rows.iter().map(|row| row.get(0)).collect())
 }

@@ -38,4 +38,5 @@ mod worker;
 pub use crate::audience::Obstacle;
 pub use crate::core::{DispatchError, Limits, Options};
 pub use dispatcher::Dispatcher;
+pub use publications::ASKED_OFTEN;
 pub use tracking::{Tracking, TrackingKeys};

@@ -1,7 +1,6 @@
 //! By which channel the platform itself writes to subscribers.
 
-use deadpool_postgres::Pool;
-use tidings_event_store::ReadError;
+use tidings_event_store::{Log, ReadError};
 use uuid::Uuid;
 
 use crate::channels::addressed_kinds;
@@ -12,19 +11,15 @@ use crate::channels::addressed_kinds;
 /// # Errors
 /// When the view can not be read.
 pub async fn channel(
-    pool: &Pool,
+    log: &Log,
     named: Option<Uuid>,
     left: &[Uuid],
 ) -> Result<Option<Uuid>, ReadError> {
     let named = named.filter(|id| !left.contains(id));
     let kinds = addressed_kinds();
-    let client = pool.get().await?;
     let sql = "select channel_id from publishing_channel_list \
                where kind = any($1) and channel_id <> all($3) and (channel_id = $2 or $2 is null and enabled) \
                order by channel_id limit 1";
-    let statement = client.prepare_cached(sql).await?;
-    let row = client
-        .query_opt(&statement, &[&kinds, &named, &left])
-        .await?;
-    Ok(row.map(|row| row.get(0)))
+    let found = log.ids(sql, &[&kinds, &named, &left]).await?;
+    Ok(found.first().copied())
 }

@@ -8,7 +8,7 @@ use tidings_domain::delivery::retry::{Family, Trouble};
 use tidings_domain::delivery::{Command, Delivery, DoubtReason, Event, Reply};
 use tidings_domain::id::derive_from;
 use tidings_domain::value::Code;
-use tidings_event_store::{CommitError, Committed, Loaded, crash_point};
+use tidings_event_store::{CommitError, Committed, Loaded, Outage, crash_point};
 use tidings_proto::Reason;
 use tidings_service::problem::chain;
 use time::OffsetDateTime;
@@ -118,16 +118,17 @@ async fn tell(core: &Core, pick: &Pick, way: &Way, attempt: u32, position: i64, 
     }
 }
 
-/// Waiting for the log to come back; said once, not at every try.
+/// Waiting for the log to come back.
 #[derive(Default)]
 pub(crate) struct Waits {
-    told: bool,
+    outage: Outage,
 }
 
 impl Waits {
     pub(crate) async fn wait(&mut self, error: &impl std::error::Error) {
-        if !std::mem::replace(&mut self.told, true) {
-            tracing::warn!(error = %chain(&error), "an outcome waits to be recorded");
+        let error = chain(&error).to_string();
+        if self.outage.is_news(&error) {
+            tracing::warn!(error, "an outcome waits to be recorded");
         }
         tokio::time::sleep(PAUSE).await;
     }

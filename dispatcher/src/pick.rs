@@ -1,10 +1,9 @@
 //! Picking what is due, with what the views know of each receiver.
 
-use deadpool_postgres::Pool;
 use tidings_domain::delivery::{Cause, Delivery, Plan, Receiver, Tries};
 use tidings_domain::preferences::Preferences;
 use tidings_domain::subscriber::{Choices, Standing};
-use tidings_event_store::{Guard, Loaded, ReadError};
+use tidings_event_store::{Guard, Loaded, Log, ReadError};
 use time::OffsetDateTime;
 use tokio_postgres::Row;
 use uuid::Uuid;
@@ -112,17 +111,15 @@ pub(crate) struct Crowded {
 }
 
 /// Reads due deliveries, the most urgent first.
-pub(crate) async fn pick(pool: &Pool, wanted: &Wanted<'_>) -> Result<Vec<Pick>, ReadError> {
-    let client = pool.get().await?;
+pub(crate) async fn pick(log: &Log, wanted: &Wanted<'_>) -> Result<Vec<Pick>, ReadError> {
     let (crowded, least): (Vec<Uuid>, Vec<i32>) = wanted
         .crowded
         .iter()
         .map(|it| (it.channel_id, it.least))
         .unzip();
-    let statement = client.prepare_cached(include_str!("pick.sql")).await?;
-    let rows = client
+    let rows = log
         .query(
-            &statement,
+            include_str!("pick.sql"),
             &[
                 &wanted.lanes,
                 &wanted.now,

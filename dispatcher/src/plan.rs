@@ -265,7 +265,7 @@ impl Planning<'_> {
             .publication_context(self.id, &self.frozen, intent)
             .await?;
         let subscribers: Vec<Uuid> = missing.iter().filter_map(|(_, (_, to))| *to).collect();
-        let preferences = preferences::of(self.core.store.log().pool(), &subscribers).await?;
+        let preferences = preferences::of(self.core.store.log(), &subscribers).await?;
         // The date the messages bear, by which their time is found again at each attempt.
         let now = context.occurred_at;
         let due_at = |subscriber_id: &Option<Uuid>| {

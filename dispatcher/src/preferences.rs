@@ -2,26 +2,23 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use deadpool_postgres::Pool;
 use serde_json::Value;
 use tidings_domain::preferences::Preferences;
 use tidings_domain::subscriber::Choices;
-use tidings_event_store::ReadError;
+use tidings_event_store::{Log, ReadError};
 use uuid::Uuid;
 
 /// Of these subscribers: of those who said something.
 pub(crate) async fn of(
-    pool: &Pool,
+    log: &Log,
     subscribers: &[Uuid],
 ) -> Result<HashMap<Uuid, Preferences>, ReadError> {
     if subscribers.is_empty() {
         return Ok(HashMap::new());
     }
-    let client = pool.get().await?;
     let sql = "select subscriber_id, preferences from publishing_subscriber_profile \
                where subscriber_id = any($1) and preferences is not null";
-    let statement = client.prepare_cached(sql).await?;
-    let rows = client.query(&statement, &[&subscribers]).await?;
+    let rows = log.query(sql, &[&subscribers]).await?;
     let read = rows.iter().filter_map(|row| {
         let preferences = Preferences::recorded_value(&row.get::<_, Value>(1))?;
         Some((row.get(0), preferences))

@@ -6,10 +6,11 @@ mod freeze;
 use std::collections::HashMap;
 use std::time::Duration;
 
-use deadpool_postgres::Pool;
 use tidings_domain::publication::{self, Accounting, Plan, Publication, Stage};
 use tidings_domain::stream_id::reaction;
-use tidings_event_store::{Context, ExecuteError, Loaded, Past, Progress, ReadError, crash_point};
+use tidings_event_store::{
+    Context, ExecuteError, Loaded, Log, Past, Progress, ReadError, crash_point,
+};
 use tidings_service::clock::Monotonic;
 use tidings_service::problem::chain;
 use uuid::Uuid;
@@ -18,6 +19,7 @@ use crate::audience;
 use crate::channel::Reach;
 use crate::core::{Core, DispatchError};
 use crate::plan::Planner;
+use crate::schedules::SCHEDULED;
 
 /// A publication that is on its way.
 struct Underway {
@@ -39,21 +41,18 @@ const CANCELLED: &str = "select publication_id from publishing_publication_statu
 const PAUSED: &str = "select publication_id from publishing_publication_status \
      where state in ('published', 'frozen', 'planned') and paused_reason <> ''";
 
+/// What is asked several times a second, as long as the platform runs. Each `where` has what the view's index of open
+/// publications has, or less of it: else all there ever were would be looked through.
+pub const ASKED_OFTEN: [&str; 4] = [UNDERWAY, CANCELLED, PAUSED, SCHEDULED];
+
 /// Publications whose deliveries wait.
-pub(crate) async fn paused(pool: &Pool) -> Result<Vec<Uuid>, ReadError> {
-    ids(pool, PAUSED).await
+pub(crate) async fn paused(log: &Log) -> Result<Vec<Uuid>, ReadError> {
+    log.ids(PAUSED, &[]).await
 }
 
 /// Publications whose deliveries are settled whenever they are due.
-pub(crate) async fn cancelled(pool: &Pool) -> Result<Vec<Uuid>, ReadError> {
-    ids(pool, CANCELLED).await
-}
-
-async fn ids(pool: &Pool, sql: &str) -> Result<Vec<Uuid>, ReadError> {
-    let client = pool.get().await?;
-    let statement = client.prepare_cached(sql).await?;
-    let rows = client.query(&statement, &[]).await?;
-    Ok(rows.iter().map(|row| row.get(0)).collect())
+pub(crate) async fn cancelled(log: &Log) -> Result<Vec<Uuid>, ReadError> {
+    log.ids(CANCELLED, &[]).await
 }
 
 /// What keeps a publication from going out is seldom gone a moment later, and is logged each time.
@@ -88,7 +87,7 @@ impl Publications {
             return Ok(Progress::Idle);
         }
         let mut progress = core.fire_schedules().await?;
-        let all = underway(core.store.log().pool()).await?;
+        let all = underway(core.store.log()).await?;
         let unfrozen = |id: &Uuid| {
             all.iter()
                 .any(|it| it.publication_id == *id && it.state == "published")
@@ -134,10 +133,8 @@ impl Publications {
     }
 }
 
-async fn underway(pool: &Pool) -> Result<Vec<Underway>, ReadError> {
-    let client = pool.get().await?;
-    let statement = client.prepare_cached(UNDERWAY).await?;
-    let rows = client.query(&statement, &[]).await?;
+async fn underway(log: &Log) -> Result<Vec<Underway>, ReadError> {
+    let rows = log.query(UNDERWAY, &[]).await?;
     Ok(rows
         .iter()
         .map(|row| Underway {
@@ -152,9 +149,9 @@ async fn underway(pool: &Pool) -> Result<Vec<Underway>, ReadError> {
 impl Core {
     /// Completes the publication once every delivery is settled.
     async fn complete(&self, id: Uuid) -> Result<Progress, DispatchError> {
-        let pool = self.store.log().pool();
-        let seen = delivery_log_position(pool).await?;
-        let (planned, pending, mut totals) = totals(pool, id).await?;
+        let log = self.store.log();
+        let seen = delivery_log_position(log).await?;
+        let (planned, pending, mut totals) = totals(log, id).await?;
         if pending > 0 {
             return Ok(Progress::Idle);
         }
@@ -190,7 +187,7 @@ impl Core {
         }
         // Everything is planned: the audience has served. Before the last event, or a crash between
         // would leave it behind.
-        audience::forget(pool, id).await?;
+        audience::forget(log.pool(), id).await?;
         crash_point!("complete.audience_forgotten");
         let command = publication::Command::Complete { totals };
         let progress = self.react(id, &cause, "complete", command).await?;
@@ -264,33 +261,36 @@ pub(crate) fn last<A: tidings_domain::aggregate::Aggregate>(
 }
 
 /// How far the view that deliveries are counted in has folded the log.
-pub(crate) async fn delivery_log_position(pool: &Pool) -> Result<i64, ReadError> {
-    Ok(tidings_event_store::view::position(pool, "delivery_log")
-        .await?
-        .unwrap_or(0))
+pub(crate) async fn delivery_log_position(log: &Log) -> Result<i64, ReadError> {
+    Ok(
+        tidings_event_store::view::position(log.pool(), "delivery_log")
+            .await?
+            .unwrap_or(0),
+    )
 }
 
 /// Planned, pending, and the settled ones by class, over all channels.
-async fn totals(pool: &Pool, id: Uuid) -> Result<(i64, i64, Accounting), ReadError> {
-    let client = pool.get().await?;
-    let statement = client
-        .prepare_cached(
+async fn totals(log: &Log, id: Uuid) -> Result<(i64, i64, Accounting), ReadError> {
+    let rows = log
+        .query(
             "select coalesce(sum(planned), 0)::bigint, coalesce(sum(pending), 0)::bigint, \
                     coalesce(sum(sent), 0)::bigint, coalesce(sum(failed), 0)::bigint, \
                     coalesce(sum(suppressed), 0)::bigint, coalesce(sum(cancelled), 0)::bigint, \
                     coalesce(sum(in_doubt), 0)::bigint \
              from publishing_publication_accounting where publication_id = $1",
+            &[&id],
         )
         .await?;
-    let row = client.query_one(&statement, &[&id]).await?;
-    let count = |column: usize| row.get::<_, i64>(column) as u64;
+    // A sum has its row, also of none.
+    let count = |column: usize| rows.first().map_or(0, |row| row.get::<_, i64>(column));
+    let settled = |column| count(column) as u64;
     let totals = Accounting {
-        sent: count(2),
-        failed: count(3),
-        suppressed: count(4),
-        cancelled: count(5),
-        in_doubt: count(6),
+        sent: settled(2),
+        failed: settled(3),
+        suppressed: settled(4),
+        cancelled: settled(5),
+        in_doubt: settled(6),
         not_planned: 0,
     };
-    Ok((row.get(0), row.get(1), totals))
+    Ok((count(0), count(1), totals))
 }

@@ -1,13 +1,12 @@
 //! Putting a retry into effect: deliveries that failed, or are held in doubt, wait for another attempt. In chunks,
 //! each found in the delivery log and judged by its own stream, so that it can start over at any time.
 
-use deadpool_postgres::Pool;
 use tidings_domain::aggregate::Aggregate as _;
 use tidings_domain::delivery::{self, Command, Delivery, Plan};
 use tidings_domain::publication::{self, OpenRetry, Publication};
 use tidings_domain::stream_id::reaction;
 use tidings_domain::value::Code;
-use tidings_event_store::{CommitError, Loaded, Past, Progress, ReadError, crash_point};
+use tidings_event_store::{CommitError, Loaded, Log, Past, Progress, ReadError, crash_point};
 use uuid::Uuid;
 
 use crate::core::{Core, DispatchError};
@@ -35,14 +34,14 @@ impl Core {
         let Some(requested) = requested else {
             return Ok(Progress::Idle);
         };
-        let pool = self.store.log().pool();
-        let seen = delivery_log_position(pool).await?;
+        let log = self.store.log();
+        let seen = delivery_log_position(log).await?;
         if seen < requested.position {
             return Ok(Progress::Idle);
         }
         let mut after = None;
         loop {
-            let found = found(pool, id, open, requested.position, after).await?;
+            let found = found(log, id, open, requested.position, after).await?;
             if found.is_empty() {
                 let command = publication::Command::CompleteRetry {
                     version: open.version,
@@ -134,30 +133,26 @@ impl Core {
 /// Deliveries that were in the class when it was asked for, and have not moved since as far as the view knows; those
 /// behind `after`, if there is one.
 async fn found(
-    pool: &Pool,
+    log: &Log,
     publication_id: Uuid,
     open: &OpenRetry,
     requested_at: i64,
     after: Option<Uuid>,
 ) -> Result<Vec<Uuid>, ReadError> {
-    let client = pool.get().await?;
-    let statement = client.prepare_cached(FOUND).await?;
     let retry = &open.retry;
     let reasons: Vec<&str> = retry.failed_reasons.iter().map(Code::as_str).collect();
-    let rows = client
-        .query(
-            &statement,
-            &[
-                &publication_id,
-                &retry.class.as_str(),
-                &retry.channel_id,
-                &retry.delivery_id,
-                &reasons,
-                &requested_at,
-                &CHUNK,
-                &after,
-            ],
-        )
-        .await?;
-    Ok(rows.iter().map(|row| row.get(0)).collect())
+    log.ids(
+        FOUND,
+        &[
+            &publication_id,
+            &retry.class.as_str(),
+            &retry.channel_id,
+            &retry.delivery_id,
+            &reasons,
+            &requested_at,
+            &CHUNK,
+            &after,
+        ],
+    )
+    .await
 }

@@ -1,9 +1,8 @@
 //! What a channel has not taken, for whoever has it sent again.
 
-use deadpool_postgres::Pool;
 use tidings_domain::delivery::DoubtPolicy;
 use tidings_domain::publication::RetriedClass;
-use tidings_event_store::ReadError;
+use tidings_event_store::{Log, ReadError};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -31,23 +30,19 @@ pub fn knows_copies(kind: &str) -> bool {
 /// # Errors
 /// When the views can not be read.
 pub async fn not_taken(
-    pool: &Pool,
+    log: &Log,
     channel_id: Uuid,
     (from, to): (OffsetDateTime, OffsetDateTime),
     limit: usize,
 ) -> Result<Vec<NotTaken>, ReadError> {
-    let client = pool.get().await?;
     let sql = "select s.publication_id, s.published_at, a.failed > 0 \
                from publishing_publication_accounting a \
                join publishing_publication_status s on s.publication_id = a.publication_id \
                where a.channel_id = $1 and (a.failed > 0 or a.in_doubt > 0) \
                  and s.published_at >= $2 and s.published_at < $3 and s.state in ('planned', 'completed') \
                order by s.published_at, s.publication_id limit $4";
-    let statement = client.prepare_cached(sql).await?;
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let rows = client
-        .query(&statement, &[&channel_id, &from, &to, &limit])
-        .await?;
+    let rows = log.query(sql, &[&channel_id, &from, &to, &limit]).await?;
     Ok(rows
         .iter()
         .map(|row| NotTaken {

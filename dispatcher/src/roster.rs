@@ -176,10 +176,8 @@ impl Roster {
     /// Meets the channels that share an account with others and folds those anew that have moved on, although nothing is sent by
     /// them: what their settings say holds for the others.
     pub(crate) async fn keep_up(&self) -> Result<(), ReadError> {
-        let client = self.store.log().pool().get().await?;
-        let statement = client.prepare_cached(VERSIONS).await?;
         let kinds = channels::addressed_kinds();
-        for row in client.query(&statement, &[&kinds]).await? {
+        for row in self.store.log().query(VERSIONS, &[&kinds]).await? {
             let (channel_id, version): (Uuid, i32) = (row.get(0), row.get(1));
             let is_enabled = row.get::<_, Option<bool>>(2) == Some(true);
             let known = self.known(channel_id).map(|way| way.version);

@@ -1,16 +1,15 @@
 //! Publications that go out by themselves, each at its civil time.
 
-use deadpool_postgres::Pool;
 use tidings_domain::publication::{Command, Publication};
 use tidings_domain::schedule::CivilTime;
-use tidings_event_store::{Progress, ReadError, crash_point};
+use tidings_event_store::{Log, Progress, ReadError, crash_point};
 use tidings_service::problem::chain;
 use uuid::Uuid;
 
 use crate::core::{Core, DispatchError};
 use crate::publications::last;
 
-const SCHEDULED: &str = "select publication_id, local_time, zone from publishing_publication_status \
+pub(crate) const SCHEDULED: &str = "select publication_id, local_time, zone from publishing_publication_status \
      where state = 'scheduled'";
 
 impl Core {
@@ -21,7 +20,7 @@ impl Core {
         if self.surroundings.get().await?.held {
             return Ok(progress);
         }
-        for (id, time) in scheduled(self.store.log().pool()).await? {
+        for (id, time) in scheduled(self.store.log()).await? {
             // Found anew at every look: a zone may have changed its rules since it was scheduled.
             match time.as_ref().and_then(CivilTime::instant) {
                 Some(at) if self.clock.now() >= at => match self.fire(id).await {
@@ -58,10 +57,8 @@ impl Core {
     }
 }
 
-async fn scheduled(pool: &Pool) -> Result<Vec<(Uuid, Option<CivilTime>)>, ReadError> {
-    let client = pool.get().await?;
-    let statement = client.prepare_cached(SCHEDULED).await?;
-    let rows = client.query(&statement, &[]).await?;
+async fn scheduled(log: &Log) -> Result<Vec<(Uuid, Option<CivilTime>)>, ReadError> {
+    let rows = log.query(SCHEDULED, &[]).await?;
     Ok(rows
         .iter()
         .map(|row| {

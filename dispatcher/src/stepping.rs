@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tidings_event_store::{Progress, Store};
+use tidings_event_store::{Outage, Progress, Store};
 use tidings_service::problem::chain;
 use tokio_util::sync::CancellationToken;
 
@@ -28,9 +28,14 @@ pub(crate) trait Stepping: Sync {
         async move {
             let mut commits = self.store().log().committed();
             let steps = async {
+                let mut outage = Outage::default();
                 loop {
-                    if let Err(error) = self.step().await {
-                        tracing::warn!(error = %chain(&error), "{}", Self::WAITS);
+                    match self.step().await.map_err(|error| chain(&error)) {
+                        Err(error) if outage.is_news(&error) => {
+                            tracing::warn!(error, "{}", Self::WAITS);
+                        }
+                        Ok(_) if outage.is_over() => tracing::info!("no longer: {}", Self::WAITS),
+                        _ => {}
                     }
                     tokio::time::sleep(Self::BREATHER).await;
                     // The outcome is the same: time to look again.

@@ -169,8 +169,8 @@ impl Worker {
         if lanes.is_empty() {
             return Ok(());
         }
-        let pool = &self.core.store.log().pool().clone();
-        self.forget_taken(queue::position(pool).await?);
+        let log = &self.core.store.log().clone();
+        self.forget_taken(queue::position(log.pool()).await?);
         self.slots.forget(Instant::now());
         self.wake().await;
         self.keep_up().await;
@@ -179,9 +179,9 @@ impl Worker {
         if held {
             self.put_back(|pick| !whenever_due.contains(&pick.plan.cause.id()));
         }
-        let paused = publications::paused(pool).await?;
+        let paused = publications::paused(log).await?;
         self.put_back(|pick| !pick.is_withdrawn && paused.contains(&pick.plan.cause.id()));
-        if !held && let Err(error) = self.maybe_withdrawn.hear(&self.feed, pool, &lanes).await {
+        if !held && let Err(error) = self.maybe_withdrawn.hear(&self.feed, log, &lanes).await {
             tracing::debug!(error = %chain(&error), "who has left is not known for now");
         }
         let maybe_withdrawn = self
@@ -192,7 +192,7 @@ impl Worker {
         self.cancelled = whenever_due;
         let crowded = self.crowded();
         let mut picks = pick(
-            pool,
+            log,
             &Wanted {
                 lanes: &lanes,
                 now: self.core.clock.now(),

@@ -16,6 +16,7 @@ use uuid::Uuid;
 use crate::counters::Counters;
 use crate::crash_point;
 use crate::event::{Commit, Committed};
+use crate::outage::Outage;
 use crate::session::Connect;
 use crate::timeline::{Timeline, WentBack};
 use crate::why::why;
@@ -28,6 +29,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How long opening a session, or looking for the outcome of a batch, may take before it is tried anew.
 const ATTEMPT_WITHIN: Duration = Duration::from_secs(2);
 const RECONNECT_PAUSE: Duration = Duration::from_millis(50);
+const NO_ANSWER: &str = "the database does not answer";
+const OUTCOME_UNKNOWN: &str = "the outcome of a batch is still unknown";
 /// Commits that may wait in line; past it, callers wait to get in line.
 const LINE_COMMITS: usize = 8_192;
 
@@ -121,6 +124,8 @@ impl Committer {
             line: VecDeque::new(),
             session: None,
             lost: Vec::new(),
+            away: Outage::default(),
+            refusing: Outage::default(),
         };
         tokio::spawn(task.run());
         Self { line, timeline }
@@ -155,6 +160,10 @@ struct Task {
     /// Sessions that were lost, and that nobody has made sure of since: what was sent over them may still be
     /// committed.
     lost: Vec<CommitSession>,
+    /// Said once: callers that wait have it tried many times a second.
+    away: Outage,
+    /// The same of a database that answers, and takes nothing at the moment.
+    refusing: Outage,
 }
 
 impl Task {
@@ -199,20 +208,35 @@ impl Task {
             return Some(session);
         }
         match timeout(ATTEMPT_WITHIN, self.open()).await {
-            Ok(Ok(session)) => return Some(session),
+            Ok(Ok(session)) => {
+                self.is_back();
+                return Some(session);
+            }
             Ok(Err(OpenError::WentBack(went_back))) => {
                 self.take_waiting();
                 self.refuse(went_back);
                 return None;
             }
             Ok(Err(OpenError::Database(error))) => {
-                tracing::warn!(error = why(&error), "the committer has no database");
+                self.is_away(&why(&error), "the committer has no database");
             }
-            Err(_) => tracing::warn!("the committer's database does not answer"),
+            Err(_) => self.is_away(NO_ANSWER, "the committer has no database"),
         }
         self.give_up_on_the_impatient();
         tokio::time::sleep(RECONNECT_PAUSE).await;
         None
+    }
+
+    fn is_away(&mut self, error: &str, what: &str) {
+        if self.away.is_news(error) {
+            tracing::warn!(error, "{what}");
+        }
+    }
+
+    fn is_back(&mut self) {
+        if self.away.is_over() {
+            tracing::info!("the committer has its database again");
+        }
     }
 
     /// A session with the log that was seen before, by whomever in this process. Nothing is committed any more over
@@ -259,6 +283,9 @@ impl Task {
             let started = Instant::now();
             match session.commit(&batch).await {
                 Ok(verdicts) => {
+                    if self.refusing.is_over() {
+                        tracing::info!("batches are committed again");
+                    }
                     crash_point!("commit.recorded");
                     let refused = verdicts
                         .each
@@ -282,7 +309,10 @@ impl Task {
                     return Err(Lost { submissions, first });
                 }
                 Err(Failure::Refused(error)) if session::is_temporary(&error) => {
-                    tracing::warn!(error = why(&error), "a batch was not committed");
+                    let error = why(&error);
+                    if self.refusing.is_news(&error) {
+                        tracing::warn!(error, "batches are not committed");
+                    }
                     batch
                         .submissions
                         .into_iter()
@@ -333,6 +363,7 @@ impl Task {
         loop {
             match timeout(ATTEMPT_WITHIN, self.find_after(&submissions)).await {
                 Ok(Ok((session, found))) => {
+                    self.is_back();
                     crash_point!("commit.found");
                     for (submission, found) in submissions.into_iter().zip(found).rev() {
                         match found {
@@ -348,12 +379,9 @@ impl Task {
                     return self.refuse(went_back);
                 }
                 Ok(Err(OpenError::Database(error))) => {
-                    tracing::warn!(
-                        error = why(&error),
-                        "the outcome of a batch is still unknown"
-                    );
+                    self.is_away(&why(&error), OUTCOME_UNKNOWN);
                 }
-                Err(_) => tracing::warn!("nobody tells the outcome of a batch"),
+                Err(_) => self.is_away(NO_ANSWER, OUTCOME_UNKNOWN),
             }
             let (late, patient): (Vec<_>, Vec<_>) = submissions
                 .into_iter()

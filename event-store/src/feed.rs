@@ -3,6 +3,7 @@
 //! a slow reader falls back to the log by itself. JetStream only brings the news early: every received
 //! sequence is compared with the expected one, and whatever it does not bring is read from the log.
 
+mod following;
 mod window;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,14 +18,17 @@ use prost::Message as _;
 use tidings_proto::common::Envelope;
 use tidings_proto::{DecodeError, Event};
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::crash_point;
 use crate::event::Recorded;
 use crate::log::{Log, Page, ReadError, SLOW_TIMER};
+use crate::outage::Outage;
 use crate::stream::{BATCH_HASH, StreamName, hex};
 use crate::why::why;
 
+use following::Following;
 use window::Window;
 
 const BACKFILL_PAGE: i64 = 1_000;
@@ -146,18 +150,23 @@ impl Feed {
         stop: CancellationToken,
     ) -> Result<(), ReadError> {
         let jetstream = async_nats::jetstream::new(client.clone());
+        let (mut following, mut log_away) = (Following::default(), Outage::default());
         while !stop.is_cancelled() {
             // Asking a server that is away would only wait for time-outs.
             if client.connection_state() == State::Connected {
+                following.begins();
                 let followed = tokio::select! {
                     () = stop.cancelled() => return Ok(()),
-                    followed = self.follow(&jetstream, &name) => followed,
+                    followed = self.follow(&jetstream, &name, &mut following) => followed,
                 };
                 if let Err(error) = followed {
                     tracing::debug!(error, "the feed reads the log");
+                    if client.connection_state() == State::Connected {
+                        following.failed(&error, Instant::now());
+                    }
                 }
             }
-            self.backfill_all(&stop).await?;
+            self.backfill_all(&stop, &mut log_away).await?;
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),
                 () = tokio::time::sleep(PAUSE_AFTER_ERROR) => {}
@@ -167,7 +176,12 @@ impl Feed {
     }
 
     /// Takes messages in order until something is wrong with them.
-    async fn follow(&self, jetstream: &JetStream, name: &StreamName) -> Result<(), String> {
+    async fn follow(
+        &self,
+        jetstream: &JetStream,
+        name: &StreamName,
+        following: &mut Following,
+    ) -> Result<(), String> {
         let stream = jetstream
             .get_stream(&name.stream)
             .await
@@ -185,6 +199,7 @@ impl Feed {
             .messages()
             .await
             .map_err(|error| error.to_string())?;
+        following.subscribed(Instant::now());
         crash_point!("subscribe.following");
         let mut compared = false;
         loop {
@@ -198,15 +213,16 @@ impl Feed {
                     if !compared {
                         // The stream goes on from the log as it is now. Does what was read so far, perhaps from a
                         // log that has gone back since?
-                        self.compare().await.map_err(|error| error.to_string())?;
+                        self.compare().await.map_err(|error| why(&error))?;
                         compared = true;
+                        following.works();
                     }
                     self.receive(sequence, &message).await?;
                 }
                 Ok(None) => return Err("the subscription ended".to_owned()),
                 Err(_) => {
                     // Silence: either there is nothing, or it does not reach us.
-                    if self.backfill().await.map_err(|error| error.to_string())? > 0 {
+                    if self.backfill().await.map_err(|error| why(&error))? > 0 {
                         return Err("events came late".to_owned());
                     }
                 }
@@ -236,9 +252,8 @@ impl Feed {
             // A hole, a stub or a stranger's message: the log knows.
             _ => {
                 while self.head() < sequence
-                    && self.backfill().await.map_err(|error| error.to_string())? > 0
-                {
-                }
+                    && self.backfill().await.map_err(|error| why(&error))? > 0
+                {}
                 if self.head() < sequence {
                     Err("the stream is ahead of the log".to_owned())
                 } else {
@@ -262,14 +277,25 @@ impl Feed {
         Ok(count)
     }
 
-    async fn backfill_all(&self, stop: &CancellationToken) -> Result<(), ReadError> {
+    async fn backfill_all(
+        &self,
+        stop: &CancellationToken,
+        log_away: &mut Outage,
+    ) -> Result<(), ReadError> {
         while !stop.is_cancelled() {
-            match self.backfill().await {
+            let read = self.backfill().await;
+            if read.is_ok() && log_away.is_over() {
+                tracing::info!("the feed has the log again");
+            }
+            match read {
                 Ok(0) => break,
                 Ok(_) => {}
                 Err(error) if error.is_final() => return Err(error),
                 Err(error) => {
-                    tracing::warn!(error = why(&error), "the feed waits for the log");
+                    let error = why(&error);
+                    if log_away.is_news(&error) {
+                        tracing::warn!(error, "the feed waits for the log");
+                    }
                     break;
                 }
             }

@@ -15,6 +15,7 @@ mod give_up;
 pub mod hex;
 mod log;
 pub mod migrate;
+mod outage;
 pub mod picking;
 mod progress;
 pub mod receipt;
@@ -34,6 +35,7 @@ pub use committer::CommitError;
 pub use event::{Commit, Committed, Guard, NewEvent, Recorded, uuid_bytes};
 pub use give_up::give_up_addresses;
 pub use log::{COMMIT_EVENTS_MAX, EVENT_BYTES_MAX, Head, Log, ReadError, in_time};
+pub use outage::Outage;
 pub use progress::Progress;
 pub use store::{
     CONTRACT_REVISION, Context, Draft, ExecuteError, Executed, LoadError, Loaded, Past,

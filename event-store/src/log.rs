@@ -201,7 +201,20 @@ impl Log {
         .await
     }
 
-    /// The same for a question that is put together anew each time: no statement is kept for it.
+    /// Its first column, if that holds ids.
+    ///
+    /// # Errors
+    /// As [`Self::query`].
+    pub async fn ids(
+        &self,
+        sql: &str,
+        params: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Uuid>, ReadError> {
+        let rows = self.query(sql, params).await?;
+        Ok(rows.iter().map(|row| row.get(0)).collect())
+    }
+
+    /// The same as [`Self::query`] for a question that is put together anew each time: no statement is kept for it.
     ///
     /// # Errors
     /// As [`Self::query`].

@@ -206,24 +206,27 @@ impl Vault {
 
     /// Destroys the keys for good. Whatever they sealed can not be opened any more, here or in a copy: in this process
     /// not even with a ring that was read before, in others as soon as they hear of it.
+    ///
+    /// # Errors
+    /// When the database does not answer: then they may be destroyed and may not be, and it is to be asked again
+    /// ([`Self::shredded`]). Doing it twice changes nothing.
     pub async fn shred(&self, owners: &[Uuid], now: OffsetDateTime) -> Result<(), VaultError> {
         // Whatever becomes of the statement, memory is no witness of these keys any more.
         let _distrusted = Distrusted {
             cache: &self.inner.cache,
             owners,
         };
-        let client = self.inner.pool.get().await?;
-        crash_point!("shred.before_call");
-        client
-            .execute(
-                "insert into publishing_keys (key_id, wrapped, created_at, shredded_at) \
-                 select distinct id, null::bytea, $2::timestamptz, $2::timestamptz \
-                     from unnest($1::uuid[]) as k(id) order by id \
-                 on conflict (key_id) do update set wrapped = null, shredded_at = $2 \
-                 where publishing_keys.wrapped is not null",
-                &[&owners, &now],
-            )
-            .await?;
+        let sql = "insert into publishing_keys (key_id, wrapped, created_at, shredded_at) \
+             select distinct id, null::bytea, $2::timestamptz, $2::timestamptz \
+                 from unnest($1::uuid[]) as k(id) order by id \
+             on conflict (key_id) do update set wrapped = null, shredded_at = $2 \
+             where publishing_keys.wrapped is not null";
+        in_time(async {
+            let client = self.inner.pool.get().await?;
+            crash_point!("shred.before_call");
+            Ok(client.execute(sql, &[&owners, &now]).await?)
+        })
+        .await?;
         crash_point!("shred.recorded");
         self.inner.cache.destroy(owners);
         Ok(())

@@ -38,7 +38,7 @@ pub mod view_positions;
 
 pub use page::cursor_before;
 pub use projector::{Projector, lags};
-pub use reader::Reader;
+pub use reader::{ErasureWaits, Reader};
 pub use registry::{Registered, UnknownView, VIEWS, find, named, rebuild, skip};
 pub use routes::{Api, ROUTES, routes};
 pub use stops::Stops;

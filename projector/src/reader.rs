@@ -27,6 +27,9 @@ const BULK_RETRY_AFTER_S: u64 = 30;
 /// Classes of the server's codes: it lacks disk, memory or connections; it was stopped, crashed, or was told to cancel.
 const GAVE_UP: [&str; 2] = ["53", "57"];
 
+/// What somebody's erasure waits for, in words, as whoever erases in this process has found it last.
+pub type ErasureWaits = Arc<dyn Fn(Uuid) -> Option<String> + Send + Sync>;
+
 /// Shared by all endpoints as `web::Data<Reader>`. A cheap handle.
 #[derive(Clone)]
 pub struct Reader {
@@ -35,6 +38,7 @@ pub struct Reader {
     patience: Duration,
     views: Vec<Registered>,
     record_look: Option<RecordLook>,
+    erasure_waits: Option<ErasureWaits>,
     witness: Option<Folder>,
     engagement_months: Option<u32>,
     bulk: Arc<Semaphore>,
@@ -49,6 +53,7 @@ impl Reader {
             patience,
             views: VIEWS.to_vec(),
             record_look: None,
+            erasure_waits: None,
             witness: None,
             engagement_months: None,
             bulk: Arc::new(Semaphore::new(BULK_MAX)),
@@ -60,6 +65,18 @@ impl Reader {
     pub fn with_looks(mut self, record_look: RecordLook) -> Self {
         self.record_look = Some(record_look);
         self
+    }
+
+    /// Tells what erasures wait for.
+    #[must_use]
+    pub fn with_erasures(mut self, waits: ErasureWaits) -> Self {
+        self.erasure_waits = Some(waits);
+        self
+    }
+
+    /// None: nothing is known to be in its way.
+    pub(crate) fn erasure_waits_for(&self, subscriber_id: Uuid) -> Option<String> {
+        self.erasure_waits.as_ref()?(subscriber_id)
     }
 
     /// Proves with what lies in this folder of the witness.

@@ -1,4 +1,4 @@
--- Each publication and how far it has come. Raise the number when its fold changes: fold 4.
+-- Each publication and how far it has come. Raise the number when its fold changes: fold 5.
 create table {table} (
     publication_id   uuid    not null primary key,
     title            text,                       -- opened; null once it was taken down
@@ -32,3 +32,7 @@ create table {table} (
 );
 -- indexes
 create index {table}_created on {table} (created_position);
+-- Those that something is still to be done about, which is asked several times a second; the others stay for good.
+create index {table}_open on {table} (state)
+    where state in ('scheduled', 'published', 'frozen', 'planned')
+       or (state = 'cancelled' and deliveries is not null and coalesce(completed_position, 0) < under_way_since);

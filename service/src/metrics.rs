@@ -28,6 +28,7 @@ pub struct Metrics {
     pub relay_published_total: IntCounter,
     pub view_lag_positions: IntGaugeVec,
     pub queue_depth: IntGaugeVec,
+    pub erasures_waiting: IntGauge,
     pub delivery_outcomes_total: IntCounterVec,
     pub feedback_total: IntCounterVec,
     pub engagement_total: IntCounterVec,
@@ -69,6 +70,9 @@ impl Metrics {
                 &["view"],
             )?,
             queue_depth: gauges(r, "queue_depth", "Deliveries in the queue", &["state"])?,
+            erasures_waiting: register(r, "erasures_waiting", |name| {
+                IntGauge::new(name, "Erasures that were asked for and are not done")
+            })?,
             delivery_outcomes_total: counters(
                 r,
                 "delivery_outcomes_total",

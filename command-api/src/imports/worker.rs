@@ -3,6 +3,8 @@
 
 mod chunk;
 
+use std::collections::HashSet;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tidings_domain::id::IdKey;
@@ -10,8 +12,8 @@ use tidings_domain::stream_id::reaction;
 use tidings_domain::subscriber_import::{self, Command, SubscriberImport};
 use tidings_event_store::vault::VaultError;
 use tidings_event_store::{
-    CommitError, Context, ExecuteError, IMPORTER, LoadError, Loaded, Progress, ReadError, Recorded,
-    Store, crash_point,
+    CommitError, Context, ExecuteError, IMPORTER, LoadError, Loaded, Outage, Progress, ReadError,
+    Recorded, Store, crash_point,
 };
 use tidings_proto::Event;
 use tidings_service::Clock;
@@ -123,6 +125,8 @@ pub struct ImportWorker {
     store: Store,
     clock: Clock,
     id_key: IdKey,
+    /// Imports that have been said to be stuck.
+    stuck: Mutex<HashSet<Uuid>>,
 }
 
 /// An import and the event that started it.
@@ -139,6 +143,7 @@ impl ImportWorker {
             store,
             clock,
             id_key,
+            stuck: Mutex::default(),
         }
     }
 
@@ -149,13 +154,21 @@ impl ImportWorker {
     pub async fn step(&self) -> Result<Progress, ImportError> {
         let mut stuck = None;
         for pending in stored::pending(self.store.log()).await? {
+            let import_id = pending.import_id;
             match self.advance(&pending).await {
                 Ok(Progress::Idle) => {}
-                Ok(Progress::Advanced) => return Ok(Progress::Advanced),
+                Ok(Progress::Advanced) => {
+                    if self.said_stuck(|stuck| stuck.remove(&import_id)) {
+                        tracing::info!(%import_id, "an import goes on again");
+                    }
+                    return Ok(Progress::Advanced);
+                }
                 Err(error) if error.is_outage() => return Err(error),
                 Err(error) => {
                     // It stays where it is, and holds up no other.
-                    tracing::error!(import_id = %pending.import_id, error = %chain(&error), "an import is stuck");
+                    if self.said_stuck(|stuck| stuck.insert(import_id)) {
+                        tracing::error!(%import_id, error = %chain(&error), "an import is stuck");
+                    }
                     stuck = Some(error);
                 }
             }
@@ -163,21 +176,31 @@ impl ImportWorker {
         stuck.map_or(Ok(Progress::Idle), Err)
     }
 
+    fn said_stuck(&self, change: impl FnOnce(&mut HashSet<Uuid>) -> bool) -> bool {
+        change(&mut self.stuck.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// Steps until told to stop; wakes when this process commits something, and every second.
     pub async fn run(self, stop: CancellationToken) {
         let mut commits = self.store.log().committed();
+        let mut outage = Outage::default();
         while !stop.is_cancelled() {
             // Cutting a step off is harmless: the next one meets what it did.
             let stepped = tokio::select! {
                 () = stop.cancelled() => return,
                 stepped = self.step() => stepped,
             };
+            let is_away = stepped.as_ref().is_err_and(ImportError::is_outage);
+            if !is_away && outage.is_over() {
+                tracing::info!("imports go on again");
+            }
             let pause = match stepped {
                 Ok(Progress::Advanced) => continue,
                 Ok(Progress::Idle) => BREATHER,
                 Err(error) => {
-                    if error.is_outage() {
-                        tracing::warn!(error = %chain(&error), "imports wait");
+                    let error = chain(&error);
+                    if is_away && outage.is_news(&error) {
+                        tracing::warn!(error, "imports wait");
                     }
                     SLOW_TIMER
                 }

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tidings_event_store::Outage;
 use tidings_service::Problem;
 use tidings_service::problem::chain;
 use tokio_util::sync::CancellationToken;
@@ -83,22 +84,22 @@ impl Maildir {
 
     /// Takes what has come, until it is told to stop.
     pub async fn run(self, stop: CancellationToken) {
-        let mut works = true;
+        let mut outage = Outage::default();
         loop {
             let swept = tokio::select! {
                 // Cutting a look off is harmless: a mail that was taken and still lies there is known.
                 () = stop.cancelled() => return,
                 swept = self.step() => swept,
             };
-            // Once, not at each look.
-            match &swept {
-                Err(error) if works => {
-                    tracing::warn!(error = %chain(error), "mail that came back waits in its folder");
+            match swept.map_err(|error| chain(&error)) {
+                Err(error) if outage.is_news(&error) => {
+                    tracing::warn!(error, "mail that came back waits in its folder");
                 }
-                Ok(_) if !works => tracing::info!("mail is taken out of its folder again"),
+                Ok(_) if outage.is_over() => {
+                    tracing::info!("mail is taken out of its folder again");
+                }
                 _ => {}
             }
-            works = swept.is_ok();
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(EVERY) => {}

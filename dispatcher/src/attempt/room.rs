@@ -120,11 +120,8 @@ async fn got(
     but_for: Uuid,
     after: OffsetDateTime,
 ) -> Result<Vec<OffsetDateTime>, ReadError> {
-    let client = store.log().pool().get().await?;
-    let statement = client.prepare_cached(GOT).await?;
-    let rows = client
-        .query(&statement, &[&subscriber_id, &after, &but_for])
-        .await?;
+    let log = store.log();
+    let rows = log.query(GOT, &[&subscriber_id, &after, &but_for]).await?;
     let published = rows.iter().filter(|row| !is_of_a_notice(row.get(0)));
     Ok(published.map(|row| row.get(1)).collect())
 }

@@ -3,7 +3,7 @@
 use actix_web::{HttpResponse, web};
 use deadpool_postgres::Pool;
 use serde::Serialize;
-use tidings_event_store::ReadError;
+use tidings_event_store::{ReadError, in_time};
 use tidings_proto::reason::words;
 use tidings_service::Problem;
 use tidings_service::access::{Access, Route};
@@ -179,12 +179,15 @@ struct Figures {
 const FIGURES: &str = include_str!("health.sql");
 
 async fn figures(pool: &Pool, channel_id: Uuid, now: OffsetDateTime) -> Result<Figures, ReadError> {
-    let client = pool.get().await?;
-    let statement = client.prepare_cached(FIGURES).await?;
     let since = now - time::Duration::DAY;
-    let row = client
-        .query_one(&statement, &[&channel_id, &since, &LOOKED_AT])
-        .await?;
+    let row = in_time(async {
+        let client = pool.get().await?;
+        let statement = client.prepare_cached(FIGURES).await?;
+        Ok(client
+            .query_one(&statement, &[&channel_id, &since, &LOOKED_AT])
+            .await?)
+    })
+    .await?;
     let some = |text: Option<String>| text.filter(|text| !text.is_empty());
     Ok(Figures {
         // Nothing yet: it was set up a moment ago.

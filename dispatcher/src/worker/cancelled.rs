@@ -18,7 +18,7 @@ impl Core {
         &self,
         unread: &mut Vec<Uuid>,
     ) -> Result<Vec<Uuid>, DispatchError> {
-        let mut cancelled = publications::cancelled(self.store.log().pool()).await?;
+        let mut cancelled = publications::cancelled(self.store.log()).await?;
         let mut failed = Vec::new();
         for publication_id in &cancelled {
             match self.hear_of_cancellation(*publication_id).await {

@@ -6,13 +6,13 @@
 
 use std::collections::BTreeSet;
 
-use deadpool_postgres::Pool;
 use tidings_domain::delivery::Purpose;
-use tidings_event_store::ReadError;
 use tidings_event_store::feed::{Feed, Item};
 use tidings_event_store::view::View as _;
+use tidings_event_store::{Log, ReadError};
 use tidings_proto::{Event, from_us};
 use tidings_service::problem::chain;
+use tokio_postgres::Row;
 use uuid::Uuid;
 
 use crate::core::Core;
@@ -77,10 +77,10 @@ impl MaybeWithdrawn {
     pub(super) async fn hear(
         &mut self,
         feed: &Feed,
-        pool: &Pool,
+        log: &Log,
         lanes: &[i32],
     ) -> Result<(), ReadError> {
-        let Some(known) = position(pool).await? else {
+        let Some(known) = position(log).await? else {
             return Ok(());
         };
         // Whatever is said from here on is heard, and what was said before is found by looking. A view that was started over
@@ -108,30 +108,25 @@ impl MaybeWithdrawn {
                 words.note(item);
             }
         }
-        self.deliveries.extend(words.of_deliveries(pool).await?);
+        self.deliveries.extend(words.of_deliveries(log).await?);
         self.heard = Some(heard);
         if self.deliveries.len() > REMEMBERED_MAX {
             self.deliveries.clear();
             self.after = Some((Uuid::nil(), Uuid::nil()));
         }
-        self.look(pool).await
+        self.look(log).await
     }
 
     /// One page of everything that waits, unless there is enough to do.
-    async fn look(&mut self, pool: &Pool) -> Result<(), ReadError> {
+    async fn look(&mut self, log: &Log) -> Result<(), ReadError> {
         let Some((subscriber_id, delivery_id)) = self.after else {
             return Ok(());
         };
         if self.deliveries.len() >= PAGE as usize {
             return Ok(());
         }
-        let client = pool.get().await?;
-        let statement = client.prepare_cached(ALL).await?;
-        let rows = client
-            .query(
-                &statement,
-                &[&self.lanes, &subscriber_id, &delivery_id, &PAGE],
-            )
+        let rows = log
+            .query(ALL, &[&self.lanes, &subscriber_id, &delivery_id, &PAGE])
             .await?;
         self.after = rows.last().map(|row| (row.get(0), row.get(1)));
         self.deliveries
@@ -186,7 +181,7 @@ impl Words {
         }
     }
 
-    async fn of_deliveries(self, pool: &Pool) -> Result<Vec<Uuid>, ReadError> {
+    async fn of_deliveries(self, log: &Log) -> Result<Vec<Uuid>, ReadError> {
         let mut deliveries = self.deliveries;
         for (sql, about) in [
             (OF_READERS, self.readers),
@@ -196,22 +191,17 @@ impl Words {
             if about.is_empty() {
                 continue;
             }
-            let client = pool.get().await?;
-            let statement = client.prepare_cached(sql).await?;
-            let rows = client.query(&statement, &[&about]).await?;
-            deliveries.extend(rows.iter().map(|row| row.get::<_, Uuid>(0)));
+            deliveries.extend(log.ids(sql, &[&about]).await?);
         }
         Ok(deliveries)
     }
 }
 
 /// How far all of the views have come; `None` while one of them is not there yet.
-async fn position(pool: &Pool) -> Result<Option<i64>, ReadError> {
-    let client = pool.get().await?;
-    let statement = client.prepare_cached(POSITION).await?;
-    let row = client.query_one(&statement, &[&VIEWS.as_slice()]).await?;
-    let are_there = row.get::<_, i64>(1) == VIEWS.len() as i64;
-    Ok(are_there.then(|| row.get(0)))
+async fn position(log: &Log) -> Result<Option<i64>, ReadError> {
+    let rows = log.query(POSITION, &[&VIEWS.as_slice()]).await?;
+    let all = |row: &&Row| row.get::<_, i64>(1) == VIEWS.len() as i64;
+    Ok(rows.first().filter(all).map(|row| row.get(0)))
 }
 
 impl Core {

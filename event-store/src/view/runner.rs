@@ -23,6 +23,7 @@ use super::table::Table;
 use super::{View, ViewError};
 use crate::feed::{Feed, Item};
 use crate::log::{SLOW_TIMER, holds};
+use crate::outage::Outage;
 use crate::progress::Progress;
 use crate::store::Store;
 use crate::vault::KeyRing;
@@ -211,11 +212,16 @@ where
     pub async fn run(&mut self, stop: CancellationToken) -> Result<(), ViewError> {
         let mut moves = self.feed.moves();
         let mut gather = GATHER;
+        let mut outage = Outage::default();
         while !stop.is_cancelled() {
             let stepped = match self.page().await {
                 Ok(_) if self.unwritten_for() >= UNWRITTEN => self.write_down().await,
                 paged => paged,
             };
+            let view = V::DEFINITION.name;
+            if stepped.is_ok() && outage.is_over() {
+                tracing::info!(view, "the view goes on");
+            }
             match stepped {
                 Ok(Progress::Advanced) => {
                     gather = if self.folded >= BUSY {
@@ -228,8 +234,10 @@ where
                 Ok(Progress::Idle) => {}
                 Err(error) if error.is_final() => return Err(error),
                 Err(error) => {
-                    let view = V::DEFINITION.name;
-                    tracing::warn!(view, error = why(&error), "the view waits");
+                    let error = why(&error);
+                    if outage.is_news(&error) {
+                        tracing::warn!(view, error, "the view waits");
+                    }
                 }
             }
             let unwritten = self.at.as_ref().is_some_and(Checkpoint::is_unwritten);

@@ -11,6 +11,7 @@ use tokio_postgres::types::ToSql;
 use super::ViewError;
 use super::row::{Merge, Row};
 use super::runner::Rows;
+use crate::log::in_time;
 use crate::stream::hex;
 
 /// A view's name and its DDL, `{table}` standing for the table's name. What stands after a line
@@ -278,12 +279,12 @@ fn params(arrays: &[Box<dyn ToSql + Sync + Send>]) -> Vec<&(dyn ToSql + Sync)> {
 
 /// How far a view has folded the log; `None` when there is no such view yet.
 pub async fn position(pool: &Pool, view: &str) -> Result<Option<i64>, crate::ReadError> {
-    let client = pool.get().await?;
-    let statement = client
-        .prepare_cached("select position from publishing_views where view = $1")
-        .await?;
-    Ok(client
-        .query_opt(&statement, &[&view])
-        .await?
-        .map(|row| row.get(0)))
+    let sql = "select position from publishing_views where view = $1";
+    in_time(async {
+        let client = pool.get().await?;
+        let statement = client.prepare_cached(sql).await?;
+        let row = client.query_opt(&statement, &[&view]).await?;
+        Ok(row.map(|row| row.get(0)))
+    })
+    .await
 }

@@ -37,6 +37,11 @@ pub struct UnderWay {
     /// names them: an attempt, an import, a rebuild.
     #[serde(with = "time::serde::rfc3339::option")]
     pub key_destroyed_at: Option<OffsetDateTime>,
+    /// What stands in its way, in words, as it was found last; null: nothing is known to, and it is done in a moment.
+    #[schema(
+        example = "import 01890a5d-ac96-774b-bcce-b302099a8057 is under way and may name them"
+    )]
+    pub waits_for: Option<String>,
 }
 
 /// The receipt of an erasure
@@ -77,6 +82,7 @@ pub async fn get_erasure(
             state: "requested",
             requested_at: requested.at,
             key_destroyed_at,
+            waits_for: reader.erasure_waits_for(*id),
         })),
         Erasure::Erased(receipt) => Ok(HttpResponse::Ok()
             .content_type(ContentType::json())

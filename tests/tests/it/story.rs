@@ -25,6 +25,7 @@ mod maildir;
 mod mended;
 mod moved_in;
 mod officer;
+mod open_publications;
 mod own_data;
 mod preferences;
 mod probed;

@@ -142,7 +142,12 @@ async fn receipt(api: &Api, id: Uuid) -> Result<String, CliError> {
         }
         if waited >= PATIENCE {
             let key_destroyed = !answer.body["key_destroyed_at"].is_null();
-            return Err(CliError::Erasing { id, key_destroyed });
+            let waits_for = answer.body["waits_for"].as_str().map(str::to_owned);
+            return Err(CliError::Erasing {
+                id,
+                key_destroyed,
+                waits_for,
+            });
         }
         tokio::time::sleep(LOOK_EVERY).await;
         waited += LOOK_EVERY;

@@ -61,13 +61,17 @@ pub enum CliError {
     #[error(
         "nothing is sent to {id} any more, but the erasure is not done ({}): see with `tidings doctor` and `tidings \
          views` what stands still, and run it again for the receipt",
-        if *key_destroyed {
-            "their key is destroyed; an import, an attempt or a rebuild that may name them has not ended"
-        } else {
-            "their key is not destroyed yet"
+        match (key_destroyed, waits_for) {
+            (false, _) => "their key is not destroyed yet".to_owned(),
+            (true, Some(waits_for)) => format!("their key is destroyed; {waits_for}"),
+            (true, None) => "their key is destroyed; an import, an attempt or a rebuild that may name them has not ended".to_owned(),
         }
     )]
-    Erasing { id: Uuid, key_destroyed: bool },
+    Erasing {
+        id: Uuid,
+        key_destroyed: bool,
+        waits_for: Option<String>,
+    },
     #[error(transparent)]
     Token(#[from] MintError),
     #[error(transparent)]

@@ -25,7 +25,7 @@ use tidings_event_store::feed::Feed;
 use tidings_event_store::view::Runner;
 use tidings_event_store::witness::Standings;
 use tidings_event_store::{Context, Store};
-use tidings_projector::{AT_LEAST_PATIENCE, Projector, Reader, Stops, find, skip};
+use tidings_projector::{AT_LEAST_PATIENCE, ErasureWaits, Projector, Reader, Stops, find, skip};
 use tidings_service::access::{Methods, Route, scopes};
 use tidings_service::auth::Authenticator;
 use tidings_service::config::{Config, PublicUrl};
@@ -87,7 +87,8 @@ impl Rooms {
             }),
             site.config.http,
         );
-        let reader = reader(site, &projector);
+        let eraser = Eraser::new(core.store.clone(), ground.clock.clone());
+        let reader = reader(site, &projector).with_erasures(erasures(site.metrics, &eraser));
         let desk = Arc::new(desk(site, &environment));
         let mut commands = commands
             .with_views(skip_in_view(core.store.clone()))
@@ -132,7 +133,7 @@ impl Rooms {
                 ground.clock.clone(),
                 core.id_key.clone(),
             ),
-            eraser: Eraser::new(core.store.clone(), ground.clock.clone()),
+            eraser,
             retention: retention(site),
             dispatcher: dispatcher(site, environment),
             queue: Runner::new(core.store.clone(), site.feed.clone()),
@@ -308,6 +309,17 @@ fn dispatcher(site: &Site<'_>, environment: Environment) -> Dispatcher {
     })
 }
 
+/// What erasures wait for; how many of them there are is a figure.
+fn erasures(metrics: &Metrics, eraser: &Eraser) -> ErasureWaits {
+    let waiting = eraser.waiting();
+    let counted = waiting.clone();
+    metrics.on_scrape(Box::new(move |metrics| {
+        let count = i64::try_from(counted.count()).unwrap_or(i64::MAX);
+        metrics.erasures_waiting.set(count);
+    }));
+    Arc::new(move |subscriber_id| waiting.obstacle(subscriber_id))
+}
+
 /// How any room's view skips an event.
 fn skip_in_view(store: Store) -> SkipInView {
     Arc::new(move |view: String, position, reason, context: Context| {
@@ -328,8 +340,8 @@ fn not_taken(store: Store) -> NotTaken {
                 return Ok(None);
             }
             let span = (wanted.from, wanted.to);
-            let pool = store.log().pool();
-            let found = replay::not_taken(pool, wanted.channel_id, span, wanted.limit).await?;
+            let found =
+                replay::not_taken(store.log(), wanted.channel_id, span, wanted.limit).await?;
             let missed = found.into_iter().map(|it| Missed {
                 publication_id: it.publication_id,
                 class: it.class,

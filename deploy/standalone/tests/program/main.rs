@@ -344,6 +344,10 @@ fn the_head_is_shown_to_compliance(root: &Path, url: &str) {
         metrics.contains("\ntidings_witness_lag_positions "),
         "{metrics}"
     );
+    assert!(
+        metrics.contains("\ntidings_erasures_waiting 0\n"),
+        "{metrics}"
+    );
 }
 
 /// On what the platform has left: a log of a few events and its witness.

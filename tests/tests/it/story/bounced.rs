@@ -86,7 +86,7 @@ pub(super) fn notifying_commands(house: &House) -> Commands {
     let store = house.platform.store.clone();
     house_commands(house).with_notices(Arc::new(move |left| {
         let store = store.clone();
-        Box::pin(async move { notices::channel(store.log().pool(), None, &left).await })
+        Box::pin(async move { notices::channel(store.log(), None, &left).await })
     }))
 }
 

@@ -30,8 +30,8 @@ fn not_taken(store: Store) -> NotTaken {
                 return Ok(None);
             }
             let span = (wanted.from, wanted.to);
-            let pool = store.log().pool();
-            let found = replay::not_taken(pool, wanted.channel_id, span, wanted.limit).await?;
+            let found =
+                replay::not_taken(store.log(), wanted.channel_id, span, wanted.limit).await?;
             let missed = found.into_iter().map(|it| Missed {
                 publication_id: it.publication_id,
                 class: it.class,

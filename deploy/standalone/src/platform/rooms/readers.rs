@@ -52,7 +52,7 @@ pub(super) fn notice_channel(site: &Site<'_>) -> NoticeChannel {
     let (store, wanted) = (site.core.store.clone(), site.config.notices.channel);
     Arc::new(move |left| {
         let store = store.clone();
-        Box::pin(async move { notices::channel(store.log().pool(), wanted, &left).await })
+        Box::pin(async move { notices::channel(store.log(), wanted, &left).await })
     })
 }
 

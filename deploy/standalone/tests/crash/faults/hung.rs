@@ -18,6 +18,8 @@ const HUNG_FOR: Duration = Duration::from_secs(20);
 const UNAVAILABLE: u16 = 503;
 /// Signs up while nobody can tell whether they did.
 const LATECOMER: &str = "latecomer@example.org";
+/// Is to be asked first, as whoever comes by `/join` is, and nobody can tell by which channel.
+const ASKED: &str = "asked@example.org";
 
 /// Something a caller may ask for.
 enum Question {
@@ -92,11 +94,16 @@ impl World {
                 "/api/v1/subscribers".to_owned(),
                 json!({ "email": LATECOMER }),
             ),
+            (
+                "/api/v1/subscribers".to_owned(),
+                json!({ "email": ASKED, "confirmation": "required" }),
+            ),
             ("/api/v1/publications".to_owned(), draft),
             ("/api/v1/channels".to_owned(), folder),
         ];
         let reads = [
             "/api/v1/channels".to_owned(),
+            format!("/api/v1/channels/{channel}/health"),
             format!("/api/v1/subscribers/{reader}"),
             format!("/api/v1/publications/{publication}"),
             format!("/api/v1/publications/{publication}/accounting"),

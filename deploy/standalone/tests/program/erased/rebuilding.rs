@@ -140,6 +140,8 @@ async fn erased_meanwhile(program: &Program, (point, held): (&str, &[&str]), end
     assert!(database.is_destroyed(&reader).await, "their key, at once");
     let shown = api.until(&path, |it| it["email"] == json!(null)).await;
     assert_eq!(shown["erased_at"], json!(null), "{shown}");
+    let under_way = api.get(&format!("{path}/erasure")).await;
+    assert_eq!(under_way["waits_for"], json!(WAITS), "{under_way}");
     known.remove("serves");
     assert_eq!(
         knowing(&database, &needles, next).await,

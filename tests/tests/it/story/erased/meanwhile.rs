@@ -50,11 +50,16 @@ async fn an_erasure_is_not_done_before_the_files_that_may_name_them_are() {
     assert_eq!(eraser.step().await.unwrap(), Progress::Idle);
     let shredded = platform.store.vault().shredded(&[canary]).await.unwrap();
     assert_eq!(shredded.len(), 1, "the key is destroyed at once");
+    let waits_for = eraser.waiting().obstacle(canary).unwrap();
+    assert!(waits_for.starts_with("import "), "{waits_for}");
+    assert_eq!(eraser.waiting().count(), 1);
     let under_way = erasure(&platform.store, canary).await.unwrap();
     assert!(matches!(under_way, Erasure::Requested { .. }));
     platform.settle().await;
     let done = erasure(&platform.store, canary).await.unwrap();
     assert!(matches!(done, Erasure::Erased(_)));
+    assert_eq!(eraser.step().await.unwrap(), Progress::Idle);
+    assert_eq!(eraser.waiting().count(), 0);
     assert_eq!(tables_with(&house, "canary").await, Vec::<String>::new());
 }
 

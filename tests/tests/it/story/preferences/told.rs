@@ -127,8 +127,8 @@ async fn whoever_is_subscribed_again_is_told_by_a_way_they_have_not_left() {
     let [first, second] = [house.email_channel().await, house.email_channel().await];
     let ada = house.subscriber("ada@example.org").await;
     house.platform.settle().await;
-    let pool = house.platform.store.log().pool();
-    let by_itself = notices::channel(pool, None, &[]).await.unwrap().unwrap();
+    let log = house.platform.store.log();
+    let by_itself = notices::channel(log, None, &[]).await.unwrap().unwrap();
     let other = if by_itself == first { second } else { first };
     let page = path(&house, ada);
     let post = async |form: String| {

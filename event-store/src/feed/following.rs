@@ -1,0 +1,97 @@
+//! Whether the feed follows JetStream, or lives off the log although there is a connection: nobody is told less by that,
+//! only later, so it would go unnoticed.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::outage::Outage;
+
+/// Shorter than that it is nothing to speak of: the stream is being made, or the relay was a moment late.
+const TOLERATED: Duration = Duration::from_secs(5);
+
+/// How following goes.
+#[derive(Default)]
+pub(super) struct Following {
+    /// Since when this try has had its subscription; none: it has not.
+    subscribed: Option<Instant>,
+    /// Since when each try has failed soon.
+    failing: Option<Instant>,
+    outage: Outage,
+}
+
+impl Following {
+    /// Another try.
+    pub(super) fn begins(&mut self) {
+        self.subscribed = None;
+    }
+
+    /// The stream is there and lets itself be read.
+    pub(super) fn subscribed(&mut self, now: Instant) {
+        self.subscribed = Some(now);
+    }
+
+    /// Events come.
+    pub(super) fn works(&mut self) {
+        self.failing = None;
+        if self.outage.is_over() {
+            tracing::info!("the feed follows JetStream again");
+        }
+    }
+
+    /// The try has failed, over a connection that is there.
+    pub(super) fn failed(&mut self, error: &str, now: Instant) {
+        if self.is_to_be_told(error, now) {
+            tracing::warn!(
+                error,
+                "the feed does not follow JetStream and reads the log instead"
+            );
+        }
+    }
+
+    fn is_to_be_told(&mut self, error: &str, now: Instant) -> bool {
+        // What went well for so long has failed anew.
+        if self.subscribed.is_some_and(|since| now - since > TOLERATED) {
+            self.failing = None;
+        }
+        let since = *self.failing.get_or_insert(now);
+        now - since > TOLERATED && self.outage.is_news(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A try that fails after a time, be it of a subscription that was had; whether that is told.
+    fn fails(following: &mut Following, now: &mut Instant, after_s: u64, had: bool) -> bool {
+        following.begins();
+        if had {
+            following.subscribed(*now);
+        }
+        *now += Duration::from_secs(after_s);
+        following.is_to_be_told("no permission", *now)
+    }
+
+    #[test]
+    fn what_fails_for_long_is_told_once_until_it_has_worked() {
+        let (mut following, mut now) = (Following::default(), Instant::now());
+        for had in [true, false] {
+            let told = [(); 6].map(|()| fails(&mut following, &mut now, 2, had));
+            // Once it has failed for longer than is tolerated.
+            assert_eq!(told, [false, false, false, true, false, false], "{had}");
+            following.works();
+        }
+        // Also where each try waits long for an answer.
+        let told = [(); 3].map(|()| fails(&mut following, &mut now, 60, false));
+        assert_eq!(told, [false, true, false]);
+    }
+
+    #[test]
+    fn a_hiccup_now_and_then_is_not_worth_a_word() {
+        let (mut following, mut now) = (Following::default(), Instant::now());
+        for _ in 0..10 {
+            assert!(!fails(&mut following, &mut now, 60, true));
+        }
+    }
+}

@@ -34,7 +34,7 @@ pub(crate) trait Stepping: Sync {
                         Err(error) if outage.is_news(&error) => {
                             tracing::warn!(error, "{}", Self::WAITS);
                         }
-                        Ok(_) if outage.is_over() => tracing::info!("no longer: {}", Self::WAITS),
+                        Ok(_) if outage.is_over() => tracing::info!("{} no longer", Self::WAITS),
                         _ => {}
                     }
                     tokio::time::sleep(Self::BREATHER).await;

@@ -24,11 +24,10 @@ use tokio_util::sync::CancellationToken;
 use crate::crash_point;
 use crate::event::Recorded;
 use crate::log::{Log, Page, ReadError, SLOW_TIMER};
-use crate::outage::Outage;
 use crate::stream::{BATCH_HASH, StreamName, hex};
 use crate::why::why;
 
-use following::Following;
+use following::{Following, Unfollowed};
 use window::Window;
 
 const BACKFILL_PAGE: i64 = 1_000;
@@ -150,7 +149,7 @@ impl Feed {
         stop: CancellationToken,
     ) -> Result<(), ReadError> {
         let jetstream = async_nats::jetstream::new(client.clone());
-        let (mut following, mut log_away) = (Following::default(), Outage::default());
+        let mut following = Following::default();
         while !stop.is_cancelled() {
             // Asking a server that is away would only wait for time-outs.
             if client.connection_state() == State::Connected {
@@ -159,14 +158,21 @@ impl Feed {
                     () = stop.cancelled() => return Ok(()),
                     followed = self.follow(&jetstream, &name, &mut following) => followed,
                 };
-                if let Err(error) = followed {
-                    tracing::debug!(error, "the feed reads the log");
-                    if client.connection_state() == State::Connected {
-                        following.failed(&error, Instant::now());
+                match followed {
+                    Err(Unfollowed::Stream(error)) => {
+                        tracing::debug!(error, "the feed reads the log");
+                        if client.connection_state() == State::Connected {
+                            following.failed(&error, Instant::now());
+                        }
                     }
+                    // Whoever reads it now meets the same.
+                    Err(Unfollowed::Log(error)) => {
+                        tracing::debug!(error = why(&error), "the feed reads the log");
+                    }
+                    Ok(()) => {}
                 }
             }
-            self.backfill_all(&stop, &mut log_away).await?;
+            self.backfill_all(&stop, &mut following).await?;
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),
                 () = tokio::time::sleep(PAUSE_AFTER_ERROR) => {}
@@ -181,7 +187,7 @@ impl Feed {
         jetstream: &JetStream,
         name: &StreamName,
         following: &mut Following,
-    ) -> Result<(), String> {
+    ) -> Result<(), Unfollowed> {
         let stream = jetstream
             .get_stream(&name.stream)
             .await
@@ -213,24 +219,30 @@ impl Feed {
                     if !compared {
                         // The stream goes on from the log as it is now. Does what was read so far, perhaps from a
                         // log that has gone back since?
-                        self.compare().await.map_err(|error| why(&error))?;
+                        self.compare().await?;
                         compared = true;
                         following.works();
                     }
                     self.receive(sequence, &message).await?;
                 }
-                Ok(None) => return Err("the subscription ended".to_owned()),
+                Ok(None) => return Err("the subscription ended".to_owned().into()),
                 Err(_) => {
                     // Silence: either there is nothing, or it does not reach us.
-                    if self.backfill().await.map_err(|error| why(&error))? > 0 {
-                        return Err("events came late".to_owned());
+                    let late = self.backfill().await?;
+                    following.has_log();
+                    if late > 0 {
+                        return Err("events came late".to_owned().into());
                     }
                 }
             }
         }
     }
 
-    async fn receive(&self, sequence: i64, message: &async_nats::Message) -> Result<(), String> {
+    async fn receive(
+        &self,
+        sequence: i64,
+        message: &async_nats::Message,
+    ) -> Result<(), Unfollowed> {
         let expected = self.head() + 1;
         if sequence < expected {
             return Ok(());
@@ -251,11 +263,9 @@ impl Feed {
             }
             // A hole, a stub or a stranger's message: the log knows.
             _ => {
-                while self.head() < sequence
-                    && self.backfill().await.map_err(|error| why(&error))? > 0
-                {}
+                while self.head() < sequence && self.backfill().await? > 0 {}
                 if self.head() < sequence {
-                    Err("the stream is ahead of the log".to_owned())
+                    Err("the stream is ahead of the log".to_owned().into())
                 } else {
                     Ok(())
                 }
@@ -280,22 +290,19 @@ impl Feed {
     async fn backfill_all(
         &self,
         stop: &CancellationToken,
-        log_away: &mut Outage,
+        following: &mut Following,
     ) -> Result<(), ReadError> {
         while !stop.is_cancelled() {
             let read = self.backfill().await;
-            if read.is_ok() && log_away.is_over() {
-                tracing::info!("the feed has the log again");
+            if read.is_ok() {
+                following.has_log();
             }
             match read {
                 Ok(0) => break,
                 Ok(_) => {}
                 Err(error) if error.is_final() => return Err(error),
                 Err(error) => {
-                    let error = why(&error);
-                    if log_away.is_news(&error) {
-                        tracing::warn!(error, "the feed waits for the log");
-                    }
+                    following.log_is_away(&why(&error));
                     break;
                 }
             }

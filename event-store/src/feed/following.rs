@@ -5,10 +5,31 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::log::ReadError;
 use crate::outage::Outage;
 
 /// Shorter than that it is nothing to speak of: the stream is being made, or the relay was a moment late.
 const TOLERATED: Duration = Duration::from_secs(5);
+
+/// Why the feed stopped following.
+pub(super) enum Unfollowed {
+    /// Of the stream: the whole chain, as its client tells it.
+    Stream(String),
+    /// What the stream brought could not be compared with the log.
+    Log(ReadError),
+}
+
+impl From<String> for Unfollowed {
+    fn from(error: String) -> Self {
+        Self::Stream(error)
+    }
+}
+
+impl From<ReadError> for Unfollowed {
+    fn from(error: ReadError) -> Self {
+        Self::Log(error)
+    }
+}
 
 /// How following goes.
 #[derive(Default)]
@@ -18,6 +39,7 @@ pub(super) struct Following {
     /// Since when each try has failed soon.
     failing: Option<Instant>,
     outage: Outage,
+    log: Outage,
 }
 
 impl Following {
@@ -46,6 +68,20 @@ impl Following {
                 error,
                 "the feed does not follow JetStream and reads the log instead"
             );
+        }
+    }
+
+    /// The log cannot be read either.
+    pub(super) fn log_is_away(&mut self, error: &str) {
+        if self.log.is_news(error) {
+            tracing::warn!(error, "the feed waits for the log");
+        }
+    }
+
+    /// The log was read.
+    pub(super) fn has_log(&mut self) {
+        if self.log.is_over() {
+            tracing::info!("the feed has the log again");
         }
     }
 

@@ -126,7 +126,7 @@ pub(crate) struct Waits {
 
 impl Waits {
     pub(crate) async fn wait(&mut self, error: &impl std::error::Error) {
-        let error = chain(&error).to_string();
+        let error = chain(&error);
         if self.outage.is_news(&error) {
             tracing::warn!(error, "an outcome waits to be recorded");
         }

@@ -23,7 +23,8 @@ use crate::topic_list::TopicList;
 
 /// Name and type of the columns that are written, and whether null is refused.
 fn ddl(sql: &str) -> BTreeMap<&str, (&str, bool)> {
-    let lines = sql.lines().filter_map(|line| line.strip_prefix("    "));
+    let table = sql.split("-- indexes").next().unwrap_or(sql);
+    let lines = table.lines().filter_map(|line| line.strip_prefix("    "));
     let columns = lines.filter(|line| line.starts_with(|c: char| c.is_ascii_lowercase()));
     columns
         .filter(|line| !line.starts_with("primary key") && !line.contains("generated always"))

@@ -140,14 +140,15 @@ async fn several_dispatchers_that_were_started_since_do_the_same_and_who_is_put_
     house
         .smtp
         .add_rule(greylists.to("grey@example.com").times(1));
-    let closing = smtp::Rule::reply(smtp::Phase::MailFrom, 421, "4.3.2 closing").times(3);
-    house.smtp.add_rule(closing);
+    let closing = smtp::Rule::reply(smtp::Phase::MailFrom, 421, "4.3.2 closing");
+    let closing = house.smtp.add_rule(closing);
     let id = house.publish("The ferry", MARKDOWN, &[channel]).await;
     let mut dispatcher = house.dispatcher();
     while is_closed(&house, channel).await {
         house.platform.settle().await;
         dispatcher.step().await.unwrap();
     }
+    house.smtp.remove_rule(closing);
     house.platform.settle().await;
     // It folds the queue, too.
     dispatcher.step().await.unwrap();

@@ -44,10 +44,18 @@ pub type SkipInView = Arc<
         + Sync,
 >;
 
-/// Says why a publication, if it names segments, would go to nobody if it was published now; none: it would go to somebody.
-/// Or, another of these, why it would whenever it was published.
-pub type GoesToNobody =
-    Arc<dyn Fn(Uuid) -> BoxFuture<'static, Result<Option<String>, Problem>> + Send + Sync>;
+/// When a publication would be published.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum When {
+    /// At this moment.
+    Now,
+    /// Whenever it may be.
+    Ever,
+}
+
+/// Says why a publication, if it names segments, would go to nobody if it was published then; none: it may go to somebody.
+pub type WhyNobody =
+    Arc<dyn Fn(Uuid, When) -> BoxFuture<'static, Result<Option<String>, Problem>> + Send + Sync>;
 
 /// Finds the channel that the platform itself writes to a subscriber by, who wants nothing by some; none: there is none that could.
 pub type NoticeChannel =
@@ -102,9 +110,7 @@ pub struct Commands {
     /// The kinds of channels with single receivers, which another room knows; without it none has them.
     pub(crate) addressed_kinds: Vec<&'static str>,
     /// Whether segments pick anybody, which another room knows; without it they are taken to.
-    pub(crate) goes_to_nobody: GoesToNobody,
-    /// Whether they ever could, likewise.
-    pub(crate) is_obstructed: GoesToNobody,
+    pub(crate) why_nobody: WhyNobody,
     /// By which channel subscribers are asked, which another room knows; without it by none.
     pub(crate) notice_channel: NoticeChannel,
     /// Without it nobody can sign up by themselves.
@@ -149,8 +155,7 @@ impl Commands {
             not_taken: Arc::new(|_| Box::pin(async { Ok(None) })),
             offers: Arc::new(|| Box::pin(async { Ok(Offer::default()) })),
             addressed_kinds: Vec::new(),
-            goes_to_nobody: Arc::new(|_| Box::pin(async { Ok(None) })),
-            is_obstructed: Arc::new(|_| Box::pin(async { Ok(None) })),
+            why_nobody: Arc::new(|_, _| Box::pin(async { Ok(None) })),
             notice_channel: Arc::new(|_| Box::pin(async { Ok(None) })),
             sign_up_form: None,
             tracking: None,
@@ -225,16 +230,10 @@ impl Commands {
     /// Lets publications go to segments, by channels of these kinds: those with single receivers; unless these pick nobody. One
     /// that is scheduled is only asked whether they ever could.
     #[must_use]
-    pub fn with_segments(
-        self,
-        addressed_kinds: Vec<&'static str>,
-        goes_to_nobody: GoesToNobody,
-        is_obstructed: GoesToNobody,
-    ) -> Self {
+    pub fn with_segments(self, addressed_kinds: Vec<&'static str>, why_nobody: WhyNobody) -> Self {
         Self {
             addressed_kinds,
-            goes_to_nobody,
-            is_obstructed,
+            why_nobody,
             ..self
         }
     }

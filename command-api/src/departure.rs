@@ -6,7 +6,7 @@ use tidings_domain::subscriber::{self, Standing, Subscriber, UnsubscribeMethod, 
 use tidings_domain::suppression::{self, Suppression};
 use tidings_domain::token::UnsubscribeLink;
 use tidings_domain::value::Evidence;
-use tidings_event_store::{CommitError, Context, ExecuteError, is_their_word};
+use tidings_event_store::{CommitError, Context, ExecuteError, their_word};
 use tidings_service::Problem;
 
 use crate::commands::Commands;
@@ -15,8 +15,8 @@ use crate::refusal::{self, Refused as _};
 
 /// Times it is decided anew because others were faster.
 const ATTEMPTS_MAX: u32 = 5;
-/// Mail programs say it twice, and readers press twice: that is one word.
-const SAID_ONCE_WITHIN: Duration = Duration::from_secs(60);
+/// Mail programs say it twice, and readers press twice: that is one word. Too short to be asked in between.
+const SAID_ONCE_WITHIN: Duration = Duration::from_secs(5);
 
 /// What they get no more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,8 +85,7 @@ async fn suppress(
         let history = store.log().stream(id).await;
         let history = history.map_err(|error| load(error.into()))?;
         let just_now = context.occurred_at - SAID_ONCE_WITHIN;
-        let is_recent = history.last().is_some_and(|it| it.occurred_at > just_now);
-        if is_recent && is_their_word(&history) {
+        if their_word(&history).is_some_and(|it| it.occurred_at > just_now) {
             return Ok(Departed::Everything);
         }
         let word = suppression::Event::Added {

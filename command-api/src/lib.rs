@@ -36,7 +36,7 @@ pub use answer::Changed;
 pub use api_keys::KeyUses;
 pub use channels::replay::{Missed, NotTaken, Wanted};
 pub use commands::{
-    CheckChannel, Commands, GoesToNobody, NotSkipped, NoticeChannel, SignUpForm, SkipInView,
+    CheckChannel, Commands, NotSkipped, NoticeChannel, SignUpForm, SkipInView, When, WhyNobody,
 };
 pub use engagement::READERS_WAIT;
 pub use imports::{ImportError, ImportWorker};

@@ -1,12 +1,13 @@
 //! The dispatcher: folds its queue, looks after publications, attempts what is due, and puts on record
 //! what is in doubt.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tidings_event_store::Progress;
 use tidings_event_store::feed::Feed;
 use tidings_event_store::view::Runner;
+use tidings_event_store::{Outage, Progress};
 use tidings_service::problem::chain;
 use tokio_util::sync::CancellationToken;
 
@@ -45,7 +46,7 @@ impl Dispatcher {
     pub async fn step(&mut self) -> Result<Progress, DispatchError> {
         let queue = self.queue.step().await?;
         let publications = self.publications.step(&self.core).await?;
-        let doubt = self.core.doubt().await?;
+        let doubt = self.core.doubt(&mut HashSet::new()).await?;
         let worker = self.worker.step().await?;
         Ok(queue.or(publications).or(doubt).or(worker))
     }
@@ -84,17 +85,24 @@ async fn look_after(
     stop: CancellationToken,
 ) {
     let mut moves = feed.moves();
+    let (mut undoubted, mut outage) = (HashSet::new(), Outage::default());
     while !stop.is_cancelled() {
         let step = async {
             let looked_after = publications.step(&core).await;
             // Whatever is wrong with publications, what is in doubt goes on record.
-            let doubted = core.doubt().await?;
+            let doubted = core.doubt(&mut undoubted).await?;
             Ok::<_, DispatchError>(looked_after?.or(doubted))
         };
-        match step.await {
+        let stepped = step.await;
+        if stepped.is_ok() && outage.is_over() {
+            tracing::info!("publications wait no longer");
+        }
+        match stepped {
             Ok(Progress::Advanced) => continue,
-            Ok(Progress::Idle) => {}
-            Err(error) => tracing::warn!(error = %chain(&error), "publications wait"),
+            Err(error) if outage.is_news(&chain(&error)) => {
+                tracing::warn!(error = %chain(&error), "publications wait");
+            }
+            Ok(Progress::Idle) | Err(_) => {}
         }
         tokio::select! {
             () = stop.cancelled() => {}

@@ -1,6 +1,8 @@
 //! Attempts whose process is gone, or whose deadline has passed, without an outcome: nobody knows
 //! whether the receiver has the message, and that is what goes on record.
 
+use std::collections::HashSet;
+
 use tidings_domain::aggregate::Aggregate;
 use tidings_domain::delivery::{Command, Delivery, DoubtReason};
 use tidings_domain::stream_id::reaction;
@@ -27,8 +29,11 @@ struct Open {
 type Place = (OffsetDateTime, Uuid);
 
 impl Core {
-    /// Puts on record which open attempts are in doubt.
-    pub(crate) async fn doubt(&self) -> Result<Progress, DispatchError> {
+    /// Puts on record which open attempts are in doubt. Those of which that fails are left in `failed`, and said once.
+    pub(crate) async fn doubt(
+        &self,
+        failed: &mut HashSet<Uuid>,
+    ) -> Result<Progress, DispatchError> {
         let now = self.clock.now();
         let mut gone = Vec::new();
         for instance in self.other_instances().await? {
@@ -37,6 +42,7 @@ impl Core {
             }
         }
         let mut found = false;
+        let before = std::mem::take(failed);
         let mut after = (OffsetDateTime::UNIX_EPOCH, Uuid::nil());
         loop {
             let page = self.open_attempts(&gone, now, after).await?;
@@ -49,10 +55,15 @@ impl Core {
                     Ok(doubted) => found |= doubted,
                     Err(error) if error.is_everybodys() => return Err(error),
                     // One delivery's trouble is not the others'.
-                    Err(error) => tracing::warn!(
-                        delivery = %open.delivery_id, error = %chain(&error),
-                        "an attempt that is in doubt stays open"
-                    ),
+                    Err(error) => {
+                        if !before.contains(&open.delivery_id) {
+                            tracing::warn!(
+                                delivery = %open.delivery_id, error = %chain(&error),
+                                "an attempt that is in doubt stays open"
+                            );
+                        }
+                        failed.insert(open.delivery_id);
+                    }
                 }
             }
             match page.last() {
@@ -124,7 +135,8 @@ impl Core {
     ) -> Result<Vec<(Place, Open)>, ReadError> {
         let sql = "select delivery_id, open_attempt, open_instance, correlation_id, open_deadline_at \
                    from publishing_dispatch_queue \
-                   where open_attempt > 0 and (open_instance = any($1) or open_deadline_at <= $2) \
+                   where open_attempt > 0 and open_instance is not null and correlation_id is not null \
+                     and (open_instance = any($1) or open_deadline_at <= $2) \
                      and (open_deadline_at, delivery_id) > ($4, $5) \
                    order by open_deadline_at, delivery_id limit $3";
         let overdue = now - GRACE;
@@ -133,18 +145,16 @@ impl Core {
         let rows = log
             .query(sql, &[&gone, &overdue, &PAGE, &deadline, &delivery_id])
             .await?;
-        Ok(rows
-            .iter()
-            .filter_map(|row| {
-                let delivery_id = row.get(0);
-                let open = Open {
-                    delivery_id,
-                    attempt: row.get::<_, i32>(1) as u32,
-                    instance: row.get::<_, Option<Uuid>>(2)?,
-                    correlation_id: row.get::<_, Option<Uuid>>(3)?,
-                };
-                Some(((row.get(4), delivery_id), open))
-            })
-            .collect())
+        let open = rows.iter().map(|row| {
+            let delivery_id = row.get(0);
+            let open = Open {
+                delivery_id,
+                attempt: row.get::<_, i32>(1) as u32,
+                instance: row.get(2),
+                correlation_id: row.get(3),
+            };
+            ((row.get(4), delivery_id), open)
+        });
+        Ok(open.collect())
     }
 }

@@ -108,8 +108,9 @@ impl Eraser {
                 Ok(step) => progress = progress.or(step),
                 // One subscriber's trouble is not the others'.
                 Err(error) => {
-                    self.waiting.waits(id, (now, now), FAILED);
-                    tracing::warn!(subscriber = %id, error = %chain(&error), "an erasure waits");
+                    if self.waiting.fails(id, FAILED) {
+                        tracing::warn!(subscriber = %id, error = %chain(&error), "an erasure waits");
+                    }
                 }
             }
         }

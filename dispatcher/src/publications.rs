@@ -9,7 +9,7 @@ use std::time::Duration;
 use tidings_domain::publication::{self, Accounting, Plan, Publication, Stage};
 use tidings_domain::stream_id::reaction;
 use tidings_event_store::{
-    Context, ExecuteError, Loaded, Log, Past, Progress, ReadError, crash_point,
+    Context, ExecuteError, Loaded, Log, Outage, Past, Progress, ReadError, crash_point,
 };
 use tidings_service::clock::Monotonic;
 use tidings_service::problem::chain;
@@ -71,6 +71,8 @@ pub(crate) struct Publications {
     planner: Planner,
     /// Those that go to nobody for now.
     obstructed: HashMap<Uuid, Rest>,
+    /// Those whose steps fail, as was said.
+    failing: HashMap<Uuid, Outage>,
 }
 
 impl Publications {
@@ -78,6 +80,7 @@ impl Publications {
         Self {
             planner: Planner::default(),
             obstructed: HashMap::new(),
+            failing: HashMap::new(),
         }
     }
 
@@ -93,6 +96,8 @@ impl Publications {
                 .any(|it| it.publication_id == *id && it.state == "published")
         };
         self.obstructed.retain(|id, _| unfrozen(id));
+        let is_underway = |id: &Uuid| all.iter().any(|it| it.publication_id == *id);
+        self.failing.retain(|id, _| is_underway(id));
         for underway in all {
             let id = underway.publication_id;
             let step = match (underway.state.as_str(), underway.planned) {
@@ -102,10 +107,16 @@ impl Publications {
                 _ => core.complete(id).await,
             };
             match step {
-                Ok(step) => progress = progress.or(step),
+                Ok(step) => {
+                    self.failing.remove(&id);
+                    progress = progress.or(step);
+                }
                 // One publication's trouble is not the others'.
                 Err(error) => {
-                    tracing::warn!(publication = %id, error = %chain(&error), "a publication waits");
+                    let error = chain(&error);
+                    if self.failing.entry(id).or_default().is_news(&error) {
+                        tracing::warn!(publication = %id, error, "a publication waits");
+                    }
                 }
             }
         }

@@ -13,8 +13,8 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
-use tidings_event_store::Progress;
 use tidings_event_store::feed::Feed;
+use tidings_event_store::{Outage, Progress};
 use tidings_service::clock::Monotonic;
 use tidings_service::problem::chain;
 use tokio::sync::watch;
@@ -132,9 +132,16 @@ impl Worker {
     pub(crate) async fn run(mut self, stop: CancellationToken) {
         let mut moves = self.feed.moves();
         self.stop = stop.clone();
+        let mut outage = Outage::default();
         while !stop.is_cancelled() {
-            if let Err(error) = self.refill().await {
-                tracing::warn!(error = %chain(&error), "the dispatcher can not read its queue");
+            match self.refill().await {
+                Ok(()) if outage.is_over() => {
+                    tracing::info!("the dispatcher reads its queue again");
+                }
+                Err(error) if outage.is_news(&chain(&error)) => {
+                    tracing::warn!(error = %chain(&error), "the dispatcher can not read its queue");
+                }
+                _ => {}
             }
             self.start();
             let timer = tokio::time::sleep(TIMER);
@@ -179,7 +186,9 @@ impl Worker {
         if held {
             self.put_back(|pick| !whenever_due.contains(&pick.plan.cause.id()));
         }
-        let paused = publications::paused(log).await?;
+        // What can not be read would be attempted in vain, in front of others.
+        let mut paused = publications::paused(log).await?;
+        paused.extend(&self.unread);
         self.put_back(|pick| !pick.is_withdrawn && paused.contains(&pick.plan.cause.id()));
         if !held && let Err(error) = self.maybe_withdrawn.hear(&self.feed, log, &lanes).await {
             tracing::debug!(error = %chain(&error), "who has left is not known for now");

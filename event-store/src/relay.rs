@@ -32,6 +32,7 @@ use error::stream_error;
 use crate::crash_point;
 use crate::event::Recorded;
 use crate::log::{Log, Page, SLOW_TIMER};
+use crate::outage::Outage;
 use crate::progress::Progress;
 use crate::session::{Connect, Session};
 use crate::stream::{BATCH_HASH, StreamName, headers};
@@ -445,8 +446,13 @@ impl Relay {
         // The lock is ours as long as the session lives.
         self.last = None;
         let mut committed = self.log.committed();
+        let mut outage = Outage::default();
         while !session.client.is_closed() {
-            match self.step().await {
+            let stepped = self.step().await;
+            if stepped.is_ok() && outage.is_over() {
+                tracing::info!("the relay goes on again");
+            }
+            match stepped {
                 Ok(Progress::Advanced) => {}
                 Ok(Progress::Idle) => {
                     tokio::select! {
@@ -457,7 +463,10 @@ impl Relay {
                 }
                 Err(error) if error.is_final() => return Err(error),
                 Err(error) => {
-                    tracing::warn!(error = why(&error), "the relay waits");
+                    let error = why(&error);
+                    if outage.is_news(&error) {
+                        tracing::warn!(error, "the relay waits");
+                    }
                     sleep(PAUSE_AFTER_ERROR).await;
                 }
             }

@@ -59,6 +59,8 @@ pub(crate) async fn leave(
         Ok(departed) => {
             let preferences = page::preferences(&link, commands.link_keys.current());
             let what = match departed {
+                // Read by a program.
+                Departed::Named if one_click => page::THIS_LIST.to_owned(),
                 Departed::Named => page::what(&link, &commands.offers).await,
                 Departed::Everything => page::EVERYTHING.to_owned(),
             };

@@ -1,5 +1,7 @@
 //! What a reader sees when leaving. Nothing on it is personal but what the link stands for: whoever has the link sees it.
 
+use std::time::Duration;
+
 use actix_web::http::StatusCode;
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, ResponseError as _};
@@ -13,6 +15,10 @@ use crate::offers::Offers;
 
 /// All there is, as it stands after "no more".
 pub(super) const EVERYTHING: &str = "mail from us";
+/// A topic whose name is not asked for, or not known in time.
+pub(super) const THIS_LIST: &str = "mail from this list";
+/// A name is waited for no longer: whoever wants to leave must not wait for it.
+const NAMED_WITHIN: Duration = Duration::from_secs(1);
 
 /// What a link takes its reader off, as it stands after "no more": all of it, or a topic by its name. A name that can not be read
 /// now keeps nobody from leaving.
@@ -20,15 +26,14 @@ pub(super) async fn what(link: &UnsubscribeLink, offers: &Offers) -> String {
     let Some(topic_id) = link.topic_id else {
         return EVERYTHING.to_owned();
     };
-    let offer = offers().await;
-    let topics = offer.map(|offer| offer.topics).unwrap_or_default();
-    topics
-        .into_iter()
-        .find(|topic| topic.id == topic_id)
-        .map_or_else(
-            || "mail from this list".to_owned(),
-            |topic| format!("mail about “{}”", escape(&topic.name)),
-        )
+    let Ok(Ok(offer)) = tokio::time::timeout(NAMED_WITHIN, offers()).await else {
+        return THIS_LIST.to_owned();
+    };
+    let topic = offer.topics.iter().find(|topic| topic.id == topic_id);
+    topic.map_or_else(
+        || THIS_LIST.to_owned(),
+        |topic| format!("mail about “{}”", escape(&topic.name)),
+    )
 }
 
 /// The question, with the button that answers it.
@@ -152,6 +157,7 @@ mod tests {
                 "Away.", 5, None,
             ))))
         });
+        let hung: Offers = Arc::new(|| Box::pin(std::future::pending()));
         let link = |topic_id| UnsubscribeLink {
             subscriber_id: markets,
             delivery_id: None,
@@ -168,6 +174,7 @@ mod tests {
             ),
             (Some(unknown), &offers, "mail from this list"),
             (Some(markets), &away, "mail from this list"),
+            (Some(markets), &hung, "mail from this list"),
         ] {
             assert_eq!(what(&link(topic_id), offers).await, expected);
         }

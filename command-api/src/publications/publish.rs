@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::COLLECTION;
 use crate::answer::{Answer, Changed};
-use crate::commands::Commands;
+use crate::commands::{Commands, When};
 use crate::request::{Call, MaybeJson, Nothing};
 use tidings_service::access::{Access, Route};
 
@@ -49,7 +49,7 @@ pub(crate) async fn publish(
     call: Call,
     body: MaybeJson<Nothing>,
 ) -> Result<Answer, Problem> {
-    if let Some(why) = (commands.goes_to_nobody)(*id).await? {
+    if let Some(why) = (commands.why_nobody)(*id, When::Now).await? {
         return Err(Problem::conflict(why));
     }
     let answer = commands

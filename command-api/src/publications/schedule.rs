@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::answer::{Answer, Changed};
-use crate::commands::Commands;
+use crate::commands::{Commands, When};
 use crate::refusal::{self, Values};
 use crate::request::Call;
 use tidings_service::access::{Access, Route};
@@ -82,7 +82,7 @@ pub(crate) async fn schedule(
     let request = call.begin(&commands, &body.raw).await?;
     // What was scheduled by this request stays so, whatever became of its segments since.
     if !is_on_record(&commands, *id, request.context.intent).await?
-        && let Some(why) = (commands.is_obstructed)(*id).await?
+        && let Some(why) = (commands.why_nobody)(*id, When::Ever).await?
     {
         return Err(Problem::conflict(why));
     }

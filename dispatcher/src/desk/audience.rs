@@ -168,7 +168,7 @@ impl Desk {
     ///
     /// # Errors
     /// 404 for what is no publication; 503 when the log can not be read, or the view does not come as far as the log was.
-    pub async fn goes_to_nobody(&self, id: Uuid) -> Result<Option<String>, Problem> {
+    pub async fn why_nobody_now(&self, id: Uuid) -> Result<Option<String>, Problem> {
         let Some(whom) = self.picked(id).await? else {
             return Ok(None);
         };
@@ -187,7 +187,7 @@ impl Desk {
     ///
     /// # Errors
     /// 404 for what is no publication; 503 when the log can not be read.
-    pub async fn is_obstructed(&self, id: Uuid) -> Result<Option<String>, Problem> {
+    pub async fn why_nobody_ever(&self, id: Uuid) -> Result<Option<String>, Problem> {
         let whom = self.picked(id).await?;
         let obstacle = whom.and_then(Result::err);
         Ok(obstacle.map(|obstacle| to_nobody(&obstacle)))

@@ -62,6 +62,13 @@ impl Waiting {
         now - requested_at > LONG && !std::mem::replace(&mut wait.is_told, true)
     }
 
+    /// What one waits for that fails at each try. True at the first: nothing ends it by itself.
+    pub(super) fn fails(&self, subscriber_id: Uuid, obstacle: &str) -> bool {
+        let mut known = self.known();
+        let wait = known.entry(subscriber_id).or_default();
+        wait.obstacle.replace(obstacle.to_owned()).as_deref() != Some(obstacle)
+    }
+
     fn known(&self) -> MutexGuard<'_, HashMap<Uuid, Wait>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -86,6 +93,9 @@ mod tests {
         assert!(!waiting.waits(one, after(12), "an import"), "it was told");
         assert_eq!(waiting.obstacle(one).as_deref(), Some("an import"));
         assert!(waiting.waits(other, after(12), "an import"), "of another");
+
+        assert!(waiting.fails(other, "it fails") && !waiting.fails(other, "it fails"));
+        assert_eq!(waiting.obstacle(other).as_deref(), Some("it fails"));
 
         waiting.is_done(one);
         assert_eq!((waiting.count(), waiting.obstacle(one)), (1, None));

@@ -5,6 +5,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{Vault, VaultError};
+use crate::outage::Outage;
 use crate::session::{Connect, Session};
 use crate::why::why;
 
@@ -45,12 +46,16 @@ impl Vault {
     /// Listens for shredded keys, over a session of its own, until told to stop; and lets keys that are too old leave
     /// memory. While it cannot listen, only their age bounds how long keys stay.
     pub async fn watch(self, connect: Connect, stop: CancellationToken) {
+        let mut outage = Outage::default();
         while !stop.is_cancelled() {
-            match listen(&connect).await {
-                Ok(session) => self.follow(session, &stop).await,
-                Err(error) => {
-                    tracing::warn!(error = why(&error), "can not hear of shredded keys");
-                }
+            let followed = match listen(&connect).await {
+                Ok(session) => self.follow(session, &mut outage, &stop).await,
+                Err(error) => Err(why(&error)),
+            };
+            if let Err(error) = followed
+                && outage.is_news(&error)
+            {
+                tracing::warn!(error, "can not hear of shredded keys");
             }
             self.inner.cache.forget(Instant::now());
             let pause = tokio::time::sleep(PAUSE_AFTER_ERROR);
@@ -58,20 +63,31 @@ impl Vault {
         }
     }
 
-    async fn follow(&self, mut session: Session, stop: &CancellationToken) {
+    /// Until told to stop, or the session ends.
+    ///
+    /// # Errors
+    /// Why it could not be looked for shredded keys.
+    async fn follow(
+        &self,
+        mut session: Session,
+        outage: &mut Outage,
+        stop: &CancellationToken,
+    ) -> Result<(), String> {
         let mut timer = tokio::time::interval(FORGET_EVERY);
         // Something may have been shredded before this session listened.
         let mut rung = true;
         loop {
-            if rung && let Err(error) = self.forget_shredded().await {
-                tracing::warn!(error = why(&error), "can not look for shredded keys");
-                return;
+            if rung {
+                self.forget_shredded().await.map_err(|error| why(&error))?;
+                if outage.is_over() {
+                    tracing::info!("hears of shredded keys again");
+                }
             }
             rung = tokio::select! {
-                () = stop.cancelled() => return,
+                () = stop.cancelled() => return Ok(()),
                 heard = session.notifications.recv() => match heard {
                     Some(()) => true,
-                    None => return,
+                    None => return Ok(()),
                 },
                 _ = timer.tick() => {
                     self.inner.cache.forget(Instant::now());

@@ -10,8 +10,8 @@ use serde_json::Value;
 use tidings_command_api::inbound::maildir::Maildir;
 use tidings_command_api::sns::{self, Sns};
 use tidings_command_api::{
-    Commands, GoesToNobody, ImportWorker, KeyUses, Missed, NotSkipped, NotTaken, READERS_WAIT,
-    SkipInView, Wanted, docs, recorder,
+    Commands, ImportWorker, KeyUses, Missed, NotSkipped, NotTaken, READERS_WAIT, SkipInView,
+    Wanted, When, WhyNobody, docs, recorder,
 };
 use tidings_dispatcher::channel::Environment;
 use tidings_dispatcher::channels::{Accounts, Paces, addressed_kinds, email};
@@ -94,11 +94,7 @@ impl Rooms {
             .with_views(skip_in_view(core.store.clone()))
             .with_replays(not_taken(core.store.clone()))
             .with_offers(offers(reader.clone()))
-            .with_segments(
-                addressed_kinds(),
-                goes_to_nobody(desk.clone()),
-                is_obstructed(desk.clone()),
-            )
+            .with_segments(addressed_kinds(), why_nobody(desk.clone()))
             .with_notices(notice_channel(site))
             .with_tracking(core.tracking_keys.clone(), READERS_WAIT)
             .with_scopes(scopes(every_route()))
@@ -365,18 +361,15 @@ fn desk(site: &Site<'_>, environment: &Environment) -> Desk {
 }
 
 /// Whether segments pick anybody, as the dispatcher finds it.
-fn goes_to_nobody(desk: Arc<Desk>) -> GoesToNobody {
-    Arc::new(move |id| {
+fn why_nobody(desk: Arc<Desk>) -> WhyNobody {
+    Arc::new(move |id, when| {
         let desk = desk.clone();
-        Box::pin(async move { desk.goes_to_nobody(id).await })
-    })
-}
-
-/// Whether they ever could, likewise.
-fn is_obstructed(desk: Arc<Desk>) -> GoesToNobody {
-    Arc::new(move |id| {
-        let desk = desk.clone();
-        Box::pin(async move { desk.is_obstructed(id).await })
+        Box::pin(async move {
+            match when {
+                When::Now => desk.why_nobody_now(id).await,
+                When::Ever => desk.why_nobody_ever(id).await,
+            }
+        })
     })
 }
 

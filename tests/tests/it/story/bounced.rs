@@ -10,7 +10,7 @@ use actix_web::web::{self, Bytes, ServiceConfig};
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 use tidings_command_api::feedback::{Origin, Report, Verdict, record};
-use tidings_command_api::{Commands, recorder};
+use tidings_command_api::{Commands, When, recorder};
 use tidings_dispatcher::channels::addressed_kinds;
 use tidings_dispatcher::notices;
 use tidings_domain::delivery::{ComplaintKind, Feedback, FeedbackSource};
@@ -67,17 +67,17 @@ async fn bytes(house: &House, commands: Commands, request: TestRequest) -> (u16,
 pub(super) fn house_commands(house: &House) -> Commands {
     let link_keys = LinkKeys::clone(&house.link_keys);
     let desk = Arc::new(super::desk::desk(house));
-    let again = desk.clone();
-    let goes_to_nobody = Arc::new(move |id| -> BoxFuture<'static, _> {
+    let why_nobody = Arc::new(move |id, when| -> BoxFuture<'static, _> {
         let desk = desk.clone();
-        Box::pin(async move { desk.goes_to_nobody(id).await })
-    });
-    let is_obstructed = Arc::new(move |id| -> BoxFuture<'static, _> {
-        let desk = again.clone();
-        Box::pin(async move { desk.is_obstructed(id).await })
+        Box::pin(async move {
+            match when {
+                When::Now => desk.why_nobody_now(id).await,
+                When::Ever => desk.why_nobody_ever(id).await,
+            }
+        })
     });
     commands(&house.platform, house.id_key.clone(), link_keys)
-        .with_segments(addressed_kinds(), goes_to_nobody, is_obstructed)
+        .with_segments(addressed_kinds(), why_nobody)
         .with_tracking(house.tracking_keys.clone(), Duration::from_mins(2))
 }
 

@@ -37,8 +37,7 @@ pub(super) fn commands(platform: &Platform, id_key: IdKey, link_keys: LinkKeys) 
     .with_views(views(platform.store.clone()))
     .with_segments(
         addressed_kinds(),
-        Arc::new(|_| Box::pin(async { Ok(None) })),
-        Arc::new(|_| Box::pin(async { Ok(None) })),
+        Arc::new(|_, _| Box::pin(async { Ok(None) })),
     )
 }
 

@@ -7,6 +7,7 @@ pub(super) mod tags;
 use serde_json::{Map, Value};
 use tidings_domain::suppression::Reason;
 
+use consent::Sound;
 pub(super) use kind::Kind;
 
 /// What a column holds.
@@ -22,6 +23,8 @@ pub(super) enum Column {
     Attribute(Attribute),
     /// Whether they have agreed to get mail, in anybody's words; an attribute besides.
     Consent(Attribute),
+    /// Something that is called as if it said that, in words that are not known; an attribute besides.
+    Sounding(Attribute, Sound),
     /// Tags, as Mailchimp writes them.
     Tags,
     /// Attributes: a JSON object.
@@ -47,7 +50,9 @@ impl Column {
     /// The attribute that it says something of.
     pub(super) fn attribute(&self) -> Option<&Attribute> {
         match self {
-            Self::Attribute(attribute) | Self::Consent(attribute) => Some(attribute),
+            Self::Attribute(attribute)
+            | Self::Consent(attribute)
+            | Self::Sounding(attribute, _) => Some(attribute),
             _ => None,
         }
     }
@@ -246,6 +251,10 @@ fn own(name: &str) -> Column {
             Column::Attribute(attribute) if consent::is_asked_in(base) => {
                 Column::Consent(attribute)
             }
+            Column::Attribute(attribute) => match consent::sound_of(base) {
+                Some(sound) => Column::Sounding(attribute, sound),
+                None => Column::Attribute(attribute),
+            },
             column => column,
         },
     }
@@ -304,6 +313,8 @@ fn mailchimp(name: &str) -> Column {
             key: name.to_owned(),
             kind: Kind::Text,
         }),
+        // Which of its files it is says how they stand.
+        Column::Sounding(attribute, _) => Column::Attribute(attribute),
         column => column,
     }
 }

@@ -50,6 +50,61 @@ const ASKED: [&str; 19] = [
     "accepts_marketing",
     "accepts_email_marketing",
 ];
+/// Parts of names, by their letters, of columns that may well say who must get no mail. What is not a no there is not taken for a
+/// yes: nobody knows all words of all products and languages.
+const SOUNDS_OF_NO: [&str; 20] = [
+    "unsub",
+    "optout",
+    "optedout",
+    "optingout",
+    "blacklist",
+    "blocklist",
+    "blocked",
+    "bounce",
+    "complain",
+    "removed",
+    "suppress",
+    "donotemail",
+    "donotmail",
+    "donotcontact",
+    "nomail",
+    "noemail",
+    "abgemeldet",
+    "abmeld",
+    "desinscri",
+    "desabonn",
+];
+/// The same of columns that may well say who agreed: nothing but a yes is taken for one.
+const SOUNDS_OF_YES: [&str; 5] = ["optin", "optedin", "consent", "einwilligung", "acceptsmail"];
+/// And of columns that may be about mail, or about something else: only a no is not taken for a yes.
+const SOUNDS_OF_STATE: [&str; 11] = [
+    "subscri",
+    "permission",
+    "emailstatus",
+    "mailstatus",
+    "mailingstatus",
+    "contactstatus",
+    "liststatus",
+    "memberstatus",
+    "marketingstatus",
+    "angemeldet",
+    "anmeldestatus",
+];
+/// Whole names, by their letters, of such columns.
+const NAMES_OF_STATE: [&str; 4] = ["active", "isactive", "enabled", "isenabled"];
+/// What stands in no cell of somebody who may be written to without a word on it, whatever its column is called.
+const LEFT: [&str; 10] = [
+    "unsubscribed",
+    "unsubscribe",
+    "opted_out",
+    "opt_out",
+    "optout",
+    "bounced",
+    "complained",
+    "blocklisted",
+    "blacklisted",
+    "abgemeldet",
+];
 /// They agreed; in lower case, with underscores.
 const YES: [&str; 21] = [
     "yes",
@@ -135,6 +190,45 @@ pub(super) fn is_asked_in(name: &str) -> bool {
     ASKED.iter().any(|asked| letters(asked) == name)
 }
 
+/// What a column sounds like that is not known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::imports) enum Sound {
+    /// As if it said who must get no mail.
+    No,
+    /// As if it said who agreed.
+    Yes,
+    /// As if it said how somebody stands, to mail or to something else.
+    State,
+}
+
+/// What a column of this name sounds like; none: as if it had nothing to do with it.
+pub(super) fn sound_of(name: &str) -> Option<Sound> {
+    let name = letters(name);
+    let has = |sounds: &[&str]| sounds.iter().any(|sound| name.contains(sound));
+    match () {
+        () if has(&SOUNDS_OF_NO) => Some(Sound::No),
+        () if has(&SOUNDS_OF_YES) => Some(Sound::Yes),
+        () if has(&SOUNDS_OF_STATE) || NAMES_OF_STATE.contains(&name.as_str()) => {
+            Some(Sound::State)
+        }
+        () => None,
+    }
+}
+
+/// Whether a cell leaves in doubt that somebody may get mail, in a column of which nobody knows what it says.
+fn is_doubtful(sound: Option<Sound>, cell: &str) -> bool {
+    let answer = answer(cell);
+    match sound {
+        Some(Sound::No) => !is_no(cell),
+        Some(Sound::Yes) => !matches!(answer, Some(Answer::Yes)),
+        Some(Sound::State) => {
+            let is_empty = cell.trim().is_empty();
+            !is_empty && (is_no(cell) || matches!(answer, Some(Answer::No(_) | Answer::NotYet)))
+        }
+        None => LEFT.contains(&plain(cell).as_str()),
+    }
+}
+
 /// A name as it is known however it is written: `E-Mail opt in?`, `emailOptIn`.
 fn letters(name: &str) -> String {
     let letters = name.chars().filter(char::is_ascii_alphanumeric);
@@ -201,6 +295,12 @@ pub(in crate::imports) fn word(columns: &[Column], fields: &[Cow<'_, [u8]>]) -> 
                 None => word.unclear = word.unclear.or(Some(at)),
             },
             (Column::Consent(_), Err(_)) => word.unclear = word.unclear.or(Some(at)),
+            (Column::Sounding(_, sound), Ok(text)) if is_doubtful(Some(*sound), text) => {
+                word.unclear = word.unclear.or(Some(at));
+            }
+            (Column::Attribute(_), Ok(text)) if is_doubtful(None, text) => {
+                word.unclear = word.unclear.or(Some(at));
+            }
             _ => {}
         }
     }

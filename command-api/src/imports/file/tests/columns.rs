@@ -139,6 +139,53 @@ fn who_agreed_is_signed_up_and_of_whom_it_can_not_be_told_is_not() {
     assert_eq!(rows(file), [left]);
 }
 
+/// Nobody knows all words of all products: what sounds as if it kept somebody out is asked about, and nobody is signed up by it.
+#[test]
+fn a_column_that_only_sounds_like_it_signs_up_nobody_of_whom_it_leaves_a_doubt() {
+    let said = |column: &str, cell: &str| {
+        let file = format!("email,{column}\na@example.org,{cell}\n");
+        rows(file.as_bytes()).remove(0)
+    };
+    for (column, cell) in [
+        ("is_unsubscribed", "yes"),
+        ("Unsubscribed On", "2024-05-01"),
+        ("Unsub", "x"),
+        ("blacklisted", "1"),
+        ("bounce_date", "01/02/2024"),
+        ("Complained", "true"),
+        ("abgemeldet_am", "1.2.2024"),
+        ("Double Opt-In", "no"),
+        ("Newsletter Consent", ""),
+        ("Einwilligung", "nein"),
+        ("active", "no"),
+        ("enabled", "0"),
+        ("email_status", "unsubscribed"),
+        ("List Status", "pending"),
+        ("Permission", "opted out"),
+        ("State", "Unsubscribed"),
+        ("note", "bounced"),
+    ] {
+        let record = format!("a@example.org,{cell}");
+        let expected = nothing_for(2, "unclear_consent", Some(&record), Some(column));
+        assert_eq!(said(column, cell), expected, "{column}: {cell}");
+    }
+    for (column, cell) in [
+        ("is_unsubscribed", "no"),
+        ("bounce_rate", "0"),
+        ("Double Opt-In", "2024-05-01 10:00:00"),
+        ("Newsletter Consent", "yes"),
+        ("active", "yes"),
+        ("Subscription plan", "gold"),
+        ("Subscriber since", "01/02/2020"),
+        ("permissions", ""),
+        ("State", "CA"),
+        ("note", "she unsubscribed from the other list"),
+    ] {
+        let row = said(column, cell);
+        assert!(matches!(row.said, Said::Person { .. }), "{column}: {row:?}");
+    }
+}
+
 /// As Salesforce, Zoho and HubSpot call it, among others.
 #[test]
 fn who_opted_out_is_kept_out_however_the_column_is_written() {

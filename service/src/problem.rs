@@ -17,7 +17,7 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 pub use catalogue::*;
-pub(crate) use fallback::{AN_ID, quoted};
+pub(crate) use fallback::{A_TIME, AN_ID, quoted};
 pub use fallback::{configure, path, payload};
 pub use json::{from_json, from_value};
 

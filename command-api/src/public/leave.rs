@@ -57,14 +57,20 @@ pub(crate) async fn leave(
     let evidence = evidence(&request);
     match depart(&commands, &(&origin).into(), &link, method, evidence).await {
         Ok(departed) => {
-            let preferences = page::preferences(&link, commands.link_keys.current());
             let what = match departed {
                 // Read by a program.
                 Departed::Named if one_click => page::THIS_LIST.to_owned(),
                 Departed::Named => page::what(&link, &commands.offers).await,
                 Departed::Everything => page::EVERYTHING.to_owned(),
             };
-            page::done(&what, &preferences)
+            let way = match (departed, &commands.sign_up_form) {
+                (Departed::Named, _) => {
+                    page::see_else(&page::preferences(&link, commands.link_keys.current()))
+                }
+                (Departed::Everything, Some(_)) => page::SIGN_UP_AGAIN.to_owned(),
+                (Departed::Everything, None) => String::new(),
+            };
+            page::done(&what, &way)
         }
         Err(problem) => {
             tracing::warn!(%problem, "somebody could not leave");

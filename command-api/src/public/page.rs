@@ -49,14 +49,21 @@ pub(super) fn ask(what: &str, preferences: &str) -> HttpResponse {
     page(StatusCode::OK, "Unsubscribe?", &button)
 }
 
-/// It is done, now or earlier.
-pub(super) fn done(what: &str, preferences: &str) -> HttpResponse {
+/// The way to what else they get.
+pub(super) fn see_else(preferences: &str) -> String {
+    format!("<p><a href=\"{preferences}\">See what else you get, or come back</a></p>")
+}
+
+/// The way back of somebody of whom nothing is kept.
+pub(super) const SIGN_UP_AGAIN: &str = "<p><a href=\"../join\">Sign up again</a></p>";
+
+/// It is done, now or earlier; `way`: where they may go from there.
+pub(super) fn done(what: &str, way: &str) -> HttpResponse {
     page(
         StatusCode::OK,
         "You are unsubscribed",
         &format!(
-            "<p>You will get no more {what}. A mail that was already on its way may still arrive.</p>\n\
-             <p><a href=\"{preferences}\">See what else you get, or come back</a></p>"
+            "<p>You will get no more {what}. A mail that was already on its way may still arrive.</p>\n{way}"
         ),
     )
 }

@@ -120,7 +120,7 @@ pub async fn channel_health(
         failure_rate: (tried > 0).then(|| figures.failed as f64 / tried as f64),
         next_attempt_at: match state {
             "ok" | "failing" => figures.next_due_at,
-            "waiting" => figures.probe_at,
+            "waiting" if figures.waiting > 0 => figures.probe_at,
             _ => None,
         },
         failing_since: figures.failing_since.filter(|_| is_failing),
@@ -147,9 +147,11 @@ fn disabled(figures: &Figures) -> String {
 fn waiting(figures: &Figures) -> String {
     let reason = figures.circuit_reason.as_deref().map(words);
     let reason = reason.unwrap_or_else(|| "why is not known".to_owned());
-    format!(
-        "No message gets through ({reason}); deliveries wait, and one is tried from time to time."
-    )
+    let what = match figures.waiting {
+        0 => "nothing waits, and what comes next is tried",
+        _ => "deliveries wait, and one is tried from time to time",
+    };
+    format!("No message gets through ({reason}); {what}.")
 }
 
 fn failing(figures: &Figures) -> String {

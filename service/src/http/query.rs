@@ -138,6 +138,7 @@ fn expected(parameter: Option<&Parameter>, error: &str) -> String {
         Some((_, one_of)) => one_of.to_owned(),
         None if is_number => "a whole number".to_owned(),
         None if schema["format"] == "uuid" => problem::AN_ID.to_owned(),
+        None if schema["format"] == "date-time" => problem::A_TIME.to_owned(),
         None => "another".to_owned(),
     }
 }

@@ -8,6 +8,8 @@ use crate::access::Methods;
 
 /// How an id looks, in a message.
 pub(crate) const AN_ID: &str = "an id, such as 019b7cba-7a2e-8000-9c5e-0d8f6f2f3b11";
+/// Likewise.
+pub(crate) const A_TIME: &str = "a time, such as 2026-03-01T09:30:00Z";
 /// What is repeated of a caller's words.
 const QUOTED_CHARS_MAX: usize = 60;
 

@@ -5,7 +5,7 @@ use serde_json::Value;
 use serde_json::error::Category;
 use serde_path_to_error::{Path, Segment};
 
-use super::Problem;
+use super::{A_TIME, AN_ID, Problem};
 
 /// Reads `bytes` as one JSON object of type `T`. A list is none, whatever serde would make of its elements.
 ///
@@ -62,12 +62,25 @@ fn without_place(error: &serde_json::Error) -> String {
     message
 }
 
-/// The `uuid` crate tells where its parser stopped, which helps nobody who has mixed up two fields.
+/// What libraries say of their parsers and of our types helps nobody who has mixed up two fields.
 fn plain(message: String) -> String {
-    match message.starts_with("UUID parsing failed") {
-        true => "it is no id: ids are like 01902f5e-7a3c-7b7e-8b47-2d4f6c1a9e00".to_owned(),
-        false => message,
+    if message.starts_with("UUID parsing failed") {
+        return format!("it must be {AN_ID}");
     }
+    if message.ends_with("component could not be parsed") {
+        return format!("it must be {A_TIME}");
+    }
+    let Some((found, expected)) = message.rsplit_once(", expected ") else {
+        return message;
+    };
+    let expected = match expected {
+        "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number, 0 or more",
+        "i8" | "i16" | "i32" | "i64" | "isize" => "a whole number",
+        "f32" | "f64" => "a number",
+        other if other.starts_with("struct ") => "an object",
+        other => other,
+    };
+    format!("{found}, expected {expected}")
 }
 
 fn pointer(path: &Path) -> String {
@@ -82,4 +95,35 @@ fn pointer(path: &Path) -> String {
 /// RFC 6901: `~` and `/` in a key are written `~0` and `~1`.
 fn escape(key: &str) -> String {
     key.replace('~', "~0").replace('/', "~1")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_expected_is_told_in_the_words_of_the_api() {
+        let hourly = "invalid type: string \"hourly\", expected ";
+        for (said, told) in [
+            (
+                "UUID parsing failed: invalid character: found `n` at 0",
+                format!("it must be {AN_ID}"),
+            ),
+            (
+                "the 'year' component could not be parsed",
+                format!("it must be {A_TIME}"),
+            ),
+            (
+                &format!("{hourly}struct HowOften"),
+                format!("{hourly}an object"),
+            ),
+            (
+                &format!("{hourly}u64"),
+                format!("{hourly}a whole number, 0 or more"),
+            ),
+            (&format!("{hourly}a boolean"), format!("{hourly}a boolean")),
+        ] {
+            assert_eq!(plain(said.to_owned()), told);
+        }
+    }
 }

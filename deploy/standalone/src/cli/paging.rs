@@ -31,9 +31,10 @@ pub(super) fn limit(text: &str) -> Result<u32, String> {
     number.ok_or_else(|| format!("it must be a whole number from 1 to {LIMIT_MAX}"))
 }
 
-fn position(text: &str) -> Result<i64, String> {
+/// A position of the log, as arguments give it.
+pub(super) fn position(text: &str) -> Result<i64, String> {
     let number = text.parse().ok().filter(|number| *number > 0);
-    number.ok_or_else(|| "it must be a position of the log, such as 4711".to_owned())
+    number.ok_or_else(|| "it must be a position of the log, 1 or more, such as 4711".to_owned())
 }
 
 impl Paging {
@@ -147,7 +148,7 @@ mod tests {
             ),
             (
                 ["--before", "x"],
-                "it must be a position of the log, such as 4711",
+                "it must be a position of the log, 1 or more, such as 4711",
             ),
         ] {
             let said = parsed(&wrong).err().unwrap();

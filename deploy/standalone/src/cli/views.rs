@@ -8,6 +8,7 @@ use tidings_projector::{Stops, find, skip};
 
 use super::global::Global;
 use super::out::instant;
+use super::paging::position;
 use super::{CliError, Out, Session};
 use crate::platform::{Core, all_views};
 
@@ -51,12 +52,6 @@ struct Skip {
     /// Why, in one line. It stays in the log for ever: no names, no addresses
     #[arg(long, value_parser = SkipReason::parse)]
     reason: SkipReason,
-}
-
-fn position(text: &str) -> Result<i64, String> {
-    let wrong = "it must be a position of the log, 1 or more, as `tidings views` shows it";
-    let position = text.parse().ok().filter(|position| *position >= 1);
-    position.ok_or_else(|| wrong.to_owned())
 }
 
 impl Views {

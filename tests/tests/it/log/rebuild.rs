@@ -56,6 +56,8 @@ async fn a_rebuilt_view_is_the_same_and_goes_on() {
         phase: Phase::Writing("tally"),
         ..folding
     };
+    // The one before may still be letting go of the view.
+    told.retain(|it| !matches!(it.phase, Phase::Waiting(_)));
     assert_eq!(told, [folding, writing]);
     assert_eq!(rows(&platform.store).await, before);
     // The runner finds out by itself that its table was replaced.

@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use serde_json::json;
+use tidings_dispatcher::notices;
 use tidings_domain::channel::{self, Channel, Circuit};
 use tidings_domain::value::{ChannelName, Settings};
 use tidings_sinks::discord;
 use tidings_sinks::slack::Rule;
+use tidings_sinks::smtp;
 use tidings_tests::house::{Accounting, House};
 use uuid::Uuid;
 
@@ -307,4 +309,35 @@ async fn a_discord_webhook_that_refuses_us_is_asked_three_times_and_then_left_al
     for id in &publications {
         assert_eq!(house.accounting(*id).await.sent, 1);
     }
+}
+
+/// Whoever signs up need not wait for a channel that takes nothing while another would.
+#[tokio::test(flavor = "multi_thread")]
+async fn subscribers_are_written_to_by_a_channel_that_works() {
+    let house = House::start().await;
+    house.subscriber("ada@example.org").await;
+    for _ in 0..2 {
+        house.email_channel().await;
+    }
+    house.platform.settle().await;
+    let log = house.platform.store.log();
+    let chosen = async || notices::channel(log, None, &[]).await.unwrap().unwrap();
+    let broken = chosen().await;
+    let refuses = smtp::Rule::reply(smtp::Phase::MailFrom, 421, "4.3.2 closing");
+    let refuses = house.smtp.add_rule(refuses);
+    let id = house.publish("The ferry", MARKDOWN, &[broken]).await;
+    house.platform.settle().await;
+    while circuit(&house, broken).await.is_closed() {
+        house.publish("Storm", MARKDOWN, &[broken]).await;
+        pass(&house, 10).await;
+    }
+    house.smtp.remove_rule(refuses);
+    let works = chosen().await;
+    assert_ne!(works, broken);
+    // Named, it is the one all the same.
+    let named = notices::channel(log, Some(broken), &[]).await.unwrap();
+    assert_eq!(named, Some(broken));
+    pass(&house, 3_600).await;
+    assert_eq!(house.accounting(id).await.sent, 1);
+    assert_eq!(chosen().await, broken, "it works again");
 }

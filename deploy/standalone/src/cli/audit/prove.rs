@@ -10,6 +10,7 @@ use tidings_event_store::witness;
 
 use super::{Opened, folder};
 use crate::cli::global::{Global, Logs};
+use crate::cli::paging::position;
 use crate::cli::{CliError, Out, Session};
 use crate::platform::{Backing, pinned_witness_key};
 
@@ -25,7 +26,7 @@ Example:
   tidings audit prove 4711 --out proof.json")]
 pub(in crate::cli) struct Prove {
     /// The event's position in the log
-    #[arg(value_parser = clap::value_parser!(i64).range(1..))]
+    #[arg(value_parser = position)]
     position: i64,
     /// Where to write the proof
     #[arg(long, value_name = "FILE")]

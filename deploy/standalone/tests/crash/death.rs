@@ -66,7 +66,11 @@ impl World {
             "witness.file_begun" | "witness.key_drafted" | "witness.key_pinned" => {
                 self.begin_a_new_witness();
             }
-            "retention.closed" | "retention.shredded" => self.open_a_mail_of_long_ago().await,
+            "retention.closed" | "retention.shredded" => {
+                // Before the first start there is no log to say so in.
+                self.ensure_up().await;
+                self.open_a_mail_of_long_ago().await;
+            }
             _ => {}
         }
         if self.program.runs() {

@@ -159,7 +159,7 @@ fn a_value_that_is_none_is_told_without_a_parsers_words() {
     };
     let skip = ["views", "skip", "channel_list", "abc", "--reason", "x"];
     insta::assert_snapshot!(run(&["up", "--listen", "8099"]), @"error: invalid value '8099' for '--listen <ADDR>': it must be an IP address and a port, such as 127.0.0.1:8099 or [::1]:8099");
-    insta::assert_snapshot!(run(&skip), @"error: invalid value 'abc' for '<POSITION>': it must be a position of the log, 1 or more, as `tidings views` shows it");
+    insta::assert_snapshot!(run(&skip), @"error: invalid value 'abc' for '<POSITION>': it must be a position of the log, 1 or more, such as 4711");
     insta::assert_snapshot!(run(&["channels", "test", "abc"]), @"error: invalid value 'abc' for '<ID>': it must be the id of a channel, as `tidings channels list` shows it");
 }
 

@@ -31,8 +31,8 @@ pub(crate) fn words(reason: &str, column: Option<&str>) -> Option<String> {
         "not_a_boolean" => format!("{it} asks for true or false, yes or no, 1 or 0."),
         "not_a_date" => format!("{it} asks for a date as YYYY-MM-DD."),
         "unclear_consent" => format!(
-            "{it} says neither yes nor no to mail. Write yes or no there, or call the column something else if it is \
-             about something else."
+            "{it} leaves it open whether they may get mail. Call it \"subscribed\" and write yes or no there, or call it \
+             something else if it is about something else."
         ),
         "unknown_status" => format!("{it} holds a status that is not known."),
         "invalid_tags" => format!("{it} holds a tag that can be none."),
@@ -63,7 +63,7 @@ mod tests {
         let said = words("not_a_number", Some("age:number")).unwrap();
         insta::assert_snapshot!(said, @r#"The column "age:number" asks for a number in plain digits, such as 36 or -12.5."#);
         let said = words("unclear_consent", Some("status")).unwrap();
-        insta::assert_snapshot!(said, @r#"The column "status" says neither yes nor no to mail. Write yes or no there, or call the column something else if it is about something else."#);
+        insta::assert_snapshot!(said, @r#"The column "status" leaves it open whether they may get mail. Call it "subscribed" and write yes or no there, or call it something else if it is about something else."#);
         let said = words("attributes_too_long", Some("NOTES")).unwrap();
         insta::assert_snapshot!(said, @r#"Together the attributes are longer than 8 KiB; the longest is in the column "NOTES"."#);
         assert_eq!(words("of_a_later_version", None), None);

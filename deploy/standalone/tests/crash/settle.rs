@@ -170,15 +170,12 @@ impl World {
 
     /// Notices that may go out yet, as those do that somebody's mail server has put off.
     async fn open_notices(&self) -> Vec<Uuid> {
-        loop {
-            // Connections that a crash broke are found broken one by one.
-            if let Ok(head) = self.store.log().head().await
-                && let Ok(events) = self.store.log().page_after(0, head.position).await
-            {
-                return Deliveries::of(&events).open_notices().collect();
-            }
-            tokio::time::sleep(LOOK_AGAIN).await;
-        }
+        let log = self.store.log();
+        let events = once_it_answers(async || {
+            let head = log.head().await.ok()?;
+            log.page_after(0, head.position).await.ok()
+        });
+        Deliveries::of(&events.await).open_notices().collect()
     }
 
     /// Waits until nobody's erasure is under way any more.
@@ -207,15 +204,11 @@ impl World {
 
     /// The ids that a question to the log finds.
     pub(crate) async fn of_log(&self, sql: &str) -> Vec<Uuid> {
-        loop {
-            // Connections that a crash broke are found broken one by one.
-            if let Ok(client) = self.store.log().pool().get().await
-                && let Ok(rows) = client.query(sql, &[]).await
-            {
-                return rows.iter().map(|row| row.get(0)).collect();
-            }
-            tokio::time::sleep(LOOK_AGAIN).await;
-        }
+        let rows = once_it_answers(async || {
+            let client = self.store.log().pool().get().await.ok()?;
+            client.query(sql, &[]).await.ok()
+        });
+        rows.await.iter().map(|row| row.get(0)).collect()
     }
 
     pub(crate) async fn stream_is_complete(&self) {
@@ -231,5 +224,15 @@ impl World {
             }
             tokio::time::sleep(LOOK_AGAIN).await;
         }
+    }
+}
+
+/// What a question is answered with: connections that a crash broke are found broken one by one.
+async fn once_it_answers<T>(ask: impl AsyncFn() -> Option<T>) -> T {
+    loop {
+        if let Some(answer) = ask().await {
+            return answer;
+        }
+        tokio::time::sleep(LOOK_AGAIN).await;
     }
 }

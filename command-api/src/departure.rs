@@ -6,7 +6,7 @@ use tidings_domain::subscriber::{self, Standing, Subscriber, UnsubscribeMethod, 
 use tidings_domain::suppression::{self, Suppression};
 use tidings_domain::token::UnsubscribeLink;
 use tidings_domain::value::Evidence;
-use tidings_event_store::{CommitError, Context, ExecuteError, their_word};
+use tidings_event_store::{CommitError, Context, ExecuteError, their_words};
 use tidings_service::Problem;
 
 use crate::commands::Commands;
@@ -17,6 +17,8 @@ use crate::refusal::{self, Refused as _};
 const ATTEMPTS_MAX: u32 = 5;
 /// Mail programs say it twice, and readers press twice: that is one word. Too short to be asked in between.
 const SAID_ONCE_WITHIN: Duration = Duration::from_secs(5);
+/// It is held to be one word for longer each time, doubled so often at the most: two months.
+const DOUBLINGS_MAX: u32 = 20;
 
 /// What they get no more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +72,16 @@ pub(crate) async fn depart(
     }
 }
 
+/// What they would get no more, as far as that can be told now.
+pub(crate) async fn would_leave(commands: &Commands, link: &UnsubscribeLink) -> Departed {
+    match commands.store.load::<Subscriber>(link.subscriber_id).await {
+        // So stands, too, whom the log does not know.
+        Ok(loaded) if loaded.state.standing() == Standing::Erased => Departed::Everything,
+        Err(error) if error.is_wrong_stream() => Departed::Everything,
+        Ok(_) | Err(_) => Departed::Named,
+    }
+}
+
 /// The log does not know the subscriber (any more): then nothing may go to the address they had. Where no more than a file said
 /// so, an operator may lift it, but not what they say themselves. Said again it counts anew: they may have been asked since.
 async fn suppress(
@@ -84,8 +96,9 @@ async fn suppress(
         let suppression = store.load::<Suppression>(id).await.map_err(load)?;
         let history = store.log().stream(id).await;
         let history = history.map_err(|error| load(error.into()))?;
-        let just_now = context.occurred_at - SAID_ONCE_WITHIN;
-        if their_word(&history).is_some_and(|it| it.occurred_at > just_now) {
+        let words = their_words(&history);
+        let just_now = context.occurred_at - said_once_within(words.len());
+        if words.last().is_some_and(|it| it.occurred_at > just_now) {
             return Ok(Departed::Everything);
         }
         let word = suppression::Event::Added {
@@ -104,4 +117,10 @@ async fn suppress(
             Err(error) => return Err(refusal::commit(&error)),
         }
     }
+}
+
+/// For how long the same word counts once, after it was said so often: a program that goes on pressing does not fill the log.
+fn said_once_within(often: usize) -> Duration {
+    let doublings = u32::try_from(often.saturating_sub(1)).unwrap_or(DOUBLINGS_MAX);
+    SAID_ONCE_WITHIN * 2_u32.pow(doublings.min(DOUBLINGS_MAX))
 }

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::aggregate::{Aggregate, CodecError};
 use crate::personal::{Open, Personal, Seal};
-use crate::value::{Code, cut};
+use crate::value::Code;
 
 /// How far an import has come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -58,7 +58,7 @@ pub struct Rejected {
     pub line: u64,
     /// Why: `invalid_email`, `duplicate_in_file`, `wrong_field_count`, …
     pub reason: Code,
-    /// The record; absent when it names somebody who is a subscriber, or was erased.
+    /// The record; absent when it names somebody who is a subscriber, or was erased, or when nobody can tell whom it names.
     pub record: Option<Personal<String>>,
     /// Ids of the `address` streams of the addresses that the record quotes.
     pub address_ids: Vec<Uuid>,
@@ -80,16 +80,17 @@ pub struct SuppressedFor {
 }
 
 impl Rejected {
-    /// The most characters that are kept of a record: an event has to fit a message.
-    pub const RECORD_CHARS_MAX: usize = 500;
+    /// A longer record is not kept: an event has to fit a message, and by a part nobody can tell whom all of it names.
+    pub const RECORD_BYTES_MAX: usize = 1_000;
 
-    /// A rejected record, cut to [`Self::RECORD_CHARS_MAX`] characters.
+    /// A rejected record; without it if that is longer than [`Self::RECORD_BYTES_MAX`].
     pub fn new(line: u64, reason: Code, record: Option<&str>) -> Self {
         Self {
             line,
             reason,
             record: record
-                .map(|text| Personal::Known(cut(text, Self::RECORD_CHARS_MAX).to_owned())),
+                .filter(|text| text.len() <= Self::RECORD_BYTES_MAX)
+                .map(|text| Personal::Known(text.to_owned())),
             address_ids: Vec::new(),
             column: None,
         }

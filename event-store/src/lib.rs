@@ -41,7 +41,7 @@ pub use store::{
     CONTRACT_REVISION, Context, Draft, ExecuteError, Executed, LoadError, Loaded, Past,
     RETRY_AFTER, Store, UnderstandError, understand,
 };
-pub use their_word::{IMPORTER, is_their_word, their_word};
+pub use their_word::{IMPORTER, is_their_word, their_words};
 pub use timeline::WentBack;
 
 pub use tokio_postgres;

@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use deadpool_postgres::{GenericClient, Pool};
+use deadpool_postgres::{GenericClient, Object, Pool};
 use futures_util::future::try_join;
 use time::OffsetDateTime;
 use tokio::sync::watch;
+use tokio::time::{Instant, timeout_at};
 use tokio_postgres::Row;
+use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
@@ -87,6 +89,15 @@ pub enum ReadError {
 }
 
 impl ReadError {
+    /// There was no answer, or the server has given the question up: it takes longer than it may.
+    pub fn is_too_slow(&self) -> bool {
+        match self {
+            Self::NoAnswer => true,
+            Self::Database(error) => error.code() == Some(&SqlState::QUERY_CANCELED),
+            _ => false,
+        }
+    }
+
     /// Trying again can not help.
     pub fn is_final(&self) -> bool {
         matches!(self, Self::WentBack { .. })
@@ -193,12 +204,7 @@ impl Log {
         sql: &str,
         params: &[&(dyn ToSql + Sync)],
     ) -> Result<Vec<Row>, ReadError> {
-        in_time(async {
-            let client = self.inner.pool.get().await?;
-            let statement = client.prepare_cached(sql).await?;
-            Ok(client.query(&statement, params).await?)
-        })
-        .await
+        self.rows(sql, params, true).await
     }
 
     /// Its first column, if that holds ids.
@@ -223,11 +229,34 @@ impl Log {
         sql: &str,
         params: &[&(dyn ToSql + Sync)],
     ) -> Result<Vec<Row>, ReadError> {
-        in_time(async {
-            let client = self.inner.pool.get().await?;
-            Ok(client.query(sql, params).await?)
-        })
-        .await
+        self.rows(sql, params, false).await
+    }
+
+    /// `is_kept`: the statement is, for the next time.
+    async fn rows(
+        &self,
+        sql: &str,
+        params: &[&(dyn ToSql + Sync)],
+        is_kept: bool,
+    ) -> Result<Vec<Row>, ReadError> {
+        let ends = Instant::now() + ANSWER_WITHIN;
+        let client = timeout_at(ends, self.inner.pool.get()).await;
+        let client = client.map_err(|_| ReadError::NoAnswer)??;
+        let rows = async {
+            if !is_kept {
+                return client.query(sql, params).await;
+            }
+            let statement = client.prepare_cached(sql).await?;
+            client.query(&statement, params).await
+        };
+        match timeout_at(ends, rows).await {
+            Ok(rows) => Ok(rows?),
+            Err(_) => {
+                // The server still works for it: whoever got it next would wait for that.
+                drop(Object::take(client));
+                Err(ReadError::NoAnswer)
+            }
+        }
     }
 
     /// The end of the log.

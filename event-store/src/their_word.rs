@@ -11,20 +11,20 @@ pub const IMPORTER: &str = "system:import";
 /// Whether somebody else than an import said that they left, and nothing has put an end to that. `history`: all of the
 /// suppression's stream. Only then can nobody lift it but they themselves.
 pub fn is_their_word(history: &[Recorded]) -> bool {
-    their_word(history).is_some()
+    !their_words(history).is_empty()
 }
 
-/// The last time they said so; `None`: they did not, or something has put an end to that.
-pub fn their_word(history: &[Recorded]) -> Option<&Recorded> {
+/// Each time they said so, in order, since something last put an end to that.
+pub fn their_words(history: &[Recorded]) -> Vec<&Recorded> {
     let left = Reason::Unsubscribed.as_str();
-    let mut theirs = None;
+    let mut theirs = Vec::new();
     for event in history {
         match event.decode() {
             Ok(Event::SuppressionAdded(it)) if it.reason == left && event.actor != IMPORTER => {
-                theirs = Some(event);
+                theirs.push(event);
             }
             Ok(Event::SuppressionLifted(it)) if it.reasons.iter().any(|it| *it == left) => {
-                theirs = None;
+                theirs.clear();
             }
             _ => {}
         }

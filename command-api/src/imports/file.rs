@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
+use tidings_domain::subscriber_import::Rejected;
 use tidings_domain::suppression::Reason;
 use tidings_domain::value::{Attributes, DisplayName, EmailAddress};
 use tidings_service::csv;
@@ -20,8 +21,6 @@ use super::record::{Malformed, Record, Records};
 /// Records worked off in one go, and the bytes after which no further one is taken.
 const CHUNK_RECORDS: usize = 500;
 const CHUNK_BYTES: usize = 16 << 20;
-/// Bytes kept of a rejected record; a chunk of nothing else still fits one event.
-const QUOTED_BYTES_MAX: usize = 1_000;
 /// Columns of a file: each is compared with all others.
 const COLUMNS_MAX: usize = 1_000;
 
@@ -195,7 +194,7 @@ impl<'a> Chunks<'a> {
         let said = self.person(record).unwrap_or_else(|wrong| Said::Nothing {
             reason: wrong.code.to_owned(),
             // A duplicate names somebody who is signed up by another line.
-            record: (wrong.code != "duplicate_in_file").then(|| quoted(record.raw)),
+            record: quoted(record.raw).filter(|_| wrong.code != "duplicate_in_file"),
             column: wrong.at.and_then(|at| self.layout.told(at)),
         });
         Row {
@@ -375,11 +374,11 @@ fn text(field: &[u8]) -> Result<&str, &'static str> {
     Ok(csv::without_guard(text))
 }
 
-/// A record as it is shown to whoever sent it, cut to [`QUOTED_BYTES_MAX`].
-fn quoted(raw: &[u8]) -> String {
-    let text: Cow<'_, str> = String::from_utf8_lossy(raw);
-    let end = text.floor_char_boundary(QUOTED_BYTES_MAX);
-    text[..end].to_owned()
+/// A record as it is shown to whoever sent it, unless it is longer than what is kept: a chunk of nothing else still fits one
+/// event.
+fn quoted(raw: &[u8]) -> Option<String> {
+    let is_kept = raw.len() <= Rejected::RECORD_BYTES_MAX;
+    is_kept.then(|| String::from_utf8_lossy(raw).into_owned())
 }
 
 #[cfg(test)]

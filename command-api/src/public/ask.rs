@@ -6,6 +6,7 @@ use tidings_domain::token::UnsubscribeLink;
 
 use super::{PATH, page};
 use crate::commands::Commands;
+use crate::departure::{Departed, would_leave};
 use tidings_service::access::{Access, Route};
 
 pub(crate) const ROUTE: Route = ("GET", PATH, Access::Public);
@@ -22,8 +23,18 @@ pub(crate) const ROUTE: Route = ("GET", PATH, Access::Public);
 pub(crate) async fn ask(commands: web::Data<Commands>, token: web::Path<String>) -> HttpResponse {
     match UnsubscribeLink::verify(&token, &commands.link_keys) {
         Ok(link) => {
-            let preferences = page::preferences(&link, commands.link_keys.current());
-            page::ask(&page::what(&link, &commands.offers).await, &preferences)
+            let departed = would_leave(&commands, &link);
+            match tokio::time::timeout(page::TOLD_WITHIN, departed).await {
+                // Nobody knows any more who they are, and nothing can be chosen.
+                Ok(Departed::Everything) => page::ask(page::EVERYTHING, None),
+                Ok(Departed::Named) | Err(_) => {
+                    let preferences = page::preferences(&link, commands.link_keys.current());
+                    page::ask(
+                        &page::what(&link, &commands.offers).await,
+                        Some(&preferences),
+                    )
+                }
+            }
         }
         Err(error) => page::bad_link(&error),
     }

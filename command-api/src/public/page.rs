@@ -18,7 +18,7 @@ pub(super) const EVERYTHING: &str = "mail from us";
 /// A topic whose name is not asked for, or not known in time.
 pub(super) const THIS_LIST: &str = "mail from this list";
 /// A name is waited for no longer: whoever wants to leave must not wait for it.
-const NAMED_WITHIN: Duration = Duration::from_secs(1);
+pub(super) const TOLD_WITHIN: Duration = Duration::from_secs(1);
 
 /// What a link takes its reader off, as it stands after "no more": all of it, or a topic by its name. A name that can not be read
 /// now keeps nobody from leaving.
@@ -26,7 +26,7 @@ pub(super) async fn what(link: &UnsubscribeLink, offers: &Offers) -> String {
     let Some(topic_id) = link.topic_id else {
         return EVERYTHING.to_owned();
     };
-    let Ok(Ok(offer)) = tokio::time::timeout(NAMED_WITHIN, offers()).await else {
+    let Ok(Ok(offer)) = tokio::time::timeout(TOLD_WITHIN, offers()).await else {
         return THIS_LIST.to_owned();
     };
     let topic = offer.topics.iter().find(|topic| topic.id == topic_id);
@@ -37,14 +37,16 @@ pub(super) async fn what(link: &UnsubscribeLink, offers: &Offers) -> String {
 }
 
 /// The question, with the button that answers it.
-pub(super) fn ask(what: &str, preferences: &str) -> HttpResponse {
+pub(super) fn ask(what: &str, preferences: Option<&str>) -> HttpResponse {
     // The form has no action: it goes back to the link itself.
     let button = format!(
         "<p>You will get no more {what}.</p>\n<form method=\"post\">\n\
-         <input type=\"hidden\" name=\"{}\" value=\"{}\">\n<button type=\"submit\">Unsubscribe</button>\n</form>\n\
-         <p><a href=\"{preferences}\">Choose what you get instead</a></p>",
+         <input type=\"hidden\" name=\"{}\" value=\"{}\">\n<button type=\"submit\">Unsubscribe</button>\n</form>\n{}",
         form::FIELD,
         form::BUTTON,
+        preferences.map_or_else(String::new, |preferences| format!(
+            "<p><a href=\"{preferences}\">Choose what you get instead</a></p>"
+        )),
     );
     page(StatusCode::OK, "Unsubscribe?", &button)
 }
@@ -189,7 +191,7 @@ mod tests {
 
     #[actix_web::test]
     async fn the_page_asks_with_a_button_and_loads_nothing() {
-        let page = text(ask("mail about “News”", "../p/TOKEN")).await;
+        let page = text(ask("mail about “News”", Some("../p/TOKEN"))).await;
         let (_, body) = page.split_once("<main>").unwrap();
         insta::assert_snapshot!(body, @r#"
 

@@ -55,7 +55,8 @@ pub struct Health {
     /// What the last attempt met, while it is failing: a code.
     #[schema(example = "connect_failed")]
     pub failing_reason: Option<String>,
-    /// When the next attempt is made: when the circuit is probed, or the next delivery is due.
+    /// When the next attempt is made: when the circuit is probed, or the next delivery is due. Where nothing waits behind an open
+    /// circuit, when the next one may be made.
     #[serde(with = "time::serde::rfc3339::option")]
     pub next_attempt_at: Option<OffsetDateTime>,
     /// When it last sent something; after a publication with more than 10,000 deliveries to the hour only.
@@ -107,7 +108,7 @@ pub async fn channel_health(
             Some("Its settings or credentials can not be used; configure it anew.".to_owned()),
         ),
         // As the view has it, which knows the reason too: the two must not contradict each other.
-        _ if figures.circuit != CLOSED => ("waiting", Some(waiting(&figures))),
+        _ if figures.circuit != CLOSED => ("waiting", Some(waiting(&figures, now))),
         _ if figures.failing_since.is_some() => ("failing", Some(failing(&figures))),
         _ => ("ok", None),
     };
@@ -120,7 +121,9 @@ pub async fn channel_health(
         failure_rate: (tried > 0).then(|| figures.failed as f64 / tried as f64),
         next_attempt_at: match state {
             "ok" | "failing" => figures.next_due_at,
-            "waiting" if figures.waiting > 0 => figures.probe_at,
+            "waiting" => figures
+                .probe_at
+                .filter(|at| figures.waiting > 0 || *at > now),
             _ => None,
         },
         failing_since: figures.failing_since.filter(|_| is_failing),
@@ -144,10 +147,13 @@ fn disabled(figures: &Figures) -> String {
     format!("It is disabled ({reason}); deliveries wait until it is enabled.")
 }
 
-fn waiting(figures: &Figures) -> String {
+fn waiting(figures: &Figures, now: OffsetDateTime) -> String {
     let reason = figures.circuit_reason.as_deref().map(words);
     let reason = reason.unwrap_or_else(|| "why is not known".to_owned());
     let what = match figures.waiting {
+        0 if figures.probe_at.is_some_and(|at| at > now) => {
+            "nothing waits, and what comes next waits until it may be tried again"
+        }
         0 => "nothing waits, and what comes next is tried",
         _ => "deliveries wait, and one is tried from time to time",
     };

@@ -111,7 +111,7 @@ impl MaybeWithdrawn {
         match words.of_deliveries(log).await {
             Ok(found) => self.deliveries.extend(found),
             // So many that they are not found in time would not be the next time either: they are looked for a page at a time.
-            Err(ReadError::NoAnswer) => self.after = Some((Uuid::nil(), Uuid::nil())),
+            Err(error) if error.is_too_slow() => self.after = Some((Uuid::nil(), Uuid::nil())),
             Err(error) => return Err(error),
         }
         self.heard = Some(heard);

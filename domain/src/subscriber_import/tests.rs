@@ -72,18 +72,16 @@ fn every_command_in_every_state() {
 }
 
 #[test]
-fn a_rejected_record_is_cut_to_fit_an_event() {
-    let rejected = Rejected::new(
-        2,
-        Code::from_static("invalid_email"),
-        Some(&"x".repeat(10_000)),
-    );
-    assert_eq!(
+fn a_rejected_record_is_kept_as_a_whole_or_not_at_all() {
+    let kept = |length: usize| {
+        let record = "x".repeat(length);
+        let rejected = Rejected::new(2, Code::from_static("invalid_email"), Some(&record));
         rejected
             .record
-            .and_then(|record| record.known().map(String::len)),
-        Some(Rejected::RECORD_CHARS_MAX)
-    );
+            .and_then(|record| record.known().map(String::len))
+    };
+    let longest = Rejected::RECORD_BYTES_MAX;
+    assert_eq!([kept(longest), kept(longest + 1)], [Some(longest), None]);
 }
 
 proptest! {

@@ -7,6 +7,11 @@ use super::Invalid;
 const LOCAL_BYTES_MAX: usize = 64;
 const ADDRESS_BYTES_MAX: usize = 254;
 
+/// What an `@` is written as elsewhere: in other widths, in URLs, in HTML, and where programs must not find it. In lower case.
+const AT_SIGNS: [&str; 8] = [
+    "\u{ff20}", "\u{fe6b}", "%40", "&#64;", "&#x40;", "&commat;", "(at)", "[at]",
+];
+
 /// An address mail can be sent to: the part of RFC 5321 and 5322 that is in use. No quoted local
 /// parts, no comments, no IP literals; the local part is ASCII and kept as given; the domain is
 /// lower-case ASCII (IDNA) with at least two labels.
@@ -42,8 +47,13 @@ impl EmailAddress {
     }
 
     /// The addresses that a text may quote, each once by its normalized form; rather one too many than one missed.
-    /// `None`: it has more than [`Self::QUOTED_MAX`], or an `@` that belongs to none, so it may quote anybody.
+    /// `None`: it has more than [`Self::QUOTED_MAX`], or an `@` that belongs to none, or is written some other way, or it has no
+    /// address at all; so it may speak of anybody.
     pub fn quoted_in(text: &str) -> Option<Vec<Self>> {
+        let lower = text.to_ascii_lowercase();
+        if AT_SIGNS.iter().any(|it| lower.contains(it)) {
+            return None;
+        }
         let mut found: Vec<Self> = Vec::new();
         for (at, _) in text.match_indices('@') {
             let (before, behind) = (&text[..at], &text[at + 1..]);
@@ -73,7 +83,7 @@ impl EmailAddress {
                 return None;
             }
         }
-        Some(found)
+        (!found.is_empty()).then_some(found)
     }
 
     /// The most addresses that are looked for in a text.
@@ -177,7 +187,6 @@ mod tests {
             Some(found.map(|it| it.to_string()).collect::<Vec<_>>())
         };
         let only_ada = || Some(vec!["ada@example.org".to_owned()]);
-        assert_eq!(quoted("nobody"), Some(vec![]));
         assert_eq!(quoted("\"Ada\" <ada@example.org>;London"), only_ada());
         assert_eq!(quoted("ada@example.org,ADA@example.org"), only_ada());
         assert_eq!(quoted("x\u{ff0c}ada@example.org!"), only_ada());
@@ -200,7 +209,16 @@ mod tests {
             quoted("mailto:o'brien@example.org").unwrap()[0],
             "o'brien@example.org"
         );
-        for anybody in ["here@ or @there", "ada @example.org", "ada@example"] {
+        for anybody in [
+            "nobody",
+            "here@ or @there",
+            "ada @example.org",
+            "ada@example",
+            "bob@example.org ada%40example.org",
+            "bob@example.org ada\u{ff20}example.org",
+            "bob@example.org ada&#X40;example.org",
+            "bob@example.org ada(at)example.org",
+        ] {
             assert_eq!(quoted(anybody), None, "{anybody}");
         }
         let crowd: String = (0..40).map(|n| format!("a{n}@example.org ")).collect();

@@ -36,6 +36,8 @@ impl From<ReadError> for Unfollowed {
 pub(super) struct Following {
     /// Since when this try has had its subscription; none: it has not.
     subscribed: Option<Instant>,
+    /// Whether anything has come by it.
+    received: bool,
     /// Since when each try has failed soon.
     failing: Option<Instant>,
     outage: Outage,
@@ -46,6 +48,7 @@ impl Following {
     /// Another try.
     pub(super) fn begins(&mut self) {
         self.subscribed = None;
+        self.received = false;
     }
 
     /// The stream is there and lets itself be read.
@@ -56,6 +59,7 @@ impl Following {
     /// Events come.
     pub(super) fn works(&mut self) {
         self.failing = None;
+        self.received = true;
         if self.outage.is_over() {
             tracing::info!("the feed follows JetStream again");
         }
@@ -86,8 +90,9 @@ impl Following {
     }
 
     fn is_to_be_told(&mut self, error: &str, now: Instant) -> bool {
-        // What went well for so long has failed anew.
-        if self.subscribed.is_some_and(|since| now - since > TOLERATED) {
+        // What went well for so long has failed anew. A subscription by which nothing came may never have worked.
+        let lasted = self.subscribed.is_some_and(|since| now - since > TOLERATED);
+        if lasted && self.received {
             self.failing = None;
         }
         let since = *self.failing.get_or_insert(now);
@@ -99,11 +104,19 @@ impl Following {
 mod tests {
     use super::*;
 
-    /// A try that fails after a time, be it of a subscription that was had; whether that is told.
-    fn fails(following: &mut Following, now: &mut Instant, after_s: u64, had: bool) -> bool {
+    /// A try that fails after a time, be it of a subscription that was had, and by which something came; whether that is told.
+    fn fails(
+        following: &mut Following,
+        now: &mut Instant,
+        after_s: u64,
+        (had, received): (bool, bool),
+    ) -> bool {
         following.begins();
         if had {
             following.subscribed(*now);
+        }
+        if received {
+            following.works();
         }
         *now += Duration::from_secs(after_s);
         following.is_to_be_told("no permission", *now)
@@ -113,21 +126,24 @@ mod tests {
     fn what_fails_for_long_is_told_once_until_it_has_worked() {
         let (mut following, mut now) = (Following::default(), Instant::now());
         for had in [true, false] {
-            let told = [(); 6].map(|()| fails(&mut following, &mut now, 2, had));
+            let told = [(); 6].map(|()| fails(&mut following, &mut now, 2, (had, false)));
             // Once it has failed for longer than is tolerated.
             assert_eq!(told, [false, false, false, true, false, false], "{had}");
             following.works();
         }
         // Also where each try waits long for an answer.
-        let told = [(); 3].map(|()| fails(&mut following, &mut now, 60, false));
-        assert_eq!(told, [false, true, false]);
+        for had in [true, false] {
+            let told = [(); 3].map(|()| fails(&mut following, &mut now, 60, (had, false)));
+            assert_eq!(told, [false, true, false], "{had}");
+            following.works();
+        }
     }
 
     #[test]
     fn a_hiccup_now_and_then_is_not_worth_a_word() {
         let (mut following, mut now) = (Following::default(), Instant::now());
         for _ in 0..10 {
-            assert!(!fails(&mut following, &mut now, 60, true));
+            assert!(!fails(&mut following, &mut now, 60, (true, true)));
         }
     }
 }

@@ -104,7 +104,8 @@ pub struct RejectedLine {
     /// The reason in words, and what to do about it.
     #[schema(example = "The address is none; addresses must be ASCII.")]
     pub explanation: Option<String>,
-    /// The record as received; only for the roles editor and compliance, and null where it was not kept.
+    /// The record as received; only for the roles editor and compliance, and null where it was not kept: it is longer than 1,000 bytes,
+    /// has no address, or names somebody who is a subscriber or was erased.
     pub record: Option<String>,
 }
 

@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 
+use icu_normalizer::DecomposingNormalizerBorrowed;
 use tidings_domain::suppression::Reason;
 use tidings_service::csv;
 
@@ -52,7 +53,7 @@ const ASKED: [&str; 19] = [
 ];
 /// Parts of names, by their letters, of columns that may well say who must get no mail. What is not a no there is not taken for a
 /// yes: nobody knows all words of all products and languages.
-const SOUNDS_OF_NO: [&str; 20] = [
+const SOUNDS_OF_NO: [&str; 24] = [
     "unsub",
     "optout",
     "optedout",
@@ -73,27 +74,53 @@ const SOUNDS_OF_NO: [&str; 20] = [
     "abmeld",
     "desinscri",
     "desabonn",
+    "cancellato",
+    "disiscri",
+    "afgemeld",
+    "uitgeschreven",
 ];
 /// The same of columns that may well say who agreed: nothing but a yes is taken for one.
-const SOUNDS_OF_YES: [&str; 5] = ["optin", "optedin", "consent", "einwilligung", "acceptsmail"];
-/// And of columns that may be about mail, or about something else: only a no is not taken for a yes.
-const SOUNDS_OF_STATE: [&str; 11] = [
-    "subscri",
-    "permission",
-    "emailstatus",
+const SOUNDS_OF_YES: [&str; 17] = [
+    "optin",
+    "optedin",
+    "consent",
+    "einwilligung",
+    "acceptsmail",
+    "acceptsemail",
+    "wantsmail",
+    "wantsemail",
+    "receivesmail",
+    "receivesemail",
     "mailstatus",
     "mailingstatus",
     "contactstatus",
     "liststatus",
-    "memberstatus",
     "marketingstatus",
-    "angemeldet",
+    "newsletterstatus",
     "anmeldestatus",
 ];
+/// And of columns that may be about mail, or about something else: only a no is not taken for a yes.
+const SOUNDS_OF_STATE: [&str; 5] = [
+    "subscri",
+    "permission",
+    "newsletter",
+    "memberstatus",
+    "angemeldet",
+];
 /// Whole names, by their letters, of such columns.
-const NAMES_OF_STATE: [&str; 4] = ["active", "isactive", "enabled", "isenabled"];
-/// What stands in no cell of somebody who may be written to without a word on it, whatever its column is called.
-const LEFT: [&str; 10] = [
+const NAMES_OF_STATE: [&str; 8] = [
+    "active",
+    "isactive",
+    "enabled",
+    "isenabled",
+    "mail",
+    "mailing",
+    "mailings",
+    "marketing",
+];
+/// What stands in no cell of somebody who may be written to without a word on it, alone or among others, whatever its column is
+/// called.
+const LEFT: [&str; 14] = [
     "unsubscribed",
     "unsubscribe",
     "opted_out",
@@ -104,10 +131,19 @@ const LEFT: [&str; 10] = [
     "blocklisted",
     "blacklisted",
     "abgemeldet",
+    "desinscrit",
+    "desabonne",
+    "unsub",
+    "do_not_email",
 ];
 /// They agreed; in lower case, with underscores.
-const YES: [&str; 21] = [
+const YES: [&str; 26] = [
     "yes",
+    "ja",
+    "oui",
+    "si",
+    "sim",
+    "angemeldet",
     "y",
     "true",
     "t",
@@ -130,8 +166,15 @@ const YES: [&str; 21] = [
     "explicit",
 ];
 /// They said no, or took back that they agreed.
-const DECLINED: [&str; 18] = [
+const DECLINED: [&str; 25] = [
     "no",
+    "nein",
+    "non",
+    "nee",
+    "neen",
+    "nej",
+    "nei",
+    "nao",
     "n",
     "false",
     "f",
@@ -166,9 +209,9 @@ const NOT_YET: [&str; 12] = [
     "not_given",
 ];
 /// What stands where nothing is meant, in spreadsheets and in what databases and programs write.
-const NO: [&str; 17] = [
-    "", "false", "no", "0", "f", "n", "null", "nil", "none", "never", "off", "-", "--", "n/a",
-    "#n/a", "nan", "nat",
+const NO: [&str; 24] = [
+    "", "false", "no", "nein", "non", "nee", "neen", "nej", "nei", "nao", "0", "f", "n", "null",
+    "nil", "none", "never", "off", "-", "--", "n/a", "#n/a", "nan", "nat",
 ];
 /// Midnight of these days is a date that was never set: that of MySQL, of Go and .NET, and the 0 of Unix, which is a no as a
 /// number too. Nobody has left a mailing list on one of them.
@@ -223,21 +266,39 @@ fn is_doubtful(sound: Option<Sound>, cell: &str) -> bool {
         Some(Sound::Yes) => !matches!(answer, Some(Answer::Yes)),
         Some(Sound::State) => {
             let is_empty = cell.trim().is_empty();
-            !is_empty && (is_no(cell) || matches!(answer, Some(Answer::No(_) | Answer::NotYet)))
+            let is_no = is_no(cell) || matches!(answer, Some(Answer::No(_) | Answer::NotYet));
+            !is_empty && (is_no || says_left(cell))
         }
-        None => LEFT.contains(&plain(cell).as_str()),
+        None => says_left(cell),
     }
 }
 
-/// A name as it is known however it is written: `E-Mail opt in?`, `emailOptIn`.
+/// Whether somebody left, by one of the words of a cell that lists some, or by its only one.
+fn says_left(cell: &str) -> bool {
+    let mut words = cell.split([',', ';', '|']);
+    words.any(|word| LEFT.contains(&plain(word).as_str()))
+}
+
+/// A name as it is known however it is written: `E-Mail opt in?`, `emailOptIn`, `Désinscrit`.
 fn letters(name: &str) -> String {
-    let letters = name.chars().filter(char::is_ascii_alphanumeric);
+    let letters = without_accents(name);
+    let letters = letters.chars().filter(char::is_ascii_alphanumeric);
     letters.map(|c| c.to_ascii_lowercase()).collect()
 }
 
-/// In lower case, with underscores.
+/// In lower case, with underscores, without accents.
 fn plain(text: &str) -> String {
-    text.trim().to_ascii_lowercase().replace([' ', '-'], "_")
+    let text = without_accents(text.trim()).to_ascii_lowercase();
+    text.replace([' ', '-'], "_")
+}
+
+/// Each letter as if it had no accent.
+fn without_accents(text: &str) -> String {
+    let letters = DecomposingNormalizerBorrowed::new_nfd();
+    let letters = letters.normalize_iter(text.chars());
+    letters
+        .filter(|c| !('\u{300}'..='\u{36f}').contains(c))
+        .collect()
 }
 
 /// What a status of listmonk means; none: there is no such status. Who was blocked there is let in by an operator here,
@@ -357,7 +418,7 @@ pub(in crate::imports) fn strongest_of(
 
 /// Whether a cell says no, or nothing.
 pub(in crate::imports) fn is_no(cell: &str) -> bool {
-    let cell = cell.trim().to_ascii_lowercase();
+    let cell = without_accents(cell.trim()).to_ascii_lowercase();
     NO.contains(&cell.as_str()) || is_no_day(cell.strip_suffix("utc").unwrap_or(&cell))
 }
 

@@ -265,6 +265,28 @@ async fn records_that_quote_an_address_they_had_are_destroyed_with_them() {
     quoted_and_erased(Some("elsewhere@example.net")).await;
 }
 
+/// Whom a line is about can not be told by a part of it, nor by one without an address.
+#[actix_web::test]
+async fn a_line_of_which_nobody_can_tell_whom_it_is_about_is_not_kept() {
+    let house = House::start().await;
+    let notes = "word ".repeat(250);
+    let file = format!(
+        "name,notes,age:number,email\n\
+         Ada Lovelace,{notes},x,{CANARY}\n\
+         Lovelace of St James's Square\n\
+         Ada Lovelace,,x,canary%40example.org\n\
+         Bob,,x,bob@example.net\n"
+    );
+    let import = import(&house, "lines", file).await;
+    let items = import["rejections"]["items"].as_array().unwrap();
+    let records: Vec<_> = items.iter().map(|it| it["record"].as_str()).collect();
+    assert_eq!(
+        records,
+        [None, None, None, Some("Bob,,x,bob@example.net")],
+        "{import}"
+    );
+}
+
 /// A file quotes somebody who is erased then, at this address if they got another one.
 async fn quoted_and_erased(moved_to: Option<&str>) {
     let house = House::start().await;
@@ -272,7 +294,12 @@ async fn quoted_and_erased(moved_to: Option<&str>) {
     let before = import(&house, "before", format!("email,name\n{line}")).await;
     let record = &before["rejections"]["items"][0]["record"];
     assert!(record.as_str().unwrap().contains("canary"), "{before}");
-    let other = import(&house, "other", "email,name\nnobody,x\n".to_owned()).await;
+    let other = import(
+        &house,
+        "other",
+        "email,name\nnobody@example.net,x,y\n".to_owned(),
+    )
+    .await;
     let canary = house.subscriber(CANARY).await;
     if let Some(email) = moved_to {
         let path = format!("/api/v1/subscribers/{canary}");
@@ -292,7 +319,10 @@ async fn quoted_and_erased(moved_to: Option<&str>) {
         "{destroyed}"
     );
     let (_, kept) = get(&house, &after(&other)).await;
-    assert_eq!(kept["rejections"]["items"][0]["record"], "nobody,x");
+    assert_eq!(
+        kept["rejections"]["items"][0]["record"],
+        "nobody@example.net,x,y"
+    );
     let Erasure::Erased(text) = erasure(&house.platform.store, canary).await.unwrap() else {
         panic!("it is not done");
     };

@@ -50,7 +50,7 @@ pub(super) async fn look_up(
     Ok(())
 }
 
-/// `None`: it may quote anybody.
+/// `None`: it may speak of anybody.
 fn quoted_in(rejected: &Rejected) -> Option<Vec<EmailAddress>> {
     match &rejected.record {
         Some(Personal::Known(record)) => EmailAddress::quoted_in(record),

@@ -1,6 +1,8 @@
 //! Links from before an erasure speak for whoever has the address by then: they leave by them for good, and no question that was
 //! asked before brings them back.
 
+use std::time::Duration;
+
 use futures_util::future::join_all;
 
 use super::*;
@@ -87,6 +89,11 @@ async fn a_file_that_says_they_left_stands_against_a_question_from_before() {
 async fn who_leaves_by_several_old_links_at_once_is_told_that_no_mail_comes_at_all() {
     let (house, _) = house().await;
     let old = erased(&house, ADA).await;
+    let (status, question) = page(&house, commands(&house), TestRequest::get().uri(&old)).await;
+    assert_eq!(status, 200, "{question}");
+    // The link is about one topic, and nothing can be chosen.
+    assert!(question.contains("no more mail from us"), "{question}");
+    assert!(!question.contains("/p/"), "{question}");
     let left = join_all((0..3).map(|_| {
         let request = TestRequest::post().uri(&old);
         page(&house, commands(&house), request)
@@ -99,4 +106,18 @@ async fn who_leaves_by_several_old_links_at_once_is_told_that_no_mail_comes_at_a
     let log = house.platform.store.log();
     let said = log.stream(suppression_id(&house, ADA)).await.unwrap();
     assert_eq!(said.len(), 2, "erased, and left: it is one word");
+}
+
+#[actix_web::test]
+async fn a_program_that_goes_on_pressing_an_old_link_does_not_fill_the_log() {
+    let (house, _) = house().await;
+    let old = erased(&house, ADA).await;
+    for _ in 0..100 {
+        let request = TestRequest::post().uri(&old);
+        assert_eq!(page(&house, commands(&house), request).await.0, 200);
+        house.platform.clock.advance(Duration::from_secs(3_600));
+    }
+    let log = house.platform.store.log();
+    let said = log.stream(suppression_id(&house, ADA)).await.unwrap();
+    assert!((3..20).contains(&said.len()), "{}", said.len());
 }

@@ -267,7 +267,7 @@ pub(super) fn meaning(
         Some([4, ..] | [5, 4, 7]) => (Soft, R::Expired),
         // Of the sender's address.
         Some([5, 1, 7 | 8]) => (Soft, R::Policy),
-        Some([5, 1, 1 | 2 | 3 | 6 | 10]) => (Hard, R::NoSuchAddress),
+        Some(numbers) if EnhancedStatus::is_unknown(numbers) => (Hard, R::NoSuchAddress),
         // Somebody has the address, and gets more than their provider lets through.
         Some([5, 2, 1]) if words.is_some_and(is_pace) => (Soft, R::Policy),
         Some([5, 2, 1]) => (Hard, R::MailboxDisabled),

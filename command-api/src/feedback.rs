@@ -24,7 +24,7 @@ use tidings_domain::delivery::{
 use tidings_domain::id::derive_from;
 use tidings_domain::stream_id;
 use tidings_domain::subscriber::Subscriber;
-use tidings_domain::suppression::{self, Reason, Scope, Suppression};
+use tidings_domain::suppression::{self, Reason, Suppression};
 use tidings_domain::value::EmailAddress;
 use tidings_event_store::{CommitError, Context, Draft, Past};
 use tidings_proto::{EventMessage as _, delivery, subscriber};
@@ -275,13 +275,7 @@ async fn suppress(
 ) -> Result<(), Problem> {
     let loaded = commands.store.load::<Suppression>(address).await;
     let loaded = loaded.map_err(|error| refusal::load(&error))?;
-    let command = suppression::Command::Add {
-        scope: Scope::Address,
-        reason,
-        delivery_id: Some(delivery_id),
-        // Whoever is erased meanwhile would be written down here once more.
-        value: None,
-    };
+    let command = suppression::Command::shown_by(delivery_id, reason);
     let Ok(events) = loaded.state.decide(command);
     if !events.is_empty() {
         draft.append(loaded, events);

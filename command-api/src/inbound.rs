@@ -4,9 +4,9 @@
 //!
 //! `public/mail` takes it from the mail server over HTTP, [`maildir`] out of a folder.
 
+mod automatic;
 pub mod maildir;
 
-use mail_parser::MessageParser;
 use tidings_domain::subscriber::UnsubscribeMethod;
 use tidings_domain::token::UnsubscribeLink;
 use tidings_service::Problem;
@@ -15,6 +15,7 @@ use crate::commands::Commands;
 use crate::departure::depart;
 use crate::feedback::Origin;
 use crate::feedback::mail::{self, Returned};
+use crate::mime::{Mail, Part};
 
 /// So much of a mail is read. A mail that a mail program writes to leave has a subject and little else; a report says
 /// what it has to say before it quotes, and mail servers cut what they quote.
@@ -42,17 +43,19 @@ pub(crate) async fn take(
     mail: &[u8],
     recipient: Option<&str>,
 ) -> Result<Taken, Problem> {
-    match mail::take(commands, origin, mail, recipient).await? {
+    let parsed = Mail::parse(mail);
+    match mail::take(commands, origin, &parsed, recipient).await? {
         Returned::Taken => return Ok(Taken::Done),
         Returned::Ignored => return Ok(Taken::Ignored),
+        Returned::NoReport if automatic::is_answer(&parsed) => return Ok(Taken::Ignored),
         Returned::NoReport => {}
     }
-    let texts = texts(mail);
-    let link = texts
-        .iter()
-        .flat_map(|text| tokens(text.as_bytes()))
-        .chain(tokens(mail))
-        .find_map(|token| UnsubscribeLink::verify(token, &commands.link_keys).ok());
+    let link = texts(&parsed)
+        .chain(std::iter::once(String::from_utf8_lossy(mail).into_owned()))
+        .find_map(|text| {
+            tokens(text.as_bytes())
+                .find_map(|token| UnsubscribeLink::verify(token, &commands.link_keys).ok())
+        });
     let Some(link) = link else {
         return Ok(Taken::NoToken);
     };
@@ -62,16 +65,11 @@ pub(crate) async fn take(
 
 /// Subject and texts as their writer meant them: on its way a long subject is folded and encoded (RFC 2047), and
 /// so is a reply that quotes the link.
-fn texts(mail: &[u8]) -> Vec<String> {
-    let Some(mail) = MessageParser::default().parse(mail) else {
-        return Vec::new();
-    };
-    let parts = mail.parts.iter().filter_map(|part| part.text_contents());
-    mail.subject()
-        .into_iter()
-        .chain(parts)
-        .map(str::to_owned)
-        .collect()
+fn texts(mail: &Mail<'_>) -> impl Iterator<Item = String> {
+    let read = |part: &&Part<'_>| part.is_text() || part.is("message", &["rfc822", "global"]);
+    let subject = mail.whole().subject().map(str::to_owned);
+    let parts = mail.parts().iter().filter(read).map(Part::text);
+    subject.into_iter().chain(parts)
 }
 
 /// Whatever may be a token, in its order.
@@ -130,9 +128,14 @@ mod tests {
     }
 
     fn found_in(mail: &str) -> Vec<String> {
-        let texts = texts(mail.as_bytes());
-        let tokens = texts.iter().flat_map(|text| tokens(text.as_bytes()));
-        tokens.map(str::to_owned).collect()
+        let owned = |text: String| {
+            tokens(text.as_bytes())
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+        };
+        texts(&Mail::parse(mail.as_bytes()))
+            .flat_map(owned)
+            .collect()
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod html;
 pub mod imports;
 pub mod inbound;
 mod looks;
+mod mime;
 mod notices;
 mod offers;
 mod own_data;

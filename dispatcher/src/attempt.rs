@@ -163,8 +163,9 @@ impl Core {
                     let found = self.send(channel.as_ref(), rendered, sent_by).await;
                     crash_point!("attempt.sent");
                     let is_abandoned = matches!(found, Outcome::Abandoned { .. });
+                    let (way, address) = (&case.way, case.receiver.address());
                     let position =
-                        outcome::record(self, pick, &case.way, *delivery, &committed, found)
+                        outcome::record(self, pick, way, *delivery, &committed, address, found)
                             .await?;
                     return Ok(match is_abandoned {
                         true => Ended::Recorded(position),
@@ -407,7 +408,7 @@ impl Core {
         let found = Outcome::Abandoned {
             reason: Reason::RecordUnknown,
         };
-        outcome::record(self, pick, way, loaded, &attempted, found)
+        outcome::record(self, pick, way, loaded, &attempted, None, found)
             .await
             .map(Some)
     }

@@ -51,6 +51,8 @@ struct Counted {
     /// Until when the receiving side has asked to be left alone, since the channel last worked: what was put off before is due
     /// once it works again, and must not come sooner.
     asked_until: Option<OffsetDateTime>,
+    /// Receivers in a row whom nobody is said to be, since the last message that was taken; none: none was yet.
+    unknown: Option<u32>,
     /// Deliveries that nobody else's failure stood beside when another one got through; the latest last.
     outdone: Vec<Uuid>,
 }
@@ -62,6 +64,9 @@ const OUTDONE_MAX: usize = 32;
 const REFUSED_MAX: usize = 32;
 /// Most of those whose own fault it was.
 const EXCUSED_MAX: usize = 256;
+
+/// So many receivers in a row may be unknown. A relay that knows nobody any more says the same of each.
+const UNKNOWN_MAX: u32 = 3;
 
 /// So often nothing but one delivery finds out whether a service is still in trouble, a quarter of an hour apart: five days.
 /// Then it is the delivery.
@@ -118,6 +123,8 @@ pub(crate) struct Judged {
     /// The receiving side has answered this delivery, and no other has met such an answer since the channel last worked:
     /// it may be the delivery's own fault, so it counts against it.
     pub(crate) alone: bool,
+    /// Nobody has the receiver's address, and who says so takes mail for others.
+    pub(crate) is_unknown: bool,
 }
 
 impl Judged {
@@ -149,6 +156,7 @@ impl Breaker {
             return Judged {
                 verdict: Verdict::Nothing,
                 alone: false,
+                is_unknown: false,
             };
         }
         if way.version > counted.version {
@@ -167,6 +175,7 @@ impl Breaker {
                 ..Counted::default()
             };
         }
+        let is_unknown = counted.is_unknown(outcome);
         let verdict = counted.judge(circuit, whose, outcome, now);
         let is_own = is_answer(outcome)
             && (!is_trouble_of_a_service(way, outcome)
@@ -175,6 +184,7 @@ impl Breaker {
         Judged {
             verdict,
             alone: is_own && counted.met_by == MetBy::One(delivery_id),
+            is_unknown,
         }
     }
 }
@@ -245,6 +255,29 @@ impl Counted {
 }
 
 impl Counted {
+    /// Whether an outcome shows that nobody has its receiver's address. It is believed of who has taken a message since the
+    /// channel is as it is, and does not say so of everybody: whoever is not believed is asked for once more by the next
+    /// publication.
+    fn is_unknown(&mut self, outcome: &Outcome) -> bool {
+        match (outcome, &mut self.unknown) {
+            (Outcome::Sent { .. }, unknown) => {
+                *unknown = Some(0);
+                false
+            }
+            (
+                Outcome::Failed {
+                    blame: Blame::Address,
+                    ..
+                },
+                Some(unknown),
+            ) => {
+                *unknown = unknown.saturating_add(1);
+                *unknown <= UNKNOWN_MAX
+            }
+            _ => false,
+        }
+    }
+
     /// Somebody has got through: whoever else has failed until then, and was the only one, is to blame for it.
     fn works_for(&mut self, whose: Whose) {
         let Whose {
@@ -347,7 +380,7 @@ enum Heard {
 fn heard(outcome: &Outcome) -> Heard {
     let blamed = |reason, blame| match blame {
         // Whoever asks us to slow down is there.
-        Blame::Receiver | Blame::Domain | Blame::Pace => Heard::Works,
+        Blame::Receiver | Blame::Address | Blame::Domain | Blame::Pace => Heard::Works,
         Blame::Network => Heard::Fails(reason, Fault::Network),
         Blame::Channel => Heard::Fails(reason, Fault::Setup),
         Blame::ChannelOrReceiver => Heard::Refuses(reason),

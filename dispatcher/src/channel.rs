@@ -311,6 +311,8 @@ pub enum Outcome {
 pub enum Blame {
     /// This receiver or this message; other deliveries are not affected.
     Receiver,
+    /// This receiver's address: a server that was asked for it says that nobody has it.
+    Address,
     /// The receiver's domain, as far as anybody can tell: others there may meet it too, and nobody elsewhere.
     Domain,
     /// Our account, credentials or settings: every delivery of the channel would meet it.

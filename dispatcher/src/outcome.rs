@@ -7,8 +7,9 @@ use tidings_domain::channel;
 use tidings_domain::delivery::retry::{Family, Trouble};
 use tidings_domain::delivery::{Command, Delivery, DoubtReason, Event, Reply};
 use tidings_domain::id::derive_from;
+use tidings_domain::suppression::{self, Suppression};
 use tidings_domain::value::Code;
-use tidings_event_store::{CommitError, Committed, Loaded, Outage, crash_point};
+use tidings_event_store::{CommitError, Committed, Draft, Loaded, Outage, crash_point};
 use tidings_proto::Reason;
 use tidings_service::problem::chain;
 use time::OffsetDateTime;
@@ -25,13 +26,15 @@ const PAUSE: Duration = Duration::from_millis(250);
 /// How long a mail waits that was one too many, beside the channel's own rest.
 const PACED: time::Duration = time::Duration::seconds(30);
 
-/// Records the outcome of the attempt that `delivery` has open; gives the position of the last event.
+/// Records the outcome of the attempt that `delivery` has open; gives the position of the last event. `address`: the keyed id
+/// of the one it went to, to which nothing more goes once it is known that nobody has it.
 pub(crate) async fn record(
     core: &Core,
     pick: &Pick,
     way: &Way,
     delivery: Loaded<Delivery>,
     attempted: &Committed,
+    address: Option<Uuid>,
     outcome: Outcome,
 ) -> Result<i64, DispatchError> {
     let attempt = delivery.state.tries().map_or(0, |tries| tries.attempts);
@@ -46,20 +49,12 @@ pub(crate) async fn record(
     let intent = derive_from(attempt_event, "reaction.outcome", &[]);
     // Only a plain success is decided from what the queue knows; the rest needs the whole history.
     let mut known = matches!(outcome, Outcome::Sent { .. }).then_some(delivery);
+    let unknown = address.filter(|_| judged.is_unknown);
     let mut waits = Waits::default();
     loop {
         let loaded = match known.take() {
             Some(delivery) => delivery,
-            None => match core.store.load::<Delivery>(id).await {
-                Ok(loaded) => loaded,
-                Err(error) => {
-                    if !error.is_temporary() {
-                        return Err(error.into());
-                    }
-                    waits.wait(&error).await;
-                    continue;
-                }
-            },
+            None => load::<Delivery>(core, id, &mut waits).await?,
         };
         if let Some(past) = loaded.repeated(intent) {
             return Ok(past.position);
@@ -86,7 +81,12 @@ pub(crate) async fn record(
             intent,
         );
         let mut draft = core.store.draft(&context);
+        let fails = matches!(events.last(), Some(Event::Failed { .. }));
         draft.append_for(loaded, events, pick.receiver_id(), None);
+        if let Some(address) = unknown.filter(|_| fails) {
+            let suppression = load::<Suppression>(core, address, &mut waits).await?;
+            suppress(&mut draft, suppression, id);
+        }
         crash_point!("outcome.before_recorded");
         match draft.commit().await {
             Ok(committed) => {
@@ -100,6 +100,30 @@ pub(crate) async fn record(
             Err(error @ (CommitError::Unavailable | CommitError::Unknown)) => {
                 waits.wait(&error).await;
             }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Lets the commit say that nobody has the address, as a bounce would.
+fn suppress(draft: &mut Draft<'_>, address: Loaded<Suppression>, delivery_id: Uuid) {
+    let command = suppression::Command::shown_by(delivery_id, suppression::Reason::HardBounce);
+    let Ok(events) = address.state.decide(command);
+    if !events.is_empty() {
+        draft.append(address, events);
+    }
+}
+
+/// Loads a stream, however long the log is away.
+async fn load<A: Aggregate>(
+    core: &Core,
+    id: Uuid,
+    waits: &mut Waits,
+) -> Result<Loaded<A>, DispatchError> {
+    loop {
+        match core.store.load::<A>(id).await {
+            Ok(loaded) => return Ok(loaded),
+            Err(error) if error.is_temporary() => waits.wait(&error).await,
             Err(error) => return Err(error.into()),
         }
     }

@@ -62,6 +62,11 @@ pub(crate) struct KnownReceiver {
 }
 
 impl KnownReceiver {
+    /// Id of the address's `suppression` stream; none for a broadcast.
+    pub(crate) fn address(&self) -> Option<Uuid> {
+        Some(self.address_suppression_id).filter(|id| !id.is_nil())
+    }
+
     /// Judged for what is about these topics and goes by this channel.
     pub(crate) fn of(mut self, topics: &[AboutTopic], channel_id: Uuid) -> Self {
         if let Receiver::Addressed {

@@ -122,6 +122,19 @@ pub enum Command {
     },
 }
 
+impl Command {
+    /// What a delivery to an address has shown of it. The address is not written down: whoever is erased meanwhile would
+    /// stand here once more.
+    pub fn shown_by(delivery_id: Uuid, reason: Reason) -> Self {
+        Self::Add {
+            scope: Scope::Address,
+            reason,
+            delivery_id: Some(delivery_id),
+            value: None,
+        }
+    }
+}
+
 /// What happened to a suppression.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {

@@ -1,7 +1,6 @@
 //! Reports by mail that say that a mail did not get there (RFC 3464) or is not wanted (RFC 5965), read without trusting
 //! a byte of them: a report says what it is about, and whoever reads it has to find out whether that may be believed.
 
-use mail_parser::{ContentType, Message, MessageParser, MessagePart, MimeHeaders as _};
 use tidings_domain::delivery::{BounceClass, BounceReason, EnhancedStatus, Feedback};
 use tidings_domain::token::{LinkKeys, UnsubscribeLink};
 use tidings_domain::value::EmailAddress;
@@ -9,6 +8,7 @@ use time::OffsetDateTime;
 
 use super::complaint_kind;
 use crate::inbound::tokens;
+use crate::mime;
 
 /// Receivers of one report that are looked at: our mails have one.
 const RECIPIENTS_MAX: usize = 50;
@@ -23,6 +23,9 @@ const ADDRESS_HEADERS: [&str; 6] = [
     "X-Delivered-To",
     "To",
 ];
+
+/// What is said, in lower case, of a mailbox that gets more mail than it may.
+const PACE: [&str; 3] = ["receiving mail at a rate", "too quickly", "receivingrate"];
 
 /// What a mail is.
 #[derive(Debug, PartialEq)]
@@ -52,50 +55,43 @@ pub(super) struct Returned {
     pub(super) id: String,
 }
 
-/// Reads a whole mail, and every address that it came to by its headers.
-pub(super) fn read(bytes: &[u8], keys: &LinkKeys) -> (Mail, Vec<String>) {
-    match MessageParser::default().parse(bytes) {
-        Some(message) => (kind(&message, keys), addresses(&message)),
-        None => (Mail::Other, Vec::new()),
-    }
+/// What a whole mail is, and every address that it came to by its headers.
+pub(super) fn read(mail: &mime::Mail<'_>, keys: &LinkKeys) -> (Mail, Vec<String>) {
+    (kind(mail, keys), addresses(mail))
 }
 
 /// Words of the headers that say where it came to.
-fn addresses(message: &Message<'_>) -> Vec<String> {
-    let named = |name: &str| {
-        ADDRESS_HEADERS
-            .iter()
-            .any(|it| it.eq_ignore_ascii_case(name))
-    };
+fn addresses(mail: &mime::Mail<'_>) -> Vec<String> {
     let separates = |c: char| c.is_whitespace() || matches!(c, '<' | '>' | ',' | ';' | '"' | ':');
-    message
-        .headers_raw()
-        .filter(|(name, _)| named(name))
-        .flat_map(|(_, value)| value.split(separates))
+    ADDRESS_HEADERS
+        .iter()
+        .flat_map(|name| mail.whole().headers(name))
+        .flat_map(|value| value.split(separates))
         .filter(|word| word.contains('@'))
         .map(str::to_owned)
         .collect()
 }
 
-fn kind(message: &Message<'_>, keys: &LinkKeys) -> Mail {
-    let content_type = message.content_type();
-    let is_report = is(content_type, "multipart", &["report"]);
-    let report_type = content_type.and_then(|it| it.attribute("report-type"));
+fn kind(mail: &mime::Mail<'_>, keys: &LinkKeys) -> Mail {
+    let whole = mail.whole();
+    let report_type = whole
+        .content_type()
+        .and_then(|it| it.attribute("report-type"));
     let report = match report_type {
-        _ if !is_report => return Mail::Other,
-        Some(kind) if kind.eq_ignore_ascii_case("feedback-report") => complaint(message),
-        _ => failure(message),
+        _ if !whole.is("multipart", &["report"]) => return Mail::Other,
+        Some(kind) if kind.eq_ignore_ascii_case("feedback-report") => complaint(mail),
+        _ => failure(mail),
     };
     report.map_or(Mail::Nothing, |said| {
-        let written_at = message.date().map(mail_parser::DateTime::to_timestamp);
+        let written_at = whole.date().map(mail_parser::DateTime::to_timestamp);
         Mail::Report(Box::new(Returned {
             what: said.what,
-            link: link(message, keys),
+            link: link(mail, keys),
             mail_from: said.mail_from,
             recipients: said.recipients,
             written_at: written_at.and_then(|it| OffsetDateTime::from_unix_timestamp(it).ok()),
             // Without a name of its own, it is what it says.
-            id: message.message_id().unwrap_or(&said.text).to_owned(),
+            id: whole.message_id().unwrap_or(&said.text).to_owned(),
         }))
     })
 }
@@ -108,8 +104,8 @@ struct Said {
     text: String,
 }
 
-fn failure(message: &Message<'_>) -> Option<Said> {
-    let text = part(message, &["delivery-status", "global-delivery-status"])?;
+fn failure(mail: &mime::Mail<'_>) -> Option<Said> {
+    let text = part(mail, &["delivery-status", "global-delivery-status"])?;
     let groups = groups(&text, "action");
     let what = judge(&groups)?;
     let failed = groups.iter().filter(|it| it.failed());
@@ -123,8 +119,8 @@ fn failure(message: &Message<'_>) -> Option<Said> {
 }
 
 /// A complaint passed on by the reader's provider (RFC 5965).
-fn complaint(message: &Message<'_>) -> Option<Said> {
-    let text = part(message, &["feedback-report"])?;
+fn complaint(mail: &mime::Mail<'_>) -> Option<Said> {
+    let text = part(mail, &["feedback-report"])?;
     let groups = groups(&text, "feedback-type");
     let fields = groups.first()?;
     let kind = complaint_kind(fields.word("feedback-type")?)?;
@@ -137,34 +133,23 @@ fn complaint(message: &Message<'_>) -> Option<Said> {
     })
 }
 
-fn part(message: &Message<'_>, subtypes: &[&str]) -> Option<String> {
-    let asked = |part: &&MessagePart<'_>| is(part.content_type(), "message", subtypes);
-    let found = message.parts.iter().find(asked)?;
-    Some(String::from_utf8_lossy(found.contents()).into_owned())
-}
-
-fn is(content_type: Option<&ContentType<'_>>, kind: &str, subtypes: &[&str]) -> bool {
-    content_type.is_some_and(|it| {
-        let named = |subtype: &str| subtypes.iter().any(|it| it.eq_ignore_ascii_case(subtype));
-        it.ctype().eq_ignore_ascii_case(kind) && it.subtype().is_some_and(named)
-    })
+fn part(mail: &mime::Mail<'_>, subtypes: &[&str]) -> Option<String> {
+    let mut parts = mail.parts().iter();
+    let found = parts.find(|it| it.is("message", subtypes))?;
+    Some(String::from_utf8_lossy(&found.contents()).into_owned())
 }
 
 /// Our mails bear a link to leave, which names the delivery and is signed. The returned mail comes whole, or as its
 /// headers alone.
-fn link(message: &Message<'_>, keys: &LinkKeys) -> Option<UnsubscribeLink> {
+fn link(mail: &mime::Mail<'_>, keys: &LinkKeys) -> Option<UnsubscribeLink> {
     let returned = ["rfc822", "rfc822-headers", "global", "global-headers"];
-    let parts = message.parts.iter().filter(|part| {
-        let content_type = part.content_type();
-        is(content_type, "message", &returned) || is(content_type, "text", &returned)
-    });
-    let raw = parts.filter_map(|part| {
-        let [from, to] = [part.raw_body_offset(), part.raw_end_offset()].map(|at| at as usize);
-        message.raw_message().get(from..to)
-    });
-    raw.flat_map(tokens)
-        .filter_map(|token| UnsubscribeLink::verify(token, keys).ok())
-        .find(|link| link.delivery_id.is_some())
+    let is_returned =
+        |part: &&mime::Part<'_>| part.is("message", &returned) || part.is("text", &returned);
+    mail.parts().iter().filter(is_returned).find_map(|part| {
+        tokens(&part.contents())
+            .filter_map(|token| UnsubscribeLink::verify(token, keys).ok())
+            .find(|link| link.delivery_id.is_some())
+    })
 }
 
 /// What a report says of one receiver: names in lower case, and values on one line.
@@ -196,6 +181,11 @@ impl Recipient {
     fn address(&self, name: &str) -> Option<EmailAddress> {
         let text = self.typed(name)?.trim_matches(['<', '>']);
         EmailAddress::parse(text).ok()
+    }
+
+    /// What it comes to for the address.
+    fn meaning(&self) -> (BounceClass, BounceReason) {
+        meaning(self.status().as_ref(), self.get("diagnostic-code"))
     }
 
     /// The status; one that says no more than that it failed is looked for in the words of the other side.
@@ -251,23 +241,25 @@ fn groups(text: &str, field: &str) -> Vec<Recipient> {
 /// is reported for each.
 fn judge(recipients: &[Recipient]) -> Option<Feedback> {
     let first = recipients.iter().find(|it| it.failed())?;
-    let status = first.status();
-    let (class, reason) = meaning(status.as_ref());
+    let (class, reason) = first.meaning();
     let nobody = recipients
         .iter()
-        .all(|it| it.failed() && meaning(it.status().as_ref()).0 == BounceClass::Hard);
+        .all(|it| it.failed() && it.meaning().0 == BounceClass::Hard);
     let class = match nobody {
         true => class,
         false => BounceClass::Soft,
     };
     let words = first.typed("diagnostic-code").filter(|it| !it.is_empty());
-    Some(Feedback::bounced(class, reason, status, words))
+    Some(Feedback::bounced(class, reason, first.status(), words))
 }
 
 /// What a status means for the address (RFC 3463). Only that nobody has it is hard: not what lies in the mail, in its
 /// sender, in the way there or in how long it took, and not what says no more than that it failed. A mail server that
-/// trusts us no more refuses whole audiences.
-pub(super) fn meaning(status: Option<&EnhancedStatus>) -> (BounceClass, BounceReason) {
+/// trusts us no more refuses whole audiences. `words`: what the other side said.
+pub(super) fn meaning(
+    status: Option<&EnhancedStatus>,
+    words: Option<&str>,
+) -> (BounceClass, BounceReason) {
     use BounceClass::{Hard, Soft};
     use BounceReason as R;
     match status.map(EnhancedStatus::numbers) {
@@ -275,7 +267,9 @@ pub(super) fn meaning(status: Option<&EnhancedStatus>) -> (BounceClass, BounceRe
         Some([4, ..] | [5, 4, 7]) => (Soft, R::Expired),
         // Of the sender's address.
         Some([5, 1, 7 | 8]) => (Soft, R::Policy),
-        Some([5, 1, 1 | 2 | 3 | 6 | 10]) => (Hard, R::NoSuchAddress),
+        Some(numbers) if EnhancedStatus::is_unknown(numbers) => (Hard, R::NoSuchAddress),
+        // Somebody has the address, and gets more than their provider lets through.
+        Some([5, 2, 1]) if words.is_some_and(is_pace) => (Soft, R::Policy),
         Some([5, 2, 1]) => (Hard, R::MailboxDisabled),
         Some([5, 2, 2]) => (Soft, R::MailboxFull),
         Some([5, 2, 3] | [5, 3, 4]) => (Soft, R::MessageTooLarge),
@@ -283,6 +277,12 @@ pub(super) fn meaning(status: Option<&EnhancedStatus>) -> (BounceClass, BounceRe
         Some([5, 7, _]) => (Soft, R::Policy),
         _ => (Soft, R::Other),
     }
+}
+
+/// Whether words say that a mailbox gets mail too quickly (Gmail, with the status of a mailbox that is disabled).
+pub(super) fn is_pace(words: &str) -> bool {
+    let words = words.to_ascii_lowercase();
+    PACE.iter().any(|it| words.contains(it))
 }
 
 #[cfg(test)]

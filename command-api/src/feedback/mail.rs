@@ -17,10 +17,11 @@ use super::dsn::{self, Mail};
 use super::{Origin, Report, Verdict, plausible, record};
 use crate::commands::Commands;
 use crate::departure::depart;
+use crate::mime;
 
 /// What became of a mail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Returned {
+pub(crate) enum Returned {
     /// A report about a delivery, or somebody left by it; on record, now or earlier.
     Taken,
     /// It is about nothing that could be found, tells of no failure, or is one too many. It asks for nothing else either: a report, or
@@ -34,10 +35,10 @@ pub enum Returned {
 ///
 /// # Errors
 /// As [`record`].
-pub async fn take(
+pub(crate) async fn take(
     commands: &Commands,
     origin: &Origin,
-    mail: &[u8],
+    mail: &mime::Mail<'_>,
     recipient: Option<&str>,
 ) -> Result<Returned, Problem> {
     let (kind, addresses) = dsn::read(mail, &commands.link_keys);

@@ -261,12 +261,13 @@ fn bounce(bounce_type: &str, sub_type: &str, recipient: &Recipient) -> Feedback 
     use BounceReason as R;
     let status = recipient.status.as_deref();
     let status = status.and_then(|it| EnhancedStatus::parse(it).ok());
+    let words = recipient.diagnostic_code.as_deref().map(dsn::without_type);
     let (hard, reason) = match (bounce_type, sub_type) {
         ("Permanent", "NoEmail") => (true, Some(R::NoSuchAddress)),
         ("Permanent", "Suppressed" | "OnAccountSuppressionList") => {
             (true, Some(R::SuppressedByProvider))
         }
-        ("Permanent", "General") => (true, None),
+        ("Permanent", "General") => (!words.is_some_and(dsn::is_pace), None),
         ("Transient", "MailboxFull") => (false, Some(R::MailboxFull)),
         ("Transient", "MessageTooLarge") => (false, Some(R::MessageTooLarge)),
         ("Transient", "ContentRejected" | "AttachmentRejected") => {
@@ -278,8 +279,7 @@ fn bounce(bounce_type: &str, sub_type: &str, recipient: &Recipient) -> Feedback 
         true => BounceClass::Hard,
         false => BounceClass::Soft,
     };
-    let reason = reason.unwrap_or_else(|| dsn::meaning(status.as_ref()).1);
-    let words = recipient.diagnostic_code.as_deref().map(dsn::without_type);
+    let reason = reason.unwrap_or_else(|| dsn::meaning(status.as_ref(), words).1);
     Feedback::bounced(class, reason, status, words.filter(|it| !it.is_empty()))
 }
 

@@ -22,6 +22,7 @@ const LIST_UNSUBSCRIBE_POST: HeaderName = HeaderName::new_from_ascii_str("List-U
 const LIST_ID: HeaderName = HeaderName::new_from_ascii_str("List-Id");
 const LIST_HELP: HeaderName = HeaderName::new_from_ascii_str("List-Help");
 const FEEDBACK_ID: HeaderName = HeaderName::new_from_ascii_str("Feedback-ID");
+const AUTO_SUBMITTED: HeaderName = HeaderName::new_from_ascii_str("Auto-Submitted");
 
 /// Puts the message together, unsigned, from the letterhead's own address, or the one the job names. The same job gives the same bytes.
 pub(super) fn mail(letterhead: &Letterhead, job: &Job<'_>) -> Result<Rendered, RenderError> {
@@ -62,7 +63,11 @@ pub(super) fn mail(letterhead: &Letterhead, job: &Job<'_>) -> Result<Rendered, R
     }
     let feedback_id = match job.about {
         About::Publication(id) => format!("{id}:publication:tidings"),
-        About::Notice(kind) => format!("{kind}:notice:tidings"),
+        About::Notice(kind) => {
+            // Nobody wrote it, so no machine need answer (RFC 3834).
+            message = message.raw_header(verbatim(AUTO_SUBMITTED, "auto-generated".to_owned()));
+            format!("{kind}:notice:tidings")
+        }
     };
     let tracking = job.tracking.as_ref();
     let tracked = tracking.and_then(|it| it.tracked(letterhead.tracking));

@@ -29,7 +29,9 @@ impl Letterhead {
     pub(super) fn read(settings: &mut Fields) -> Option<Self> {
         let address = "an address such as `Name <news@example.org>`";
         let from = settings.required_parsed::<Mailbox>("from", address);
+        let from = from.and_then(|it| plain(settings, "from", &it));
         let reply_to = settings.parsed::<Mailbox>("reply_to", address);
+        let reply_to = reply_to.and_then(|it| plain(settings, "reply_to", &it));
         let list_id = list_id(settings);
         let unsubscribe_mailbox = unsubscribe_mailbox(settings);
         let tracking = tracking(settings);
@@ -68,6 +70,17 @@ impl Letterhead {
             tracking: self.tracking,
         }))
     }
+}
+
+/// An address that every server understands: an international domain in its ASCII form. What stands before the `@` has none.
+fn plain(settings: &mut Fields, name: &str, written: &Mailbox) -> Option<Mailbox> {
+    let plain = mailbox(written.email.as_ref(), written.name.as_deref()).ok();
+    let plain = plain.filter(|it| AsRef::<str>::as_ref(&it.email).is_ascii());
+    if plain.is_none() {
+        let detail = "must have ASCII characters alone before the `@`, and a domain behind it";
+        settings.problem(name, detail);
+    }
+    plain
 }
 
 fn list_id(settings: &mut Fields) -> Option<String> {

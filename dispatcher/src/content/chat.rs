@@ -4,12 +4,12 @@
 use reqwest::Url;
 
 use super::{
-    document::{Block, Inline, Table, Target, plain_text},
-    wrap::records,
+    document::{Block, Inline, Table, Target, plain_text, without_strong},
+    wrap::{columns, records},
 };
 
 /// Tables wider than this are set row by row: a chat's column is narrow.
-pub(super) const TABLE_WIDTH_MAX: usize = 68;
+const TABLE_WIDTH_MAX: usize = 68;
 /// Stands around literal lines.
 pub(super) const FENCE: &str = "```";
 
@@ -60,9 +60,22 @@ pub(super) fn is_public(source: &Target) -> bool {
     })
 }
 
-/// A literal line that cannot end what it stands in: an invisible character keeps a fence from being one.
+/// A literal line that cannot end what it stands in: an invisible character between any two of its marks keeps a fence from
+/// being one, however many there are.
 pub(super) fn unfenced(line: &str) -> String {
-    line.replace(FENCE, "`\u{200b}``")
+    let mut out = String::with_capacity(line.len());
+    for c in line.chars() {
+        if c == '`' && out.ends_with('`') {
+            out.push('\u{200b}');
+        }
+        out.push(c);
+    }
+    out
+}
+
+/// A table in literal columns, if it is narrow enough for a chat.
+pub(super) fn in_columns(table: &Table) -> Option<Vec<String>> {
+    columns(table, TABLE_WIDTH_MAX, plain_text)
 }
 
 /// Literal words without the character that would end them, shown by its look-alike.
@@ -88,6 +101,29 @@ pub(super) fn inlines<M: Markup>(content: &[Inline]) -> String {
         }
     }
     words
+}
+
+/// Running text on one line.
+fn on_one_line<M: Markup>(content: &[Inline]) -> String {
+    inlines::<M>(content).replace('\n', " ")
+}
+
+/// Where some content leads, each in words of its own, in order and once.
+fn leads<M: Markup>(content: &[Inline], found: &mut Vec<String>) {
+    for inline in content {
+        let lead = match inline {
+            Inline::Link { target, content } => M::link(target, content),
+            Inline::Image { source, alt } => M::image(source, alt),
+            Inline::Strong(inner) | Inline::Emphasis(inner) | Inline::Strikethrough(inner) => {
+                leads::<M>(inner, found);
+                continue;
+            }
+            Inline::Text(_) | Inline::Code(_) | Inline::Break => continue,
+        };
+        if !lead.is_empty() && !found.contains(&lead) {
+            found.push(lead);
+        }
+    }
 }
 
 /// Puts a mark around the words of each line: a mark does not reach over a line end or a space.
@@ -158,13 +194,31 @@ impl Lead {
 impl<'d, M: Markup> Lines<'d, M> {
     /// The lines of one block.
     pub(super) fn of(block: &'d Block) -> Self {
-        let mut lines = Self {
+        let mut lines = Self::none();
+        lines.block(block, Lead::default());
+        lines
+    }
+
+    /// Where the cells of a table lead, a line each: in literal columns they lead nowhere.
+    pub(super) fn below(table: &'d Table) -> Self {
+        let mut lines = Self::none();
+        let mut found = Vec::new();
+        for cell in std::iter::once(&table.head).chain(&table.rows).flatten() {
+            leads::<M>(cell, &mut found);
+            lines.images.extend(images(cell));
+        }
+        for lead in found {
+            lines.line(Lead::default(), &lead);
+        }
+        lines
+    }
+
+    fn none() -> Self {
+        Self {
             lines: Vec::new(),
             images: Vec::new(),
             markup: std::marker::PhantomData,
-        };
-        lines.block(block, Lead::default());
-        lines
+        }
     }
 
     fn blocks(&mut self, blocks: &'d [Block], lead: Lead) {
@@ -180,8 +234,8 @@ impl<'d, M: Markup> Lines<'d, M> {
         match block {
             Block::Heading { content, .. } => {
                 self.images.extend(images(content));
-                let words = M::escaped(plain_text(content).trim());
-                self.lines_of(&marked(M::STRONG, &words), lead);
+                let words = inlines::<M>(&without_strong(content));
+                self.lines_of(&marked(M::STRONG, words.trim()), lead);
             }
             Block::Paragraph(content) => self.paragraph(content, "", lead),
             Block::List { start, items } => self.list(*start, items, lead),
@@ -230,9 +284,12 @@ impl<'d, M: Markup> Lines<'d, M> {
         }
     }
 
-    fn table(&mut self, table: &Table, lead: Lead) {
-        for record in records(table) {
-            self.line(lead, &M::escaped(&record));
+    fn table(&mut self, table: &'d Table, lead: Lead) {
+        for cell in std::iter::once(&table.head).chain(&table.rows).flatten() {
+            self.images.extend(images(cell));
+        }
+        for record in records(table, on_one_line::<M>) {
+            self.line(lead, &record);
         }
     }
 
@@ -249,3 +306,6 @@ impl<'d, M: Markup> Lines<'d, M> {
         });
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,9 +6,8 @@ use serde::Serialize;
 
 use super::{
     budget::whole,
-    chat::{Lines, TABLE_WIDTH_MAX, inlines, is_public, length, unfenced},
+    chat::{Lines, in_columns, inlines, is_public, length, unfenced},
     document::{Block, Document, Target, shorten},
-    wrap::columns,
 };
 
 mod markup;
@@ -62,11 +61,14 @@ pub fn message(title: &str, document: &Document, url: Option<&Target>) -> String
     for block in &document.blocks {
         match block {
             Block::Code(text) => parts.push(code(text.lines())),
-            Block::Table(table) => match columns(table, TABLE_WIDTH_MAX) {
-                Some(lines) => parts.push(code(lines.iter().map(String::as_str))),
-                None => parts.push(words(block, &mut image)),
+            Block::Table(table) => match in_columns(table) {
+                Some(lines) => {
+                    parts.push(code(lines.iter().map(String::as_str)));
+                    parts.push(words(Lines::below(table), &mut image));
+                }
+                None => parts.push(words(Lines::of(block), &mut image)),
             },
-            other => parts.push(words(other, &mut image)),
+            other => parts.push(words(Lines::of(other), &mut image)),
         }
     }
     let message = Message {
@@ -88,9 +90,9 @@ fn code<'a>(lines: impl Iterator<Item = &'a str>) -> Part {
     Part::Code(lines.map(unfenced).collect())
 }
 
-/// The words of a block. An embed shows one picture: the first that Discord would take; all stay links in the words.
-fn words(block: &Block, image: &mut Option<Image>) -> Part {
-    let Lines { lines, images, .. } = Lines::<DiscordMarkdown>::of(block);
+/// The words of a block, or below it. An embed shows one picture: the first that Discord would take; all stay links in the words.
+fn words(words: Lines<'_, DiscordMarkdown>, image: &mut Option<Image>) -> Part {
+    let Lines { lines, images, .. } = words;
     let mut shown = images.iter().map(|(source, _)| source);
     if image.is_none()
         && let Some(source) = shown.find(|source| is_public(source))

@@ -143,6 +143,22 @@ fn collect_words(content: &[Inline], words: &mut String) {
     }
 }
 
+/// The same without words marked as important, for where all are: a mark does not stand within itself.
+pub(super) fn without_strong(content: &[Inline]) -> Vec<Inline> {
+    let mut plain = Vec::with_capacity(content.len());
+    for inline in content {
+        match inline {
+            Inline::Strong(inner) => plain.extend(without_strong(inner)),
+            Inline::Emphasis(inner) => plain.push(Inline::Emphasis(without_strong(inner))),
+            Inline::Strikethrough(inner) => {
+                plain.push(Inline::Strikethrough(without_strong(inner)));
+            }
+            other => plain.push(other.clone()),
+        }
+    }
+    plain
+}
+
 /// The first words of a document, at most `length_max` characters, for previews.
 pub fn excerpt(document: &Document, length_max: usize) -> String {
     let mut words = String::new();

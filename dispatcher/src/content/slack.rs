@@ -7,9 +7,8 @@ use serde_json::Value;
 
 use super::{
     budget::whole,
-    chat::{Lines, TABLE_WIDTH_MAX, inlines, length},
+    chat::{Lines, in_columns, inlines, length},
     document::{Block, Document, Target, excerpt, shorten},
-    wrap::columns,
 };
 
 mod mrkdwn;
@@ -26,6 +25,11 @@ pub const SECTION_LENGTH_MAX: usize = 3_000;
 pub const HEADER_LENGTH_MAX: usize = 150;
 /// Longest description of an image.
 pub const ALT_LENGTH_MAX: usize = 2_000;
+/// Longest message: what its blocks say together, and [`BLOCK_LENGTH`] for each. Slack documents no limit, and has refused
+/// messages (`msg_blocks_too_long`) whose blocks came to somewhat more than 11,000, and none below.
+pub const MESSAGE_LENGTH_MAX: usize = 10_000;
+/// What a block counts beside its words.
+pub const BLOCK_LENGTH: usize = 100;
 /// Slack cuts the fallback text at 40,000 and advises 4,000; escaping grows it fivefold at most.
 const FALLBACK_LENGTH_MAX: usize = 4_000;
 const CUT_NOTE: &str = "_This is only the beginning: the message is longer than Slack can show._";
@@ -36,7 +40,7 @@ struct Message {
     blocks: Vec<SlackBlock>,
 }
 
-#[derive(Serialize)]
+#[derive(Clone, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 enum SlackBlock {
     Header { text: Text },
@@ -46,7 +50,7 @@ enum SlackBlock {
     Context { elements: Vec<Text> },
 }
 
-#[derive(Serialize)]
+#[derive(Clone, Serialize)]
 struct Text {
     #[serde(rename = "type")]
     kind: &'static str,
@@ -130,12 +134,15 @@ impl Writer {
     fn top_level(&mut self, block: &Block) {
         match block {
             Block::Code(text) => self.code(text.lines()),
-            Block::Table(table) => match columns(table, TABLE_WIDTH_MAX) {
-                Some(lines) => self.code(lines.iter().map(String::as_str)),
-                None => self.words(block),
+            Block::Table(table) => match in_columns(table) {
+                Some(lines) => {
+                    self.code(lines.iter().map(String::as_str));
+                    self.words(Lines::below(table));
+                }
+                None => self.words(Lines::of(block)),
             },
             Block::Rule => self.done.push(SlackBlock::Divider),
-            other => self.words(other),
+            other => self.words(Lines::of(other)),
         }
     }
 
@@ -144,8 +151,8 @@ impl Writer {
             .extend(code_sections(lines).into_iter().map(section));
     }
 
-    fn words(&mut self, block: &Block) {
-        let Lines { lines, images, .. } = Lines::<Mrkdwn>::of(block);
+    fn words(&mut self, words: Lines<'_, Mrkdwn>) {
+        let Lines { lines, images, .. } = words;
         self.done.extend(sections(&lines).into_iter().map(section));
         self.done.extend(
             images
@@ -180,28 +187,62 @@ fn cut_note(url: Option<&Target>) -> String {
     }
 }
 
-/// Joins neighbouring sections when there are too many blocks, and cuts what still does not fit.
+impl SlackBlock {
+    /// How much of a message it takes.
+    fn length(&self) -> usize {
+        let words = match self {
+            Self::Header { text } | Self::Section { text } => length(&text.text),
+            Self::Divider => 0,
+            Self::Image {
+                image_url,
+                alt_text,
+            } => length(image_url) + length(alt_text),
+            Self::Context { elements } => elements.iter().map(|it| length(&it.text)).sum(),
+        };
+        BLOCK_LENGTH + words
+    }
+}
+
+/// Joins neighbouring sections when there is too much, and cuts what still does not fit.
 fn within_limit(blocks: Vec<SlackBlock>, url: Option<&Target>) -> Vec<SlackBlock> {
-    if blocks.len() <= BLOCKS_MAX {
+    let whole: usize = blocks.iter().map(SlackBlock::length).sum();
+    if blocks.len() <= BLOCKS_MAX && whole <= MESSAGE_LENGTH_MAX {
         return blocks;
     }
-    let mut joined: Vec<SlackBlock> = Vec::with_capacity(blocks.len());
+    if let (joined, true) = join(&blocks, BLOCKS_MAX, MESSAGE_LENGTH_MAX) {
+        return joined;
+    }
+    let note = SlackBlock::Context {
+        elements: vec![Text::mrkdwn(cut_note(url))],
+    };
+    let room = MESSAGE_LENGTH_MAX - note.length();
+    let (mut joined, _) = join(&blocks, BLOCKS_MAX - 1, room);
+    joined.push(note);
+    joined
+}
+
+/// The first of these blocks, neighbouring sections in one, as far as there is room; and whether those are all.
+fn join(blocks: &[SlackBlock], blocks_max: usize, length_max: usize) -> (Vec<SlackBlock>, bool) {
+    let mut joined: Vec<SlackBlock> = Vec::new();
+    let mut room = length_max;
     for block in blocks {
         if let (Some(SlackBlock::Section { text: before }), SlackBlock::Section { text }) =
-            (joined.last_mut(), &block)
+            (joined.last_mut(), block)
             && length(&before.text) + 2 + length(&text.text) <= SECTION_LENGTH_MAX
         {
+            let Some(left) = room.checked_sub(2 + length(&text.text)) else {
+                return (joined, false);
+            };
+            room = left;
             before.text.push_str("\n\n");
             before.text.push_str(&text.text);
-        } else {
-            joined.push(block);
+            continue;
         }
+        match room.checked_sub(block.length()) {
+            Some(left) if joined.len() < blocks_max => room = left,
+            _ => return (joined, false),
+        }
+        joined.push(block.clone());
     }
-    if joined.len() > BLOCKS_MAX {
-        joined.truncate(BLOCKS_MAX - 1);
-        joined.push(SlackBlock::Context {
-            elements: vec![Text::mrkdwn(cut_note(url))],
-        });
-    }
-    joined
+    (joined, true)
 }

@@ -163,9 +163,9 @@ fn nesting_without_end_keeps_its_words() {
         let composed = Composed::new("t", &deep);
         assert!(composed.mail().text(None).contains("end"));
         assert!(composed.mail().html(None).contains("end"));
-        assert!(composed.slack().contains("end"));
-        let discord = composed.discord();
-        assert!(discord.contains("end") || discord.contains("only the beginning"));
+        for chat in [composed.slack(), composed.discord()] {
+            assert!(chat.contains("end") || chat.contains("only the beginning"));
+        }
     }
 }
 
@@ -249,8 +249,43 @@ fn a_message_too_long_for_slack_says_so() {
     let text = format!("{long}\n\n---\n\n").repeat(60);
     let message: Value = serde_json::from_str(Composed::new("t", &text).slack()).unwrap();
     let blocks = message["blocks"].as_array().unwrap();
+    assert_eq!(blocks.last().unwrap()["type"], "context");
+    let short: Value =
+        serde_json::from_str(Composed::new("t", &"word\n\n---\n\n".repeat(60)).slack()).unwrap();
+    let blocks = short["blocks"].as_array().unwrap();
     assert_eq!(blocks.len(), slack::BLOCKS_MAX);
     assert_eq!(blocks[49]["type"], "context");
+}
+
+/// Slack refuses a message for what its blocks come to together, though none of them is too long.
+#[test]
+fn a_slack_message_is_cut_before_its_blocks_are_too_long_together() {
+    let paragraph = "word ".repeat(500);
+    let message = |count: usize| -> Value {
+        let text = format!("{paragraph}\n\n").repeat(count);
+        serde_json::from_str(on_the_web(&text).slack()).unwrap()
+    };
+    let whole = message(3);
+    assert!(!whole.to_string().contains("beginning"));
+    let cut = message(6);
+    let blocks = cut["blocks"].as_array().unwrap();
+    let sections = blocks.iter().filter(|it| it["type"] == "section").count();
+    assert_eq!(sections, 3, "as many whole paragraphs as there is room for");
+    assert_eq!(blocks.last().unwrap()["type"], "context");
+    assert!(slack_length(&cut) <= slack::MESSAGE_LENGTH_MAX);
+}
+
+/// What the blocks of a message come to together.
+fn slack_length(message: &Value) -> usize {
+    let blocks = message["blocks"].as_array().unwrap();
+    let words = |block: &Value| {
+        let texts = [&block["text"]["text"], &block["elements"][0]["text"]];
+        let picture = [&block["image_url"], &block["alt_text"]];
+        let all = texts.into_iter().chain(picture);
+        all.filter(|it| !it.is_null()).map(length).sum::<usize>()
+    };
+    let all = blocks.iter();
+    all.map(|block| slack::BLOCK_LENGTH + words(block)).sum()
 }
 
 const PAGE: &str = "https://example.org/bridge?a=1&b=(2)";
@@ -265,7 +300,7 @@ fn what_a_chat_cuts_links_to_the_whole() {
     let long = format!("{}\n\n---\n\n", "word ".repeat(500)).repeat(60);
     let slack: Value = serde_json::from_str(on_the_web(&long).slack()).unwrap();
     insta::assert_snapshot!(
-        slack["blocks"][49]["elements"][0]["text"].as_str().unwrap(),
+        slack["blocks"].as_array().unwrap().last().unwrap()["elements"][0]["text"].as_str().unwrap(),
         @"_This is only the beginning: the message is longer than Slack can show._ <https://example.org/bridge?a=1&amp;b=(2)|Read the whole text>"
     );
     let discord: Value = serde_json::from_str(on_the_web(&long).discord()).unwrap();
@@ -381,6 +416,7 @@ proptest! {
         prop_assert!(length(&message["text"]) <= 40_000 && length(&message["text"]) > 0);
         let blocks = message["blocks"].as_array().unwrap();
         prop_assert!(blocks.len() <= slack::BLOCKS_MAX);
+        prop_assert!(slack_length(&message) <= slack::MESSAGE_LENGTH_MAX);
         for block in blocks {
             match block["type"].as_str().unwrap() {
                 "header" => prop_assert!((1..=150).contains(&length(&block["text"]["text"]))),

@@ -1,7 +1,7 @@
 //! The content tree as a plain letter: at most 76 columns, links as numbered notes at the end.
 
 use super::{
-    document::{Block, Document, Inline, Table, Target},
+    document::{Block, Document, Inline, Table, Target, without_strong},
     mail::Footer,
     wrap::{columns, records, wrap},
 };
@@ -130,15 +130,22 @@ impl Letter {
     }
 
     fn table(&mut self, table: &Table, first: &str, next: &str) {
-        match columns(table, WIDTH.saturating_sub(next.chars().count())) {
+        let width = WIDTH.saturating_sub(next.chars().count());
+        match columns(table, width, |cell| self.cell(cell)) {
             Some(lines) => self.literal(lines.iter().map(String::as_str), first, next, ""),
             None => {
-                for (index, record) in records(table).iter().enumerate() {
+                let records = records(table, |cell| self.cell(cell));
+                for (index, record) in records.iter().enumerate() {
                     let first = if index == 0 { first } else { next };
                     wrap(record, WIDTH, first, &format!("{next}  "), &mut self.lines);
                 }
             }
         }
+    }
+
+    /// The words of a cell, on one line: where most are important, marks say nothing.
+    fn cell(&mut self, content: &[Inline]) -> String {
+        self.words(&without_strong(content)).replace('\n', " ")
     }
 
     /// Lines that must not be wrapped, indented by `indent`.

@@ -1,6 +1,6 @@
 //! Lines of text: wrapping by words, and tables set in a fixed-width face.
 
-use super::document::{Alignment, Table, plain_text};
+use super::document::{Alignment, Inline, Table};
 
 /// Fewest characters that a line has room for, whatever stands before it.
 pub(super) const ROOM_MIN: usize = 20;
@@ -34,15 +34,19 @@ pub(super) fn wrap(text: &str, width: usize, first: &str, next: &str, lines: &mu
     }
 }
 
-/// Sets a table in columns; none when it is wider than `width`.
-pub(super) fn columns(table: &Table, width: usize) -> Option<Vec<String>> {
+/// Sets a table in columns; none when it is wider than `width`. `words`: those of a cell, on one line.
+pub(super) fn columns(
+    table: &Table,
+    width: usize,
+    mut words: impl FnMut(&[Inline]) -> String,
+) -> Option<Vec<String>> {
     let head = table.has_head().then_some(&table.head);
     let rows: Vec<Vec<String>> = head
         .into_iter()
         .chain(&table.rows)
         .map(|row| {
             row.iter()
-                .map(|cell| plain_text(cell).trim().to_owned())
+                .map(|cell| words(cell).trim().to_owned())
                 .collect()
         })
         .collect();
@@ -76,16 +80,17 @@ pub(super) fn columns(table: &Table, width: usize) -> Option<Vec<String>> {
     Some(lines)
 }
 
-/// A table too wide for columns, row by row: `Head: cell` lines, an empty line between rows.
-pub(super) fn records(table: &Table) -> Vec<String> {
-    let heads: Vec<String> = table.head.iter().map(|cell| plain_text(cell)).collect();
+/// A table too wide for columns, row by row: `Head: cell` lines, an empty line between rows. `words`: those of a cell, on
+/// one line.
+pub(super) fn records(table: &Table, mut words: impl FnMut(&[Inline]) -> String) -> Vec<String> {
+    let heads: Vec<String> = table.head.iter().map(|cell| words(cell)).collect();
     let mut lines = Vec::new();
     for row in &table.rows {
         if !lines.is_empty() {
             lines.push(String::new());
         }
         for (head, cell) in heads.iter().zip(row) {
-            let cell = plain_text(cell);
+            let cell = words(cell);
             lines.push(match head.trim() {
                 "" => cell.trim().to_owned(),
                 head => format!("{head}: {}", cell.trim()),

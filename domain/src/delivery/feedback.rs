@@ -199,6 +199,12 @@ impl EnhancedStatus {
         &self.0
     }
 
+    /// Whether these numbers say for good that nobody has the receiver's address: no such mailbox, no such domain, or it is
+    /// written as none can be.
+    pub fn is_unknown(numbers: [u16; 3]) -> bool {
+        matches!(numbers, [5, 1, 1 | 2 | 3 | 6 | 10])
+    }
+
     /// Class, subject and detail.
     pub fn numbers(&self) -> [u16; 3] {
         let mut numbers = self.0.split('.').map(|part| part.parse().unwrap_or(0));

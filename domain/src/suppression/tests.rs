@@ -28,6 +28,25 @@ fn lifted(reasons: &[Reason]) -> Event {
     }
 }
 
+/// Given what stands, when a delivery shows that nobody has the address, then that stands too, once, and names nobody.
+#[test]
+fn a_delivery_that_shows_something_adds_it_once() {
+    let delivery_id = uuid::Uuid::from_u128(7);
+    let shown = || Command::shown_by(delivery_id, Reason::HardBounce);
+    let then = Event::Added {
+        scope: Scope::Address,
+        reason: Reason::HardBounce,
+        delivery_id: Some(delivery_id),
+        value: None,
+    };
+    for given in [vec![], vec![added(Reason::Complaint)]] {
+        let Ok(events) = fold::<Suppression>(&given).decide(shown());
+        assert_eq!(events, std::slice::from_ref(&then));
+    }
+    let Ok(events) = fold::<Suppression>(&[then]).decide(shown());
+    assert_eq!(events, []);
+}
+
 #[test]
 fn every_command_in_every_state() {
     let table = table::<Suppression>(

@@ -44,6 +44,7 @@ mod slowed;
 mod stopped;
 mod suppressed;
 mod topics;
+mod unknown;
 mod unsubscribe;
 mod urgent;
 mod withdrawn;

@@ -1,6 +1,8 @@
 //! Reports as mail servers write them, and what is none.
 
 use super::*;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use proptest::prelude::*;
 use tidings_domain::delivery::ComplaintKind;
 use tidings_domain::token::LinkKey;
@@ -41,8 +43,12 @@ fn filled(sample: &str) -> String {
         .replace('\n', "\r\n")
 }
 
+fn read_bytes(mail: &[u8]) -> (Mail, Vec<String>) {
+    read(&mime::Mail::parse(mail), &keys())
+}
+
 fn failure_of(mail: &str) -> Returned {
-    match read(mail.as_bytes(), &keys()).0 {
+    match read_bytes(mail.as_bytes()).0 {
         Mail::Report(returned) => *returned,
         other => panic!("{other:?} in {mail}"),
     }
@@ -62,7 +68,7 @@ fn failed(status: &str) -> String {
 }
 
 fn gist(mail: &str) -> Option<(BounceClass, BounceReason, Option<String>)> {
-    match read(mail.as_bytes(), &keys()).0 {
+    match read_bytes(mail.as_bytes()).0 {
         Mail::Report(returned) => match returned.what {
             Feedback::Bounced {
                 class,
@@ -114,7 +120,7 @@ fn reports_of_postfix_and_exchange_are_read() {
         assert!(!recipients.is_empty());
         assert_eq!(failure.written_at, Some(at));
         assert_eq!(failure.id, id);
-        assert!(read(mail.as_bytes(), &keys()).1.contains(&PATH.to_owned()));
+        assert!(read_bytes(mail.as_bytes()).1.contains(&PATH.to_owned()));
     }
 }
 
@@ -146,6 +152,29 @@ gone    | soft other
         let (class, reason, _) = gist(&report(&failed(status.trim()))).unwrap();
         assert_eq!(format!("{class} {reason}"), expected.trim(), "{status}");
     }
+    // Gmail says so of a mailbox that is disabled, and of one that gets too much at once.
+    for (words, expected) in [
+        (
+            "550 5.2.1 The email account that you tried to reach is disabled",
+            "hard mailbox_disabled",
+        ),
+        (
+            "550-5.2.1 The user you are trying to contact is receiving mail at a rate that prevents more",
+            "soft policy",
+        ),
+        (
+            "550-5.2.1 The user is receiving mail Too Quickly",
+            "soft policy",
+        ),
+        (
+            "550 5.2.1 https://support.google.com/mail/?p=ReceivingRatePerm",
+            "soft policy",
+        ),
+    ] {
+        let group = format!("{}Diagnostic-Code: smtp; {words}\r\n", failed("5.2.1"));
+        let (class, reason, _) = gist(&report(&group)).unwrap();
+        assert_eq!(format!("{class} {reason}"), expected, "{words}");
+    }
     let (_, _, status) = gist(&report(&failed("no status"))).unwrap();
     assert_eq!(status, None);
 }
@@ -173,12 +202,12 @@ fn an_address_is_given_up_only_when_nobody_behind_it_was_reached() {
 #[test]
 fn a_report_of_another_kind_is_no_failure() {
     let mail = |kind: &str| filled(POSTFIX).replace("report-type=delivery-status", kind);
-    assert_ne!(read(mail("x-other=1").as_bytes(), &keys()).0, Mail::Nothing);
+    assert_ne!(read_bytes(mail("x-other=1").as_bytes()).0, Mail::Nothing);
     let read_receipt = "Content-Type: multipart/report; report-type=disposition-notification; boundary=x\r\n\r\n\
          --x\r\nContent-Type: message/disposition-notification\r\n\r\nDisposition: displayed\r\n--x--\r\n";
-    assert_eq!(read(read_receipt.as_bytes(), &keys()).0, Mail::Nothing);
+    assert_eq!(read_bytes(read_receipt.as_bytes()).0, Mail::Nothing);
     for other in ["", "Subject: unsubscribe\r\n\r\nhello", "no mail at all"] {
-        assert_eq!(read(other.as_bytes(), &keys()).0, Mail::Other);
+        assert_eq!(read_bytes(other.as_bytes()).0, Mail::Other);
     }
 }
 
@@ -219,7 +248,7 @@ fn a_complaint_is_one_unless_it_says_that_it_is_none() {
         );
     }
     for none in ["not-spam", "auth-failure"] {
-        assert_eq!(read(complaint(none).as_bytes(), &keys()).0, Mail::Nothing);
+        assert_eq!(read_bytes(complaint(none).as_bytes()).0, Mail::Nothing);
     }
 }
 
@@ -250,11 +279,42 @@ fn what_is_huge_is_read_in_part() {
     assert!(detail.known().unwrap().len() <= 1_000);
 }
 
+/// The original comes last, and whole.
+#[test]
+fn a_report_that_quotes_a_long_mail_is_understood() {
+    let quoted = |text: &str| failure_of(&filled(POSTFIX).replace("It runs again.", text));
+    let long = quoted(&"It runs again.\r\n".repeat((900 << 10) / 16));
+    assert_eq!(long, quoted("It runs again."));
+    assert!(long.link.is_some());
+}
+
+/// A mail within a mail within a mail, up to the longest that is taken: on a thread with as much stack as any other.
+#[test]
+fn a_report_of_nothing_but_mails_within_mails_is_survived() {
+    let levels = "Content-Type:message/rfc822\n\n".repeat(36_000);
+    let mail = format!("{levels}Subject: x\n\nhello\n");
+    assert_eq!(read_bytes(mail.as_bytes()).0, Mail::Other);
+    let within = report(&failed("5.1.1")).replace(
+        "--x--",
+        &format!("--x\r\nContent-Type: message/rfc822\r\n\r\n{levels}\r\n--x--"),
+    );
+    let encoded = STANDARD.encode(&levels);
+    let encoded = report(&failed("5.1.1")).replace(
+        "--x--",
+        &format!(
+            "--x\r\nContent-Type: message/rfc822\r\nContent-Transfer-Encoding: base64\r\n\r\n{encoded}\r\n--x--"
+        ),
+    );
+    for mail in [within, encoded] {
+        assert_eq!(failure_of(&mail).recipients.map(|it| it.len()), Some(1));
+    }
+}
+
 proptest! {
     #[test]
     fn any_mail_is_survived(bytes in prop::collection::vec(any::<u8>(), 0..400), text in "\\PC{0,200}") {
-        read(&bytes, &keys());
-        read(report(&text).as_bytes(), &keys());
+        read_bytes(&bytes);
+        read_bytes(report(&text).as_bytes());
     }
 
     #[test]
@@ -265,7 +325,7 @@ proptest! {
         let at = at.index(mail.len());
         let end = (at + bytes.len()).min(mail.len());
         mail.splice(at..end, bytes);
-        read(&mail, &keys());
-        read(&mail[..at], &keys());
+        read_bytes(&mail);
+        read_bytes(&mail[..at]);
     }
 }

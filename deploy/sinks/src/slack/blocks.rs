@@ -6,6 +6,11 @@ use serde_json::{Map, Value};
 
 use super::pictures::downloaded;
 
+/// How long all blocks of a message may be together. Slack documents no such limit; this is what it has been seen to refuse.
+const BLOCKS_LENGTH_MAX: usize = 13_000;
+/// What a block counts for that, beside its words and addresses.
+const BLOCK_LENGTH: usize = 100;
+
 type Object = Map<String, Value>;
 
 /// Why Slack would refuse a payload: its error word, and for a person what is wrong with it.
@@ -52,7 +57,28 @@ pub(super) fn check(payload: &Value) -> Result<(), Refusal> {
             detail: format!("{why} [json-pointer:/blocks/{index}/image_url]"),
         })?;
     }
+    let length: usize = blocks.iter().map(|it| BLOCK_LENGTH + words(it)).sum();
+    if length > BLOCKS_LENGTH_MAX {
+        return Err(Refusal {
+            word: "msg_blocks_too_long",
+            detail: format!("the blocks come to {length} characters"),
+        });
+    }
     Ok(())
+}
+
+/// How long everything is that a block shows, and what it leads to.
+fn words(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => items.iter().map(words).sum(),
+        Value::Object(fields) => fields
+            .iter()
+            .filter(|(name, _)| !matches!(name.as_str(), "type" | "block_id" | "action_id"))
+            .map(|(_, value)| words(value))
+            .sum(),
+        Value::String(text) => text.chars().count(),
+        _ => 0,
+    }
 }
 
 fn block<'p>(block: &'p Object, ids: &mut HashSet<&'p str>) -> Checked {
@@ -326,6 +352,17 @@ mod tests {
             (word(&blocks(50)), word(&blocks(51))),
             ("ok", "invalid_payload")
         );
+    }
+
+    #[test]
+    fn blocks_that_are_too_long_together_are_refused() {
+        let blocks =
+            |n| json!({"blocks": vec![json!({"type": "section", "text": mrkdwn(3_000)}); n]});
+        assert_eq!(word(&blocks(4)), "ok");
+        assert_eq!(word(&blocks(5)), "msg_blocks_too_long");
+        let short = |n| json!({"blocks": vec![json!({"type": "section", "text": mrkdwn(n)}); 50]});
+        assert_eq!(word(&short(160)), "ok");
+        assert_eq!(word(&short(161)), "msg_blocks_too_long");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::{io, time::Duration};
 
+use tidings_domain::delivery::EnhancedStatus;
 use tidings_proto::Reason;
 use tokio_rustls::rustls;
 
@@ -158,12 +159,17 @@ fn never(step: Step, reply: &Reply) -> Outcome {
         (Step::Hello, ..) => defer(reply, Reason::ServiceRefused, Blame::Channel),
         (Step::Login, ..) | (_, 535, _) => defer(reply, Reason::AuthenticationRefused, ours),
         (_, 530, _) => defer(reply, Reason::AuthenticationRequired, ours),
-        (_, _, Some((3, 4))) | (Step::Mail, 552, _) => fail(reply, Reason::MessageTooLarge),
+        (_, _, Some((3, 4))) | (Step::Mail, 552, _) => {
+            fail(reply, Reason::MessageTooLarge, Blame::Receiver)
+        }
         (Step::Mail, ..) | (_, _, Some((1, 7 | 8))) => defer(reply, Reason::SenderRefused, ours),
-        (_, _, Some((1, _))) => fail(reply, Reason::BadAddress),
-        (_, _, Some((2, 2))) => fail(reply, Reason::MailboxFull),
-        (_, 552, _) => fail(reply, Reason::MessageTooLarge),
-        _ => fail(reply, Reason::Rejected),
+        (Step::Rcpt, _, Some((1, _))) if is_unknown(reply) => {
+            fail(reply, Reason::BadAddress, Blame::Address)
+        }
+        (_, _, Some((1, _))) => fail(reply, Reason::BadAddress, Blame::Receiver),
+        (_, _, Some((2, 2))) => fail(reply, Reason::MailboxFull, Blame::Receiver),
+        (_, 552, _) => fail(reply, Reason::MessageTooLarge, Blame::Receiver),
+        _ => fail(reply, Reason::Rejected, Blame::Receiver),
     }
 }
 
@@ -177,12 +183,19 @@ fn defer(reply: &Reply, reason: Reason, blame: Blame) -> Outcome {
     }
 }
 
-fn fail(reply: &Reply, reason: Reason) -> Outcome {
+/// Whether it is said of the receiver that nobody has the address. Some servers speak of the sender only now.
+fn is_unknown(reply: &Reply) -> bool {
+    let numbers = reply.enhanced().map(<[u16; 3]>::from);
+    numbers.is_some_and(EnhancedStatus::is_unknown)
+        && !reply.words().to_ascii_lowercase().contains("sender")
+}
+
+fn fail(reply: &Reply, reason: Reason, blame: Blame) -> Outcome {
     Outcome::Failed {
         reason,
         code: i32::from(reply.code),
         reply: reply.words(),
-        blame: Blame::Receiver,
+        blame,
     }
 }
 

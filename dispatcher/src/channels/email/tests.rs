@@ -94,7 +94,13 @@ RcptTo   | 421 4.7.28 unusual rate of mail  | deferred try_later by Domain
 RcptTo   | 451 no enhanced code             | deferred try_later by Domain
 RcptTo   | 450 4.2.1 mailbox is busy        | deferred try_later by Receiver
 RcptTo   | 452 4.2.2 over quota             | deferred mailbox_full by Receiver
-RcptTo   | 550 5.1.1 no such user           | failed bad_address by Receiver
+RcptTo   | 550 5.1.1 no such user           | failed bad_address by Address
+RcptTo   | 550 5.1.2 no such host           | failed bad_address by Address
+RcptTo   | 553 5.1.3 no address             | failed bad_address by Address
+RcptTo   | 550 5.1.10 RecipientNotFound     | failed bad_address by Address
+RcptTo   | 550 5.1.0 address rejected       | failed bad_address by Receiver
+RcptTo   | 550 5.1.1 sender unknown         | failed bad_address by Receiver
+FinalDot | 550 5.1.1 no such user           | failed bad_address by Receiver
 RcptTo   | 550 5.7.1 go away                | failed rejected by Receiver
 RcptTo   | 550 no enhanced code             | failed rejected by Receiver
 RcptTo   | 554 5.7.1 <a@b>: Relay access denied | deferred relay_refused by ChannelOrReceiver
@@ -338,7 +344,7 @@ async fn replies_never_shift_after_a_dropped_send() {
         let outcome = send(&channel, "bob@example.org").await;
         assert_eq!(
             gist(&outcome),
-            ("failed", "bad_address", 550, Some(Blame::Receiver))
+            ("failed", "bad_address", 550, Some(Blame::Address))
         );
         assert_eq!(sink.by_recipient("bob@example.org").len(), 0);
     }

@@ -44,7 +44,7 @@ impl Config {
         let region = region(&mut settings);
         let url = url(&mut settings, region.as_deref(), environment);
         let signer = signer(&mut credentials, region);
-        let letterhead = letterhead(&mut settings);
+        let letterhead = Letterhead::read(&mut settings);
         let configuration_set = configuration_set(&mut settings);
         let mails_per_second = settings.number("mails_per_second", 1, MAILS_PER_SECOND_MAX);
         let parts = url.zip(signer).zip(letterhead);
@@ -93,20 +93,6 @@ fn url(settings: &mut Fields, region: Option<&str>, environment: &Environment) -
             None
         }
     }
-}
-
-/// SES writes and signs for no address outside ASCII.
-fn letterhead(settings: &mut Fields) -> Option<Letterhead> {
-    let letterhead = Letterhead::read(settings)?;
-    let reply_to = letterhead.reply_to.as_ref();
-    let addresses = [("from", Some(&letterhead.from)), ("reply_to", reply_to)];
-    for (name, mailbox) in addresses {
-        if mailbox.is_some_and(|it| !it.email.to_string().is_ascii()) {
-            let detail = "must have an address in ASCII, an international domain as `xn--…`";
-            settings.problem(name, detail);
-        }
-    }
-    Some(letterhead)
 }
 
 fn configuration_set(settings: &mut Fields) -> Option<String> {

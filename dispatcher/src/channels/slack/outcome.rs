@@ -11,11 +11,15 @@ use crate::{
 };
 use tidings_proto::Reason;
 
+/// Words for a message that is too long, or whose blocks are together.
+const TOO_LONG: [&str; 2] = ["msg_too_long", "msg_blocks_too_long"];
+
 /// A webhook says `ok`, or a status and a word.
 pub(super) fn of_webhook(answer: Answer) -> Outcome {
     match answer.status {
         200 if answer.reply == "ok" => answer.sent(None),
         410 => answer.deferred(Reason::ChannelArchived, Blame::Channel),
+        400 if TOO_LONG.contains(&answer.reply.as_str()) => answer.failed(Reason::MessageTooLarge),
         _ => answer.by_status(),
     }
 }
@@ -70,7 +74,7 @@ fn refused(answer: Answer, error: &str) -> Outcome {
         | "ekm_access_denied"
         | "org_login_required"
         | "team_access_not_granted" => answer.deferred(Reason::NotAllowed, Blame::Channel),
-        "msg_too_long" => answer.failed(Reason::MessageTooLarge),
+        error if TOO_LONG.contains(&error) => answer.failed(Reason::MessageTooLarge),
         "invalid_blocks" | "invalid_blocks_format" | "no_text" => {
             answer.failed(Reason::InvalidPayload)
         }

@@ -110,6 +110,32 @@ async fn what_is_refused_without_any_picture_is_asked_once() {
     assert_eq!(sink.count(), 0);
 }
 
+/// Slack takes no more than so much in all blocks together, and so does the sink.
+#[tokio::test]
+async fn a_long_publication_arrives_cut_short() {
+    let sink = sink(vec![]).await;
+    let channel = channel(&sink.url("news"));
+    for text in [
+        format!("{}\n\n", "word ".repeat(500)).repeat(8),
+        "- one more thing\n".repeat(3_000),
+        format!("{}\n\n---\n\n", "word ".repeat(60)).repeat(40),
+    ] {
+        let content = Composed::new("Everything", &text);
+        let rendered = channel.render(&support::broadcast(&content)).unwrap();
+        let outcome = channel.send(&rendered, &support::always).await;
+        assert!(matches!(outcome, Outcome::Sent { .. }), "{outcome:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_message_that_is_too_long_all_the_same_is_not_asked_again() {
+    for word in ["msg_too_long", "msg_blocks_too_long"] {
+        let sink = sink(vec![Rule::reply(400, word)]).await;
+        let refused = failed("message_too_large", 400, word);
+        assert_eq!(sent_to(&sink.url("news")).await, refused);
+    }
+}
+
 #[tokio::test]
 async fn a_second_request_that_comes_too_late_is_not_made() {
     let sink = sink(vec![]).await;

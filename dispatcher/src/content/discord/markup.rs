@@ -40,12 +40,14 @@ impl Markup for DiscordMarkdown {
 pub(super) fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 8);
     for piece in text.split_inclusive(char::is_whitespace) {
-        let is_address = piece.starts_with("http://") || piece.starts_with("https://");
+        let schemes = ["http://", "https://"].iter();
+        // A bracket may stand before it.
+        let address_at = schemes.filter_map(|it| piece.find(it)).min();
         let digits = piece.bytes().take_while(u8::is_ascii_digit).count();
         for (at, c) in piece.char_indices() {
             let special = match c {
                 '\\' | '*' | '`' | '|' | '[' | ']' | '<' | '>' => true,
-                '_' | '~' => !is_address,
+                '_' | '~' => address_at.is_none_or(|from| at < from),
                 '#' | '-' | '+' => at == 0,
                 '.' => digits > 0 && at == digits,
                 _ => false,

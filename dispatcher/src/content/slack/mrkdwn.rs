@@ -15,7 +15,9 @@ const OTHER_FORMATS: [&str; 9] = [
     "apng", "avif", "bmp", "heic", "ico", "svg", "tif", "tiff", "webp",
 ];
 
-/// Escapes the three characters that mean something to Slack; no mention or link can arise.
+/// Escapes the three characters that mean something to Slack, so that no mention and no link under other words can arise. A
+/// web address that stands in the text becomes a link to itself, since Slack looks for those in `mrkdwn` that is not
+/// `verbatim`: an address is written bare in Markdown, too, and ought to lead somewhere.
 pub(super) fn escaped(text: &str) -> String {
     text.replace('&', "&amp;")
         .replace('<', "&lt;")

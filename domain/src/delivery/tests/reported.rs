@@ -171,6 +171,18 @@ proptest! {
 
 #[test]
 fn only_the_three_numbers_are_a_status() {
+    let unknown = |text: &str| {
+        let status = EnhancedStatus::parse(text).unwrap();
+        EnhancedStatus::is_unknown(status.numbers())
+    };
+    for text in ["5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10"] {
+        assert!(unknown(text), "{text}");
+    }
+    for text in [
+        "4.1.1", "5.0.0", "5.1.0", "5.1.7", "5.1.8", "5.2.1", "5.7.1",
+    ] {
+        assert!(!unknown(text), "{text}");
+    }
     let ok = EnhancedStatus::parse("5.1.10").unwrap();
     assert_eq!(ok.numbers(), [5, 1, 10]);
     for bad in ["", "5.1", "5.1.1.1", "55.1.1", "5.1.1 ", "5.1111.1", "5..1"] {

@@ -159,6 +159,44 @@ async fn a_token_anywhere_in_the_mail_is_enough_to_leave() {
     assert_eq!(log[1].actor, "subscriber:mail");
 }
 
+/// Whoever is away has a machine that quotes what it answers, and with it the link. Theirs is not the word to leave.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_that_quotes_the_link_does_not_ask_to_leave() {
+    let house = House::start().await;
+    let ada = house.subscriber("ada@example.org").await;
+    let link = link(&house, ada, "ada@example.org");
+    let token = link.strip_prefix("/u/").unwrap();
+    let url = serve(&house);
+    let away = format!(
+        "From: Ada <ada@example.org>\r\nSubject: Automatic reply: The ferry\r\n\
+         Auto-Submitted: auto-generated\r\n\r\nI am away.\r\n> https://news.example.org{link}\r\n"
+    );
+    let failed = format!(
+        "Return-Path: <>\r\nFrom: MAILER-DAEMON@mx.example.net\r\nSubject: failure notice\r\n\r\n\
+         Hi. This is the qmail-send program.\r\n\r\n--- Below this line is a copy of the message.\r\n\r\n\
+         List-Unsubscribe: <https://news.example.org{link}>\r\n"
+    );
+    for mail in [away, failed] {
+        assert_eq!(hand_over(&url, mail).await, 202);
+    }
+    let log = house.platform.store.log().stream(ada).await.unwrap();
+    assert_eq!(log.len(), 1, "nothing has changed");
+    // Apple Mail calls itself a machine when its reader leaves with it.
+    let mail = format!(
+        "From: ada@example.org\r\nSubject: unsubscribe {token}\r\nAuto-Submitted: auto-replied\r\n\
+         X-Apple-Unsubscribe: true\r\n\r\nApple Mail sent this email to unsubscribe.\r\n"
+    );
+    assert_eq!(hand_over(&url, mail).await, 204);
+}
+
+/// Anybody may write to the address.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mail_of_nothing_but_mails_within_mails_is_survived() {
+    let house = House::start().await;
+    let mail = "Content-Type:message/rfc822\n\n".repeat(36_100) + "Subject: x\n\nhello\n";
+    assert_eq!(hand_over(&serve(&house), mail).await, 422);
+}
+
 /// Whoever leaves a topic still gets the rest.
 #[tokio::test(flavor = "multi_thread")]
 async fn leaving_a_topic_is_not_leaving() {

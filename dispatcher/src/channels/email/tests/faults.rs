@@ -174,7 +174,7 @@ async fn late_250(phase: Phase) {
     );
     sink.release();
     let outcome = send(&channel, "bob@example.org").await;
-    let expected = ("failed", "bad_address", 550, Some(Blame::Receiver));
+    let expected = ("failed", "bad_address", 550, Some(Blame::Address));
     assert_eq!(gist(&outcome), expected, "{phase:?}");
     assert_eq!(sink.stats().connections, 2, "{phase:?}");
     assert_eq!(sink.by_recipient("bob@example.org").len(), 0, "{phase:?}");

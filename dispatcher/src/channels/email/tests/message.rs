@@ -1,8 +1,10 @@
 //! The composed message, as sent.
 
 use serde_json::json;
+use tidings_domain::access::NoticeKind;
 
 use super::{support, *};
+use crate::channel::About;
 
 fn text_of(name: Option<&str>, email: &str) -> (Rendered, String) {
     let settings = json!({"host": "127.0.0.1", "encryption": "none", "reply_to": "desk@example.org",
@@ -62,6 +64,56 @@ fn names_and_domains_of_any_script_are_encoded() {
     let (rendered, text) = text_of(Some("Zoë 海 \"Z\""), "zoe@bücher.example");
     assert_eq!(rendered.to, "zoe@xn--bcher-kva.example");
     assert!(text.is_ascii(), "{text}");
+}
+
+#[test]
+fn a_mail_may_come_from_a_domain_of_any_script() {
+    for kind in ["email", "ses"] {
+        let (settings, credentials) = match kind {
+            "email" => (json!({"host": "127.0.0.1", "encryption": "none"}), None),
+            _ => (
+                json!({"region": "eu-west-1"}),
+                Some(r#"{"access_key_id": "AKIDEXAMPLE", "secret_access_key": "secret"}"#),
+            ),
+        };
+        let build = |from: &str| {
+            let mut settings = settings.clone();
+            settings["from"] = from.into();
+            settings["reply_to"] = from.into();
+            let environment = support::environment("/nowhere".as_ref());
+            let found = crate::channels::find(kind).unwrap();
+            (found.build)(&settings, credentials, &environment)
+        };
+        let channel = build("Zo\u{eb} <news@b\u{fc}cher.example>").unwrap();
+        let content = support::content();
+        let job = support::addressed(&content, "ada@example.org", None);
+        let rendered = channel.render(&job).unwrap();
+        let text = String::from_utf8(rendered.body).unwrap();
+        let named = text.matches("<news@xn--bcher-kva.example>").count();
+        assert_eq!((named, text.is_ascii()), (2, true), "{kind}: {text}");
+        // No form in ASCII exists of what stands before the @.
+        let refused = build("zo\u{eb}@example.org").unwrap_err();
+        let pointers = refused.problems.iter().map(|it| it.pointer.as_str());
+        assert_eq!(pointers.collect::<Vec<_>>(), ["/from", "/reply_to"]);
+        assert!(refused.problems[0].detail.contains("before the `@`"));
+    }
+}
+
+/// Nobody wrote it (RFC 3834); somebody wrote a publication.
+#[test]
+fn only_a_notice_calls_itself_automatic() {
+    let content = support::content();
+    let channel = channel(25, None, 1);
+    let text = |about: Option<About>| {
+        let mut job = support::addressed(&content, "ada@example.org", None);
+        job.about = about.unwrap_or(job.about);
+        String::from_utf8(channel.render(&job).unwrap().body).unwrap()
+    };
+    for kind in [NoticeKind::ConfirmSignUp, NoticeKind::OwnData] {
+        let notice = text(Some(About::Notice(kind)));
+        assert!(notice.contains("\r\nAuto-Submitted: auto-generated\r\n"));
+    }
+    assert!(!text(None).contains("Auto-Submitted"));
 }
 
 #[test]

@@ -150,7 +150,7 @@ async fn a_message_for_nobody_is_not_sent() {
     .await;
     assert_eq!(
         gist(&outcome),
-        ("failed", "bad_address", 550, Some(Blame::Receiver))
+        ("failed", "bad_address", 550, Some(Blame::Address))
     );
     assert!(!got.iter().any(|line| line == "."), "{got:?}");
 }

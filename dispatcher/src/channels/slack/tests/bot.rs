@@ -86,6 +86,10 @@ async fn errors_within_a_200_are_told_apart() {
             given_up("message_too_large", "msg_too_long"),
         ),
         (
+            "msg_blocks_too_long",
+            given_up("message_too_large", "msg_blocks_too_long"),
+        ),
+        (
             "invalid_blocks",
             given_up("invalid_payload", "invalid_blocks"),
         ),

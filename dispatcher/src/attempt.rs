@@ -17,6 +17,7 @@ use tidings_domain::stream_id;
 use tidings_domain::value::Code;
 use tidings_event_store::{CommitError, Committed, Draft, Loaded, crash_point};
 use tidings_proto::Reason;
+use tidings_service::clock::Moment;
 use tidings_service::problem::chain;
 use tidings_service::trace::{Scope, in_scope};
 use time::OffsetDateTime;
@@ -153,14 +154,14 @@ impl Core {
                 Permitted::Attempt {
                     committed,
                     delivery,
-                    sent_by,
+                    begun,
                 } => {
                     // `permit` gives an attempt only for a rendered message and a way to send it.
                     let (Some(rendered), Some(channel)) = (&rendered, &case.way.channel) else {
                         unreachable!("an attempt without a message or a way");
                     };
                     crash_point!("attempt.recorded");
-                    let found = self.send(channel.as_ref(), rendered, sent_by).await;
+                    let found = self.send(channel.as_ref(), rendered, begun).await;
                     crash_point!("attempt.sent");
                     let is_abandoned = matches!(found, Outcome::Abandoned { .. });
                     let (way, address) = (&case.way, case.receiver.address());
@@ -289,13 +290,13 @@ impl Core {
         for guard in case.receiver.guards.iter().chain(&case.cause.guard()) {
             draft.guard(guard.stream_id, guard.version);
         }
-        let sent_by = self.clock.monotonic();
+        let begun = self.clock.moment();
         crash_point!("attempt.before_recorded");
         match draft.commit().await {
             Ok(committed) if attempts => Ok(Permitted::Attempt {
                 committed,
                 delivery: Box::new(delivery),
-                sent_by,
+                begun,
             }),
             Ok(committed) => {
                 self.count(&case.way, label);
@@ -361,15 +362,10 @@ impl Core {
         Ok(())
     }
 
-    async fn send(
-        &self,
-        channel: &dyn Channel,
-        rendered: &Rendered,
-        committed_after: tidings_service::clock::Monotonic,
-    ) -> Outcome {
+    async fn send(&self, channel: &dyn Channel, rendered: &Rendered, begun: Moment) -> Outcome {
         // Nor is a record worth anything once the log that holds it has gone back.
         let fresh = || {
-            self.clock.age(committed_after) < self.limits.attempt_fresh
+            self.clock.passed_since(begun) < self.limits.attempt_fresh
                 && self.store.log().alive().is_ok()
         };
         channel.send(rendered, &fresh).await
@@ -486,6 +482,6 @@ enum Permitted {
     Attempt {
         committed: Committed,
         delivery: Box<Loaded<Delivery>>,
-        sent_by: tidings_service::clock::Monotonic,
+        begun: Moment,
     },
 }

@@ -346,6 +346,9 @@ pub enum RenderError {
     /// What it brings would not work any more, or is not handed out any more.
     #[error("what the message brings has had its time")]
     TooLate,
+    /// What it brings is for the mailbox of an address that they had then.
+    #[error("the recipient has another address than the one the message was meant for")]
+    Moved,
 }
 
 impl RenderError {
@@ -359,6 +362,7 @@ impl RenderError {
             Self::Unbuildable => Reason::Unbuildable,
             // As what was tried for too long.
             Self::TooLate => Reason::GaveUp,
+            Self::Moved => Reason::Moved,
         }
     }
 }

@@ -98,23 +98,39 @@ impl Eraser {
         if requested.is_empty() {
             return Ok(Progress::Idle);
         }
-        // The view has folded the request, and what it folded nobody takes back.
-        shred(store, &requested, now).await?;
-        crash_point!("erase.shredded");
-        let way = Way::of(store).await?;
+        let way = self.prepared(&requested, now).await.inspect_err(|error| {
+            // Nobody's goes on then, and whoever asks for one is told.
+            for id in &requested {
+                self.is_failed(*id, error);
+            }
+        })?;
         let mut progress = Progress::Idle;
         for id in requested {
             match self.erase(id, &way, now).await {
                 Ok(step) => progress = progress.or(step),
                 // One subscriber's trouble is not the others'.
-                Err(error) => {
-                    if self.waiting.fails(id, FAILED) {
-                        tracing::warn!(subscriber = %id, error = %chain(&error), "an erasure waits");
-                    }
-                }
+                Err(error) => self.is_failed(id, &error),
             }
         }
         Ok(progress)
+    }
+
+    /// Destroys their keys, and looks at what stands in everybody's way.
+    async fn prepared(
+        &self,
+        requested: &[Uuid],
+        now: OffsetDateTime,
+    ) -> Result<Way, DispatchError> {
+        // The view has folded the request, and what it folded nobody takes back.
+        shred(&self.store, requested, now).await?;
+        crash_point!("erase.shredded");
+        Way::of(&self.store).await
+    }
+
+    fn is_failed(&self, id: Uuid, error: &DispatchError) {
+        if self.waiting.fails(id, FAILED) {
+            tracing::warn!(subscriber = %id, error = %chain(error), "an erasure waits");
+        }
     }
 
     /// Steps until told to stop; wakes when this process commits something, and every second: what an erasure waits for

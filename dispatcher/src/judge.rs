@@ -6,6 +6,8 @@ use tidings_domain::stream_id;
 use tidings_domain::subscriber::{Profile, Subscriber};
 use tidings_domain::suppression::Suppression;
 use tidings_event_store::{Guard, LoadError, Loaded, Store};
+use tidings_proto::EventMessage as _;
+use tidings_proto::subscriber::ContactChanged;
 use uuid::Uuid;
 
 use crate::pick::{KnownReceiver, broadcast};
@@ -47,6 +49,7 @@ pub(crate) async fn receiver(
         email: profile.email.known().map(|email| email.as_str().to_owned()),
         name,
         address_suppression_id: profile.address_suppression_id,
+        moved_position: last_move(&subscriber),
         choices: profile.choices.clone(),
         preferences: profile
             .preferences
@@ -67,6 +70,13 @@ pub(crate) async fn receiver(
             },
         ],
     }))
+}
+
+/// Position of the last change of their address.
+fn last_move(subscriber: &Loaded<Subscriber>) -> Option<i64> {
+    let mut latest_first = subscriber.history.iter().rev();
+    let change = latest_first.find(|it| it.event_type == ContactChanged::TYPE);
+    change.map(|it| it.position)
 }
 
 /// How they want to be called. Nothing is guarded on that: a corrected name is no reason to judge anew.

@@ -53,6 +53,8 @@ pub(crate) struct KnownReceiver {
     pub(crate) name: Option<String>,
     /// Id of the address's `suppression` stream; nil for a broadcast.
     pub(crate) address_suppression_id: Uuid,
+    /// Position of the last change of their address; none: it was never changed, or only the views were asked.
+    pub(crate) moved_position: Option<i64>,
     /// What they left or asked for one by one.
     pub(crate) choices: Choices,
     /// How and when they want to get it; none: they never said.
@@ -190,6 +192,7 @@ pub(crate) fn broadcast() -> KnownReceiver {
         email: None,
         name: None,
         address_suppression_id: Uuid::nil(),
+        moved_position: None,
         choices: Choices::default(),
         preferences: None,
         guards: Vec::new(),
@@ -221,6 +224,7 @@ fn known(subscriber_id: Uuid, row: &Row) -> Option<KnownReceiver> {
         email,
         name: row.get(14),
         address_suppression_id,
+        moved_position: None,
         choices: choices(row.get(25), row.get(26)),
         preferences: row
             .get::<_, Option<serde_json::Value>>(27)

@@ -163,6 +163,18 @@ async fn gate<B: MessageBody>(
     Ok(response.map_into_left_body())
 }
 
+/// Whether a caller may use a route as well: for what another one shows of it.
+#[must_use]
+pub fn may_also(principal: &Principal, (method, path, access): Route) -> bool {
+    match access {
+        Access::Public => true,
+        Access::Roles(roles) => {
+            let scope = scope_of(method, path);
+            principal.permit(roles, scope.as_deref()).is_ok()
+        }
+    }
+}
+
 /// Counts a request of the public, by the address it is from, in the handler of a route where only the body says whether it
 /// counts: register that with [`serve`], and tell what was counted on the answer. None: nothing is limited.
 #[must_use]

@@ -34,6 +34,13 @@ struct ManualState {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Monotonic(Duration);
 
+/// A moment by both clocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moment {
+    monotonic: Monotonic,
+    now: OffsetDateTime,
+}
+
 impl Monotonic {
     /// Time from the point at which the clock began.
     #[must_use]
@@ -98,6 +105,23 @@ impl Clock {
     #[must_use]
     pub fn age(&self, earlier: Monotonic) -> Duration {
         self.monotonic().since(earlier)
+    }
+
+    /// The present moment by both clocks.
+    #[must_use]
+    pub fn moment(&self) -> Moment {
+        Moment {
+            monotonic: self.monotonic(),
+            now: self.now(),
+        }
+    }
+
+    /// How long ago a moment was at the most: the clock that only moves forwards stands still while the machine is suspended, and
+    /// the other one may be set back.
+    #[must_use]
+    pub fn passed_since(&self, earlier: Moment) -> Duration {
+        let by_the_wall = Duration::try_from(self.now() - earlier.now).unwrap_or_default();
+        self.age(earlier.monotonic).max(by_the_wall)
     }
 }
 
@@ -186,5 +210,27 @@ mod tests {
         assert_eq!(clock.age(before), Duration::from_secs(7));
         assert_eq!(clock.now(), datetime!(2020-01-01 0:00 UTC));
         assert_eq!(before.since(clock.monotonic()), Duration::ZERO);
+    }
+
+    #[test]
+    fn of_a_moment_passes_what_the_clock_that_says_more_says() {
+        let start = datetime!(2026-03-01 10:00 UTC);
+        let manual = Clock::manual(start);
+        let clock = manual.clock();
+        let moment = clock.moment();
+        manual.advance(Duration::from_secs(7));
+        assert_eq!(clock.passed_since(moment), Duration::from_secs(7));
+        manual.set(start + Duration::from_secs(60));
+        assert_eq!(
+            clock.passed_since(moment),
+            Duration::from_secs(60),
+            "suspended"
+        );
+        manual.set(datetime!(2020-01-01 0:00 UTC));
+        assert_eq!(
+            clock.passed_since(moment),
+            Duration::from_secs(7),
+            "set back"
+        );
     }
 }

@@ -9,15 +9,13 @@ mod page;
 mod shown;
 #[cfg(test)]
 mod tests;
+mod wished;
 
 use actix_web::web;
 use actix_web::{HttpRequest, HttpResponse, ResponseError as _};
 use tidings_domain::aggregate::Aggregate as _;
-use tidings_domain::subscriber::{
-    Command, Event, PreferencesMethod, ResubscribeMethod, Standing, Subscriber, UnsubscribeMethod,
-    What,
-};
-use tidings_domain::token::{ConfirmLink, LinkKey, PreferencesLink, UnsubscribeLink};
+use tidings_domain::subscriber::{Command, Event, Standing, Subscriber};
+use tidings_domain::token::{LinkKey, PreferencesLink, UnsubscribeLink};
 use tidings_domain::value::Evidence;
 use tidings_event_store::{CommitError, Context, Loaded};
 use tidings_service::Problem;
@@ -33,6 +31,7 @@ use entry::{Entry, Wish};
 use held::Held;
 use page::Word;
 use shown::Shown;
+use wished::{wish, wishes};
 
 const PATH: &str = "/p/{token}";
 
@@ -79,8 +78,10 @@ pub(crate) async fn show(commands: web::Data<Commands>, token: web::Path<String>
 /// Save a reader's preferences
 ///
 /// What the page sends: one field `topic` and `channel` for each that is wanted, `offered_topic` and `offered_channel` for each
-/// that was shown; `weight_ID` of a topic is `less`, `usual` or `more`. With `do=leave` everything is left, with `do=back` it is come
-/// back to.
+/// that was shown, `was_topic_ID` and `was_channel_ID` (`on` or `off`) with how it was shown; `weight_ID` of a topic is `less`,
+/// `usual` or `more`. Every other field has beside it one whose name begins with `was_`, with what was shown in it. What is as it was
+/// shown is not said by saving. What is ticked without a word on how it was shown is not come back to. With `do=leave` everything is
+/// left, with `do=back` it is come back to, if `departures` is what the page with the button said: it counts how often they left.
 #[utoipa::path(
     post, path = "/p/{token}", tag = "public", operation_id = "save_preferences",
     params(("token" = String, Path, description = "As it stands in the mail")),
@@ -91,9 +92,11 @@ pub(crate) async fn show(commands: web::Data<Commands>, token: web::Path<String>
         (status = 404, description = "The link is incomplete or was changed, or its reader was erased",
             content_type = "text/html"),
         (status = 408, description = "The form has not come whole in time", content_type = "text/html"),
+        (status = 409, description = "What was left since the page was shown stays left; the page says so, and shows what is on \
+            record", content_type = "text/html"),
         (status = 413, description = "Far more was sent than the page's form holds", content_type = "text/html"),
         (status = 410, description = "The link is older than 30 days, or came to an address they have given up: by it one can \
-            leave, but not come back",
+            leave, but not come back, to all or to a topic or channel",
             content_type = "text/html"),
         (status = 422, description = "Something can not be taken; the page says what, beside it",
             content_type = "text/html"),
@@ -244,17 +247,18 @@ async fn saved(
     evidence: Option<&Evidence>,
     context: &Context,
 ) -> Result<HttpResponse, Problem> {
+    let today = UnsubscribeLink::issued_on(context.occurred_at);
     for _ in 0..ATTEMPTS_MAX {
         let Some(known) = known(commands, link).await? else {
             return Ok(page::nobody());
         };
         let (state, asking) = (&known.loaded.state, Asking::of(commands));
-        let wish = match wish(entry, link, context) {
+        let wish = match wish(entry, link, today) {
             Ok(wish) => wish,
             Err(word) => return Ok(page_of(state, &known, (link, word), asking)),
         };
         let is_former = is_former(state, link);
-        let mut wished = match wishes(state, &known.offer, (wish, entry), link, evidence) {
+        let mut wished = match wishes(state, &known.offer, (wish, entry), (link, today), evidence) {
             Ok(wished) => wished,
             Err(_) if is_former => {
                 return Ok(page_of(state, &known, (link, Word::Former), asking));
@@ -268,16 +272,19 @@ async fn saved(
             }
         };
         if is_former {
-            wished.retain(|command| matches!(command, Command::Unsubscribe { .. }));
+            wished
+                .commands
+                .retain(|command| matches!(command, Command::Unsubscribe { .. }));
         }
-        let all = match wish {
-            Wish::Save | Wish::ComeBack if is_former && !entry.is_empty() => Word::Former,
-            Wish::Save => Word::Saved,
-            Wish::Leave | Wish::ComeBack => Word::Said,
+        let all = match (wish, wished.but) {
+            (Wish::Save | Wish::ComeBack, _) if is_former && !entry.is_empty() => Word::Former,
+            (_, Some(but)) => but,
+            (Wish::Save, None) => Word::Saved,
+            (Wish::Leave | Wish::ComeBack, None) => Word::Said,
         };
         let mut after = state.clone();
         let mut events: Vec<Event> = Vec::new();
-        for command in wished {
+        for command in wished.commands {
             // What can not be refused to a reader there is.
             for event in after.decide(command).unwrap_or_default() {
                 after = after.evolve(&event);
@@ -304,65 +311,4 @@ async fn saved(
         }
     }
     Err(refusal::unavailable("Others write at the same time."))
-}
-
-/// What is wished by an entry; `Err`: why nothing comes of it, whoever sends it.
-fn wish(entry: &Entry, link: &PreferencesLink, context: &Context) -> Result<Wish, Word<'static>> {
-    let wish = entry.wish.ok_or(Word::Unknown)?;
-    // A mail lies around for years, and may have been passed on: by it one can leave, but not undo that.
-    let today = UnsubscribeLink::issued_on(context.occurred_at);
-    match wish == Wish::ComeBack && ConfirmLink::has_had_its_time(link.issued, today) {
-        true => Err(Word::TooOld),
-        false => Ok(wish),
-    }
-}
-
-/// What an entry comes to, for a reader as they are.
-fn wishes(
-    state: &Subscriber,
-    offer: &Offer,
-    (wish, entry): (Wish, &Entry),
-    link: &PreferencesLink,
-    evidence: Option<&Evidence>,
-) -> Result<Vec<Command>, Vec<tidings_domain::preferences::Wrong>> {
-    let word = |what: What, wanted: bool| match wanted {
-        true => Command::Resubscribe {
-            method: ResubscribeMethod::Page,
-            evidence: evidence.cloned(),
-            what,
-        },
-        false => Command::Unsubscribe {
-            method: UnsubscribeMethod::Page,
-            delivery_id: link.delivery_id,
-            evidence: evidence.cloned(),
-            what,
-        },
-    };
-    match wish {
-        Wish::Leave => return Ok(vec![word(What::Everything, false)]),
-        Wish::ComeBack => return Ok(vec![word(What::Everything, true)]),
-        Wish::Save => {}
-    }
-    let shown = Shown::new(state, offer);
-    let preferences = entry.preferences(&shown.preferences, &shown.topics)?;
-    let mut commands = Vec::new();
-    // Only what was shown to them, and only what is not so already: silence stays silence.
-    for topic in shown.topics.iter().filter(|it| entry.saw_topic(it.id)) {
-        let wanted = entry.wants_topic(topic.id);
-        if wanted != topic.wanted {
-            commands.push(word(What::Topic(topic.id), wanted));
-        }
-    }
-    for channel in shown.channels.iter().filter(|it| entry.saw_channel(it.id)) {
-        let wanted = entry.wants_channel(channel.id);
-        if wanted != channel.wanted {
-            commands.push(word(What::Channel(channel.id), wanted));
-        }
-    }
-    commands.push(Command::ChangePreferences {
-        preferences,
-        method: PreferencesMethod::Page,
-        evidence: evidence.cloned(),
-    });
-    Ok(commands)
 }

@@ -153,7 +153,9 @@ impl Core {
         }
     }
 
-    /// Brings the link to all that is held about somebody, unless it would not work any more.
+    /// Brings the link to all that is held about somebody, unless it would not work any more: because it has had its time, or
+    /// because they have another address than when they asked. Whose mailbox that one is nobody knows, nor need it learn that
+    /// they asked.
     fn own_data(
         &self,
         notice: &Notice,
@@ -165,6 +167,10 @@ impl Core {
         let contact = contact.ok_or(RenderError::TooLate)?;
         if self.clock.now() >= notice.link_until {
             return Err(RenderError::TooLate);
+        }
+        let moved = case.receiver.moved_position;
+        if moved.is_some_and(|moved| moved > pick.planned_position) {
+            return Err(RenderError::Moved);
         }
         let link = OwnDataLink {
             subscriber_id,

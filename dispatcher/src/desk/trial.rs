@@ -41,6 +41,8 @@ const TITLE: &str = "A test of your channel";
 const MARKDOWN: &str = "If you can read this, the channel works.\n\n\
     Somebody who looks after it had Tidings send this message. *Nobody has to do anything.*\n";
 
+const NOT_TO_THEM: &str = "Nothing may be sent to this address: it is suppressed, or its subscriber has left or has not confirmed.";
+
 /// Whom to send it to.
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -100,7 +102,7 @@ pub struct Tested {
             content_type = "application/problem+json"),
         (status = 422, description = "No address, or not an address", body = ProblemBody,
             content_type = "application/problem+json"),
-        (status = 429, description = "Ten at once, and then one every six seconds, may go to a channel",
+        (status = 429, description = "Ten at once, and then one every six seconds, may go to a channel; one that may not be sent counts",
             body = ProblemBody, content_type = "application/problem+json"),
     ),
 )]
@@ -141,7 +143,7 @@ pub async fn test_channel(
             content_type = "application/problem+json"),
         (status = 422, description = "No address, or not an address", body = ProblemBody,
             content_type = "application/problem+json"),
-        (status = 429, description = "Ten at once, and then one every six seconds, may go to a channel",
+        (status = 429, description = "Ten at once, and then one every six seconds, may go to a channel; one that may not be sent counts",
             body = ProblemBody, content_type = "application/problem+json"),
     ),
 )]
@@ -216,7 +218,7 @@ impl Desk {
         publication_id: Uuid,
         to: Option<&str>,
     ) -> Result<Tested, Problem> {
-        let to = self.receiver(way, to).await?;
+        let to = receiver(way, to)?;
         let channel = channel(way)?;
         let job = self.job(
             sample,
@@ -226,53 +228,54 @@ impl Desk {
         let rendered = channel
             .render(&job)
             .map_err(|error| Problem::conflict(format!("It can not be rendered: {error}.")))?;
+        // What is refused counts too: nobody finds out about one address after the other faster than they could send to them.
         self.tries.count(way.channel_id)?;
+        if let Some(to) = &to {
+            self.may_get_mail(to).await?;
+        }
         tracing::info!(channel = %way.channel_id, "a message is sent to try a channel");
         Ok(tested(channel.send(&rendered, &|| true).await))
     }
 
-    /// Whom it goes to; none for a broadcast. Whoever must not get mail does not get this one either.
-    async fn receiver(&self, way: &Way, to: Option<&str>) -> Result<Option<EmailAddress>, Problem> {
-        let wrong = |detail: &str| Problem::validation().error("#/to", detail);
-        let to = match (is_addressed(way), to) {
-            (false, None) => return Ok(None),
-            (false, Some(_)) => {
-                return Err(wrong("This channel has no single receivers; leave it out."));
-            }
-            (true, None) => return Err(wrong("This channel needs an address to send to.")),
-            (true, Some(to)) => {
-                EmailAddress::parse(to).map_err(|invalid| wrong(&invalid.detail))?
-            }
-        };
+    /// Whoever must not get mail does not get this one either. Why is not said: that would tell of an address who has it, and
+    /// no such look is on record.
+    async fn may_get_mail(&self, to: &EmailAddress) -> Result<(), Problem> {
         let streams = [
-            stream_id::address_suppression(&self.id_key, &to),
+            stream_id::address_suppression(&self.id_key, to),
             stream_id::domain_suppression(&self.id_key, to.domain()),
         ];
         let suppressions = self.store.load_many::<Suppression>(&streams).await;
         let suppressions = suppressions.map_err(|error| load(&error))?;
-        if suppressions.iter().any(|it| it.state.is_suppressed()) {
-            let detail = "Nothing may be sent to this address: it is on the suppression list.";
-            return Err(Problem::conflict(detail));
+        let is_suppressed = suppressions.iter().any(|it| it.state.is_suppressed());
+        match is_suppressed || self.is_not_wanted(to).await? {
+            true => Err(Problem::conflict(NOT_TO_THEM)),
+            false => Ok(()),
         }
-        self.has_not_left(&to).await?;
-        Ok(Some(to))
     }
 
-    /// Whoever subscribes with an address and has left, or has not confirmed, gets no tests either.
-    async fn has_not_left(&self, to: &EmailAddress) -> Result<(), Problem> {
+    /// Whether whoever subscribes with an address has left, or has not confirmed.
+    async fn is_not_wanted(&self, to: &EmailAddress) -> Result<bool, Problem> {
         let address = stream_id::address(&self.id_key, to);
         let address = self.store.load::<Address>(address).await;
         let Some(holder) = address.map_err(|error| load(&error))?.state.holder() else {
-            return Ok(());
+            return Ok(false);
         };
         let subscriber = self.store.load::<Subscriber>(holder).await;
         let standing = subscriber.map_err(|error| load(&error))?.state.standing();
-        match standing {
-            Standing::Active => Ok(()),
-            _ => Err(Problem::conflict(
-                "Nothing may be sent to this address: its subscriber has left, or has not confirmed.",
-            )),
-        }
+        Ok(standing != Standing::Active)
+    }
+}
+
+/// Whom it goes to; none for a broadcast.
+fn receiver(way: &Way, to: Option<&str>) -> Result<Option<EmailAddress>, Problem> {
+    let wrong = |detail: &str| Problem::validation().error("#/to", detail);
+    match (is_addressed(way), to) {
+        (false, None) => Ok(None),
+        (false, Some(_)) => Err(wrong("This channel has no single receivers; leave it out.")),
+        (true, None) => Err(wrong("This channel needs an address to send to.")),
+        (true, Some(to)) => EmailAddress::parse(to)
+            .map(Some)
+            .map_err(|invalid| wrong(&invalid.detail)),
     }
 }
 

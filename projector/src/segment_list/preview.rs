@@ -1,12 +1,13 @@
 //! `POST /api/v1/segments/preview`: whom conditions would pick now.
 
+use actix_web::web::ReqData;
 use actix_web::{HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tidings_event_store::picking;
 use tidings_event_store::view::{Condition, View as _};
 use tidings_service::Problem;
-use tidings_service::auth::Role;
+use tidings_service::auth::{Principal, Role};
 use tidings_service::http::Json;
 use tidings_service::problem::ProblemBody;
 use utoipa::ToSchema;
@@ -15,10 +16,10 @@ use super::overlooked::{Overlooked, overlooked};
 use super::query;
 use crate::answer;
 use crate::reader::Reader;
-use crate::subscriber_profile::{ListedSubscriber, SUPPRESSED, SubscriberProfile, picked};
+use crate::subscriber_profile::{ListedSubscriber, SUPPRESSED, SubscriberProfile, list, picked};
 use crate::suppression_list::SuppressionList;
 use crate::topic_list::TopicList;
-use tidings_service::access::{Access, Route};
+use tidings_service::access::{Access, Route, may_also};
 use tidings_service::http::{AtLeast, Query};
 
 /// Who may.
@@ -62,8 +63,8 @@ pub struct Preview {
     /// So many of them may get mail: they are active, and nothing stands against their address.
     #[schema(example = 1_150)]
     pub reachable: i64,
-    /// Some of them, their addresses masked.
-    pub samples: Vec<ListedSubscriber>,
+    /// Some of them, their addresses masked; null for an API key without the scope `subscribers:read`.
+    pub samples: Option<Vec<ListedSubscriber>>,
     /// Attributes that are compared with a number, a date, or yes or no, and that some subscribers have as a text: no such
     /// condition picks these, whatever their text says.
     pub overlooked: Vec<Overlooked>,
@@ -71,7 +72,7 @@ pub struct Preview {
 
 /// Try conditions
 ///
-/// How many subscribers they pick at the moment, how many of these may get mail, and five of them. A condition is one of
+/// How many subscribers they pick at the moment, how many of these may get mail, and five of them for whoever may list subscribers. A condition is one of
 /// `all` and `any` (lists of conditions), `not` (a condition), `tag`, `topic` (an id: they want it), `state`, and `attribute`
 /// (a key): they have it, or it `is` a value or one of a list, is `below`, `at_most`, `above` or `at_least` a number or date, or
 /// `contains` a text as it is written. At most 100, 8 deep.
@@ -98,14 +99,22 @@ pub async fn preview_segment(
     reader: web::Data<Reader>,
     at: Query<AtLeast>,
     body: Json<Tried>,
+    principal: ReqData<Principal>,
 ) -> Result<HttpResponse, Problem> {
     let position = reader.position(&VIEWS, at.at_least).await?;
     let condition = query::condition(&reader, &body.value.conditions, "#/conditions").await?;
-    Ok(answer::ok(position, &preview(&reader, &condition).await?))
+    Ok(answer::ok(
+        position,
+        &preview(&reader, &condition, &principal).await?,
+    ))
 }
 
 /// Whom a condition picks now.
-pub(super) async fn preview(reader: &Reader, condition: &Condition) -> Result<Preview, Problem> {
+pub(super) async fn preview(
+    reader: &Reader,
+    condition: &Condition,
+    principal: &Principal,
+) -> Result<Preview, Problem> {
     let mut values = picking::Values::new();
     let picks = picking::sql(condition, &mut values);
     let sql = format!(
@@ -113,11 +122,16 @@ pub(super) async fn preview(reader: &Reader, condition: &Condition) -> Result<Pr
          from publishing_subscriber_profile s where s.signed_up_at is not null and {picks}"
     );
     let rows = reader.rows_once(&sql, &picking::borrowed(&values)).await?;
+    // By conditions that are narrow enough, whom they show tells what is known of them.
+    let samples = match may_also(principal, list::ROUTE) {
+        true => Some(picked(reader, &picks, values, SAMPLES).await?),
+        false => None,
+    };
     let (matching, reachable) = rows.first().map_or((0, 0), |row| (row.get(0), row.get(1)));
     Ok(Preview {
         matching,
         reachable,
-        samples: picked(reader, &picks, values, SAMPLES).await?,
+        samples,
         overlooked: overlooked(reader, condition).await?,
     })
 }

@@ -1,9 +1,10 @@
 //! `GET /api/v1/segments/{id}/preview`: whom a segment would pick now.
 
+use actix_web::web::ReqData;
 use actix_web::{HttpResponse, web};
 use tidings_event_store::view::View as _;
 use tidings_service::Problem;
-use tidings_service::auth::Role;
+use tidings_service::auth::{Principal, Role};
 use tidings_service::problem::ProblemBody;
 use uuid::Uuid;
 
@@ -23,7 +24,7 @@ pub const ROUTE: Route = (
 
 /// Whom a segment picks
 ///
-/// How many subscribers at the moment, how many of these may get mail, and five of them.
+/// How many subscribers at the moment, how many of these may get mail, and five of them for whoever may list subscribers.
 ///
 /// # Errors
 /// 404 for an unknown id.
@@ -46,6 +47,7 @@ pub async fn get_segment_preview(
     reader: web::Data<Reader>,
     id: web::Path<Uuid>,
     at: Query<AtLeast>,
+    principal: ReqData<Principal>,
 ) -> Result<HttpResponse, Problem> {
     let views = [SegmentList::DEFINITION.name]
         .into_iter()
@@ -54,5 +56,8 @@ pub async fn get_segment_preview(
     let position = reader.position(&views, at.at_least).await?;
     let found = query::condition_of(&reader, *id).await?;
     let condition = found.ok_or_else(|| answer::not_found(position, "segment", *id))?;
-    Ok(answer::ok(position, &preview(&reader, &condition).await?))
+    Ok(answer::ok(
+        position,
+        &preview(&reader, &condition, &principal).await?,
+    ))
 }

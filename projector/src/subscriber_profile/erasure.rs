@@ -1,9 +1,12 @@
 //! `GET /api/v1/subscribers/{id}/erasure`: how far an erasure is, and its receipt once it is done.
 
+use std::time::Duration;
+
 use actix_web::http::header::ContentType;
 use actix_web::{HttpResponse, web};
 use serde::Serialize;
 use tidings_event_store::receipt::{self, Erasure};
+use tidings_event_store::view::{Reached, View as _, reached};
 use tidings_service::Problem;
 use tidings_service::auth::Role;
 use tidings_service::problem::ProblemBody;
@@ -11,7 +14,8 @@ use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::reader::{Reader, unloadable};
+use super::SubscriberProfile;
+use crate::reader::{Reader, unloadable, unreadable};
 use tidings_service::access::{Access, Route};
 use tidings_service::http::{Nothing, Query};
 
@@ -33,7 +37,7 @@ pub struct UnderWay {
     /// Since when.
     #[serde(with = "time::serde::rfc3339")]
     pub requested_at: OffsetDateTime,
-    /// When their key was destroyed; null: it is not yet. What is left then is to make sure that nothing under way still
+    /// When their key was destroyed; null: it is not yet, as long as the view of subscribers has not come to the request. What is left then is to make sure that nothing under way still
     /// names them: an attempt, an import, a rebuild.
     #[serde(with = "time::serde::rfc3339::option")]
     pub key_destroyed_at: Option<OffsetDateTime>,
@@ -82,10 +86,30 @@ pub async fn get_erasure(
             state: "requested",
             requested_at: requested.at,
             key_destroyed_at,
-            waits_for: reader.erasure_waits_for(*id),
+            waits_for: waits_for(&reader, *id, requested.position).await?,
         })),
         Erasure::Erased(receipt) => Ok(HttpResponse::Ok()
             .content_type(ContentType::json())
             .body(receipt)),
     }
+}
+
+/// What an erasure waits for. Whoever erases finds the request in the view, so what keeps that back keeps it back too.
+async fn waits_for(
+    reader: &Reader,
+    subscriber_id: Uuid,
+    requested: i64,
+) -> Result<Option<String>, Problem> {
+    let view = SubscriberProfile::DEFINITION.name;
+    let log = reader.store().log();
+    let found = reached(log, &[view], Some(requested), Duration::ZERO).await;
+    Ok(match found.map_err(|error| unreadable(&error))? {
+        Reached::At(_) => reader.erasure_waits_for(subscriber_id),
+        Reached::Behind(_) | Reached::Unborn => Some(match reader.stops().why(view) {
+            Some(_) => format!(
+                "the view {view} has stopped before the request, and the log of the platform says why"
+            ),
+            None => format!("the view {view} has not come to the request yet"),
+        }),
+    })
 }

@@ -43,6 +43,7 @@ mod signed_up;
 mod slowed;
 mod stopped;
 mod suppressed;
+mod suspended;
 mod topics;
 mod unknown;
 mod unsubscribe;

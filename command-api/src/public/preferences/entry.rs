@@ -23,6 +23,40 @@ pub(super) enum Wish {
     ComeBack,
 }
 
+/// What was done with a box since it was shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mark {
+    /// It was not shown, or is as it was.
+    Untouched,
+    Ticked,
+    /// It is not ticked, and was, or may have been.
+    Cleared,
+    /// It is ticked, and may have been all along: a page of before these fields, or no page at all, says no more.
+    Unclear,
+}
+
+/// The fields that say one thing together: once one of them was changed, all count as they were seen.
+const PARTS: [&[&str]; 3] = [
+    &["frequency", "hour", "day"],
+    &["quiet_from", "quiet_to"],
+    &["cap_messages", "cap_per"],
+];
+
+/// The field that tells what another one held when it was shown.
+pub(super) fn was(name: &str) -> String {
+    format!("was_{name}")
+}
+
+/// The field that tells how a box was shown.
+pub(super) fn box_was(name: &str, id: Uuid) -> String {
+    was(&format!("{name}_{id}"))
+}
+
+/// How a box was shown.
+pub(super) fn on_or_off(ticked: bool) -> &'static str {
+    if ticked { "on" } else { "off" }
+}
+
 /// The fields of the form, as they came.
 #[derive(Debug)]
 pub(super) struct Entry {
@@ -72,25 +106,44 @@ impl Entry {
             .any(|(it, value)| it == name && is(value))
     }
 
-    pub(super) fn saw_topic(&self, id: Uuid) -> bool {
-        self.names("offered_topic", id)
+    /// What was done with the box of a topic or channel.
+    pub(super) fn mark(&self, name: &str, id: Uuid) -> Mark {
+        if !self.names(&format!("offered_{name}"), id) {
+            return Mark::Untouched;
+        }
+        let ticked = self.names(name, id);
+        match self.text(&box_was(name, id)) {
+            Some(was) if was == on_or_off(ticked) => Mark::Untouched,
+            Some(was) if ticked && was == on_or_off(false) => Mark::Ticked,
+            _ if ticked => Mark::Unclear,
+            _ => Mark::Cleared,
+        }
     }
 
-    pub(super) fn wants_topic(&self, id: Uuid) -> bool {
-        self.names("topic", id)
+    /// How often they had left everything when they were shown the button to come back.
+    pub(super) fn departures(&self) -> Option<u32> {
+        self.text("departures")?.parse().ok()
     }
 
-    pub(super) fn saw_channel(&self, id: Uuid) -> bool {
-        self.names("offered_channel", id)
+    /// Whether a field came, and not as it was shown. What does not say how that was counts as it is.
+    fn is_touched(&self, name: &str) -> bool {
+        let was = was(name);
+        self.has(name) && !(self.has(&was) && self.text(name) == self.text(&was))
     }
 
-    pub(super) fn wants_channel(&self, id: Uuid) -> bool {
-        self.names("channel", id)
+    /// The text of a field whose part was touched: it counts, also if it is none.
+    pub(super) fn entered(&self, name: &str) -> Option<Option<&str>> {
+        let part = PARTS.iter().find(|part| part.contains(&name));
+        let touched = match part {
+            Some(part) => part.iter().any(|name| self.is_touched(name)),
+            None => self.is_touched(name),
+        };
+        (touched && self.has(name)).then(|| self.text(name))
     }
 
-    /// How much a topic matters to them, if the form says so: `Err` as none of what the page offers.
+    /// How much a topic matters to them, if they have said so: `Err` as none of what the page offers.
     pub(super) fn matters(&self, topic_id: Uuid) -> Option<Result<Matters, ()>> {
-        let said = self.text(&format!("weight_{topic_id}"))?;
+        let said = self.entered(&format!("weight_{topic_id}"))??;
         Some(Matters::parse(said).ok_or(()))
     }
 
@@ -117,7 +170,7 @@ impl Entry {
         }
     }
 
-    /// The preferences entered. What the page does not show, or the form does not have, stays as it was.
+    /// The preferences entered. What the page does not show, or the form does not have or has as it was shown, stays.
     pub(super) fn preferences(
         &self,
         before: &Preferences,
@@ -125,9 +178,9 @@ impl Entry {
     ) -> Result<Preferences, Vec<Wrong>> {
         let weights = self.weights(before, topics);
         let was = Given::of(before);
-        let entered = |name: &str, was: Option<String>| match self.has(name) {
-            true => self.text(name).map(str::to_owned),
-            false => was,
+        let entered = |name: &str, was: Option<String>| match self.entered(name) {
+            Some(text) => text.map(str::to_owned),
+            None => was,
         };
         // What is no number is one that no clock shows.
         let hour = entered("hour", was.hour.map(|hour| hour.to_string()));

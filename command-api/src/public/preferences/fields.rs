@@ -2,11 +2,12 @@
 
 use std::fmt::Write as _;
 
-use tidings_domain::preferences::Wrong;
+use tidings_domain::preferences::{Preferences, Wrong};
 use tidings_domain::schedule::Weekday;
 
+use super::entry::{box_was, on_or_off, was};
 use super::matters::Matters;
-use super::shown::{Choice, Fields};
+use super::shown::{Choice, Fields, Weight};
 use crate::html::escape;
 
 /// The field that something is wrong with, by its id and its label.
@@ -32,12 +33,28 @@ pub(super) fn place_of(field: &str) -> (String, &'static str) {
     (id.to_owned(), label)
 }
 
-/// A form with nothing but a button.
-pub(super) fn button(wish: &str, label: &str) -> String {
+/// A form with nothing but a button; `more`: what it tells beside the wish.
+pub(super) fn button(wish: &str, more: &str, label: &str) -> String {
     format!(
-        "<form method=\"post\">\n<input type=\"hidden\" name=\"do\" value=\"{wish}\">\n\
-         <p><button type=\"submit\">{label}</button></p>\n</form>\n"
+        "<form method=\"post\">\n{}{more}<p><button type=\"submit\">{label}</button></p>\n</form>\n",
+        hidden("do", wish)
     )
+}
+
+/// A field that nobody sees or hears.
+pub(super) fn hidden(name: &str, value: &str) -> String {
+    let value = escape(value);
+    format!("<input type=\"hidden\" name=\"{name}\" value=\"{value}\">\n")
+}
+
+/// What the texts of the form are by what is on record, so that only what its reader changes is said by it.
+pub(super) fn on_record(preferences: &Preferences) -> String {
+    let mut fields = Fields::of(preferences);
+    let fields = fields.named();
+    fields
+        .iter()
+        .map(|(name, text)| hidden(&was(name), text))
+        .collect()
 }
 
 pub(super) fn choices(legend: &str, name: &str, choices: &[Choice], wrong: &[Wrong]) -> String {
@@ -56,30 +73,33 @@ pub(super) fn choices(legend: &str, name: &str, choices: &[Choice], wrong: &[Wro
                 format!("<p class=\"hint\" id=\"about-{id}\">{}</p>\n", escape(text)),
             ),
         };
+        html += &hidden(&format!("offered_{name}"), &id.to_string());
+        html += &hidden(&box_was(name, id), on_or_off(choice.on_record));
         let _ = write!(
             html,
-            "<input type=\"hidden\" name=\"offered_{name}\" value=\"{id}\">\n\
-             <label><input type=\"checkbox\" name=\"{name}\" value=\"{id}\"{checked}{described}>{label}</label>\n{hint}"
+            "<label><input type=\"checkbox\" name=\"{name}\" value=\"{id}\"{checked}{described}>{label}</label>\n{hint}"
         );
-        if let Some(matters) = choice.matters {
-            html += &weight(choice, matters, wrong);
+        if let Some(of_topic) = choice.weight {
+            html += &weight(choice, of_topic, wrong);
         }
     }
     html + "</fieldset>\n"
 }
 
 /// How much a topic matters to them. Each label names its topic, for whoever hears the page field by field.
-fn weight(topic: &Choice, matters: Matters, wrong: &[Wrong]) -> String {
+fn weight(topic: &Choice, weight: Weight, wrong: &[Wrong]) -> String {
+    let name = format!("weight_{}", topic.id);
     let steps = Matters::ALL.map(|it| (it.as_str().to_owned(), it.label().to_owned()));
     let select = select(
-        &format!("weight_{}", topic.id),
+        &name,
         &format!("“{}” matters to me", escape(&topic.name)),
-        matters.as_str(),
+        weight.shown.as_str(),
         steps.into_iter(),
         &format!("topics/{}", topic.id),
         wrong,
     );
-    format!("<div class=\"of\">\n{select}</div>\n")
+    let was = hidden(&was(&name), weight.on_record.as_str());
+    format!("<div class=\"of\">\n{was}{select}</div>\n")
 }
 
 pub(super) fn how_often(fields: &Fields, wrong: &[Wrong]) -> String {

@@ -8,13 +8,15 @@ use actix_web::http::header;
 use tidings_domain::preferences::Wrong;
 use tidings_event_store::RETRY_AFTER;
 
-use super::fields::{at_most, button, choices, how_often, place, place_of, quiet};
+use super::fields::{
+    at_most, button, choices, hidden, how_often, on_record, place, place_of, quiet,
+};
 use super::held::Held;
 use super::shown::Shown;
 use crate::html::{escape, page};
 
 /// What is said above the form.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Word<'a> {
     None,
     /// What they chose is on record.
@@ -23,6 +25,12 @@ pub(super) enum Word<'a> {
     Said,
     /// Nothing is: by so old a link nobody comes back.
     TooOld,
+    /// All is but what they would come back to: by so old a link they do not.
+    OnlyLeaves,
+    /// All is but what they have left and may not have asked for again.
+    StaysLeft,
+    /// Nothing is: they have left everything after the page with the button to come back was made.
+    LeftSince,
     /// Only what they left is: the link came to an address they have given up.
     Former,
     /// Nothing is: what was asked for is nothing that the page offers.
@@ -45,11 +53,14 @@ pub(super) fn show(shown: &Shown, word: Word<'_>, own_data: &str) -> HttpRespons
         body += "<p>You have left everything: nothing is sent to you. What you choose below counts should you come back.</p>\n";
         // It would change nothing.
         if shown.held == Held::No {
-            body += &button("back", "Come back");
+            let departures = hidden("departures", &shown.departures.to_string());
+            body += &button("back", &departures, "Come back");
         }
     }
-    // Without an action it goes back to the link itself.
-    body += "<form method=\"post\">\n<input type=\"hidden\" name=\"do\" value=\"save\">\n";
+    // Without an action it goes back to the link itself. No browser fills in by itself what was ticked the last time.
+    body += "<form method=\"post\" autocomplete=\"off\">\n";
+    body += &hidden("do", "save");
+    body += &on_record(&shown.preferences);
     body += &choices("Topics", "topic", &shown.topics, wrong);
     body += &choices("Ways to you", "channel", &shown.channels, wrong);
     body += &how_often(&shown.fields, wrong);
@@ -59,7 +70,7 @@ pub(super) fn show(shown: &Shown, word: Word<'_>, own_data: &str) -> HttpRespons
     body += "<p><button type=\"submit\">Save</button></p>\n</form>\n";
     if !shown.left_everything {
         body += "<h2>Leave everything</h2>\n<p>Nothing more is sent to you, on no topic. You can come back by this same link.</p>\n";
-        body += &button("leave", "Leave everything");
+        body += &button("leave", "", "Leave everything");
     }
     body += own_data;
     page(status(word), TITLE, &body)
@@ -71,7 +82,7 @@ pub(super) fn leave_only(word: Word<'_>) -> HttpResponse {
     let mut body = said(word, &Held::No);
     if !matches!(word, Word::Saved | Word::Said) {
         body += "<h2>Leave everything</h2>\n<p>Nothing more is sent to you, on no topic. To see or change what you get, use a link of a newer mail.</p>\n";
-        body += &button("leave", "Leave everything");
+        body += &button("leave", "", "Leave everything");
     }
     page(status(word), TITLE, &body)
 }
@@ -79,7 +90,8 @@ pub(super) fn leave_only(word: Word<'_>) -> HttpResponse {
 fn status(word: Word<'_>) -> StatusCode {
     match word {
         Word::Wrong(_) | Word::Unknown => StatusCode::UNPROCESSABLE_ENTITY,
-        Word::TooOld | Word::Former => StatusCode::GONE,
+        Word::TooOld | Word::OnlyLeaves | Word::Former => StatusCode::GONE,
+        Word::StaysLeft | Word::LeftSince => StatusCode::CONFLICT,
         Word::None | Word::Saved | Word::Said => StatusCode::OK,
     }
 }
@@ -121,6 +133,18 @@ fn said(word: Word<'_>, held: &Held) -> String {
         }
         Word::TooOld => {
             "<p role=\"alert\"><strong>Nothing was changed.</strong> This link is older than 30 days: by it you can leave, but not come back. Use one of a newer mail, or sign up anew.</p>\n"
+                .to_owned()
+        }
+        Word::OnlyLeaves => {
+            "<p role=\"alert\"><strong>Not all was changed.</strong> This link is older than 30 days: by it you can leave, but not come back to a topic or to a way to you. Use one of a newer mail.</p>\n"
+                .to_owned()
+        }
+        Word::StaysLeft => {
+            "<p role=\"alert\"><strong>Not all was changed.</strong> What you have left stays left, because the page you sent does not tell whether you asked for it again. Please tick it below if you want it, and save again.</p>\n"
+                .to_owned()
+        }
+        Word::LeftSince => {
+            "<p role=\"alert\"><strong>Nothing was changed.</strong> You have left everything after the page you sent was made. What is on record stands below.</p>\n"
                 .to_owned()
         }
         Word::Former => {

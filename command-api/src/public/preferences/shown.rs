@@ -6,7 +6,7 @@ use tidings_domain::subscriber::{Standing, Subscriber};
 use tidings_domain::topic::ByDefault;
 use uuid::Uuid;
 
-use super::entry::Entry;
+use super::entry::{Entry, Mark};
 use super::held::Held;
 use super::matters::Matters;
 use crate::offers::Offer;
@@ -16,17 +16,30 @@ pub(super) struct Choice {
     pub(super) id: Uuid,
     pub(super) name: String,
     pub(super) description: Option<String>,
+    /// Whether it is ticked.
     pub(super) wanted: bool,
+    /// Whether it is wanted by what is on record.
+    pub(super) on_record: bool,
     /// How much it matters to them; none: that is not asked.
-    pub(super) matters: Option<Matters>,
+    pub(super) weight: Option<Weight>,
+}
+
+/// How much a topic matters to somebody.
+#[derive(Clone, Copy)]
+pub(super) struct Weight {
+    pub(super) shown: Matters,
+    pub(super) on_record: Matters,
 }
 
 /// What the form shows.
 pub(super) struct Shown {
     pub(super) left_everything: bool,
+    /// How often they have.
+    pub(super) departures: u32,
     pub(super) held: Held,
     pub(super) topics: Vec<Choice>,
     pub(super) channels: Vec<Choice>,
+    /// On record.
     pub(super) preferences: Preferences,
     pub(super) fields: Fields,
 }
@@ -56,23 +69,34 @@ impl Shown {
                 true => ByDefault::In,
                 false => ByDefault::Out,
             };
+            let wanted = choices.wants(topic.id, by_default);
+            let matters = Matters::of(preferences.weights().get(&topic.id).copied());
             Choice {
                 id: topic.id,
                 name: topic.name.clone(),
                 description: topic.description.clone(),
-                wanted: choices.wants(topic.id, by_default),
-                matters: Some(Matters::of(preferences.weights().get(&topic.id).copied())),
+                wanted,
+                on_record: wanted,
+                weight: Some(Weight {
+                    shown: matters,
+                    on_record: matters,
+                }),
             }
         });
-        let channels = offer.channels.iter().map(|channel| Choice {
-            id: channel.id,
-            name: channel.name.clone(),
-            description: None,
-            wanted: !choices.has_left_channel(channel.id),
-            matters: None,
+        let channels = offer.channels.iter().map(|channel| {
+            let wanted = !choices.has_left_channel(channel.id);
+            Choice {
+                id: channel.id,
+                name: channel.name.clone(),
+                description: None,
+                wanted,
+                on_record: wanted,
+                weight: None,
+            }
         });
         Self {
             left_everything: state.standing() == Standing::Unsubscribed,
+            departures: profile.map_or(0, |it| it.departures),
             held: Held::No,
             topics: topics.collect(),
             channels: channels.collect(),
@@ -88,39 +112,47 @@ impl Shown {
 
     /// The same with what was entered, so that nobody has to enter it again.
     pub(super) fn with(mut self, entry: &Entry) -> Self {
-        for topic in self.topics.iter_mut().filter(|it| entry.saw_topic(it.id)) {
-            topic.wanted = entry.wants_topic(topic.id);
-        }
-        for topic in &mut self.topics {
-            if let Some(Ok(matters)) = entry.matters(topic.id) {
-                topic.matters = Some(matters);
+        let named = [("topic", &mut self.topics), ("channel", &mut self.channels)];
+        for (name, choices) in named {
+            for choice in choices {
+                choice.wanted = match entry.mark(name, choice.id) {
+                    Mark::Untouched | Mark::Unclear => choice.on_record,
+                    Mark::Ticked => true,
+                    Mark::Cleared => false,
+                };
+                if let (Some(weight), Some(Ok(entered))) =
+                    (&mut choice.weight, entry.matters(choice.id))
+                {
+                    weight.shown = entered;
+                }
             }
         }
-        for channel in self
-            .channels
-            .iter_mut()
-            .filter(|it| entry.saw_channel(it.id))
-        {
-            channel.wanted = entry.wants_channel(channel.id);
+        for (name, text) in self.fields.named() {
+            if let Some(entered) = entry.entered(name) {
+                *text = entered.unwrap_or_default().to_owned();
+            }
         }
-        let text = |name: &str| entry.text(name).unwrap_or_default().to_owned();
-        self.fields = Fields {
-            frequency: text("frequency"),
-            hour: text("hour"),
-            day: text("day"),
-            quiet_from: text("quiet_from"),
-            quiet_to: text("quiet_to"),
-            zone: text("zone"),
-            language: text("language"),
-            cap_messages: text("cap_messages"),
-            cap_per: text("cap_per"),
-        };
         self
     }
 }
 
 impl Fields {
-    fn of(preferences: &Preferences) -> Self {
+    /// Each with the name it has in the form.
+    pub(super) fn named(&mut self) -> [(&'static str, &mut String); 9] {
+        [
+            ("frequency", &mut self.frequency),
+            ("hour", &mut self.hour),
+            ("day", &mut self.day),
+            ("quiet_from", &mut self.quiet_from),
+            ("quiet_to", &mut self.quiet_to),
+            ("zone", &mut self.zone),
+            ("language", &mut self.language),
+            ("cap_messages", &mut self.cap_messages),
+            ("cap_per", &mut self.cap_per),
+        ]
+    }
+
+    pub(super) fn of(preferences: &Preferences) -> Self {
         let (frequency, day, hour) = match preferences.frequency() {
             Frequency::AtOnce => ("at_once", Weekday::Monday, 8),
             Frequency::Daily { hour } => ("daily", Weekday::Monday, hour),

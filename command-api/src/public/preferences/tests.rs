@@ -1,20 +1,24 @@
 //! The page for the eye and the ear, and what a form comes to.
 
+mod stale;
+
 use actix_web::HttpResponse;
 use actix_web::body::to_bytes;
 use tidings_domain::aggregate::fold;
 use tidings_domain::personal::Personal;
 use tidings_domain::preferences::{CapPeriod, Frequency, Given, Preferences, Wrong};
 use tidings_domain::schedule::Zone;
-use tidings_domain::subscriber::{Confirmation, Source, Standing};
+use tidings_domain::subscriber::{Confirmation, PreferencesMethod, Source};
 use tidings_domain::topic::ByDefault;
 use tidings_domain::value::{Code, EmailAddress};
+use time::Date;
 use time::macros::date;
 use uuid::Uuid;
 
 use super::entry::Entry;
 use super::page::{Word, show};
 use super::shown::Shown;
+use super::wished::Wished;
 use super::*;
 use crate::offers::{OfferedChannel, OfferedTopic};
 
@@ -82,13 +86,16 @@ fn link() -> PreferencesLink {
     }
 }
 
-/// What somebody comes to who sends this form.
-fn after(state: &Subscriber, form: &str) -> Result<(Subscriber, usize), Vec<Wrong>> {
+fn wished(state: &Subscriber, form: &str, today: Date) -> Result<Wished, Vec<Wrong>> {
     let entry = Entry::read(form.as_bytes());
     let wish = entry.wish.unwrap();
-    let commands = wishes(state, &offer(), (wish, &entry), &link(), None)?;
+    wishes(state, &offer(), (wish, &entry), (&link(), today), None)
+}
+
+/// What somebody comes to who sends this form.
+fn after(state: &Subscriber, form: &str) -> Result<(Subscriber, usize), Vec<Wrong>> {
     let mut after = (state.clone(), 0);
-    for command in commands {
+    for command in wished(state, form, date!(2026 - 01 - 03))?.commands {
         for event in after.0.decide(command).unwrap() {
             after = (after.0.evolve(&event), after.1 + 1);
         }
@@ -180,16 +187,24 @@ async fn what_is_wrong_stands_beside_its_field_with_what_was_entered() {
     insta::assert_snapshot!(body(&shown, Word::Wrong(&wrong)).await);
 }
 
+/// What the page sends that shows this: the council and mail ticked, markets not.
+fn seen() -> String {
+    let offered = format!("offered_topic={COUNCIL}&offered_topic={MARKETS}&offered_channel={MAIL}");
+    format!("{offered}&was_topic_{COUNCIL}=on&was_topic_{MARKETS}=off&was_channel_{MAIL}=on")
+}
+
 #[test]
-fn only_what_was_shown_and_is_not_so_already_is_said() {
-    let seen = format!("offered_topic={COUNCIL}&offered_topic={MARKETS}&offered_channel={MAIL}");
+fn only_what_its_reader_has_changed_and_is_not_so_already_is_said() {
+    let seen = seen();
     let (same, events) = after(&ada(), &format!("{seen}&topic={COUNCIL}&channel={MAIL}")).unwrap();
     assert_eq!((same, events), (ada(), 0), "silence stays silence");
-    let (other, events) = after(&ada(), &format!("{seen}&topic={MARKETS}")).unwrap();
+    let other_way = format!("{seen}&topic={MARKETS}");
+    let (other, events) = after(&ada(), &other_way).unwrap();
     let choices = &other.profile().unwrap().choices;
     assert_eq!(events, 3);
     assert!(choices.wants(MARKETS, ByDefault::Out) && !choices.wants(COUNCIL, ByDefault::In));
     assert!(choices.has_left_channel(MAIL));
+    assert_eq!(after(&other, &other_way).unwrap().1, 0, "it is so already");
     // A form from before there was the topic, and what is no form at all.
     for form in ["do=save", "", "\u{0}"] {
         assert_eq!(after(&ada(), form).unwrap(), (ada(), 0), "{form:?}");
@@ -238,16 +253,8 @@ fn how_much_a_topic_matters_is_said_in_steps_and_what_was_said_more_precisely_is
 #[actix_web::test]
 async fn a_wish_that_the_page_does_not_offer_is_refused_in_words() {
     let entry = Entry::read(b"do=explode&frequency=daily&zone=UTC");
-    let context = Context {
-        actor: ACTOR.to_owned(),
-        correlation_id: Uuid::nil(),
-        causation: None,
-        occurred_at: time::macros::datetime!(2026-01-03 00:00 UTC),
-        traceparent: None,
-        intent: Uuid::nil(),
-        request_digest: None,
-    };
-    let word = wish(&entry, &link(), &context).err().unwrap();
+    let today = date!(2026 - 01 - 03);
+    let word = wish(&entry, &link(), today).err().unwrap();
     let response = show(&Shown::new(&ada(), &offer()), word, "");
     assert_eq!(response.status(), 422);
     let page = text(response).await;
@@ -256,7 +263,7 @@ async fn a_wish_that_the_page_does_not_offer_is_refused_in_words() {
         "{page}"
     );
     for said in ["do=save", "do=leave", "do=back", ""] {
-        assert!(wish(&Entry::read(said.as_bytes()), &link(), &context).is_ok());
+        assert!(wish(&Entry::read(said.as_bytes()), &link(), today).is_ok());
     }
 }
 
@@ -264,7 +271,7 @@ async fn a_wish_that_the_page_does_not_offer_is_refused_in_words() {
 fn everything_is_left_and_come_back_to() {
     let (left, _) = after(&ada(), "do=leave").unwrap();
     assert_eq!(left.standing(), Standing::Unsubscribed);
-    let (back, _) = after(&left, "do=back").unwrap();
+    let (back, _) = after(&left, "do=back&departures=1").unwrap();
     assert_eq!(back.standing(), Standing::Active);
 }
 

@@ -148,6 +148,50 @@ async fn a_key_does_what_its_scopes_say_and_is_known_by_name() {
     assert!(holds(&secret.hash()) && !holds(&bytes[17..49]));
 }
 
+/// By conditions that are narrow enough, whom a preview shows tells what is known of them.
+#[actix_web::test]
+async fn a_key_for_segments_sees_of_subscribers_how_many_they_are() {
+    let platform = Platform::start().await;
+    with_views(&platform).await;
+    let commands = room(&platform);
+    let app = process!(platform, commands);
+    let admin =
+        |path: &str, body: Value| as_admin(&platform, TestRequest::post().uri(path)).set_json(body);
+    let ada = json!({ "email": "ada@example.org", "tags": ["vip"] });
+    assert_eq!(send!(app, admin("/api/v1/subscribers", ada)).0, 201);
+    let conditions = json!({ "tag": "vip" });
+    let vips = json!({ "slug": "vips", "name": "VIPs", "conditions": conditions });
+    let (status, made) = send!(app, admin("/api/v1/segments", vips));
+    assert_eq!(status, 201, "{made}");
+    platform.settle().await;
+    let of_it = format!("/api/v1/segments/{}/preview", text(&made, "id"));
+    for (scopes, shown) in [
+        (json!(["segments:read", "segments:write"]), None),
+        (
+            json!(["segments:read", "segments:write", "subscribers:read"]),
+            Some(1),
+        ),
+    ] {
+        let (_, made) = send!(
+            app,
+            key(&platform, json!({ "name": "Desk", "scopes": scopes }))
+        );
+        let token = text(&made, "token");
+        let tried = TestRequest::post().uri("/api/v1/segments/preview");
+        let tried = tried.set_json(json!({ "conditions": conditions }));
+        for request in [tried, TestRequest::get().uri(&of_it)] {
+            let (status, preview) = send!(app, with(token, request));
+            assert_eq!(
+                (status, &preview["matching"]),
+                (200, &json!(1)),
+                "{preview}"
+            );
+            let samples = preview["samples"].as_array().map(Vec::len);
+            assert_eq!(samples, shown, "{preview}");
+        }
+    }
+}
+
 #[actix_web::test]
 async fn a_key_that_could_do_anything_makes_no_key() {
     let platform = Platform::start().await;

@@ -217,15 +217,36 @@ async fn a_draft_is_tried_as_it_is_but_not_on_whoever_must_not_get_mail() {
         .execute::<Suppression>(suppression, &context, None, command)
         .await
         .unwrap();
-    let (status, problem) = post(&house, &path, body).await;
-    assert_eq!(status, 409, "{problem}");
+    let (status, suppressed) = post(&house, &path, body).await;
+    assert_eq!(status, 409, "{suppressed}");
     let gone = house.subscriber("bob@example.org").await;
     let to_bob = json!({ "channel_id": email, "to": "bob@example.org" });
     assert_eq!(post(&house, &path, to_bob.clone()).await.0, 200);
     house.unsubscribe(gone).await;
-    let (status, problem) = post(&house, &path, to_bob).await;
-    assert_eq!(status, 409, "{problem}");
+    let (status, left) = post(&house, &path, to_bob).await;
+    assert_eq!(status, 409, "{left}");
+    assert_eq!(left["detail"], suppressed["detail"], "nobody learns which");
     assert_eq!(house.smtp.count(), 2);
+}
+
+/// Or one could go through addresses, and learn of each whether its subscriber has left.
+#[actix_web::test]
+async fn a_test_that_may_not_be_sent_counts_as_one_that_is() {
+    let house = House::start().await;
+    let email = house.email_channel().await;
+    let gone = house.subscriber("bob@example.org").await;
+    house.unsubscribe(gone).await;
+    let path = format!("/api/v1/channels/{email}/test");
+    let wish = |to: &str| TestRequest::post().uri(&path).set_json(json!({ "to": to }));
+    // What names no address is answered all the same, and asks nothing.
+    let mut requests: Vec<TestRequest> = (0..3).map(|_| wish("nobody")).collect();
+    requests.extend((0..11).map(|_| wish("bob@example.org")));
+    let answers = ask_all(&house, requests).await;
+    let statuses: Vec<u16> = answers.iter().map(|(status, _)| *status).collect();
+    assert_eq!(statuses[..3], [422; 3]);
+    assert_eq!(statuses[3..13], [409; 10]);
+    assert_eq!(statuses[13], 429);
+    assert_eq!(house.smtp.count(), 0);
 }
 
 #[actix_web::test]

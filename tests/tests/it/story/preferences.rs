@@ -1,6 +1,7 @@
 //! How and when readers get what they get, by their own clocks. The clock of the tests begins at 09:00 UTC on 2 March.
 
 mod noted;
+mod open;
 mod refused;
 mod told;
 
@@ -249,7 +250,7 @@ async fn a_reader_chooses_on_the_page_leaves_and_comes_back() {
         request.insert_header(("content-type", form))
     };
     let chosen = format!(
-        "do=save&offered_topic={markets}&topic={markets}&frequency=weekly&day=friday&hour=17\
+        "do=save&offered_topic={markets}&was_topic_{markets}=off&topic={markets}&frequency=weekly&day=friday&hour=17\
          &quiet_from=22%3A00&quiet_to=07%3A00&zone=europe%2Fkyiv&language=UK"
     );
     let requests = vec![
@@ -259,15 +260,18 @@ async fn a_reader_chooses_on_the_page_leaves_and_comes_back() {
         post("quiet_from=22%3A00&quiet_to=".to_owned()),
         post("do=leave".to_owned()),
         TestRequest::get().uri(&path),
-        post("do=back".to_owned()),
+        post("do=back&departures=0".to_owned()),
+        post("do=back&departures=1".to_owned()),
         TestRequest::get().uri("/p/nothing"),
     ];
     let answers = visit(&house, offer, requests).await;
     let statuses: Vec<u16> = answers.iter().map(|(status, _)| *status).collect();
-    assert_eq!(statuses, [200, 200, 200, 422, 200, 200, 200, 404]);
+    assert_eq!(statuses, [200, 200, 200, 422, 200, 200, 409, 200, 404]);
     assert!(answers[1].1.contains("Saved") && answers[1].1.contains("Europe/Kyiv"));
     assert!(answers[3].1.contains("wrong-quiet_to"), "{}", answers[3].1);
     assert!(answers[5].1.contains("Come back"));
+    let button = r#"name="departures" value="1""#;
+    assert!(answers[6].1.contains("Nothing was changed.") && answers[6].1.contains(button));
     let log = house.platform.store.log().stream(ada).await.unwrap();
     let types: Vec<&str> = log.iter().map(|event| event.event_type.as_str()).collect();
     assert_eq!(

@@ -16,7 +16,7 @@ use tidings_tests::api;
 use tidings_tests::house::House;
 use uuid::Uuid;
 
-use super::{CANARY, GRACE, erase, post, tables_with};
+use super::{CANARY, GRACE, erase, get, post, tables_with};
 use crate::story::bounced::{ask, events, house_commands};
 use crate::story::later_build::says_more;
 
@@ -92,6 +92,58 @@ async fn a_file_that_nobody_here_can_read_keeps_waiting_whom_it_may_name() {
     assert!(matches!(of(before).await, Erasure::Erased(_)));
     assert!(matches!(of(since).await, Erasure::Requested { .. }));
     assert_eq!(eraser.step().await.unwrap(), Progress::Idle);
+}
+
+/// Whoever erases finds the request in a view. While that has stopped, nobody says that nothing is in the way.
+#[actix_web::test]
+async fn an_erasure_that_a_view_has_not_come_to_says_so() {
+    let house = House::start().await;
+    let canary = house.subscriber(CANARY).await;
+    let grace = house.subscriber(GRACE).await;
+    house.platform.settle().await;
+    let other = house.subscriber("edsger@example.org").await;
+    house.platform.settle().await;
+    let waits_for = async |id: Uuid| {
+        let path = format!("/api/v1/subscribers/{id}/erasure");
+        let (status, under_way) = get(&house, &path).await;
+        assert_eq!(status, 202, "{under_way}");
+        under_way["waits_for"].clone()
+    };
+    let behind = json!("the view subscriber_profile has not come to the request yet");
+    erase(&house, grace).await;
+    assert_eq!(waits_for(grace).await, behind);
+    views_hear(&house).await;
+    assert_eq!(waits_for(grace).await, json!(null), "it is heard of");
+    says_more(&house, other, "subscriber.PreferencesChanged").await;
+    erase(&house, canary).await;
+    house.platform.settle().await;
+    assert_eq!(waits_for(canary).await, behind, "the view has stopped");
+    let vault = house.platform.store.vault();
+    assert!(vault.shredded(&[canary]).await.unwrap().is_empty());
+}
+
+/// What stands in everybody's way stands in each one's.
+#[actix_web::test]
+async fn an_eraser_that_can_do_nothing_at_all_says_so_of_everybody() {
+    let house = House::start().await;
+    let canary = house.subscriber(CANARY).await;
+    house.platform.settle().await;
+    erase(&house, canary).await;
+    views_hear(&house).await;
+    let client = house.platform.pool.get().await.unwrap();
+    let renamed = async |from: &str, to: &str| {
+        let sql = format!("alter table {from} rename to {to}");
+        client.batch_execute(&sql).await.unwrap();
+    };
+    let eraser = Eraser::new(house.platform.store.clone(), house.platform.clock.clock());
+    renamed("publishing_import_chunks", "elsewhere").await;
+    assert!(eraser.step().await.is_err());
+    let waits_for = eraser.waiting().obstacle(canary);
+    assert!(waits_for.unwrap().starts_with("the last try failed"));
+    assert_eq!(eraser.waiting().count(), 1);
+    renamed("elsewhere", "publishing_import_chunks").await;
+    assert_eq!(eraser.step().await.unwrap(), Progress::Advanced);
+    assert_eq!(eraser.waiting().count(), 0);
 }
 
 /// A mail on its way has the address in it: the erasure is not done before its outcome is known.

@@ -109,6 +109,37 @@ async fn a_suppression_that_comes_before_the_mail_keeps_it_back() {
     all_is_well(&office).await;
 }
 
+/// Whoever answers for the new mailbox never asked, and need not learn that somebody did.
+#[actix_web::test]
+async fn an_address_that_changes_before_the_mail_keeps_it_from_both_mailboxes() {
+    let (office, channel) = office().await;
+    let ada = office.house.subscriber(ADA).await;
+    office.settle().await;
+    let path = format!("{}/own-data", page(&office, ada, ADA));
+    let asks = TestRequest::post().uri(&path);
+    assert_eq!(visit(&office, asks).await.status(), 200);
+    office.house.disable(channel).await;
+    move_to(&office, ada, NEW).await;
+    office.house.enable(channel).await;
+    office.house.platform.clock.advance(DAY);
+    office.settle().await;
+    let own = |(_, event): (String, Event)| match event {
+        Event::DeliveryFailed(it) => Some((it.attempt, it.reason)),
+        _ => None,
+    };
+    let failed: Vec<(i32, String)> = events(&office).await.into_iter().filter_map(own).collect();
+    assert_eq!(failed, [(0, "moved".to_owned())]);
+    assert_eq!(
+        (mails(&office, ADA).len(), mails(&office, NEW).len()),
+        (0, 0)
+    );
+    // What is asked for at the new address goes there.
+    office.house.platform.clock.advance(31 * DAY);
+    assert_eq!(asked(&office, ada, NEW).await.0, 200);
+    assert_eq!(mails(&office, NEW).len(), 1);
+    all_is_well(&office).await;
+}
+
 #[actix_web::test]
 async fn who_is_not_there_any_more_or_not_yet_or_elsewhere_is_sent_nothing() {
     let (office, _) = office().await;

@@ -143,7 +143,7 @@ async fn whoever_is_subscribed_again_is_told_by_a_way_they_have_not_left() {
     // By whatever mail of theirs: somebody may have it who is not Ada.
     post("do=leave".to_owned()).await;
     assert_eq!(mails(&house, "ada"), 0);
-    post("do=back".to_owned()).await;
+    post("do=back&departures=1".to_owned()).await;
     assert_eq!(ways(&house, ada).await, [by_itself]);
     let told = house.smtp.by_recipient("ada@example.org");
     let told = String::from_utf8(told[0].raw().unwrap().to_vec()).unwrap();

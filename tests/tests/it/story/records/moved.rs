@@ -186,7 +186,9 @@ async fn a_link_to_the_old_address_leaves_and_does_nothing_else() {
         ..preferences
     };
     let path = format!("/p/{}", newer.sign(key));
-    let back = TestRequest::post().uri(&path).set_payload("do=back");
+    let back = TestRequest::post()
+        .uri(&path)
+        .set_payload("do=back&departures=1");
     assert_eq!(say(&house, back).await.0, 200);
     assert_eq!(standing(&house, ada).await, Standing::Active);
 }

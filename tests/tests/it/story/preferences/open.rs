@@ -1,0 +1,61 @@
+//! A page that was shown before its reader said something elsewhere.
+
+use actix_web::test::TestRequest;
+use tidings_command_api::{Offer, OfferedTopic};
+use tidings_domain::subscriber::{Subscriber, What};
+use tidings_domain::topic::{ByDefault, Sender};
+use tidings_tests::house::House;
+
+use super::{path, visit};
+
+/// It stands open, or was kept in a tab, and knows nothing of what they say by a mail meanwhile.
+#[actix_web::test]
+async fn a_page_that_was_open_while_its_reader_left_a_topic_does_not_bring_it_back() {
+    let house = House::start().await;
+    let markets = house
+        .topic("markets", ByDefault::In, Sender::default())
+        .await;
+    let ada = house.subscriber("ada@example.org").await;
+    let topic = OfferedTopic {
+        id: markets,
+        name: "Markets".to_owned(),
+        description: None,
+        by_default: true,
+    };
+    let offer = Offer {
+        topics: vec![topic],
+        channels: vec![],
+    };
+    let path = path(&house, ada);
+    let wants = async || {
+        let loaded = house.platform.store.load::<Subscriber>(ada).await.unwrap();
+        let choices = loaded.state.profile().unwrap().choices.clone();
+        choices.wants(markets, ByDefault::In)
+    };
+    let post = async |form: String| {
+        let request = TestRequest::post().uri(&path).set_payload(form);
+        let request = request.insert_header(("content-type", "application/x-www-form-urlencoded"));
+        visit(&house, offer.clone(), vec![request]).await.remove(0)
+    };
+    let shown = visit(&house, offer.clone(), vec![TestRequest::get().uri(&path)]).await;
+    let was = format!(r#"name="was_topic_{markets}" value="on""#);
+    assert!(shown[0].1.contains(&was), "{}", shown[0].1);
+    house.leave(ada, What::Topic(markets)).await;
+    let ticked =
+        format!("do=save&language=de&was_language=&offered_topic={markets}&topic={markets}");
+    let (status, saved) = post(format!("{ticked}&was_topic_{markets}=on")).await;
+    assert!(status == 200 && saved.contains("Saved"), "{saved}");
+    assert!(!wants().await);
+    // A page of before this could be told.
+    let (status, told) = post(ticked.clone()).await;
+    assert!(status == 409 && told.contains("stays left"), "{told}");
+    assert!(!wants().await);
+    // By the page that shows it as it is, they ask for it.
+    let (status, _) = post(format!("{ticked}&was_topic_{markets}=off")).await;
+    assert_eq!((status, wants().await), (200, true));
+    let log = house.platform.store.log().stream(ada).await.unwrap();
+    let back = log
+        .iter()
+        .filter(|it| it.event_type == "subscriber.Resubscribed");
+    assert_eq!(back.count(), 1);
+}

@@ -7,7 +7,7 @@ use tidings_domain::subscriber::{self, Subscriber};
 use tidings_domain::suppression::{self, Reason, Suppression};
 use tidings_domain::token::ConfirmLink;
 use tidings_domain::value::Evidence;
-use tidings_event_store::{CommitError, Recorded};
+use tidings_event_store::Recorded;
 use tidings_proto::Event;
 use tidings_service::Problem;
 
@@ -86,8 +86,7 @@ pub(crate) async fn confirm(
         attempts += 1;
         match draft.commit().await {
             Ok(_) => return Ok(Answered::Subscribed),
-            Err(CommitError::Conflict { .. } | CommitError::Unknown) if attempts < ATTEMPTS_MAX => {
-            }
+            Err(error) if error.may_be_decided_anew() && attempts < ATTEMPTS_MAX => {}
             Err(error) => return Err(refusal::commit(&error)),
         }
     }

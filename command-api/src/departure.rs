@@ -6,7 +6,7 @@ use tidings_domain::subscriber::{self, Standing, Subscriber, UnsubscribeMethod, 
 use tidings_domain::suppression::{self, Suppression};
 use tidings_domain::token::UnsubscribeLink;
 use tidings_domain::value::Evidence;
-use tidings_event_store::{CommitError, Context, ExecuteError, their_words};
+use tidings_event_store::{Context, ExecuteError, their_words};
 use tidings_service::Problem;
 
 use crate::commands::Commands;
@@ -112,8 +112,7 @@ async fn suppress(
         attempts += 1;
         match draft.commit().await {
             Ok(_) => return Ok(Departed::Everything),
-            Err(CommitError::Conflict { .. } | CommitError::Unknown) if attempts < ATTEMPTS_MAX => {
-            }
+            Err(error) if error.may_be_decided_anew() && attempts < ATTEMPTS_MAX => {}
             Err(error) => return Err(refusal::commit(&error)),
         }
     }

@@ -26,7 +26,7 @@ use tidings_domain::stream_id;
 use tidings_domain::subscriber::Subscriber;
 use tidings_domain::suppression::{self, Reason, Suppression};
 use tidings_domain::value::EmailAddress;
-use tidings_event_store::{CommitError, Context, Draft, Past};
+use tidings_event_store::{Context, Draft, Past};
 use tidings_proto::{EventMessage as _, delivery, subscriber};
 use tidings_service::Problem;
 use tidings_service::http::RequestContext;
@@ -182,8 +182,7 @@ async fn put_on_record(
                     position: committed.last_position,
                 });
             }
-            Err(CommitError::Conflict { .. } | CommitError::Unknown) if attempts < ATTEMPTS_MAX => {
-            }
+            Err(error) if error.may_be_decided_anew() && attempts < ATTEMPTS_MAX => {}
             Err(error) => return Err(refusal::commit(&error)),
         }
     }

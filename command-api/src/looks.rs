@@ -110,9 +110,7 @@ async fn commit(
         attempts += 1;
         match draft.commit().await {
             Ok(committed) => return Ok(committed.last_position),
-            Err(error @ (CommitError::Conflict { .. } | CommitError::Unknown))
-                if attempts < ATTEMPTS_MAX =>
-            {
+            Err(error) if error.may_be_decided_anew() && attempts < ATTEMPTS_MAX => {
                 in_doubt |= matches!(error, CommitError::Unknown);
             }
             Err(CommitError::Conflict { .. }) => {

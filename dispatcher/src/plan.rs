@@ -240,7 +240,7 @@ impl Planning<'_> {
                     return Ok(None);
                 }
                 // Planned by an earlier run, or by this one before the connection broke.
-                Err(DispatchError::Commit(CommitError::Conflict { .. } | CommitError::Unknown)) => {
+                Err(DispatchError::Commit(error)) if error.may_be_decided_anew() => {
                     planned = self.planned_before(&ids).await?;
                 }
                 Err(error) => return Err(error),

@@ -6,7 +6,7 @@ use tidings_domain::delivery::{self, Command, Delivery, Plan};
 use tidings_domain::publication::{self, OpenRetry, Publication};
 use tidings_domain::stream_id::reaction;
 use tidings_domain::value::Code;
-use tidings_event_store::{CommitError, Loaded, Log, Past, Progress, ReadError, crash_point};
+use tidings_event_store::{Loaded, Log, Past, Progress, ReadError, crash_point};
 use uuid::Uuid;
 
 use crate::core::{Core, DispatchError};
@@ -124,7 +124,7 @@ impl Core {
                 Ok(Some(Progress::Advanced))
             }
             // A late word came in between, or the publication was cancelled: the next look shows it.
-            Err(CommitError::Conflict { .. } | CommitError::Unknown) => Ok(Some(Progress::Idle)),
+            Err(error) if error.may_be_decided_anew() => Ok(Some(Progress::Idle)),
             Err(error) => Err(error.into()),
         }
     }

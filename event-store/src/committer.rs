@@ -65,6 +65,14 @@ pub enum CommitError {
     Unknown,
 }
 
+impl CommitError {
+    /// Others were faster, or nobody knows whether it was written: after another look at the streams it may be decided and
+    /// tried again.
+    pub fn may_be_decided_anew(&self) -> bool {
+        matches!(self, Self::Conflict { .. } | Self::Unknown)
+    }
+}
+
 /// Why there is no session.
 #[derive(Debug, thiserror::Error)]
 enum OpenError {

@@ -325,8 +325,7 @@ impl Store {
                         repeated: None,
                     });
                 }
-                Err(CommitError::Conflict { .. } | CommitError::Unknown)
-                    if attempts < ATTEMPTS_MAX => {}
+                Err(error) if error.may_be_decided_anew() && attempts < ATTEMPTS_MAX => {}
                 Err(error) => return Err(error.into()),
             }
         }

@@ -46,7 +46,7 @@ pub(crate) async fn ask(
     for _ in 0..ATTEMPTS_MAX {
         match attempt(commands, &context, link, evidence.clone()).await? {
             Ok(asked) => return Ok(asked),
-            Err(CommitError::Conflict { .. } | CommitError::Unknown) => {}
+            Err(error) if error.may_be_decided_anew() => {}
             Err(error) => return Err(refusal::commit(&error)),
         }
     }

@@ -17,7 +17,7 @@ use tidings_domain::aggregate::Aggregate as _;
 use tidings_domain::subscriber::{Command, Event, Standing, Subscriber};
 use tidings_domain::token::{LinkKey, PreferencesLink, UnsubscribeLink};
 use tidings_domain::value::Evidence;
-use tidings_event_store::{CommitError, Context, Loaded};
+use tidings_event_store::{Context, Loaded};
 use tidings_service::Problem;
 use tidings_service::access::{Access, Route, count, permit};
 use tidings_service::http::{RequestContext, read_body};
@@ -306,7 +306,7 @@ async fn saved(
         }
         match draft.commit().await {
             Ok(_) => return Ok(page_of(&after, &known, (link, all), asking)),
-            Err(CommitError::Conflict { .. } | CommitError::Unknown) => {}
+            Err(error) if error.may_be_decided_anew() => {}
             Err(error) => return Err(refusal::commit(&error)),
         }
     }

@@ -85,8 +85,7 @@ pub(crate) async fn change(
         attempts += 1;
         match on_record.carry_out(&commands, context, &wanted).await? {
             Ok(answer) => return Ok(answer),
-            Err(CommitError::Conflict { .. } | CommitError::Unknown) if attempts < ATTEMPTS_MAX => {
-            }
+            Err(error) if error.may_be_decided_anew() && attempts < ATTEMPTS_MAX => {}
             Err(error) => return Err(refusal::commit(&error)),
         }
     }

@@ -5,7 +5,7 @@ use actix_web::web;
 use serde::Deserialize;
 use tidings_domain::aggregate::Aggregate as _;
 use tidings_domain::subscriber::{Command, ErasureBasis, Refusal, Subscriber};
-use tidings_event_store::{CommitError, ExecuteError, give_up_addresses};
+use tidings_event_store::{ExecuteError, give_up_addresses};
 use tidings_service::Problem;
 use tidings_service::auth::Role;
 use tidings_service::problem::ProblemBody;
@@ -111,8 +111,7 @@ pub(crate) async fn erase(
         attempts += 1;
         match draft.commit().await {
             Ok(committed) => break after.recorded(&committed),
-            Err(CommitError::Conflict { .. } | CommitError::Unknown) if attempts < ATTEMPTS_MAX => {
-            }
+            Err(error) if error.may_be_decided_anew() && attempts < ATTEMPTS_MAX => {}
             Err(error) => return Err(refusal::commit(&error)),
         }
     };

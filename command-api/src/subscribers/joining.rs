@@ -55,9 +55,8 @@ impl Joining {
             match done {
                 Ok(true) => return Ok(()),
                 Ok(false) if attempts < ATTEMPTS_MAX => {}
-                Err(RegistrationError::Commit(
-                    CommitError::Conflict { .. } | CommitError::Unknown,
-                )) if attempts < ATTEMPTS_MAX => {}
+                Err(RegistrationError::Commit(error))
+                    if error.may_be_decided_anew() && attempts < ATTEMPTS_MAX => {}
                 Ok(false) => {
                     return Err(RegistrationError::Commit(CommitError::Unavailable));
                 }

@@ -160,7 +160,7 @@ impl Registration {
                 let there = self.vouch(store, context, &address, suppression);
                 match there.await {
                     Err(RegistrationError::Commit(error))
-                        if attempts < ATTEMPTS_MAX && again(&error) => {}
+                        if attempts < ATTEMPTS_MAX && error.may_be_decided_anew() => {}
                     done => return done,
                 }
                 attempts += 1;
@@ -185,7 +185,7 @@ impl Registration {
             attempts += 1;
             match draft.commit().await {
                 Ok(committed) => return Ok(Outcome::SignedUp(after.recorded(&committed))),
-                Err(error) if attempts < ATTEMPTS_MAX && again(&error) => {}
+                Err(error) if attempts < ATTEMPTS_MAX && error.may_be_decided_anew() => {}
                 Err(error) => return Err(error.into()),
             }
             on_record = self.load(store, id_key).await?;
@@ -409,9 +409,4 @@ pub(crate) fn lift(
         true => drop(draft.guard(suppression.id, suppression.version)),
         false => drop(draft.append(suppression, lifted)),
     }
-}
-
-/// Others were faster, or nobody knows.
-fn again(error: &CommitError) -> bool {
-    matches!(error, CommitError::Conflict { .. } | CommitError::Unknown)
 }

@@ -2,7 +2,7 @@
 
 use tidings_domain::aggregate::Aggregate as _;
 use tidings_domain::subscriber::{Command, Standing, Subscriber};
-use tidings_event_store::{CommitError, ExecuteError, Loaded};
+use tidings_event_store::{ExecuteError, Loaded};
 use tidings_service::Problem;
 use uuid::Uuid;
 
@@ -56,8 +56,7 @@ pub(super) async fn carry_out(
         attempts += 1;
         match draft.commit().await {
             Ok(committed) => return Ok(Answer::at(&after.recorded(&committed), context)),
-            Err(CommitError::Conflict { .. } | CommitError::Unknown) if attempts < ATTEMPTS_MAX => {
-            }
+            Err(error) if error.may_be_decided_anew() && attempts < ATTEMPTS_MAX => {}
             Err(error) => return Err(refusal::commit(&error)),
         }
     }

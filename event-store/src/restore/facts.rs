@@ -15,7 +15,6 @@ use uuid::Uuid;
 
 use super::words::{self, BACK, Weight, Word};
 use super::{ACTOR, Again, RestoreError};
-use crate::committer::CommitError;
 use crate::crash_point;
 use crate::event::Recorded;
 use crate::store::{Context, LoadError, Loaded, Past, Store};
@@ -184,8 +183,7 @@ impl Teller<'_> {
                     crash_point!("restore.fact_recorded");
                     return Ok(events);
                 }
-                Err(CommitError::Conflict { .. } | CommitError::Unknown)
-                    if attempts < ATTEMPTS_MAX => {}
+                Err(error) if error.may_be_decided_anew() && attempts < ATTEMPTS_MAX => {}
                 Err(error) => return Err(error.into()),
             }
         }

@@ -17,8 +17,9 @@ use crate::refusal::{self, Refused as _};
 const ATTEMPTS_MAX: u32 = 5;
 /// Mail programs say it twice, and readers press twice: that is one word. Too short to be asked in between.
 const SAID_ONCE_WITHIN: Duration = Duration::from_secs(5);
-/// It is held to be one word for longer each time, doubled so often at the most: two months.
-const DOUBLINGS_MAX: u32 = 20;
+/// Whoever has said it so often is a program that goes on pressing, which must not fill the log.
+const OFTEN: usize = 10;
+const SAID_OFTEN_WITHIN: Duration = Duration::from_secs(24 * 3_600);
 
 /// What they get no more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,8 +119,10 @@ async fn suppress(
     }
 }
 
-/// For how long the same word counts once, after it was said so often: a program that goes on pressing does not fill the log.
+/// For how long the same word counts once, after it was said so often.
 fn said_once_within(often: usize) -> Duration {
-    let doublings = u32::try_from(often.saturating_sub(1)).unwrap_or(DOUBLINGS_MAX);
-    SAID_ONCE_WITHIN * 2_u32.pow(doublings.min(DOUBLINGS_MAX))
+    match often < OFTEN {
+        true => SAID_ONCE_WITHIN,
+        false => SAID_OFTEN_WITHIN,
+    }
 }

@@ -164,9 +164,9 @@ impl Core {
                     let found = self.send(channel.as_ref(), rendered, begun).await;
                     crash_point!("attempt.sent");
                     let is_abandoned = matches!(found, Outcome::Abandoned { .. });
-                    let (way, address) = (&case.way, case.receiver.address());
+                    let (way, receiver) = (&case.way, Some(&case.receiver));
                     let position =
-                        outcome::record(self, pick, way, *delivery, &committed, address, found)
+                        outcome::record(self, pick, way, *delivery, &committed, receiver, found)
                             .await?;
                     return Ok(match is_abandoned {
                         true => Ended::Recorded(position),

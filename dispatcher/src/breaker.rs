@@ -4,6 +4,7 @@
 mod given_up;
 #[cfg(test)]
 mod tests;
+mod unknown;
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -20,8 +21,9 @@ use uuid::Uuid;
 
 use crate::channel::{Blame, Outcome};
 use crate::core::{Core, DispatchError};
-use crate::pick::Pick;
+use crate::pick::{KnownReceiver, Pick};
 use crate::roster::Way;
+use unknown::Unknown;
 
 /// The longest anybody is left alone because they ask for it.
 const ASKED_FOR_MAX: time::Duration = time::Duration::HOUR;
@@ -51,8 +53,8 @@ struct Counted {
     /// Until when the receiving side has asked to be left alone, since the channel last worked: what was put off before is due
     /// once it works again, and must not come sooner.
     asked_until: Option<OffsetDateTime>,
-    /// Receivers in a row whom nobody is said to be, since the last message that was taken; none: none was yet.
-    unknown: Option<u32>,
+    /// Whom nobody is said to be; none: no message was taken yet.
+    unknown: Option<Unknown>,
     /// Deliveries that nobody else's failure stood beside when another one got through; the latest last.
     outdone: Vec<Uuid>,
 }
@@ -65,9 +67,6 @@ const REFUSED_MAX: usize = 32;
 /// Most of those whose own fault it was.
 const EXCUSED_MAX: usize = 256;
 
-/// So many receivers in a row may be unknown. A relay that knows nobody any more says the same of each.
-const UNKNOWN_MAX: u32 = 3;
-
 /// So often nothing but one delivery finds out whether a service is still in trouble, a quarter of an hour apart: five days.
 /// Then it is the delivery.
 const PROBES_ALONE_MAX: u32 = 480;
@@ -79,13 +78,17 @@ pub(crate) struct Whose {
     pub(crate) delivery_id: Uuid,
     /// Its receiver, who may have others under way.
     pub(crate) receiver_id: Uuid,
+    /// Keyed id of the domain it went to; none for a broadcast.
+    pub(crate) domain_id: Option<Uuid>,
 }
 
 impl Whose {
-    pub(crate) fn of(pick: &Pick) -> Self {
+    /// `receiver`: as the attempt was judged with; none: nothing was attempted.
+    pub(crate) fn of(pick: &Pick, receiver: Option<&KnownReceiver>) -> Self {
         Self {
             delivery_id: pick.delivery.id,
             receiver_id: pick.receiver_id(),
+            domain_id: receiver.and_then(KnownReceiver::domain),
         }
     }
 }
@@ -175,7 +178,7 @@ impl Breaker {
                 ..Counted::default()
             };
         }
-        let is_unknown = counted.is_unknown(outcome);
+        let is_unknown = counted.is_unknown(whose, outcome);
         let verdict = counted.judge(circuit, whose, outcome, now);
         let is_own = is_answer(outcome)
             && (!is_trouble_of_a_service(way, outcome)
@@ -258,10 +261,13 @@ impl Counted {
     /// Whether an outcome shows that nobody has its receiver's address. It is believed of who has taken a message since the
     /// channel is as it is, and does not say so of everybody: whoever is not believed is asked for once more by the next
     /// publication.
-    fn is_unknown(&mut self, outcome: &Outcome) -> bool {
+    fn is_unknown(&mut self, whose: Whose, outcome: &Outcome) -> bool {
+        let Some(domain_id) = whose.domain_id else {
+            return false;
+        };
         match (outcome, &mut self.unknown) {
             (Outcome::Sent { .. }, unknown) => {
-                *unknown = Some(0);
+                unknown.get_or_insert_default().is_known(domain_id);
                 false
             }
             (
@@ -270,10 +276,7 @@ impl Counted {
                     ..
                 },
                 Some(unknown),
-            ) => {
-                *unknown = unknown.saturating_add(1);
-                *unknown <= UNKNOWN_MAX
-            }
+            ) => unknown.is_one_more(domain_id),
             _ => false,
         }
     }
@@ -283,6 +286,7 @@ impl Counted {
         let Whose {
             delivery_id,
             receiver_id,
+            ..
         } = whose;
         let failed = std::mem::take(&mut self.met_by);
         self.outdone.retain(|it| *it != delivery_id);

@@ -49,6 +49,7 @@ pub(crate) async fn receiver(
         email: profile.email.known().map(|email| email.as_str().to_owned()),
         name,
         address_suppression_id: profile.address_suppression_id,
+        domain_suppression_id: profile.domain_suppression_id,
         moved_position: last_move(&subscriber),
         choices: profile.choices.clone(),
         preferences: profile

@@ -18,7 +18,7 @@ use uuid::Uuid;
 use crate::breaker::{Judged, Verdict, Whose};
 use crate::channel::{Blame, Outcome};
 use crate::core::{Core, DispatchError};
-use crate::pick::Pick;
+use crate::pick::{KnownReceiver, Pick};
 use crate::roster::Way;
 
 /// Between two tries to record an outcome while the log is away.
@@ -26,15 +26,15 @@ const PAUSE: Duration = Duration::from_millis(250);
 /// How long a mail waits that was one too many, beside the channel's own rest.
 const PACED: time::Duration = time::Duration::seconds(30);
 
-/// Records the outcome of the attempt that `delivery` has open; gives the position of the last event. `address`: the keyed id
-/// of the one it went to, to which nothing more goes once it is known that nobody has it.
+/// Records the outcome of the attempt that `delivery` has open; gives the position of the last event. `receiver`: as it was judged
+/// with, to whose address nothing more goes once it is known that nobody has it; none: nothing was attempted.
 pub(crate) async fn record(
     core: &Core,
     pick: &Pick,
     way: &Way,
     delivery: Loaded<Delivery>,
     attempted: &Committed,
-    address: Option<Uuid>,
+    receiver: Option<&KnownReceiver>,
     outcome: Outcome,
 ) -> Result<i64, DispatchError> {
     let attempt = delivery.state.tries().map_or(0, |tries| tries.attempts);
@@ -44,12 +44,15 @@ pub(crate) async fn record(
         .map_or(Uuid::nil(), |past| past.event_id);
     let id = pick.delivery.id;
     let now = core.clock.now();
-    let judged = core.breaker.judge(way, Whose::of(pick), &outcome, now);
+    let judged = core
+        .breaker
+        .judge(way, Whose::of(pick, receiver), &outcome, now);
     // The same outcome tried again is the same event.
     let intent = derive_from(attempt_event, "reaction.outcome", &[]);
     // Only a plain success is decided from what the queue knows; the rest needs the whole history.
     let mut known = matches!(outcome, Outcome::Sent { .. }).then_some(delivery);
-    let unknown = address.filter(|_| judged.is_unknown);
+    let unknown = receiver.and_then(KnownReceiver::address);
+    let unknown = unknown.filter(|_| judged.is_unknown);
     let mut waits = Waits::default();
     loop {
         let loaded = match known.take() {

@@ -53,6 +53,8 @@ pub(crate) struct KnownReceiver {
     pub(crate) name: Option<String>,
     /// Id of the address's `suppression` stream; nil for a broadcast.
     pub(crate) address_suppression_id: Uuid,
+    /// Id of its domain's; nil for a broadcast.
+    pub(crate) domain_suppression_id: Uuid,
     /// Position of the last change of their address; none: it was never changed, or only the views were asked.
     pub(crate) moved_position: Option<i64>,
     /// What they left or asked for one by one.
@@ -67,6 +69,11 @@ impl KnownReceiver {
     /// Id of the address's `suppression` stream; none for a broadcast.
     pub(crate) fn address(&self) -> Option<Uuid> {
         Some(self.address_suppression_id).filter(|id| !id.is_nil())
+    }
+
+    /// Id of its domain's; none for a broadcast.
+    pub(crate) fn domain(&self) -> Option<Uuid> {
+        Some(self.domain_suppression_id).filter(|id| !id.is_nil())
     }
 
     /// Judged for what is about these topics and goes by this channel.
@@ -192,6 +199,7 @@ pub(crate) fn broadcast() -> KnownReceiver {
         email: None,
         name: None,
         address_suppression_id: Uuid::nil(),
+        domain_suppression_id: Uuid::nil(),
         moved_position: None,
         choices: Choices::default(),
         preferences: None,
@@ -224,6 +232,7 @@ fn known(subscriber_id: Uuid, row: &Row) -> Option<KnownReceiver> {
         email,
         name: row.get(14),
         address_suppression_id,
+        domain_suppression_id,
         moved_position: None,
         choices: choices(row.get(25), row.get(26)),
         preferences: row

@@ -27,7 +27,7 @@ use crate::log::{Log, Page, ReadError, SLOW_TIMER};
 use crate::stream::{BATCH_HASH, StreamName, hex};
 use crate::why::why;
 
-use following::{Following, Unfollowed};
+use following::{Following, LATE, Unfollowed};
 use window::Window;
 
 const BACKFILL_PAGE: i64 = 1_000;
@@ -231,7 +231,7 @@ impl Feed {
                     let late = self.backfill().await?;
                     following.has_log();
                     if late > 0 {
-                        return Err("events came late".to_owned().into());
+                        return Err(LATE.to_owned().into());
                     }
                 }
             }

@@ -246,7 +246,7 @@ mod tests {
         assert_eq!(carried(&[(Own::TopicsLeft, "S p!")]), Err("invalid_topics"));
         let channels = carried(&[(Own::ChannelsLeft, "sports")]);
         assert_eq!(channels, Err("invalid_channels"));
-        for bad in ["[]", "{\"a\":[1]}", "{\"\":1}", "x"] {
+        for bad in ["[]", "{\"a\":[1]}", "{\"\":1}", "{\"a\\u0000b\":1}", "x"] {
             let taken = carried(&[(Own::Attributes, bad)]);
             assert_eq!(taken, Err("invalid_attributes"), "{bad}");
         }

@@ -4,8 +4,8 @@
 use super::tokens;
 use crate::mime::Mail;
 
-/// Who writes in the name of a mail server.
-const SERVERS: [&str; 2] = ["mailer-daemon", "postmaster"];
+/// Who writes in the name of a mail server. A postmaster may be somebody who reads mail, and wants to leave.
+const SERVER: &str = "mailer-daemon";
 
 /// Whether a machine answers of its own accord (RFC 3834, and what was usual before it). A mail in which a mail program
 /// asks to leave for its reader is none, though it may call itself one: Apple's says `Auto-Submitted: auto-replied`.
@@ -45,9 +45,7 @@ fn first_word(value: &str) -> &str {
 
 fn is_server(address: &str) -> bool {
     let local_part = address.split('@').next().unwrap_or_default();
-    SERVERS
-        .iter()
-        .any(|it| it.eq_ignore_ascii_case(local_part.trim()))
+    SERVER.eq_ignore_ascii_case(local_part.trim())
 }
 
 #[cfg(test)]

@@ -80,7 +80,8 @@ pub(crate) async fn show(commands: web::Data<Commands>, token: web::Path<String>
 /// What the page sends: one field `topic` and `channel` for each that is wanted, `offered_topic` and `offered_channel` for each
 /// that was shown, `was_topic_ID` and `was_channel_ID` (`on` or `off`) with how it was shown; `weight_ID` of a topic is `less`,
 /// `usual` or `more`. Every other field has beside it one whose name begins with `was_`, with what was shown in it. What is as it was
-/// shown is not said by saving. What is ticked without a word on how it was shown is not come back to. With `do=leave` everything is
+/// shown is not said by saving. What is ticked without a word on how it was shown, or on a page whose `version` is from before they
+/// left something, is not come back to. With `do=leave` everything is
 /// left, with `do=back` it is come back to, if `departures` is what the page with the button said: it counts how often they left.
 #[utoipa::path(
     post, path = "/p/{token}", tag = "public", operation_id = "save_preferences",
@@ -201,8 +202,8 @@ fn page_of(
         true => page::leave_only(word),
         false => {
             let own_data = asking.map_or_else(String::new, |it| it.section(state, link));
-            let shown = Shown::new(state, &known.offer).under(known.held.clone());
-            page::show(&shown, word, &own_data)
+            let shown = Shown::new(state, &known.offer).at(known.version);
+            page::show(&shown.under(known.held.clone()), word, &own_data)
         }
     }
 }
@@ -210,6 +211,8 @@ fn page_of(
 /// A reader, and what the page says to them.
 struct Known {
     loaded: Loaded<Subscriber>,
+    /// Of their stream, as the page shows it.
+    version: i32,
     /// What they can choose among.
     offer: Offer,
     /// Whether anything is sent to their address at all.
@@ -232,12 +235,19 @@ async fn known(commands: &Commands, link: &PreferencesLink) -> Result<Option<Kno
             };
             let offer = (commands.offers)().await?;
             Ok(Some(Known {
+                version: loaded.version,
                 loaded,
                 offer,
                 held,
             }))
         }
     }
+}
+
+/// The version of their stream with these events behind it.
+fn version_after(loaded: &Loaded<Subscriber>, events: &[Event]) -> i32 {
+    let added = i32::try_from(events.len()).unwrap_or(i32::MAX);
+    loaded.version.saturating_add(added)
 }
 
 async fn saved(
@@ -249,7 +259,7 @@ async fn saved(
 ) -> Result<HttpResponse, Problem> {
     let today = UnsubscribeLink::issued_on(context.occurred_at);
     for _ in 0..ATTEMPTS_MAX {
-        let Some(known) = known(commands, link).await? else {
+        let Some(mut known) = known(commands, link).await? else {
             return Ok(page::nobody());
         };
         let (state, asking) = (&known.loaded.state, Asking::of(commands));
@@ -264,13 +274,16 @@ async fn saved(
                 return Ok(page_of(state, &known, (link, Word::Former), asking));
             }
             Err(wrong) => {
-                let shown = Shown::new(state, &known.offer).with(entry);
-                let shown = shown.under(known.held.clone());
+                let shown = Shown::new(state, &known.offer).at(known.loaded.version);
+                let shown = shown.with(entry).under(known.held.clone());
                 let own_data = asking.map(|it| it.section(state, link));
                 let own_data = own_data.unwrap_or_default();
                 return Ok(page::show(&shown, Word::Wrong(&wrong), &own_data));
             }
         };
+        if wish == Wish::Save {
+            wished = wished.of_page(entry, &known.loaded.history);
+        }
         if is_former {
             wished
                 .commands
@@ -298,6 +311,7 @@ async fn saved(
         // Whoever comes back may be somebody with a mail of theirs.
         let told = after.standing() == Standing::Active;
         let mut draft = commands.store.draft(context);
+        known.version = version_after(&known.loaded, &events);
         draft.append(known.loaded.clone(), events);
         // Who gets nothing is told nothing.
         if let Some(profile) = after.profile().filter(|_| told && known.held == Held::No) {

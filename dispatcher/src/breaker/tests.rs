@@ -1,5 +1,7 @@
 //! What outcomes in a row do to a circuit, and whose fault they are.
 
+mod unknown;
+
 use super::*;
 use tidings_domain::channel::Setup;
 use tidings_domain::delivery::DoubtPolicy;
@@ -71,6 +73,7 @@ fn whose(n: u128) -> Whose {
     Whose {
         delivery_id: Uuid::from_u128(n),
         receiver_id: Uuid::from_u128(1_000 + n),
+        domain_id: Some(Uuid::from_u128(5_000 + n)),
     }
 }
 
@@ -273,37 +276,6 @@ fn wrong_credentials_open_it_at_once() {
     let breaker = Breaker::default();
     let verdict = judge(&breaker, &way(Circuit::Closed), 1, &fails(Blame::Channel));
     assert_eq!(verdict, opens(1, 300, 1));
-}
-
-/// A relay that has forgotten everybody says of each that nobody has the address.
-#[test]
-fn that_nobody_has_an_address_is_believed_of_who_takes_mail_for_others() {
-    let (breaker, closed) = (Breaker::default(), way(Circuit::Closed));
-    let unknown = Outcome::Failed {
-        reason: Reason::BadAddress,
-        code: 550,
-        reply: "550 5.1.1 no such user".to_owned(),
-        blame: Blame::Address,
-    };
-    let is_unknown = |way: &Way, n, outcome: &Outcome| {
-        let judged = breaker.judge(way, whose(n), outcome, NOW);
-        assert_eq!(judged.verdict, Verdict::Nothing);
-        judged.is_unknown
-    };
-    assert!(!is_unknown(&closed, 1, &unknown), "nothing was taken yet");
-    assert!(!is_unknown(&closed, 2, &sent()));
-    let in_a_row = [3, 4, 5, 6, 7].map(|n| is_unknown(&closed, n, &unknown));
-    assert_eq!(in_a_row, [true, true, true, false, false]);
-    // What is said of others meanwhile is no proof.
-    assert!(!is_unknown(&closed, 8, &fails(Blame::Receiver)));
-    assert!(!is_unknown(&closed, 9, &unknown));
-    assert!(!is_unknown(&closed, 10, &sent()));
-    assert!(is_unknown(&closed, 11, &unknown));
-    let set_up_anew = Way {
-        version: 2,
-        ..way(Circuit::Closed)
-    };
-    assert!(!is_unknown(&set_up_anew, 12, &unknown));
 }
 
 /// The server has said of this one receiver what may be true of all.

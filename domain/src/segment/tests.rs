@@ -191,6 +191,8 @@ fn what_is_wrong_is_named_where_it_stands() {
         "/all/10",
     ];
     assert_eq!(wrong(all), expected);
+    // No view could be kept with it.
+    assert_eq!(wrong(json!({ "attribute": "a\0b" })), ["/attribute"]);
     assert_eq!(wrong(json!({})), [""]);
     assert_eq!(wrong(json!({ "tag": "a", "state": "active" })), [""]);
 }

@@ -36,10 +36,11 @@ impl AttributeKey {
     /// it, or to take it away.
     ///
     /// # Errors
-    /// [`Invalid`] when it is empty or too long.
+    /// [`Invalid`] when it is empty or too long, or has the character U+0000, which no sign-up takes.
     pub fn parse_any(text: &str) -> Result<Self, Invalid> {
         match text.chars().count() {
-            1..=Self::CHARS_MAX => Ok(Self(text.to_owned())),
+            1..=Self::CHARS_MAX if !text.contains('\0') => Ok(Self(text.to_owned())),
+            1..=Self::CHARS_MAX => Err(Invalid::new("an attribute's key has no character U+0000")),
             _ => Err(Invalid::new(format!(
                 "an attribute's key has 1 to {} characters",
                 Self::CHARS_MAX

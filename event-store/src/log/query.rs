@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use deadpool_postgres::Object;
 use tokio::time::{Instant, timeout_at};
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
@@ -71,8 +70,9 @@ impl Log {
         match timeout_at(ends, rows).await {
             Ok(rows) => Ok(rows?),
             Err(_) => {
-                // The server still works for it: whoever got it next would wait for that.
-                drop(Object::take(client));
+                // The server still works for it: whoever got the connection now would wait for that. So it is given back once
+                // the server answers, and as many questions are open at once as there are connections.
+                tokio::spawn(async move { drop(client.simple_query("").await) });
                 Err(ReadError::NoAnswer)
             }
         }

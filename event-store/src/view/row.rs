@@ -43,6 +43,9 @@ pub trait Row: Clone + PartialEq + Debug + Send + Sync + 'static {
     /// Bytes that its values take besides the row itself, at the least.
     fn heap_bytes(&self) -> usize;
 
+    /// Makes every value one that PostgreSQL takes.
+    fn make_storable(&mut self);
+
     /// One array for each key column.
     fn key_arrays(keys: &[Self::Key]) -> Vec<Box<dyn ToSql + Sync + Send>> {
         Key::arrays(keys)
@@ -92,30 +95,38 @@ pub trait SqlType: ToSql + FromSqlOwned + Sync + Send {
     fn heap_bytes(&self) -> usize {
         0
     }
+
+    /// Makes it one that PostgreSQL takes: no text of its has the character U+0000, which stands as U+FFFD instead. Without
+    /// it, one event that has it would hold up its view for ever.
+    fn make_storable(&mut self) {}
 }
 
 macro_rules! sql_types {
-    ($($rust:ty => $sql:literal $type:ident $($heap:path)?),* $(,)?) => {
+    ($($rust:ty => $sql:literal $type:ident $($heap:path $(, $storable:path)?)?);* $(;)?) => {
         $(impl SqlType for $rust {
             const NAME: &'static str = $sql;
             const TYPE: Type = Type::$type;
 
             $(fn heap_bytes(&self) -> usize {
                 $heap(self)
-            })?
+            }
+
+            $(fn make_storable(&mut self) {
+                $storable(self);
+            })?)?
         })*
     };
 }
 
 sql_types! {
-    uuid::Uuid => "uuid" UUID,
-    String => "text" TEXT String::len,
-    i64 => "bigint" INT8,
-    i32 => "integer" INT4,
-    bool => "boolean" BOOL,
-    time::OffsetDateTime => "timestamptz" TIMESTAMPTZ,
-    Vec<u8> => "bytea" BYTEA Vec::len,
-    Value => "jsonb" JSONB json_bytes,
+    uuid::Uuid => "uuid" UUID;
+    String => "text" TEXT String::len, without_nul;
+    i64 => "bigint" INT8;
+    i32 => "integer" INT4;
+    bool => "boolean" BOOL;
+    time::OffsetDateTime => "timestamptz" TIMESTAMPTZ;
+    Vec<u8> => "bytea" BYTEA Vec::len;
+    Value => "jsonb" JSONB json_bytes, json_without_nul;
 }
 
 impl<T: SqlType> SqlType for Option<T> {
@@ -124,6 +135,38 @@ impl<T: SqlType> SqlType for Option<T> {
 
     fn heap_bytes(&self) -> usize {
         self.as_ref().map_or(0, T::heap_bytes)
+    }
+
+    fn make_storable(&mut self) {
+        if let Some(value) = self {
+            value.make_storable();
+        }
+    }
+}
+
+fn without_nul(text: &mut String) {
+    if text.contains('\0') {
+        *text = text.replace('\0', "\u{fffd}");
+    }
+}
+
+fn json_without_nul(value: &mut Value) {
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        Value::String(text) => without_nul(text),
+        Value::Array(items) => items.iter_mut().for_each(json_without_nul),
+        Value::Object(fields) => {
+            fields.values_mut().for_each(json_without_nul);
+            if fields.keys().any(|name| name.contains('\0')) {
+                let named = std::mem::take(fields).into_iter();
+                *fields = named
+                    .map(|(mut name, value)| {
+                        without_nul(&mut name);
+                        (name, value)
+                    })
+                    .collect();
+            }
+        }
     }
 }
 
@@ -214,6 +257,11 @@ macro_rules! view_row {
                 ];
                 of_each.iter().sum()
             }
+
+            fn make_storable(&mut self) {
+                $( $crate::view::SqlType::make_storable(&mut self.$key); )+
+                $( $crate::view::SqlType::make_storable(&mut self.$field); )*
+            }
         }
     };
 }
@@ -222,6 +270,30 @@ macro_rules! view_row {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    crate::view_row! {
+        #[expect(unreachable_pub, reason = "rows are public where they are declared")]
+        pub struct Said {
+            key { name: String }
+            words: Option<Value>,
+        }
+    }
+
+    #[test]
+    fn a_row_has_nothing_that_postgres_takes_for_none_of_its_texts() {
+        let mut said = Said {
+            name: "a\0b".to_owned(),
+            words: Some(json!({ "k\0": ["x\0", { "in\0ner": true }], "plain": "as it is" })),
+        };
+        said.make_storable();
+        let expected = Said {
+            name: "a\u{fffd}b".to_owned(),
+            words: Some(
+                json!({ "k\u{fffd}": ["x\u{fffd}", { "in\u{fffd}ner": true }], "plain": "as it is" }),
+            ),
+        };
+        assert_eq!(said, expected);
+    }
 
     #[test]
     fn texts_bytes_and_json_are_counted() {

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::derived::Derivation;
 use super::opening::{Earlier, open};
 use super::rebuild::drop_leftover;
-use super::row::Merge;
+use super::row::{Merge, Row as _};
 use super::skips::skipped;
 use super::table::Table;
 use super::{View, ViewError};
@@ -324,7 +324,8 @@ where
         position,
         source,
     })?;
-    for row in of_event.drain(..) {
+    for mut row in of_event.drain(..) {
+        row.make_storable();
         add(rows, row);
     }
     Ok(())

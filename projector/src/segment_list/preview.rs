@@ -119,7 +119,7 @@ pub(super) async fn preview(
     let picks = picking::sql(condition, &mut values);
     let sql = format!(
         "select count(*), count(*) filter (where s.state = 'active' and not {SUPPRESSED}) \
-         from publishing_subscriber_profile s where s.signed_up_at is not null and {picks}"
+         from publishing_subscriber_profile s where s.signed_up_at is not null and s.state <> 'erased' and {picks}"
     );
     let rows = reader.rows_once(&sql, &picking::borrowed(&values)).await?;
     // By conditions that are narrow enough, whom they show tells what is known of them.

@@ -246,6 +246,7 @@ pub(crate) async fn picked(
 ) -> Result<Vec<ListedSubscriber>, Problem> {
     let mut question = Question::new();
     question.values = values;
+    question.add("s.state <> 'erased'".to_owned());
     question.add(picks.to_owned());
     question.read(reader, None, limit).await
 }

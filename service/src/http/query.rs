@@ -61,6 +61,11 @@ fn read<T: DeserializeOwned + IntoParams>(query: &str) -> Result<T, Problem> {
     let described = T::into_params(|| None);
     let pairs = pairs(query);
     known(&pairs, &described)?;
+    if let Some((name, _)) = pairs.iter().find(|(_, value)| value.contains('\0')) {
+        let detail =
+            format!("The query parameter `{name}` has the character U+0000, which no text has.");
+        return Err(Problem::bad_request(detail));
+    }
     for parameter in &described {
         let name = &parameter.name;
         match pairs.iter().filter(|(given, _)| given == name).count() {
@@ -191,6 +196,7 @@ mod tests {
         insta::assert_snapshot!(refused(&format!("{CHANNEL}&limit=many")), @"The query parameter `limit` is `many`; it must be a whole number.");
         insta::assert_snapshot!(refused(&format!("limit=99999999999&{CHANNEL}")), @"The query parameter `limit` is `99999999999`; it must be a whole number.");
         insta::assert_snapshot!(refused(&format!("{CHANNEL}&class=lost")), @"The query parameter `class` is `lost`; it must be `sent` or `in_doubt`.");
+        insta::assert_snapshot!(refused(&format!("{CHANNEL}&text=a%00b")), @"The query parameter `text` has the character U+0000, which no text has.");
         insta::assert_snapshot!(refused(&format!("{CHANNEL}&limit=1&limit=2")), @"The query parameter `limit` is there more than once.");
     }
 }

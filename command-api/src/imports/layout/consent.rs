@@ -120,7 +120,7 @@ const NAMES_OF_STATE: [&str; 8] = [
 ];
 /// What stands in no cell of somebody who may be written to without a word on it, alone or among others, whatever its column is
 /// called.
-const LEFT: [&str; 14] = [
+const LEFT: [&str; 16] = [
     "unsubscribed",
     "unsubscribe",
     "opted_out",
@@ -132,7 +132,9 @@ const LEFT: [&str; 14] = [
     "blacklisted",
     "abgemeldet",
     "desinscrit",
+    "desinscrite",
     "desabonne",
+    "desabonnee",
     "unsub",
     "do_not_email",
 ];

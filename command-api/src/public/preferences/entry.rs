@@ -125,6 +125,11 @@ impl Entry {
         self.text("departures")?.parse().ok()
     }
 
+    /// The version of their stream that the page showed.
+    pub(super) fn version(&self) -> Option<i32> {
+        self.text("version")?.parse().ok()
+    }
+
     /// Whether a field came, and not as it was shown. What does not say how that was counts as it is.
     fn is_touched(&self, name: &str) -> bool {
         let was = was(name);

@@ -60,6 +60,7 @@ pub(super) fn show(shown: &Shown, word: Word<'_>, own_data: &str) -> HttpRespons
     // Without an action it goes back to the link itself. No browser fills in by itself what was ticked the last time.
     body += "<form method=\"post\" autocomplete=\"off\">\n";
     body += &hidden("do", "save");
+    body += &hidden("version", &shown.version.to_string());
     body += &on_record(&shown.preferences);
     body += &choices("Topics", "topic", &shown.topics, wrong);
     body += &choices("Ways to you", "channel", &shown.channels, wrong);
@@ -140,11 +141,11 @@ fn said(word: Word<'_>, held: &Held) -> String {
                 .to_owned()
         }
         Word::StaysLeft => {
-            "<p role=\"alert\"><strong>Not all was changed.</strong> What you have left stays left, because the page you sent does not tell whether you asked for it again. Please tick it below if you want it, and save again.</p>\n"
+            "<p role=\"alert\"><strong>Not all was changed.</strong> What you have left stays left: the page you sent was made before you left it, or does not tell whether you asked for it again. Please tick it below if you want it, and save again.</p>\n"
                 .to_owned()
         }
         Word::LeftSince => {
-            "<p role=\"alert\"><strong>Nothing was changed.</strong> You have left everything after the page you sent was made. What is on record stands below.</p>\n"
+            "<p role=\"alert\"><strong>Nothing was changed.</strong> You have left everything after the page you sent was made, or it does not tell when that was. What is on record stands below.</p>\n"
                 .to_owned()
         }
         Word::Former => {

@@ -36,6 +36,8 @@ pub(super) struct Shown {
     pub(super) left_everything: bool,
     /// How often they have.
     pub(super) departures: u32,
+    /// Of their stream: what they say by the page is said of this state.
+    pub(super) version: i32,
     pub(super) held: Held,
     pub(super) topics: Vec<Choice>,
     pub(super) channels: Vec<Choice>,
@@ -97,12 +99,18 @@ impl Shown {
         Self {
             left_everything: state.standing() == Standing::Unsubscribed,
             departures: profile.map_or(0, |it| it.departures),
+            version: 0,
             held: Held::No,
             topics: topics.collect(),
             channels: channels.collect(),
             fields: Fields::of(&preferences),
             preferences,
         }
+    }
+
+    /// The same as of this version of their stream.
+    pub(super) fn at(self, version: i32) -> Self {
+        Self { version, ..self }
     }
 
     /// The same to an address that this stands against.

@@ -71,6 +71,7 @@ fn signed_up(confirmation: Confirmation) -> Subscriber {
 
 fn known(state: &Subscriber, held: Held) -> Known {
     Known {
+        version: 1,
         loaded: Loaded::known(link().subscriber_id, state.clone(), 1),
         offer: offer(),
         held,

@@ -7,6 +7,9 @@ use tidings_domain::subscriber::{
 };
 use tidings_domain::token::{ConfirmLink, PreferencesLink};
 use tidings_domain::value::Evidence;
+use tidings_event_store::Past;
+use tidings_proto::EventMessage as _;
+use tidings_proto::subscriber::Unsubscribed;
 use time::Date;
 
 use super::entry::{Entry, Mark, Wish};
@@ -144,6 +147,21 @@ impl Words<'_> {
 }
 
 impl Wished {
+    /// What is ticked on a page of before they left something is not come back to: it may be the same page once more.
+    pub(super) fn of_page(mut self, entry: &Entry, history: &[Past]) -> Self {
+        let is_older = |left: i32| entry.version().is_none_or(|shown| shown < left);
+        let mut departures = history.iter();
+        if departures.any(|it| it.event_type == Unsubscribed::TYPE && is_older(it.version)) {
+            let before = self.commands.len();
+            self.commands
+                .retain(|it| !matches!(it, Command::Resubscribe { .. }));
+            if self.commands.len() < before {
+                self.but = self.but.or(Some(Word::StaysLeft));
+            }
+        }
+        self
+    }
+
     fn none(but: Word<'static>) -> Self {
         Self {
             commands: Vec::new(),

@@ -50,12 +50,31 @@ async fn a_page_that_was_open_while_its_reader_left_a_topic_does_not_bring_it_ba
     let (status, told) = post(ticked.clone()).await;
     assert!(status == 409 && told.contains("stays left"), "{told}");
     assert!(!wants().await);
+    // Nor does one that was ticked on a page of before they left.
+    let version = |page: &str| {
+        let (_, rest) = page.split_once(r#"name="version" value=""#).unwrap();
+        rest.split_once('"').unwrap().0.to_owned()
+    };
+    let asked = |page: &str| format!("{ticked}&was_topic_{markets}=off&version={}", version(page));
+    let (status, told) = post(asked(&shown[0].1)).await;
+    assert!(status == 409 && told.contains("stays left"), "{told}");
+    assert!(!wants().await);
     // By the page that shows it as it is, they ask for it.
-    let (status, _) = post(format!("{ticked}&was_topic_{markets}=off")).await;
+    let (status, back) = post(asked(&told)).await;
+    assert_eq!((status, wants().await), (200, true), "{back}");
+    // That page once more, after they have left anew, asks for nothing.
+    house.leave(ada, What::Topic(markets)).await;
+    assert_eq!(post(asked(&told)).await.0, 409);
+    assert!(!wants().await);
+    // On the page that comes back from saving they may change their mind.
+    let unticked = format!("do=save&offered_topic={markets}&was_topic_{markets}=on&version=0");
+    let (status, left) = post(unticked).await;
+    assert_eq!((status, wants().await), (200, false), "{left}");
+    let (status, _) = post(asked(&left)).await;
     assert_eq!((status, wants().await), (200, true));
     let log = house.platform.store.log().stream(ada).await.unwrap();
     let back = log
         .iter()
         .filter(|it| it.event_type == "subscriber.Resubscribed");
-    assert_eq!(back.count(), 1);
+    assert_eq!(back.count(), 2);
 }

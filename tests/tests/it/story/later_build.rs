@@ -77,21 +77,14 @@ async fn attempts_by_a_channel_that_nobody_here_can_read_keep_no_others_from_com
     for channel in [foreign, email] {
         house.disable(channel).await;
     }
-    let id = house.publish("Ferry", "It runs.", &[foreign, email]).await;
-    let mut planner = house.dispatcher();
-    loop {
-        house.platform.settle().await;
-        planner.step().await.unwrap();
-        if house.accounting(id).await.planned == 2 {
-            break;
-        }
-    }
-    drop(planner);
+    let id = planned(&house, &[foreign, email]).await;
     for (channel, within) in [(foreign, 30), (email, 900)] {
         attempt(&house, channel, within).await;
     }
     says_more(&house, foreign, "channel.Reconfigured").await;
     house.add_dispatcher(house.dispatcher()).await;
+    house.platform.settle().await;
+    house.platform.clock.advance(super::gone::GONE_AFTER);
     house.platform.settle().await;
     let expected = Accounting {
         planned: 2,
@@ -109,8 +102,21 @@ async fn attempts_by_a_channel_that_nobody_here_can_read_keep_no_others_from_com
     assert_eq!(doubts.collect::<Vec<_>>(), ["process_died"]);
 }
 
+/// A publication whose deliveries, one by each of these channels, are planned by a dispatcher that is no more.
+pub(super) async fn planned(house: &House, channels: &[Uuid]) -> Uuid {
+    let id = house.publish("Ferry", "It runs.", channels).await;
+    let mut planner = house.dispatcher();
+    loop {
+        house.platform.settle().await;
+        planner.step().await.unwrap();
+        if house.accounting(id).await.planned == channels.len() as i64 {
+            return id;
+        }
+    }
+}
+
 /// A process that nobody knows opens an attempt at what is planned by a channel.
-async fn attempt(house: &House, channel_id: Uuid, within_s: u64) {
+pub(super) async fn attempt(house: &House, channel_id: Uuid, within_s: u64) {
     let store = &house.platform.store;
     let events = store.log().page_after(0, 1_000).await.unwrap();
     let planned = events.iter().find(|event| match event.decode() {
@@ -135,7 +141,7 @@ async fn attempt(house: &House, channel_id: Uuid, within_s: u64) {
         },
     };
     let command = delivery::Command::Attempt {
-        instance: Uuid::from_u128(7),
+        instance: super::gone::STRANGER,
         now,
         deadline: now + Duration::from_secs(within_s),
         permit: Permit {

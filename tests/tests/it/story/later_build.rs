@@ -1,5 +1,7 @@
 //! Beside a later build this one meets what it can not read: that waits for an upgrade, and nobody else does.
 
+use std::io;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tidings_domain::aggregate::Aggregate as _;
@@ -65,6 +67,45 @@ async fn a_cancelled_publication_that_nobody_here_can_read_holds_up_no_other() {
     assert_eq!(house.accounting(ids[1]).await.sent, 1);
     let mail = house.smtp.messages();
     assert_eq!(mail.len(), 1);
+}
+
+/// What the program says while somebody listens.
+#[derive(Clone, Default)]
+struct Said(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Said {
+    fn write(&mut self, said: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(said)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_schedule_that_nobody_here_can_read_is_said_once() {
+    let house = House::start_without_delivery().await;
+    let channel = house.email_channel().await;
+    let id = house.draft("Ferry", "It runs.", &[channel]).await;
+    super::editor::schedule(&house, id, "2026-03-02T10:30").await;
+    says_more(&house, id, "publication.Revised").await;
+    house.platform.settle().await;
+    house.platform.clock.advance(Duration::from_secs(30 * 60));
+    let said = Said::default();
+    let writer = said.clone();
+    let listener = tracing_subscriber::fmt()
+        .with_writer(move || writer.clone())
+        .finish();
+    let listening = tracing::subscriber::set_default(listener);
+    let mut dispatcher = house.dispatcher();
+    for _ in 0..3 {
+        dispatcher.step().await.unwrap();
+    }
+    drop(listening);
+    let said = String::from_utf8(said.0.lock().unwrap().clone()).unwrap();
+    let warnings = said.matches("a schedule waits").count();
+    assert_eq!(warnings, 1, "{said}");
 }
 
 /// A process that is gone was attempting by both channels.

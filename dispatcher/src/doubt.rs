@@ -35,12 +35,8 @@ impl Core {
         failed: &mut HashSet<Uuid>,
     ) -> Result<Progress, DispatchError> {
         let now = self.clock.now();
-        let mut gone = Vec::new();
-        for instance in self.other_instances().await? {
-            if self.instance.is_gone(instance).await? {
-                gone.push(instance);
-            }
-        }
+        let others = self.other_instances().await?;
+        let gone = self.instance.gone(&others).await?;
         let mut found = false;
         let before = std::mem::take(failed);
         let mut after = (OffsetDateTime::UNIX_EPOCH, Uuid::nil());

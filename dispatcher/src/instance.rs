@@ -1,24 +1,33 @@
 //! Who this dispatcher is: an id whose session lock says that it lives, and the lanes it owns.
-//! Both end with the session, whatever ends it; a paused process that overlaps with its successor is
-//! stopped by the guards of the commit.
+//! Both end with the session, whatever ends it: the server ends that of a process that stands still for a minute. One that goes
+//! on beside its successor is stopped by the guards of the commit.
 //!
 //! Lanes are shared evenly: each dispatcher counts the locks of those that live, takes free lanes up to
 //! its share, and gives back what it holds beyond it. What receiving sides let one account do is shared in the same way.
 //! Nobody talks to anybody, and nothing is written.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use tidings_event_store::session::{Connect, Session};
 use tidings_service::Clock;
 use tidings_service::clock::Monotonic;
+use tidings_service::problem::chain;
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
 use crate::channels::Accounts;
 use crate::queue::LANES;
 
-/// How often a dispatcher looks whether its share has changed.
+/// How often a dispatcher looks whether its share has changed, and so asks its session something.
 const SHARE_EVERY: Duration = Duration::from_secs(1);
+/// An instance is gone once its lock was free by two looks this far apart: a server that was restarted has everybody open a new
+/// session, and whoever is first must not take the others for dead.
+const GONE_AFTER: Duration = Duration::from_secs(5);
+/// Makes a session what it must be. One that was cut off ends on the server too, within half a minute; so does, in a minute, that
+/// of a process which stands still and whose machine goes on answering for it. Either way the locks come free.
+const SET_UP: &str = "set tcp_keepalives_idle = 10; set tcp_keepalives_interval = 5; \
+     set tcp_keepalives_count = 3; set idle_session_timeout = '60s'; set lock_timeout = '5s'; set statement_timeout = '8s'";
 /// Dispatchers that live, this one included; and the lanes this session holds.
 const STANDING: &str = "select count(*) filter (where classid = $1::bigint::oid), \
          coalesce(array_agg(objid::bigint::integer order by objid) \
@@ -52,6 +61,8 @@ struct Held {
     lanes: Vec<i32>,
     /// When the share was last looked at.
     shared_at: Option<Monotonic>,
+    /// Other instances whose locks are free, and since when this session has found them so.
+    missed: HashMap<Uuid, Monotonic>,
 }
 
 impl Instance {
@@ -70,32 +81,7 @@ impl Instance {
     /// Opens a new session if the old one was lost.
     pub(crate) async fn lanes(&self) -> Result<Vec<i32>, tokio_postgres::Error> {
         let mut held = self.held.lock().await;
-        if held
-            .as_ref()
-            .is_none_or(|held| held.session.client.is_closed())
-        {
-            let session = (self.connect)().await?;
-            // A session that was cut off ends on the server too, within half a minute, and gives the
-            // locks back.
-            session
-                .client
-                .batch_execute(
-                    "set tcp_keepalives_idle = 10; set tcp_keepalives_interval = 5; \
-                     set tcp_keepalives_count = 3; set lock_timeout = '5s'; set statement_timeout = '8s'",
-                )
-                .await?;
-            let lock = "select pg_advisory_lock($1, $2)";
-            session
-                .client
-                .query_one(lock, &[&INSTANCE_LOCK, &half(self.id)])
-                .await?;
-            *held = Some(Held {
-                session,
-                lanes: Vec::new(),
-                shared_at: None,
-            });
-        }
-        let held = held.as_mut().expect("it was just opened");
+        let held = self.standing(&mut held).await?;
         let now = self.clock.monotonic();
         if held
             .shared_at
@@ -108,23 +94,73 @@ impl Instance {
         Ok(held.lanes.clone())
     }
 
-    /// Whether another instance is gone: its lock is free.
-    pub(crate) async fn is_gone(&self, other: Uuid) -> Result<bool, tokio_postgres::Error> {
-        if half(other) == half(self.id) {
-            // Our own lock: it can be taken again, which says nothing about the other.
-            return Ok(false);
+    /// Says that this instance lives, until it is dropped: what ends its last attempts asks for lanes no more, and its session
+    /// must not stand idle meanwhile.
+    pub(crate) async fn stay(&self) {
+        loop {
+            tokio::time::sleep(SHARE_EVERY).await;
+            let mut held = self.held.lock().await;
+            let stayed = async {
+                self.standing(&mut held)
+                    .await?
+                    .session
+                    .client
+                    .simple_query("")
+                    .await
+            };
+            if let Err(error) = stayed.await {
+                tracing::debug!(error = %chain(&error), "the session of a dispatcher that ends is away");
+            }
         }
-        let held = self.held.lock().await;
-        let Some(held) = held.as_ref() else {
-            return Ok(false);
+    }
+
+    /// Which of these instances are gone. What was free by a look of an earlier session does not count: that session may have
+    /// ended with theirs.
+    pub(crate) async fn gone(&self, others: &[Uuid]) -> Result<Vec<Uuid>, tokio_postgres::Error> {
+        let mut held = self.held.lock().await;
+        let Some(held) = held.as_mut() else {
+            return Ok(Vec::new());
         };
-        let probe = "select case when pg_try_advisory_lock($1, $2) then pg_advisory_unlock($1, $2) else false end";
-        Ok(held
-            .session
-            .client
-            .query_one(probe, &[&INSTANCE_LOCK, &half(other)])
-            .await?
-            .get(0))
+        let mut gone = Vec::new();
+        // Whoever is back is forgotten, and so is whoever has left nothing open.
+        let before = std::mem::take(&mut held.missed);
+        for other in others {
+            // Our own lock can be taken again, which says nothing about another that shares it.
+            if half(*other) == half(self.id) || !held.is_free(half(*other)).await? {
+                continue;
+            }
+            let now = self.clock.monotonic();
+            let since = before.get(other).copied().unwrap_or(now);
+            held.missed.insert(*other, since);
+            if now.since(since) >= GONE_AFTER {
+                gone.push(*other);
+            }
+        }
+        Ok(gone)
+    }
+
+    /// The session and what it holds; a new one if the old one was lost.
+    async fn standing<'a>(
+        &self,
+        held: &'a mut Option<Held>,
+    ) -> Result<&'a mut Held, tokio_postgres::Error> {
+        let is_lost = |held: &Held| held.session.client.is_closed();
+        if held.as_ref().is_none_or(is_lost) {
+            let session = (self.connect)().await?;
+            session.client.batch_execute(SET_UP).await?;
+            let lock = "select pg_advisory_lock($1, $2)";
+            session
+                .client
+                .query_one(lock, &[&INSTANCE_LOCK, &half(self.id)])
+                .await?;
+            *held = Some(Held {
+                session,
+                lanes: Vec::new(),
+                shared_at: None,
+                missed: HashMap::new(),
+            });
+        }
+        Ok(held.as_mut().expect("it was just opened"))
     }
 }
 
@@ -153,6 +189,16 @@ impl Held {
             self.lanes.sort_unstable();
         }
         Ok(instances)
+    }
+
+    /// Whether nobody holds an instance's lock.
+    async fn is_free(&self, half: i32) -> Result<bool, tokio_postgres::Error> {
+        let probe = "select case when pg_try_advisory_lock($1, $2) then pg_advisory_unlock($1, $2) else false end";
+        let client = &self.session.client;
+        Ok(client
+            .query_one(probe, &[&INSTANCE_LOCK, &half])
+            .await?
+            .get(0))
     }
 }
 

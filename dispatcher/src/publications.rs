@@ -73,6 +73,8 @@ pub(crate) struct Publications {
     obstructed: HashMap<Uuid, Rest>,
     /// Those whose steps fail, as was said.
     failing: HashMap<Uuid, Outage>,
+    /// Those that can not go out at their time, as was said.
+    unfired: HashMap<Uuid, Outage>,
 }
 
 impl Publications {
@@ -81,6 +83,7 @@ impl Publications {
             planner: Planner::default(),
             obstructed: HashMap::new(),
             failing: HashMap::new(),
+            unfired: HashMap::new(),
         }
     }
 
@@ -89,7 +92,7 @@ impl Publications {
         if !core.instance.lanes().await?.contains(&0) {
             return Ok(Progress::Idle);
         }
-        let mut progress = core.fire_schedules().await?;
+        let mut progress = core.fire_schedules(&mut self.unfired).await?;
         let all = underway(core.store.log()).await?;
         let unfrozen = |id: &Uuid| {
             all.iter()

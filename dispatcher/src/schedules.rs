@@ -1,8 +1,10 @@
 //! Publications that go out by themselves, each at its civil time.
 
+use std::collections::HashMap;
+
 use tidings_domain::publication::{Command, Publication};
 use tidings_domain::schedule::CivilTime;
-use tidings_event_store::{Log, Progress, ReadError, crash_point};
+use tidings_event_store::{Log, Outage, Progress, ReadError, crash_point};
 use tidings_service::problem::chain;
 use uuid::Uuid;
 
@@ -13,21 +15,32 @@ pub(crate) const SCHEDULED: &str = "select publication_id, local_time, zone from
      where state = 'scheduled'";
 
 impl Core {
-    /// Sends off those whose time has come.
-    pub(crate) async fn fire_schedules(&self) -> Result<Progress, DispatchError> {
+    /// Sends off those whose time has come. Those of which that fails are left in `failing`, as was said.
+    pub(crate) async fn fire_schedules(
+        &self,
+        failing: &mut HashMap<Uuid, Outage>,
+    ) -> Result<Progress, DispatchError> {
         let mut progress = Progress::Idle;
         // What the log has lost may have sent it.
         if self.surroundings.get().await?.held {
             return Ok(progress);
         }
-        for (id, time) in scheduled(self.store.log()).await? {
+        let all = scheduled(self.store.log()).await?;
+        failing.retain(|failing, _| all.iter().any(|(id, _)| id == failing));
+        for (id, time) in all {
             // Found anew at every look: a zone may have changed its rules since it was scheduled.
             match time.as_ref().and_then(CivilTime::instant) {
                 Some(at) if self.clock.now() >= at => match self.fire(id).await {
-                    Ok(fired) => progress = progress.or(fired),
+                    Ok(fired) => {
+                        failing.remove(&id);
+                        progress = progress.or(fired);
+                    }
                     // One publication's trouble is not the others'.
                     Err(error) => {
-                        tracing::warn!(publication = %id, error = %chain(&error), "a schedule waits");
+                        let error = chain(&error);
+                        if failing.entry(id).or_default().is_news(&error) {
+                            tracing::warn!(publication = %id, error, "a schedule waits");
+                        }
                     }
                 },
                 Some(_) => {}

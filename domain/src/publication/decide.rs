@@ -169,6 +169,9 @@ fn retry(state: &Publication, command: Command) -> Result<Vec<Event>, Refusal> {
     let sent = matches!(state.stage, Stage::Planned { .. } | Stage::Completed { .. });
     match command {
         Command::RequestRetry(_) if state.is_cancelled() => Err(Refusal::Cancelled),
+        Command::RequestRetry(_) if matches!(state.stage, Stage::Frozen { .. }) => {
+            Err(Refusal::StillPlanning)
+        }
         Command::RequestRetry(_) if !sent => Err(Refusal::NothingSent),
         Command::RequestRetry(_) if !state.retries.is_empty() => Err(Refusal::RetryUnderWay),
         Command::RequestRetry(retry) => Ok(vec![Event::RetryRequested(retry)]),

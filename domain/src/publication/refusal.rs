@@ -70,6 +70,9 @@ pub enum Refusal {
     /// Tried again before it was sent.
     #[error("the publication was not sent yet: nothing can be tried again")]
     NothingSent,
+    /// Tried again while its deliveries are planned.
+    #[error("its deliveries are still being planned; ask again when that has ended")]
+    StillPlanning,
     /// Tried again before the last retry was put into effect.
     #[error("deliveries of the publication are being reopened already; ask again in a moment")]
     RetryUnderWay,

@@ -10,7 +10,8 @@ const REQUESTED: &str = "requested";
 /// What keeps it, or has ended it; none: nothing does.
 pub(super) fn explanation(it: &Publication) -> Option<String> {
     if let Some(reason) = &it.cancel_reason {
-        let is_left = it.published_at.is_some() && it.completed_at.is_none();
+        // Without a frozen audience no delivery comes of it, and nothing completes it.
+        let is_left = it.deliveries.is_some() && it.completed_at.is_none();
         let left = match is_left {
             true => " What is left of its deliveries is being settled.",
             false => "",
@@ -95,14 +96,20 @@ mod tests {
             // Whoever pauses it first only wins time.
             paused_reason: code("wrong_price"),
             published_at: Some(datetime!(2026-03-01 8:30 UTC)),
+            deliveries: Some(3),
             ..draft()
         };
         let over = Publication {
             completed_at: Some(datetime!(2026-03-01 9:00 UTC)),
             ..cancelled("requested")
         };
+        let unfrozen = Publication {
+            deliveries: None,
+            ..cancelled("requested")
+        };
         let unpublished = Publication {
             published_at: None,
+            deliveries: None,
             ..cancelled("requested")
         };
         let said = [
@@ -113,6 +120,7 @@ mod tests {
             paused("wrong_price"),
             cancelled("out_of_date"),
             over,
+            unfrozen,
             unpublished,
         ];
         let said = said.map(|it| explanation(&it).unwrap());
@@ -126,6 +134,7 @@ mod tests {
                 "Nothing of it goes out until somebody resumes it: it was paused.",
                 "Nothing of it goes out until somebody resumes it: it was paused, for the reason “wrong price”.",
                 "It was cancelled, for the reason “out of date”. What is left of its deliveries is being settled.",
+                "It was cancelled.",
                 "It was cancelled.",
                 "It was cancelled.",
             ]

@@ -40,10 +40,11 @@ pub struct Publication {
     /// When it was published.
     #[serde(with = "time::serde::rfc3339::option")]
     pub published_at: Option<OffsetDateTime>,
-    /// When the last delivery was settled.
+    /// When the last delivery was settled; null again while some are tried once more.
     #[serde(with = "time::serde::rfc3339::option")]
     pub completed_at: Option<OffsetDateTime>,
-    /// When it was cancelled. Until `completed_at` is set too, deliveries are still being settled.
+    /// When it was cancelled. If `deliveries` says that its audience was frozen before, these are still being settled until
+    /// `completed_at` is set too; otherwise there are none.
     #[serde(with = "time::serde::rfc3339::option")]
     pub cancelled_at: Option<OffsetDateTime>,
     /// Why it was cancelled.

@@ -15,6 +15,7 @@ mod explained;
 mod faults;
 mod forbidden;
 mod frozen;
+mod gone;
 mod handed_out;
 mod hanging;
 mod held;

@@ -31,7 +31,7 @@ async fn pass(house: &House, time: Duration) {
 }
 
 /// The clock of the tests begins at 10:00 in Berlin.
-async fn schedule(house: &House, id: Uuid, local_time: &str) {
+pub(super) async fn schedule(house: &House, id: Uuid, local_time: &str) {
     let time = CivilTime::parse(local_time, "Europe/Berlin").unwrap();
     let now = house.platform.clock.clock().now();
     let command = || Command::Schedule {

@@ -1,5 +1,7 @@
 //! Beside a later build this one meets what it can not read: that waits for an upgrade, and nobody else does.
 
+use std::io;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tidings_domain::aggregate::Aggregate as _;
@@ -67,6 +69,45 @@ async fn a_cancelled_publication_that_nobody_here_can_read_holds_up_no_other() {
     assert_eq!(mail.len(), 1);
 }
 
+/// What the program says while somebody listens.
+#[derive(Clone, Default)]
+struct Said(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Said {
+    fn write(&mut self, said: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(said)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_schedule_that_nobody_here_can_read_is_said_once() {
+    let house = House::start_without_delivery().await;
+    let channel = house.email_channel().await;
+    let id = house.draft("Ferry", "It runs.", &[channel]).await;
+    super::editor::schedule(&house, id, "2026-03-02T10:30").await;
+    says_more(&house, id, "publication.Revised").await;
+    house.platform.settle().await;
+    house.platform.clock.advance(Duration::from_secs(30 * 60));
+    let said = Said::default();
+    let writer = said.clone();
+    let listener = tracing_subscriber::fmt()
+        .with_writer(move || writer.clone())
+        .finish();
+    let listening = tracing::subscriber::set_default(listener);
+    let mut dispatcher = house.dispatcher();
+    for _ in 0..3 {
+        dispatcher.step().await.unwrap();
+    }
+    drop(listening);
+    let said = String::from_utf8(said.0.lock().unwrap().clone()).unwrap();
+    let warnings = said.matches("a schedule waits").count();
+    assert_eq!(warnings, 1, "{said}");
+}
+
 /// A process that is gone was attempting by both channels.
 #[tokio::test(flavor = "multi_thread")]
 async fn attempts_by_a_channel_that_nobody_here_can_read_keep_no_others_from_coming_in_doubt() {
@@ -77,21 +118,14 @@ async fn attempts_by_a_channel_that_nobody_here_can_read_keep_no_others_from_com
     for channel in [foreign, email] {
         house.disable(channel).await;
     }
-    let id = house.publish("Ferry", "It runs.", &[foreign, email]).await;
-    let mut planner = house.dispatcher();
-    loop {
-        house.platform.settle().await;
-        planner.step().await.unwrap();
-        if house.accounting(id).await.planned == 2 {
-            break;
-        }
-    }
-    drop(planner);
+    let id = planned(&house, &[foreign, email]).await;
     for (channel, within) in [(foreign, 30), (email, 900)] {
         attempt(&house, channel, within).await;
     }
     says_more(&house, foreign, "channel.Reconfigured").await;
     house.add_dispatcher(house.dispatcher()).await;
+    house.platform.settle().await;
+    house.platform.clock.advance(super::gone::GONE_AFTER);
     house.platform.settle().await;
     let expected = Accounting {
         planned: 2,
@@ -109,8 +143,21 @@ async fn attempts_by_a_channel_that_nobody_here_can_read_keep_no_others_from_com
     assert_eq!(doubts.collect::<Vec<_>>(), ["process_died"]);
 }
 
+/// A publication whose deliveries, one by each of these channels, are planned by a dispatcher that is no more.
+pub(super) async fn planned(house: &House, channels: &[Uuid]) -> Uuid {
+    let id = house.publish("Ferry", "It runs.", channels).await;
+    let mut planner = house.dispatcher();
+    loop {
+        house.platform.settle().await;
+        planner.step().await.unwrap();
+        if house.accounting(id).await.planned == channels.len() as i64 {
+            return id;
+        }
+    }
+}
+
 /// A process that nobody knows opens an attempt at what is planned by a channel.
-async fn attempt(house: &House, channel_id: Uuid, within_s: u64) {
+pub(super) async fn attempt(house: &House, channel_id: Uuid, within_s: u64) {
     let store = &house.platform.store;
     let events = store.log().page_after(0, 1_000).await.unwrap();
     let planned = events.iter().find(|event| match event.decode() {
@@ -135,7 +182,7 @@ async fn attempt(house: &House, channel_id: Uuid, within_s: u64) {
         },
     };
     let command = delivery::Command::Attempt {
-        instance: Uuid::from_u128(7),
+        instance: super::gone::STRANGER,
         now,
         deadline: now + Duration::from_secs(within_s),
         permit: Permit {

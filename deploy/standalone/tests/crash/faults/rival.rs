@@ -1,5 +1,8 @@
 //! Two programs that send side by side, and what one of them meets: the other takes its share over.
 
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
 use tidings_tests::link::Way;
 use tidings_tests::program::Away;
 
@@ -14,6 +17,9 @@ const HALVES: &str = "select count(*) from ( \
          group by pid having count(*) = 32 \
      ) halves";
 
+/// A session that stands idle ends after a minute, and its process is gone a moment later.
+const RELIEVED_WITHIN: Duration = Duration::from_secs(60 + 30);
+
 /// What happens to the second program while its mails wait for their last answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Rival {
@@ -21,6 +27,8 @@ pub(crate) enum Rival {
     Killed,
     /// It loses its database, and finds back.
     Cut,
+    /// It stands still until the server has ended its idle session, and goes on.
+    Frozen,
 }
 
 impl World {
@@ -37,13 +45,17 @@ impl World {
             match rival {
                 Rival::Killed => other.program.kill(false),
                 Rival::Cut => other.database.set(Way::Cut),
+                Rival::Frozen => other.program.signal(Signal::SIGSTOP),
             }
             let doubted = async {
                 while doubts().await < expected {
                     tokio::time::sleep(LOOK_AGAIN).await;
                 }
             };
-            let doubted = tokio::time::timeout(SEEN_WITHIN, doubted).await;
+            let doubted = tokio::time::timeout(RELIEVED_WITHIN, doubted).await;
+            if rival == Rival::Frozen {
+                other.program.signal(Signal::SIGCONT);
+            }
             assert!(doubted.is_ok(), "nobody noticed:\n{}", world.program.said());
             other.database.set(Way::Open);
         });
@@ -73,4 +85,9 @@ impl World {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_dispatcher_cut_from_the_database_is_relieved_by_the_other() {
     survives(Fault::TwoDispatchers(Rival::Cut)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dispatcher_that_stands_still_is_relieved_by_the_other_after_a_minute() {
+    survives(Fault::TwoDispatchers(Rival::Frozen)).await;
 }

@@ -153,6 +153,9 @@ pub trait Channel: fmt::Debug + Send + Sync {
     /// not before deliveries go by it, nor once it is disabled or another has taken its place.
     fn bind(&self, _binds: bool) {}
 
+    /// Somebody says that it works: what the receiving side had asked of it alone, to be left in peace for a while, holds no more.
+    fn wake(&self) {}
+
     /// Says goodbye on idle connections. The channel is not used afterwards.
     fn close(&self) -> BoxFuture<'_, ()> {
         Box::pin(std::future::ready(()))

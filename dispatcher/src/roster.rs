@@ -139,6 +139,9 @@ impl Roster {
         if let Some(way) = known.as_ref().filter(|way| way.version == loaded.version) {
             return Ok(way.clone());
         }
+        let is_mended = known
+            .as_ref()
+            .is_some_and(|known| is_mended_since(known.version, &loaded));
         let way = match known.filter(|known| known.setup_version == setup_version(&loaded)) {
             Some(known) => Way {
                 version: loaded.version,
@@ -160,6 +163,9 @@ impl Roster {
             // In the order in which they take each other's place.
             if let Some(channel) = &way.channel {
                 channel.bind(self.binds && way.state.is_enabled());
+                if is_mended && self.binds {
+                    channel.wake();
+                }
             }
             if let Some(channel) = &replaced {
                 channel.bind(false);
@@ -259,6 +265,12 @@ fn former<'a>(setup: &'a Setup, loaded: &Loaded<ChannelState>) -> Vec<Former<'a>
 
 fn sets_up(past: &Past) -> bool {
     [wire::Configured::TYPE, wire::Reconfigured::TYPE].contains(&past.event_type.as_str())
+}
+
+/// Whether somebody has said since that it works.
+fn is_mended_since(version: i32, loaded: &Loaded<ChannelState>) -> bool {
+    let mut since = loaded.history.iter().filter(|past| past.version > version);
+    since.any(|past| sets_up(past) || past.event_type == wire::Enabled::TYPE)
 }
 
 fn setup_version(loaded: &Loaded<ChannelState>) -> i32 {

@@ -1,5 +1,5 @@
 -- What is left to deliver: one row a planned delivery that is not settled. The dispatcher's own view.
--- Raise the number when its fold changes: fold 6.
+-- Raise the number when its fold changes: fold 7.
 create table {table} (
     delivery_id      uuid        not null primary key,
     cause_kind       text,                 -- publication, notice

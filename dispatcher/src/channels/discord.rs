@@ -155,6 +155,10 @@ impl Channel for DiscordChannel {
         })
     }
 
+    fn wake(&self) {
+        self.pace.wake();
+    }
+
     fn attempt_time_max(&self) -> Duration {
         http::attempt_time_max(&self.outbound)
     }

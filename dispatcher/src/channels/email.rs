@@ -240,6 +240,10 @@ impl Channel for EmailChannel {
         }
     }
 
+    fn wake(&self) {
+        self.tempo().wake();
+    }
+
     fn close(&self) -> BoxFuture<'_, ()> {
         Box::pin(self.pool.close())
     }

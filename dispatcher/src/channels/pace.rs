@@ -50,6 +50,11 @@ impl Pace {
         }
     }
 
+    /// Ends the rest: somebody says that there is no reason for it any more.
+    pub(super) fn wake(&self) {
+        *self.rest.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
     /// How much of the rest is left; none when it is over.
     pub(super) fn ready_after(&self) -> Option<Duration> {
         let now = self.clock.monotonic();
@@ -81,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rest_ends_by_time_alone_and_a_shorter_one_does_not_end_it() {
+    fn a_rest_ends_by_time_or_by_a_word_and_a_shorter_one_does_not_end_it() {
         let hand = Clock::manual(datetime!(2026-01-02 03:04:05 UTC));
         let pace = Pace::new(hand.clock());
         assert_eq!(pace.ready_after(), None);
@@ -95,6 +100,9 @@ mod tests {
         hand.set(datetime!(2036-01-01 00:00 UTC));
         assert_eq!(pace.ready_after(), Some(Duration::from_secs(7)));
         hand.advance(Duration::from_secs(7));
+        assert_eq!(pace.ready_after(), None);
+        pace.rest(Duration::from_secs(7));
+        pace.wake();
         assert_eq!(pace.ready_after(), None);
     }
 }

@@ -176,6 +176,10 @@ impl Channel for SesChannel {
         }
     }
 
+    fn wake(&self) {
+        self.account.tempo.wake();
+    }
+
     fn attempt_time_max(&self) -> Duration {
         http::attempt_time_max(&self.outbound)
     }

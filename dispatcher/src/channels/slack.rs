@@ -137,6 +137,10 @@ impl Channel for SlackChannel {
     }
 
     /// Of two requests.
+    fn wake(&self) {
+        self.pace.wake();
+    }
+
     fn attempt_time_max(&self) -> Duration {
         http::attempt_time_max(&self.outbound) + self.outbound.policy().timeout
     }

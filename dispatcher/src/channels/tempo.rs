@@ -117,6 +117,11 @@ impl Tempo {
         self.pace.rest(lasts);
     }
 
+    /// Ends the rest. Then one attempt is made, as after any.
+    pub(super) fn wake(&self) {
+        self.pace.wake();
+    }
+
     fn opened(&self) -> std::sync::MutexGuard<'_, Vec<Uuid>> {
         // Each change of the list is one of a whole entry.
         self.opened.lock().unwrap_or_else(PoisonError::into_inner)

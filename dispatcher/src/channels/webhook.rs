@@ -191,6 +191,10 @@ impl Channel for WebhookChannel {
         }))
     }
 
+    fn wake(&self) {
+        self.pace.wake();
+    }
+
     fn attempt_time_max(&self) -> Duration {
         http::attempt_time_max(&self.outbound)
     }

@@ -95,6 +95,7 @@ fn a_delivery_waits_for_its_channel_if_that_is_to_blame_and_else_for_its_own_tim
         "server_error",
         "service_unavailable",
         "token_refused",
+        "quota_exceeded",
     ] {
         assert_eq!(whom(deferred(reason, false)), FOR_CHANNEL, "{reason}");
     }
@@ -105,7 +106,6 @@ fn a_delivery_waits_for_its_channel_if_that_is_to_blame_and_else_for_its_own_tim
         "rejected",
         "rate_limited",
         "throttled",
-        "quota_exceeded",
         "unheard_of",
     ] {
         assert_eq!(whom(deferred(reason, false)), FOR_ITSELF, "{reason}");

@@ -172,3 +172,40 @@ async fn a_mail_whose_answer_was_lost_is_held_in_doubt_and_not_sent_again() {
     assert_eq!(house.accounting(id).await, held);
     assert_eq!(receivers(&sink).len() as i64, READERS);
 }
+
+/// It takes nobody's mail, whoever it is for, until it has room again: whoever looks is told so, and whoever has made room need not
+/// wait for the hour to pass.
+#[actix_web::test]
+async fn a_days_quota_that_is_used_up_is_told_and_who_has_more_goes_on_at_once() {
+    let (house, sink, channel) = start(Limit::None).await;
+    let used_up = sink.add_rule(Refusal::QUOTA_EXCEEDED.rule());
+    let id = house.publish("The ferry", "It runs.", &[channel]).await;
+    house.platform.settle().await;
+    assert_eq!(house.accounting(id).await, sent(0));
+    let path = format!("/api/v1/channels/{channel}/health");
+    let (_, health) = super::desk::get(&house, &path).await;
+    assert_eq!(
+        (&health["state"], &health["failing_reason"]),
+        (&json!("failing"), &json!("quota_exceeded")),
+        "{health}"
+    );
+    let accounting = format!("/api/v1/publications/{id}/accounting");
+    let told = super::bounced::get(&house, &accounting).await["channels"][0]["waits_for"].clone();
+    let told = told.as_str().unwrap_or_default();
+    assert!(
+        told.contains("the day's quota at the mail service is used up"),
+        "{told}"
+    );
+    // It rests, and what comes meanwhile does too.
+    sink.remove_rule(used_up);
+    for _ in 0..60 {
+        a_second(&house).await;
+    }
+    assert_eq!(house.accounting(id).await, sent(0));
+    house.enable(channel).await;
+    for _ in 0..5 {
+        a_second(&house).await;
+    }
+    assert_eq!(house.accounting(id).await, sent(READERS));
+    assert_eq!(receivers(&sink).len() as i64, READERS);
+}

@@ -2,16 +2,21 @@
 
 use super::*;
 
-/// A relay that has forgotten everybody says of each that nobody has the address.
-#[test]
-fn that_nobody_has_an_address_is_believed_of_who_takes_mail_for_others() {
-    let (breaker, closed) = (Breaker::default(), way(Circuit::Closed));
-    let unknown = Outcome::Failed {
+/// Nobody has the address.
+fn nobody() -> Outcome {
+    Outcome::Failed {
         reason: Reason::BadAddress,
         code: 550,
         reply: "550 5.1.1 no such user".to_owned(),
         blame: Blame::Address,
-    };
+    }
+}
+
+/// A relay that has forgotten everybody says of each that nobody has the address.
+#[test]
+fn that_nobody_has_an_address_is_believed_of_who_takes_mail_for_others() {
+    let (breaker, closed) = (Breaker::default(), way(Circuit::Closed));
+    let unknown = nobody();
     let is_unknown = |way: &Way, n, outcome: &Outcome| {
         let judged = breaker.judge(way, whose(n), outcome, NOW);
         assert_eq!(judged.verdict, Verdict::Nothing);
@@ -37,12 +42,7 @@ fn that_nobody_has_an_address_is_believed_of_who_takes_mail_for_others() {
 #[test]
 fn of_a_domain_where_nobody_is_known_any_more_few_are_believed_to_be_unknown() {
     let (breaker, closed) = (Breaker::default(), way(Circuit::Closed));
-    let unknown = Outcome::Failed {
-        reason: Reason::BadAddress,
-        code: 550,
-        reply: "550 5.1.1 no such user".to_owned(),
-        blame: Blame::Address,
-    };
+    let unknown = nobody();
     let judged = |n, domain, outcome: &Outcome| {
         let domain_id = Some(Uuid::from_u128(domain));
         let whose = Whose {

@@ -226,23 +226,28 @@ fn path(house: &House, subscriber_id: Uuid) -> String {
     format!("/p/{}", link.sign(house.link_keys.current()))
 }
 
-#[actix_web::test]
-async fn a_reader_chooses_on_the_page_leaves_and_comes_back() {
-    let house = House::start().await;
-    let markets = house
-        .topic("markets", ByDefault::Out, Sender::default())
-        .await;
-    let ada = house.subscriber("ada@example.org").await;
+/// A topic, and a page that offers it alone.
+async fn markets(house: &House, by_default: ByDefault) -> (Uuid, Offer) {
+    let by_itself = by_default == ByDefault::In;
+    let id = house.topic("markets", by_default, Sender::default()).await;
     let topic = OfferedTopic {
-        id: markets,
+        id,
         name: "Markets".to_owned(),
         description: None,
-        by_default: false,
+        by_default: by_itself,
     };
     let offer = Offer {
         topics: vec![topic],
         channels: vec![],
     };
+    (id, offer)
+}
+
+#[actix_web::test]
+async fn a_reader_chooses_on_the_page_leaves_and_comes_back() {
+    let house = House::start().await;
+    let (markets, offer) = markets(&house, ByDefault::Out).await;
+    let ada = house.subscriber("ada@example.org").await;
     let path = path(&house, ada);
     let form = "application/x-www-form-urlencoded";
     let post = |body: String| {

@@ -1,31 +1,18 @@
 //! A page that was shown before its reader said something elsewhere.
 
 use actix_web::test::TestRequest;
-use tidings_command_api::{Offer, OfferedTopic};
 use tidings_domain::subscriber::{Subscriber, What};
-use tidings_domain::topic::{ByDefault, Sender};
+use tidings_domain::topic::ByDefault;
 use tidings_tests::house::House;
 
-use super::{path, visit};
+use super::{markets, path, visit};
 
 /// It stands open, or was kept in a tab, and knows nothing of what they say by a mail meanwhile.
 #[actix_web::test]
 async fn a_page_that_was_open_while_its_reader_left_a_topic_does_not_bring_it_back() {
     let house = House::start().await;
-    let markets = house
-        .topic("markets", ByDefault::In, Sender::default())
-        .await;
+    let (markets, offer) = markets(&house, ByDefault::In).await;
     let ada = house.subscriber("ada@example.org").await;
-    let topic = OfferedTopic {
-        id: markets,
-        name: "Markets".to_owned(),
-        description: None,
-        by_default: true,
-    };
-    let offer = Offer {
-        topics: vec![topic],
-        channels: vec![],
-    };
     let path = path(&house, ada);
     let wants = async || {
         let loaded = house.platform.store.load::<Subscriber>(ada).await.unwrap();

@@ -102,6 +102,8 @@ create table publishing_delivery_log_g1 (
     feedback_reason text,
     bounce text,
     reopened integer not null,
+    doubted_attempt integer,
+    deferred_reason text,
     last_event text not null,
     last_reason text,
     last_code integer,
@@ -152,7 +154,7 @@ create table publishing_dispatch_queue_g1 (
     PRIMARY KEY (delivery_id)
 );
 CREATE INDEX publishing_dispatch_queue_g1_cause ON publishing_dispatch_queue_g1 USING btree (cause_id);
-CREATE INDEX publishing_dispatch_queue_g1_channel ON publishing_dispatch_queue_g1 USING btree (channel_id, "position") WHERE (put_off_for = 'channel'::text);
+CREATE INDEX publishing_dispatch_queue_g1_channel ON publishing_dispatch_queue_g1 USING btree (channel_id, "position") WHERE (put_off_for = ANY (ARRAY['channel'::text, 'pace'::text]));
 CREATE INDEX publishing_dispatch_queue_g1_due ON publishing_dispatch_queue_g1 USING btree (priority DESC, due_at, delivery_id) WHERE (open_attempt = 0);
 CREATE INDEX publishing_dispatch_queue_g1_later ON publishing_dispatch_queue_g1 USING btree (subscriber_id, delivery_id) WHERE (put_off_for IS NOT NULL);
 CREATE INDEX publishing_dispatch_queue_g1_open ON publishing_dispatch_queue_g1 USING btree (open_deadline_at) WHERE (open_attempt > 0);

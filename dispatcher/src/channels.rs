@@ -29,6 +29,7 @@ pub use account::{Accounts, Opened};
 pub(crate) use cap::Cap;
 pub(crate) use common::build;
 pub use common::check;
+pub(crate) use http::RETRY_AFTER_MAX;
 pub use pace::Paces;
 
 /// Every kind of channel there is.

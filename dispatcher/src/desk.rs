@@ -1,6 +1,7 @@
 //! What this room answers over HTTP, since it owns the renderers and the ways out: how a publication will look,
 //! a message sent to try a channel, and how a channel is.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -16,6 +17,7 @@ use tidings_event_store::view::{Reached, reached};
 use tidings_event_store::{LoadError, RETRY_AFTER, Store};
 use tidings_service::access::{Gate, Route, serve};
 use tidings_service::config::PublicUrl;
+use tidings_service::hindrance::{Hindrance, Hindrances};
 use tidings_service::http::AT_LEAST_PATIENCE;
 use tidings_service::problem::chain;
 use tidings_service::{Clock, Ids, Problem};
@@ -27,6 +29,7 @@ use crate::causes::topics;
 use crate::channel::{About, Channel, Environment, Job, Reach, Recipient};
 use crate::content::Composed;
 use crate::roster::{Roster, Way};
+use crate::working::working;
 use tries::Tries;
 
 pub mod audience;
@@ -82,6 +85,17 @@ pub struct Desk {
     dns_checks: Semaphore,
 }
 
+/// Those of these channels whose settings or credentials can not be used by whoever delivers in this environment, and what is wrong
+/// with them. One that can not be read is none of them.
+pub async fn unusable(
+    store: Store,
+    environment: Environment,
+    channels: &[Uuid],
+) -> HashMap<Uuid, String> {
+    let roster = Roster::for_trying(store, environment);
+    roster.unusable(channels).await
+}
+
 /// Where it would go.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -89,6 +103,9 @@ pub struct Where {
     /// The channel.
     pub channel_id: Uuid,
 }
+
+/// Events at the end of the log that are looked at for whether a channel is slowed down.
+const LOOKED_AT: i64 = 1_000;
 
 /// Whom a preview is addressed to.
 const SAMPLE_READER: &str = "reader@example.org";
@@ -133,6 +150,32 @@ impl Desk {
             ChannelState::Unknown => Err(Problem::not_found("There is no channel of that id.")),
             _ => Ok(way),
         }
+    }
+
+    /// What hinders channels, for those who tell of what waits for them. What can not be read is not told.
+    pub fn hindrances(self: Arc<Self>) -> Hindrances {
+        Arc::new(move |channels: Vec<Uuid>| {
+            let desk = self.clone();
+            Box::pin(async move { desk.hindrances_of(&channels).await })
+        })
+    }
+
+    async fn hindrances_of(&self, channels: &[Uuid]) -> HashMap<Uuid, Hindrance> {
+        let mut found: HashMap<Uuid, Hindrance> = HashMap::new();
+        for (channel_id, wrong) in self.roster.unusable(channels).await {
+            found.entry(channel_id).or_default().unusable = Some(wrong);
+        }
+        match working(self.store.log(), channels, LOOKED_AT).await {
+            Ok(all) => {
+                for it in all.into_iter().filter(|it| it.slowed.is_some()) {
+                    found.entry(it.channel_id).or_default().slowed = it.slowed;
+                }
+            }
+            Err(error) => {
+                tracing::debug!(error = %chain(&error), "how channels work can not be read")
+            }
+        }
+        found
     }
 
     /// How far these views are, once they are as far as was asked for.
@@ -208,10 +251,11 @@ struct Sample {
 
 /// The way out itself, or why there is none.
 fn channel(way: &Way) -> Result<&Arc<dyn Channel>, Problem> {
+    let wrong = way.wrong.as_deref().unwrap_or_default();
     way.channel.as_ref().ok_or_else(|| {
-        Problem::conflict(
-            "The channel's settings or credentials can not be used; configure it anew.",
-        )
+        Problem::conflict(format!(
+            "The channel can not be used as it is set up ({wrong}); configure it anew."
+        ))
     })
 }
 

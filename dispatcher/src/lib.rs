@@ -34,6 +34,7 @@ mod stepping;
 mod surroundings;
 mod tracking;
 mod worker;
+pub mod working;
 
 pub use crate::audience::Obstacle;
 pub use crate::core::{DispatchError, Limits, Options};

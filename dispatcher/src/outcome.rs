@@ -23,7 +23,7 @@ use crate::roster::Way;
 
 /// Between two tries to record an outcome while the log is away.
 const PAUSE: Duration = Duration::from_millis(250);
-/// How long a mail waits that was one too many, beside the channel's own rest.
+/// How long a mail waits at least that was one too many; else as long as the channel rests.
 const PACED: time::Duration = time::Duration::seconds(30);
 
 /// Records the outcome of the attempt that `delivery` has open; gives the position of the last event. `receiver`: as it was judged
@@ -166,6 +166,7 @@ fn trouble(
     family: Family,
     (code, retry_after, blame): (i32, Option<Duration>, Blame),
     judged: &Judged,
+    rests_for: Option<Duration>,
     now: OffsetDateTime,
 ) -> Trouble {
     match (judged.wait_until(), blame) {
@@ -173,8 +174,9 @@ fn trouble(
         // Too much is asked of the account, and no more by this mail than by any other: the channel's own rest
         // is what it waits for, not the half hour of one whose receiver puts it off.
         (None, Blame::Pace) if matches!(family, Family::Mail | Family::MailApi) => {
-            Trouble::ChannelDown {
-                until: now.saturating_add(PACED),
+            let rests_for = rests_for.and_then(|rest| rest.try_into().ok());
+            Trouble::ChannelRests {
+                until: now.saturating_add(PACED.max(rests_for.unwrap_or(PACED))),
             }
         }
         (None, Blame::Network) if code == 0 => Trouble::Unreachable,
@@ -223,7 +225,15 @@ fn command(
             reply: reply(*code, text),
             now,
             family,
-            trouble: trouble(family, (*code, *retry_after, *blame), judged, now),
+            trouble: trouble(
+                family,
+                (*code, *retry_after, *blame),
+                judged,
+                way.channel
+                    .as_ref()
+                    .and_then(|channel| channel.ready_after()),
+                now,
+            ),
         },
         Outcome::Failed {
             reason,

@@ -17,6 +17,8 @@ pub const LANES: i32 = 64;
 
 /// Put off for the way there, the receiving side as a whole, or our settings: it need not wait any longer than these do.
 pub const FOR_CHANNEL: &str = "channel";
+/// Put off because the receiving side asks for fewer messages: it keeps its time, and its channel rests meanwhile.
+pub const FOR_PACE: &str = "pace";
 /// Put off for what is its own: its receiver, its message, its turn. It keeps its time.
 pub const FOR_ITSELF: &str = "itself";
 
@@ -51,7 +53,7 @@ view_row! {
         planned_at: Option<OffsetDateTime>,
         /// Not before.
         due_at: Option<OffsetDateTime>,
-        /// For whom it was put off: [`FOR_CHANNEL`] or [`FOR_ITSELF`]; none: for nobody, so far.
+        /// For whom it was put off: [`FOR_CHANNEL`], [`FOR_PACE`] or [`FOR_ITSELF`]; none: for nobody, so far.
         put_off_for: Option<String>,
         /// Why, a code.
         put_off_reason: Option<String>,
@@ -214,6 +216,7 @@ fn row(item: &Item, event: &Event) -> Option<QueueRow> {
 fn put_off_for(deferred: &Deferred) -> &'static str {
     match Reason::parse(&deferred.reason) {
         Some(reason) if reason.is_of_the_way() => FOR_CHANNEL,
+        Some(reason) if reason.asks_for_fewer() => FOR_PACE,
         _ => FOR_ITSELF,
     }
 }

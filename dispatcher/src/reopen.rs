@@ -16,7 +16,7 @@ use crate::publications::delivery_log_position;
 const CHUNK: i64 = 500;
 const FOUND: &str = "select delivery_id from publishing_delivery_log \
      where publication_id = $1 and class = $2 and ($3::uuid is null or channel_id = $3) \
-       and ($4::uuid is null or delivery_id = $4) and ($5::text[] = '{}' or reason = any($5)) and position < $6 \
+       and ($4::uuid is null or delivery_id = $4) and ($5::text[] = '{}' or reason = any($5) or reason = 'gave_up' and deferred_reason = any($5)) and position < $6 \
        and ($8::uuid is null or delivery_id > $8) order by delivery_id limit $7";
 
 impl Core {

@@ -35,6 +35,8 @@ pub(crate) struct Way {
     pub(crate) doubt: DoubtPolicy,
     /// To send with; none when its settings or credentials can not be used.
     pub(crate) channel: Option<Arc<dyn Channel>>,
+    /// What is wrong with them, if so: a clause. It holds no credential.
+    pub(crate) wrong: Option<String>,
 }
 
 impl Way {
@@ -54,6 +56,8 @@ impl Way {
         self.state.is_enabled() && self.channel.is_some() && !waits
     }
 }
+
+const UNKNOWN_KIND: &str = "this version of the program does not know its kind";
 
 /// Every channel met so far.
 pub(crate) struct Roster {
@@ -191,10 +195,23 @@ impl Roster {
                 continue;
             }
             if let Err(error) = self.refresh(channel_id).await {
-                tracing::debug!(channel = %channel_id, error = %chain(&error), "a channel can not be read");
+                unread(channel_id, &error);
             }
         }
         Ok(())
+    }
+
+    /// Those of these channels whose settings or credentials can not be used, and what is wrong with them. One that can not be read
+    /// is none of them.
+    pub(crate) async fn unusable(&self, channels: &[Uuid]) -> HashMap<Uuid, String> {
+        let mut unusable = HashMap::new();
+        for channel_id in channels {
+            match self.refresh(*channel_id).await {
+                Ok(way) => unusable.extend(way.wrong.clone().map(|wrong| (*channel_id, wrong))),
+                Err(error) => unread(*channel_id, &error),
+            }
+        }
+        unusable
     }
 
     fn known(&self, channel_id: Uuid) -> Option<Arc<Way>> {
@@ -214,6 +231,7 @@ impl Roster {
             kind: None,
             doubt: DoubtPolicy::Hold,
             channel: None,
+            wrong: None,
         };
         let Some(setup) = loaded.state.setup() else {
             return way;
@@ -240,13 +258,21 @@ impl Roster {
             }
             Some(Err(error)) => {
                 tracing::error!(channel = %loaded.id, error = %chain(&error), "a channel can not be used");
+                let problems: Vec<String> =
+                    error.problems.iter().map(ToString::to_string).collect();
+                way.wrong = Some(problems.join("; "));
             }
             None => {
                 tracing::error!(channel = %loaded.id, "a channel's kind is not known to this version");
+                way.wrong = Some(UNKNOWN_KIND.to_owned());
             }
         }
         way
     }
+}
+
+fn unread(channel_id: Uuid, error: &LoadError) {
+    tracing::debug!(channel = %channel_id, error = %chain(error), "a channel can not be read");
 }
 
 /// The credentials it had before, and when they were replaced.

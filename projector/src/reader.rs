@@ -1,5 +1,6 @@
 //! What every endpoint reads with: the views' tables, and how far the views have come.
 
+use std::collections::HashMap;
 use std::error::Error as StdError;
 use std::io;
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use tidings_event_store::view::{Reached, reached};
 use tidings_event_store::witness::Folder;
 use tidings_event_store::{LoadError, ReadError, Store};
 use tidings_service::Problem;
+use tidings_service::hindrance::{Hindrance, Hindrances};
 use tidings_service::look::{Look, Looker, RecordLook, Seen};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_postgres::Row;
@@ -39,6 +41,7 @@ pub struct Reader {
     views: Vec<Registered>,
     record_look: Option<RecordLook>,
     erasure_waits: Option<ErasureWaits>,
+    hindrances: Option<Hindrances>,
     witness: Option<Folder>,
     engagement_months: Option<u32>,
     bulk: Arc<Semaphore>,
@@ -54,6 +57,7 @@ impl Reader {
             views: VIEWS.to_vec(),
             record_look: None,
             erasure_waits: None,
+            hindrances: None,
             witness: None,
             engagement_months: None,
             bulk: Arc::new(Semaphore::new(BULK_MAX)),
@@ -77,6 +81,21 @@ impl Reader {
     /// None: nothing is known to be in its way.
     pub(crate) fn erasure_waits_for(&self, subscriber_id: Uuid) -> Option<String> {
         self.erasure_waits.as_ref()?(subscriber_id)
+    }
+
+    /// Tells what hinders channels, as whoever delivers in this process finds it.
+    #[must_use]
+    pub fn with_hindrances(mut self, hindrances: Hindrances) -> Self {
+        self.hindrances = Some(hindrances);
+        self
+    }
+
+    /// Of these channels; none: nothing is known against any.
+    pub(crate) async fn hindrances(&self, channels: &[Uuid]) -> HashMap<Uuid, Hindrance> {
+        match &self.hindrances {
+            Some(hindrances) if !channels.is_empty() => hindrances(channels.to_vec()).await,
+            _ => HashMap::new(),
+        }
     }
 
     /// Proves with what lies in this folder of the witness.

@@ -80,6 +80,7 @@ reasons! {
     ConfigurationSetNotFound = "configuration_set_not_found": "the mail service does not know the configuration set",
     ConnectFailed = "connect_failed": "the receiving side can not be connected to",
     DestinationNotAllowed = "destination_not_allowed": "its address leads to where nothing may be sent",
+    EncryptionRequired = "encryption_required": "the mail server wants the connection to be encrypted first",
     Gone = "gone": "the receiver says that it wants no more of it, ever",
     NotAllowed = "not_allowed": "the receiving side does not let us post there",
     NotInChannel = "not_in_channel": "the bot is no member of the place it posts to",
@@ -159,6 +160,7 @@ impl Reason {
                 | Self::ConnectFailed
                 | Self::ConnectionLost
                 | Self::DestinationNotAllowed
+                | Self::EncryptionRequired
                 | Self::Gone
                 | Self::NotAllowed
                 | Self::NotInChannel
@@ -182,6 +184,25 @@ impl Reason {
                 | Self::TokenRefused
                 | Self::WebhookNotFound
         )
+    }
+
+    /// Whether it is said of an attempt that was not made: it tells nothing of the receiving side.
+    pub fn is_of_no_attempt(self) -> bool {
+        matches!(
+            self,
+            Self::DomainSlowed
+                | Self::NoFreeConnection
+                | Self::Paced
+                | Self::Preferences
+                | Self::RecordUnknown
+                | Self::Stale
+        )
+    }
+
+    /// Whether the receiving side asks by it for fewer messages of the channel as a whole: the channel rests for a while, and what
+    /// waits for it meanwhile waits for that.
+    pub fn asks_for_fewer(self) -> bool {
+        matches!(self, Self::RateLimited | Self::Throttled)
     }
 }
 
@@ -231,7 +252,9 @@ mod tests {
         ];
         assert!(own.iter().all(|it| !it.is_of_the_way()));
         let ways = Reason::ALL.iter().filter(|it| it.is_of_the_way());
-        assert_eq!(ways.count(), 34);
+        assert_eq!(ways.count(), 35);
+        let both = |it: &&Reason| it.is_of_the_way() && it.asks_for_fewer();
+        assert_eq!(Reason::ALL.iter().find(both), None);
     }
 
     #[test]

@@ -1,5 +1,5 @@
 -- Each channel with its public settings; credentials stay in the log, sealed.
--- Raise the number when its fold changes: fold 3.
+-- Raise the number when its fold changes: fold 4.
 create table {table} (
     channel_id      uuid    not null primary key,
     kind            text,                        -- email, slack, discord, …

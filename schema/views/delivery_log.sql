@@ -1,5 +1,5 @@
 -- What became of each delivery. class to settled_at are what readers ask for, judged from the columns
--- behind them, which is what the fold needs to merge. Raise the number when its fold changes: fold 3.
+-- behind them, which is what the fold needs to merge. Raise the number when its fold changes: fold 4.
 create table {table} (
     delivery_id     uuid    not null primary key,
     publication_id  uuid,
@@ -18,6 +18,8 @@ create table {table} (
     feedback_reason text,                        -- why it bounced, or the kind of complaint
     bounce          text,                        -- hard or soft
     reopened        integer not null,            -- how often somebody had it tried again
+    doubted_attempt integer,                     -- the latest that was in doubt at any time, whatever came of it
+    deferred_reason text,                        -- why it was put off last, since it was planned or reopened
     last_event      text    not null,
     last_reason     text,
     last_code       integer,

@@ -9,6 +9,7 @@ pub mod clock;
 pub mod config;
 pub mod csv;
 pub mod health;
+pub mod hindrance;
 pub mod http;
 pub mod ids;
 pub mod key_command;

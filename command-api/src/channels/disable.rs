@@ -28,14 +28,14 @@ pub(crate) const ROUTE: Route = (
 #[schema(example = json!({ "reason": "maintenance" }))]
 pub(crate) struct Disabling {
     /// A short code in lower case with underscores.
-    #[schema(default = "disabled_by_operator")]
+    #[schema(default = "requested")]
     reason: String,
 }
 
 impl Default for Disabling {
     fn default() -> Self {
         Self {
-            reason: "disabled_by_operator".to_owned(),
+            reason: "requested".to_owned(),
         }
     }
 }

@@ -61,7 +61,8 @@ impl Default for WhatToRetry {
 /// Try failed deliveries again
 ///
 /// Those that have failed by now wait for another attempt, each judged anew: whoever has left meanwhile gets nothing.
-/// The same message goes out, so that whoever has it after all can tell.
+/// The same message goes out, so that whoever has it after all can tell. `failed_reasons` also finds what was given up (`gave_up`)
+/// after it had been put off for one of them.
 #[utoipa::path(
     post, path = "/api/v1/publications/{id}/retry", tag = "publications", security(("bearer" = [])),
     params(
@@ -71,7 +72,7 @@ impl Default for WhatToRetry {
     ),
     request_body = inline(Option<WhatToRetry>),
     responses(
-        (status = 202, description = "They are being reopened; `Location` shows how it goes", body = Changed),
+        (status = 202, description = "Those there are are being reopened; `Location` shows how it goes", body = Changed),
         (status = 404, description = "No such publication", body = ProblemBody,
             content_type = "application/problem+json"),
         (status = 409, description = "It was not sent yet, or is cancelled, or a retry is under way",

@@ -29,6 +29,7 @@ fn way(circuit: Circuit) -> Way {
         kind: None,
         doubt: DoubtPolicy::Hold,
         channel: None,
+        wrong: None,
     }
 }
 

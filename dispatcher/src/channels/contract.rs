@@ -1,9 +1,14 @@
 //! What every kind of channel must keep to, run on each.
 
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+
 use serde_json::{Value, json};
+use tidings_proto::Reason;
 
 use super::{KINDS, find, support};
-use crate::channel::{Kind, Reach, RenderError};
+use crate::channel::{Job, Kind, Outcome, Reach, RenderError};
+use crate::content::Composed;
 
 /// Settings and credentials each kind accepts, and where a wrong value of a field is named.
 struct Sample {
@@ -304,6 +309,36 @@ fn webhook() -> Sample {
     }
 }
 
+/// The sample delivery.
+fn job<'a>(kind: &Kind, content: &'a Composed) -> Job<'a> {
+    match kind.reach {
+        Reach::Addressed => support::addressed(content, "ada@example.org", Some("Ada")),
+        Reach::Broadcast => support::broadcast(content),
+    }
+}
+
+/// Settings and credentials of channels of this kind that lead to whoever listens there; of files, into the folder of the sample.
+fn leading_to(receiver: SocketAddr, kind: &Kind) -> Vec<(Value, Option<Value>)> {
+    let mut sample = sample(kind);
+    let host = format!("http://{receiver}");
+    let url = format!("{host}/in");
+    match kind.name {
+        "email" => sample.settings["port"] = json!(receiver.port()),
+        "ses" => sample.settings["endpoint"] = json!(host),
+        "webhook" => sample.settings["url"] = json!(url),
+        "discord" => sample.credentials = Some(json!({"webhook_url": url})),
+        "slack" => {
+            let bot = json!({"channel": "C0123", "api_url": host});
+            let token = Some(json!({"bot_token": "xoxb-1"}));
+            let webhook = Some(json!({"webhook_url": url}));
+            return vec![(sample.settings, webhook), (bot, token)];
+        }
+        "file" => {}
+        other => panic!("say how the kind {other} is led to a receiver"),
+    }
+    vec![(sample.settings, sample.credentials)]
+}
+
 fn for_each_kind(check: impl Fn(&'static Kind, &Sample)) {
     for kind in KINDS {
         check(kind, &sample(kind));
@@ -379,14 +414,8 @@ fn the_same_job_renders_to_the_same_bytes() {
     for_each_kind(|kind, sample| {
         let credentials = sample.credentials.as_ref().map(Value::to_string);
         let channel = (kind.build)(&sample.settings, credentials.as_deref(), &environment).unwrap();
-        let job = || match kind.reach {
-            Reach::Addressed => support::addressed(&content, "ada@example.org", Some("Ada")),
-            Reach::Broadcast => support::broadcast(&content),
-        };
-        let (first, second) = (
-            channel.render(&job()).unwrap(),
-            channel.render(&job()).unwrap(),
-        );
+        let render = || channel.render(&job(kind, &content)).unwrap();
+        let (first, second) = (render(), render());
         assert!(!first.body.is_empty());
         assert_eq!(
             (&first.body, &first.to),
@@ -431,5 +460,40 @@ fn an_attempt_to_inject_headers_fails_that_delivery_alone() {
         );
         let good = support::addressed(&content, "a@example.org", Some("A \"B\" <c>, é 😀"));
         assert!(channel.render(&good).is_ok());
+    }
+}
+
+/// Whether a folder, or one in it, has a file.
+fn has_files(folder: &Path) -> bool {
+    let entries = folder.read_dir().unwrap().map(|entry| entry.unwrap());
+    let mut paths = entries.map(|entry| entry.path());
+    paths.any(|path| !path.is_dir() || has_files(&path))
+}
+
+#[tokio::test]
+async fn an_attempt_that_is_too_old_when_it_is_made_reaches_nobody() {
+    let content = support::content();
+    for kind in KINDS {
+        let folder = tempfile::tempdir().unwrap();
+        let environment = support::environment(folder.path());
+        let receiver = TcpListener::bind("127.0.0.1:0").unwrap();
+        receiver.set_nonblocking(true).unwrap();
+        let met = tokio::net::TcpListener::from_std(receiver.try_clone().unwrap()).unwrap();
+        for (settings, credentials) in leading_to(receiver.local_addr().unwrap(), kind) {
+            let credentials = credentials.map(|it| it.to_string());
+            let channel = (kind.build)(&settings, credentials.as_deref(), &environment).unwrap();
+            let rendered = channel.render(&job(kind, &content)).unwrap();
+            let outcome = channel.send(&rendered, &|| false).await;
+            let reason = Reason::Stale;
+            assert_eq!(outcome, Outcome::Abandoned { reason }, "{settings}");
+            let is_met = receiver.accept().is_ok() || has_files(folder.path());
+            assert!(!is_met, "{}: {settings}", kind.name);
+            // One that is young enough does reach somebody.
+            let is_met = tokio::select! {
+                _ = channel.send(&rendered, &support::always) => has_files(folder.path()),
+                connection = met.accept() => connection.is_ok(),
+            };
+            assert!(is_met, "{}: {settings}", kind.name);
+        }
     }
 }

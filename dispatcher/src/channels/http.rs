@@ -16,7 +16,7 @@ use crate::channel::{Blame, Environment, Fresh, Outcome, one_line};
 
 /// No receiver makes us wait for less or longer than this.
 const RETRY_AFTER_MIN: Duration = Duration::from_secs(1);
-pub(super) const RETRY_AFTER_MAX: Duration = Duration::from_secs(3_600);
+pub(crate) const RETRY_AFTER_MAX: Duration = Duration::from_secs(3_600);
 /// Longest id of a message that is kept, in characters.
 const MESSAGE_ID_LENGTH_MAX: usize = 128;
 /// What an attempt takes beside its request: rendering, and the commits before and after.

@@ -41,7 +41,8 @@ pub struct Preview {
 
 /// See what a channel will send
 ///
-/// Exactly as it goes out, to a made-up reader. Nothing is sent and nothing is recorded.
+/// As it goes out, to a made-up reader; where a channel's mails tell of being opened, without the picture and links that do. Nothing
+/// is sent and nothing is recorded.
 ///
 /// # Errors
 /// 404 for an unknown publication or channel, 409 when there is nothing to render or nothing to render it with.

@@ -100,18 +100,13 @@ fn a_delivery_waits_for_its_channel_if_that_is_to_blame_and_else_for_its_own_tim
         assert_eq!(whom(deferred(reason, false)), FOR_CHANNEL, "{reason}");
     }
     // Given what may be said of this receiver or message, or asks us to come back later.
-    for reason in [
-        "try_later",
-        "mailbox_full",
-        "rejected",
-        "rate_limited",
-        "throttled",
-        "unheard_of",
-    ] {
+    for reason in ["try_later", "mailbox_full", "rejected", "unheard_of"] {
         assert_eq!(whom(deferred(reason, false)), FOR_ITSELF, "{reason}");
     }
-    // A mail that was one too many waits as the channel does, and is none that did not get through.
-    assert_eq!(whom(deferred("throttled", true)), FOR_ITSELF);
+    // One that was one too many waits as the channel does, and is none that did not get through.
+    for reason in ["rate_limited", "throttled"] {
+        assert_eq!(whom(deferred(reason, true)), FOR_PACE, "{reason}");
+    }
     // "Later" may be one receiver's word. If the channel was found to take nothing it waits half a minute anyway.
     assert_eq!(whom(deferred("try_later", true)), FOR_ITSELF);
     for reason in ["preferences", "domain_slowed", "paced"] {

@@ -33,12 +33,23 @@ pub enum Trouble {
     },
     /// It could not be reached.
     Unreachable,
-    /// Nothing gets through to it for now, or it was given mails too quickly: that says nothing of the delivery, which
-    /// waits for the channel.
+    /// Nothing gets through to it for now: that says nothing of the delivery, which waits for the channel.
     ChannelDown {
         /// When the channel is tried again.
         until: OffsetDateTime,
     },
+    /// It was given mails too quickly: that says nothing of the delivery either, and nobody can have the channel tried sooner.
+    ChannelRests {
+        /// When the channel goes on.
+        until: OffsetDateTime,
+    },
+}
+
+impl Trouble {
+    /// Whether it is no fault of the delivery's.
+    pub fn is_of_the_channel(self) -> bool {
+        matches!(self, Self::ChannelDown { .. } | Self::ChannelRests { .. })
+    }
 }
 
 const MAIL_PUT_OFF: [Duration; 5] = [
@@ -130,11 +141,13 @@ impl Family {
     pub fn wait(self, trouble: Trouble, n: u32) -> Duration {
         let wanted = match trouble {
             Trouble::PutOff { retry_after } => retry_after,
-            Trouble::Unreachable | Trouble::ChannelDown { .. } => None,
+            Trouble::Unreachable | Trouble::ChannelDown { .. } | Trouble::ChannelRests { .. } => {
+                None
+            }
         };
         let wanted = wanted.map(|wanted| wanted.clamp(RETRY_AFTER_MIN, RETRY_AFTER_MAX));
         match (self, trouble) {
-            (_, Trouble::ChannelDown { .. }) => Duration::ZERO,
+            (_, Trouble::ChannelDown { .. } | Trouble::ChannelRests { .. }) => Duration::ZERO,
             (Self::Http, _) => wanted.unwrap_or_else(|| step(&HTTP, n)),
             (Self::Webhook, _) => step(&WEBHOOK, n).max(wanted.unwrap_or_default()),
             (Self::Mail, Trouble::PutOff { .. }) => step(&MAIL_PUT_OFF, n),
@@ -172,10 +185,17 @@ pub fn retry_at(
     delivery_id: Uuid,
     now: OffsetDateTime,
 ) -> Option<OffsetDateTime> {
-    if let Trouble::ChannelDown { until } = trouble {
-        // However long that takes, the delivery is not to blame: it is not given up for it. It waits for the channel, which
-        // may be mended before its time; this wait is for a channel whose stream has yet to say that it is down.
-        return Some(until.min(now.saturating_add(CHANNEL_DOWN_MAX)).max(now));
+    // However long that takes, the delivery is not to blame: it is not given up for it.
+    match trouble {
+        // It waits for the channel, which may be mended before its time; this wait is for a channel whose stream has yet to say
+        // that it is down.
+        Trouble::ChannelDown { until } => {
+            return Some(until.min(now.saturating_add(CHANNEL_DOWN_MAX)).max(now));
+        }
+        Trouble::ChannelRests { until } => {
+            return Some(until.min(now.saturating_add(RETRY_AFTER_MAX)).max(now));
+        }
+        Trouble::PutOff { .. } | Trouble::Unreachable => {}
     }
     let since = tries.since.unwrap_or(now);
     let deferrals = family.counted(tries.deferrals, now - since);
@@ -297,6 +317,14 @@ mod tests {
         assert_eq!(
             [at(until), at(soon), at(NOW)],
             [Some(now + CHANNEL_DOWN_MAX), Some(soon), Some(now)]
+        );
+        let at = |until| {
+            let rests = Trouble::ChannelRests { until };
+            retry_at(Family::Mail, rests, &tries(9, 9), Uuid::nil(), now)
+        };
+        assert_eq!(
+            [at(until), at(soon), at(NOW)],
+            [Some(now + RETRY_AFTER_MAX), Some(soon), Some(now)]
         );
     }
 

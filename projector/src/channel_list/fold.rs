@@ -4,7 +4,7 @@ use tidings_event_store::feed::Item;
 use tidings_event_store::vault::KeyRing;
 use tidings_event_store::view::{Definition, Merge, View};
 use tidings_event_store::{UnderstandError, view_row};
-use tidings_proto::Event;
+use tidings_proto::{Event, Reason};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -94,7 +94,7 @@ impl View for ChannelList {
                 ..row
             },
             Event::ChannelCircuitOpened(it) => ChannelRow {
-                circuit_reason: Some(it.reason.clone()),
+                circuit_reason: told(&it.reason),
                 probe_at: fields.instant("probe_at_us", it.probe_at_us)?,
                 ..row.circuit("open", at)
             },
@@ -107,6 +107,12 @@ impl View for ChannelList {
         });
         Ok(())
     }
+}
+
+/// Why its circuit is open. What kept us from finding out whether it works again is no reason: the former one stands.
+fn told(reason: &str) -> Option<String> {
+    let is_ours = Reason::parse(reason).is_some_and(Reason::is_of_no_attempt);
+    (!is_ours).then(|| reason.to_owned())
 }
 
 impl ChannelRow {
@@ -173,5 +179,41 @@ impl Merge for ChannelRow {
             version: later.version,
             position: later.position,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_circuit_stays_open_for_what_opened_it_when_nobody_could_find_out_more() {
+        let row = |reason| ChannelRow {
+            channel_id: Uuid::nil(),
+            kind: None,
+            name: None,
+            settings: None,
+            has_credentials: None,
+            enabled: None,
+            disabled_reason: None,
+            circuit: Some("open".to_owned()),
+            circuit_reason: told(reason),
+            circuit_since: None,
+            probe_at: None,
+            mended_position: None,
+            version: 1,
+            position: 1,
+        };
+        let after = |reason| {
+            row("authentication_refused")
+                .merge(row(reason))
+                .circuit_reason
+        };
+        assert_eq!(
+            after("no_free_connection").unwrap(),
+            "authentication_refused"
+        );
+        assert_eq!(after("connect_failed").unwrap(), "connect_failed");
+        assert_eq!(after("of_a_later_version").unwrap(), "of_a_later_version");
     }
 }

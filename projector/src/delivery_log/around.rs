@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use tidings_event_store::restore::is_sending_held;
 use tidings_proto::reason::words;
 use tidings_service::Problem;
+use tidings_service::hindrance::Hindrance;
 use time::OffsetDateTime;
 use tokio_postgres::Row;
 use uuid::Uuid;
@@ -29,14 +30,27 @@ pub(super) struct Course {
 }
 
 /// How a channel is.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Way {
     pub(super) name: String,
     pub(super) disabled_reason: Option<String>,
-    /// What opened its circuit, and when the next attempt is made: while it is not closed.
-    pub(super) down: Option<(String, Option<OffsetDateTime>)>,
+    /// While its circuit is not closed.
+    pub(super) down: Option<Down>,
+    /// What whoever delivers knows.
+    pub(super) hindrance: Hindrance,
     /// Where it was last said to work.
     pub(super) mended_position: Option<i64>,
+}
+
+/// That a channel takes nothing.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Down {
+    /// What opened its circuit: a code.
+    pub(super) reason: String,
+    /// One message is finding out.
+    pub(super) is_probing: bool,
+    /// When the next may, if none is; it does once there is one that is due.
+    pub(super) probe_at: Option<OffsetDateTime>,
 }
 
 const PUBLICATIONS: &str = "select publication_id, cancelled_at, paused_reason from publishing_publication_status \
@@ -57,11 +71,17 @@ impl Around {
         }
         let held = is_sending_held(reader.store()).await;
         let publications = reader.rows(PUBLICATIONS, &[&publications]).await?;
-        let channels = reader.rows(CHANNELS, &[&channels]).await?;
+        let rows = reader.rows(CHANNELS, &[&channels]).await?;
+        let mut ways: HashMap<_, _> = rows.iter().map(way).collect();
+        for (channel_id, hindrance) in reader.hindrances(channels).await {
+            if let Some(way) = ways.get_mut(&channel_id) {
+                way.hindrance = hindrance;
+            }
+        }
         Ok(Self {
             held: held.map_err(|error| unloadable(&error))?,
             publications: publications.iter().map(course).collect(),
-            channels: channels.iter().map(way).collect(),
+            channels: ways,
         })
     }
 
@@ -70,6 +90,7 @@ impl Around {
         &self,
         publication_id: Option<Uuid>,
         channel_id: Option<Uuid>,
+        now: OffsetDateTime,
     ) -> Option<String> {
         let publication = publication_id.and_then(|id| self.publications.get(&id));
         let channel = channel_id.and_then(|id| self.channels.get(&id));
@@ -93,7 +114,18 @@ impl Around {
                     words(code)
                 ),
             })
-            .or_else(|| channel.and_then(Way::keeps))
+            .or_else(|| channel.and_then(|channel| channel.keeps(now)))
+    }
+
+    /// What keeps whatever is due by the channel from going out at once, although nothing is wrong with it: a clause.
+    pub(crate) fn slows(&self, channel_id: Option<Uuid>, now: OffsetDateTime) -> Option<String> {
+        let channel = self.channels.get(&channel_id?)?;
+        let slowed = channel.hindrance.slowed.as_ref();
+        let slowed = slowed.filter(|slowed| slowed.until > now)?;
+        let (name, why, until) = (&channel.name, words(&slowed.reason), shown(slowed.until));
+        Some(format!(
+            "the channel “{name}” is slowed down ({why}), until {until} as far as is known"
+        ))
     }
 
     /// Whether the channel has been said to work since this position.
@@ -106,7 +138,7 @@ impl Around {
 }
 
 impl Way {
-    fn keeps(&self) -> Option<String> {
+    fn keeps(&self, now: OffsetDateTime) -> Option<String> {
         let name = &self.name;
         if let Some(reason) = &self.disabled_reason {
             let why = words(reason);
@@ -114,12 +146,18 @@ impl Way {
                 "the channel “{name}” is switched off ({why}), until somebody enables it"
             ));
         }
-        let (reason, probe_at) = self.down.as_ref()?;
-        let then = match probe_at {
-            Some(at) => format!("the next try is made at {}", shown(*at)),
-            None => "one message finds out from time to time".to_owned(),
+        if let Some(wrong) = &self.hindrance.unusable {
+            return Some(format!(
+                "the channel “{name}” can not be used as it is set up ({wrong}), until somebody configures it anew"
+            ));
+        }
+        let down = self.down.as_ref()?;
+        let then = match down.probe_at.filter(|at| *at > now) {
+            _ if down.is_probing => "one message is finding out whether it does again".to_owned(),
+            Some(at) => format!("the next try is made at {} at the earliest", shown(at)),
+            None => "the next message that is due finds out whether it does again".to_owned(),
         };
-        let why = words(reason);
+        let why = words(&down.reason);
         Some(format!(
             "the channel “{name}” takes nothing at the moment ({why}); {then}"
         ))
@@ -142,17 +180,18 @@ fn course(row: &Row) -> (Uuid, Course) {
 
 fn way(row: &Row) -> (Uuid, Way) {
     let enabled: Option<bool> = row.get("enabled");
-    let circuit = some(row, "circuit");
-    let is_down = circuit.is_some_and(|circuit| circuit != "closed");
+    let circuit = some(row, "circuit").filter(|circuit| circuit != "closed");
     let way = Way {
         name: some(row, "name").unwrap_or_default(),
         disabled_reason: (enabled == Some(false))
             .then(|| some(row, "disabled_reason").unwrap_or_else(|| "requested".to_owned())),
-        down: is_down.then(|| {
-            let reason = some(row, "circuit_reason").unwrap_or_default();
-            (reason, row.get("probe_at"))
+        down: circuit.map(|circuit| Down {
+            reason: some(row, "circuit_reason").unwrap_or_default(),
+            is_probing: circuit == "probing",
+            probe_at: row.get("probe_at"),
         }),
         mended_position: row.get("mended_position"),
+        ..Way::default()
     };
     (row.get("channel_id"), way)
 }

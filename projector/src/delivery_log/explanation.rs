@@ -1,5 +1,6 @@
 //! Why a delivery is where it is, in words that an editor understands.
 
+use tidings_proto::Reason;
 use tidings_proto::reason::words;
 use time::OffsetDateTime;
 
@@ -18,15 +19,47 @@ pub(super) fn explanation(it: &Delivery, around: &Around, now: OffsetDateTime) -
     let course = match it.class {
         Class::Pending => pending(it, &answered, around, now),
         Class::Sent => "The receiving side took it.".to_owned(),
-        Class::Failed => format!("It was given up: {why}{answered}."),
-        Class::Suppressed => format!("It was not sent: {why}."),
-        Class::Cancelled => format!("It was cancelled before it went out: {why}."),
-        Class::InDoubt => format!(
-            "Nobody knows whether it arrived: {why}. It is not sent again, so that nobody gets it twice, unless somebody \
-             asks for it."
-        ),
+        Class::Failed => format!("It was given up: {why}{answered}.{}", met(it)),
+        Class::Suppressed if it.attempts == 0 => format!("It was not sent: {why}."),
+        Class::Cancelled if it.attempts == 0 => {
+            format!("It was cancelled before it went out: {why}.")
+        }
+        Class::Suppressed | Class::Cancelled => format!("It is not sent any more: {why}."),
+        Class::InDoubt => {
+            let again = match it.attempts {
+                ..=1 => "again, so that nobody gets it twice",
+                _ => "once more",
+            };
+            format!(
+                "Nobody knows whether it arrived: {why}. It is not sent {again}, unless somebody asks for it."
+            )
+        }
     };
-    format!("{course}{}", said(it))
+    format!("{course}{}{}", doubted(it), said(it))
+}
+
+/// Why it was put off before it was given up for that.
+fn met(it: &Delivery) -> String {
+    let is_for_that = it.reason.as_deref() == Some(Reason::GaveUp.as_str());
+    let met = it.deferred_reason.as_deref().filter(|_| is_for_that);
+    met.map_or_else(String::new, |code| {
+        format!(" Before that: {}.", words(code))
+    })
+}
+
+/// That an attempt before the one that settled it may have arrived, of what is said to be settled otherwise.
+fn doubted(it: &Delivery) -> &'static str {
+    let is_earlier = match it.class {
+        Class::Suppressed | Class::Cancelled => it.doubted_attempt.is_some(),
+        Class::Failed => it
+            .doubted_attempt
+            .is_some_and(|doubted| doubted < it.attempts),
+        Class::Pending | Class::Sent | Class::InDoubt => false,
+    };
+    match is_earlier && it.feedback.is_none() {
+        true => " Nobody knows whether an earlier attempt arrived.",
+        false => "",
+    }
 }
 
 fn pending(it: &Delivery, answered: &str, around: &Around, now: OffsetDateTime) -> String {
@@ -50,7 +83,7 @@ fn pending(it: &Delivery, answered: &str, around: &Around, now: OffsetDateTime) 
         }
         (None, _) => String::new(),
     };
-    let waits = around.keeps(it.publication_id, it.channel_id);
+    let waits = around.keeps(it.publication_id, it.channel_id, now);
     let waits = waits.unwrap_or_else(|| its_time(it, around, now));
     format!("Waits: {waits}.{tried}")
 }
@@ -61,7 +94,11 @@ fn its_time(it: &Delivery, around: &Around, now: OffsetDateTime) -> String {
         .due_at
         .filter(|at| *at > now && !waits_no_longer(it, around));
     let Some(at) = later.map(shown) else {
-        return "it is due, and goes out when its turn comes, as fast as the receiving side takes messages".to_owned();
+        let slows = around.slows(it.channel_id, now);
+        return slows.map_or_else(
+            || "it is due, and goes out when its turn comes, as fast as the receiving side takes messages".to_owned(),
+            |slows| format!("it is due, and {slows}"),
+        );
     };
     match (it.status.as_str(), it.reason.as_deref()) {
         ("abandoned", Some(reason)) if is_wish(reason) => {
@@ -76,14 +113,14 @@ fn its_time(it: &Delivery, around: &Around, now: OffsetDateTime) -> String {
 
 /// Its channel had kept it back, and works again.
 fn waits_no_longer(it: &Delivery, around: &Around) -> bool {
-    let reason = it.reason.as_deref().and_then(tidings_proto::Reason::parse);
+    let reason = it.reason.as_deref().and_then(Reason::parse);
     it.status == "deferred"
-        && reason.is_some_and(tidings_proto::Reason::is_of_the_way)
+        && reason.is_some_and(Reason::is_of_the_way)
         && around.is_mended_since(it.position, it.channel_id)
 }
 
 fn is_wish(reason: &str) -> bool {
-    reason == tidings_proto::Reason::Preferences.as_str()
+    reason == Reason::Preferences.as_str()
 }
 
 /// What the receiving side said afterwards.

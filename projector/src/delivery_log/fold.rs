@@ -61,6 +61,10 @@ view_row! {
         bounce: Option<String>,
         /// How often somebody had it tried again: what settled it before does not count any more.
         reopened: i32,
+        /// The latest attempt that was in doubt at any time, whatever came of it.
+        doubted_attempt: Option<i32>,
+        /// Why it was put off last, since it was planned or reopened.
+        deferred_reason: Option<String>,
         /// The last event.
         last_event: String,
         /// Its reason.
@@ -133,6 +137,7 @@ fn row(item: &Item, event: &Event) -> Result<Option<DeliveryRow>, UnderstandErro
         Event::DeliveryDeferred(it) => DeliveryRow {
             attempts: it.attempt,
             due_at: fields.instant("retry_at_us", it.retry_at_us)?,
+            deferred_reason: Some(it.reason.clone()),
             ..row.last("deferred", &it.reason, it.code)
         },
         Event::DeliveryAbandoned(it) => DeliveryRow {
@@ -143,12 +148,15 @@ fn row(item: &Item, event: &Event) -> Result<Option<DeliveryRow>, UnderstandErro
         Event::DeliveryInDoubt(it) if it.retry_at_us > 0 => DeliveryRow {
             due_at: fields.instant("retry_at_us", it.retry_at_us)?,
             attempts: it.attempt,
+            doubted_attempt: Some(it.attempt),
             ..row.last("in_doubt", &it.reason, 0)
         },
-        Event::DeliveryInDoubt(it) => {
-            row.last("in_doubt", &it.reason, 0)
+        Event::DeliveryInDoubt(it) => DeliveryRow {
+            doubted_attempt: Some(it.attempt),
+            ..row
+                .last("in_doubt", &it.reason, 0)
                 .outcome(Class::InDoubt, it.attempt, item)
-        }
+        },
         Event::DeliverySent(it) => {
             row.last("sent", "", it.code)
                 .outcome(Class::Sent, it.attempt, item)
@@ -196,6 +204,8 @@ impl DeliveryRow {
             feedback_reason: None,
             bounce: None,
             reopened: 0,
+            doubted_attempt: None,
+            deferred_reason: None,
             last_event: String::new(),
             last_reason: None,
             last_code: None,
@@ -324,6 +334,12 @@ impl Merge for DeliveryRow {
             attempts: self.attempts.max(later.attempts),
             due_at: later.due_at.or(self.due_at),
             planned_at: self.planned_at.or(later.planned_at),
+            doubted_attempt: self.doubted_attempt.max(later.doubted_attempt),
+            // What was met before it had to be tried again does not count any more.
+            deferred_reason: match (&later.deferred_reason, later.reopened) {
+                (None, 0) => self.deferred_reason.clone(),
+                (reason, _) => reason.clone(),
+            },
             reopened: self.reopened + later.reopened,
             position: latest.position,
             ..later

@@ -28,7 +28,7 @@ pub struct Delivery {
     pub subscriber_id: Option<Uuid>,
     /// Where it counts.
     pub class: Class,
-    /// The class once settled; before that what happened last: planned, attempted, deferred, abandoned, in_doubt.
+    /// The class once settled; before that what happened last: planned, attempted, deferred, abandoned, in_doubt, reopened.
     #[schema(example = "sent")]
     pub status: String,
     /// Attempts so far.
@@ -36,9 +36,13 @@ pub struct Delivery {
     /// Why, a stable code.
     #[schema(example = "bad_address")]
     pub reason: Option<String>,
+    /// Why it was put off last, a stable code: of one that was given up (`gave_up`) what it met. Null: it never was, since it was
+    /// planned or had to be tried again.
+    #[schema(example = "mailbox_full")]
+    pub deferred_reason: Option<String>,
     /// How it was settled, or what it waits for, in words.
     #[schema(
-        example = "Waits: the channel “News” takes nothing at the moment (the receiving side can not be connected to); the next try is made at 2026-03-01 10:05:00 UTC."
+        example = "Waits: the channel “News” takes nothing at the moment (the receiving side can not be connected to); the next try is made at 2026-03-01 10:05:00 UTC at the earliest."
     )]
     pub explanation: String,
     /// What the receiving side answered: SMTP reply or HTTP status.
@@ -76,6 +80,10 @@ pub struct Delivery {
     #[serde(skip)]
     #[schema(ignore)]
     pub(super) position: i64,
+    /// The latest attempt that was in doubt at any time.
+    #[serde(skip)]
+    #[schema(ignore)]
+    pub(super) doubted_attempt: Option<i32>,
 }
 
 impl Delivery {
@@ -112,6 +120,7 @@ pub struct Which {
 
 const SELECT: &str = "select d.delivery_id, d.publication_id, d.channel_id, d.subscriber_id, class, status, attempts, \
      reason, code, due_at, planned_at, settled_at, feedback, feedback_at, feedback_reason, bounce, version, \
+     deferred_reason, doubted_attempt, \
      d.position as position, \
      least(first_opened_at, first_clicked_at) as opened_at, first_clicked_at as clicked_at \
      from publishing_delivery_log d left join publishing_delivery_engagement e using (delivery_id)";
@@ -186,6 +195,7 @@ fn delivery(row: &Row) -> Delivery {
         status: row.get("status"),
         attempts: row.get("attempts"),
         reason: row.get("reason"),
+        deferred_reason: row.get("deferred_reason"),
         explanation: String::new(),
         code: row.get("code"),
         due_at: row.get("due_at"),
@@ -201,6 +211,7 @@ fn delivery(row: &Row) -> Delivery {
         clicked_at: row.get("clicked_at"),
         version: row.get("version"),
         position: row.get("position"),
+        doubted_attempt: row.get("doubted_attempt"),
     }
 }
 
@@ -220,6 +231,7 @@ mod tests {
             status: "sent".to_owned(),
             attempts: 1,
             reason: None,
+            deferred_reason: None,
             explanation: String::new(),
             code: Some(250),
             due_at: None,
@@ -233,6 +245,7 @@ mod tests {
             clicked_at: at,
             version: 3,
             position: 9,
+            doubted_attempt: None,
         }
     }
 

@@ -148,12 +148,13 @@ async fn waits_for(
     let around = Around::read(reader, &[id], &ids).await?;
     let failing = failing::of(reader, id, &ids).await?;
     for channel in channels.iter_mut().filter(|it| it.counts.pending > 0) {
-        let keeps = around.keeps(Some(id), Some(channel.channel_id));
+        let keeps = around.keeps(Some(id), Some(channel.channel_id), now);
         let fails = || {
             let failing = failing.get(&channel.channel_id)?;
             Some(failing.clause(channel.counts.pending, now))
         };
-        channel.waits_for = Some(keeps.or_else(fails).unwrap_or_else(|| {
+        let slows = || around.slows(Some(channel.channel_id), now);
+        channel.waits_for = Some(keeps.or_else(fails).or_else(slows).unwrap_or_else(|| {
             "their turn, or the time when each is tried again or its reader wants it".to_owned()
         }));
     }

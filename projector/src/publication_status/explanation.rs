@@ -7,8 +7,8 @@ use super::Publication;
 /// The code of what somebody did without saying why.
 const REQUESTED: &str = "requested";
 
-/// What keeps it, or has ended it; none: nothing does.
-pub(super) fn explanation(it: &Publication) -> Option<String> {
+/// What keeps it, or has ended it; none: nothing does. `held`: nothing is sent since the log was restored, and it would be.
+pub(super) fn explanation(it: &Publication, held: bool) -> Option<String> {
     if let Some(reason) = &it.cancel_reason {
         // Without a frozen audience no delivery comes of it, and nothing completes it.
         let is_left = it.deliveries.is_some() && it.completed_at.is_none();
@@ -17,6 +17,12 @@ pub(super) fn explanation(it: &Publication) -> Option<String> {
             false => "",
         };
         return Some(format!("It was cancelled{}.{left}", why(reason)));
+    }
+    if held {
+        return Some(
+            "Nothing is sent since the log was restored, until somebody releases it (`tidings dispatch release`)."
+                .to_owned(),
+        );
     }
     if let Some(reason) = &it.paused_reason {
         return Some(format!(
@@ -123,7 +129,7 @@ mod tests {
             unfrozen,
             unpublished,
         ];
-        let said = said.map(|it| explanation(&it).unwrap());
+        let said = said.map(|it| explanation(&it, false).unwrap());
         assert_eq!(
             said,
             [
@@ -139,6 +145,15 @@ mod tests {
                 "It was cancelled.",
             ]
         );
-        assert_eq!(explanation(&draft()), None);
+        assert_eq!(explanation(&draft(), false), None);
+        let held = explanation(&paused("requested"), true).unwrap();
+        assert!(
+            held.starts_with("Nothing is sent since the log was restored"),
+            "{held}"
+        );
+        assert_eq!(
+            explanation(&cancelled("out_of_date"), true),
+            explanation(&cancelled("out_of_date"), false)
+        );
     }
 }

@@ -1,6 +1,7 @@
 //! Reads publications.
 
 use serde::{Deserialize, Serialize};
+use tidings_event_store::restore::is_sending_held;
 use tidings_service::Problem;
 use time::OffsetDateTime;
 use tokio_postgres::Row;
@@ -8,7 +9,7 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use super::explanation::explanation;
-use crate::reader::Reader;
+use crate::reader::{Reader, unloadable};
 
 /// A publication and how far it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -56,8 +57,8 @@ pub struct Publication {
     pub missed_reason: Option<String>,
     /// Why nothing goes out for now: `requested`, or an editor's own code.
     pub paused_reason: Option<String>,
-    /// What keeps it, or has ended it, in words: why it was cancelled, is paused, or did not go out at its time; null when
-    /// nothing does. Why a published one has no audience yet is told by `GET …/audience`.
+    /// What keeps it, or has ended it, in words: why it was cancelled, is paused, or did not go out at its time, or that nothing is
+    /// sent at all since the log was restored; null when nothing does. Why a published one has no audience yet is told by `GET …/audience`.
     #[schema(example = "Nothing of it goes out until somebody resumes it: it was paused.")]
     pub explanation: Option<String>,
     /// Whether deliveries that were to be tried again are still being reopened.
@@ -120,7 +121,8 @@ const SELECT: &str = "select publication_id, title, state, content_version, chan
 pub(crate) async fn get(reader: &Reader, id: Uuid) -> Result<Option<Publication>, Problem> {
     let sql = format!("{SELECT} where publication_id = $1 and created_position is not null");
     let rows = reader.rows(&sql, &[&id]).await?;
-    Ok(rows.first().map(publication))
+    let publications = rows.iter().map(publication).collect();
+    Ok(explained(reader, publications).await?.pop())
 }
 
 /// Up to `limit` publications drafted before the one at a position, newest first.
@@ -137,12 +139,30 @@ pub(super) async fn list(
     let rows = reader
         .rows(&sql, &[&before.unwrap_or(i64::MAX), &state, &limit])
         .await?;
-    Ok(rows.iter().map(publication).collect())
+    explained(reader, rows.iter().map(publication).collect()).await
+}
+
+/// The publications, each with what keeps it.
+async fn explained(
+    reader: &Reader,
+    mut publications: Vec<Publication>,
+) -> Result<Vec<Publication>, Problem> {
+    // What is sent, or will be by itself.
+    let goes_out = |it: &Publication| !matches!(it.state.as_str(), "draft" | "completed");
+    let held = match publications.iter().any(goes_out) {
+        true => is_sending_held(reader.store()).await,
+        false => Ok(false),
+    };
+    let held = held.map_err(|error| unloadable(&error))?;
+    for it in &mut publications {
+        it.explanation = explanation(it, held && goes_out(it));
+    }
+    Ok(publications)
 }
 
 fn publication(row: &Row) -> Publication {
     let priority: Option<String> = row.get("priority");
-    let publication = Publication {
+    Publication {
         id: row.get("publication_id"),
         title: row.get("title"),
         state: row.get("state"),
@@ -177,10 +197,6 @@ fn publication(row: &Row) -> Publication {
         version: row.get("version"),
         created_position: row.get("created_position"),
         position: row.get("position"),
-    };
-    Publication {
-        explanation: explanation(&publication),
-        ..publication
     }
 }
 

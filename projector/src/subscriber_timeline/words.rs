@@ -323,7 +323,7 @@ fn of_delivery(event: &Event, known: &Known<'_>) -> Option<String> {
         }
         Event::DeliveryFailed(it) => failed(it, known),
         Event::DeliverySuppressed(it) => {
-            format!("{} was not sent: {}.", message(), code(&it.reason))
+            format!("{} was kept back: {}.", message(), code(&it.reason))
         }
         Event::DeliveryCancelled(it) => {
             format!("{} was cancelled: {}.", message(), code(&it.reason))

@@ -26,7 +26,7 @@ pub(super) enum Channels {
 
 /// List every channel, and whether it works
 ///
-/// Of each channel: its kind, how it is (ok, failing, waiting, disabled, unusable), how many deliveries wait for it, when it
+/// Of each channel: its kind, how it is (ok, slowed, failing, waiting, held, unusable, disabled), how many deliveries wait for it, when it
 /// last sent something, and which part failed of what was tried in the last day.
 #[derive(Args, Debug)]
 #[command(after_help = "\
@@ -88,7 +88,7 @@ pub(super) struct Disable {
     #[arg(value_parser = id)]
     id: Uuid,
     /// Why: a short code in lower case with underscores
-    #[arg(long, default_value = "operator")]
+    #[arg(long, default_value = "requested")]
     reason: String,
 }
 
@@ -302,7 +302,7 @@ async fn replay(
         let text = |name: &str| publication[name].as_str().unwrap_or_default();
         out.say(format!("{}  {}", text("publication_id"), text("detail")));
     }
-    out.say(format!("{} are sent again", requested.len()));
+    out.say(format!("{} are to be sent again", requested.len()));
     out.result(&json!({ "requested": requested, "passed_over": passed_over }));
     Ok(ExitCode::SUCCESS)
 }

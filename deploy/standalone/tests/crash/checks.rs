@@ -8,14 +8,14 @@ use tidings_domain::subscriber::Subscriber;
 use tidings_event_store::stream::StreamName;
 use tidings_event_store::vault::Vault;
 use tidings_event_store::{Recorded, Store};
-use tidings_sinks::ses;
+use tidings_sinks::{ses, slack, webhook};
 use tidings_tests::checker::deliveries::Received;
 use tidings_tests::checker::readers::Handed;
 use tidings_tests::checker::{Evidence, Told, safe, settled};
 use tidings_tests::program::ASK_AGAIN;
 use uuid::Uuid;
 
-use crate::world::{CHECKER, FOLDER, Known, LOOKS_MAX, World};
+use crate::world::{BOTS_CHANNEL, CHECKER, FOLDER, Known, LOOKS_MAX, World};
 
 /// All there is to see of a run, in the hands of whoever checks it.
 struct Seen {
@@ -138,13 +138,17 @@ impl World {
 
     fn slack_messages(&self, known: &Known) -> Vec<Received> {
         let messages = self.slack.messages();
-        let copy = |text: &str| {
+        let copy = |message: &slack::Message| {
             let mut titles = known.titles.iter();
-            let of_title = titles.find(|(title, _)| text.contains(title.as_str()));
+            let of_title = titles.find(|(title, _)| message.text().contains(title.as_str()));
             let (_, publication_id) = of_title.expect("it names what was published");
-            broadcast(known, "slack", *publication_id)
+            let kind = match message.webhook == BOTS_CHANNEL {
+                true => "slack_bot",
+                false => "slack",
+            };
+            broadcast(known, kind, *publication_id)
         };
-        messages.iter().map(|it| copy(it.text())).collect()
+        messages.iter().map(|it| copy(it)).collect()
     }
 
     fn discord_messages(&self, known: &Known) -> Vec<Received> {
@@ -158,11 +162,14 @@ impl World {
 
     fn webhook_messages(&self, known: &Known) -> Vec<Received> {
         let messages = self.webhook.messages();
-        let copy = |payload: &Value| {
-            let id = payload["data"]["publication_id"].as_str().unwrap();
+        let copy = |event: &webhook::Message| {
+            let data = &event.payload["data"];
+            // By which the receiver knows a copy.
+            assert_eq!(data["delivery_id"], json!(event.id));
+            let id = data["publication_id"].as_str().unwrap();
             broadcast(known, "webhook", id.parse().unwrap())
         };
-        messages.iter().map(|it| copy(&it.payload)).collect()
+        messages.iter().map(|it| copy(it)).collect()
     }
 }
 

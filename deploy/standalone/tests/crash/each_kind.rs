@@ -198,7 +198,7 @@ impl World {
 
     fn receiver(&self, kind: &str) -> &slack::Handle {
         match kind {
-            "slack" => &self.slack,
+            "slack" | "slack_bot" => &self.slack,
             "discord" => &self.discord,
             "webhook" => &self.webhook,
             "ses" => &self.ses,
@@ -209,7 +209,7 @@ impl World {
     fn wire(&self, kind: &str) -> &Link {
         match kind {
             "email" => &self.links.smtp,
-            "slack" => &self.links.slack,
+            "slack" | "slack_bot" => &self.links.slack,
             "discord" => &self.links.discord,
             "webhook" => &self.links.webhook,
             "ses" => &self.links.ses,
@@ -334,6 +334,11 @@ async fn a_mail_by_amazon_survives_a_kill_at_each_step() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_slack_message_survives_a_kill_at_each_step() {
     killed_at_each_step("slack", &HTTP).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_of_a_slack_bot_survives_a_kill_at_each_step() {
+    killed_at_each_step("slack_bot", &HTTP).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -59,6 +59,8 @@ pub(crate) enum Fault {
     /// As [`Self::DatabaseSilent`], with the mail server, for less than an answer is waited for.
     MailSilent(Way),
     SlackCut,
+    /// The webhook is gone while a message waits for its answer: that is sent once more.
+    WebhookCut,
     ProgramFrozen,
     /// Past the deadlines of its attempts, with another program beside it.
     PastDeadline,
@@ -69,7 +71,7 @@ pub(crate) enum Fault {
 }
 
 /// What may happen to any run.
-const ANYWHERE: [Fault; 22] = [
+const ANYWHERE: [Fault; 23] = [
     Fault::StreamPurged,
     Fault::StreamDeleted,
     Fault::ServersCrashed,
@@ -87,6 +89,7 @@ const ANYWHERE: [Fault; 22] = [
     Fault::MailSilent(Way::Deaf),
     Fault::MailSilent(Way::Mute),
     Fault::SlackCut,
+    Fault::WebhookCut,
     Fault::ProgramFrozen,
     Fault::PastDeadline,
     Fault::TwoDispatchers(Rival::Killed),
@@ -130,7 +133,7 @@ impl Fault {
             Self::NatsRolledBack | Self::StreamPurged | Self::StreamDeleted => false,
             Self::NatsKilled | Self::NatsParted(_) => false,
             Self::NatsSilent(_) | Self::NatsFrozen => false,
-            Self::MailCut | Self::MailSilent(_) | Self::SlackCut => false,
+            Self::MailCut | Self::MailSilent(_) | Self::SlackCut | Self::WebhookCut => false,
             Self::CommitCut(_) => false,
             Self::ProgramFrozen | Self::CommitFrozen | Self::PastDeadline => false,
             Self::TwoDispatchers(_) | Self::PutBack => false,
@@ -208,8 +211,9 @@ impl World {
         let mails = MAILS_AT_ONCE;
         let stall = smtp::Rule::new(smtp::Phase::FinalDot, smtp::Action::Stall).recorded();
         let stalled = self.smtp.add_rule(stall.times(mails));
-        let message = slack::Rule::new(slack::Action::Stall).recorded();
-        let message = self.slack.add_rule(message.times(1));
+        let message = slack::Rule::new(slack::Action::Stall).recorded().times(1);
+        let event = self.webhook.add_rule(message.clone());
+        let message = self.slack.add_rule(message);
         let round = self.round(Round {
             readers,
             ..Round::default()
@@ -219,6 +223,7 @@ impl World {
             let begun = async {
                 self.smtp.wait_for_hits(stalled, mails).await;
                 self.slack.wait_for_hits(message, 1).await;
+                self.webhook.wait_for_hits(event, 1).await;
             };
             let begun = tokio::time::timeout(BEGUN_WITHIN, begun).await;
             assert!(begun.is_ok(), "nothing was sent:\n{}", self.program.said());
@@ -230,6 +235,8 @@ impl World {
             self.smtp.release();
             self.slack.remove_rule(message);
             self.slack.release();
+            self.webhook.remove_rule(event);
+            self.webhook.release();
         };
         let (round, ()) = tokio::join!(round, struck);
         round
@@ -322,6 +329,7 @@ impl World {
             }
             Fault::MailSilent(way) => self.silence_mail(way, seconds(&mut dice, 1)).await,
             Fault::SlackCut => self.cut_off(&self.links.slack, 1).await,
+            Fault::WebhookCut => self.cut_off(&self.links.webhook, 1).await,
             Fault::ProgramFrozen => self.freeze(seconds(&mut dice, 1)).await,
             Fault::DiskFull | Fault::PastDeadline | Fault::TwoDispatchers(_) | Fault::PutBack => {
                 unreachable!("{fault:?} has a round of its own")

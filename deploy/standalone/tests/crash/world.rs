@@ -34,6 +34,8 @@ pub(crate) const NEVER: &str = "@never.example";
 /// Folder of the file channel, and the name by which the others that take one message each are called.
 pub(crate) const FOLDER: &str = "editions";
 const WEBHOOK: &str = "news";
+/// The channel that a Slack bot posts to.
+pub(crate) const BOTS_CHANNEL: &str = "C0NEWS";
 /// Names the key of Amazon SES.
 pub(crate) const KEY_ID: &str = "AKIDEXAMPLE";
 /// What signs for the webhook channel, and for Amazon SES.
@@ -228,7 +230,8 @@ impl World {
         }
     }
 
-    /// Settings and credentials of a channel of a kind, which leads to the receiver through its wire.
+    /// Settings and credentials of a channel of a kind, which leads to the receiver through its wire; of `slack_bot`, one of the
+    /// kind `slack`.
     pub(crate) fn channel_of(&self, kind: &str) -> (Value, Value) {
         let (links, none) = (&self.links, Value::Null);
         match kind {
@@ -240,6 +243,12 @@ impl World {
                     "from": "News <news@example.org>",
                 });
                 (settings, none)
+            }
+            "slack_bot" => {
+                let (own, url) = (self.slack.addr(), self.slack.api_url());
+                let url = through(&links.slack, own, &url);
+                let settings = json!({ "channel": BOTS_CHANNEL, "api_url": url });
+                (settings, json!({ "bot_token": "xoxb-1" }))
             }
             "slack" => {
                 let url = through(&links.slack, self.slack.addr(), &self.slack.url(WEBHOOK));

@@ -145,6 +145,14 @@ fn is_no_relay(reply: &Reply) -> bool {
     matches!(reply.enhanced(), Some((_, 7, 54))) || NO_RELAY.iter().any(|it| words.contains(it))
 }
 
+/// RFC 3207, 4: "530 Must issue a STARTTLS command first".
+fn wants_encryption(reply: &Reply) -> bool {
+    let words = reply.words().to_ascii_lowercase();
+    ["starttls", "encrypt", "tls"]
+        .iter()
+        .any(|word| words.contains(word))
+}
+
 /// A final no. One that is about us is put off instead: it must not cost a reader the message.
 fn never(step: Step, reply: &Reply) -> Outcome {
     // What is said of one receiver may be said of no other.
@@ -157,7 +165,9 @@ fn never(step: Step, reply: &Reply) -> Outcome {
         .map(|(_, subject, detail)| (subject, detail));
     match (step, reply.code, detail) {
         (Step::Hello, ..) => defer(reply, Reason::ServiceRefused, Blame::Channel),
+        (_, 538, _) => defer(reply, Reason::EncryptionRequired, ours),
         (Step::Login, ..) | (_, 535, _) => defer(reply, Reason::AuthenticationRefused, ours),
+        (_, 530, _) if wants_encryption(reply) => defer(reply, Reason::EncryptionRequired, ours),
         (_, 530, _) => defer(reply, Reason::AuthenticationRequired, ours),
         (_, _, Some((3, 4))) | (Step::Mail, 552, _) => {
             fail(reply, Reason::MessageTooLarge, Blame::Receiver)
@@ -167,7 +177,9 @@ fn never(step: Step, reply: &Reply) -> Outcome {
             fail(reply, Reason::BadAddress, Blame::Address)
         }
         (_, _, Some((1, _))) => fail(reply, Reason::BadAddress, Blame::Receiver),
-        (_, _, Some((2, 2))) => fail(reply, Reason::MailboxFull, Blame::Receiver),
+        (_, _, Some((2, 2))) | (Step::Rcpt, 552, None) => {
+            fail(reply, Reason::MailboxFull, Blame::Receiver)
+        }
         (_, 552, _) => fail(reply, Reason::MessageTooLarge, Blame::Receiver),
         _ => fail(reply, Reason::Rejected, Blame::Receiver),
     }

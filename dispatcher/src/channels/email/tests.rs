@@ -113,9 +113,12 @@ RcptTo   | 530 5.7.0 log in first             | deferred authentication_required
 FinalDot | 550 5.1.7 who are you?             | deferred sender_refused by ChannelOrReceiver
 FinalDot | 554 5.7.1 Relay access denied      | failed rejected by Receiver
 RcptTo   | 552 5.2.2 mailbox full           | failed mailbox_full by Receiver
+RcptTo   | 552 exceeded storage allocation  | failed mailbox_full by Receiver
 RcptTo   | 421 4.3.2 closing                | deferred service_unavailable by Network
 MailFrom | 550 5.7.1 bad sender             | deferred sender_refused by Channel
 MailFrom | 530 5.7.0 log in first           | deferred authentication_required by Channel
+MailFrom | 530 5.7.0 Must issue a STARTTLS command first | deferred encryption_required by Channel
+MailFrom | 538 5.7.11 encryption needed     | deferred encryption_required by Channel
 MailFrom | 450 4.7.1 busy, come back later   | deferred service_unavailable by Network
 MailFrom | 451 4.1.8 domain not resolved     | deferred service_unavailable by Network
 MailFrom | 452 4.3.4 too big for now         | deferred try_later by Network

@@ -5,7 +5,6 @@
 
 use time::OffsetDateTime;
 
-use super::super::retry::Trouble;
 use super::super::{
     Command, Delivery, DoubtPolicy, DoubtReason, Event, Outcome, Refusal, Reply, Tries, retry,
 };
@@ -48,7 +47,7 @@ pub(super) fn decide(state: &Delivery, command: Command) -> Result<Vec<Event>, R
             family,
             trouble,
         } => {
-            let channel_down = matches!(trouble, Trouble::ChannelDown { .. });
+            let channel_down = trouble.is_of_the_channel();
             put_off(state, attempt, reason, reply, channel_down, |tries| {
                 retry::retry_at(family, trouble, tries, delivery_id, now)
             })

@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 
 use tidings_proto::Reason;
+use tidings_service::hindrance::{Hindrance, Slowed};
 use time::macros::datetime;
 
-use super::super::around::{Course, Way};
+use super::super::around::{Course, Down, Way};
 use super::*;
 use crate::test_support::id;
 
@@ -21,6 +22,7 @@ fn delivery(class: Class, status: &str, reason: Option<&str>) -> Delivery {
         status: status.to_owned(),
         attempts: 1,
         reason: reason.map(str::to_owned),
+        deferred_reason: None,
         explanation: String::new(),
         code: None,
         due_at: None,
@@ -34,6 +36,7 @@ fn delivery(class: Class, status: &str, reason: Option<&str>) -> Delivery {
         clicked_at: None,
         version: 1,
         position: 7,
+        doubted_attempt: None,
     }
 }
 
@@ -52,9 +55,7 @@ fn around(publication: Course, channel: Option<Way>) -> Around {
 fn news() -> Way {
     Way {
         name: "News".to_owned(),
-        disabled_reason: None,
-        down: None,
-        mended_position: None,
+        ..Way::default()
     }
 }
 
@@ -99,24 +100,105 @@ fn what_was_settled_says_how() {
 }
 
 #[test]
+fn what_was_given_up_says_what_it_met_before() {
+    let mut it = delivery(Class::Failed, "failed", Some("gave_up"));
+    it.code = Some(452);
+    it.deferred_reason = Some("mailbox_full".to_owned());
+    assert_eq!(
+        explanation(&it, &Around::default(), NOW),
+        "It was given up: it could not be delivered for so long that it is not tried any more (the answer was 452). Before \
+         that: the mailbox is full."
+    );
+}
+
+/// What forbids it now says nothing of an attempt that may have arrived before.
+#[test]
+fn what_may_have_arrived_is_not_said_not_to_have_been_sent() {
+    let around = Around::default();
+    let told = |it: &Delivery| explanation(it, &around, NOW);
+    let mut left = delivery(Class::Suppressed, "suppressed", Some("unsubscribed"));
+    left.attempts = 0;
+    assert_eq!(told(&left), "It was not sent: they had left.");
+    left.attempts = 2;
+    assert_eq!(told(&left), "It is not sent any more: they had left.");
+    left.doubted_attempt = Some(1);
+    let doubt = "Nobody knows whether an earlier attempt arrived.";
+    assert_eq!(
+        told(&left),
+        format!("It is not sent any more: they had left. {doubt}")
+    );
+    let mut cancelled = delivery(Class::Cancelled, "cancelled", Some("publication_cancelled"));
+    cancelled.doubted_attempt = Some(1);
+    assert_eq!(
+        told(&cancelled),
+        format!("It is not sent any more: the publication was cancelled. {doubt}")
+    );
+    cancelled.feedback = Some(Feedback::Delivered);
+    assert!(told(&cancelled).ends_with("cancelled. It reached the receiver's own server."));
+    // The doubt was this attempt's, and has been resolved; or it was an earlier one's.
+    let mut failed = delivery(Class::Failed, "failed", Some("rejected"));
+    failed.doubted_attempt = Some(1);
+    assert!(!told(&failed).contains("Nobody knows"));
+    failed.attempts = 2;
+    assert!(told(&failed).ends_with(doubt));
+    let mut twice = delivery(Class::InDoubt, "in_doubt", Some("reply_timeout"));
+    assert!(told(&twice).contains("so that nobody gets it twice"));
+    twice.attempts = 2;
+    assert!(told(&twice).ends_with("It is not sent once more, unless somebody asks for it."));
+}
+
+#[test]
 fn what_was_never_attempted_says_what_it_waits_for() {
     let it = pending("planned", None);
     let said = |around: Around| explanation(&it, &around, NOW);
     let open = Way {
-        down: Some((
-            "connect_failed".to_owned(),
-            Some(datetime!(2026-03-01 10:05 UTC)),
-        )),
+        down: Some(Down {
+            reason: "connect_failed".to_owned(),
+            is_probing: false,
+            probe_at: Some(datetime!(2026-03-01 10:05 UTC)),
+        }),
         ..news()
     };
     assert_eq!(
         said(around(Course::default(), Some(open.clone()))),
         "Waits: the channel “News” takes nothing at the moment (the receiving side can not be connected to); the next try \
-         is made at 2026-03-01 10:05:00 UTC."
+         is made at 2026-03-01 10:05:00 UTC at the earliest."
+    );
+    let down = |is_probing, minute| Way {
+        down: Some(Down {
+            reason: "connect_failed".to_owned(),
+            is_probing,
+            probe_at: Some(NOW + time::Duration::minutes(minute)),
+        }),
+        ..news()
+    };
+    for (way, end) in [
+        (
+            down(true, 1),
+            "one message is finding out whether it does again.",
+        ),
+        (
+            down(false, 0),
+            "the next message that is due finds out whether it does again.",
+        ),
+    ] {
+        let told = said(around(Course::default(), Some(way)));
+        assert!(told.ends_with(end), "{told}");
+    }
+    let unusable = Way {
+        hindrance: Hindrance {
+            unusable: Some("/host: is missing".to_owned()),
+            slowed: None,
+        },
+        ..open
+    };
+    assert_eq!(
+        said(around(Course::default(), Some(unusable.clone()))),
+        "Waits: the channel “News” can not be used as it is set up (/host: is missing), until somebody configures it anew."
     );
     let off = Way {
         disabled_reason: Some("gone".to_owned()),
-        ..open
+        ..unusable
     };
     assert_eq!(
         said(around(Course::default(), Some(off.clone()))),
@@ -191,6 +273,39 @@ fn what_has_its_time_says_when_and_why() {
     ] {
         assert_eq!(explanation(&it, &around, NOW), expected);
     }
+}
+
+#[test]
+fn what_is_due_by_a_channel_that_is_asked_for_fewer_says_so_until_that_has_passed() {
+    let told = |until, it: &Delivery| {
+        let way = Way {
+            hindrance: Hindrance {
+                slowed: Some(Slowed {
+                    until,
+                    reason: "rate_limited".to_owned(),
+                }),
+                unusable: None,
+            },
+            ..news()
+        };
+        explanation(it, &around(Course::default(), Some(way)), NOW)
+    };
+    let due = pending("planned", None);
+    assert_eq!(
+        told(datetime!(2026-03-01 10:05 UTC), &due),
+        "Waits: it is due, and the channel “News” is slowed down (the receiving side asks for fewer messages at the moment), \
+         until 2026-03-01 10:05:00 UTC as far as is known."
+    );
+    assert_eq!(
+        told(NOW, &due),
+        "Waits: it is due, and goes out when its turn comes, as fast as the receiving side takes messages."
+    );
+    let mut later = due;
+    later.due_at = Some(NOW + time::Duration::HOUR);
+    assert_eq!(
+        told(datetime!(2026-03-01 10:05 UTC), &later),
+        "Waits: its reader wants it at 2026-03-01 11:00:00 UTC at the earliest."
+    );
 }
 
 #[test]

@@ -49,7 +49,9 @@ async fn bytes(house: &House, commands: Commands, request: TestRequest) -> (u16,
     let platform = &house.platform;
     let stops = Projector::new(&platform.store, &platform.feed).stops();
     let commands = web::Data::new(commands);
+    let desk = Arc::new(super::desk::desk(house));
     let reader = Reader::new(platform.store.clone(), stops, Duration::from_secs(5))
+        .with_hindrances(desk.hindrances())
         .with_looks(recorder(commands.clone().into_inner()));
     let rooms = |cfg: &mut ServiceConfig| {
         let clock = web::Data::new(platform.clock.clock());

@@ -50,7 +50,7 @@ pub(super) async fn get(house: &House, path: &str) -> (u16, Value) {
     ask(house, TestRequest::get().uri(path)).await
 }
 
-async fn post(house: &House, path: &str, body: Value) -> (u16, Value) {
+pub(super) async fn post(house: &House, path: &str, body: Value) -> (u16, Value) {
     ask(house, TestRequest::post().uri(path).set_json(body)).await
 }
 

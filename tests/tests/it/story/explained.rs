@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use serde_json::json;
 use tidings_domain::preferences::Given;
 use tidings_domain::publication::Command;
 use tidings_domain::value::Code;
+use tidings_sinks::slack;
 use tidings_sinks::smtp::{Phase, Rule};
 use tidings_tests::house::House;
 use uuid::Uuid;
@@ -53,6 +55,16 @@ async fn what_waits_says_for_what_the_strongest_first() {
     assert_eq!(
         said(&house, id, ada).await,
         "Waits: nothing is sent since the log was restored, until somebody releases it (`tidings dispatch release`)."
+    );
+    let held = "Nothing is sent since the log was restored, until somebody releases it (`tidings dispatch release`).";
+    let publication = get(&house, &format!("/api/v1/publications/{id}")).await;
+    assert_eq!(publication["explanation"], held);
+    let other = house.slack_channel("news").await;
+    house.platform.settle().await;
+    let (_, health) = super::desk::get(&house, &format!("/api/v1/channels/{other}/health")).await;
+    assert_eq!(
+        (&health["state"], &health["explanation"]),
+        (&json!("held"), &json!(held))
     );
     release(&house).await;
     house.enable(channel).await;
@@ -109,4 +121,63 @@ async fn what_has_its_own_time_says_when_and_why() {
             "The receiving side took it."
         );
     }
+}
+
+/// Whose settings can not be used, by another version's word or after a change of the machine's own rules.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_for_a_channel_that_can_not_be_used_says_so() {
+    let house = House::start().await;
+    let ada = house.subscriber("ada@example.org").await;
+    let channel = house.channel("email", json!({}), None).await;
+    let id = house.publish("The ferry", MARKDOWN, &[channel]).await;
+    let told = "the channel “email” can not be used as it is set up (/host: is required; /from: is required), until somebody configures it anew";
+    assert_eq!(said(&house, id, ada).await, format!("Waits: {told}."));
+    let accounting = get(&house, &format!("/api/v1/publications/{id}/accounting")).await;
+    assert_eq!(accounting["channels"][0]["waits_for"], told);
+}
+
+/// The receiving side has asked for fewer messages: whatever comes next waits for that, and says until when.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_for_a_channel_that_is_slowed_down_says_so_and_until_when() {
+    let house = House::start().await;
+    let channel = house.slack_channel("news").await;
+    let slow = slack::Rule::reply(429, "slow").header("retry-after", "300");
+    let slow = house.slack.add_rule(slow);
+    let first = house.publish("The ferry", MARKDOWN, &[channel]).await;
+    house.platform.settle().await;
+    house.slack.remove_rule(slow);
+    let second = house.publish("Storm", MARKDOWN, &[channel]).await;
+    house.platform.settle().await;
+    let waits_for = async |id: Uuid| {
+        let accounting = get(&house, &format!("/api/v1/publications/{id}/accounting")).await;
+        accounting["channels"][0]["waits_for"].clone()
+    };
+    let told = waits_for(second).await;
+    let begins = "the channel “slack” is slowed down (the receiving side asks for fewer messages at the moment), until \
+                  2026-03-02 09:05:";
+    assert!(
+        told.as_str().unwrap_or_default().starts_with(begins),
+        "{told}"
+    );
+    assert_eq!(waits_for(first).await, told);
+    let listed = get(&house, &format!("/api/v1/publications/{second}/deliveries")).await;
+    let told = listed["items"][0]["explanation"].as_str().unwrap();
+    assert!(
+        told.starts_with(&format!("Waits: it is due, and {begins}")),
+        "{told}"
+    );
+    let (_, health) = super::desk::get(&house, &format!("/api/v1/channels/{channel}/health")).await;
+    assert_eq!(health["state"], "slowed", "{health}");
+    let next = health["next_attempt_at"].as_str().unwrap();
+    assert!(next.starts_with("2026-03-02T09:05:"), "{next}");
+    for _ in 0..31 {
+        house.platform.clock.advance(Duration::from_secs(10));
+        house.platform.settle().await;
+    }
+    for id in [first, second] {
+        assert_eq!(house.accounting(id).await.sent, 1);
+        assert_eq!(waits_for(id).await, json!(null));
+    }
+    let (_, health) = super::desk::get(&house, &format!("/api/v1/channels/{channel}/health")).await;
+    assert_eq!(health["state"], "ok", "{health}");
 }

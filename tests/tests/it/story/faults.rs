@@ -3,6 +3,7 @@
 
 mod encrypted;
 mod late;
+mod mid_body;
 mod paced;
 mod packed;
 mod town;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use tidings_dispatcher::queue::DispatchQueue;
+use tidings_dispatcher::working::working;
 use tidings_domain::channel::Channel;
 use tidings_event_store::view::{RebuildMode, RebuildOptions};
 use tidings_projector::{Registered, rebuild};
@@ -242,4 +243,40 @@ async fn what_does_not_get_through_is_told_before_its_channel_is_given_a_rest() 
     assert!(told.as_str().unwrap().starts_with("it did not get through"));
     pass(&house, 60).await;
     assert_eq!(waits_for(id).await, json!(null));
+}
+
+/// However many deliveries came before: only the end of the log is looked at, and what it does not show was not lately.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_channel_of_many_deliveries_is_known_to_fail_as_soon_as_it_does() {
+    let house = House::start().await;
+    for n in 0..READERS {
+        house.subscriber(&format!("reader{n}@example.org")).await;
+    }
+    let channel = house.email_channel().await;
+    let log = house.platform.store.log();
+    let worked = async |looks_at| working(log, &[channel], looks_at).await.unwrap().remove(0);
+    house.platform.settle().await;
+    let never = worked(5).await;
+    assert_eq!((never.last_success_at, never.failing), (None, None));
+    house.publish("Before", MARKDOWN, &[channel]).await;
+    house.platform.settle().await;
+    for looks_at in [5, 10_000] {
+        let before = worked(looks_at).await;
+        assert!(before.last_success_at.is_some() && before.failing.is_none());
+    }
+    pass(&house, 60).await;
+    let closing = smtp::Rule::reply(smtp::Phase::MailFrom, 421, "4.3.2 closing");
+    let closing = house.smtp.add_rule(closing);
+    house.publish("The ferry", MARKDOWN, &[channel]).await;
+    house.platform.settle().await;
+    let (near, far) = (worked(5).await, worked(10_000).await);
+    assert_eq!(far.failing.as_ref().unwrap().reason, "service_unavailable");
+    assert_eq!(near.failing, far.failing);
+    // To the hour, where it is not among what is looked at.
+    assert!(near.last_success_at.unwrap() <= far.last_success_at.unwrap());
+    house.smtp.remove_rule(closing);
+    pass(&house, 3_600).await;
+    for looks_at in [5, 10_000] {
+        assert_eq!(worked(looks_at).await.failing, None);
+    }
 }

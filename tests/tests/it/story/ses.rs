@@ -185,8 +185,15 @@ async fn a_days_quota_that_is_used_up_is_told_and_who_has_more_goes_on_at_once()
     let path = format!("/api/v1/channels/{channel}/health");
     let (_, health) = super::desk::get(&house, &path).await;
     assert_eq!(
-        (&health["state"], &health["failing_reason"]),
-        (&json!("failing"), &json!("quota_exceeded")),
+        (&health["state"], &health["next_attempt_at"]),
+        (&json!("slowed"), &json!("2026-03-02T10:00:00Z")),
+        "{health}"
+    );
+    assert!(
+        health["explanation"]
+            .as_str()
+            .unwrap_or_default()
+            .contains("quota"),
         "{health}"
     );
     let accounting = format!("/api/v1/publications/{id}/accounting");

@@ -2,6 +2,7 @@
 //! whatever order it comes.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::test::TestRequest;
 use aws_lc_rs::rand::SystemRandom;
@@ -11,11 +12,15 @@ use base64::engine::general_purpose::STANDARD;
 use rcgen::{CertificateParams, KeyPair, PKCS_RSA_SHA256, date_time_ymd};
 use serde_json::{Value, json};
 use tidings_command_api::sns::{ReadPage, Sns};
+use tidings_domain::publication::RetriedClass;
 use tidings_service::config::TopicArn;
-use tidings_tests::house::House;
+use tidings_sinks::ses::{Action, Limit, Rule};
+use tidings_tests::house::{Accounting, House};
 use uuid::Uuid;
 
-use super::bounced::{ADA, GRACE, ask, delivery, events, feedback_of, house_commands};
+use super::bounced::{ADA, GRACE, ask, delivery, events, feedback_of, get, house_commands};
+use super::editor::retry;
+use super::ses;
 
 const TOPIC: &str = "arn:aws:sns:eu-west-1:123456789012:mail-events";
 const CERTIFICATE_URL: &str =
@@ -303,4 +308,52 @@ async fn a_report_about_another_address_is_not_held_against_the_reader() {
         events(&house).await[written.len()..],
         ["delivery.Bounced", "suppression.Added", "delivery.Bounced"]
     );
+}
+
+/// The answer to the request was lost, so that nobody knew whether SES had the mail.
+#[actix_web::test]
+async fn what_ses_reports_of_a_mail_in_doubt_ends_the_doubt_and_it_is_not_sent_again() {
+    let (house, sink, channel) = ses::start(Limit::None).await;
+    let reader = "reader0@example.net";
+    let cut = Rule::new(Action::Cut).recorded().to(reader);
+    sink.add_rule(cut.times(1));
+    let id = house
+        .publish("The ferry", "It runs again.", &[channel])
+        .await;
+    house.platform.settle().await;
+    let before = house.accounting(id).await;
+    assert_eq!((before.in_doubt, before.sent), (1, before.planned - 1));
+    let path = format!("/api/v1/publications/{id}/deliveries?class=in_doubt");
+    let doubted = get(&house, &path).await["items"][0].clone();
+    assert_eq!(doubted["reason"], "connection_lost");
+    let written = events(&house).await.len();
+
+    let topic = Topic::new();
+    let arrived = arrival(&doubted, reader);
+    assert_eq!(topic.tell(&house, &arrived).await, 200);
+    assert_eq!(
+        events(&house).await[written..],
+        ["delivery.Sent", "delivery.Delivered"]
+    );
+    let all_sent = Accounting {
+        sent: before.planned,
+        in_doubt: 0,
+        ..before
+    };
+    assert_eq!(house.accounting(id).await, all_sent);
+    let subscriber = doubted["subscriber_id"].as_str().unwrap();
+    let shown = delivery(&house, id, subscriber.parse().unwrap()).await;
+    assert_eq!(
+        (&shown["class"], &shown["feedback"], &shown["attempts"]),
+        (&json!("sent"), &json!("delivered"), &json!(1))
+    );
+
+    // The same again, and whoever asks for what is in doubt finds nothing.
+    assert_eq!(topic.tell(&house, &arrived).await, 200);
+    assert_eq!(counted(&house, "repeated"), 1);
+    retry(&house, id, RetriedClass::InDoubt).await;
+    house.platform.clock.advance(Duration::from_secs(86_400));
+    house.platform.settle().await;
+    assert_eq!(house.accounting(id).await, all_sent);
+    assert_eq!(sink.by_webhook(reader).len(), 1);
 }

@@ -1,31 +1,50 @@
 //! The channels: whether each takes what is sent by it.
 
+use deadpool_postgres::Pool;
+use tidings_dispatcher::desk;
 use tidings_event_store::tokio_postgres::{Client, Error};
+use tidings_event_store::{Log, Store};
+use tidings_proto::reason::words;
 use uuid::Uuid;
 
-use super::Finding;
+use super::{Finding, database};
+use crate::cli::Session;
+use crate::platform::environment;
 
 const NAME: &str = "channels";
 
-/// A channel by which nothing goes out for now.
-struct Shut {
+/// A channel.
+struct Channel {
     channel_id: Uuid,
     name: String,
-    enabled: bool,
-    /// Why: what opened its circuit, or why it is disabled.
-    reason: String,
+    how: How,
     waiting: i64,
 }
 
-const SHUT: &str = "select c.channel_id, coalesce(c.name, ''), coalesce(c.enabled, false), \
-            coalesce(case when c.enabled then c.circuit_reason else c.disabled_reason end, ''), \
+/// How it is.
+enum How {
+    /// As far as is known it takes what comes.
+    Well,
+    /// Its circuit is not closed, for this reason.
+    Down(String),
+    /// For this reason.
+    Disabled(String),
+    /// Its settings or credentials can not be used: what is wrong with them.
+    Unusable(String),
+}
+
+const CHANNELS: &str = "select c.channel_id, coalesce(c.name, ''), coalesce(c.enabled, false), \
+            coalesce(c.circuit, 'closed') = 'closed', coalesce(c.circuit_reason, ''), coalesce(c.disabled_reason, ''), \
             (select count(*) from publishing_dispatch_queue q where q.channel_id = c.channel_id) \
-     from publishing_channel_list c \
-     where not coalesce(c.enabled, false) or coalesce(c.circuit, 'closed') <> 'closed' \
-     order by c.channel_id";
+     from publishing_channel_list c order by c.channel_id";
 
 /// Whether deliveries wait for a channel that takes none.
-pub(super) async fn channels(client: &Client) -> Finding {
+pub(super) async fn channels(
+    session: &Session,
+    client: &Client,
+    pool: &Pool,
+    log: &Log,
+) -> Finding {
     // Before a platform has run there are no views.
     let there = "select to_regclass('publishing_channel_list') is not null \
                     and to_regclass('publishing_dispatch_queue') is not null";
@@ -33,35 +52,64 @@ pub(super) async fn channels(client: &Client) -> Finding {
         if !client.query_one(there, &[]).await?.get::<_, bool>(0) {
             return Ok(Vec::new());
         }
-        let rows = client.query(SHUT, &[]).await?;
-        let shut = rows.iter().map(|row| Shut {
+        let rows = client.query(CHANNELS, &[]).await?;
+        let channels = rows.iter().map(|row| Channel {
             channel_id: row.get(0),
             name: row.get(1),
-            enabled: row.get(2),
-            reason: row.get(3),
-            waiting: row.get(4),
+            how: match (row.get(2), row.get(3)) {
+                (false, _) => How::Disabled(row.get(5)),
+                (true, false) => How::Down(row.get(4)),
+                (true, true) => How::Well,
+            },
+            waiting: row.get(6),
         });
-        Ok::<Vec<Shut>, Error>(shut.collect())
+        Ok::<Vec<Channel>, Error>(channels.collect())
     };
     match looked.await {
-        Ok(shut) => judge(&shut),
+        Ok(mut channels) => {
+            say_unusable(session, pool, log, &mut channels).await;
+            judge(&channels)
+        }
         Err(error) => Finding::failed(NAME, &error, "check the rights of the database user"),
     }
 }
 
+/// Of those that are well so far, by building them as a dispatcher on this machine would. Where the credentials can not be opened,
+/// the master key's finding says why.
+async fn say_unusable(session: &Session, pool: &Pool, log: &Log, channels: &mut [Channel]) {
+    let Some(vault) = database::vault(session, pool).await else {
+        return;
+    };
+    let Ok(environment) = environment(&session.config, &session.ground, "localhost") else {
+        return;
+    };
+    let well = channels.iter().filter(|it| matches!(it.how, How::Well));
+    let well: Vec<Uuid> = well.map(|it| it.channel_id).collect();
+    let unusable = desk::unusable(Store::new(log.clone(), vault), environment, &well).await;
+    for channel in channels {
+        if let Some(wrong) = unusable.get(&channel.channel_id) {
+            channel.how = How::Unusable(wrong.clone());
+        }
+    }
+}
+
 /// One that somebody has disabled, and that nothing waits for, is as it should be.
-fn judge(shut: &[Shut]) -> Finding {
-    let ill = shut.iter().filter(|it| it.enabled || it.waiting > 0);
-    let each: Vec<String> = ill
-        .map(|it| {
-            let why = match it.enabled {
-                true => "takes nothing for now",
-                false => "is disabled",
+fn judge(channels: &[Channel]) -> Finding {
+    let each: Vec<String> = channels
+        .iter()
+        .filter_map(|it| {
+            let how = match &it.how {
+                How::Disabled(reason) if it.waiting > 0 => {
+                    format!("is disabled ({})", words(reason))
+                }
+                How::Well | How::Disabled(_) => return None,
+                How::Down(reason) => format!("takes nothing for now ({})", words(reason)),
+                How::Unusable(wrong) => format!("can not be used as it is set up ({wrong})"),
             };
-            format!(
-                "{} ({}) {why} ({}), and {} deliveries wait for it",
-                it.name, it.channel_id, it.reason, it.waiting
-            )
+            let (name, id, waiting) = (&it.name, it.channel_id, it.waiting);
+            Some(format!(
+                "{name} ({id}) {how}, and {waiting} deliveries wait for it"
+            ))
         })
         .collect();
     if each.is_empty() {
@@ -75,28 +123,39 @@ fn judge(shut: &[Shut]) -> Finding {
 mod tests {
     use super::*;
 
-    fn shut(enabled: bool, waiting: i64) -> Shut {
-        Shut {
+    fn channel(how: How, waiting: i64) -> Channel {
+        Channel {
             channel_id: Uuid::nil(),
             name: "News".to_owned(),
-            enabled,
-            reason: "connect_failed".to_owned(),
+            how,
             waiting,
         }
+    }
+
+    fn down() -> How {
+        How::Down("connect_failed".to_owned())
+    }
+
+    fn disabled() -> How {
+        How::Disabled("requested".to_owned())
     }
 
     #[test]
     fn a_channel_that_deliveries_wait_for_in_vain_is_named() {
         assert!(judge(&[]).well);
-        assert!(judge(&[shut(false, 0)]).well);
-        for ill in [shut(true, 0), shut(true, 7), shut(false, 7)] {
-            let finding = judge(&[shut(false, 0), ill]);
+        assert!(judge(&[channel(disabled(), 0), channel(How::Well, 7)]).well);
+        for (how, waiting) in [
+            (down(), 0),
+            (down(), 7),
+            (disabled(), 7),
+            (How::Unusable("/host: is missing".to_owned()), 0),
+        ] {
+            let finding = judge(&[channel(disabled(), 0), channel(how, waiting)]);
             assert!(!finding.well);
             assert!(finding.found.starts_with("News (0000") && !finding.found.contains(';'));
         }
-        let found = judge(&[shut(true, 7)]).found;
-        assert!(
-            found.ends_with("takes nothing for now (connect_failed), and 7 deliveries wait for it")
-        );
+        let found = judge(&[channel(down(), 7)]).found;
+        let end = "takes nothing for now (the receiving side can not be connected to), and 7 deliveries wait for it";
+        assert!(found.ends_with(end), "{found}");
     }
 }

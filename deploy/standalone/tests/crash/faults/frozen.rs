@@ -100,7 +100,7 @@ impl World {
         true
     }
 
-    /// The program stands still with mails and a message by HTTP on their way, until another one, for which their deadlines
+    /// The program stands still with mails and two messages by HTTP on their way, until another one, for which their deadlines
     /// have passed, has put all of them in doubt; then their receivers answer, and it goes on.
     pub(super) async fn freeze_past_the_deadlines(&mut self) -> Result<(), Away> {
         let mut other = self.another_program().await;
@@ -108,7 +108,7 @@ impl World {
         other.program.set(vec![ahead]);
         let round = self.in_mid_send(async |world| {
             let overdue = async || world.reasons("delivery.InDoubt", "deadline_passed").await;
-            let expected = overdue().await + MAILS_AT_ONCE as usize + 1;
+            let expected = overdue().await + MAILS_AT_ONCE as usize + 2;
             world.program.signal(Signal::SIGSTOP);
             // Only now: before, it would have taken its share of the deliveries.
             assert!(other.program.up(None).await, "{}", other.program.said());
@@ -121,6 +121,7 @@ impl World {
             other.program.kill(false);
             world.smtp.release();
             world.slack.release();
+            world.webhook.release();
             world.program.signal(Signal::SIGCONT);
             assert!(doubted.is_ok(), "nobody noticed:\n{}", other.program.said());
         });
@@ -221,7 +222,7 @@ async fn an_attempt_past_its_deadline_is_in_doubt_whatever_its_process_says_late
     other.program.stop().await;
 }
 
-/// Frozen past the deadlines of its mails and of a message by HTTP, as the other process sees it.
+/// Frozen past the deadlines of its mails and of two messages by HTTP, as the other process sees it.
 #[cfg(debug_assertions)]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn mails_past_their_deadline_are_in_doubt_whatever_their_process_says_later() {

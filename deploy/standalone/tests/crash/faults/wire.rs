@@ -3,10 +3,11 @@
 
 use std::time::Duration;
 
-use tidings_tests::dice::Dice;
+use tidings_tests::dice::{Dice, Seed};
 use tidings_tests::link::{Link, Way};
 
 use super::{Fault, LOOK_AGAIN, SEEN_WITHIN, survives, survives_all};
+use crate::rounds::Round;
 use crate::world::World;
 
 impl World {
@@ -112,4 +113,20 @@ async fn both_servers_crash_under_the_program() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_webhook_that_hangs_up_leaves_a_doubt_and_no_copy() {
     survives(Fault::SlackCut).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_receiver_of_events_that_hangs_up_gets_the_same_event_once_more_and_nothing_else_twice() {
+    let mut world = World::new(Seed::of_run().0).await;
+    world.ensure_up().await;
+    world.suffer(Fault::WebhookCut).await;
+    world.round(Round::default()).await.unwrap();
+    let events = world.webhook.messages();
+    let ids: Vec<&str> = events.iter().map(|event| event.id.as_str()).collect();
+    let [first, second, third] = ids[..] else {
+        panic!("one of them twice, and the other once: {ids:?}");
+    };
+    assert!(first == second && second != third, "{ids:?}");
+    assert_eq!(events[0].payload, events[1].payload);
+    world.end().await;
 }

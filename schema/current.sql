@@ -64,6 +64,7 @@ create table publishing_channel_list_g1 (
     circuit_since timestamp with time zone,
     probe_at timestamp with time zone,
     mended_position bigint,
+    woken_position bigint,
     version integer not null,
     position bigint not null,
     PRIMARY KEY (channel_id)
@@ -299,6 +300,7 @@ create table publishing_publication_analytics_g1 (
     in_doubt bigint not null,
     PRIMARY KEY (publication_id, channel_id, hour)
 );
+CREATE INDEX publishing_publication_analytics_g1_channel ON publishing_publication_analytics_g1 USING btree (channel_id, hour);
 
 create table publishing_publication_engagement_g1 (
     publication_id uuid not null,

@@ -143,6 +143,11 @@ pub trait Channel: fmt::Debug + Send + Sync {
         None
     }
 
+    /// How the footer of its mails about a topic that has these calls whoever sends them; none for kinds without one.
+    fn called(&self, _topic: &topic::Sender) -> Option<String> {
+        None
+    }
+
     /// The same channel, for a receiving side that may still know only the credentials it had `before`, the latest last; none:
     /// it is the same to this kind. Credentials that can not be read are passed over.
     fn succeeding(&self, _before: &[Former<'_>]) -> Option<Arc<dyn Channel>> {

@@ -172,7 +172,7 @@ impl Desk {
                 }
             }
             Err(error) => {
-                tracing::debug!(error = %chain(&error), "how channels work can not be read")
+                tracing::debug!(error = %chain(&error), "how channels work can not be read");
             }
         }
         found

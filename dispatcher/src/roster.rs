@@ -68,9 +68,12 @@ pub(crate) struct Roster {
     ways: Mutex<HashMap<Uuid, Arc<Way>>>,
 }
 
-/// Channels of these kinds, and how far each has come.
-const VERSIONS: &str =
-    "select channel_id, version, enabled from publishing_channel_list where kind = any($1)";
+/// Enabled channels of these kinds, and all of these; how far each has come.
+const VERSIONS: &str = "select channel_id, version from publishing_channel_list \
+     where enabled and kind = any($1) or channel_id = any($2)";
+
+/// Those of these channels that are enabled, and how far each has come.
+const STANDINGS: &str = "select channel_id, version from publishing_channel_list where enabled and channel_id = any($1)";
 
 impl Roster {
     /// Empty; channels are folded when asked for.
@@ -183,15 +186,15 @@ impl Roster {
         Ok(way)
     }
 
-    /// Meets the channels that share an account with others and folds those anew that have moved on, although nothing is sent by
-    /// them: what their settings say holds for the others.
+    /// Meets the channels that share an account with others, and folds those anew that have moved on, although nothing is sent by
+    /// them: what their settings say holds for the others, and one that rests is sent nothing by until somebody's word ends that.
     pub(crate) async fn keep_up(&self) -> Result<(), ReadError> {
         let kinds = channels::addressed_kinds();
-        for row in self.store.log().query(VERSIONS, &[&kinds]).await? {
+        let met: Vec<Uuid> = self.held().keys().copied().collect();
+        for row in self.store.log().query(VERSIONS, &[&kinds, &met]).await? {
             let (channel_id, version): (Uuid, i32) = (row.get(0), row.get(1));
-            let is_enabled = row.get::<_, Option<bool>>(2) == Some(true);
             let known = self.known(channel_id).map(|way| way.version);
-            if known.is_some_and(|known| known >= version) || (known.is_none() && !is_enabled) {
+            if known.is_some_and(|known| known >= version) {
                 continue;
             }
             if let Err(error) = self.refresh(channel_id).await {
@@ -201,14 +204,27 @@ impl Roster {
         Ok(())
     }
 
-    /// Those of these channels whose settings or credentials can not be used, and what is wrong with them. One that can not be read
-    /// is none of them.
+    /// Those of these channels that are enabled and whose settings or credentials can not be used, and what is wrong with them. One
+    /// that can not be read is none of them.
     pub(crate) async fn unusable(&self, channels: &[Uuid]) -> HashMap<Uuid, String> {
+        let rows = match self.store.log().query(STANDINGS, &[&channels]).await {
+            Ok(rows) => rows,
+            Err(error) => {
+                tracing::debug!(error = %chain(&error), "channels can not be read");
+                return HashMap::new();
+            }
+        };
         let mut unusable = HashMap::new();
-        for channel_id in channels {
-            match self.refresh(*channel_id).await {
-                Ok(way) => unusable.extend(way.wrong.clone().map(|wrong| (*channel_id, wrong))),
-                Err(error) => unread(*channel_id, &error),
+        for row in rows {
+            let (channel_id, version): (Uuid, i32) = (row.get(0), row.get(1));
+            let known = self.known(channel_id).filter(|way| way.version >= version);
+            let way = match known {
+                Some(way) => Ok(way),
+                None => self.refresh(channel_id).await,
+            };
+            match way {
+                Ok(way) => unusable.extend(way.wrong.clone().map(|wrong| (channel_id, wrong))),
+                Err(error) => unread(channel_id, &error),
             }
         }
         unusable

@@ -7,7 +7,8 @@
 -- beginning for a channel of one a publication; and none is later than where the end of the log that was looked at begins. What
 -- was put off before the channel was last said to work is due.
 -- It is slowed down if the receiving side has asked for fewer messages since the last success: until when the latest of what it
--- refused then waits, within the longest time that anybody rests for ($3), for its own further tries may be much later.
+-- refused then waits, within the longest time that anybody rests for ($3), for its own further tries may be much later. That it
+-- asked so closes its circuit, and ends no rest; only somebody who sets it up or enables it does.
 with recent as materialized (
     select stream_id, type, occurred_at from publishing_events order by position desc limit $2
 ), reach as materialized (
@@ -61,6 +62,7 @@ select wanted.channel_id, coalesce(s.at, greatest(p.hour, l.at)) as last_success
             from publishing_dispatch_queue w
             where w.channel_id = wanted.channel_id and w.put_off_for in ('channel', 'pace')
               and (w.put_off_for = 'pace' or w.put_off_reason = 'quota_exceeded')
-              and w.position >= coalesce(c.mended_position, 0) and w.put_off_at > coalesce(s.at, '-infinity')
+              and w.position >= coalesce(c.woken_position, 0)
+              and w.put_off_at > coalesce(greatest(s.at, l.at, p.hour), '-infinity')
             order by w.put_off_at desc, w.delivery_id limit 1
     ) asked on true

@@ -13,6 +13,7 @@ create table {table} (
     circuit_since   timestamptz,                 -- when it came to be so
     probe_at        timestamptz,                 -- when one attempt may find out whether it works again
     mended_position bigint,                      -- where it was last said to work: its circuit closed, or it was set up or enabled
+    woken_position  bigint,                      -- where somebody last set it up or enabled it: whatever rest it took is over
     version         integer not null,
     position        bigint  not null
 );

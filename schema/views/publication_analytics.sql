@@ -11,3 +11,5 @@ create table {table} (
     in_doubt       bigint      not null,
     primary key (publication_id, channel_id, hour)
 );
+-- indexes
+create index {table}_channel on {table} (channel_id, hour);

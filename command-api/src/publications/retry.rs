@@ -62,7 +62,7 @@ impl Default for WhatToRetry {
 ///
 /// Those that have failed by now wait for another attempt, each judged anew: whoever has left meanwhile gets nothing.
 /// The same message goes out, so that whoever has it after all can tell. `failed_reasons` also finds what was given up (`gave_up`)
-/// after it had been put off for one of them.
+/// and had last been put off for one of them before.
 #[utoipa::path(
     post, path = "/api/v1/publications/{id}/retry", tag = "publications", security(("bearer" = [])),
     params(

@@ -31,10 +31,9 @@ pub(super) fn mail(letterhead: &Letterhead, job: &Job<'_>) -> Result<Rendered, R
     let unsubscribe_url = job.unsubscribe_url.as_deref().map(plain_url).transpose()?;
     let preferences_url = job.preferences_url.as_deref().map(plain_url).transpose()?;
     let letterhead = &letterhead.of(job.sender)?;
-    let sender = letterhead.from.name.as_deref();
     let footer = Footer {
         reader: to.email.as_ref(),
-        sender: sender.unwrap_or_else(|| letterhead.from.email.as_ref()),
+        sender: letterhead.called(),
         why: Why::of(job.about),
         unsubscribe_url,
         preferences_url,

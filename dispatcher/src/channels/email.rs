@@ -186,6 +186,10 @@ impl Channel for EmailChannel {
         Some(self.config.sender(topic))
     }
 
+    fn called(&self, topic: &TopicSender) -> Option<String> {
+        self.config.letterhead.called_about(topic)
+    }
+
     fn render(&self, job: &Job<'_>) -> Result<Rendered, RenderError> {
         let mut rendered = compose::mail(&self.config.letterhead, job)?;
         if let Some(dkim) = &self.config.dkim {

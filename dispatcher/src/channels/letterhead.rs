@@ -51,6 +51,18 @@ impl Letterhead {
         domain.to_ascii_lowercase()
     }
 
+    /// How the reader is told who sends it: by name, or else by address.
+    pub(super) fn called(&self) -> &str {
+        let name = self.from.name.as_deref();
+        name.unwrap_or_else(|| self.from.email.as_ref())
+    }
+
+    /// The same of mails about a topic that has these.
+    pub(super) fn called_about(&self, topic: &Sender) -> Option<String> {
+        let letterhead = self.of(topic).ok()?;
+        Some(letterhead.called().to_owned())
+    }
+
     /// The same with what a topic has of its own in its place.
     pub(super) fn of(&self, topic: &Sender) -> Result<Cow<'_, Self>, RenderError> {
         if *topic == Sender::default() {

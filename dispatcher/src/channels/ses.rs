@@ -149,6 +149,10 @@ impl Channel for SesChannel {
         })
     }
 
+    fn called(&self, topic: &TopicSender) -> Option<String> {
+        self.config.letterhead.called_about(topic)
+    }
+
     fn send<'a>(&'a self, rendered: &'a Rendered, fresh: Fresh<'a>) -> BoxFuture<'a, Outcome> {
         Box::pin(async move {
             let outcome = self.attempt(rendered, fresh).await;

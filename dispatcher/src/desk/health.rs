@@ -115,6 +115,7 @@ pub async fn channel_health(
         _ if figures.circuit != CLOSED => ("waiting", Some(waiting(&figures, now))),
         Figures { working, .. } => how_it_works(working, now),
     };
+    let slowed_until = figures.working.slowed.as_ref().map(|it| it.until);
     let failing = figures.working.failing.filter(|_| state == "failing");
     let tried = figures.sent + figures.failed;
     let health = Health {
@@ -124,7 +125,9 @@ pub async fn channel_health(
         failure_rate: (tried > 0).then(|| figures.failed as f64 / tried as f64),
         next_attempt_at: match state {
             "ok" | "failing" => figures.next_due_at,
-            "slowed" => figures.working.slowed.map(|it| it.until),
+            "slowed" => {
+                slowed_until.min(figures.next_due_at.filter(|at| *at > now).or(slowed_until))
+            }
             // Whatever is due first finds out.
             "waiting" => figures
                 .probe_at
@@ -191,7 +194,7 @@ fn failing(it: &Failing) -> String {
 
 fn slowed(it: &Slowed) -> String {
     let reason = words(&it.reason);
-    format!("It is slowed down ({reason}); what is due waits for that, and goes out then.")
+    format!("It is slowed down ({reason}); what is due waits for that.")
 }
 
 /// What the views know.

@@ -66,12 +66,14 @@ pub async fn preview(
     let way = desk.way(wanted.channel_id).await?;
     let reader = is_addressed(&way).then_some(SAMPLE_READER);
     let job = desk.job(&sample, *id, reader);
-    let rendered = channel(&way)?
+    let channel = channel(&way)?;
+    let rendered = channel
         .render(&job)
         .map_err(|error| Problem::conflict(format!("It can not be rendered: {error}.")))?;
+    let sender = channel.called(job.sender).unwrap_or_default();
     let footer = reader.map(|reader| Footer {
         reader,
-        sender: &rendered.from,
+        sender: &sender,
         why: Why::Subscribed,
         unsubscribe_url: job.unsubscribe_url.as_deref(),
         preferences_url: job.preferences_url.as_deref(),

@@ -42,6 +42,8 @@ view_row! {
         probe_at: Option<OffsetDateTime>,
         /// Where it was last said to work: its circuit was closed, or somebody set it up or enabled it.
         mended_position: Option<i64>,
+        /// Where somebody last set it up or enabled it: whatever rest it took is over.
+        woken_position: Option<i64>,
         /// Stream version.
         version: i32,
         /// Log position.
@@ -75,18 +77,18 @@ impl View for ChannelList {
                 settings: Some(fields.json("settings_json", &it.settings_json)?),
                 has_credentials: Some(it.credentials.is_some()),
                 enabled: Some(true),
-                ..row.closed(at)
+                ..row.woken(at)
             },
             Event::ChannelReconfigured(it) => ChannelRow {
                 name: Some(it.name.clone()),
                 settings: Some(fields.json("settings_json", &it.settings_json)?),
                 // Absent credentials stay as they are.
                 has_credentials: it.credentials.as_ref().map(|_| true),
-                ..row.closed(at)
+                ..row.woken(at)
             },
             Event::ChannelEnabled(_) => ChannelRow {
                 enabled: Some(true),
-                ..row.closed(at)
+                ..row.woken(at)
             },
             Event::ChannelDisabled(it) => ChannelRow {
                 enabled: Some(false),
@@ -130,8 +132,17 @@ impl ChannelRow {
             circuit_since: None,
             probe_at: None,
             mended_position: None,
+            woken_position: None,
             version: item.recorded.version,
             position: item.position(),
+        }
+    }
+
+    /// By somebody.
+    fn woken(self, since: OffsetDateTime) -> Self {
+        Self {
+            woken_position: Some(self.position),
+            ..self.closed(since)
         }
     }
 
@@ -176,6 +187,7 @@ impl Merge for ChannelRow {
             },
             circuit: later.circuit.or(self.circuit),
             mended_position: later.mended_position.or(self.mended_position),
+            woken_position: later.woken_position.or(self.woken_position),
             version: later.version,
             position: later.position,
         }
@@ -201,6 +213,7 @@ mod tests {
             circuit_since: None,
             probe_at: None,
             mended_position: None,
+            woken_position: None,
             version: 1,
             position: 1,
         };

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use tidings_event_store::restore::is_sending_held;
 use tidings_proto::reason::words;
 use tidings_service::Problem;
-use tidings_service::hindrance::Hindrance;
+use tidings_service::hindrance::{Hindrance, Slowed};
 use time::OffsetDateTime;
 use tokio_postgres::Row;
 use uuid::Uuid;
@@ -117,14 +117,20 @@ impl Around {
             .or_else(|| channel.and_then(|channel| channel.keeps(now)))
     }
 
-    /// What keeps whatever is due by the channel from going out at once, although nothing is wrong with it: a clause.
-    pub(crate) fn slows(&self, channel_id: Option<Uuid>, now: OffsetDateTime) -> Option<String> {
+    /// That the receiving side asks the channel for fewer messages.
+    pub(crate) fn slowed(&self, channel_id: Option<Uuid>, now: OffsetDateTime) -> Option<&Slowed> {
         let channel = self.channels.get(&channel_id?)?;
         let slowed = channel.hindrance.slowed.as_ref();
-        let slowed = slowed.filter(|slowed| slowed.until > now)?;
+        slowed.filter(|slowed| slowed.until > now)
+    }
+
+    /// What keeps whatever is due by the channel from going out at once, although nothing is wrong with it: a clause.
+    pub(crate) fn slows(&self, channel_id: Option<Uuid>, now: OffsetDateTime) -> Option<String> {
+        let slowed = self.slowed(channel_id, now)?;
+        let channel = self.channels.get(&channel_id?)?;
         let (name, why, until) = (&channel.name, words(&slowed.reason), shown(slowed.until));
         Some(format!(
-            "the channel “{name}” is slowed down ({why}), until {until} as far as is known"
+            "the channel “{name}” is slowed down ({why}), until {until} at the latest"
         ))
     }
 

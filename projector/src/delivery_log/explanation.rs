@@ -20,11 +20,11 @@ pub(super) fn explanation(it: &Delivery, around: &Around, now: OffsetDateTime) -
         Class::Pending => pending(it, &answered, around, now),
         Class::Sent => "The receiving side took it.".to_owned(),
         Class::Failed => format!("It was given up: {why}{answered}.{}", met(it)),
-        Class::Suppressed if it.attempts == 0 => format!("It was not sent: {why}."),
-        Class::Cancelled if it.attempts == 0 => {
-            format!("It was cancelled before it went out: {why}.")
+        Class::Suppressed | Class::Cancelled if it.doubted_attempt.is_some() => {
+            format!("It is not sent any more: {why}.")
         }
-        Class::Suppressed | Class::Cancelled => format!("It is not sent any more: {why}."),
+        Class::Suppressed => format!("It was not sent: {why}."),
+        Class::Cancelled => format!("It was cancelled before it went out: {why}."),
         Class::InDoubt => {
             let again = match it.attempts {
                 ..=1 => "again, so that nobody gets it twice",

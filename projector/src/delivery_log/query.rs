@@ -36,8 +36,8 @@ pub struct Delivery {
     /// Why, a stable code.
     #[schema(example = "bad_address")]
     pub reason: Option<String>,
-    /// Why it was put off last, a stable code: of one that was given up (`gave_up`) what it met. Null: it never was, since it was
-    /// planned or had to be tried again.
+    /// Why it was put off last, a stable code; of one that was given up (`gave_up`) before the attempt that was the last. Null: it
+    /// never was, since it was planned or had to be tried again.
     #[schema(example = "mailbox_full")]
     pub deferred_reason: Option<String>,
     /// How it was settled, or what it waits for, in words.

@@ -149,9 +149,12 @@ async fn waits_for(
     let failing = failing::of(reader, id, &ids).await?;
     for channel in channels.iter_mut().filter(|it| it.counts.pending > 0) {
         let keeps = around.keeps(Some(id), Some(channel.channel_id), now);
+        let slowed = around.slowed(Some(channel.channel_id), now);
         let fails = || {
             let failing = failing.get(&channel.channel_id)?;
-            Some(failing.clause(channel.counts.pending, now))
+            // The day's quota is both, and nothing is tried before it rests no longer.
+            let is_rest = slowed.is_some_and(|it| it.reason == failing.reason);
+            (!is_rest).then(|| failing.clause(channel.counts.pending, now))
         };
         let slows = || around.slows(Some(channel.channel_id), now);
         channel.waits_for = Some(keeps.or_else(fails).or_else(slows).unwrap_or_else(|| {

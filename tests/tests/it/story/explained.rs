@@ -170,7 +170,7 @@ async fn what_waits_for_a_channel_that_is_slowed_down_says_so_and_until_when() {
     assert_eq!(health["state"], "slowed", "{health}");
     let next = health["next_attempt_at"].as_str().unwrap();
     assert!(next.starts_with("2026-03-02T09:05:"), "{next}");
-    for _ in 0..31 {
+    for _ in 0..40 {
         house.platform.clock.advance(Duration::from_secs(10));
         house.platform.settle().await;
     }
@@ -180,4 +180,54 @@ async fn what_waits_for_a_channel_that_is_slowed_down_says_so_and_until_when() {
     }
     let (_, health) = super::desk::get(&house, &format!("/api/v1/channels/{channel}/health")).await;
     assert_eq!(health["state"], "ok", "{health}");
+}
+
+/// That it asks for fewer messages shows that it works again: its circuit is closed, and it rests all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_channel_that_is_back_and_asks_for_fewer_messages_is_told_to_be_slowed_down() {
+    let house = House::start().await;
+    let channel = house.slack_channel("news").await;
+    let down = house
+        .slack
+        .add_rule(slack::Rule::reply(500, "rollup_error"));
+    let first = house.publish("The ferry", MARKDOWN, &[channel]).await;
+    house.platform.settle().await;
+    let health = async || {
+        let path = format!("/api/v1/channels/{channel}/health");
+        super::desk::get(&house, &path).await.1
+    };
+    let pass = async || {
+        house.platform.clock.advance(Duration::from_secs(10));
+        house.platform.settle().await;
+    };
+    while health().await["state"] != "waiting" {
+        pass().await;
+    }
+    house.slack.remove_rule(down);
+    let slow = slack::Rule::reply(429, "slow").header("retry-after", "1800");
+    let slow = house.slack.add_rule(slow);
+    while health().await["state"] == "waiting" {
+        pass().await;
+    }
+    house.slack.remove_rule(slow);
+    assert_eq!(health().await["state"], "slowed");
+    let second = house.publish("Storm", MARKDOWN, &[channel]).await;
+    house.platform.settle().await;
+    let accounting = get(&house, &format!("/api/v1/publications/{second}/accounting")).await;
+    let told = accounting["channels"][0]["waits_for"]
+        .as_str()
+        .unwrap_or_default();
+    assert!(
+        told.starts_with("the channel “slack” is slowed down"),
+        "{told}"
+    );
+    // Somebody knows better.
+    house.enable(channel).await;
+    house.platform.settle().await;
+    assert_eq!(health().await["state"], "ok");
+    for _ in 0..3 {
+        pass().await;
+    }
+    assert_eq!(house.accounting(second).await.sent, 1);
+    assert_eq!(house.accounting(first).await.pending, 1);
 }

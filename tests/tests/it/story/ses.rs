@@ -200,7 +200,7 @@ async fn a_days_quota_that_is_used_up_is_told_and_who_has_more_goes_on_at_once()
     let told = super::bounced::get(&house, &accounting).await["channels"][0]["waits_for"].clone();
     let told = told.as_str().unwrap_or_default();
     assert!(
-        told.contains("the day's quota at the mail service is used up"),
+        told.contains("is slowed down (the day's quota at the mail service is used up), until 2026-03-02 10:00:00"),
         "{told}"
     );
     // It rests, and what comes meanwhile does too.

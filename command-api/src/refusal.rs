@@ -4,7 +4,7 @@ use std::error::Error as StdError;
 
 use tidings_domain::value::Invalid;
 use tidings_event_store::view::SkipError;
-use tidings_event_store::{CommitError, ExecuteError, LoadError, RETRY_AFTER, UnderstandError};
+use tidings_event_store::{CommitError, ExecuteError, LoadError, RETRY_AFTER};
 use tidings_service::Problem;
 use tidings_service::problem::chain;
 
@@ -113,13 +113,7 @@ pub(crate) fn load(error: &LoadError) -> Problem {
     match error {
         _ if error.is_wrong_stream() => unknown(),
         _ if error.is_temporary() => log_away(error),
-        LoadError::Codec {
-            source: UnderstandError::TooNew(_),
-            ..
-        } => unavailable(
-            "A later version of Tidings has written about this, and this process does not understand it: upgrade it. \
-             Nothing was changed.",
-        ),
+        _ if error.is_of_a_later_build() => Problem::later_build(),
         _ => Problem::internal(error),
     }
 }
@@ -210,8 +204,8 @@ mod tests {
     use super::*;
     use actix_web::ResponseError as _;
     use tidings_domain::aggregate::CodecError;
-    use tidings_event_store::WentBack;
     use tidings_event_store::vault::VaultError;
+    use tidings_event_store::{UnderstandError, WentBack};
     use uuid::Uuid;
 
     #[derive(Debug, thiserror::Error)]

@@ -267,6 +267,7 @@ fn load(error: &LoadError) -> Problem {
     match error {
         _ if error.is_wrong_stream() => Problem::not_found("Nothing of this kind has that id."),
         _ if error.is_temporary() => away(error),
+        _ if error.is_of_a_later_build() => Problem::later_build(),
         _ => Problem::internal(error),
     }
 }

@@ -39,7 +39,7 @@ pub async fn not_taken(
                from publishing_publication_accounting a \
                join publishing_publication_status s on s.publication_id = a.publication_id \
                where a.channel_id = $1 and (a.failed > 0 or a.in_doubt > 0) \
-                 and s.published_at >= $2 and s.published_at < $3 and s.state in ('planned', 'completed') \
+                 and s.published_at >= $2 and s.published_at < $3 and s.state in ('frozen', 'planned', 'completed', 'cancelled') \
                order by s.published_at, s.publication_id limit $4";
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let rows = log.query(sql, &[&channel_id, &from, &to, &limit]).await?;

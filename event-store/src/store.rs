@@ -128,6 +128,17 @@ impl LoadError {
         }
     }
 
+    /// A later build has written it, and says that this one does not understand it.
+    pub fn is_of_a_later_build(&self) -> bool {
+        matches!(
+            self,
+            Self::Codec {
+                source: UnderstandError::TooNew(_),
+                ..
+            }
+        )
+    }
+
     /// The stream is of another kind: for whoever asked, it does not exist.
     pub fn is_wrong_stream(&self) -> bool {
         matches!(

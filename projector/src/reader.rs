@@ -241,6 +241,7 @@ pub(crate) fn unloadable(error: &LoadError) -> Problem {
     match error {
         LoadError::Read(error) => unreadable(error),
         LoadError::Vault(error) => no_keys(error),
+        LoadError::Codec { .. } if error.is_of_a_later_build() => Problem::later_build(),
         LoadError::Codec { .. } => Problem::internal(error),
     }
 }

@@ -3,7 +3,10 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use time::OffsetDateTime;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
+use time::format_description::well_known::Rfc3339;
+use time::{OffsetDateTime, UtcOffset};
 
 /// Tells the time. Cheap to clone; clones share one source.
 #[derive(Clone, Debug)]
@@ -159,7 +162,7 @@ impl Manual {
 fn to_microseconds(at: OffsetDateTime) -> OffsetDateTime {
     at.replace_nanosecond(at.nanosecond() / 1_000 * 1_000)
         .unwrap_or(at)
-        .to_offset(time::UtcOffset::UTC)
+        .to_offset(UtcOffset::UTC)
 }
 
 #[allow(
@@ -176,6 +179,24 @@ fn machine_time() -> OffsetDateTime {
 )]
 fn machine_instant() -> Instant {
     Instant::now()
+}
+
+/// An instant as people give it (RFC 3339), in UTC; none for what is none, or where its offset leads out of the years that can
+/// be written.
+pub fn parse_instant(text: &str) -> Option<OffsetDateTime> {
+    let at = OffsetDateTime::parse(text, &Rfc3339).ok()?;
+    at.checked_to_offset(UtcOffset::UTC)
+}
+
+/// The same of a field that may be left out.
+///
+/// # Errors
+/// For what is no instant.
+pub fn instant<'de, D: Deserializer<'de>>(field: D) -> Result<Option<OffsetDateTime>, D::Error> {
+    let text = Option::<String>::deserialize(field)?;
+    let wrong = || D::Error::custom("it must be an instant such as 2026-11-25T08:00:00Z");
+    text.map(|text| parse_instant(&text).ok_or_else(wrong))
+        .transpose()
 }
 
 #[cfg(test)]
@@ -232,5 +253,14 @@ mod tests {
             Duration::from_secs(7),
             "set back"
         );
+    }
+
+    #[test]
+    fn an_instant_is_one_in_utc_too() {
+        let written = "2026-03-01T09:30:00+02:00";
+        assert_eq!(parse_instant(written), Some(datetime!(2026-03-01 7:30 UTC)));
+        for wrong in ["9999-12-31T23:59:59-05:00", "2026-03-01", "soon", ""] {
+            assert_eq!(parse_instant(wrong), None, "{wrong}");
+        }
     }
 }

@@ -24,7 +24,7 @@ pub mod shutdown;
 pub mod telemetry;
 pub mod trace;
 
-pub use clock::Clock;
+pub use clock::{Clock, parse_instant};
 pub use config::Config;
 pub use ids::Ids;
 pub use outbound::Outbound;

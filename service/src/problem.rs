@@ -259,6 +259,14 @@ impl Problem {
         Self::unavailable(detail, VIEW_RETRY_AFTER_S, Some(position.unsigned_abs()))
     }
 
+    /// 503: what it is about was written by a later build, which this one does not understand.
+    #[must_use]
+    pub fn later_build() -> Self {
+        let detail = "A later version of Tidings has written about this, and this process does not understand it: upgrade it. \
+                      Nothing was changed.";
+        Self::unavailable(detail, VIEW_RETRY_AFTER_S, None)
+    }
+
     /// 503: a view an answer is read from is not there yet.
     #[must_use]
     pub fn view_unborn() -> Self {

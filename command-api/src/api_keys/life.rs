@@ -1,6 +1,6 @@
 //! How long keys and secrets live, as a request says it.
 
-use time::format_description::well_known::Rfc3339;
+use tidings_service::parse_instant;
 use time::{Duration, OffsetDateTime};
 
 use crate::refusal::Values;
@@ -24,7 +24,7 @@ pub(super) fn expires_at(
         return Some(None);
     };
     let pointer = "#/expires_at";
-    let Ok(at) = OffsetDateTime::parse(text, &Rfc3339) else {
+    let Some(at) = parse_instant(text) else {
         values.wrong(pointer, "it must be a time such as 2027-03-01T00:00:00Z");
         return None;
     };
@@ -37,7 +37,6 @@ pub(super) fn expires_at(
         return None;
     }
     // What the log keeps.
-    let at = at.to_offset(time::UtcOffset::UTC);
     Some(at.replace_nanosecond(at.nanosecond() / 1_000 * 1_000).ok())
 }
 

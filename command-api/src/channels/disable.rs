@@ -55,6 +55,8 @@ impl Default for Disabling {
             content_type = "application/problem+json"),
         (status = 412, description = "It has changed since", body = ProblemBody,
             content_type = "application/problem+json"),
+        (status = 422, description = "The reason is no code", body = ProblemBody,
+            content_type = "application/problem+json"),
     ),
 )]
 pub(crate) async fn disable(

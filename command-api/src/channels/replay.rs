@@ -15,13 +15,12 @@ use tidings_domain::id::derive_from;
 use tidings_domain::publication::{Command, Publication, Refusal, RetriedClass, Retry};
 use tidings_domain::value::Code;
 use tidings_event_store::{Context, ExecuteError, ReadError};
-use tidings_service::Problem;
 use tidings_service::access::{Access, Route};
 use tidings_service::auth::Role;
 use tidings_service::http::Json;
 use tidings_service::problem::ProblemBody;
+use tidings_service::{Problem, parse_instant};
 use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -229,13 +228,13 @@ async fn ask(
             }
             Ok(Asked::Requested(publication_id, executed.position()))
         }
-        // Somebody was quicker: it is being reopened, or was cancelled since.
-        Err(ExecuteError::Refused(refused @ (Refusal::RetryUnderWay | Refusal::Cancelled))) => {
-            Ok(Asked::PassedOver(PassedOver {
-                publication_id,
-                detail: refusal::sentence(&refused.to_string()),
-            }))
-        }
+        // It is being reopened, or was cancelled, or not all of it is planned yet.
+        Err(ExecuteError::Refused(
+            refused @ (Refusal::RetryUnderWay | Refusal::Cancelled | Refusal::StillPlanning),
+        )) => Ok(Asked::PassedOver(PassedOver {
+            publication_id,
+            detail: refusal::sentence(&refused.to_string()),
+        })),
         Err(error) => Err(refusal::of(error)),
     }
 }
@@ -243,14 +242,14 @@ async fn ask(
 fn judge(span: &Span, now: OffsetDateTime) -> Result<(OffsetDateTime, OffsetDateTime), Problem> {
     let mut values = Values::default();
     let mut instant = |pointer: &str, text: &str| {
-        let parsed = OffsetDateTime::parse(text, &Rfc3339);
-        if parsed.is_err() {
+        let parsed = parse_instant(text);
+        if parsed.is_none() {
             values.wrong(
                 pointer,
                 "it must be an instant such as 2026-11-25T08:00:00Z",
             );
         }
-        parsed.ok()
+        parsed
     };
     let from = instant("#/from", &span.from);
     let to = match &span.to {

@@ -38,7 +38,7 @@ pub(crate) struct Erasing {
     #[serde(default)]
     basis: Option<String>,
     /// When they asked, if it was before now.
-    #[serde(default, with = "time::serde::rfc3339::option")]
+    #[serde(default, deserialize_with = "tidings_service::clock::instant")]
     #[schema(value_type = Option<String>, format = DateTime)]
     asked_at: Option<OffsetDateTime>,
 }

@@ -156,7 +156,12 @@ impl Channel for SesChannel {
     fn send<'a>(&'a self, rendered: &'a Rendered, fresh: Fresh<'a>) -> BoxFuture<'a, Outcome> {
         Box::pin(async move {
             let outcome = self.attempt(rendered, fresh).await;
+            let is_test = rendered.attempt == 0;
             if outcome::is_of_the_day(&outcome) {
+                // One that is tried meanwhile finds out nothing new.
+                if is_test && self.account.tempo.ready_after().is_some() {
+                    return outcome;
+                }
                 tracing::warn!(
                     "Amazon SES takes no more mails today: the channel rests for an hour"
                 );

@@ -93,7 +93,10 @@ pub struct Tested {
 /// malformed one.
 #[utoipa::path(
     post, path = "/api/v1/channels/{id}/test", tag = "channels", security(("bearer" = [])),
-    params(("id" = Uuid, Path, description = "The channel")),
+    params(
+        ("id" = Uuid, Path, description = "The channel"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat, as long as the process lives"),
+    ),
     request_body(content = Option<TestOfChannel>, description = "May be left out for a broadcast channel"),
     responses(
         (status = 200, description = "What became of it", body = Tested),
@@ -133,7 +136,10 @@ pub async fn test_channel(
 /// As for a channel; 404 also for an unknown publication.
 #[utoipa::path(
     post, path = "/api/v1/publications/{id}/test", tag = "publications", security(("bearer" = [])),
-    params(("id" = Uuid, Path, description = "The publication")),
+    params(
+        ("id" = Uuid, Path, description = "The publication"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat, as long as the process lives"),
+    ),
     request_body = TestOfPublication,
     responses(
         (status = 200, description = "What became of it", body = Tested),
@@ -171,17 +177,19 @@ impl Desk {
         body: &[u8],
         tried: impl Future<Output = Result<Tested, Problem>>,
     ) -> Result<HttpResponse, Problem> {
-        let repeatable = self.repeatable(request, id, body)?;
-        if let Some(again) = &repeatable
-            && let Some(tested) = self.tries.answer(again)?
-        {
+        let Some(first) = self.repeatable(request, id, body)? else {
+            return Ok(HttpResponse::Ok().json(tried.await?));
+        };
+        if let Some(tested) = self.tries.begin(first)? {
             return Ok(HttpResponse::Ok().json(tested));
         }
-        let tested = tried.await?;
-        if let Some(first) = repeatable {
-            self.tries.remember(first, &tested);
+        let tested = tried.await;
+        match &tested {
+            Ok(tested) => self.tries.remember(first, tested),
+            // It was refused before anything was sent.
+            Err(_) => self.tries.forget(first),
         }
-        Ok(HttpResponse::Ok().json(tested))
+        Ok(HttpResponse::Ok().json(tested?))
     }
 
     fn repeatable(

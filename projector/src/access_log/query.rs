@@ -53,7 +53,7 @@ pub struct Which {
     /// Only at this subscriber's data.
     pub subscriber: Option<Uuid>,
     /// Only from this time on, such as 2026-03-01T00:00:00Z.
-    #[serde(default, with = "time::serde::rfc3339::option")]
+    #[serde(default, deserialize_with = "tidings_service::clock::instant")]
     #[param(value_type = Option<String>, format = DateTime)]
     pub since: Option<OffsetDateTime>,
     /// `next` of the page before.

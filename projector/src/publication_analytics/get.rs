@@ -45,6 +45,8 @@ impl Key for HourKey {
     fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let (hour, channel_id) = bytes.split_first_chunk::<8>()?;
         let hour = OffsetDateTime::from_unix_timestamp(i64::from_be_bytes(*hour)).ok()?;
+        // No delivery is older, and no database knows such times.
+        let hour = Some(hour).filter(|hour| hour.year() > 0)?;
         Some(Self(hour, Uuid::from_slice(channel_id).ok()?))
     }
 }
@@ -106,5 +108,7 @@ mod tests {
         let cursor = key.to_cursor();
         assert_eq!(HourKey::from_cursor(Some(&cursor)).unwrap(), Some(key));
         assert!(HourKey::from_cursor(Some(&Uuid::nil().to_cursor())).is_err());
+        let ancient = HourKey(datetime!(-5000-01-01 0:00 UTC), Uuid::nil());
+        assert!(HourKey::from_cursor(Some(&ancient.to_cursor())).is_err());
     }
 }

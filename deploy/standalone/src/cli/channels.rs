@@ -5,8 +5,7 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use tidings_service::auth::Role;
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
+use tidings_service::parse_instant;
 use uuid::Uuid;
 
 use super::caller::with_api;
@@ -113,9 +112,9 @@ pub(super) struct Replay {
 }
 
 fn instant(text: &str) -> Result<String, String> {
-    match OffsetDateTime::parse(text, &Rfc3339) {
-        Ok(_) => Ok(text.to_owned()),
-        Err(_) => Err("it must be an instant such as 2026-11-25T08:00:00Z".to_owned()),
+    match parse_instant(text) {
+        Some(_) => Ok(text.to_owned()),
+        None => Err("it must be an instant such as 2026-11-25T08:00:00Z".to_owned()),
     }
 }
 

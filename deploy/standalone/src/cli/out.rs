@@ -6,6 +6,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 
 use serde::Serialize;
 use serde_json::json;
+use tidings_service::parse_instant;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -95,8 +96,7 @@ pub(super) fn instant(at: OffsetDateTime) -> String {
 
 /// An instant as arguments give it.
 pub(super) fn time(text: &str) -> Result<OffsetDateTime, String> {
-    OffsetDateTime::parse(text, &Rfc3339)
-        .map_err(|_| "it must be a time such as 2026-03-01T09:30:00Z".to_owned())
+    parse_instant(text).ok_or_else(|| "it must be a time such as 2026-03-01T09:30:00Z".to_owned())
 }
 
 #[cfg(test)]

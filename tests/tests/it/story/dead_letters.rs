@@ -1,6 +1,8 @@
 //! Dead letters: what was given up is listed with its cause, and tried again one by one, by channel or by cause; whatever was
 //! not asked for stays as it is.
 
+mod given_up;
+
 use std::collections::HashMap;
 use std::time::Duration;
 

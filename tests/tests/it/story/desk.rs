@@ -334,7 +334,12 @@ async fn a_channel_is_not_tried_all_the_time_and_a_repeated_request_is_sent_once
     let (status, problem) = &answers[12];
     assert_eq!(
         (*status, &problem["detail"]),
-        (429, &json!("Try again in 6 s."))
+        (
+            429,
+            &json!(
+                "A channel takes ten tests at once, and then one every six seconds: try again in 6 s."
+            )
+        )
     );
     assert_eq!(house.slack.count(), 10);
 }

@@ -85,17 +85,6 @@ pub struct Desk {
     dns_checks: Semaphore,
 }
 
-/// Those of these channels whose settings or credentials can not be used by whoever delivers in this environment, and what is wrong
-/// with them. One that can not be read is none of them.
-pub async fn unusable(
-    store: Store,
-    environment: Environment,
-    channels: &[Uuid],
-) -> HashMap<Uuid, String> {
-    let roster = Roster::for_trying(store, environment);
-    roster.unusable(channels).await
-}
-
 /// Where it would go.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]

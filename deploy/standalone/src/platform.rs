@@ -38,7 +38,6 @@ pub(crate) use core::dialler;
 pub use error::StartError;
 pub use master_key::MasterKeyError;
 pub(crate) use master_key::{MasterKeys, for_vault, read_file as read_master_keys};
-pub(crate) use rooms::environment;
 pub use views::all_views;
 pub(crate) use witness::{folder as witness_folder, pinned as pinned_witness_key};
 

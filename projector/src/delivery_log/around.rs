@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use tidings_event_store::restore::is_sending_held;
+use tidings_proto::Reason;
 use tidings_proto::reason::words;
 use tidings_service::Problem;
 use tidings_service::hindrance::{Hindrance, Slowed};
@@ -40,6 +41,8 @@ pub(super) struct Way {
     pub(super) hindrance: Hindrance,
     /// Where it was last said to work.
     pub(super) mended_position: Option<i64>,
+    /// Where somebody last set it up or enabled it.
+    pub(super) woken_position: Option<i64>,
 }
 
 /// That a channel takes nothing.
@@ -56,7 +59,7 @@ pub(super) struct Down {
 const PUBLICATIONS: &str = "select publication_id, cancelled_at, paused_reason from publishing_publication_status \
      where publication_id = any($1)";
 const CHANNELS: &str = "select channel_id, name, enabled, disabled_reason, circuit, circuit_reason, probe_at, \
-     mended_position \
+     mended_position, woken_position \
      from publishing_channel_list where channel_id = any($1)";
 
 impl Around {
@@ -134,12 +137,21 @@ impl Around {
         ))
     }
 
-    /// Whether the channel has been said to work since this position.
-    pub(super) fn is_mended_since(&self, position: i64, channel_id: Option<Uuid>) -> bool {
+    /// Whether nothing more of it goes out, whoever asks for it.
+    pub(super) fn is_cancelled(&self, publication_id: Option<Uuid>) -> bool {
+        let publication = publication_id.and_then(|id| self.publications.get(&id));
+        publication.is_some_and(|it| it.cancelled)
+    }
+
+    /// Whether what was put off at this position for such a reason is due, since the channel has been said to work.
+    pub(super) fn frees(&self, position: i64, reason: Reason, channel_id: Option<Uuid>) -> bool {
         let channel = channel_id.and_then(|id| self.channels.get(&id));
-        channel
-            .and_then(|it| it.mended_position)
-            .is_some_and(|mended| mended > position)
+        let said = channel.and_then(|it| match reason {
+            _ if reason.is_of_the_way() => it.mended_position,
+            _ if reason.asks_for_fewer() => it.woken_position,
+            _ => None,
+        });
+        said.is_some_and(|said| said > position)
     }
 }
 
@@ -154,7 +166,7 @@ impl Way {
         }
         if let Some(wrong) = &self.hindrance.unusable {
             return Some(format!(
-                "the channel “{name}” can not be used as it is set up ({wrong}), until somebody configures it anew"
+                "the channel “{name}” can not be used as it is set up ({wrong}), until that is mended"
             ));
         }
         let down = self.down.as_ref()?;
@@ -197,6 +209,7 @@ fn way(row: &Row) -> (Uuid, Way) {
             probe_at: row.get("probe_at"),
         }),
         mended_position: row.get("mended_position"),
+        woken_position: row.get("woken_position"),
         ..Way::default()
     };
     (row.get("channel_id"), way)

@@ -27,12 +27,13 @@ pub(super) fn explanation(it: &Delivery, around: &Around, now: OffsetDateTime) -
         Class::Cancelled => format!("It was cancelled before it went out: {why}."),
         Class::InDoubt => {
             let again = match it.attempts {
-                ..=1 => "again, so that nobody gets it twice",
-                _ => "once more",
+                _ if around.is_cancelled(it.publication_id) => {
+                    "again, since its publication was cancelled"
+                }
+                ..=1 => "again, so that nobody gets it twice, unless somebody asks for it",
+                _ => "once more, unless somebody asks for it",
             };
-            format!(
-                "Nobody knows whether it arrived: {why}. It is not sent {again}, unless somebody asks for it."
-            )
+            format!("Nobody knows whether it arrived: {why}. It is not sent {again}.")
         }
     };
     format!("{course}{}{}", doubted(it), said(it))
@@ -54,7 +55,8 @@ fn doubted(it: &Delivery) -> &'static str {
         Class::Failed => it
             .doubted_attempt
             .is_some_and(|doubted| doubted < it.attempts),
-        Class::Pending | Class::Sent | Class::InDoubt => false,
+        Class::Pending => it.doubted_attempt.is_some() && it.status != "in_doubt",
+        Class::Sent | Class::InDoubt => false,
     };
     match is_earlier && it.feedback.is_none() {
         true => " Nobody knows whether an earlier attempt arrived.",
@@ -74,6 +76,9 @@ fn pending(it: &Delivery, answered: &str, around: &Around, now: OffsetDateTime) 
                 " Nobody knows whether the last attempt arrived: {}.",
                 words(reason)
             )
+        }
+        (Some(reason), "abandoned") => {
+            format!(" Nothing was sent the last time: {}.", words(reason))
         }
         (Some(reason), _) => {
             format!(
@@ -115,8 +120,7 @@ fn its_time(it: &Delivery, around: &Around, now: OffsetDateTime) -> String {
 fn waits_no_longer(it: &Delivery, around: &Around) -> bool {
     let reason = it.reason.as_deref().and_then(Reason::parse);
     it.status == "deferred"
-        && reason.is_some_and(Reason::is_of_the_way)
-        && around.is_mended_since(it.position, it.channel_id)
+        && reason.is_some_and(|reason| around.frees(it.position, reason, it.channel_id))
 }
 
 fn is_wish(reason: &str) -> bool {

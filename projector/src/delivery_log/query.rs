@@ -174,7 +174,12 @@ async fn explained(
     let mut deliveries: Vec<_> = rows.iter().map(delivery).collect();
     let waiting = || deliveries.iter().filter(|it| it.class == Class::Pending);
     let distinct = |ids: Vec<Uuid>| ids.into_iter().collect::<BTreeSet<_>>();
-    let publications = distinct(waiting().filter_map(|it| it.publication_id).collect());
+    let open = |it: &&Delivery| matches!(it.class, Class::Pending | Class::InDoubt);
+    let publications = deliveries
+        .iter()
+        .filter(open)
+        .filter_map(|it| it.publication_id);
+    let publications = distinct(publications.collect());
     let channels = distinct(waiting().filter_map(|it| it.channel_id).collect());
     let publications: Vec<_> = publications.into_iter().collect();
     let channels: Vec<_> = channels.into_iter().collect();

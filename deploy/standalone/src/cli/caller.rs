@@ -25,7 +25,8 @@ pub(super) async fn with_api<T>(
     }
 }
 
-fn caller(session: &Session, role: Role, url: &str) -> Result<Api, CliError> {
+/// Whoever calls the platform at this address.
+pub(super) fn caller(session: &Session, role: Role, url: &str) -> Result<Api, CliError> {
     let now = session.ground.clock.now();
     let token = make_token(&session.config.auth, "cli", &[role], TOKEN_TTL, now)?;
     Ok(Api::new(url, token)?)

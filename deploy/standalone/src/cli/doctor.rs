@@ -120,7 +120,7 @@ async fn look(
         findings.push(stream::against_log(session, backing, &log).await);
         findings.push(database::views(client).await);
         findings.push(database::dispatch(client).await);
-        findings.push(channels::channels(session, client, pool, &log).await);
+        findings.push(channels::channels(session, client).await);
         let now = session.ground.clock.now();
         findings.push(publications::publications(client, now).await);
         let keep_months = session.config.engagement.keep_months;

@@ -71,7 +71,7 @@ pub(super) struct Rooms {
 impl Rooms {
     pub(super) fn build(site: &Site<'_>) -> Result<Self, StartError> {
         let (core, ground) = (site.core, site.ground);
-        let environment = environment(site.config, ground, site.public_url.host())?;
+        let environment = environment(site)?;
         let projector = Projector::new(&core.store, site.feed);
         let commands = Commands::new(
             core.store.clone(),
@@ -269,21 +269,16 @@ fn retention(site: &Site<'_>) -> Retention {
     Retention::new(store, clock, site.config.engagement.keep_months).no_later_than_the_log()
 }
 
-/// What channels are built with. `host`: the name given in EHLO if the settings name none.
-pub(crate) fn environment(
-    config: &Config,
-    ground: &Ground,
-    host: &str,
-) -> Result<Environment, StartError> {
-    let outbound = config.outbound;
-    let hello_name = config.mail.hello_name.clone();
+fn environment(site: &Site<'_>) -> Result<Environment, StartError> {
+    let outbound = site.config.outbound;
+    let hello_name = site.config.mail.hello_name.clone();
     Ok(Environment {
         outbound: Outbound::new(outbound.into())?,
-        clock: ground.clock.clone(),
+        clock: site.ground.clock.clone(),
         tls: email::system_trust().map_err(|error| StartError::Trust(Box::new(error)))?,
-        file_root: ground.home.files_dir(),
+        file_root: site.ground.home.files_dir(),
         allow_loopback: outbound.allow_loopback,
-        hello_name: hello_name.unwrap_or_else(|| host.to_owned()),
+        hello_name: hello_name.unwrap_or_else(|| site.public_url.host().to_owned()),
         smtp_phase_max: None,
         paces: Paces::default(),
         accounts: Accounts::default(),

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use serde_json::json;
 use tidings_tests::program::Program;
 
 use super::erased::Database;
@@ -46,4 +47,39 @@ async fn the_doctor_tells_of_what_has_not_ended_and_of_what_stands_still() {
     let publications = line("publications");
     let named = "no delivery planned for 15 minutes: 00000000-0000-8000-8000-000000000001";
     assert!(publications.ends_with(named), "{said}");
+}
+
+/// The program's own settings count, whatever those are that the doctor was called with.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_doctor_asks_the_program_which_channels_can_not_be_used() {
+    let binary = env!("CARGO_BIN_EXE_tidings").into();
+    let mut program = Program::new(binary, Path::new("/tmp"), Vec::new());
+    let loopback = |is_allowed: bool| {
+        let name = "TIDINGS_OUTBOUND__ALLOW_LOOPBACK";
+        vec![(name, is_allowed.to_string())]
+    };
+    program.set(loopback(true));
+    assert!(program.up(None).await, "{}", program.said());
+    let channel = json!({
+        "kind": "webhook", "name": "Partners", "settings": { "url": "http://127.0.0.1:9/in" },
+        "credentials": { "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw" },
+    });
+    program.api().post("/api/v1/channels", &channel).await;
+    program.set(loopback(false));
+    let well = program.run(&["doctor"], None).stdout;
+    let well = String::from_utf8(well).unwrap();
+    assert!(well.contains("ok    channels "), "{well}");
+    program.end().await;
+    assert!(program.up(None).await, "{}", program.said());
+    program.set(loopback(true));
+    let said = program.refuses(&["doctor"]);
+    let line = said
+        .lines()
+        .find(|line| line.starts_with("FAIL  channels "));
+    let line = line.unwrap_or_else(|| panic!("{said}"));
+    assert!(
+        line.contains("Partners (") && line.contains(" is unusable ("),
+        "{line}"
+    );
+    program.stop().await;
 }

@@ -142,6 +142,15 @@ fn what_may_have_arrived_is_not_said_not_to_have_been_sent() {
     assert!(told(&twice).contains("so that nobody gets it twice"));
     twice.attempts = 2;
     assert!(told(&twice).ends_with("It is not sent once more, unless somebody asks for it."));
+    let over = Course {
+        cancelled: true,
+        ..Course::default()
+    };
+    let over = explanation(&twice, &self::around(over, None), NOW);
+    assert!(over.ends_with("It is not sent again, since its publication was cancelled."));
+    let mut reopened = pending("reopened", None);
+    reopened.doubted_attempt = Some(1);
+    assert!(told(&reopened).ends_with(doubt));
 }
 
 #[test]
@@ -197,7 +206,7 @@ fn what_was_never_attempted_says_what_it_waits_for() {
     };
     assert_eq!(
         said(around(Course::default(), Some(unusable.clone()))),
-        "Waits: the channel “News” can not be used as it is set up (/host: is missing), until somebody configures it anew."
+        "Waits: the channel “News” can not be used as it is set up (/host: is missing), until that is mended."
     );
     let off = Way {
         disabled_reason: Some("gone".to_owned()),
@@ -327,6 +336,15 @@ fn what_its_channel_kept_back_is_due_once_that_works() {
         assert!(told(&it, before).starts_with(later));
     }
     assert!(told(&it, Some(8)).starts_with("Waits: it is due, and goes out when its turn comes"));
+    // What it asked for is over once somebody says so, and not because others get through.
+    it.reason = Some("rate_limited".to_owned());
+    assert!(told(&it, Some(8)).starts_with(later));
+    let woken = Way {
+        woken_position: Some(8),
+        ..news()
+    };
+    let woken = explanation(&it, &around(Course::default(), Some(woken)), NOW);
+    assert!(woken.starts_with("Waits: it is due, and goes out when its turn comes"));
     // What may be the receiver's own keeps its time.
     it.reason = Some("mailbox_full".to_owned());
     assert!(told(&it, Some(8)).starts_with(later));

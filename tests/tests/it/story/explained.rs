@@ -130,7 +130,7 @@ async fn what_waits_for_a_channel_that_can_not_be_used_says_so() {
     let ada = house.subscriber("ada@example.org").await;
     let channel = house.channel("email", json!({}), None).await;
     let id = house.publish("The ferry", MARKDOWN, &[channel]).await;
-    let told = "the channel “email” can not be used as it is set up (/host: is required; /from: is required), until somebody configures it anew";
+    let told = "the channel “email” can not be used as it is set up (/host: is required; /from: is required), until that is mended";
     assert_eq!(said(&house, id, ada).await, format!("Waits: {told}."));
     let accounting = get(&house, &format!("/api/v1/publications/{id}/accounting")).await;
     assert_eq!(accounting["channels"][0]["waits_for"], told);
@@ -228,6 +228,7 @@ async fn a_channel_that_is_back_and_asks_for_fewer_messages_is_told_to_be_slowed
     for _ in 0..3 {
         pass().await;
     }
-    assert_eq!(house.accounting(second).await.sent, 1);
-    assert_eq!(house.accounting(first).await.pending, 1);
+    for id in [first, second] {
+        assert_eq!(house.accounting(id).await.sent, 1);
+    }
 }

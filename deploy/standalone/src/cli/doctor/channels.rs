@@ -1,15 +1,13 @@
 //! The channels: whether each takes what is sent by it.
 
-use deadpool_postgres::Pool;
-use tidings_dispatcher::desk;
 use tidings_event_store::tokio_postgres::{Client, Error};
-use tidings_event_store::{Log, Store};
 use tidings_proto::reason::words;
+use tidings_service::auth::Role;
 use uuid::Uuid;
 
-use super::{Finding, database};
+use super::Finding;
 use crate::cli::Session;
-use crate::platform::environment;
+use crate::cli::caller::caller;
 
 const NAME: &str = "channels";
 
@@ -29,7 +27,7 @@ enum How {
     Down(String),
     /// For this reason.
     Disabled(String),
-    /// Its settings or credentials can not be used: what is wrong with them.
+    /// Its settings or credentials can not be used: what its health says of it.
     Unusable(String),
 }
 
@@ -39,12 +37,7 @@ const CHANNELS: &str = "select c.channel_id, coalesce(c.name, ''), coalesce(c.en
      from publishing_channel_list c order by c.channel_id";
 
 /// Whether deliveries wait for a channel that takes none.
-pub(super) async fn channels(
-    session: &Session,
-    client: &Client,
-    pool: &Pool,
-    log: &Log,
-) -> Finding {
+pub(super) async fn channels(session: &Session, client: &Client) -> Finding {
     // Before a platform has run there are no views.
     let there = "select to_regclass('publishing_channel_list') is not null \
                     and to_regclass('publishing_dispatch_queue') is not null";
@@ -67,28 +60,31 @@ pub(super) async fn channels(
     };
     match looked.await {
         Ok(mut channels) => {
-            say_unusable(session, pool, log, &mut channels).await;
+            say_unusable(session, &mut channels).await;
             judge(&channels)
         }
         Err(error) => Finding::failed(NAME, &error, "check the rights of the database user"),
     }
 }
 
-/// Of those that are well so far, by building them as a dispatcher on this machine would. Where the credentials can not be opened,
-/// the master key's finding says why.
-async fn say_unusable(session: &Session, pool: &Pool, log: &Log, channels: &mut [Channel]) {
-    let Some(vault) = database::vault(session, pool).await else {
+/// Of those that are well so far, as the program that runs finds it: its settings are its own. Where it does not answer, another
+/// finding says so.
+async fn say_unusable(session: &Session, channels: &mut [Channel]) {
+    let Ok(Some(running)) = session.ground.home.running() else {
         return;
     };
-    let Ok(environment) = environment(&session.config, &session.ground, "localhost") else {
+    let Ok(api) = caller(session, Role::Operator, &running.url) else {
         return;
     };
-    let well = channels.iter().filter(|it| matches!(it.how, How::Well));
-    let well: Vec<Uuid> = well.map(|it| it.channel_id).collect();
-    let unusable = desk::unusable(Store::new(log.clone(), vault), environment, &well).await;
-    for channel in channels {
-        if let Some(wrong) = unusable.get(&channel.channel_id) {
-            channel.how = How::Unusable(wrong.clone());
+    let well = channels.iter_mut().filter(|it| matches!(it.how, How::Well));
+    for channel in well {
+        let path = format!("/api/v1/channels/{}/health", channel.channel_id);
+        let Ok(health) = api.get(&path).await else {
+            return;
+        };
+        if health.body["state"] == "unusable" {
+            let told = health.body["explanation"].as_str().unwrap_or_default();
+            channel.how = How::Unusable(told.to_owned());
         }
     }
 }
@@ -104,12 +100,14 @@ fn judge(channels: &[Channel]) -> Finding {
                 }
                 How::Well | How::Disabled(_) => return None,
                 How::Down(reason) => format!("takes nothing for now ({})", words(reason)),
-                How::Unusable(wrong) => format!("can not be used as it is set up ({wrong})"),
+                How::Unusable(told) => format!("is unusable ({})", told.trim_end_matches('.')),
             };
             let (name, id, waiting) = (&it.name, it.channel_id, it.waiting);
-            Some(format!(
-                "{name} ({id}) {how}, and {waiting} deliveries wait for it"
-            ))
+            let wait = match waiting {
+                1 => "delivery waits",
+                _ => "deliveries wait",
+            };
+            Some(format!("{name} ({id}) {how}, and {waiting} {wait} for it"))
         })
         .collect();
     if each.is_empty() {

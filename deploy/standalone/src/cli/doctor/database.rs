@@ -148,18 +148,6 @@ pub(super) async fn master_key(session: &Session, client: &Client, pool: &Pool) 
     }
 }
 
-/// The vault as the master keys at hand open it; none: there are none.
-pub(super) async fn vault(session: &Session, pool: &Pool) -> Option<Vault> {
-    let masters = MasterKeys::of(&session.config, &session.ground);
-    let keys = masters.read().await.ok()?;
-    Some(vault_of(pool, &masters, &keys))
-}
-
-fn vault_of(pool: &Pool, masters: &MasterKeys, keys: &[MasterKey]) -> Vault {
-    let keys = keys.iter().map(for_vault).collect();
-    Vault::with_source(pool.clone(), keys, masters.for_vault())
-}
-
 /// Gives whether another master key is taking its place.
 async fn opens(
     pool: &Pool,
@@ -167,7 +155,8 @@ async fn opens(
     keys: &[MasterKey],
     wrapped: Uuid,
 ) -> Result<bool, VaultError> {
-    let vault = vault_of(pool, masters, keys);
+    let keys = keys.iter().map(for_vault).collect();
+    let vault = Vault::with_source(pool.clone(), keys, masters.for_vault());
     vault.keys(&[wrapped]).await?;
     Ok(vault.status().await?.rotating)
 }

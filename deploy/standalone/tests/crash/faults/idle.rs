@@ -7,7 +7,7 @@ use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 use serde_json::{Value, json};
 use tidings_tests::dice::Seed;
-use tidings_tests::program::{ASK_AGAIN, is_stopped};
+use tidings_tests::program::{ASK_AGAIN, Away, is_stopped};
 use uuid::Uuid;
 
 use super::SEEN_WITHIN;
@@ -60,7 +60,14 @@ impl World {
 
     /// The views that have not come as far as this.
     async fn behind(&self, position: i64) -> Vec<String> {
-        let views = self.program.api().query("/api/v1/views").await.unwrap();
+        let api = self.program.api();
+        let views = loop {
+            match api.query("/api/v1/views").await {
+                // On a disk that is busy it may not answer in time, and says so.
+                Err(Away::Unavailable(_)) => tokio::time::sleep(ASK_AGAIN).await,
+                views => break views.unwrap(),
+            }
+        };
         let views = views.expect("they are listed")["items"].take();
         let behind = |view: &&Value| view["position"].as_i64() < Some(position);
         let views = views.as_array().unwrap().iter();

@@ -192,14 +192,7 @@ impl Roster {
         let kinds = channels::addressed_kinds();
         let met: Vec<Uuid> = self.held().keys().copied().collect();
         for row in self.store.log().query(VERSIONS, &[&kinds, &met]).await? {
-            let (channel_id, version): (Uuid, i32) = (row.get(0), row.get(1));
-            let known = self.known(channel_id).map(|way| way.version);
-            if known.is_some_and(|known| known >= version) {
-                continue;
-            }
-            if let Err(error) = self.refresh(channel_id).await {
-                unread(channel_id, &error);
-            }
+            self.at_least(row.get(0), row.get(1)).await;
         }
         Ok(())
     }
@@ -216,18 +209,23 @@ impl Roster {
         };
         let mut unusable = HashMap::new();
         for row in rows {
-            let (channel_id, version): (Uuid, i32) = (row.get(0), row.get(1));
-            let known = self.known(channel_id).filter(|way| way.version >= version);
-            let way = match known {
-                Some(way) => Ok(way),
-                None => self.refresh(channel_id).await,
-            };
-            match way {
-                Ok(way) => unusable.extend(way.wrong.clone().map(|wrong| (channel_id, wrong))),
-                Err(error) => unread(channel_id, &error),
-            }
+            let way = self.at_least(row.get(0), row.get(1)).await;
+            let wrong = way.and_then(|way| way.wrong.clone().map(|wrong| (way.channel_id, wrong)));
+            unusable.extend(wrong);
         }
         unusable
+    }
+
+    /// The channel as it stands at this version or later; none if it can not be read.
+    async fn at_least(&self, channel_id: Uuid, version: i32) -> Option<Arc<Way>> {
+        if let Some(way) = self.known(channel_id).filter(|way| way.version >= version) {
+            return Some(way);
+        }
+        let read = self.refresh(channel_id).await;
+        let unread = |error: &LoadError| {
+            tracing::debug!(channel = %channel_id, error = %chain(error), "a channel can not be read");
+        };
+        read.inspect_err(unread).ok()
     }
 
     fn known(&self, channel_id: Uuid) -> Option<Arc<Way>> {
@@ -285,10 +283,6 @@ impl Roster {
         }
         way
     }
-}
-
-fn unread(channel_id: Uuid, error: &LoadError) {
-    tracing::debug!(channel = %channel_id, error = %chain(error), "a channel can not be read");
 }
 
 /// The credentials it had before, and when they were replaced.

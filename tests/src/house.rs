@@ -86,14 +86,14 @@ impl House {
             .await;
     }
 
+    /// For a receiving side beside its own: it takes as much as comes, and goes by the same clock.
+    pub fn sink_options(&self) -> slack::Options {
+        sink_options(&self.platform)
+    }
+
     async fn build(platform: Platform) -> Self {
         let smtp = smtp::start(smtp::Options::default()).await.unwrap();
-        let slack = slack::start(slack::Options {
-            rate_limit: slack::Limit::None,
-            ..slack::Options::default()
-        })
-        .await
-        .unwrap();
+        let slack = slack::start(sink_options(&platform)).await.unwrap();
         let now = platform.clock.clock().now();
         let vault = platform.store.vault();
         Self {
@@ -433,6 +433,15 @@ impl Accounting {
                 + self.suppressed
                 + self.cancelled
                 + self.in_doubt
+    }
+}
+
+fn sink_options(platform: &Platform) -> slack::Options {
+    let clock = platform.clock.clock();
+    slack::Options {
+        rate_limit: slack::Limit::None,
+        clock: tidings_sinks::Clock::from_fn(move || clock.now()),
+        ..slack::Options::default()
     }
 }
 

@@ -2,6 +2,7 @@
 
 use actix_web::web;
 use serde::Deserialize;
+use tidings_domain::delivery::{Cause, Delivery};
 use tidings_domain::publication::{Command, Publication, RetriedClass, Retry};
 use tidings_domain::value::Code;
 use tidings_proto::Reason;
@@ -14,7 +15,7 @@ use uuid::Uuid;
 use super::COLLECTION;
 use crate::answer::{Answer, Changed};
 use crate::commands::Commands;
-use crate::refusal::Values;
+use crate::refusal::{self, Values};
 use crate::request::{Call, MaybeJson};
 use tidings_service::access::{Access, Route};
 
@@ -90,6 +91,7 @@ pub(crate) async fn retry(
     body: MaybeJson<WhatToRetry>,
 ) -> Result<Answer, Problem> {
     let wanted = judge(&body.value)?;
+    known(&commands, *id, &wanted).await?;
     Ok(commands
         .change::<Publication>(*id, call, &body.raw, || {
             Command::RequestRetry(wanted.clone())
@@ -126,4 +128,32 @@ fn judge(what: &WhatToRetry) -> Result<Retry, Problem> {
         failed_reasons,
         reason,
     })
+}
+
+/// Whether what is named belongs to the publication: else that would be opened again for nothing.
+async fn known(commands: &Commands, publication_id: Uuid, wanted: &Retry) -> Result<(), Problem> {
+    let mut values = Values::default();
+    if let Some(channel_id) = wanted.channel_id {
+        let publication = commands.store.load::<Publication>(publication_id).await;
+        let publication = publication.map_err(|error| refusal::load(&error))?;
+        // Of one that does not exist the command says so.
+        let mut draft = publication.state.draft().into_iter();
+        if draft.any(|draft| !draft.channel_ids.as_slice().contains(&channel_id)) {
+            let detail = "the publication does not go out by that channel: take one of its own";
+            values.wrong("#/channel_id", detail);
+        }
+    }
+    if let Some(delivery_id) = wanted.delivery_id {
+        let cause = match commands.store.load::<Delivery>(delivery_id).await {
+            Ok(delivery) => delivery.state.plan().map(|plan| plan.cause),
+            Err(error) if error.is_wrong_stream() => None,
+            Err(error) => return Err(refusal::load(&error)),
+        };
+        if cause != Some(Cause::Publication(publication_id)) {
+            let detail =
+                "it is no delivery of this publication: take the `id` of one of its deliveries";
+            values.wrong("#/delivery_id", detail);
+        }
+    }
+    values.all(Some(()))
 }

@@ -201,6 +201,37 @@ async fn one_dead_letter_is_tried_again_and_no_other() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_delivery_or_channel_that_is_not_the_publications_is_refused_and_nothing_is_opened_again()
+{
+    let letters = Letters::start().await;
+    let other = letters.house.email_channel().await;
+    letters.house.publish("Another", "Text.", &[other]).await;
+    letters.house.platform.settle().await;
+    let path = format!("/api/v1/publications/{}/retry", letters.publication_id);
+    let another = letters.deliveries(None).await[0]["subscriber_id"].clone();
+    for (wrong, pointer) in [
+        (
+            json!({ "delivery_id": Uuid::from_u128(1) }),
+            "#/delivery_id",
+        ),
+        (json!({ "delivery_id": another }), "#/delivery_id"),
+        (json!({ "channel_id": other }), "#/channel_id"),
+    ] {
+        let request = TestRequest::post().uri(&path).set_json(&wrong);
+        let (status, answer) = ask(&letters.house, house_commands(&letters.house), request).await;
+        assert_eq!(status, 422, "{wrong}: {answer}");
+        assert_eq!(answer["errors"][0]["pointer"], pointer, "{answer}");
+    }
+    assert_eq!(letters.of_class("failed").await.len(), 6);
+    // A publication that there is none of is looked for first.
+    let path = format!("/api/v1/publications/{}/retry", Uuid::from_u128(1));
+    let request = TestRequest::post().uri(&path);
+    let request = request.set_json(json!({ "channel_id": other }));
+    let (status, _) = ask(&letters.house, house_commands(&letters.house), request).await;
+    assert_eq!(status, 404);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_dead_letters_of_one_channel_are_tried_again_and_those_of_the_other_are_not() {
     let letters = Letters::start().await;
     let markets = letters.channel("markets");

@@ -45,15 +45,6 @@ struct Receivers {
 
 impl Receivers {
     async fn start(house: &House) -> Self {
-        let clock = house.platform.clock.clock();
-        let options = || slack::Options {
-            rate_limit: slack::Limit::None,
-            clock: {
-                let clock = clock.clone();
-                tidings_sinks::Clock::from_fn(move || clock.now())
-            },
-            ..slack::Options::default()
-        };
         let knows = webhook::Receiver {
             secrets: vec![format!("whsec_{WEBHOOK_KEY}")],
         };
@@ -67,9 +58,9 @@ impl Receivers {
         };
         Self {
             smtp: mail_server(PASSWORD).await,
-            discord: discord::start(options()).await.unwrap(),
-            webhook: webhook::start(options(), &knows).await.unwrap(),
-            ses: ses::start(options(), account).await.unwrap(),
+            discord: discord::start(house.sink_options()).await.unwrap(),
+            webhook: webhook::start(house.sink_options(), &knows).await.unwrap(),
+            ses: ses::start(house.sink_options(), account).await.unwrap(),
         }
     }
 

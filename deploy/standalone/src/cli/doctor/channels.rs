@@ -23,6 +23,8 @@ struct Channel {
 enum How {
     /// As far as is known it takes what comes.
     Well,
+    /// It is tried, and does not take all at once: what its health says of it.
+    Troubled(String),
     /// Its circuit is not closed, for this reason.
     Down(String),
     /// For this reason.
@@ -60,7 +62,7 @@ pub(super) async fn channels(session: &Session, client: &Client) -> Finding {
     };
     match looked.await {
         Ok(mut channels) => {
-            say_unusable(session, &mut channels).await;
+            ask_running(session, &mut channels).await;
             judge(&channels)
         }
         Err(error) => Finding::failed(NAME, &error, "check the rights of the database user"),
@@ -69,7 +71,7 @@ pub(super) async fn channels(session: &Session, client: &Client) -> Finding {
 
 /// Of those that are well so far, as the program that runs finds it: its settings are its own. Where it does not answer, another
 /// finding says so.
-async fn say_unusable(session: &Session, channels: &mut [Channel]) {
+async fn ask_running(session: &Session, channels: &mut [Channel]) {
     let Ok(Some(running)) = session.ground.home.running() else {
         return;
     };
@@ -82,25 +84,28 @@ async fn say_unusable(session: &Session, channels: &mut [Channel]) {
         let Ok(health) = api.get(&path).await else {
             return;
         };
-        if health.body["state"] == "unusable" {
-            let told = health.body["explanation"].as_str().unwrap_or_default();
-            channel.how = How::Unusable(told.to_owned());
+        let told = health.body["explanation"].as_str().unwrap_or_default();
+        let told = told.trim_end_matches('.').to_owned();
+        match health.body["state"].as_str() {
+            Some("unusable") => channel.how = How::Unusable(told),
+            Some("slowed" | "failing") => channel.how = How::Troubled(told),
+            _ => {}
         }
     }
 }
 
 /// One that somebody has disabled, and that nothing waits for, is as it should be.
 fn judge(channels: &[Channel]) -> Finding {
-    let each: Vec<String> = channels
+    let vain: Vec<String> = channels
         .iter()
         .filter_map(|it| {
             let how = match &it.how {
                 How::Disabled(reason) if it.waiting > 0 => {
                     format!("is disabled ({})", words(reason))
                 }
-                How::Well | How::Disabled(_) => return None,
+                How::Well | How::Troubled(_) | How::Disabled(_) => return None,
                 How::Down(reason) => format!("takes nothing for now ({})", words(reason)),
-                How::Unusable(told) => format!("is unusable ({})", told.trim_end_matches('.')),
+                How::Unusable(told) => format!("is unusable ({told})"),
             };
             let (name, id, waiting) = (&it.name, it.channel_id, it.waiting);
             let wait = match waiting {
@@ -110,11 +115,19 @@ fn judge(channels: &[Channel]) -> Finding {
             Some(format!("{name} ({id}) {how}, and {waiting} {wait} for it"))
         })
         .collect();
-    if each.is_empty() {
-        return Finding::well(NAME, "nothing waits for one that takes nothing");
+    let is_well = vain.is_empty();
+    let none = is_well.then(|| "nothing waits for one that takes nothing".to_owned());
+    let troubled = channels.iter().filter_map(|it| match &it.how {
+        How::Troubled(told) => Some(format!("{} ({}): {told}", it.name, it.channel_id)),
+        _ => None,
+    });
+    let found: Vec<String> = vain.into_iter().chain(none).chain(troubled).collect();
+    let found = found.join("; ");
+    if is_well {
+        return Finding::well(NAME, found);
     }
     let remedy = "see `tidings channels health ID`; once it is mended, `tidings channels enable ID` tries it at once";
-    Finding::ill(NAME, each.join("; "), remedy)
+    Finding::ill(NAME, found, remedy)
 }
 
 #[cfg(test)]
@@ -136,6 +149,21 @@ mod tests {
 
     fn disabled() -> How {
         How::Disabled("requested".to_owned())
+    }
+
+    #[test]
+    fn what_is_tried_and_does_not_take_all_at_once_is_told_of_and_is_no_fault() {
+        let slowed = || How::Troubled("It is slowed down (so they say)".to_owned());
+        let finding = judge(&[channel(How::Well, 1), channel(slowed(), 7)]);
+        assert!(finding.well);
+        assert_eq!(
+            finding.found,
+            "nothing waits for one that takes nothing; News (00000000-0000-0000-0000-000000000000): It is slowed down (so they \
+             say)"
+        );
+        let beside = judge(&[channel(slowed(), 7), channel(down(), 1)]);
+        assert!(!beside.well);
+        assert!(beside.found.ends_with(": It is slowed down (so they say)"));
     }
 
     #[test]

@@ -55,21 +55,12 @@ impl Town {
                 Box::pin(async { Ok(it.lock().await.step().await?) })
             })
             .await;
-        let clock = house.platform.clock.clock();
-        let options = || slack::Options {
-            rate_limit: slack::Limit::None,
-            clock: {
-                let clock = clock.clone();
-                tidings_sinks::Clock::from_fn(move || clock.now())
-            },
-            ..slack::Options::default()
-        };
         let knows = webhook::Receiver {
             secrets: vec![SECRET.to_owned()],
         };
         Self {
-            discord: discord::start(options()).await.unwrap(),
-            webhook: webhook::start(options(), &knows).await.unwrap(),
+            discord: discord::start(house.sink_options()).await.unwrap(),
+            webhook: webhook::start(house.sink_options(), &knows).await.unwrap(),
             relays: Vec::new(),
             dispatcher,
             reader: house.subscriber(READER).await,

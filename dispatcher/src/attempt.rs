@@ -2,6 +2,7 @@
 
 mod message;
 mod put_off;
+mod record;
 mod room;
 mod wanted;
 
@@ -17,7 +18,6 @@ use tidings_domain::stream_id;
 use tidings_domain::value::Code;
 use tidings_event_store::{CommitError, Committed, Draft, Loaded, crash_point};
 use tidings_proto::Reason;
-use tidings_service::clock::Moment;
 use tidings_service::problem::chain;
 use tidings_service::trace::{Scope, in_scope};
 use time::OffsetDateTime;
@@ -32,6 +32,7 @@ use crate::pick::{KnownReceiver, Pick};
 use crate::roster::Way;
 use crate::surroundings::Known;
 use crate::{judge, outcome};
+use record::{Begun, Record};
 use room::Looked;
 
 pub(crate) use room::InHand;
@@ -290,7 +291,7 @@ impl Core {
         for guard in case.receiver.guards.iter().chain(&case.cause.guard()) {
             draft.guard(guard.stream_id, guard.version);
         }
-        let begun = self.clock.moment();
+        let begun = self.begin();
         crash_point!("attempt.before_recorded");
         match draft.commit().await {
             Ok(committed) if attempts => Ok(Permitted::Attempt {
@@ -362,13 +363,8 @@ impl Core {
         Ok(())
     }
 
-    async fn send(&self, channel: &dyn Channel, rendered: &Rendered, begun: Moment) -> Outcome {
-        // Nor is a record worth anything once the log that holds it has gone back.
-        let fresh = || {
-            self.clock.passed_since(begun) < self.limits.attempt_fresh
-                && self.store.log().alive().is_ok()
-        };
-        channel.send(rendered, &fresh).await
+    async fn send(&self, channel: &dyn Channel, rendered: &Rendered, begun: Begun) -> Outcome {
+        channel.send(rendered, &Record { core: self, begun }).await
     }
 
     /// The connection broke while an attempt was being recorded. If it is on record, nothing was sent for
@@ -482,6 +478,6 @@ enum Permitted {
     Attempt {
         committed: Committed,
         delivery: Box<Loaded<Delivery>>,
-        begun: Moment,
+        begun: Begun,
     },
 }

@@ -107,10 +107,15 @@ pub trait Channel: fmt::Debug + Send + Sync {
 
     /// Makes one attempt. Never takes longer than [`Channel::attempt_time_max`].
     ///
-    /// `fresh` is asked immediately before the first byte that commits the receiver; when it
-    /// says no, nothing is sent and the outcome is [`Outcome::Abandoned`].
+    /// [`Warrant::is_fresh`] is asked immediately before the first byte that goes to the receiving side, and, where a dialogue
+    /// lies between, [`Warrant::holds`] before what commits the receiver. When one says no, nothing is sent and the outcome is
+    /// [`Outcome::Abandoned`].
     /// Dropping the future before it ends leaves the attempt in doubt, and harms no other.
-    fn send<'a>(&'a self, rendered: &'a Rendered, fresh: Fresh<'a>) -> BoxFuture<'a, Outcome>;
+    fn send<'a>(
+        &'a self,
+        rendered: &'a Rendered,
+        warrant: &'a dyn Warrant,
+    ) -> BoxFuture<'a, Outcome>;
 
     /// The longest one attempt can take; the `deadline` of an `Attempted` is at least this far.
     fn attempt_time_max(&self) -> Duration;
@@ -186,8 +191,26 @@ pub struct PutOff {
     pub wait: Duration,
 }
 
-/// Asks whether the record of the attempt is still young enough to act on.
-pub type Fresh<'a> = &'a (dyn Fn() -> bool + Send + Sync);
+/// What an attempt is made by: its record.
+pub trait Warrant: Send + Sync {
+    /// Whether it is young enough to begin.
+    fn is_fresh(&self) -> bool;
+
+    /// Whether whoever goes on with what has begun can be sure that nobody else has put it on record as in doubt, to try it again
+    /// or to let its receiver go: they would if whoever sends stood still, or was cut off from the log, for too long.
+    fn holds(&self) -> bool;
+}
+
+/// Of what is on no record, such as a test message: nobody else knows of it.
+impl<F: Fn() -> bool + Send + Sync> Warrant for F {
+    fn is_fresh(&self) -> bool {
+        self()
+    }
+
+    fn holds(&self) -> bool {
+        true
+    }
+}
 
 /// One delivery to render.
 pub struct Job<'a> {

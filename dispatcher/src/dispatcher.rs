@@ -63,8 +63,12 @@ impl Dispatcher {
         } = self;
         let (queue_stop, work_stop) = (CancellationToken::new(), stop.child_token());
         let working = async {
-            let reactions = look_after(core, feed, publications, work_stop.clone());
-            tokio::join!(reactions, worker.run(work_stop.clone()));
+            let reactions = look_after(core.clone(), feed, publications, work_stop.clone());
+            let work = async { tokio::join!(reactions, worker.run(work_stop.clone())) };
+            tokio::select! {
+                _ = work => {}
+                () = core.instance.stay() => {}
+            }
             queue_stop.cancel();
         };
         let folding = async {

@@ -7,11 +7,13 @@
 //! Nobody talks to anybody, and nothing is written.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex as SyncMutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tidings_event_store::session::{Connect, Session};
 use tidings_service::Clock;
-use tidings_service::clock::Monotonic;
+use tidings_service::clock::{Moment, Monotonic};
 use tidings_service::problem::chain;
 use tokio::sync::Mutex;
 use uuid::Uuid;
@@ -24,12 +26,17 @@ const SHARE_EVERY: Duration = Duration::from_secs(1);
 /// An instance is gone once its lock was free by two looks this far apart: a server that was restarted has everybody open a new
 /// session, and whoever is first must not take the others for dead.
 const GONE_AFTER: Duration = Duration::from_secs(5);
+/// So long after its session has answered nobody takes an instance for dead: the server keeps a session for longer whose process
+/// stands still or is cut off.
+const HOLDS_FOR: Duration = Duration::from_secs(20);
+/// The same once its session has ended.
+const HOLDS_FOR_WITHOUT: Duration = Duration::from_secs(4);
 /// Makes a session what it must be. One that was cut off ends on the server too, within half a minute; so does, in a minute, that
 /// of a process which stands still and whose machine goes on answering for it. Either way the locks come free.
 const SET_UP: &str = "set tcp_keepalives_idle = 10; set tcp_keepalives_interval = 5; \
      set tcp_keepalives_count = 3; set idle_session_timeout = '60s'; set lock_timeout = '5s'; set statement_timeout = '8s'";
-/// Dispatchers that live, this one included; and the lanes this session holds.
-const STANDING: &str = "select count(*) filter (where classid = $1::bigint::oid), \
+/// Dispatchers that live and go on, this one included; and the lanes this session holds.
+const STANDING: &str = "select count(*) filter (where classid = $1::bigint::oid) - count(*) filter (where classid = $3::bigint::oid), \
          coalesce(array_agg(objid::bigint::integer order by objid) \
              filter (where classid = $2::bigint::oid and pid = pg_backend_pid()), '{}') \
      from pg_locks \
@@ -45,6 +52,9 @@ const GIVE_BACK: &str = "select pg_advisory_unlock($1, lane) from unnest($2::int
 const LANE_LOCK: i32 = 0x7469_6469;
 /// First half of the lock that names an instance.
 const INSTANCE_LOCK: i32 = 0x7469_6470;
+/// First half of the lock of an instance that only ends what it has open.
+const LEAVING_LOCK: i32 = 0x7469_6471;
+const LOCK: &str = "select pg_advisory_lock($1, $2)";
 
 /// The identity and its session.
 pub(crate) struct Instance {
@@ -54,6 +64,24 @@ pub(crate) struct Instance {
     clock: Clock,
     accounts: Accounts,
     held: Mutex<Option<Held>>,
+    /// None: there was no session yet.
+    heard: SyncMutex<Option<Heard>>,
+    /// Whether it takes no lanes any more.
+    leaves: AtomicBool,
+}
+
+/// A time in which nobody can have taken an instance for dead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Life(u64);
+
+/// The last answer of a session.
+#[derive(Clone, Copy)]
+struct Heard {
+    /// When it was asked for.
+    asked: Moment,
+    /// How long nobody takes this instance for dead after that.
+    holds_for: Duration,
+    life: Life,
 }
 
 struct Held {
@@ -63,6 +91,11 @@ struct Held {
     shared_at: Option<Monotonic>,
     /// Other instances whose locks are free, and since when this session has found them so.
     missed: HashMap<Uuid, Monotonic>,
+    begun: Monotonic,
+    /// How many instances there were by the session before.
+    were: u32,
+    /// How many there are.
+    instances: u32,
 }
 
 impl Instance {
@@ -74,6 +107,8 @@ impl Instance {
             clock,
             accounts,
             held: Mutex::new(None),
+            heard: SyncMutex::new(None),
+            leaves: AtomicBool::new(false),
         }
     }
 
@@ -81,36 +116,109 @@ impl Instance {
     /// Opens a new session if the old one was lost.
     pub(crate) async fn lanes(&self) -> Result<Vec<i32>, tokio_postgres::Error> {
         let mut held = self.held.lock().await;
-        let held = self.standing(&mut held).await?;
-        let now = self.clock.monotonic();
-        if held
-            .shared_at
-            .is_none_or(|then| now.since(then) >= SHARE_EVERY)
-        {
-            let instances = held.share().await?;
-            self.accounts.share_among(instances);
-            held.shared_at = Some(now);
+        let asked = self.clock.moment();
+        let shared = self.share(&mut held).await;
+        if let Shared::Anew = shared? {
+            self.hear(asked);
         }
-        Ok(held.lanes.clone())
+        Ok(held
+            .as_ref()
+            .map(|held| held.lanes.clone())
+            .unwrap_or_default())
     }
 
-    /// Says that this instance lives, until it is dropped: what ends its last attempts asks for lanes no more, and its session
-    /// must not stand idle meanwhile.
+    async fn share(&self, held: &mut Option<Held>) -> Result<Shared, tokio_postgres::Error> {
+        let held = self.standing(held).await?;
+        let now = self.clock.monotonic();
+        let is_recent = |then: Monotonic| now.since(then) < SHARE_EVERY;
+        if held.shared_at.is_some_and(is_recent) {
+            return Ok(Shared::AsBefore);
+        }
+        held.share(now, self.leaves.load(Ordering::Relaxed)).await?;
+        self.accounts.share_among(held.instances);
+        held.shared_at = Some(now);
+        Ok(Shared::Anew)
+    }
+
+    /// Says that this instance lives, until it is dropped, whatever else of it is busy: its session must not stand idle.
     pub(crate) async fn stay(&self) {
         loop {
             tokio::time::sleep(SHARE_EVERY).await;
-            let mut held = self.held.lock().await;
-            let stayed = async {
-                self.standing(&mut held)
-                    .await?
-                    .session
-                    .client
-                    .simple_query("")
-                    .await
-            };
-            if let Err(error) = stayed.await {
-                tracing::debug!(error = %chain(&error), "the session of a dispatcher that ends is away");
+            let is_recent = |heard: &Heard| self.clock.passed_since(heard.asked) < SHARE_EVERY;
+            if self.last_heard().as_ref().is_some_and(is_recent) {
+                continue;
             }
+            let mut held = self.held.lock().await;
+            let asked = self.clock.moment();
+            let stayed = async {
+                let held = self.standing(&mut held).await?;
+                held.session.client.simple_query("").await
+            };
+            match stayed.await {
+                Ok(_) => self.hear(asked),
+                Err(error) => {
+                    tracing::debug!(error = %chain(&error), "the session of a dispatcher is away");
+                }
+            }
+        }
+    }
+
+    /// The present one, if nobody else can have taken this instance for dead by now: what was begun in another one may be in doubt.
+    pub(crate) fn life(&self) -> Option<Life> {
+        let heard = *self.last_heard();
+        heard
+            .filter(|heard| self.holds(heard))
+            .map(|heard| heard.life)
+    }
+
+    /// Leaves its lanes to whoever else lives, and takes none any more; what it has open, it ends.
+    pub(crate) async fn leave(&self) {
+        self.leaves.store(true, Ordering::Relaxed);
+        let mut held = self.held.lock().await;
+        let left = async {
+            let Some(held) = held
+                .as_mut()
+                .filter(|held| !held.session.client.is_closed())
+            else {
+                // With the session its lanes have gone.
+                return Ok(());
+            };
+            held.leave(self.id).await?;
+            held.share(self.clock.monotonic(), true).await
+        };
+        if let Err(error) = left.await {
+            tracing::debug!(error = %chain(&error), "the lanes of a dispatcher that ends come free with its session");
+        }
+    }
+
+    fn holds(&self, heard: &Heard) -> bool {
+        self.clock.passed_since(heard.asked) < heard.holds_for
+    }
+
+    fn last_heard(&self) -> MutexGuard<'_, Option<Heard>> {
+        // Each change is one of a whole answer.
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The session has answered.
+    fn hear(&self, asked: Moment) {
+        let mut last = self.last_heard();
+        let life = match &*last {
+            None => 0,
+            Some(heard) if self.holds(heard) => heard.life.0,
+            Some(heard) => heard.life.0 + 1,
+        };
+        *last = Some(Heard {
+            asked,
+            holds_for: HOLDS_FOR,
+            life: Life(life),
+        });
+    }
+
+    /// The session has ended.
+    fn miss(&self) {
+        if let Some(heard) = &mut *self.last_heard() {
+            heard.holds_for = HOLDS_FOR_WITHOUT;
         }
     }
 
@@ -144,36 +252,69 @@ impl Instance {
         &self,
         held: &'a mut Option<Held>,
     ) -> Result<&'a mut Held, tokio_postgres::Error> {
-        let is_lost = |held: &Held| held.session.client.is_closed();
-        if held.as_ref().is_none_or(is_lost) {
+        if held.as_ref().is_none_or(Held::is_lost) {
+            self.miss();
             let session = (self.connect)().await?;
             session.client.batch_execute(SET_UP).await?;
-            let lock = "select pg_advisory_lock($1, $2)";
             session
                 .client
-                .query_one(lock, &[&INSTANCE_LOCK, &half(self.id)])
+                .query_one(LOCK, &[&INSTANCE_LOCK, &half(self.id)])
                 .await?;
-            *held = Some(Held {
+            let anew = Held {
                 session,
                 lanes: Vec::new(),
                 shared_at: None,
                 missed: HashMap::new(),
-            });
+                begun: self.clock.monotonic(),
+                were: held.as_ref().map_or(1, |held| held.instances),
+                instances: 1,
+            };
+            if self.leaves.load(Ordering::Relaxed) {
+                anew.leave(self.id).await?;
+            }
+            *held = Some(anew);
         }
         Ok(held.as_mut().expect("it was just opened"))
     }
 }
 
+/// Whether the session was asked.
+enum Shared {
+    Anew,
+    AsBefore,
+}
+
 impl Held {
-    /// Takes or gives back lanes until this instance holds its share; gives how many there are.
-    async fn share(&mut self) -> Result<u32, tokio_postgres::Error> {
+    fn is_lost(&self) -> bool {
+        self.session.client.is_closed()
+    }
+
+    /// Counts no longer among those who share.
+    async fn leave(&self, id: Uuid) -> Result<(), tokio_postgres::Error> {
         let client = &self.session.client;
-        let kinds = [i64::from(INSTANCE_LOCK), i64::from(LANE_LOCK)];
-        let row = client.query_one(STANDING, &[&kinds[0], &kinds[1]]).await?;
+        client.query_one(LOCK, &[&LEAVING_LOCK, &half(id)]).await?;
+        Ok(())
+    }
+
+    /// Takes or gives back lanes until this instance holds its share, which is none if it leaves.
+    async fn share(&mut self, now: Monotonic, leaves: bool) -> Result<(), tokio_postgres::Error> {
+        let client = &self.session.client;
+        let kinds = [INSTANCE_LOCK, LANE_LOCK, LEAVING_LOCK].map(i64::from);
+        let row = client
+            .query_one(STANDING, &[&kinds[0], &kinds[1], &kinds[2]])
+            .await?;
         // As the server has them: a statement that was cut off may have done its work.
         self.lanes = row.get(1);
-        let instances = u32::try_from(row.get::<_, i64>(0)).unwrap_or(1).max(1);
-        let share = (LANES as usize).div_ceil(instances as usize);
+        let counted = u32::try_from(row.get::<_, i64>(0)).unwrap_or(1).max(1);
+        // A server that was restarted has everybody open a new session: whoever is first is not alone.
+        self.instances = match now.since(self.begun) < GONE_AFTER {
+            true => counted.max(self.were),
+            false => counted,
+        };
+        let share = match leaves {
+            true => 0,
+            false => (LANES as usize).div_ceil(self.instances as usize),
+        };
         if self.lanes.len() > share {
             // The last ones: whoever holds lane 0 looks after publications, and had better keep doing so.
             let surplus = &self.lanes[share..];
@@ -188,7 +329,7 @@ impl Held {
                 .extend(rows.iter().map(|row| row.get::<_, i32>(0)));
             self.lanes.sort_unstable();
         }
-        Ok(instances)
+        Ok(())
     }
 
     /// Whether nobody holds an instance's lock.

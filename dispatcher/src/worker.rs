@@ -164,24 +164,13 @@ impl Worker {
             }
         }
         self.waiting.clear();
-        self.end().await;
-    }
-
-    /// Waits for the outcomes of what is open.
-    async fn end(mut self) {
         let core = self.core.clone();
-        let staying = core.instance.stay();
-        tokio::pin!(staying);
-        loop {
-            tokio::select! {
-                biased;
-                attempted = self.open.next() => match attempted {
-                    Some(attempted) => self.finish(attempted),
-                    None => return,
-                },
-                () = &mut staying => {}
+        let ends = async {
+            while let Some(attempted) = self.open.next().await {
+                self.finish(attempted);
             }
-        }
+        };
+        tokio::join!(core.instance.leave(), ends);
     }
 
     /// Reads what is due.

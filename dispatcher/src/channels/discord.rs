@@ -16,8 +16,8 @@ use super::{
     settings::{Fields, checked},
 };
 use crate::channel::{
-    Channel, ConfigError, Environment, Fresh, Job, Kind, LeftAlone, Outcome, Reach, RenderError,
-    Rendered,
+    Channel, ConfigError, Environment, Job, Kind, LeftAlone, Outcome, Reach, RenderError, Rendered,
+    Warrant,
 };
 
 mod outcome;
@@ -127,7 +127,11 @@ impl Channel for DiscordChannel {
         })
     }
 
-    fn send<'a>(&'a self, rendered: &'a Rendered, fresh: Fresh<'a>) -> BoxFuture<'a, Outcome> {
+    fn send<'a>(
+        &'a self,
+        rendered: &'a Rendered,
+        warrant: &'a dyn Warrant,
+    ) -> BoxFuture<'a, Outcome> {
         Box::pin(async move {
             // Others were opened at the same time, and one of them has heard that it is too much. A test waits for no rest.
             if rendered.attempt > 0 && self.shared_pace.ready_after().is_some() {
@@ -136,7 +140,7 @@ impl Channel for DiscordChannel {
                 };
             }
             let (url, body) = (self.webhook_url.expose(), rendered.body.clone());
-            let answer = http::post(&self.outbound, url, body, HeaderMap::new(), fresh).await;
+            let answer = http::post(&self.outbound, url, body, HeaderMap::new(), warrant).await;
             let response = match answer {
                 Ok(response) => response,
                 Err(outcome) => return outcome,

@@ -17,8 +17,8 @@ use uuid::Uuid;
 use super::account::{Opened, Statement};
 use super::{compose, tempo::Tempo};
 use crate::channel::{
-    Channel, ConfigError, Environment, Fresh, Job, Kind, LeftAlone, Outcome, PutOff, Reach,
-    RenderError, Rendered,
+    Channel, ConfigError, Environment, Job, Kind, LeftAlone, Outcome, PutOff, Reach, RenderError,
+    Rendered, Warrant,
 };
 use crate::senders::Sender;
 
@@ -135,7 +135,7 @@ impl EmailChannel {
         self.tempo().begin(rendered.delivery_id)
     }
 
-    async fn attempt(&self, rendered: &Rendered, fresh: Fresh<'_>) -> Outcome {
+    async fn attempt(&self, rendered: &Rendered, warrant: &dyn Warrant) -> Outcome {
         let deadline = tokio::time::Instant::now() + self.config.server.timers.attempt;
         let _counted = self.pool.begin();
         // Whoever tries a channel stands before it: what has waited for so long is told.
@@ -145,7 +145,7 @@ impl EmailChannel {
         };
         let mut reuse = Reuse::Idle;
         loop {
-            let permit = match self.pool.permit(fresh, patience).await {
+            let permit = match self.pool.permit(warrant, patience).await {
                 Ok(permit) => permit,
                 Err(outcome) => return outcome,
             };
@@ -165,7 +165,10 @@ impl EmailChannel {
                     reason: Reason::Paced,
                 };
             }
-            let delivery = lease.connection().deliver(rendered, fresh, deadline).await;
+            let delivery = lease
+                .connection()
+                .deliver(rendered, warrant, deadline)
+                .await;
             under_way.ended();
             match delivery {
                 Delivery::Done { outcome, reusable } => {
@@ -203,9 +206,13 @@ impl Channel for EmailChannel {
         Ok(rendered)
     }
 
-    fn send<'a>(&'a self, rendered: &'a Rendered, fresh: Fresh<'a>) -> BoxFuture<'a, Outcome> {
+    fn send<'a>(
+        &'a self,
+        rendered: &'a Rendered,
+        warrant: &'a dyn Warrant,
+    ) -> BoxFuture<'a, Outcome> {
         Box::pin(async move {
-            let outcome = self.attempt(rendered, fresh).await;
+            let outcome = self.attempt(rendered, warrant).await;
             self.tempo().learn(&outcome);
             self.domains.learn(rendered, &outcome);
             outcome

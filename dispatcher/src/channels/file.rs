@@ -23,8 +23,8 @@ use tidings_event_store::crash_point;
 
 use super::settings::{Fields, checked};
 use crate::channel::{
-    Blame, Channel, ConfigError, Environment, Fresh, Job, Kind, LeftAlone, Outcome, Reach,
-    RenderError, Rendered, one_line,
+    Blame, Channel, ConfigError, Environment, Job, Kind, LeftAlone, Outcome, Reach, RenderError,
+    Rendered, Warrant, one_line,
 };
 use tidings_proto::Reason;
 
@@ -104,9 +104,13 @@ impl Channel for FileChannel {
         })
     }
 
-    fn send<'a>(&'a self, rendered: &'a Rendered, fresh: Fresh<'a>) -> BoxFuture<'a, Outcome> {
+    fn send<'a>(
+        &'a self,
+        rendered: &'a Rendered,
+        warrant: &'a dyn Warrant,
+    ) -> BoxFuture<'a, Outcome> {
         Box::pin(async move {
-            match self.attempt(rendered, fresh).await {
+            match self.attempt(rendered, warrant).await {
                 Ok(outcome) => outcome,
                 // Nothing appears under the final name until the last step, so nothing is in doubt.
                 Err(error) => Outcome::Deferred {
@@ -130,7 +134,7 @@ impl Channel for FileChannel {
 }
 
 impl FileChannel {
-    async fn attempt(&self, rendered: &Rendered, fresh: Fresh<'_>) -> io::Result<Outcome> {
+    async fn attempt(&self, rendered: &Rendered, warrant: &dyn Warrant) -> io::Result<Outcome> {
         let (root, folder) = (self.root.clone(), self.root.join(&self.folder));
         let folder = blocking(move || folder_inside(&root, &folder)).await?;
         let target = folder.join(named(rendered));
@@ -152,7 +156,7 @@ impl FileChannel {
             Found::Nothing => {}
         }
         crash_point!("attempt.drafted");
-        if !fresh() {
+        if !warrant.is_fresh() {
             blocking(move || fs::remove_file(draft)).await?;
             return Ok(Outcome::Abandoned {
                 reason: Reason::Stale,

@@ -12,7 +12,7 @@ use tidings_proto::Reason;
 use tidings_service::outbound::{Outbound, OutboundError, Response};
 use time::OffsetDateTime;
 
-use crate::channel::{Blame, Environment, Fresh, Outcome, one_line};
+use crate::channel::{Blame, Environment, Outcome, Warrant, one_line};
 
 /// No receiver makes us wait for less or longer than this.
 const RETRY_AFTER_MIN: Duration = Duration::from_secs(1);
@@ -61,11 +61,11 @@ pub(super) async fn post(
     url: &str,
     body: Vec<u8>,
     headers: HeaderMap,
-    fresh: Fresh<'_>,
+    warrant: &dyn Warrant,
 ) -> Result<Response, Outcome> {
     // `Outbound` lets no byte of a request out later than its connect timeout (a few seconds) after the call, which
     // is as near as HTTP lets us ask.
-    if !fresh() {
+    if !warrant.is_fresh() {
         return Err(Outcome::Abandoned {
             reason: Reason::Stale,
         });

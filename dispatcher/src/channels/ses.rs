@@ -21,8 +21,8 @@ use uuid::Uuid;
 use super::account::{Account, Limits, Opened, Statement};
 use super::{compose, http};
 use crate::channel::{
-    Blame, Channel, ConfigError, Environment, Fresh, Job, Kind, LeftAlone, Outcome, Reach,
-    RenderError, Rendered,
+    Blame, Channel, ConfigError, Environment, Job, Kind, LeftAlone, Outcome, Reach, RenderError,
+    Rendered, Warrant,
 };
 use crate::senders::Sender;
 
@@ -96,7 +96,7 @@ fn build(
 }
 
 impl SesChannel {
-    async fn attempt(&self, rendered: &Rendered, fresh: Fresh<'_>) -> Outcome {
+    async fn attempt(&self, rendered: &Rendered, warrant: &dyn Warrant) -> Outcome {
         let Some(body) = request::body(&self.config, rendered) else {
             return Outcome::Failed {
                 reason: Reason::MessageTooLarge,
@@ -123,7 +123,7 @@ impl SesChannel {
                 blame: Blame::Channel,
             };
         };
-        match http::post(&self.outbound, url, body, headers, fresh).await {
+        match http::post(&self.outbound, url, body, headers, warrant).await {
             Ok(response) => outcome::of_response(&response, self.clock.now()),
             Err(outcome) => outcome,
         }
@@ -153,9 +153,13 @@ impl Channel for SesChannel {
         self.config.letterhead.called_about(topic)
     }
 
-    fn send<'a>(&'a self, rendered: &'a Rendered, fresh: Fresh<'a>) -> BoxFuture<'a, Outcome> {
+    fn send<'a>(
+        &'a self,
+        rendered: &'a Rendered,
+        warrant: &'a dyn Warrant,
+    ) -> BoxFuture<'a, Outcome> {
         Box::pin(async move {
-            let outcome = self.attempt(rendered, fresh).await;
+            let outcome = self.attempt(rendered, warrant).await;
             let is_test = rendered.attempt == 0;
             if outcome::is_of_the_day(&outcome) {
                 // One that is tried meanwhile finds out nothing new.

@@ -18,8 +18,8 @@ use uuid::Uuid;
 use super::{http, pace::Pace};
 use crate::{
     channel::{
-        Channel, ConfigError, Environment, Fresh, Job, Kind, LeftAlone, Outcome, Reach,
-        RenderError, Rendered,
+        Channel, ConfigError, Environment, Job, Kind, LeftAlone, Outcome, Reach, RenderError,
+        Rendered, Warrant,
     },
     content::slack::{to_channel, without_pictures},
 };
@@ -109,7 +109,11 @@ impl Channel for SlackChannel {
         })
     }
 
-    fn send<'a>(&'a self, rendered: &'a Rendered, fresh: Fresh<'a>) -> BoxFuture<'a, Outcome> {
+    fn send<'a>(
+        &'a self,
+        rendered: &'a Rendered,
+        warrant: &'a dyn Warrant,
+    ) -> BoxFuture<'a, Outcome> {
         Box::pin(async move {
             let plain = || {
                 str::from_utf8(&rendered.body)
@@ -120,7 +124,7 @@ impl Channel for SlackChannel {
             let known = is_known.then(plain).flatten();
             let is_plain = known.is_some();
             let body = known.map_or_else(|| rendered.body.clone(), String::into_bytes);
-            let outcome = self.post(body, fresh).await;
+            let outcome = self.post(body, warrant).await;
             let refused = matches!(&outcome, Outcome::Failed { reason, .. } if *reason == Reason::InvalidPayload);
             let Some(body) = (refused && !is_plain).then(plain).flatten() else {
                 return outcome;
@@ -130,7 +134,7 @@ impl Channel for SlackChannel {
             if rendered.attempt > 0 {
                 self.pictureless.add(rendered.delivery_id);
             }
-            let outcome = self.post(body.into_bytes(), fresh).await;
+            let outcome = self.post(body.into_bytes(), warrant).await;
             self.pace.rest(2 * PAUSE);
             outcome
         })
@@ -155,9 +159,9 @@ impl Channel for SlackChannel {
 }
 
 impl SlackChannel {
-    async fn post(&self, body: Vec<u8>, fresh: Fresh<'_>) -> Outcome {
+    async fn post(&self, body: Vec<u8>, warrant: &dyn Warrant) -> Outcome {
         let (url, headers) = self.door.request();
-        let answer = http::post(&self.outbound, url, body, headers, fresh).await;
+        let answer = http::post(&self.outbound, url, body, headers, warrant).await;
         self.pace.rest(PAUSE);
         let outcome = match answer {
             Ok(response) => {

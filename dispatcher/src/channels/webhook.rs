@@ -21,8 +21,8 @@ use super::{
 };
 use crate::{
     channel::{
-        Channel, ConfigError, Environment, Former, Fresh, Job, Kind, LeftAlone, Outcome, Reach,
-        RenderError, Rendered,
+        Channel, ConfigError, Environment, Former, Job, Kind, LeftAlone, Outcome, Reach,
+        RenderError, Rendered, Warrant,
     },
     content::webhook::Article,
 };
@@ -139,7 +139,11 @@ impl Channel for WebhookChannel {
         })
     }
 
-    fn send<'a>(&'a self, rendered: &'a Rendered, fresh: Fresh<'a>) -> BoxFuture<'a, Outcome> {
+    fn send<'a>(
+        &'a self,
+        rendered: &'a Rendered,
+        warrant: &'a dyn Warrant,
+    ) -> BoxFuture<'a, Outcome> {
         Box::pin(async move {
             // The id is the same over all attempts, by which the receiver knows a repeat; the time is this attempt's.
             let id = rendered.delivery_id.to_string();
@@ -148,7 +152,8 @@ impl Channel for WebhookChannel {
             let keys = self.keys.iter().chain(former.map(|(key, _)| key));
             let headers = signature::headers(keys, &id, at, &rendered.body);
             let body = rendered.body.clone();
-            let outcome = match http::post(&self.outbound, &self.url, body, headers, fresh).await {
+            let outcome = match http::post(&self.outbound, &self.url, body, headers, warrant).await
+            {
                 Ok(response) => outcome::of_answer(http::Answer::new(&response, self.clock.now())),
                 Err(outcome) => outcome,
             };

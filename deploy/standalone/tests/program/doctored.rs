@@ -78,7 +78,8 @@ async fn the_doctor_asks_the_program_which_channels_can_not_be_used() {
         .find(|line| line.starts_with("FAIL  channels "));
     let line = line.unwrap_or_else(|| panic!("{said}"));
     assert!(
-        line.contains("Partners (") && line.contains(" is unusable ("),
+        line.contains("Partners (")
+            && line.contains(" is unusable: It can not be used as it is set up ("),
         "{line}"
     );
     program.stop().await;

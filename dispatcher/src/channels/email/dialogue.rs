@@ -13,7 +13,7 @@ use super::{
     reply::Reply,
     wire::{Fault, Wire, until},
 };
-use crate::channel::{Blame, Fresh, Outcome, Rendered};
+use crate::channel::{Blame, Outcome, Rendered, Warrant};
 
 /// A connection that is logged in and between messages.
 pub(super) struct Connection {
@@ -65,20 +65,15 @@ impl Connection {
     pub(super) async fn deliver(
         &mut self,
         mail: &Rendered,
-        fresh: Fresh<'_>,
+        warrant: &dyn Warrant,
         deadline: Instant,
     ) -> Delivery {
         let commands = match self.commands(mail) {
             Ok(commands) => commands,
             Err(outcome) => return done(outcome, true),
         };
-        if !fresh() {
-            return done(
-                Outcome::Abandoned {
-                    reason: Reason::Stale,
-                },
-                true,
-            );
+        if !warrant.is_fresh() {
+            return done(stale(), true);
         }
         let envelope = if self.features.pipelining {
             self.envelope_at_once(&commands, deadline).await
@@ -87,7 +82,7 @@ impl Connection {
         };
         self.used = true;
         match envelope {
-            Envelope::Open => self.message(&mail.body, deadline).await,
+            Envelope::Open => self.message(&mail.body, warrant, deadline).await,
             Envelope::Ended(delivery) => delivery,
         }
     }
@@ -202,20 +197,23 @@ impl Connection {
     }
 
     /// The message, then the dot that commits the receiver, then its answer.
-    async fn message(&mut self, body: &[u8], deadline: Instant) -> Delivery {
+    async fn message(&mut self, body: &[u8], warrant: &dyn Warrant, deadline: Instant) -> Delivery {
         // A timer says nothing of a reply that is there when a process goes on that stood still: by then somebody else may
         // have put the attempt on record as in doubt.
-        let is_late = || Instant::now() >= deadline;
-        if is_late() {
-            return done(broken_off(&Fault::Timeout), false);
+        let is_late = || match Instant::now() >= deadline {
+            true => Some(broken_off(&Fault::Timeout)),
+            false => (!warrant.holds()).then(stale),
+        };
+        if let Some(outcome) = is_late() {
+            return done(outcome, false);
         }
         let data = dot_stuffed(body);
         let until_written = until(self.timers.body, deadline);
         if let Err(fault) = self.wire.write(&data, until_written).await {
             return done(broken_off(&fault), false);
         }
-        if is_late() {
-            return done(broken_off(&Fault::Timeout), false);
+        if let Some(outcome) = is_late() {
+            return done(outcome, false);
         }
         // Written apart: as long as no byte of it has left, the receiver cannot have the message.
         let until_answered = until(self.timers.final_dot, deadline);
@@ -304,6 +302,13 @@ fn done(outcome: Outcome, reusable: bool) -> Delivery {
 
 fn ended(outcome: Outcome, reusable: bool) -> Envelope {
     Envelope::Ended(done(outcome, reusable))
+}
+
+/// Nothing was committed, and nothing is any more.
+fn stale() -> Outcome {
+    Outcome::Abandoned {
+        reason: Reason::Stale,
+    }
 }
 
 fn impossible(reason: Reason, words: &str) -> Outcome {

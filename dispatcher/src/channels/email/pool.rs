@@ -17,7 +17,7 @@ use super::{
     dialogue::Connection,
     host::{Counted, Host},
 };
-use crate::channel::{Fresh, Outcome};
+use crate::channel::{Outcome, Warrant};
 use crate::channels::permits::Permit;
 
 /// How often whoever waits for a connection asks whether it is still worth it.
@@ -93,7 +93,7 @@ impl Pool {
     /// others may hang for minutes.
     pub(super) async fn permit(
         &self,
-        fresh: Fresh<'_>,
+        warrant: &dyn Warrant,
         patience: Instant,
     ) -> Result<Permit<'_>, Outcome> {
         let mut waiting = pin!(self.host.account.permits.acquire());
@@ -101,7 +101,7 @@ impl Pool {
             let until = patience.min(Instant::now() + ASK_AGAIN);
             let permit = timeout_at(until, &mut waiting).await;
             // Also whoever has one at last may be too late to dial.
-            if !fresh() {
+            if !warrant.is_fresh() {
                 return Err(Outcome::Abandoned {
                     reason: Reason::Stale,
                 });

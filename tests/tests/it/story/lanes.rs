@@ -3,8 +3,12 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use tidings_dispatcher::Dispatcher;
 use tidings_proto::Event;
 use tidings_tests::house::{Accounting, House};
+
+use super::doubled::forget_sessions;
+use super::gone::GONE_AFTER;
 
 const SUBSCRIBERS: i64 = 300;
 /// After so long a dispatcher looks again how many share the lanes.
@@ -90,4 +94,48 @@ async fn three_dispatchers_leave_no_lane_to_nobody() {
     let each = attempts(&house).await;
     assert_eq!(each.len(), 3, "all of them worked: {each:?}");
     assert!(each[0] > SUBSCRIBERS / 6, "about a third each: {each:?}");
+}
+
+/// How many of the 64 lanes somebody holds; 1953064041 is the first half of a lane's lock.
+pub(super) async fn held(house: &House) -> i64 {
+    let client = house.platform.pool.get().await.unwrap();
+    let sql = "select count(*) from pg_locks \
+               where locktype = 'advisory' and objsubid = 2 and granted and classid = 1953064041::bigint::oid \
+                   and database = (select oid from pg_database where datname = current_database())";
+    client.query_one(sql, &[]).await.unwrap().get(0)
+}
+
+/// Not everybody has heard of it yet that the session is away.
+async fn steps_again(dispatcher: &mut Dispatcher) {
+    while dispatcher.step().await.is_err() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// A server that is restarted ends everybody's session, and whoever is back first must not take all there is for its own: what
+/// receiving sides let all dispatchers do together would be too much for a while.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_back_first_after_a_restart_of_the_database_does_not_count_itself_alone() {
+    let house = House::start_without_delivery().await;
+    house.platform.settle().await;
+    let mut dispatchers = [house.dispatcher(), house.dispatcher()];
+    for _ in 0..2 {
+        for dispatcher in &mut dispatchers {
+            dispatcher.step().await.unwrap();
+        }
+        house.platform.clock.advance(SHARE_AGAIN);
+    }
+    assert_eq!(held(&house).await, 64);
+    forget_sessions(&house).await;
+    let [first, second] = &mut dispatchers;
+    steps_again(first).await;
+    assert_eq!(held(&house).await, 32, "the other may come back");
+    steps_again(second).await;
+    assert_eq!(held(&house).await, 64);
+    // The other one does not come back.
+    forget_sessions(&house).await;
+    steps_again(first).await;
+    house.platform.clock.advance(GONE_AFTER);
+    first.step().await.unwrap();
+    assert_eq!(held(&house).await, 64);
 }

@@ -5,6 +5,8 @@ use tidings_tests::house::{Accounting, House};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use super::lanes::held;
+
 const READERS: i64 = 60;
 /// As many attempts as a channel of mails has open at the most: eight connections, four attempts for each.
 const OPEN_MAX: i64 = 32;
@@ -88,4 +90,44 @@ async fn what_is_open_gets_its_outcome() {
     };
     assert_eq!(house.accounting(id).await, finished);
     assert_eq!(house.smtp.count() as i64, open);
+}
+
+/// Its one mail is not answered for long: whoever else lives has all the work meanwhile, new publications too.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_told_to_stop_leaves_what_it_has_not_begun_to_the_others_at_once() {
+    let house = House::start_without_delivery().await;
+    house.subscriber("ada@example.org").await;
+    let channel = house.email_channel().await;
+    house.platform.settle().await;
+    let stall = Rule::new(Phase::FinalDot, Action::Stall).recorded();
+    let stall = house.smtp.add_rule(stall.times(1));
+    let hangs = house.publish("The ferry", "It runs.", &[channel]).await;
+    let stop = CancellationToken::new();
+    let running = tokio::spawn(house.dispatcher().run(stop.clone()));
+    while house.smtp.hits(stall) == 0 {
+        house.platform.settle().await;
+    }
+    assert_eq!(held(&house).await, 64);
+    stop.cancel();
+    while held(&house).await > 0 {
+        assert!(!running.is_finished(), "its mail is not answered");
+        tokio::task::yield_now().await;
+    }
+
+    house.add_dispatcher(house.dispatcher()).await;
+    for n in 0..READERS {
+        house.subscriber(&format!("reader{n}@example.org")).await;
+    }
+    let id = house.publish("Storm", "It does not.", &[channel]).await;
+    house.platform.settle().await;
+    assert_eq!(held(&house).await, 64, "all of them");
+    assert_eq!(house.accounting(id).await.sent, READERS + 1);
+    assert!(!running.is_finished());
+    // What it has begun is its own, and nobody has put it in doubt.
+    assert_eq!(house.accounting(hangs).await.pending, 1);
+    house.smtp.release();
+    running.await.unwrap().unwrap();
+    house.platform.settle().await;
+    assert_eq!(house.accounting(hangs).await.sent, 1);
+    assert_eq!(house.smtp.count() as i64, READERS + 2);
 }

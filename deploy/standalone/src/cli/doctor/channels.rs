@@ -105,7 +105,7 @@ fn judge(channels: &[Channel]) -> Finding {
                 }
                 How::Well | How::Troubled(_) | How::Disabled(_) => return None,
                 How::Down(reason) => format!("takes nothing for now ({})", words(reason)),
-                How::Unusable(told) => format!("is unusable ({told})"),
+                How::Unusable(told) => format!("is unusable: {told}"),
             };
             let (name, id, waiting) = (&it.name, it.channel_id, it.waiting);
             let wait = match waiting {

@@ -12,6 +12,7 @@ use tokio::{
 };
 
 use super::*;
+use crate::channel::Warrant;
 use crate::channels::email::{
     config::Timers,
     connect::Features,
@@ -214,9 +215,11 @@ async fn a_reply_without_end_is_refused() {
     );
 }
 
-/// As when a process goes on that stood still past the deadline: every reply is there, and no timer has had its say.
-#[tokio::test]
-async fn no_message_is_sent_after_the_deadline_whatever_replies_are_there() {
+/// What is made of a mail, and every line that is sent of it, where each reply is there before it is waited for.
+async fn answered_at_once(
+    warrant: &dyn Warrant,
+    time_left: Duration,
+) -> (Outcome, bool, Vec<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let stream = tokio::net::TcpStream::connect(listener.local_addr().unwrap());
     let stream = stream.await.unwrap();
@@ -226,21 +229,62 @@ async fn no_message_is_sent_after_the_deadline_whatever_replies_are_there() {
     stream.readable().await.unwrap();
     let features = Features::default();
     let mut connection = Connection::new(Wire::plain(stream), features, Timers::default());
-    let rendered = mail(&channel(1, None, 5_000), "ada@example.org");
-    let deadline = tokio::time::Instant::now();
-    let delivery = connection.deliver(&rendered, &support::always, deadline);
+    let mut rendered = mail(&channel(1, None, 5_000), "ada@example.org");
+    rendered.body.extend(b"The end.\r\n");
+    let deadline = tokio::time::Instant::now() + time_left;
+    let delivery = connection.deliver(&rendered, warrant, deadline);
     let Delivery::Done { outcome, reusable } = delivery.await else {
         panic!("it was never in use before");
     };
-    let expected = ("deferred", "timeout", 0, Some(Blame::Network));
-    assert_eq!((gist(&outcome), reusable), (expected, false));
     drop(connection);
     let mut lines = BufReader::new(server).lines();
     let mut got = Vec::new();
     while let Some(line) = lines.next_line().await.unwrap() {
         got.push(line);
     }
+    (outcome, reusable, got)
+}
+
+/// As when a process goes on that stood still past the deadline: every reply is there, and no timer has had its say.
+#[tokio::test]
+async fn no_message_is_sent_after_the_deadline_whatever_replies_are_there() {
+    let (outcome, reusable, got) = answered_at_once(&support::always, Duration::ZERO).await;
+    let expected = ("deferred", "timeout", 0, Some(Blame::Network));
+    assert_eq!((gist(&outcome), reusable), (expected, false));
     assert_eq!(got.last().map(String::as_str), Some("DATA"), "{got:?}");
+}
+
+/// After so many questions somebody else may have put the attempt on record as in doubt.
+struct Held(AtomicUsize);
+
+impl Warrant for Held {
+    fn is_fresh(&self) -> bool {
+        true
+    }
+
+    fn holds(&self) -> bool {
+        let left = self.0.load(Ordering::Relaxed);
+        self.0.store(left.saturating_sub(1), Ordering::Relaxed);
+        left > 0
+    }
+}
+
+/// As when a process goes on that stood still for longer than anybody takes it for alive, and shorter than the deadline.
+#[tokio::test]
+async fn nothing_is_committed_that_somebody_else_may_have_put_in_doubt() {
+    for (questions, last) in [(0, "DATA"), (1, "The end.")] {
+        let warrant = Held(questions.into());
+        let (outcome, reusable, got) = answered_at_once(&warrant, HAPPENS_WITHIN).await;
+        let stale = Outcome::Abandoned {
+            reason: Reason::Stale,
+        };
+        assert_eq!((outcome, reusable), (stale, false));
+        assert_eq!(got.last().map(String::as_str), Some(last), "{got:?}");
+    }
+    let warrant = Held(2.into());
+    let (outcome, _, got) = answered_at_once(&warrant, HAPPENS_WITHIN).await;
+    assert!(matches!(outcome, Outcome::Sent { .. }), "{outcome:?}");
+    assert_eq!(got.last().map(String::as_str), Some("."));
 }
 
 /// Writes to a connection that nobody reads until it takes no more; gives how much.

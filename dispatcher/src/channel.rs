@@ -163,7 +163,8 @@ pub trait Channel: fmt::Debug + Send + Sync {
     /// not before deliveries go by it, nor once it is disabled or another has taken its place.
     fn bind(&self, _binds: bool) {}
 
-    /// Somebody says that it works: what the receiving side had asked of it alone, to be left in peace for a while, holds no more.
+    /// Somebody says that it works: what the receiving side had asked of it, or of the account that it shares, to be left in peace
+    /// for a while, holds no more.
     fn wake(&self) {}
 
     /// Says goodbye on idle connections. The channel is not used afterwards.

@@ -243,7 +243,7 @@ fn channel(way: &Way) -> Result<&Arc<dyn Channel>, Problem> {
     let wrong = way.wrong.as_deref().unwrap_or_default();
     way.channel.as_ref().ok_or_else(|| {
         Problem::conflict(format!(
-            "The channel can not be used as it is set up ({wrong}); configure it anew."
+            "The channel can not be used as it is set up ({wrong}), until that is mended."
         ))
     })
 }

@@ -17,7 +17,8 @@ pub const LANES: i32 = 64;
 
 /// Put off for the way there, the receiving side as a whole, or our settings: it need not wait any longer than these do.
 pub const FOR_CHANNEL: &str = "channel";
-/// Put off because the receiving side asks for fewer messages: it keeps its time, and its channel rests meanwhile.
+/// Put off because the receiving side asks for fewer messages: its channel rests meanwhile, and it keeps its time unless somebody
+/// says that the channel works.
 pub const FOR_PACE: &str = "pace";
 /// Put off for what is its own: its receiver, its message, its turn. It keeps its time.
 pub const FOR_ITSELF: &str = "itself";

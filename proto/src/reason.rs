@@ -144,7 +144,7 @@ reasons! {
 impl Reason {
     /// Whether it is said of the way there, of the receiving side as a whole, or of our credentials and settings there: once
     /// others get through, whatever was put off for it may be tried again. What may be one receiver's or message's own is
-    /// none of them, and neither is what asks us for fewer messages or to come back later: that keeps its time.
+    /// none of them, and neither is what asks us for fewer messages or to come back later.
     pub fn is_of_the_way(self) -> bool {
         matches!(
             self,

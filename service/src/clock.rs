@@ -186,6 +186,7 @@ fn machine_instant() -> Instant {
 pub fn parse_instant(text: &str) -> Option<OffsetDateTime> {
     let at = OffsetDateTime::parse(text, &Rfc3339).ok()?;
     at.checked_to_offset(UtcOffset::UTC)
+        .filter(|at| at.year() >= 0)
 }
 
 /// The same of a field that may be left out.
@@ -259,7 +260,8 @@ mod tests {
     fn an_instant_is_one_in_utc_too() {
         let written = "2026-03-01T09:30:00+02:00";
         assert_eq!(parse_instant(written), Some(datetime!(2026-03-01 7:30 UTC)));
-        for wrong in ["9999-12-31T23:59:59-05:00", "2026-03-01", "soon", ""] {
+        let beyond = ["9999-12-31T23:59:59-05:00", "0000-01-01T00:00:00+01:00"];
+        for wrong in beyond.into_iter().chain(["2026-03-01", "soon", ""]) {
             assert_eq!(parse_instant(wrong), None, "{wrong}");
         }
     }

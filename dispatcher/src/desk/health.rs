@@ -163,7 +163,7 @@ fn how_it_works(working: &Working, now: OffsetDateTime) -> (&'static str, Option
 }
 
 fn unusable(wrong: &str) -> String {
-    format!("It can not be used as it is set up ({wrong}); configure it anew.")
+    format!("It can not be used as it is set up ({wrong}), until that is mended.")
 }
 
 fn disabled(figures: &Figures) -> String {

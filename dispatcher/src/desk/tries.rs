@@ -75,7 +75,7 @@ impl Tries {
             Some((first, _)) if first.body != again.body => Err(Problem::idempotency_key_reused()),
             Some((_, Some(tested))) => Ok(Some(tested.clone())),
             Some((_, None)) => Err(Problem::conflict(
-                "The test of this Idempotency-Key is being sent, or was broken off: ask again later, or send another under a \
+                "The test of this Idempotency-Key is being sent, or was broken off: see whether it arrives, or send another under a \
                  key of its own.",
             )),
             None => {

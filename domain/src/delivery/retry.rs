@@ -38,8 +38,8 @@ pub enum Trouble {
         /// When the channel is tried again.
         until: OffsetDateTime,
     },
-    /// It was given mails too quickly: that says nothing of the delivery either. The channel may be woken sooner; then this one goes
-    /// when it would have.
+    /// It was given mails too quickly: that says nothing of the delivery either. The channel may be woken sooner; then
+    /// this one goes too.
     ChannelRests {
         /// When the channel goes on.
         until: OffsetDateTime,

@@ -3,6 +3,7 @@
 use tidings_event_store::tokio_postgres::{Client, Error};
 use tidings_proto::reason::words;
 use tidings_service::auth::Role;
+use tidings_service::problem::chain;
 use uuid::Uuid;
 
 use super::Finding;
@@ -31,6 +32,8 @@ enum How {
     Disabled(String),
     /// Its settings or credentials can not be used: what its health says of it.
     Unusable(String),
+    /// The program that runs does not tell, for this reason.
+    Unknown(String),
 }
 
 const CHANNELS: &str = "select c.channel_id, coalesce(c.name, ''), coalesce(c.enabled, false), \
@@ -69,20 +72,25 @@ pub(super) async fn channels(session: &Session, client: &Client) -> Finding {
     }
 }
 
-/// Of those that are well so far, as the program that runs finds it: its settings are its own. Where it does not answer, another
-/// finding says so.
+/// Of those that are well so far, as the program that runs finds it: its settings are its own. Where none runs nobody knows more.
 async fn ask_running(session: &Session, channels: &mut [Channel]) {
     let Ok(Some(running)) = session.ground.home.running() else {
         return;
     };
-    let Ok(api) = caller(session, Role::Operator, &running.url) else {
-        return;
-    };
+    let api = caller(session, Role::Operator, &running.url);
     let well = channels.iter_mut().filter(|it| matches!(it.how, How::Well));
     for channel in well {
         let path = format!("/api/v1/channels/{}/health", channel.channel_id);
-        let Ok(health) = api.get(&path).await else {
-            return;
+        let asked = match &api {
+            Ok(api) => api.get_once(&path).await.map_err(|error| chain(&error)),
+            Err(error) => Err(chain(error)),
+        };
+        let health = match asked {
+            Ok(health) => health,
+            Err(error) => {
+                channel.how = How::Unknown(error);
+                continue;
+            }
         };
         let told = health.body["explanation"].as_str().unwrap_or_default();
         let told = told.trim_end_matches('.').to_owned();
@@ -106,6 +114,7 @@ fn judge(channels: &[Channel]) -> Finding {
                 How::Well | How::Troubled(_) | How::Disabled(_) => return None,
                 How::Down(reason) => format!("takes nothing for now ({})", words(reason)),
                 How::Unusable(told) => format!("is unusable: {told}"),
+                How::Unknown(why) => format!("can not be asked about ({why})"),
             };
             let (name, id, waiting) = (&it.name, it.channel_id, it.waiting);
             let wait = match waiting {
@@ -175,6 +184,7 @@ mod tests {
             (down(), 7),
             (disabled(), 7),
             (How::Unusable("/host: is missing".to_owned()), 0),
+            (How::Unknown("the token is of no use".to_owned()), 0),
         ] {
             let finding = judge(&[channel(disabled(), 0), channel(how, waiting)]);
             assert!(!finding.well);

@@ -72,15 +72,30 @@ async fn the_doctor_asks_the_program_which_channels_can_not_be_used() {
     program.end().await;
     assert!(program.up(None).await, "{}", program.said());
     program.set(loopback(true));
-    let said = program.refuses(&["doctor"]);
-    let line = said
-        .lines()
-        .find(|line| line.starts_with("FAIL  channels "));
-    let line = line.unwrap_or_else(|| panic!("{said}"));
+    let unusable = what_fails(&program);
+    let why = " is unusable: It can not be used as it is set up (";
     assert!(
-        line.contains("Partners (")
-            && line.contains(" is unusable: It can not be used as it is set up ("),
-        "{line}"
+        unusable.starts_with("Partners (") && unusable.contains(why),
+        "{unusable}"
+    );
+    // Whom the program does not let in does not say that all is well.
+    program.set(vec![("TIDINGS_AUTH__ISSUER", "elsewhere".to_owned())]);
+    let unknown = what_fails(&program);
+    let why = " can not be asked about (";
+    assert!(
+        unknown.starts_with("Partners (") && unknown.contains(why),
+        "{unknown}"
     );
     program.stop().await;
+}
+
+/// What the doctor finds wrong with channels.
+fn what_fails(program: &Program) -> String {
+    let said = program.refuses(&["doctor"]);
+    let found = |line: &str| {
+        line.strip_prefix("FAIL  channels ")
+            .map(|it| it.trim().to_owned())
+    };
+    let line = said.lines().find_map(found);
+    line.unwrap_or_else(|| panic!("{said}"))
 }

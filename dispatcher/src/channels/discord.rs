@@ -159,6 +159,10 @@ impl Channel for DiscordChannel {
         })
     }
 
+    fn rest(&self, lasts: Duration) {
+        self.pace.rest(lasts);
+    }
+
     fn wake(&self) {
         self.pace.wake();
     }

@@ -196,6 +196,10 @@ impl Channel for WebhookChannel {
         }))
     }
 
+    fn rest(&self, lasts: Duration) {
+        self.pace.rest(lasts);
+    }
+
     fn wake(&self) {
         self.pace.wake();
     }

@@ -83,7 +83,8 @@ pub enum CliError {
     #[error(transparent)]
     Incomplete(ViewError),
     #[error(
-        "no platform has run over {} yet: name its data folder with --data, or start one there with `tidings up`",
+        "no platform has run over {} yet: name its data folder with --data, and its database as it does if that is one of yours \
+         (`TIDINGS_DATABASE_URL`), or start one there with `tidings up`",
         dir.display()
     )]
     NothingHere { dir: PathBuf },

@@ -65,21 +65,23 @@ pub(super) async fn channels(session: &Session, client: &Client) -> Finding {
     };
     match looked.await {
         Ok(mut channels) => {
-            ask_running(session, &mut channels).await;
-            judge(&channels)
+            let is_asked = ask_running(session, &mut channels).await;
+            judge(&channels, is_asked)
         }
         Err(error) => Finding::failed(NAME, &error, "check the rights of the database user"),
     }
 }
 
-/// Of those that are well so far, as the program that runs finds it: its settings are its own. Where none runs nobody knows more.
-async fn ask_running(session: &Session, channels: &mut [Channel]) {
+/// Of those that are enabled, as the program that runs finds it: its settings are its own. False: none runs.
+async fn ask_running(session: &Session, channels: &mut [Channel]) -> bool {
     let Ok(Some(running)) = session.ground.home.running() else {
-        return;
+        return false;
     };
     let api = caller(session, Role::Operator, &running.url);
-    let well = channels.iter_mut().filter(|it| matches!(it.how, How::Well));
-    for channel in well {
+    let enabled = channels
+        .iter_mut()
+        .filter(|it| matches!(it.how, How::Well | How::Down(_)));
+    for channel in enabled {
         let path = format!("/api/v1/channels/{}/health", channel.channel_id);
         let asked = match &api {
             Ok(api) => api.get_once(&path).await.map_err(|error| chain(&error)),
@@ -100,10 +102,11 @@ async fn ask_running(session: &Session, channels: &mut [Channel]) {
             _ => {}
         }
     }
+    true
 }
 
 /// One that somebody has disabled, and that nothing waits for, is as it should be.
-fn judge(channels: &[Channel]) -> Finding {
+fn judge(channels: &[Channel], is_asked: bool) -> Finding {
     let vain: Vec<String> = channels
         .iter()
         .filter_map(|it| {
@@ -118,10 +121,11 @@ fn judge(channels: &[Channel]) -> Finding {
             };
             let (name, id, waiting) = (&it.name, it.channel_id, it.waiting);
             let wait = match waiting {
-                1 => "delivery waits",
-                _ => "deliveries wait",
+                0 => "nothing waits".to_owned(),
+                1 => "1 delivery waits".to_owned(),
+                more => format!("{more} deliveries wait"),
             };
-            Some(format!("{name} ({id}) {how}, and {waiting} {wait} for it"))
+            Some(format!("{name} ({id}) {how}, and {wait} for it"))
         })
         .collect();
     let is_well = vain.is_empty();
@@ -130,7 +134,15 @@ fn judge(channels: &[Channel]) -> Finding {
         How::Troubled(told) => Some(format!("{} ({}): {told}", it.name, it.channel_id)),
         _ => None,
     });
-    let found: Vec<String> = vain.into_iter().chain(none).chain(troubled).collect();
+    let unasked = (!is_asked && !channels.is_empty()).then(|| {
+        "whether each can be used as it is set up shows while the platform runs".to_owned()
+    });
+    let found: Vec<String> = vain
+        .into_iter()
+        .chain(none)
+        .chain(troubled)
+        .chain(unasked)
+        .collect();
     let found = found.join("; ");
     if is_well {
         return Finding::well(NAME, found);
@@ -163,22 +175,25 @@ mod tests {
     #[test]
     fn what_is_tried_and_does_not_take_all_at_once_is_told_of_and_is_no_fault() {
         let slowed = || How::Troubled("It is slowed down (so they say)".to_owned());
-        let finding = judge(&[channel(How::Well, 1), channel(slowed(), 7)]);
+        let finding = judge(&[channel(How::Well, 1), channel(slowed(), 7)], true);
         assert!(finding.well);
         assert_eq!(
             finding.found,
             "nothing waits for one that takes nothing; News (00000000-0000-0000-0000-000000000000): It is slowed down (so they \
              say)"
         );
-        let beside = judge(&[channel(slowed(), 7), channel(down(), 1)]);
+        let beside = judge(&[channel(slowed(), 7), channel(down(), 1)], true);
         assert!(!beside.well);
         assert!(beside.found.ends_with(": It is slowed down (so they say)"));
     }
 
     #[test]
     fn a_channel_that_deliveries_wait_for_in_vain_is_named() {
-        assert!(judge(&[]).well);
-        assert!(judge(&[channel(disabled(), 0), channel(How::Well, 7)]).well);
+        assert!(judge(&[], false).well);
+        let well = [channel(disabled(), 0), channel(How::Well, 7)];
+        assert!(judge(&well, true).well);
+        let unasked = judge(&well, false);
+        assert!(unasked.well && unasked.found.ends_with("shows while the platform runs"));
         for (how, waiting) in [
             (down(), 0),
             (down(), 7),
@@ -186,11 +201,11 @@ mod tests {
             (How::Unusable("/host: is missing".to_owned()), 0),
             (How::Unknown("the token is of no use".to_owned()), 0),
         ] {
-            let finding = judge(&[channel(disabled(), 0), channel(how, waiting)]);
+            let finding = judge(&[channel(disabled(), 0), channel(how, waiting)], true);
             assert!(!finding.well);
             assert!(finding.found.starts_with("News (0000") && !finding.found.contains(';'));
         }
-        let found = judge(&[channel(down(), 7)]).found;
+        let found = judge(&[channel(down(), 7)], true).found;
         let end = "takes nothing for now (the receiving side can not be connected to), and 7 deliveries wait for it";
         assert!(found.ends_with(end), "{found}");
     }

@@ -163,10 +163,6 @@ pub trait Channel: fmt::Debug + Send + Sync {
     /// not before deliveries go by it, nor once it is disabled or another has taken its place.
     fn bind(&self, _binds: bool) {}
 
-    /// The receiving side has asked for fewer messages before this channel was built: nothing is sent by it for so long. One that
-    /// shares an account finds out anew, by one message.
-    fn rest(&self, _lasts: Duration) {}
-
     /// Somebody says that it works: what the receiving side had asked of it, or of the account that it shares, to be left in peace
     /// for a while, holds no more.
     fn wake(&self) {}

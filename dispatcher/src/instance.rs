@@ -31,12 +31,14 @@ const GONE_AFTER: Duration = Duration::from_secs(5);
 const HOLDS_FOR: Duration = Duration::from_secs(20);
 /// The same once its session has ended.
 const HOLDS_FOR_WITHOUT: Duration = Duration::from_secs(4);
+/// How long a dispatcher that ends tries to give its lanes back.
+const LEAVES_WITHIN: Duration = Duration::from_secs(5);
 /// Makes a session what it must be. One that was cut off ends on the server too, within half a minute; so does, in a minute, that
 /// of a process which stands still and whose machine goes on answering for it. Either way the locks come free.
 const SET_UP: &str = "set tcp_keepalives_idle = 10; set tcp_keepalives_interval = 5; \
      set tcp_keepalives_count = 3; set idle_session_timeout = '60s'; set lock_timeout = '5s'; set statement_timeout = '8s'";
-/// Dispatchers that live and go on, this one included; and the lanes this session holds.
-const STANDING: &str = "select count(*) filter (where classid = $1::bigint::oid) - count(*) filter (where classid = $3::bigint::oid), \
+/// Dispatchers that live, this one included, and those of them that leave; and the lanes this session holds.
+const STANDING: &str = "select count(*) filter (where classid = $1::bigint::oid), count(*) filter (where classid = $3::bigint::oid), \
          coalesce(array_agg(objid::bigint::integer order by objid) \
              filter (where classid = $2::bigint::oid and pid = pg_backend_pid()), '{}') \
      from pg_locks \
@@ -174,20 +176,26 @@ impl Instance {
     /// Leaves its lanes to whoever else lives, and takes none any more; what it has open, it ends.
     pub(crate) async fn leave(&self) {
         self.leaves.store(true, Ordering::Relaxed);
-        let mut held = self.held.lock().await;
-        let left = async {
-            let Some(held) = held
-                .as_mut()
-                .filter(|held| !held.session.client.is_closed())
-            else {
+        let leaving = async {
+            let mut held = self.held.lock().await;
+            match held.as_mut().filter(|held| !held.is_lost()) {
+                Some(held) => {
+                    held.leave(self.id).await?;
+                    held.share(self.clock.monotonic(), true).await
+                }
                 // With the session its lanes have gone.
-                return Ok(());
-            };
-            held.leave(self.id).await?;
-            held.share(self.clock.monotonic(), true).await
+                None => Ok(()),
+            }
         };
-        if let Err(error) = left.await {
-            tracing::debug!(error = %chain(&error), "the lanes of a dispatcher that ends come free with its session");
+        // A server that hangs must not keep a program from ending: its lanes come free with its session.
+        match tokio::time::timeout(LEAVES_WITHIN, leaving).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::debug!(error = %chain(&error), "a dispatcher that ends keeps its lanes");
+            }
+            Err(_) => tracing::debug!(
+                "a dispatcher that ends keeps its lanes: the database does not answer"
+            ),
         }
     }
 
@@ -304,8 +312,9 @@ impl Held {
             .query_one(STANDING, &[&kinds[0], &kinds[1], &kinds[2]])
             .await?;
         // As the server has them: a statement that was cut off may have done its work.
-        self.lanes = row.get(1);
-        let counted = u32::try_from(row.get::<_, i64>(0)).unwrap_or(1).max(1);
+        self.lanes = row.get(2);
+        let count = |column| u32::try_from(row.get::<_, i64>(column)).unwrap_or(0);
+        let (counted, leaving) = (count(0).max(1), count(1));
         // A server that was restarted has everybody open a new session: whoever is first is not alone.
         self.instances = match now.since(self.begun) < GONE_AFTER {
             true => counted.max(self.were),
@@ -313,7 +322,10 @@ impl Held {
         };
         let share = match leaves {
             true => 0,
-            false => (LANES as usize).div_ceil(self.instances as usize),
+            // Whoever leaves has connections in use, and takes no lane.
+            false => {
+                (LANES as usize).div_ceil(self.instances.saturating_sub(leaving).max(1) as usize)
+            }
         };
         if self.lanes.len() > share {
             // The last ones: whoever holds lane 0 looks after publications, and had better keep doing so.

@@ -17,7 +17,6 @@ use uuid::Uuid;
 
 use crate::channel::{Channel, Environment, Former, Kind, Reach};
 use crate::channels::{self, Opened};
-use crate::working::working;
 
 /// A channel, ready to send.
 #[derive(Clone)]
@@ -57,9 +56,6 @@ impl Way {
         self.state.is_enabled() && self.channel.is_some() && !waits
     }
 }
-
-/// Events at the end of the log that are looked at for whether a channel rests.
-const LOOKED_AT: i64 = 1_000;
 
 const UNKNOWN_KIND: &str = "this version of the program does not know its kind";
 
@@ -153,18 +149,14 @@ impl Roster {
         let is_mended = known
             .as_ref()
             .is_some_and(|known| is_mended_since(known.version, &loaded));
-        let as_set_up = |known: &&Arc<Way>| known.setup_version == setup_version(&loaded);
-        let way = match known.as_ref().filter(as_set_up) {
+        let way = match known.filter(|known| known.setup_version == setup_version(&loaded)) {
             Some(known) => Way {
                 version: loaded.version,
                 state: loaded.state,
-                ..Way::clone(known)
+                ..Way::clone(&known)
             },
             None => self.way(&loaded),
         };
-        if self.binds && known.is_none() {
-            self.rest(&way).await;
-        }
         let way = Arc::new(way);
         let replaced = {
             let mut ways = self.held();
@@ -192,25 +184,6 @@ impl Roster {
             tokio::spawn(async move { channel.close().await });
         }
         Ok(way)
-    }
-
-    /// What the receiving side has asked of another process, or of this one before it was started anew, holds.
-    async fn rest(&self, way: &Way) {
-        let Some(channel) = &way.channel else {
-            return;
-        };
-        let now = self.environment.clock.now();
-        match working(self.store.log(), &[way.channel_id], LOOKED_AT).await {
-            Ok(found) => {
-                let rests = found.into_iter().filter_map(|it| it.slowed);
-                let last = rests.filter_map(|it| Duration::try_from(it.until - now).ok());
-                last.for_each(|lasts| channel.rest(lasts));
-            }
-            Err(error) => {
-                // Then the receiving side says so once more.
-                tracing::debug!(channel = %way.channel_id, error = %chain(&error), "whether a channel rests is not known");
-            }
-        }
     }
 
     /// Meets the channels that share an account with others, and folds those anew that have moved on, although nothing is sent by

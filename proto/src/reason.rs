@@ -58,7 +58,7 @@ reasons! {
     Paced = "paced": "the channel had reached the receiving side's rate limit",
     Preferences = "preferences": "the reader wants it later, as their quiet hours, days or cap have it",
     RecordUnknown = "record_unknown": "the database did not say in time that the attempt is on record",
-    Stale = "stale": "too much time had passed before the first byte could go out",
+    Stale = "stale": "too much time had passed before it could go out",
 
     // Nobody knows.
     ConnectionLost = "connection_lost": "the connection broke off",

@@ -32,13 +32,13 @@ impl Core {
 
 impl Warrant for Record<'_> {
     fn is_fresh(&self) -> bool {
-        // Nor is a record worth anything once the log that holds it has gone back.
         let age = self.core.clock.passed_since(self.begun.at);
-        age < self.core.limits.attempt_fresh && self.core.store.log().alive().is_ok()
+        age < self.core.limits.attempt_fresh && self.holds()
     }
 
     fn holds(&self) -> bool {
-        let is_doubted = self.begun.life.is_none() || self.core.instance.life() != self.begun.life;
-        !is_doubted && self.core.store.log().alive().is_ok()
+        let is_ours = self.begun.life.is_some() && self.core.instance.life() == self.begun.life;
+        // Nor is a record worth anything once the log that holds it has gone back.
+        is_ours && self.core.store.log().alive().is_ok()
     }
 }

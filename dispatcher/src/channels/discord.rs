@@ -159,10 +159,6 @@ impl Channel for DiscordChannel {
         })
     }
 
-    fn rest(&self, lasts: Duration) {
-        self.pace.rest(lasts);
-    }
-
     fn wake(&self) {
         self.pace.wake();
     }

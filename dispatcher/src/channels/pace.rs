@@ -1,5 +1,5 @@
-//! When a channel may be used again, as the receiving side's rate limit has it. In memory only: whoever meets the channel first
-//! after a restart is told what deliveries that were put off say of it.
+//! When a channel may be used again, as the receiving side's rate limit has it. In memory only: after a restart
+//! the receiving side says so once more.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;

@@ -141,10 +141,6 @@ impl Channel for SlackChannel {
     }
 
     /// Of two requests.
-    fn rest(&self, lasts: Duration) {
-        self.pace.rest(lasts);
-    }
-
     fn wake(&self) {
         self.pace.wake();
     }

@@ -196,10 +196,6 @@ impl Channel for WebhookChannel {
         }))
     }
 
-    fn rest(&self, lasts: Duration) {
-        self.pace.rest(lasts);
-    }
-
     fn wake(&self) {
         self.pace.wake();
     }

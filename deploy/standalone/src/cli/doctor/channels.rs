@@ -7,8 +7,8 @@ use tidings_service::problem::chain;
 use uuid::Uuid;
 
 use super::Finding;
-use crate::cli::Session;
 use crate::cli::caller::caller;
+use crate::cli::{ApiError, Session};
 
 const NAME: &str = "channels";
 
@@ -77,20 +77,30 @@ async fn ask_running(session: &Session, channels: &mut [Channel]) -> bool {
     let Ok(Some(running)) = session.ground.home.running() else {
         return false;
     };
-    let api = caller(session, Role::Operator, &running.url);
+    let api = caller(session, Role::Operator, &running.url).map_err(|error| chain(&error));
+    let mut away = None;
     let enabled = channels
         .iter_mut()
         .filter(|it| matches!(it.how, How::Well | How::Down(_)));
     for channel in enabled {
         let path = format!("/api/v1/channels/{}/health", channel.channel_id);
-        let asked = match &api {
-            Ok(api) => api.get_once(&path).await.map_err(|error| chain(&error)),
-            Err(error) => Err(chain(error)),
+        let asked = match (&api, &away) {
+            (Ok(api), None) => api.get_once(&path).await.map_err(|error| {
+                let why = chain(&error);
+                // It would have everybody else wait as long.
+                if matches!(error, ApiError::Unreachable { .. }) {
+                    away = Some(why.clone());
+                }
+                why
+            }),
+            (Err(why), _) | (_, Some(why)) => Err(why.clone()),
         };
-        let health = match asked {
-            Ok(health) => health,
-            Err(error) => {
-                channel.how = How::Unknown(error);
+        let health = match (asked, &channel.how) {
+            (Ok(health), _) => health,
+            // That is known, and enough.
+            (Err(_), How::Down(_)) => continue,
+            (Err(why), _) => {
+                channel.how = How::Unknown(why);
                 continue;
             }
         };

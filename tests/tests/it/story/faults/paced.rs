@@ -80,40 +80,6 @@ async fn who_asks_for_a_rest_has_it_within_bounds_and_whoever_stands_beside_it_h
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_rest_outlives_the_process_that_was_asked_for_it() {
-    for kind in ["slack", "discord", "webhook"] {
-        let mut town = Town::start().await;
-        let channel = town.channel(kind, "news").await;
-        let slow = Rule::reply(429, r#"{"message": "slow"}"#).header("retry-after", "600");
-        let slow = town.receiver(kind).add_rule(slow.times(1).to("news"));
-        let first = town.say("The ferry", "news", channel).await;
-        assert_eq!(town.receiver(kind).hits(slow), 1, "{kind}");
-        town.restart(|_| ()).await;
-        let next = town.say("Storm", "news", channel).await;
-        town.pass(599).await;
-        let came = town.receiver(kind).by_webhook("news").len();
-        assert_eq!(came, 0, "{kind}: it is left alone");
-        town.pass(HOUR / 2).await;
-        // Slack takes one a second.
-        town.pass(1).await;
-        for id in [first, next] {
-            assert_eq!(town.class(id, channel).await, "sent", "{kind}");
-        }
-        // Whoever enables it ends the rest, also for whoever comes after them.
-        let slow = Rule::reply(429, r#"{"message": "slow"}"#).header("retry-after", "600");
-        town.receiver(kind).add_rule(slow.times(1).to("news"));
-        town.pass(1).await;
-        let third = town.say("The bridge", "news", channel).await;
-        assert_eq!(town.class(third, channel).await, "pending", "{kind}");
-        town.house.enable(channel).await;
-        town.restart(|_| ()).await;
-        town.pass(1).await;
-        assert_eq!(town.class(third, channel).await, "sent", "{kind}");
-        town.is_settled().await;
-    }
-}
-
 /// A yes of Discord's, and what it says of the bucket that the message was taken from.
 fn bucket(name: &str, remaining: u32, reset_after: &str) -> Rule {
     Rule::reply(200, json!({ "id": "1" }).to_string())

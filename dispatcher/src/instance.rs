@@ -297,7 +297,7 @@ impl Held {
         self.session.client.is_closed()
     }
 
-    /// Counts no longer among those who share.
+    /// Counts no longer among those who share the lanes.
     async fn leave(&self, id: Uuid) -> Result<(), tokio_postgres::Error> {
         let client = &self.session.client;
         client.query_one(LOCK, &[&LEAVING_LOCK, &half(id)]).await?;

@@ -20,7 +20,8 @@ pub(crate) const ROUTE: Route = (
 
 /// Enable a channel
 ///
-/// Also of one that is enabled: what it had kept back because nothing got through is due then, and its circuit is closed.
+/// Also of one that is enabled: what it had kept back because nothing got through is due then, its circuit is closed, and it
+/// rests no longer where the receiving side had asked for fewer messages. One that can not be used as it is set up stays so.
 #[utoipa::path(
     post, path = "/api/v1/channels/{id}/enable", tag = "channels", security(("bearer" = [])),
     params(

@@ -63,7 +63,8 @@ impl Default for WhatToRetry {
 ///
 /// Those that have failed by now wait for another attempt, each judged anew: whoever has left meanwhile gets nothing.
 /// The same message goes out, so that whoever has it after all can tell. `failed_reasons` also finds what was given up (`gave_up`)
-/// and had last been put off for one of them before.
+/// and had last been put off for one of them before. With `"class": "in_doubt"` what nobody knows about is sent once more
+/// instead: whoever has it already gets it twice.
 #[utoipa::path(
     post, path = "/api/v1/publications/{id}/retry", tag = "publications", security(("bearer" = [])),
     params(

@@ -11,10 +11,16 @@ shift
 target=$PWD/target/coverage
 major=$(rustc -vV | sed -n 's/^LLVM version: \([0-9]*\).*/\1/p')
 tool() {
-  command -v "$1-$major" || command -v "$1" || {
-    echo "coverage needs $1 of LLVM $major: install llvm-$major" >&2
-    return 1
-  }
+  local name
+  for name in "$1-$major" "$1"; do
+    # Those of another version can not read what this compiler's programs write.
+    if [[ $("$name" --version 2>/dev/null) == *"LLVM version $major."* ]]; then
+      command -v "$name"
+      return
+    fi
+  done
+  echo "coverage needs $1 of LLVM $major: install llvm-$major" >&2
+  return 1
 }
 profdata=$(tool llvm-profdata)
 cov=$(tool llvm-cov)

@@ -8,12 +8,11 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex as SyncMutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tidings_event_store::session::{Connect, Session};
 use tidings_service::Clock;
-use tidings_service::clock::{Moment, Monotonic};
+use tidings_service::clock::Monotonic;
 use tidings_service::problem::chain;
 use tokio::sync::Mutex;
 use uuid::Uuid;
@@ -21,16 +20,16 @@ use uuid::Uuid;
 use crate::channels::Accounts;
 use crate::queue::LANES;
 
+mod life;
+
+use life::Answers;
+pub(crate) use life::Life;
+
 /// How often a dispatcher looks whether its share has changed, and so asks its session something.
 const SHARE_EVERY: Duration = Duration::from_secs(1);
 /// An instance is gone once its lock was free by two looks this far apart: a server that was restarted has everybody open a new
 /// session, and whoever is first must not take the others for dead.
 const GONE_AFTER: Duration = Duration::from_secs(5);
-/// So long after its session has answered nobody takes an instance for dead: the server keeps a session for longer whose process
-/// stands still or is cut off.
-const HOLDS_FOR: Duration = Duration::from_secs(20);
-/// The same once its session has ended.
-const HOLDS_FOR_WITHOUT: Duration = Duration::from_secs(4);
 /// How long a dispatcher that ends tries to give its lanes back.
 const LEAVES_WITHIN: Duration = Duration::from_secs(5);
 /// Makes a session what it must be. One that was cut off ends on the server too, within half a minute; so does, in a minute, that
@@ -66,24 +65,9 @@ pub(crate) struct Instance {
     clock: Clock,
     accounts: Accounts,
     held: Mutex<Option<Held>>,
-    /// None: there was no session yet.
-    heard: SyncMutex<Option<Heard>>,
+    answers: Answers,
     /// Whether it takes no lanes any more.
     leaves: AtomicBool,
-}
-
-/// A time in which nobody can have taken an instance for dead.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Life(u64);
-
-/// The last answer of a session.
-#[derive(Clone, Copy)]
-struct Heard {
-    /// When it was asked for.
-    asked: Moment,
-    /// How long nobody takes this instance for dead after that.
-    holds_for: Duration,
-    life: Life,
 }
 
 struct Held {
@@ -106,10 +90,10 @@ impl Instance {
         Self {
             id,
             connect,
-            clock,
             accounts,
             held: Mutex::new(None),
-            heard: SyncMutex::new(None),
+            answers: Answers::new(clock.clone()),
+            clock,
             leaves: AtomicBool::new(false),
         }
     }
@@ -121,7 +105,7 @@ impl Instance {
         let asked = self.clock.moment();
         let shared = self.share(&mut held).await;
         if let Shared::Anew = shared? {
-            self.hear(asked);
+            self.answers.hear(asked);
         }
         Ok(held
             .as_ref()
@@ -146,8 +130,7 @@ impl Instance {
     pub(crate) async fn stay(&self) {
         loop {
             tokio::time::sleep(SHARE_EVERY).await;
-            let is_recent = |heard: &Heard| self.clock.passed_since(heard.asked) < SHARE_EVERY;
-            if self.last_heard().as_ref().is_some_and(is_recent) {
+            if self.answers.is_within(SHARE_EVERY) {
                 continue;
             }
             let mut held = self.held.lock().await;
@@ -157,7 +140,7 @@ impl Instance {
                 held.session.client.simple_query("").await
             };
             match stayed.await {
-                Ok(_) => self.hear(asked),
+                Ok(_) => self.answers.hear(asked),
                 Err(error) => {
                     tracing::debug!(error = %chain(&error), "the session of a dispatcher is away");
                 }
@@ -167,10 +150,7 @@ impl Instance {
 
     /// The present one, if nobody else can have taken this instance for dead by now: what was begun in another one may be in doubt.
     pub(crate) fn life(&self) -> Option<Life> {
-        let heard = *self.last_heard();
-        heard
-            .filter(|heard| self.holds(heard))
-            .map(|heard| heard.life)
+        self.answers.life()
     }
 
     /// Leaves its lanes to whoever else lives, and takes none any more; what it has open, it ends.
@@ -196,37 +176,6 @@ impl Instance {
             Err(_) => tracing::debug!(
                 "a dispatcher that ends keeps its lanes: the database does not answer"
             ),
-        }
-    }
-
-    fn holds(&self, heard: &Heard) -> bool {
-        self.clock.passed_since(heard.asked) < heard.holds_for
-    }
-
-    fn last_heard(&self) -> MutexGuard<'_, Option<Heard>> {
-        // Each change is one of a whole answer.
-        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The session has answered.
-    fn hear(&self, asked: Moment) {
-        let mut last = self.last_heard();
-        let life = match &*last {
-            None => 0,
-            Some(heard) if self.holds(heard) => heard.life.0,
-            Some(heard) => heard.life.0 + 1,
-        };
-        *last = Some(Heard {
-            asked,
-            holds_for: HOLDS_FOR,
-            life: Life(life),
-        });
-    }
-
-    /// The session has ended.
-    fn miss(&self) {
-        if let Some(heard) = &mut *self.last_heard() {
-            heard.holds_for = HOLDS_FOR_WITHOUT;
         }
     }
 
@@ -261,7 +210,7 @@ impl Instance {
         held: &'a mut Option<Held>,
     ) -> Result<&'a mut Held, tokio_postgres::Error> {
         if held.as_ref().is_none_or(Held::is_lost) {
-            self.miss();
+            self.answers.miss();
             let session = (self.connect)().await?;
             session.client.batch_execute(SET_UP).await?;
             session

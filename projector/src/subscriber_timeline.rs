@@ -19,7 +19,6 @@ pub(crate) use spoken::attributes;
 pub(crate) use told::tell;
 pub use told::{Cause, Told};
 pub use which::Which;
-pub(crate) use words::shown;
 
 #[cfg(test)]
 mod tests;

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use time::format_description::well_known::Rfc3339;
+use time::macros::format_description;
 use time::{OffsetDateTime, UtcOffset};
 
 /// Tells the time. Cheap to clone; clones share one source.
@@ -189,7 +190,13 @@ pub fn parse_instant(text: &str) -> Option<OffsetDateTime> {
         .filter(|at| at.year() >= 0)
 }
 
-/// The same of a field that may be left out.
+/// An instant as people read it: `2026-11-25 08:00:00 UTC`, of one in UTC.
+pub fn shown(at: OffsetDateTime) -> String {
+    let format = format_description!("[year]-[month]-[day] [hour]:[minute]:[second] UTC");
+    at.format(format).unwrap_or_default()
+}
+
+/// The same as `parse_instant`, of a field that may be left out.
 ///
 /// # Errors
 /// For what is no instant.

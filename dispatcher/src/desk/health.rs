@@ -8,6 +8,7 @@ use tidings_proto::reason::words;
 use tidings_service::Problem;
 use tidings_service::access::{Access, Route};
 use tidings_service::auth::Role;
+use tidings_service::clock::shown;
 use tidings_service::hindrance::Slowed;
 use tidings_service::http::{AtLeast, Query, VIEW_POSITION};
 use tidings_service::problem::ProblemBody;
@@ -194,7 +195,10 @@ fn failing(it: &Failing) -> String {
 
 fn slowed(it: &Slowed) -> String {
     let reason = words(&it.reason);
-    format!("It is slowed down ({reason}); what is due waits for that.")
+    let until = shown(it.until);
+    format!(
+        "It is slowed down ({reason}); what is due waits for that, until {until} at the latest."
+    )
 }
 
 /// What the views know.

@@ -6,13 +6,13 @@ use tidings_event_store::restore::is_sending_held;
 use tidings_proto::Reason;
 use tidings_proto::reason::words;
 use tidings_service::Problem;
+use tidings_service::clock::shown;
 use tidings_service::hindrance::{Hindrance, Slowed};
 use time::OffsetDateTime;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
 use crate::reader::{Reader, unloadable};
-use crate::subscriber_timeline::shown;
 
 /// What is known of it.
 #[derive(Clone, Debug, Default)]

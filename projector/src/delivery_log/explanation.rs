@@ -2,11 +2,11 @@
 
 use tidings_proto::Reason;
 use tidings_proto::reason::words;
+use tidings_service::clock::shown;
 use time::OffsetDateTime;
 
 use super::around::Around;
 use super::{Class, Delivery, Feedback};
-use crate::subscriber_timeline::shown;
 
 /// One or two sentences: of every delivery how it was settled, or what it waits for.
 pub(super) fn explanation(it: &Delivery, around: &Around, now: OffsetDateTime) -> String {
@@ -52,15 +52,17 @@ fn met(it: &Delivery) -> String {
 fn doubted(it: &Delivery) -> &'static str {
     let is_earlier = match it.class {
         Class::Suppressed | Class::Cancelled => it.doubted_attempt.is_some(),
-        Class::Failed => it
+        Class::Sent | Class::Failed => it
             .doubted_attempt
             .is_some_and(|doubted| doubted < it.attempts),
         Class::Pending => it.doubted_attempt.is_some() && it.status != "in_doubt",
-        Class::Sent | Class::InDoubt => false,
+        Class::InDoubt => false,
     };
-    match is_earlier && it.feedback.is_none() {
-        true => " Nobody knows whether an earlier attempt arrived.",
-        false => "",
+    match (is_earlier && it.feedback.is_none(), it.class) {
+        (false, _) => "",
+        // The message is the same, and its receiver may have it twice.
+        (true, Class::Sent) => " An earlier attempt may have arrived too: nobody knows.",
+        (true, _) => " Nobody knows whether an earlier attempt arrived.",
     }
 }
 

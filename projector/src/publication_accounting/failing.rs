@@ -4,11 +4,11 @@ use std::collections::HashMap;
 
 use tidings_proto::reason::words;
 use tidings_service::Problem;
+use tidings_service::clock::shown;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::reader::Reader;
-use crate::subscriber_timeline::shown;
 
 /// Deliveries of a publication that its channel did not get through at the last attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]

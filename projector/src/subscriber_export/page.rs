@@ -1,7 +1,8 @@
 //! `README.html`: the export as a person reads and prints it. Nothing in it is loaded from elsewhere.
 
 use crate::subscriber_profile::Subscriber;
-use crate::subscriber_timeline::{Eyes, Told, attributes, shown};
+use crate::subscriber_timeline::{Eyes, Told, attributes};
+use tidings_service::clock::shown;
 use time::OffsetDateTime;
 use uuid::Uuid;
 

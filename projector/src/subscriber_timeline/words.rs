@@ -5,8 +5,7 @@ use std::collections::HashMap;
 use tidings_event_store::hex::Hex;
 use tidings_proto::reason::words as code;
 use tidings_proto::{Event, access, delivery, from_us, subscriber};
-use time::OffsetDateTime;
-use time::macros::format_description;
+use tidings_service::clock::shown;
 use uuid::Uuid;
 
 use super::addresses::of_address;
@@ -443,12 +442,6 @@ fn at(before: &str, us: i64) -> String {
         Some(at) => format!("{before}{}", shown(at)),
         None => String::new(),
     }
-}
-
-/// A time as people read it, UTC.
-pub(crate) fn shown(at: OffsetDateTime) -> String {
-    let format = format_description!("[year]-[month]-[day] [hour]:[minute]:[second] UTC");
-    at.format(format).unwrap_or_default()
 }
 
 fn count(count: usize, one: &str, more: &str) -> String {

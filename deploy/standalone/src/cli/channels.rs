@@ -133,7 +133,7 @@ impl Channels {
             Self::List(List {}) => list(&api, out).await,
             Self::Health(Health { id }) => health(&api, id, out).await,
             Self::Test(Test { id, to }) => test(&api, id, to, &key, out).await,
-            Self::Enable(Enable { id }) => turn(&api, id, "enable", &json!({}), &key, out).await,
+            Self::Enable(Enable { id }) => enable(&api, id, &key, out).await,
             Self::Disable(Disable { id, reason }) => {
                 turn(&api, id, "disable", &json!({ "reason": reason }), &key, out).await
             }
@@ -245,6 +245,16 @@ async fn test(
         true => ExitCode::SUCCESS,
         false => ExitCode::FAILURE,
     })
+}
+
+async fn enable(api: &Api, id: Uuid, key: &str, out: Out) -> Result<ExitCode, CliError> {
+    let done = turn(api, id, "enable", &json!({}), key, out).await?;
+    let health = api.get(&format!("/api/v1/channels/{id}/health")).await?;
+    // That is for somebody else to mend.
+    if let Some("unusable" | "held") = health.body["state"].as_str() {
+        out.say(health.body["explanation"].as_str().unwrap_or_default());
+    }
+    Ok(done)
 }
 
 async fn turn(

@@ -138,6 +138,13 @@ fn what_may_have_arrived_is_not_said_not_to_have_been_sent() {
     assert!(!told(&failed).contains("Nobody knows"));
     failed.attempts = 2;
     assert!(told(&failed).ends_with(doubt));
+    let mut sent = delivery(Class::Sent, "sent", None);
+    sent.doubted_attempt = Some(1);
+    assert_eq!(told(&sent), "The receiving side took it.");
+    sent.attempts = 2;
+    assert!(
+        told(&sent).ends_with("took it. An earlier attempt may have arrived too: nobody knows.")
+    );
     let mut twice = delivery(Class::InDoubt, "in_doubt", Some("reply_timeout"));
     assert!(told(&twice).contains("so that nobody gets it twice"));
     twice.attempts = 2;

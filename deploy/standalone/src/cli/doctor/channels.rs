@@ -1,5 +1,6 @@
 //! The channels: whether each takes what is sent by it.
 
+use reqwest::StatusCode;
 use tidings_event_store::tokio_postgres::{Client, Error};
 use tidings_proto::reason::words;
 use tidings_service::auth::Role;
@@ -21,6 +22,7 @@ struct Channel {
 }
 
 /// How it is.
+#[derive(PartialEq, Eq)]
 enum How {
     /// As far as is known it takes what comes.
     Well,
@@ -32,8 +34,18 @@ enum How {
     Disabled(String),
     /// Its settings or credentials can not be used: what its health says of it.
     Unusable(String),
-    /// The program that runs does not tell, for this reason.
+    /// The program that runs does not tell of this one, for this reason.
     Unknown(String),
+}
+
+/// Whether the program that runs tells how channels are: its settings are its own.
+#[derive(PartialEq, Eq)]
+enum Asked {
+    Told,
+    /// None runs.
+    Nobody,
+    /// It tells of none, for this reason.
+    Silent(String),
 }
 
 const CHANNELS: &str = "select c.channel_id, coalesce(c.name, ''), coalesce(c.enabled, false), \
@@ -65,42 +77,35 @@ pub(super) async fn channels(session: &Session, client: &Client) -> Finding {
     };
     match looked.await {
         Ok(mut channels) => {
-            let is_asked = ask_running(session, &mut channels).await;
-            judge(&channels, is_asked)
+            let asked = ask_running(session, &mut channels).await;
+            judge(&channels, &asked)
         }
         Err(error) => Finding::failed(NAME, &error, "check the rights of the database user"),
     }
 }
 
-/// Of those that are enabled, as the program that runs finds it: its settings are its own. False: none runs.
-async fn ask_running(session: &Session, channels: &mut [Channel]) -> bool {
+/// Asks about those that are enabled.
+async fn ask_running(session: &Session, channels: &mut [Channel]) -> Asked {
     let Ok(Some(running)) = session.ground.home.running() else {
-        return false;
+        return Asked::Nobody;
     };
-    let api = caller(session, Role::Operator, &running.url).map_err(|error| chain(&error));
-    let mut away = None;
+    let api = match caller(session, Role::Operator, &running.url) {
+        Ok(api) => api,
+        Err(error) => return Asked::Silent(chain(&error)),
+    };
     let enabled = channels
         .iter_mut()
         .filter(|it| matches!(it.how, How::Well | How::Down(_)));
     for channel in enabled {
         let path = format!("/api/v1/channels/{}/health", channel.channel_id);
-        let asked = match (&api, &away) {
-            (Ok(api), None) => api.get_once(&path).await.map_err(|error| {
-                let why = chain(&error);
-                // It would have everybody else wait as long.
-                if matches!(error, ApiError::Unreachable { .. }) {
-                    away = Some(why.clone());
+        let health = match api.get_once(&path).await {
+            Ok(health) => health,
+            Err(error) if concerns_all(&error) => return Asked::Silent(chain(&error)),
+            Err(error) => {
+                // What is known already is enough.
+                if channel.how == How::Well {
+                    channel.how = How::Unknown(chain(&error));
                 }
-                why
-            }),
-            (Err(why), _) | (_, Some(why)) => Err(why.clone()),
-        };
-        let health = match (asked, &channel.how) {
-            (Ok(health), _) => health,
-            // That is known, and enough.
-            (Err(_), How::Down(_)) => continue,
-            (Err(why), _) => {
-                channel.how = How::Unknown(why);
                 continue;
             }
         };
@@ -112,53 +117,87 @@ async fn ask_running(session: &Session, channels: &mut [Channel]) -> bool {
             _ => {}
         }
     }
-    true
+    Asked::Told
 }
 
-/// One that somebody has disabled, and that nothing waits for, is as it should be.
-fn judge(channels: &[Channel], is_asked: bool) -> Finding {
-    let vain: Vec<String> = channels
-        .iter()
-        .filter_map(|it| {
-            let how = match &it.how {
-                How::Disabled(reason) if it.waiting > 0 => {
-                    format!("is disabled ({})", words(reason))
-                }
-                How::Well | How::Troubled(_) | How::Disabled(_) => return None,
-                How::Down(reason) => format!("takes nothing for now ({})", words(reason)),
-                How::Unusable(told) => format!("is unusable: {told}"),
-                How::Unknown(why) => format!("can not be asked about ({why})"),
-            };
-            let (name, id, waiting) = (&it.name, it.channel_id, it.waiting);
-            let wait = match waiting {
-                0 => "nothing waits".to_owned(),
-                1 => "1 delivery waits".to_owned(),
-                more => format!("{more} deliveries wait"),
-            };
-            Some(format!("{name} ({id}) {how}, and {wait} for it"))
-        })
-        .collect();
-    let is_well = vain.is_empty();
-    let none = is_well.then(|| "nothing waits for one that takes nothing".to_owned());
-    let troubled = channels.iter().filter_map(|it| match &it.how {
-        How::Troubled(told) => Some(format!("{} ({}): {told}", it.name, it.channel_id)),
-        _ => None,
-    });
-    let unasked = (!is_asked && !channels.is_empty()).then(|| {
-        "whether each can be used as it is set up shows while the platform runs".to_owned()
-    });
-    let found: Vec<String> = vain
-        .into_iter()
-        .chain(none)
-        .chain(troubled)
-        .chain(unasked)
-        .collect();
-    let found = found.join("; ");
-    if is_well {
-        return Finding::well(NAME, found);
+/// Whether it would be the same of every other channel, perhaps after as long a wait.
+fn concerns_all(error: &ApiError) -> bool {
+    match error {
+        ApiError::Unreachable { .. } => true,
+        ApiError::Refused { status, .. } => {
+            matches!(*status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
+        }
+        _ => false,
     }
-    let remedy = "see `tidings channels health ID`; once it is mended, `tidings channels enable ID` tries it at once";
-    Finding::ill(NAME, found, remedy)
+}
+
+impl Channel {
+    /// What is wrong with it, and what to do. One that somebody has disabled, and that nothing waits for, is as it should be.
+    fn fault(&self) -> Option<(String, &'static str)> {
+        let (how, remedy) = match &self.how {
+            How::Disabled(reason) if self.waiting > 0 => (
+                format!("is disabled ({})", words(reason)),
+                "to have sent what waits for one that is disabled: `tidings channels enable ID`",
+            ),
+            How::Well | How::Troubled(_) | How::Disabled(_) => return None,
+            How::Down(reason) => (
+                format!("takes nothing for now ({})", words(reason)),
+                "once it is mended, `tidings channels enable ID` tries it at once; see `tidings channels health ID`",
+            ),
+            How::Unusable(told) => (
+                format!("is unusable: {told}"),
+                "set one that is unusable up anew, or start the platform with the settings that it needs",
+            ),
+            How::Unknown(why) => (
+                format!("can not be asked about ({why})"),
+                "ask again with `tidings channels health ID`",
+            ),
+        };
+        let wait = match self.waiting {
+            0 => "nothing waits".to_owned(),
+            1 => "1 delivery waits".to_owned(),
+            more => format!("{more} deliveries wait"),
+        };
+        let (name, id) = (&self.name, self.channel_id);
+        Some((format!("{name} ({id}) {how}, and {wait} for it"), remedy))
+    }
+
+    /// That it is tried, and does not take all at once, which is no fault.
+    fn trouble(&self) -> Option<String> {
+        match &self.how {
+            How::Troubled(told) => Some(format!("{} ({}): {told}", self.name, self.channel_id)),
+            _ => None,
+        }
+    }
+}
+
+/// A line for each channel that there is something to say about, and for each cause what to do.
+fn judge(channels: &[Channel], asked: &Asked) -> Finding {
+    let (mut found, mut remedies): (Vec<String>, Vec<&str>) =
+        channels.iter().filter_map(Channel::fault).unzip();
+    if let Asked::Silent(why) = asked {
+        found.push(format!(
+            "the platform that runs can not be asked how they are ({why})"
+        ));
+        remedies.push("call the doctor with the settings (TIDINGS_…) of the platform that runs");
+    }
+    remedies.sort_unstable();
+    remedies.dedup();
+    let is_well = found.is_empty();
+    if is_well {
+        found.push("nothing waits for one that takes nothing".to_owned());
+    }
+    found.extend(channels.iter().filter_map(Channel::trouble));
+    if *asked == Asked::Nobody && !channels.is_empty() {
+        found.push(
+            "whether each can be used as it is set up shows while the platform runs".to_owned(),
+        );
+    }
+    let found = found.join("\n");
+    match is_well {
+        true => Finding::well(NAME, found),
+        false => Finding::ill(NAME, found, &remedies.join("\n")),
+    }
 }
 
 #[cfg(test)]
@@ -185,24 +224,24 @@ mod tests {
     #[test]
     fn what_is_tried_and_does_not_take_all_at_once_is_told_of_and_is_no_fault() {
         let slowed = || How::Troubled("It is slowed down (so they say)".to_owned());
-        let finding = judge(&[channel(How::Well, 1), channel(slowed(), 7)], true);
+        let finding = judge(&[channel(How::Well, 1), channel(slowed(), 7)], &Asked::Told);
         assert!(finding.well);
         assert_eq!(
             finding.found,
-            "nothing waits for one that takes nothing; News (00000000-0000-0000-0000-000000000000): It is slowed down (so they \
-             say)"
+            "nothing waits for one that takes nothing\n\
+             News (00000000-0000-0000-0000-000000000000): It is slowed down (so they say)"
         );
-        let beside = judge(&[channel(slowed(), 7), channel(down(), 1)], true);
+        let beside = judge(&[channel(slowed(), 7), channel(down(), 1)], &Asked::Told);
         assert!(!beside.well);
         assert!(beside.found.ends_with(": It is slowed down (so they say)"));
     }
 
     #[test]
     fn a_channel_that_deliveries_wait_for_in_vain_is_named() {
-        assert!(judge(&[], false).well);
+        assert!(judge(&[], &Asked::Nobody).well);
         let well = [channel(disabled(), 0), channel(How::Well, 7)];
-        assert!(judge(&well, true).well);
-        let unasked = judge(&well, false);
+        assert!(judge(&well, &Asked::Told).well);
+        let unasked = judge(&well, &Asked::Nobody);
         assert!(unasked.well && unasked.found.ends_with("shows while the platform runs"));
         for (how, waiting) in [
             (down(), 0),
@@ -211,12 +250,42 @@ mod tests {
             (How::Unusable("/host: is missing".to_owned()), 0),
             (How::Unknown("the token is of no use".to_owned()), 0),
         ] {
-            let finding = judge(&[channel(disabled(), 0), channel(how, waiting)], true);
+            let finding = judge(
+                &[channel(disabled(), 0), channel(how, waiting)],
+                &Asked::Told,
+            );
             assert!(!finding.well);
-            assert!(finding.found.starts_with("News (0000") && !finding.found.contains(';'));
+            assert!(finding.found.starts_with("News (0000") && finding.found.lines().count() == 1);
         }
-        let found = judge(&[channel(down(), 7)], true).found;
+        let found = judge(&[channel(down(), 7)], &Asked::Told).found;
         let end = "takes nothing for now (the receiving side can not be connected to), and 7 deliveries wait for it";
         assert!(found.ends_with(end), "{found}");
+    }
+
+    #[test]
+    fn several_that_are_ill_have_a_line_each_and_each_cause_one_remedy() {
+        let unusable = || How::Unusable("/host: is missing".to_owned());
+        let channels = [
+            channel(unusable(), 0),
+            channel(down(), 1),
+            channel(unusable(), 2),
+        ];
+        let finding = judge(&channels, &Asked::Told);
+        assert_eq!(finding.found.lines().count(), 3);
+        insta::assert_snapshot!(finding.remedy.unwrap(), @r"
+        once it is mended, `tidings channels enable ID` tries it at once; see `tidings channels health ID`
+        set one that is unusable up anew, or start the platform with the settings that it needs
+        ");
+    }
+
+    #[test]
+    fn a_platform_that_does_not_tell_is_a_fault_of_its_own() {
+        let silent = Asked::Silent("GET /x was refused (401): no".to_owned());
+        let finding = judge(&[channel(How::Well, 0), channel(How::Well, 0)], &silent);
+        assert!(!finding.well);
+        insta::assert_snapshot!(finding, @r"
+        FAIL  channels         the platform that runs can not be asked how they are (GET /x was refused (401): no)
+                                → call the doctor with the settings (TIDINGS_…) of the platform that runs
+        ");
     }
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Serialize;
 use tidings_service::problem::chain;
 
-/// What was found, and what to do if it is not well.
+/// What was found, and what to do if it is not well; of several things a line each.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(super) struct Finding {
     pub(super) name: String,
@@ -43,11 +43,17 @@ impl Finding {
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mark = if self.well { "ok  " } else { "FAIL" };
-        write!(f, "{mark}  {:16} {}", self.name, self.found)?;
-        match &self.remedy {
-            Some(remedy) => write!(f, "\n{:24}→ {remedy}", ""),
-            None => Ok(()),
+        write!(f, "{mark}  {:16} ", self.name)?;
+        for (place, found) in self.found.lines().enumerate() {
+            match place {
+                0 => write!(f, "{found}")?,
+                _ => write!(f, "\n{:23}{found}", "")?,
+            }
         }
+        for remedy in self.remedy.iter().flat_map(|it| it.lines()) {
+            write!(f, "\n{:24}→ {remedy}", "")?;
+        }
+        Ok(())
     }
 }
 
@@ -61,6 +67,13 @@ mod tests {
         insta::assert_snapshot!(ill, @r"
         FAIL  disk             1 MiB free
                                 → make room
+        ");
+        let several = Finding::ill("channels", "one\nanother", "mend it\nor wait");
+        insta::assert_snapshot!(several, @r"
+        FAIL  channels         one
+                               another
+                                → mend it
+                                → or wait
         ");
         insta::assert_snapshot!(Finding::well("disk", "9 GiB free"), @"ok    disk             9 GiB free");
     }

@@ -9,8 +9,8 @@ use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
 use tidings_event_store::Progress;
 use tidings_event_store::view::{
-    Bounds, RebuildMode, RebuildOptions, RebuildProgress, Rebuildable, Rebuilt, Runner, ViewError,
-    rebuild,
+    Bounds, Phase, RebuildMode, RebuildOptions, RebuildProgress, Rebuildable, Rebuilt, Runner,
+    ViewError, rebuild,
 };
 use tidings_tests::{Platform, audit};
 use tokio::sync::Notify;
@@ -148,7 +148,12 @@ const TALLY: [Rebuildable; 1] = [Rebuildable::of::<TallyView>()];
 async fn stopped_in_the_write(platform: &Platform) {
     let begun = Arc::new(Notify::new());
     let bell = begun.clone();
-    let mut tell = move |_: RebuildProgress| bell.notify_one();
+    // The session of the rebuild before may have yet to end, which is waited for before there is any table.
+    let mut tell = move |told: RebuildProgress| {
+        if told.phase == Phase::Folding {
+            bell.notify_one();
+        }
+    };
     let options = tiny(RebuildMode::Replace);
     let mut rebuilding = Box::pin(rebuild(&platform.store, &TALLY, &options, &mut tell));
     tokio::select! {

@@ -249,9 +249,10 @@ async fn test(
 
 async fn enable(api: &Api, id: Uuid, key: &str, out: Out) -> Result<ExitCode, CliError> {
     let done = turn(api, id, "enable", &json!({}), key, out).await?;
-    let health = api.get(&format!("/api/v1/channels/{id}/health")).await?;
-    // That is for somebody else to mend.
-    if let Some("unusable" | "held") = health.body["state"].as_str() {
+    // It is enabled, also where this can not be had.
+    if let Ok(health) = api.get_once(&format!("/api/v1/channels/{id}/health")).await
+        && let Some("unusable" | "held") = health.body["state"].as_str()
+    {
         out.say(health.body["explanation"].as_str().unwrap_or_default());
     }
     Ok(done)

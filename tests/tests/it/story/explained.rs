@@ -168,6 +168,10 @@ async fn what_waits_for_a_channel_that_is_slowed_down_says_so_and_until_when() {
     );
     let (_, health) = super::desk::get(&house, &format!("/api/v1/channels/{channel}/health")).await;
     assert_eq!(health["state"], "slowed", "{health}");
+    let told = health["explanation"].as_str().unwrap();
+    let begins = "It is slowed down (the receiving side asks for fewer messages at the moment); what is due waits for that, \
+                  until 2026-03-02 09:05:";
+    assert!(told.starts_with(begins), "{told}");
     let next = health["next_attempt_at"].as_str().unwrap();
     assert!(next.starts_with("2026-03-02T09:05:"), "{next}");
     for _ in 0..40 {

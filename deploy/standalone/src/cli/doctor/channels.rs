@@ -179,7 +179,9 @@ fn judge(channels: &[Channel], asked: &Asked) -> Finding {
         found.push(format!(
             "the platform that runs can not be asked how they are ({why})"
         ));
-        remedies.push("call the doctor with the settings (TIDINGS_…) of the platform that runs");
+        remedies.push(
+            "see whether it answers, and call the doctor with the settings (TIDINGS_…) that it has",
+        );
     }
     remedies.sort_unstable();
     remedies.dedup();
@@ -285,7 +287,7 @@ mod tests {
         assert!(!finding.well);
         insta::assert_snapshot!(finding, @r"
         FAIL  channels         the platform that runs can not be asked how they are (GET /x was refused (401): no)
-                                → call the doctor with the settings (TIDINGS_…) of the platform that runs
+                                → see whether it answers, and call the doctor with the settings (TIDINGS_…) that it has
         ");
     }
 }
